@@ -1,0 +1,21 @@
+//! Vocabulary, rules and planner: what Inventiv-Agents decides, without I/O, clock or chance.
+//!
+//! Start at [`plan::plan`]: desired and recorded come in as a [`recorded::Aggregate`], observed as
+//! [`observed::Observed`], and what to do next comes out. [`progress`] says how a call that is about to be made, and
+//! its outcome, change what is recorded. Nothing here reads a clock: times are parameters.
+
+pub mod action;
+pub mod error;
+pub mod id;
+pub mod money;
+pub mod name;
+pub mod observed;
+pub mod offer;
+pub mod plan;
+pub mod progress;
+pub mod recorded;
+pub mod size;
+pub mod status;
+pub mod time;
+pub mod volume_size;
+pub mod worker_storage;

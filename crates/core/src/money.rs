@@ -1,0 +1,21 @@
+//! Money: integer millionths of a currency unit, never a float.
+
+use serde::{Deserialize, Serialize};
+
+/// A price per hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourlyPrice {
+    /// Millionths of one unit of `currency`.
+    pub micros: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+impl HourlyPrice {
+    /// Euros per hour as a cloud's JSON number gives them, rounded to a millionth.
+    #[must_use]
+    pub fn from_euros(euros: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 millionths")]
+        Self { micros: (euros * 1e6).round() as i64, currency: "EUR".to_owned() }
+    }
+}

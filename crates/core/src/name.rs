@@ -1,0 +1,135 @@
+//! Names in the cloud: the name alone says whose a resource is, what it is for, and whether it may be deleted.
+//!
+//! `iva-<control plane>-<instance>-<role>-<attempt>-<d|k>`; tags repeat it, because a name can be edited by hand and a
+//! tag on a block volume is not evidenced on every road. A control plane's own id is configuration, so a name that
+//! carries another one is never ours.
+
+use crate::id::{InstanceId, is_body};
+
+/// What every name of ours starts with.
+pub const PREFIX: &str = "iva";
+
+/// What a resource is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The server itself.
+    Server,
+    /// The volume that the server boots on.
+    Boot,
+    /// The volume that holds the model.
+    Data,
+    /// Any other volume the cloud made with the server, scratch among them.
+    Extra,
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Server, Self::Boot, Self::Data, Self::Extra];
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Boot => "boot",
+            Self::Data => "data",
+            Self::Extra => "extra",
+        }
+    }
+}
+
+/// A name taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudName {
+    /// Which control plane made it: 1 to 16 characters of `[a-z0-9]`.
+    pub control_plane: String,
+    /// Whose it is.
+    pub instance: InstanceId,
+    /// What it is for.
+    pub role: Role,
+    /// Which attempt (or which number among several extras), from 1.
+    pub attempt: u32,
+    /// `true`: goes with the instance. `false`: kept when the instance ends.
+    pub delete: bool,
+}
+
+/// Whether `text` may serve as a control plane's id.
+#[must_use]
+pub fn is_control_plane(text: &str) -> bool {
+    (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+impl CloudName {
+    /// The name as the cloud shows it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let policy = if self.delete { "d" } else { "k" };
+        let (cp, body, role) = (&self.control_plane, self.instance.body(), self.role.text());
+        format!("{PREFIX}-{cp}-{body}-{role}-{}-{policy}", self.attempt)
+    }
+
+    /// Reads a name of ours; `None` for everybody else's.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let mut next = || parts.next();
+        if next()? != PREFIX {
+            return None;
+        }
+        let control_plane = next().filter(|t| is_control_plane(t))?.to_owned();
+        let instance = next().filter(|b| is_body(b)).and_then(|b| InstanceId::parse(&format!("ins-{b}")))?;
+        let role_text = next()?;
+        let role = Role::ALL.into_iter().find(|r| r.text() == role_text)?;
+        let attempt = next()?.parse().ok()?;
+        let delete = match next()? {
+            "d" => true,
+            "k" => false,
+            _ => return None,
+        };
+        parts.next().is_none().then_some(Self { control_plane, instance, role, attempt, delete })
+    }
+
+    /// The same facts as tags, one `key=value` each.
+    #[must_use]
+    pub fn tags(&self) -> Vec<String> {
+        vec![
+            "inventiv".to_owned(),
+            format!("inventiv-control-plane={}", self.control_plane),
+            format!("inventiv-instance={}", self.instance),
+            format!("inventiv-role={}", self.role.text()),
+            format!("inventiv-attempt={}", self.attempt),
+            format!("inventiv-policy={}", if self.delete { "delete" } else { "keep" }),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_everything_and_reads_back() {
+        let name = CloudName {
+            control_plane: "prod1".into(),
+            instance: InstanceId::new(7),
+            role: Role::Data,
+            attempt: 2,
+            delete: false,
+        };
+        assert_eq!(name.text(), "iva-prod1-00000000000000000000000007-data-2-k");
+        assert_eq!(CloudName::parse(&name.text()), Some(name));
+    }
+
+    #[test]
+    fn names_of_others_are_not_ours() {
+        for other in [
+            "",
+            "iva",
+            "web-1",
+            "Ubuntu 22.04 Jammy Jellyfish_sbs_volume_0",
+            "iva-prod1-00000000000000000000000007-data-2-x",
+            "iva-prod1-00000000000000000000000007-disk-2-d",
+            "iva-PROD-00000000000000000000000007-data-2-d",
+            "iva-prod1-00000000000000000000000007-data-2-d-copy",
+        ] {
+            assert_eq!(CloudName::parse(other), None, "{other}");
+        }
+    }
+}

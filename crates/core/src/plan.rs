@@ -1,0 +1,208 @@
+//! The planner: desired, recorded and observed in; what to record and what to do now out. Total and pure.
+//!
+//! Two steps. [`absorb`] writes down what the cloud shows (adoptions, new volumes, metadata, states). Then either
+//! [`present`] drives the instance towards *ready*, or [`absent`] drives it towards *proven gone*. Whatever cannot be
+//! done now leaves a note that says why. A crash is a pass that stopped early: the next pass starts here again.
+
+mod absent;
+mod absorb;
+mod attempt;
+mod present;
+#[cfg(test)]
+mod tests;
+
+use crate::action::{Action, Event};
+use crate::observed::Observed;
+use crate::recorded::{Aggregate, Failure, Note, Retry};
+use crate::status::{Desired, Status};
+use crate::time::Timestamp;
+
+/// How patient the planner is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// How often a resource in motion is looked at.
+    pub poll_ms: i64,
+    /// How often it is looked at once nothing has changed for [`Rules::slow_after_ms`].
+    pub slow_poll_ms: i64,
+    /// See [`Rules::slow_poll_ms`].
+    pub slow_after_ms: i64,
+    /// How often a settled instance is looked at.
+    pub resync_ms: i64,
+    /// How long a creation whose answer was lost may still turn up. Longer than any listing lags.
+    pub create_grace_ms: i64,
+    /// How many attempts at one resource are made before giving up.
+    pub attempts_max: u32,
+    /// How long a started server may take to run.
+    pub boot_deadline_ms: i64,
+    /// How many starts of one server are tried.
+    pub starts_max: u32,
+    /// How long a foreign block volume's detachment may hold up the end of our server.
+    pub detach_patience_ms: i64,
+    /// How long a server may still be shown after its removal was accepted before it is asked again.
+    pub removal_patience_ms: i64,
+    /// How often in a row a passing refusal is taken before the instance fails.
+    pub setbacks_max: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            poll_ms: 1_000,
+            slow_poll_ms: 10_000,
+            slow_after_ms: 300_000,
+            resync_ms: 60_000,
+            create_grace_ms: 600_000,
+            attempts_max: 3,
+            boot_deadline_ms: 1_200_000,
+            starts_max: 3,
+            detach_patience_ms: 120_000,
+            removal_patience_ms: 120_000,
+            setbacks_max: 40,
+        }
+    }
+}
+
+/// What a plan needs besides the three truths: the moment, new ids, and whose names are ours.
+pub struct Context<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// How patient we are.
+    pub rules: &'a Rules,
+    /// This control plane's id.
+    pub control_plane: &'a str,
+    /// Draws 128 bits for a new id.
+    pub ids: &'a mut dyn FnMut() -> u128,
+}
+
+/// What to record and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The aggregate as it should be recorded before anything is done.
+    pub recorded: Aggregate,
+    /// What is worth telling.
+    pub events: Vec<Event>,
+    /// What to do now; all of it may be done at once.
+    pub actions: Vec<Action>,
+}
+
+/// The plan while it is being made.
+struct Draft<'a, 'c> {
+    agg: Aggregate,
+    seen: &'a Observed,
+    cx: &'a mut Context<'c>,
+    events: Vec<Event>,
+    actions: Vec<Action>,
+    notes: Vec<Note>,
+    wake: Option<Timestamp>,
+}
+
+impl Draft<'_, '_> {
+    /// Says why nothing more is done, and looks again soon.
+    fn wait(&mut self, text: impl Into<String>) {
+        self.notes.push(Note { text: text.into(), until: None });
+    }
+
+    /// Says why nothing more is done before a known moment.
+    fn wait_until(&mut self, text: impl Into<String>, until: Timestamp) {
+        self.notes.push(Note { text: text.into(), until: Some(until) });
+    }
+
+    fn tell(&mut self, name: &'static str, resource_id: Option<String>, text: impl Into<String>) {
+        self.events.push(Event { name, volume_id: None, resource_id, text: text.into() });
+    }
+
+    /// Whether a row may be acted upon now; if not, says until when and why.
+    fn may_try(&mut self, what: &str, retry: Option<&Retry>) -> bool {
+        let Some(retry) = retry.filter(|r| r.not_before > self.cx.now) else { return true };
+        self.wake = Some(self.wake.map_or(retry.not_before, |w| w.min(retry.not_before)));
+        let blocked = if retry.error.kind == crate::error::ErrorKind::Unauthorized { "blocked: credentials: " } else { "" };
+        let text = format!("{blocked}{what} was refused {} time(s): {}; tries again", retry.count, retry.error.message);
+        self.wait_until(text, retry.not_before);
+        false
+    }
+
+    fn fail(&mut self, code: &str, message: impl Into<String>) {
+        if self.agg.instance.failure.is_none() {
+            let message = message.into();
+            self.tell("INSTANCE_FAILED", None, message.clone());
+            self.agg.instance.failure = Some(Failure { code: code.to_owned(), message });
+            self.agg.instance.terminate_requested_at.get_or_insert(self.cx.now);
+        }
+    }
+}
+
+/// Decides what to record and what to do for one instance.
+///
+/// Planning again after everything was done and seen plans nothing.
+#[must_use]
+pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> Plan {
+    let mut draft = Draft {
+        agg: recorded.clone(),
+        seen: observed,
+        cx,
+        events: Vec::new(),
+        actions: Vec::new(),
+        notes: Vec::new(),
+        wake: None,
+    };
+    absorb::absorb(&mut draft);
+    if draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none() {
+        present::drive(&mut draft);
+    }
+    // A failure that was found just now is cleaned up in the same pass.
+    if draft.agg.instance.desired == Desired::Absent || draft.agg.instance.failure.is_some() {
+        draft.actions.clear();
+        absent::drive(&mut draft);
+    }
+    finish(draft)
+}
+
+fn finish(draft: Draft<'_, '_>) -> Plan {
+    let Draft { mut agg, cx, events, actions, notes, wake, .. } = draft;
+    let instance = &mut agg.instance;
+    let waits = !notes.is_empty() || !actions.is_empty();
+    let rests = matches!(instance.status, Status::Ready | Status::Terminated | Status::ProvisioningFailed);
+    instance.settled = rests && !waits;
+    instance.notes = notes;
+    let quiet_since = latest_mark(&agg);
+    let poll = if cx.now.ms_since(quiet_since) > cx.rules.slow_after_ms { cx.rules.slow_poll_ms } else { cx.rules.poll_ms };
+    // A refusal that is waited out may be the only thing left to wait for.
+    let only_retries = agg.instance.notes.iter().all(|n| n.until.is_some());
+    agg.instance.wake_at = match wake {
+        Some(at) if only_retries => at,
+        _ if agg.instance.settled => agg.instance.wake_at,
+        _ => cx.now.plus_ms(poll),
+    };
+    Plan { recorded: agg, events, actions }
+}
+
+/// When something last happened to the instance, as far as it is written down.
+fn latest_mark(agg: &Aggregate) -> Timestamp {
+    let i = &agg.instance;
+    let own = [Some(i.created_at), i.ready_at, i.terminate_requested_at];
+    let servers = agg.servers.iter().flat_map(|s| {
+        [Some(s.prepared_at), s.answered_at, s.start_sent_at, s.stop_sent_at, s.delete_sent_at, s.gone_at]
+    });
+    let volumes = agg.volumes.iter().flat_map(|v| {
+        [Some(v.created_at), v.attached_at, v.detach_sent_at, v.delete_sent_at, v.deleted_at, v.changed_at]
+    });
+    own.into_iter().chain(servers).chain(volumes).flatten().max().unwrap_or_default()
+}
+
+/// A row for a volume that a new server's create answer shows: the cloud made it, it goes with the server.
+pub(crate) fn row_from_answer(
+    attachment: &crate::observed::Attachment,
+    boots: bool,
+    cx: &mut Context<'_>,
+) -> crate::recorded::Volume {
+    let id = crate::id::VolumeId::new((cx.ids)());
+    let mut row = absorb::found_volume(id, attachment.volume_id.clone(), cx.now);
+    absorb::describe(&mut row, attachment);
+    row.is_boot = boots;
+    row
+}
+
+/// Takes over what an answer shows of a volume.
+pub(crate) fn volume_from_answer(row: &mut crate::recorded::Volume, seen: &crate::observed::SeenVolume) {
+    absorb::take_over(row, seen);
+}

@@ -1,0 +1,260 @@
+//! Towards *proven gone*: when is a server removed, when is a volume deleted, when is it over.
+//!
+//! The road of a server follows its state and the policy of its volumes. Running: *terminate* (local volumes go with it,
+//! block volumes stay). Stopped: *delete* (every volume stays). A local volume that must survive is detached while
+//! the server is off. A volume is deleted only once it is off its server, and it counts as deleted only with a proof.
+
+use super::Draft;
+use crate::action::Action;
+use crate::id::{ServerId, VolumeId};
+use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
+use crate::recorded::{Server, Volume};
+use crate::status::{CreateState, Origin, Status, VolumeStatus};
+
+pub(super) fn drive(draft: &mut Draft<'_, '_>) {
+    if !draft.agg.instance.status.is_final() {
+        draft.agg.instance.status = Status::Terminating;
+    }
+    forgive_unwritten_data(draft);
+    wait_for_open_creations(draft);
+    let live: Vec<ServerId> = draft.agg.servers.iter().filter(|s| s.is_live()).map(|s| s.id.clone()).collect();
+    for id in &live {
+        remove_server(draft, id);
+    }
+    let volumes: Vec<VolumeId> = draft.agg.volumes.iter().filter(|v| v.is_live()).map(|v| v.id.clone()).collect();
+    for id in &volumes {
+        remove_volume(draft, id);
+    }
+    conclude(draft);
+}
+
+/// A data volume of an instance that never ran holds nothing: whatever its policy, a failure leaves nothing behind.
+fn forgive_unwritten_data(draft: &mut Draft<'_, '_>) {
+    let ran = draft.agg.servers.iter().any(|s| s.starts > 0 || s.start_sent_at.is_some());
+    if draft.agg.instance.failure.is_some() && !ran {
+        for v in draft.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours && v.is_live()) {
+            v.delete_on_terminate = true;
+        }
+    }
+}
+
+fn wait_for_open_creations(draft: &mut Draft<'_, '_>) {
+    let rules = draft.cx.rules;
+    let servers = draft.agg.servers.iter().filter(|s| s.create_state.is_open()).map(|s| {
+        ("server", s.answered_at.unwrap_or(s.prepared_at).plus_ms(super::attempt::grace_ms(s.create_error.as_ref(), rules)))
+    });
+    let volumes = draft.agg.volumes.iter().filter(|v| v.create_state.is_open()).map(|v| {
+        ("data volume", v.answered_at.unwrap_or(v.created_at).plus_ms(super::attempt::grace_ms(v.create_error.as_ref(), rules)))
+    });
+    for (what, until) in servers.chain(volumes).collect::<Vec<_>>() {
+        draft.wait_until(format!("waits to learn whether the {what}'s creation, whose answer was lost, took effect"), until);
+    }
+}
+
+/// Takes one server away. Its volumes were recorded by the look that this plan is made upon.
+pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
+    let Some(row) = draft.agg.server_by_id(id).cloned() else { return };
+    let Some(seen) = row.provider_id.as_deref().and_then(|p| draft.seen.server(p)).cloned() else {
+        let since = row.delete_sent_at.or(row.answered_at).unwrap_or(row.prepared_at);
+        if !(draft.seen.complete && draft.seen.began_at > since) {
+            draft.wait("waits to see whether the server is still there");
+        } else if draft.may_try("asking for the server", row.retry.as_ref()) {
+            draft.actions.push(Action::ProveServerGone(id.clone()));
+        }
+        return;
+    };
+    let asked = draft.agg.instance.terminate_requested_at;
+    if row.keep && asked.is_some_and(|t| draft.seen.began_at < t) {
+        draft.wait("waits for a fresh look at the server's volumes before it goes");
+        return;
+    }
+    if let Some(unknown) = seen.attachments.iter().find(|a| !is_recorded(draft, &a.volume_id)) {
+        let text = format!("waits to learn whose volume {} is before the server goes", unknown.volume_id);
+        draft.wait(text);
+        return;
+    }
+    if let Some(sent) = row.delete_sent_at {
+        let overdue = draft.seen.began_at > sent.plus_ms(draft.cx.rules.removal_patience_ms);
+        let asked_again = row.retry.is_some();
+        if !overdue && !asked_again {
+            draft.wait(format!("waits for the server, {}, to be gone", seen.state.text()));
+            return;
+        }
+    }
+    if draft.may_try("the server's removal", row.retry.as_ref()) {
+        choose_road(draft, &row, &seen);
+    }
+}
+
+fn is_recorded(draft: &Draft<'_, '_>, provider_id: &str) -> bool {
+    draft.agg.volumes.iter().any(|v| v.provider_id.as_deref() == Some(provider_id))
+}
+
+fn choose_road(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
+    let on_it: Vec<Volume> = seen
+        .attachments
+        .iter()
+        .filter_map(|a| draft.agg.volumes.iter().find(|v| v.provider_id.as_deref() == Some(&a.volume_id)).cloned())
+        .collect();
+    let local_survivors: Vec<&Volume> = on_it.iter().filter(|v| !v.is_block() && !v.is_to_delete()).collect();
+    let foreign_block = on_it.iter().filter(|v| v.is_block() && v.origin == Origin::Foreign);
+    match &seen.state {
+        ServerState::Running | ServerState::StoppedInPlace => {
+            if foreign_block.filter(|v| detach(draft, v, row)).count() > 0 {
+                return;
+            }
+            if !local_survivors.is_empty() {
+                // Terminate would delete a local volume that must survive: off, detach, delete instead.
+                power_off(draft, row, seen);
+            } else if seen.allowed.contains(&Allowed::Terminate) {
+                draft.actions.push(Action::TerminateServer(row.id.clone()));
+            } else {
+                draft.wait("waits until the cloud allows the server to be terminated");
+            }
+        }
+        ServerState::Stopped => {
+            let mut waiting = foreign_block.filter(|v| detach(draft, v, row)).count();
+            waiting += local_survivors.into_iter().filter(|v| detach(draft, v, row)).count();
+            if waiting == 0 {
+                draft.actions.push(Action::DeleteServer(row.id.clone()));
+            }
+        }
+        ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
+        ServerState::Starting | ServerState::Stopping | ServerState::Other(_) => {
+            draft.wait(format!("waits: the server is {}, and can be removed once it runs or is stopped", seen.state.text()));
+        }
+    }
+}
+
+fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
+    if row.stop_sent_at.is_some_and(|t| draft.seen.began_at < t.plus_ms(draft.cx.rules.removal_patience_ms)) {
+        draft.wait("waits for the server to stop");
+    } else if seen.allowed.contains(&Allowed::Stop) {
+        draft.actions.push(Action::StopServer(row.id.clone()));
+    } else {
+        draft.wait("waits until the cloud allows the server to be stopped");
+    }
+}
+
+/// Detaches a volume that must outlive the server. `true`: the server has to wait for it.
+fn detach(draft: &mut Draft<'_, '_>, volume: &Volume, server: &Server) -> bool {
+    let name = volume.provider_id.clone().unwrap_or_default();
+    if let Some(sent) = volume.detach_sent_at {
+        let patience = sent.plus_ms(draft.cx.rules.detach_patience_ms);
+        // A block volume survives the server's end in any case; a local one does not.
+        if volume.is_block() && draft.cx.now > patience {
+            return false;
+        }
+        draft.wait(format!("waits for volume {name} to be detached"));
+        return true;
+    }
+    if draft.may_try("detaching a volume", volume.retry.as_ref()) {
+        draft.actions.push(Action::DetachVolume(volume.id.clone(), server.id.clone()));
+    }
+    true
+}
+
+/// Deletes, keeps or lets go of one volume, once its server is out of the way.
+fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
+    let Some(row) = draft.agg.volume(id).cloned() else { return };
+    let seen = row.provider_id.as_deref().and_then(|p| draft.seen.volume(p)).cloned();
+    let holder = row.provider_id.as_deref().and_then(|p| draft.seen.servers.iter().find(|s| s.has(p)));
+    let held = holder.is_some_and(|s| {
+        draft.agg.servers.iter().any(|r| r.is_live() && r.provider_id.as_deref() == Some(&s.id))
+    });
+    let servers_left = draft.agg.servers.iter().any(Server::is_live);
+    if held || (servers_left && row.status != VolumeStatus::Available && row.delete_sent_at.is_none()) {
+        // The server's own note says what is waited for.
+        return;
+    }
+    if !row.is_to_delete() {
+        if !servers_left {
+            let_go(draft, &row);
+        }
+        return;
+    }
+    delete_volume(draft, &row, seen.map(|v| (v.state, v.server_id)));
+}
+
+/// Removes volumes that no longer belong to a living instance: late arrivals of attempts that were given up.
+pub(super) fn remove_strays(draft: &mut Draft<'_, '_>) {
+    let newest = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).map(|v| v.attempt).max().unwrap_or(0);
+    let strays: Vec<Volume> = draft
+        .agg
+        .volumes
+        .iter()
+        .filter(|v| v.is_live() && v.origin == Origin::Ours && !v.is_boot && v.attempt < newest && v.attached_at.is_none())
+        .cloned()
+        .collect();
+    for row in strays {
+        let seen = row.provider_id.as_deref().and_then(|p| draft.seen.volume(p)).cloned();
+        delete_volume(draft, &row, seen.map(|v| (v.state, v.server_id)));
+    }
+}
+
+fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeState, Option<String>)>) {
+    let id = row.provider_id.clone().unwrap_or_default();
+    let Some((state, on)) = seen else {
+        let gone = draft.agg.servers.iter().filter_map(|s| s.gone_at).max();
+        let since = row.delete_sent_at.or(gone).unwrap_or(row.created_at);
+        if !(draft.seen.complete && draft.seen.began_at > since) {
+            draft.wait(format!("waits to see whether volume {id} is still there"));
+        } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
+            draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+        }
+        return;
+    };
+    let patience = draft.cx.rules.poll_ms.saturating_mul(10);
+    if row.delete_sent_at.is_some_and(|t| draft.seen.began_at < t.plus_ms(patience)) {
+        draft.wait(format!("waits for volume {id} to be gone"));
+        return;
+    }
+    match state {
+        VolumeState::Available | VolumeState::Error => {
+            if draft.may_try("deleting a volume", row.retry.as_ref()) {
+                draft.actions.push(Action::DeleteVolume(row.id.clone()));
+            }
+        }
+        VolumeState::InUse if on.is_some() => {
+            draft.wait(format!("waits for volume {id} to leave server {}", on.unwrap_or_default()));
+        }
+        VolumeState::InUse => draft.wait(format!("waits for volume {id}, still in use, to become available")),
+        VolumeState::Creating | VolumeState::Updating => draft.wait(format!("waits for volume {id} to come to rest")),
+        VolumeState::Other(word) => draft.wait(format!("waits: volume {id} is {word}")),
+    }
+}
+
+fn let_go(draft: &mut Draft<'_, '_>, row: &Volume) {
+    let foreign = row.origin == Origin::Foreign;
+    let status = if foreign { VolumeStatus::Released } else { VolumeStatus::Retained };
+    if let Some(v) = draft.agg.volume_mut(&row.id) {
+        v.status = status;
+    }
+    let (name, text) = if foreign {
+        ("FOREIGN_VOLUME_RELEASED", "made by somebody else: left alone, and still there")
+    } else {
+        ("VOLUME_RETAINED", "kept on purpose; it costs money until it is released")
+    };
+    draft.events.push(crate::action::Event {
+        name,
+        volume_id: Some(row.id.clone()),
+        resource_id: row.provider_id.clone(),
+        text: text.to_owned(),
+    });
+}
+
+fn conclude(draft: &mut Draft<'_, '_>) {
+    let open = draft.agg.servers.iter().any(|s| s.is_live() || s.create_state.is_open())
+        || draft.agg.volumes.iter().any(|v| v.is_live() || v.create_state.is_open());
+    if open && draft.actions.is_empty() && draft.notes.is_empty() {
+        draft.wait("waits for the next look at the cloud");
+    }
+    if open || draft.agg.instance.status.is_final() {
+        return;
+    }
+    let failed = draft.agg.instance.failure.is_some() && draft.agg.instance.ready_at.is_none();
+    draft.agg.instance.status = if failed { Status::ProvisioningFailed } else { Status::Terminated };
+    draft.agg.instance.terminated_at = Some(draft.cx.now);
+    draft.tell("INSTANCE_TERMINATED", None, "everything that should go is proven gone");
+    debug_assert!(draft.agg.servers.iter().all(|s| s.create_state != CreateState::Owned || s.proof.is_some()));
+}

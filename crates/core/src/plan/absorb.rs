@@ -1,0 +1,304 @@
+//! Writes down what the cloud shows: adoptions, every attached volume whatever its kind, metadata, states.
+//!
+//! It decides nothing else. A volume on our server is ours if the cloud made it with the server (its automatic name, or
+//! its place at index 0 when the server is adopted) or if it carries our name; else it is foreign.
+
+use super::Draft;
+use crate::action::Event;
+use crate::id::{ServerId, VolumeId};
+use crate::name::CloudName;
+use crate::observed::{Attachment, SeenServer, SeenVolume, VolumeState};
+use crate::recorded::{BLOCK_KIND, Server, Volume};
+use crate::status::{CreateState, Origin, VolumeStatus};
+
+pub(super) fn absorb(draft: &mut Draft<'_, '_>) {
+    adopt_servers(draft);
+    adopt_volumes(draft);
+    record_attachments(draft);
+    burn_what_never_came(draft);
+    refresh_servers(draft);
+    refresh_volumes(draft);
+}
+
+/// Ties servers that carry one of our names to the attempt that made them.
+fn adopt_servers(draft: &mut Draft<'_, '_>) {
+    let names: Vec<String> = draft.agg.servers.iter().map(|s| s.name.clone()).collect();
+    for name in names {
+        let mut found: Vec<&SeenServer> = draft.seen.servers.iter().filter(|s| s.name == name).collect();
+        // Several answer to one name when a creation was doubled on the way: the oldest is kept.
+        found.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        for seen in found {
+            if draft.agg.servers.iter().any(|s| s.provider_id.as_deref() == Some(&seen.id)) {
+                continue;
+            }
+            adopt_server(draft, &name, seen);
+        }
+    }
+}
+
+fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &SeenServer) {
+    let kept_elsewhere = draft.agg.servers.iter().any(|s| s.keep && s.is_live());
+    let now = draft.cx.now;
+    let Some(slot) = draft.agg.servers.iter().position(|s| s.name == name) else { return };
+    if draft.agg.servers[slot].provider_id.is_none() {
+        let row = &mut draft.agg.servers[slot];
+        row.keep &= !kept_elsewhere && row.create_state.is_open();
+        row.provider_id = Some(seen.id.clone());
+        row.create_state = CreateState::Owned;
+        row.answered_at = Some(now);
+    } else {
+        let attempt = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
+        let twin = Server {
+            id: ServerId::new((draft.cx.ids)()),
+            attempt,
+            provider_id: Some(seen.id.clone()),
+            prepared_at: now,
+            ..twin_of(&draft.agg.servers[slot])
+        };
+        draft.agg.servers.push(twin);
+    }
+    let kept = draft.agg.servers.iter().any(|s| s.keep && s.provider_id.as_deref() == Some(&seen.id));
+    let text = if kept { "its creation's answer was lost; found by its name" } else { "a duplicate or late arrival, to be removed" };
+    draft.tell("SERVER_ADOPTED", Some(seen.id.clone()), text);
+    record_server_volumes(draft, seen, true);
+}
+
+fn twin_of(row: &Server) -> Server {
+    Server {
+        keep: false,
+        create_state: CreateState::Owned,
+        create_error: None,
+        state: None,
+        user_data_at: None,
+        starts: 0,
+        start_sent_at: None,
+        stop_sent_at: None,
+        delete_intended_at: None,
+        delete_sent_at: None,
+        gone_at: None,
+        proof: None,
+        retry: None,
+        ..row.clone()
+    }
+}
+
+/// Ties volumes that carry one of our names to the attempt that made them.
+fn adopt_volumes(draft: &mut Draft<'_, '_>) {
+    let (seen, now) = (draft.seen, draft.cx.now);
+    for volume in &seen.volumes {
+        if draft.agg.volumes.iter().any(|v| v.provider_id.as_deref() == Some(&volume.id)) {
+            continue;
+        }
+        let row = draft.agg.volumes.iter_mut().find(|v| v.provider_id.is_none() && v.name == volume.name);
+        if let Some(row) = row {
+            let late = !row.create_state.is_open();
+            row.provider_id = Some(volume.id.clone());
+            row.create_state = CreateState::Owned;
+            row.status = VolumeStatus::Available;
+            row.answered_at = Some(now);
+            // It was given up and perhaps replaced: nothing was ever written to it.
+            row.delete_on_terminate |= late;
+            let (id, text) = (row.id.clone(), if late { "a late arrival, to be removed" } else { "found by its name" });
+            tell_volume(draft, "VOLUME_ADOPTED", &id, &volume.id, text);
+        } else if ours_by_name(draft, &volume.name) {
+            let policy = CloudName::parse(&volume.name).is_none_or(|n| n.delete);
+            let attachment = None;
+            let row = new_row(draft, volume.id.clone(), Origin::Ours, attachment, Some(volume));
+            let id = row.id.clone();
+            draft.agg.volumes.push(Volume { delete_on_terminate: policy, is_boot: false, ..row });
+            tell_volume(draft, "VOLUME_FOUND", &id, &volume.id, "carries our name and was not recorded");
+        }
+    }
+}
+
+fn ours_by_name(draft: &Draft<'_, '_>, name: &str) -> bool {
+    CloudName::parse(name)
+        .is_some_and(|n| n.control_plane == draft.cx.control_plane && n.instance == draft.agg.instance.id)
+}
+
+/// Records every volume on every server of ours that is not recorded yet.
+fn record_attachments(draft: &mut Draft<'_, '_>) {
+    let seen = draft.seen;
+    for server in &seen.servers {
+        if draft.agg.servers.iter().any(|s| s.provider_id.as_deref() == Some(&server.id)) {
+            record_server_volumes(draft, server, false);
+        }
+    }
+}
+
+fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &SeenServer, adopting: bool) {
+    for attachment in &server.attachments {
+        if draft.agg.volumes.iter().any(|v| v.provider_id.as_deref() == Some(&attachment.volume_id)) {
+            continue;
+        }
+        let seen = draft.seen.volume(&attachment.volume_id);
+        let name = attachment.name.as_deref().or(seen.map(|v| v.name.as_str()));
+        if name.is_none() && !draft.seen.complete && !(adopting && attachment.index == 0) {
+            let text = format!("waits to learn the name of volume {}, to know whose it is", attachment.volume_id);
+            draft.wait(text);
+            continue;
+        }
+        let name = name.unwrap_or_default();
+        let origin = if ours_by_name(draft, name) {
+            Origin::Ours
+        } else if made_by_the_cloud(server, attachment, name) || (adopting && attachment.index == 0) {
+            Origin::Cloud
+        } else {
+            Origin::Foreign
+        };
+        let boots = server.boot_volume_id() == Some(&attachment.volume_id);
+        let row = new_row(draft, attachment.volume_id.clone(), origin, Some(attachment), seen);
+        let (id, foreign) = (row.id.clone(), origin == Origin::Foreign);
+        draft.agg.volumes.push(Volume { is_boot: boots && !foreign, delete_on_terminate: !foreign, ..row });
+        let text = if foreign { "on our server, made by somebody else: it will not be deleted" } else { "came with the server" };
+        tell_volume(draft, if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" }, &id, &attachment.volume_id, text);
+    }
+}
+
+/// The names that the cloud gives by itself: the only trace that a volume came with its server.
+fn made_by_the_cloud(server: &SeenServer, attachment: &Attachment, name: &str) -> bool {
+    let image = server.image_name.as_deref().unwrap_or_default();
+    match attachment.volume_type.as_str() {
+        BLOCK_KIND => attachment.index == 0 && (name == format!("{image}_sbs_volume_0") && !image.is_empty()),
+        "scratch" => name == "autogenerated scratch volume",
+        _ => attachment.index == 0 && !image.is_empty() && name == image,
+    }
+}
+
+/// A row for a volume that exists.
+pub(crate) fn new_row(
+    draft: &mut Draft<'_, '_>,
+    provider_id: String,
+    origin: Origin,
+    attachment: Option<&Attachment>,
+    seen: Option<&SeenVolume>,
+) -> Volume {
+    let id = VolumeId::new((draft.cx.ids)());
+    let mut row = found_volume(id, provider_id, draft.cx.now);
+    row.origin = origin;
+    if let Some(a) = attachment {
+        describe(&mut row, a);
+    }
+    if let Some(v) = seen {
+        row.name.clone_from(&v.name);
+        row.volume_type.clone_from(&v.volume_type);
+    }
+    row
+}
+
+/// Takes over what a server shows of a volume.
+pub(crate) fn describe(row: &mut Volume, attachment: &Attachment) {
+    row.volume_type.clone_from(&attachment.volume_type);
+    row.name = attachment.name.clone().unwrap_or_default();
+    row.size_bytes = attachment.size_bytes;
+    row.status = VolumeStatus::Attached;
+    row.attached_at = Some(row.created_at);
+}
+
+/// A row for a volume that exists, of which only the id is known.
+pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::Timestamp) -> Volume {
+    Volume {
+        id,
+        attempt: 1,
+        name: String::new(),
+        origin: Origin::Cloud,
+        is_boot: false,
+        volume_type: "unknown".to_owned(),
+        size_bytes: None,
+        perf_iops: None,
+        delete_on_terminate: true,
+        status: VolumeStatus::Available,
+        create_state: CreateState::Owned,
+        create_error: None,
+        provider_id: Some(provider_id),
+        created_at: now,
+        answered_at: Some(now),
+        tagged_at: None,
+        changed_at: None,
+        attach_sent_at: None,
+        attached_at: None,
+        detach_sent_at: None,
+        delete_intended_at: None,
+        delete_sent_at: None,
+        deleted_at: None,
+        proof: None,
+        retry: None,
+    }
+}
+
+/// Gives up creations that did not turn up in a complete listing begun after their grace.
+fn burn_what_never_came(draft: &mut Draft<'_, '_>) {
+    let (seen, rules) = (draft.seen, draft.cx.rules);
+    if !seen.complete {
+        return;
+    }
+    let mut burned = Vec::new();
+    for s in draft.agg.servers.iter_mut().filter(|s| s.create_state.is_open()) {
+        let grace = super::attempt::grace_ms(s.create_error.as_ref(), rules);
+        if seen.began_at > s.answered_at.unwrap_or(s.prepared_at).plus_ms(grace) {
+            s.create_state = CreateState::Burned;
+            burned.push(("server", s.name.clone()));
+        }
+    }
+    for v in draft.agg.volumes.iter_mut().filter(|v| v.create_state.is_open()) {
+        let grace = super::attempt::grace_ms(v.create_error.as_ref(), rules);
+        if seen.began_at > v.answered_at.unwrap_or(v.created_at).plus_ms(grace) {
+            v.create_state = CreateState::Burned;
+            v.status = VolumeStatus::Failed;
+            burned.push(("volume", v.name.clone()));
+        }
+    }
+    for (kind, name) in burned {
+        draft.tell("ATTEMPT_BURNED", None, format!("{kind} {name} never turned up; its name stays watched"));
+    }
+}
+
+fn refresh_servers(draft: &mut Draft<'_, '_>) {
+    for row in draft.agg.servers.iter_mut().filter(|s| s.is_live()) {
+        let Some(seen) = row.provider_id.as_deref().and_then(|id| draft.seen.server(id)) else { continue };
+        row.state = Some(seen.state.text().to_owned());
+        if row.keep && seen.ip_address.is_some() {
+            draft.agg.instance.ip_address.clone_from(&seen.ip_address);
+        }
+    }
+}
+
+fn refresh_volumes(draft: &mut Draft<'_, '_>) {
+    let ours: Vec<String> = draft.agg.servers.iter().filter_map(|s| s.provider_id.clone()).collect();
+    let now = draft.cx.now;
+    for row in draft.agg.volumes.iter_mut().filter(|v| v.is_live()) {
+        let Some(seen) = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)) else { continue };
+        take_over(row, seen);
+        let here = seen.server_id.as_ref().is_some_and(|id| ours.contains(id));
+        let status = match (&seen.state, here) {
+            _ if row.delete_sent_at.is_some() || row.delete_intended_at.is_some() => VolumeStatus::Deleting,
+            (VolumeState::Creating, false) => VolumeStatus::Creating,
+            (_, true) if row.detach_sent_at.is_some() => VolumeStatus::Detaching,
+            (_, true) if seen.attachment_settled => VolumeStatus::Attached,
+            (_, true) => VolumeStatus::Attaching,
+            (VolumeState::Available, false) => VolumeStatus::Available,
+            (_, false) => row.status,
+        };
+        if status == VolumeStatus::Attached && row.attached_at.is_none() {
+            row.attached_at = Some(now);
+        }
+        row.status = status;
+    }
+}
+
+/// Takes over what a volume's own API shows.
+pub(crate) fn take_over(row: &mut Volume, seen: &SeenVolume) {
+    row.name.clone_from(&seen.name);
+    row.volume_type.clone_from(&seen.volume_type);
+    row.size_bytes = seen.size_bytes.or(row.size_bytes);
+    row.perf_iops = seen.perf_iops.or(row.perf_iops);
+}
+
+fn tell_volume(draft: &mut Draft<'_, '_>, name: &'static str, id: &VolumeId, resource: &str, text: &str) {
+    draft.events.push(Event {
+        name,
+        volume_id: Some(id.clone()),
+        resource_id: Some(resource.to_owned()),
+        text: text.to_owned(),
+    });
+}

@@ -1,0 +1,312 @@
+//! Towards *ready*: server, its volumes named, the data volume made and attached, started, running.
+
+use super::attempt::{self, Last, Next};
+use super::{Draft, absent};
+use crate::action::Action;
+use crate::id::{ServerId, VolumeId};
+use crate::name::{CloudName, Role};
+use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
+use crate::recorded::{BLOCK_KIND, DataVolumeSpec, Server, Volume};
+use crate::status::{CreateState, Origin, Status, VolumeStatus};
+
+pub(super) fn drive(draft: &mut Draft<'_, '_>) {
+    for extra in draft.agg.servers.iter().filter(|s| !s.keep && s.is_live()).map(|s| s.id.clone()).collect::<Vec<_>>() {
+        absent::remove_server(draft, &extra);
+    }
+    let Some(server) = draft.agg.server().cloned() else {
+        want_server(draft);
+        return;
+    };
+    absent::remove_strays(draft);
+    let Some(seen) = server.provider_id.as_deref().and_then(|id| draft.seen.server(id)).cloned() else {
+        unseen(draft, &server);
+        return;
+    };
+    name_volumes(draft);
+    grow_boot_volume(draft);
+    let data_done = want_data_volume(draft, &server, &seen);
+    let data_known = draft.agg.instance.spec.data_volume.is_none() || data_volume(draft).is_some_and(|v| v.is_live());
+    if data_known && server.user_data_at.is_none() && draft.may_try("user data", server.retry.as_ref()) {
+        draft.actions.push(Action::SetUserData(server.id.clone()));
+    }
+    if data_done && server.user_data_at.is_some() {
+        run(draft, &server, &seen);
+    }
+    check_setbacks(draft);
+}
+
+fn want_server(draft: &mut Draft<'_, '_>) {
+    let last = draft.agg.servers.iter().rfind(|s| s.keep).map(|s| Last {
+        attempt: s.attempt,
+        state: s.create_state,
+        error: s.create_error.as_ref(),
+        retry: s.retry.as_ref(),
+        prepared_at: s.prepared_at,
+        answered_at: s.answered_at,
+    });
+    match attempt::next("server", last.as_ref(), draft.cx.rules, draft.cx.now) {
+        Next::Make(_) => {
+            // Twins count too, so that a name is never used twice.
+            let attempt = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
+            let row = new_server(draft, attempt);
+            draft.actions.push(Action::CreateServer(Box::new(row)));
+        }
+        Next::Doubt(until) => {
+            draft.wait_until("waits to learn whether the server's creation, whose answer was lost, took effect", until);
+        }
+        Next::Later(retry) => {
+            draft.may_try("the server's creation", Some(&retry));
+        }
+        Next::Never(code, message) => draft.fail(&code, message),
+    }
+}
+
+fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
+    let name = CloudName {
+        control_plane: draft.cx.control_plane.to_owned(),
+        instance: draft.agg.instance.id.clone(),
+        role: Role::Server,
+        attempt,
+        delete: true,
+    };
+    Server {
+        id: ServerId::new((draft.cx.ids)()),
+        attempt,
+        name: name.text(),
+        keep: true,
+        create_state: CreateState::Prepared,
+        create_error: None,
+        provider_id: None,
+        state: None,
+        prepared_at: draft.cx.now,
+        answered_at: None,
+        user_data_at: None,
+        starts: 0,
+        start_sent_at: None,
+        stop_sent_at: None,
+        delete_intended_at: None,
+        delete_sent_at: None,
+        gone_at: None,
+        proof: None,
+        retry: None,
+    }
+}
+
+fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
+    let known_since = server.answered_at.unwrap_or(server.prepared_at);
+    if draft.seen.complete && draft.seen.began_at > known_since {
+        if draft.may_try("asking for the server", server.retry.as_ref()) {
+            draft.actions.push(Action::ProveServerGone(server.id.clone()));
+        }
+    } else if draft.agg.instance.status != Status::Ready {
+        draft.wait("waits to see the server");
+    }
+}
+
+/// Names and tags what the cloud made by itself: it is born without a trace of us.
+fn name_volumes(draft: &mut Draft<'_, '_>) {
+    let rows: Vec<Volume> = draft.agg.volumes.iter().filter(|v| v.is_live()).cloned().collect();
+    for row in rows.iter().filter(|v| v.origin == Origin::Cloud && v.tagged_at.is_none()) {
+        let creating =
+            row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)).is_some_and(|v| v.state == VolumeState::Creating);
+        // A first try is made at once; while the cloud is still making it, a refusal is waited out.
+        if creating && row.retry.is_some() {
+            draft.wait("waits for a volume to be made before it is named");
+        } else if draft.may_try("naming a volume", row.retry.as_ref()) {
+            draft.actions.push(Action::TagVolume(row.id.clone()));
+        }
+    }
+}
+
+fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
+    let Some(want) = draft.agg.instance.spec.boot_volume_bytes else { return };
+    let Some(row) = draft.agg.volumes.iter().find(|v| v.is_boot && v.is_live()).cloned() else { return };
+    if !row.is_block() || row.size_bytes.is_none_or(|have| have >= want) {
+        return;
+    }
+    let state = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)).map(|v| v.state.clone());
+    match state {
+        Some(VolumeState::Available | VolumeState::InUse) if row.changed_at.is_none_or(|t| t < draft.seen.began_at) => {
+            if draft.may_try("growing the boot volume", row.retry.as_ref()) {
+                draft.actions.push(Action::ResizeVolume(row.id, want));
+            }
+        }
+        _ => draft.wait("waits for the boot volume to take its new size"),
+    }
+}
+
+fn data_volume<'d>(draft: &'d Draft<'_, '_>) -> Option<&'d Volume> {
+    let mine = |v: &&Volume| v.origin == Origin::Ours && !v.is_boot;
+    draft.agg.volumes.iter().filter(mine).max_by_key(|v| v.attempt)
+}
+
+/// Makes and attaches the data volume. `true`: nothing of it stands in the way of starting.
+fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) -> bool {
+    let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return true };
+    let row = data_volume(draft).cloned();
+    if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
+        return attach(draft, row, server, seen);
+    }
+    if server.start_sent_at.is_some() && row.is_some() {
+        // It was there once and is gone: told, not remade (what was on it is lost).
+        draft.wait("the data volume disappeared; terminate the instance and create a new one");
+        return true;
+    }
+    let last = row.as_ref().map(|v| Last {
+        attempt: v.attempt,
+        state: v.create_state,
+        error: v.create_error.as_ref(),
+        retry: v.retry.as_ref(),
+        prepared_at: v.created_at,
+        answered_at: v.answered_at,
+    });
+    match attempt::next("data volume", last.as_ref(), draft.cx.rules, draft.cx.now) {
+        Next::Make(attempt) => {
+            let row = new_data_volume(draft, &spec, attempt);
+            draft.actions.push(Action::CreateVolume(Box::new(row)));
+        }
+        Next::Doubt(until) => {
+            draft.wait_until("waits to learn whether the data volume's creation, whose answer was lost, took effect", until);
+        }
+        Next::Later(retry) => {
+            draft.may_try("the data volume's creation", Some(&retry));
+        }
+        Next::Never(code, message) => draft.fail(&code, message),
+    }
+    false
+}
+
+fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, attempt: u32) -> Volume {
+    let name = CloudName {
+        control_plane: draft.cx.control_plane.to_owned(),
+        instance: draft.agg.instance.id.clone(),
+        role: Role::Data,
+        attempt,
+        delete: spec.delete_on_terminate,
+    };
+    let id = VolumeId::new((draft.cx.ids)());
+    Volume {
+        attempt,
+        name: name.text(),
+        origin: Origin::Ours,
+        volume_type: BLOCK_KIND.to_owned(),
+        size_bytes: Some(spec.size_bytes),
+        perf_iops: spec.perf_iops,
+        delete_on_terminate: spec.delete_on_terminate,
+        status: VolumeStatus::Creating,
+        create_state: CreateState::Prepared,
+        provider_id: None,
+        answered_at: None,
+        ..super::absorb::found_volume(id, String::new(), draft.cx.now)
+    }
+}
+
+fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenServer) -> bool {
+    let Some(id) = row.provider_id.as_deref() else { return false };
+    let shown = draft.seen.volume(id).cloned();
+    match shown.map(|v| (v.state, v.server_id, v.attachment_settled)) {
+        Some((_, Some(on), true)) if on == seen.id => return true,
+        Some((_, Some(on), false)) if on == seen.id => draft.wait("waits for the data volume to be attached"),
+        Some((_, Some(on), _)) => {
+            draft.wait(format!("the data volume is attached to another server, {on}; detach it there"));
+            return server.start_sent_at.is_some();
+        }
+        Some((VolumeState::Available, None, _)) if server.start_sent_at.is_some() && row.attached_at.is_some() => {
+            draft.wait("the data volume was detached outside of this control plane");
+            return true;
+        }
+        Some((VolumeState::Available, None, _)) => {
+            let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(draft.cx.rules.poll_ms));
+            if !again {
+                draft.wait("waits for the data volume to be attached");
+            } else if draft.may_try("attaching the data volume", row.retry.as_ref()) {
+                draft.actions.push(Action::AttachVolume(row.id.clone(), server.id.clone()));
+            }
+        }
+        Some((VolumeState::Error, ..)) => {
+            draft.fail("volume_error", "the cloud reports the data volume as broken; create a new instance");
+        }
+        Some((VolumeState::Creating, ..)) => draft.wait("waits for the data volume to be made"),
+        Some((VolumeState::InUse | VolumeState::Updating | VolumeState::Other(_), None, _)) => {
+            draft.wait("waits for the data volume to become available");
+        }
+        None if draft.seen.complete && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
+            draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+        }
+        None => draft.wait("waits to see the data volume"),
+    }
+    false
+}
+
+/// Starts the server and waits for it.
+fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
+    let now = draft.cx.now;
+    let ready = draft.agg.instance.status == Status::Ready;
+    let fresh = server.start_sent_at.is_none_or(|t| draft.seen.began_at > t);
+    match &seen.state {
+        ServerState::Running => return running(draft, seen),
+        ServerState::Stopped | ServerState::StoppedInPlace if ready => {
+            draft.wait("the server was stopped outside of this control plane; start it there, or terminate the instance");
+            return;
+        }
+        ServerState::Stopped | ServerState::StoppedInPlace if server.start_sent_at.is_none() => start(draft, server, seen),
+        ServerState::Stopped | ServerState::StoppedInPlace if fresh => {
+            let since = server.start_sent_at.map_or(0, |t| now.ms_since(t));
+            if since < 30_000 {
+                draft.wait("waits for the start to show");
+            } else if server.starts < draft.cx.rules.starts_max {
+                start(draft, server, seen);
+            } else {
+                let text = "the server fell back to stopped after every start; the zone is probably out of stock: try another";
+                draft.fail("boot_failed", text);
+            }
+        }
+        ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
+        ServerState::Starting | ServerState::Stopped | ServerState::StoppedInPlace => draft.wait("waits for the server to run"),
+        ServerState::Stopping | ServerState::Other(_) => {
+            draft.wait(format!("the server is {}; waits", seen.state.text()));
+        }
+    }
+    let deadline = server.start_sent_at.map(|t| t.plus_ms(draft.cx.rules.boot_deadline_ms));
+    if !ready && deadline.is_some_and(|d| now > d) {
+        draft.fail("boot_failed", "the server did not run within 20 minutes of its start; try another zone");
+    }
+}
+
+fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
+    if !seen.allowed.contains(&Allowed::Start) {
+        draft.wait("waits until the cloud allows the server to be started");
+    } else if draft.may_try("the start", server.retry.as_ref()) {
+        draft.actions.push(Action::StartServer(server.id.clone()));
+    }
+}
+
+fn running(draft: &mut Draft<'_, '_>, seen: &SeenServer) {
+    if draft.agg.instance.status == Status::Ready {
+        return;
+    }
+    let Some(ip) = seen.ip_address.clone() else {
+        draft.agg.instance.status = Status::Booting;
+        draft.wait("waits for the server's address");
+        return;
+    };
+    draft.agg.instance.status = Status::Ready;
+    draft.agg.instance.ready_at = Some(draft.cx.now);
+    draft.tell("PROVIDER_GET_IP", Some(seen.id.clone()), format!("{ip}, as the server shows it"));
+    draft.tell("INSTANCE_READY", Some(seen.id.clone()), "running, every wanted volume attached");
+}
+
+/// Fails an instance that is refused again and again before it ever ran.
+fn check_setbacks(draft: &mut Draft<'_, '_>) {
+    if draft.agg.instance.status == Status::Ready {
+        return;
+    }
+    let rules = draft.cx.rules;
+    let server = draft.agg.servers.iter().filter(|s| s.keep).filter_map(|s| s.retry.clone());
+    let data = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).filter_map(|v| v.retry.clone());
+    let hopeless = server.chain(data).find(|r| !r.error.kind.passes() || r.count > rules.setbacks_max);
+    if let Some(retry) = hopeless {
+        let message = format!("the provider refuses: {}; correct the request and create a new instance", retry.error.message);
+        draft.fail(retry.error.kind.text(), message);
+    }
+}

@@ -1,0 +1,258 @@
+//! How a call that is about to be made, and its outcome, change what is recorded.
+//!
+//! [`intend`] is committed before the call, [`conclude`] after it. Both are pure; neither decides anything.
+
+use crate::action::{Action, Event};
+use crate::error::{CallError, Effect, ErrorKind};
+use crate::id::VolumeId;
+use crate::observed::{SeenServer, SeenVolume};
+use crate::plan::{Context, row_from_answer, volume_from_answer};
+use crate::recorded::{Aggregate, Proof, Retry};
+use crate::status::{CreateState, Status, VolumeStatus};
+use crate::time::Timestamp;
+
+/// What a provider answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// A server, as it is now.
+    Server(Box<SeenServer>),
+    /// A volume, as it is now.
+    Volume(Box<SeenVolume>),
+    /// Accepted; the answer shows nothing.
+    Accepted,
+    /// A typed not-found for the id we asked for.
+    Gone(Box<Proof>),
+    /// It is still there.
+    StillThere,
+}
+
+/// What became of a call.
+pub type Outcome = Result<Reply, CallError>;
+
+/// Marks what is about to be sent, so that a crash cannot hide it.
+pub fn intend(agg: &mut Aggregate, action: &Action, now: Timestamp) {
+    match action {
+        Action::CreateServer(row) => agg.servers.push((**row).clone()),
+        Action::CreateVolume(row) => agg.volumes.push((**row).clone()),
+        Action::TerminateServer(id) | Action::DeleteServer(id) => {
+            if let Some(s) = agg.server_mut(id) {
+                s.delete_intended_at.get_or_insert(now);
+            }
+        }
+        Action::DeleteVolume(id) => {
+            if let Some(v) = agg.volume_mut(id) {
+                v.delete_intended_at.get_or_insert(now);
+                v.status = VolumeStatus::Deleting;
+            }
+        }
+        Action::TagVolume(_)
+        | Action::ResizeVolume(..)
+        | Action::AttachVolume(..)
+        | Action::DetachVolume(..)
+        | Action::SetUserData(_)
+        | Action::StartServer(_)
+        | Action::StopServer(_)
+        | Action::ProveServerGone(_)
+        | Action::ProveVolumeGone(_) => {}
+    }
+}
+
+/// Writes down what became of a call. The volumes of a new server become rows in the same step as the server.
+pub fn conclude(agg: &mut Aggregate, action: &Action, outcome: &Outcome, cx: &mut Context<'_>) -> Vec<Event> {
+    match outcome {
+        Ok(reply) => accepted(agg, action, reply, cx),
+        Err(error) => {
+            refused(agg, action, error, cx.now);
+            Vec::new()
+        }
+    }
+}
+
+fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Context<'_>) -> Vec<Event> {
+    let now = cx.now;
+    clear_retry(agg, action);
+    match action {
+        Action::CreateServer(row) => return server_created(agg, row, reply, cx),
+        Action::CreateVolume(row) => {
+            if let (Some(v), Reply::Volume(seen)) = (agg.volume_mut(&row.id), reply) {
+                v.provider_id = Some(seen.id.clone());
+                v.create_state = CreateState::Owned;
+                v.answered_at = Some(now);
+                v.tagged_at = Some(now);
+                volume_from_answer(v, seen);
+            }
+        }
+        Action::TagVolume(id) => {
+            if let Some(v) = agg.volume_mut(id) {
+                v.tagged_at = Some(now);
+                if let Reply::Volume(seen) = reply {
+                    volume_from_answer(v, seen);
+                }
+            }
+        }
+        Action::ResizeVolume(id, _) => on_volume(agg, id, |v| v.changed_at = Some(now)),
+        Action::AttachVolume(id, _) => on_volume(agg, id, |v| {
+            v.attach_sent_at = Some(now);
+            v.status = VolumeStatus::Attaching;
+        }),
+        Action::DetachVolume(id, _) => on_volume(agg, id, |v| {
+            v.detach_sent_at = Some(now);
+            v.status = VolumeStatus::Detaching;
+        }),
+        Action::DeleteVolume(id) => on_volume(agg, id, |v| v.delete_sent_at = Some(now)),
+        Action::ProveVolumeGone(id) => {
+            if let Reply::Gone(proof) = reply {
+                on_volume(agg, id, |v| {
+                    v.status = VolumeStatus::Deleted;
+                    v.deleted_at = Some(proof.asked_at);
+                    v.proof = Some((**proof).clone());
+                });
+            }
+        }
+        Action::SetUserData(id)
+        | Action::StartServer(id)
+        | Action::StopServer(id)
+        | Action::TerminateServer(id)
+        | Action::DeleteServer(id)
+        | Action::ProveServerGone(id) => {
+            let starts = matches!(action, Action::StartServer(_));
+            if let Some(s) = agg.server_mut(id) {
+                server_accepted(s, action, reply, now);
+            }
+            if starts && agg.instance.status == Status::Provisioning {
+                agg.instance.status = Status::Booting;
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn server_accepted(s: &mut crate::recorded::Server, action: &Action, reply: &Reply, now: Timestamp) {
+    if matches!(action, Action::SetUserData(_)) {
+        s.user_data_at = Some(now);
+    } else if matches!(action, Action::StartServer(_)) {
+        s.starts += 1;
+        s.start_sent_at = Some(now);
+    } else if matches!(action, Action::StopServer(_)) {
+        s.stop_sent_at = Some(now);
+    } else if matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_)) {
+        s.delete_sent_at = Some(now);
+    } else if let Reply::Gone(proof) = reply {
+        s.gone_at = Some(proof.asked_at);
+        s.proof = Some((**proof).clone());
+        s.state = Some("gone".to_owned());
+    }
+}
+
+fn on_volume(agg: &mut Aggregate, id: &VolumeId, change: impl FnOnce(&mut crate::recorded::Volume)) {
+    if let Some(v) = agg.volume_mut(id) {
+        change(v);
+    }
+}
+
+fn server_created(
+    agg: &mut Aggregate,
+    row: &crate::recorded::Server,
+    reply: &Reply,
+    cx: &mut Context<'_>,
+) -> Vec<Event> {
+    let Reply::Server(seen) = reply else { return Vec::new() };
+    let rival = agg.servers.iter().any(|s| s.keep && s.is_live() && s.id != row.id);
+    if let Some(s) = agg.server_mut(&row.id) {
+        s.provider_id = Some(seen.id.clone());
+        // An answer that comes after the attempt was given up and replaced is a late arrival.
+        s.keep &= !rival;
+        s.create_state = CreateState::Owned;
+        s.answered_at = Some(cx.now);
+        s.state = Some(seen.state.text().to_owned());
+    }
+    let mut events = Vec::new();
+    for attachment in &seen.attachments {
+        if agg.volumes.iter().any(|v| v.provider_id.as_deref() == Some(&attachment.volume_id)) {
+            continue;
+        }
+        let boots = seen.boot_volume_id() == Some(&attachment.volume_id);
+        let volume = row_from_answer(attachment, boots, cx);
+        events.push(Event {
+            name: "VOLUME_FOUND",
+            volume_id: Some(volume.id.clone()),
+            resource_id: volume.provider_id.clone(),
+            text: format!("{} came with the server", volume.volume_type),
+        });
+        agg.volumes.push(volume);
+    }
+    events
+}
+
+fn clear_retry(agg: &mut Aggregate, action: &Action) {
+    if let Some(v) = action.volume_id().and_then(|id| agg.volumes.iter_mut().find(|v| &v.id == id)) {
+        v.retry = None;
+    } else if let Some(s) = action.server_id().and_then(|id| agg.servers.iter_mut().find(|s| &s.id == id)) {
+        s.retry = None;
+    }
+}
+
+fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timestamp) {
+    let open = if error.effect == Effect::Unknown { CreateState::Doubt } else { CreateState::Refused };
+    let removes = matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_) | Action::DeleteVolume(_));
+    if let Some(v) = action.volume_id().and_then(|id| agg.volumes.iter_mut().find(|v| &v.id == id)) {
+        v.retry = Some(again(v.retry.as_ref(), error, now));
+        if removes && error.kind == ErrorKind::NotFound {
+            v.delete_sent_at = Some(now);
+            v.retry = None;
+        }
+        if action.creates() && v.create_state.is_open() {
+            v.create_state = open;
+            v.create_error = Some(error.clone());
+            v.answered_at = Some(now);
+            if open == CreateState::Refused {
+                v.status = VolumeStatus::Failed;
+            }
+        }
+    } else if let Some(s) = action.server_id().and_then(|id| agg.servers.iter_mut().find(|s| &s.id == id)) {
+        s.retry = Some(again(s.retry.as_ref(), error, now));
+        if removes && error.kind == ErrorKind::NotFound {
+            s.delete_sent_at = Some(now);
+            s.retry = None;
+        }
+        if action.creates() && s.create_state.is_open() {
+            s.create_state = open;
+            s.create_error = Some(error.clone());
+            s.answered_at = Some(now);
+        }
+    }
+}
+
+fn again(before: Option<&Retry>, error: &CallError, now: Timestamp) -> Retry {
+    let count = before.map_or(1, |r| r.count.saturating_add(1));
+    Retry { count, not_before: now.plus_ms(backoff_ms(count, error.kind)), error: error.clone() }
+}
+
+/// How long to wait after the nth refusal in a row: doubling, with a first step and an end by kind.
+#[must_use]
+pub fn backoff_ms(count: u32, kind: ErrorKind) -> i64 {
+    let (first, last) = match kind {
+        ErrorKind::Conflict => (1_000, 15_000),
+        ErrorKind::RateLimited | ErrorKind::Unavailable => (1_000, 60_000),
+        ErrorKind::Unauthorized => (10_000, 60_000),
+        ErrorKind::NotFound
+        | ErrorKind::OutOfStock
+        | ErrorKind::Quota
+        | ErrorKind::Refused
+        | ErrorKind::Unsupported => (30_000, 600_000),
+    };
+    let doubled: i64 = first << count.saturating_sub(1).min(10);
+    doubled.min(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_its_end() {
+        let waits: Vec<i64> = (1..8).map(|n| backoff_ms(n, ErrorKind::Conflict)).collect();
+        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
+        assert_eq!(backoff_ms(u32::MAX, ErrorKind::Refused), 600_000);
+    }
+}

@@ -1,0 +1,328 @@
+//! Recorded: what we wrote down about an instance, its servers and its volumes.
+//!
+//! A server row is one *attempt* at a server; it is written before the call that creates it. A volume row is a volume
+//! we were shown, or an attempt at one that we make. Rows are never deleted: they end with times and a proof.
+
+use crate::error::CallError;
+use crate::id::{InstanceId, ServerId, VolumeId};
+use crate::offer::BootStorage;
+use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A data volume as asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataVolumeSpec {
+    /// Size in bytes, whole GB.
+    pub size_bytes: i64,
+    /// Provisioned operations per second; `None`: the cloud's default.
+    pub perf_iops: Option<i64>,
+    /// Whether it goes with the instance.
+    pub delete_on_terminate: bool,
+    /// Which rule gave the size, in words.
+    pub size_reason: String,
+}
+
+/// Everything that a request fixed, with the habits of the cloud that it will meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// `None`: no data volume.
+    pub data_volume: Option<DataVolumeSpec>,
+    /// Least size of the boot volume in bytes; `None`: what the cloud gives.
+    pub boot_volume_bytes: Option<i64>,
+    /// The cloud's label of the image.
+    pub image: String,
+    /// Where this type boots.
+    pub boot_storage: BootStorage,
+    /// The requester's own tags.
+    pub tags: Vec<String>,
+    /// What an hour of the server costs, in millionths.
+    pub hourly_micros: i64,
+    /// The currency of `hourly_micros`.
+    pub currency: String,
+}
+
+/// Why an instance cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word: an [`crate::error::ErrorKind`]'s, or `server_disappeared`, `boot_failed`, `create_unconfirmed`.
+    pub code: String,
+    /// One sentence that says what to do.
+    pub message: String,
+}
+
+/// Why nothing more is done now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// One sentence.
+    pub text: String,
+    /// When that changes by itself at the latest, if it does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Timestamp>,
+}
+
+/// The instance itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// The requester's name for it. Not unique, and not the name in the cloud.
+    pub name: String,
+    /// Whose cloud account (provider and project).
+    pub account_id: String,
+    /// Which cloud.
+    pub provider: String,
+    /// Where.
+    pub zone: String,
+    /// The server type.
+    pub instance_type: String,
+    /// The model it is for.
+    pub model_id: Option<String>,
+    /// What was asked for.
+    pub spec: Spec,
+    /// What people want.
+    pub desired: Desired,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Why it cannot be; set once, then it is taken away.
+    pub failure: Option<Failure>,
+    /// The server's public address.
+    pub ip_address: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it became ready.
+    pub ready_at: Option<Timestamp>,
+    /// When its end was asked for (or decided, after a failure).
+    pub terminate_requested_at: Option<Timestamp>,
+    /// When everything was proven gone.
+    pub terminated_at: Option<Timestamp>,
+    /// Why nothing more is done now.
+    pub notes: Vec<Note>,
+    /// Nothing is left to do until somebody wants something else or the cloud changes.
+    pub settled: bool,
+    /// Not to be looked at before, unless somebody asks.
+    pub wake_at: Timestamp,
+    /// Goes up with every write: the guard of compare-and-swap.
+    pub version: i64,
+}
+
+/// When the next try of a refused call may be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// How many times in a row it failed.
+    pub count: u32,
+    /// Not before.
+    pub not_before: Timestamp,
+    /// The last refusal.
+    pub error: CallError,
+}
+
+/// Evidence that a resource is gone: a typed not-found for its id, asked for after the deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The cloud's id of the resource.
+    pub resource_id: String,
+    /// What was asked, as method and path.
+    pub asked: String,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// What was answered: status and type.
+    pub answer: String,
+    /// The cloud's own id of that exchange.
+    pub request_id: Option<String>,
+    /// When the complete listing began in which it was absent too.
+    pub absent_from_listing_begun_at: Option<Timestamp>,
+}
+
+/// One attempt at a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its id here.
+    pub id: ServerId,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// Its unique name in the cloud.
+    pub name: String,
+    /// `false`: a duplicate or a late arrival, to be removed.
+    pub keep: bool,
+    /// What is known of its creation.
+    pub create_state: CreateState,
+    /// How the creation was refused or lost.
+    pub create_error: Option<CallError>,
+    /// The cloud's id.
+    pub provider_id: Option<String>,
+    /// The state last seen, in the cloud's word.
+    pub state: Option<String>,
+    /// When the intent was written.
+    pub prepared_at: Timestamp,
+    /// When the creation was answered, or its answer given up.
+    pub answered_at: Option<Timestamp>,
+    /// When user data was set.
+    pub user_data_at: Option<Timestamp>,
+    /// How many starts were accepted.
+    pub starts: u32,
+    /// When the last start was accepted.
+    pub start_sent_at: Option<Timestamp>,
+    /// When the last stop was accepted.
+    pub stop_sent_at: Option<Timestamp>,
+    /// When its removal (terminate or delete) was first committed to be sent.
+    pub delete_intended_at: Option<Timestamp>,
+    /// When its removal was last accepted.
+    pub delete_sent_at: Option<Timestamp>,
+    /// When it was proven gone.
+    pub gone_at: Option<Timestamp>,
+    /// How.
+    pub proof: Option<Proof>,
+    /// Set while calls about it are being refused.
+    pub retry: Option<Retry>,
+}
+
+impl Server {
+    /// Exists, as far as we know, under an id we know.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.create_state == CreateState::Owned && self.gone_at.is_none()
+    }
+}
+
+/// A volume of the instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its id here.
+    pub id: VolumeId,
+    /// Which attempt (ours), or 1.
+    pub attempt: u32,
+    /// Its name in the cloud, as last known.
+    pub name: String,
+    /// Who made it.
+    pub origin: Origin,
+    /// The server boots on it.
+    pub is_boot: bool,
+    /// The cloud's word for its kind: `sbs_volume`, `l_ssd`, `scratch`, or one we never heard of.
+    pub volume_type: String,
+    /// In bytes; `None` until the cloud says.
+    pub size_bytes: Option<i64>,
+    /// Operations per second, where the kind has them.
+    pub perf_iops: Option<i64>,
+    /// Whether it goes with the instance.
+    pub delete_on_terminate: bool,
+    /// Where it is in its life.
+    pub status: VolumeStatus,
+    /// What is known of its creation.
+    pub create_state: CreateState,
+    /// How the creation was refused or lost.
+    pub create_error: Option<CallError>,
+    /// The cloud's id.
+    pub provider_id: Option<String>,
+    /// When we first wrote it down.
+    pub created_at: Timestamp,
+    /// When the creation was answered, or its answer given up.
+    pub answered_at: Option<Timestamp>,
+    /// When it got its name and tags from us.
+    pub tagged_at: Option<Timestamp>,
+    /// When a change of size or speed was last accepted.
+    pub changed_at: Option<Timestamp>,
+    /// When its attachment was last accepted.
+    pub attach_sent_at: Option<Timestamp>,
+    /// When it was first seen attached.
+    pub attached_at: Option<Timestamp>,
+    /// When its detachment was last accepted.
+    pub detach_sent_at: Option<Timestamp>,
+    /// When its deletion was first committed to be sent.
+    pub delete_intended_at: Option<Timestamp>,
+    /// When its deletion was last accepted.
+    pub delete_sent_at: Option<Timestamp>,
+    /// When it was proven gone.
+    pub deleted_at: Option<Timestamp>,
+    /// How.
+    pub proof: Option<Proof>,
+    /// Set while calls about it are being refused.
+    pub retry: Option<Retry>,
+}
+
+/// The one kind of volume that no server operation deletes.
+pub const BLOCK_KIND: &str = "sbs_volume";
+
+impl Volume {
+    /// Exists, as far as we know, under an id we know, and nothing ended our interest in it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.create_state == CreateState::Owned && !self.is_ended()
+    }
+
+    /// Nothing more will be done about it.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(
+            self.status,
+            VolumeStatus::Deleted | VolumeStatus::Retained | VolumeStatus::Released | VolumeStatus::Failed
+        )
+    }
+
+    /// Lives on block storage, so that it survives every operation on the server.
+    #[must_use]
+    pub fn is_block(&self) -> bool {
+        self.volume_type == BLOCK_KIND
+    }
+
+    /// Goes with the instance, and is not somebody else's.
+    #[must_use]
+    pub fn is_to_delete(&self) -> bool {
+        self.delete_on_terminate && self.origin != Origin::Foreign
+    }
+}
+
+/// An instance with everything it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aggregate {
+    /// The instance.
+    pub instance: Instance,
+    /// Every attempt at a server, oldest first.
+    pub servers: Vec<Server>,
+    /// Every volume it ever had, oldest first.
+    pub volumes: Vec<Volume>,
+}
+
+impl Aggregate {
+    /// The server that the instance runs on.
+    #[must_use]
+    pub fn server(&self) -> Option<&Server> {
+        self.servers.iter().find(|s| s.keep && s.is_live())
+    }
+
+    /// Finds a server row.
+    #[must_use]
+    pub fn server_by_id(&self, id: &ServerId) -> Option<&Server> {
+        self.servers.iter().find(|s| &s.id == id)
+    }
+
+    /// Finds a server row, to change it.
+    pub fn server_mut(&mut self, id: &ServerId) -> Option<&mut Server> {
+        self.servers.iter_mut().find(|s| &s.id == id)
+    }
+
+    /// Finds a volume row.
+    #[must_use]
+    pub fn volume(&self, id: &VolumeId) -> Option<&Volume> {
+        self.volumes.iter().find(|v| &v.id == id)
+    }
+
+    /// Finds a volume row, to change it.
+    pub fn volume_mut(&mut self, id: &VolumeId) -> Option<&mut Volume> {
+        self.volumes.iter_mut().find(|v| &v.id == id)
+    }
+
+    /// The volumes that exist and belong to the instance, boot first: what `storage_sizes_gb` lists.
+    #[must_use]
+    pub fn storages(&self) -> Vec<&Volume> {
+        let mut list: Vec<&Volume> = self.volumes.iter().filter(|v| is_counted(v)).collect();
+        list.sort_by_key(|v| !v.is_boot);
+        list
+    }
+}
+
+/// Whether a volume exists and belongs to its instance: attempts that may never have made anything do not count.
+#[must_use]
+pub fn is_counted(volume: &Volume) -> bool {
+    volume.create_state == CreateState::Owned && volume.origin != Origin::Foreign && volume.status.counts()
+}

@@ -1,0 +1,166 @@
+//! Statuses: the words people see, and the words we keep about creations.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of a life.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word in tables, logs and the API.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// Reads the word back.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|v| v.text() == text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.text())
+            }
+        }
+    };
+}
+
+words!(
+    /// Where an instance is in its life.
+    Status {
+        /// Server and volumes are being made.
+        Provisioning = "provisioning",
+        /// The server was told to start.
+        Booting = "booting",
+        /// Running, every wanted volume attached.
+        Ready = "ready",
+        /// Being taken away: asked for, or because it failed (then `error` says why).
+        Terminating = "terminating",
+        /// Everything that should go is proven gone.
+        Terminated = "terminated",
+        /// It could not be made, and everything that was made is proven gone.
+        ProvisioningFailed = "provisioning_failed",
+    }
+);
+
+impl Status {
+    /// Whether the life is over.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Terminated | Self::ProvisioningFailed => true,
+            Self::Provisioning | Self::Booting | Self::Ready | Self::Terminating => false,
+        }
+    }
+}
+
+words!(
+    /// What people want of an instance.
+    Desired {
+        /// It should exist and run.
+        Present = "present",
+        /// It should be gone.
+        Absent = "absent",
+    }
+);
+
+words!(
+    /// What is known of the creation of a resource.
+    CreateState {
+        /// The intent is committed; the call may or may not have been sent.
+        Prepared = "prepared",
+        /// Sent, and the answer was lost: it exists or will, or not.
+        Doubt = "doubt",
+        /// It exists (or existed) and is ours; its id is known.
+        Owned = "owned",
+        /// Surely nothing was made.
+        Refused = "refused",
+        /// Given up after the grace. Watched for ever: a late arrival is removed.
+        Burned = "burned",
+    }
+);
+
+impl CreateState {
+    /// Whether it is still open what became of the creation.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Prepared | Self::Doubt => true,
+            Self::Owned | Self::Refused | Self::Burned => false,
+        }
+    }
+}
+
+words!(
+    /// Where a volume is in its life.
+    VolumeStatus {
+        /// Asked for; not seen yet.
+        Creating = "creating",
+        /// Exists, not attached.
+        Available = "available",
+        /// Being attached.
+        Attaching = "attaching",
+        /// Attached to the instance's server.
+        Attached = "attached",
+        /// Being detached.
+        Detaching = "detaching",
+        /// Its deletion is under way and not proven yet.
+        Deleting = "deleting",
+        /// Proven gone.
+        Deleted = "deleted",
+        /// Kept on purpose after its instance ended. It still costs money.
+        Retained = "retained",
+        /// Not ours: found on our server, let go, never deleted.
+        Released = "released",
+        /// Its creation was refused, or given up.
+        Failed = "failed",
+    }
+);
+
+impl VolumeStatus {
+    /// Whether such a volume exists and belongs to the instance: what `storage_count` counts.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        match self {
+            Self::Available | Self::Attaching | Self::Attached | Self::Detaching | Self::Deleting | Self::Creating => true,
+            Self::Deleted | Self::Retained | Self::Released | Self::Failed => false,
+        }
+    }
+}
+
+words!(
+    /// Who made a volume.
+    Origin {
+        /// The cloud, by itself, with the server.
+        Cloud = "cloud",
+        /// We did.
+        Ours = "ours",
+        /// Somebody else: detached, reported, never deleted.
+        Foreign = "foreign",
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back() {
+        for s in Status::ALL {
+            assert_eq!(Status::parse(s.text()), Some(*s));
+        }
+        for s in VolumeStatus::ALL {
+            assert_eq!(VolumeStatus::parse(s.text()), Some(*s));
+        }
+        assert_eq!(Status::parse("gone"), None);
+    }
+}

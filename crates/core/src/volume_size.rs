@@ -1,0 +1,105 @@
+//! Which rule gives the size of a data volume.
+//!
+//! No model and no request: none. A request for 0: none. Else, in this order: forced for all › request › the model's
+//! own setting (0: none) › recommendation › the provider's default › 200 GB.
+
+use crate::size::GB;
+use crate::worker_storage::recommended_data_volume_gb;
+
+/// The last resort, in GB.
+pub const FALLBACK_GB: i64 = 200;
+/// The largest block volume, in GB (10 TB).
+pub const MAX_GB: i64 = 10_000;
+
+/// What the rules look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes<'a> {
+    /// `WORKER_DATA_VOLUME_GB`: forces all.
+    pub forced_gb: Option<i64>,
+    /// What the request says.
+    pub requested_gb: Option<i64>,
+    /// The model that the instance is for.
+    pub model_id: Option<&'a str>,
+    /// What the model's own row says.
+    pub model_gb: Option<i64>,
+    /// What the provider's settings say.
+    pub default_gb: Option<i64>,
+}
+
+/// A size with the rule that gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// In bytes, whole GB; 0: no data volume.
+    pub bytes: i64,
+    /// Which rule, in words.
+    pub reason: String,
+}
+
+/// Applies the rules. Sizes are whole GB by the time they come here.
+#[must_use]
+pub fn choose(w: &Wishes<'_>) -> Chosen {
+    let of = |gb: i64, reason: String| Chosen { bytes: gb.saturating_mul(GB), reason };
+    match (w.requested_gb, w.model_id) {
+        (None, None) => return of(0, "no model and no request: no data volume".to_owned()),
+        (Some(0), _) => return of(0, "the request says 0: no data volume".to_owned()),
+        _ => {}
+    }
+    if let Some(gb) = w.forced_gb {
+        return of(gb, format!("WORKER_DATA_VOLUME_GB forces {gb} GB"));
+    }
+    if let Some(gb) = w.requested_gb {
+        return of(gb, format!("the request says {gb} GB"));
+    }
+    if let Some(gb) = w.model_gb {
+        return of(gb, format!("the model's data_volume_gb says {gb} GB"));
+    }
+    if let Some(r) = w.model_id.and_then(recommended_data_volume_gb) {
+        let text = format!(
+            "recommended: {} GB + {} × {} GB of weights ({}, {}), rounded up to {} GB",
+            r.base_bytes / GB,
+            r.weights_factor,
+            crate::size::gb_ceil(r.weights_bytes),
+            r.parameters_from,
+            r.format.name,
+            r.data_volume_gb
+        );
+        return of(r.data_volume_gb.min(MAX_GB), text);
+    }
+    match w.default_gb {
+        Some(gb) => of(gb, format!("worker_data_volume_gb_default says {gb} GB")),
+        None => of(FALLBACK_GB, format!("nothing says a size: {FALLBACK_GB} GB")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_gives_way_to_the_one_before_it() {
+        let qwen = Some("Qwen/Qwen2.5-7B-Instruct");
+        let all = Wishes {
+            forced_gb: Some(700),
+            requested_gb: Some(600),
+            model_id: qwen,
+            model_gb: Some(500),
+            default_gb: Some(300),
+        };
+        let cases = [
+            (all.clone(), 700),
+            (Wishes { forced_gb: None, ..all.clone() }, 600),
+            (Wishes { forced_gb: None, requested_gb: None, ..all.clone() }, 500),
+            (Wishes { model_gb: Some(0), forced_gb: None, requested_gb: None, ..all.clone() }, 0),
+            (Wishes { model_id: qwen, default_gb: Some(300), ..Wishes::default() }, 200),
+            (Wishes { model_id: Some("openai/whisper-large-v3"), default_gb: Some(300), ..Wishes::default() }, 300),
+            (Wishes { model_id: Some("openai/whisper-large-v3"), ..Wishes::default() }, 200),
+            (Wishes { requested_gb: Some(0), ..all.clone() }, 0),
+            (Wishes { forced_gb: Some(700), default_gb: Some(300), ..Wishes::default() }, 0),
+            (Wishes { requested_gb: Some(20), ..Wishes::default() }, 20),
+        ];
+        for (wishes, gb) in cases {
+            let chosen = choose(&wishes);
+            assert_eq!(chosen.bytes, gb * GB, "{wishes:?}: {}", chosen.reason);
+        }
+    }
+}

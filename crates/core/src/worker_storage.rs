@@ -1,0 +1,93 @@
+//! How large a data volume a model needs, read from its id, with the reasons.
+//!
+//! 150 GB for system, images and caches, plus twice the weights (the download and its unpacked or converted copy),
+//! rounded up to 50 GB: a 7B gets 200, a 70B 450. The weights are parameters × bits. Both are read from the id as whole
+//! tokens; a small table comes first, for well-known ids whose name misleads or says nothing. An id that tells nothing
+//! gives no recommendation, never a guess.
+
+mod known;
+mod tokens;
+
+use crate::size::GB;
+use serde::{Deserialize, Serialize};
+
+/// Room for the system, container images and caches, in GB.
+pub const BASE_GB: i64 = 150;
+/// How many copies of the weights fit.
+pub const WEIGHTS_FACTOR: i64 = 2;
+/// Recommendations are multiples of this, in GB.
+pub const STEP_GB: i64 = 50;
+
+/// How weights are stored, and what one takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Format {
+    /// Its usual name.
+    pub name: String,
+    /// Hundredths of a bit for each parameter, scales included.
+    pub bits_per_weight_x100: i64,
+}
+
+/// A recommendation with the terms that it was computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recommendation {
+    /// The size to ask for, in GB.
+    pub data_volume_gb: i64,
+    /// Parameters in millions, all experts included.
+    pub parameters_millions: i64,
+    /// Where the parameters come from: the token that was read, or a table entry with its source.
+    pub parameters_from: String,
+    /// How many experts of which size, if the id says so (`8x7B`).
+    pub mixture: Option<String>,
+    /// How the weights are stored.
+    pub format: Format,
+    /// Where the format comes from.
+    pub format_from: String,
+    /// Size of the weights in bytes.
+    pub weights_bytes: i64,
+    /// The constant part in bytes.
+    pub base_bytes: i64,
+    /// How many times the weights are counted.
+    pub weights_factor: i64,
+}
+
+/// Recommends a size for a model id such as `Qwen/Qwen2.5-7B-Instruct`; `None` when the id says nothing about its size.
+#[must_use]
+pub fn recommended_data_volume_gb(model_id: &str) -> Option<Recommendation> {
+    let words = tokens::words(model_id);
+    let read = tokens::parameters(&words);
+    let entry = known::find(&words, read.is_some());
+    let (millions, from, mixture) = match (entry, read) {
+        (Some(e), _) => (e.millions, format!("table: {}", e.source), None),
+        (None, Some(read)) => (read.millions, format!("the name says {}", read.text), read.mixture),
+        (None, None) => return None,
+    };
+    let (format, format_from) = match (tokens::format(&words), entry.and_then(|e| e.format)) {
+        (Some((format, token)), _) => (format, format!("the name says {token}")),
+        (None, Some((name, bits))) => {
+            (Format { name: name.to_owned(), bits_per_weight_x100: bits }, "table: the format it is published in".to_owned())
+        }
+        (None, None) => {
+            let format = Format { name: "bf16".to_owned(), bits_per_weight_x100: 1600 };
+            (format, "the name says nothing, so 16 bits".to_owned())
+        }
+    };
+    // Millions of parameters × hundredths of a bit ÷ 800 = millions of bytes; up to 10^7 millions stay far below 2^63.
+    let weights_bytes = millions * format.bits_per_weight_x100 * 1_000_000 / 800;
+    let base_bytes = BASE_GB * GB;
+    let step = STEP_GB * GB;
+    let total = base_bytes + WEIGHTS_FACTOR * weights_bytes;
+    Some(Recommendation {
+        data_volume_gb: (total + step - 1) / step * STEP_GB,
+        parameters_millions: millions,
+        parameters_from: from,
+        mixture,
+        format,
+        format_from,
+        weights_bytes,
+        base_bytes,
+        weights_factor: WEIGHTS_FACTOR,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Well-known ids whose name misleads or says nothing, with total parameters, published format and source.
+//!
+//! An entry matches where its words stand in the id one after another. Entries of the second kind give way to a size
+//! that the id states itself: `DeepSeek-R1-Distill-Llama-70B` is a 70B.
+
+/// One family.
+pub(super) struct Entry {
+    pub(super) words: &'static [&'static str],
+    /// Holds even where the id states a size: that size is of something else (active parameters, one expert).
+    pub(super) misleads: bool,
+    pub(super) millions: i64,
+    /// Name and hundredths of a bit for each parameter; `None`: 16 bits unless the id says otherwise.
+    pub(super) format: Option<(&'static str, i64)>,
+    pub(super) source: &'static str,
+}
+
+const fn silent(
+    words: &'static [&'static str],
+    millions: i64,
+    format: Option<(&'static str, i64)>,
+    source: &'static str,
+) -> Entry {
+    Entry { words, misleads: false, millions, format, source }
+}
+
+const fn misleading(
+    words: &'static [&'static str],
+    millions: i64,
+    format: Option<(&'static str, i64)>,
+    source: &'static str,
+) -> Entry {
+    Entry { words, misleads: true, millions, format, source }
+}
+
+const FP8: Option<(&str, i64)> = Some(("fp8", 800));
+const INT4: Option<(&str, i64)> = Some(("int4", 450));
+const INT8: Option<(&str, i64)> = Some(("int8", 800));
+const MXFP4: Option<(&str, i64)> = Some(("mxfp4", 425));
+const FP32: Option<(&str, i64)> = Some(("fp32", 3200));
+
+/// More specific entries stand before the families they belong to.
+pub(super) const TABLE: &[Entry] = &[
+    misleading(&["llama", "4", "scout", "17b", "16e"], 109_000, None, "model card of Llama-4-Scout: 109B total, 17B active"),
+    misleading(&["llama", "4", "maverick", "17b", "128e"], 400_000, None, "model card of Llama-4-Maverick: 400B total"),
+    misleading(&["gpt", "oss", "120b"], 117_000, MXFP4, "model card of openai/gpt-oss-120b: 117B, MXFP4"),
+    misleading(&["gpt", "oss", "20b"], 21_000, MXFP4, "model card of openai/gpt-oss-20b: 21B, MXFP4"),
+    silent(&["deepseek", "v4", "flash"], 291_000, MXFP4, "huggingface.co/collections/deepseek-ai/deepseek-v4"),
+    silent(&["deepseek", "v4", "pro"], 1_600_000, MXFP4, "huggingface.co/collections/deepseek-ai/deepseek-v4"),
+    silent(&["deepseek", "v3"], 671_000, FP8, "model card of deepseek-ai/DeepSeek-V3: 671B, FP8"),
+    silent(&["deepseek", "v3.1"], 671_000, FP8, "model card of deepseek-ai/DeepSeek-V3.1"),
+    silent(&["deepseek", "v3.2"], 671_000, FP8, "model card of deepseek-ai/DeepSeek-V3.2-Exp"),
+    silent(&["deepseek", "r1"], 671_000, FP8, "model card of deepseek-ai/DeepSeek-R1: 671B, FP8"),
+    silent(&["deepseek", "v2", "lite"], 15_700, None, "github.com/deepseek-ai/DeepSeek-V2"),
+    silent(&["deepseek", "coder", "v2", "lite"], 15_700, None, "github.com/deepseek-ai/DeepSeek-Coder-V2"),
+    silent(&["deepseek", "coder", "v2"], 236_000, None, "github.com/deepseek-ai/DeepSeek-Coder-V2"),
+    silent(&["deepseek", "v2"], 236_000, None, "github.com/deepseek-ai/DeepSeek-V2"),
+    silent(&["deepseek", "v2.5"], 236_000, None, "model card of deepseek-ai/DeepSeek-V2.5"),
+    silent(&["kimi", "k2", "thinking"], 1_000_000, INT4, "model card of moonshotai/Kimi-K2-Thinking: 1T, INT4"),
+    silent(&["kimi", "k2"], 1_000_000, FP8, "model card of moonshotai/Kimi-K2-Instruct: 1T, FP8"),
+    silent(&["kimi", "k2.5"], 1_060_000, INT4, "github.com/huggingface/huggingface.js/pull/2003"),
+    silent(&["kimi", "k3"], 2_800_000, MXFP4, "huggingface.co/moonshotai/collections"),
+    silent(&["kimi", "vl", "a3b"], 16_400, None, "huggingface.co/collections/moonshotai/kimi-vl-a3b"),
+    silent(&["qwen1.5", "moe", "a2.7b"], 14_300, None, "model card of Qwen/Qwen1.5-MoE-A2.7B"),
+    silent(&["qwen3", "coder", "next"], 80_000, None, "model card of Qwen/Qwen3-Coder-Next"),
+    misleading(&["qwen2.5", "omni", "7b"], 10_700, None, "model card of Qwen/Qwen2.5-Omni-7B: 10.7B with its audio parts"),
+    silent(&["hunyuan", "a13b"], 80_000, None, "model card of tencent/Hunyuan-A13B-Instruct"),
+    silent(&["mistral", "large", "instruct", "2407"], 123_000, None, "model card of Mistral-Large-Instruct-2407"),
+    silent(&["mistral", "large", "instruct", "2411"], 123_000, None, "model card of Mistral-Large-Instruct-2411"),
+    silent(&["pixtral", "large"], 124_000, None, "model card of Pixtral-Large-Instruct-2411"),
+    silent(&["mistral", "small", "instruct", "2409"], 22_200, None, "model card of Mistral-Small-Instruct-2409"),
+    silent(&["mistral", "nemo"], 12_200, None, "model card of Mistral-Nemo-Instruct-2407"),
+    silent(&["devstral", "small"], 23_600, None, "model card of mistralai/Devstral-Small-2505"),
+    misleading(&["voxtral", "mini", "3b"], 4_700, None, "huggingface.co/collections/mistralai/voxtral"),
+    misleading(&["mixtral", "8x22b"], 141_000, None, "model card of Mixtral-8x22B: 141B, experts share their attention"),
+    misleading(&["mistral", "large", "3", "675b"], 675_000, FP8, "model card of mistralai/Mistral-Large-3-675B-Instruct-2512"),
+    silent(&["command", "r", "plus"], 104_000, None, "model card of CohereLabs/c4ai-command-r-plus"),
+    silent(&["command", "r", "v01"], 35_000, None, "model card of CohereLabs/c4ai-command-r-v01"),
+    silent(&["command", "r", "08", "2024"], 32_300, None, "model card of CohereLabs/c4ai-command-r-08-2024"),
+    silent(&["command", "a", "03", "2025"], 111_000, None, "model card of CohereLabs/c4ai-command-a-03-2025"),
+    silent(&["command", "r7b"], 8_000, None, "model card of CohereLabs/c4ai-command-r7b-12-2024"),
+    silent(&["phi", "4", "mini"], 3_800, None, "model card of microsoft/Phi-4-mini-instruct"),
+    silent(&["phi", "4", "multimodal"], 5_600, None, "model card of microsoft/Phi-4-multimodal-instruct"),
+    silent(&["phi", "4"], 14_700, None, "model card of microsoft/phi-4"),
+    silent(&["phi", "3", "mini"], 3_800, None, "model card of microsoft/Phi-3-mini-4k-instruct"),
+    silent(&["phi", "3", "small"], 7_400, None, "model card of microsoft/Phi-3-small-8k-instruct"),
+    silent(&["phi", "3", "medium"], 14_000, None, "model card of microsoft/Phi-3-medium-4k-instruct"),
+    silent(&["phi", "3.5", "mini"], 3_800, None, "model card of microsoft/Phi-3.5-mini-instruct"),
+    silent(&["phi", "3.5", "moe"], 41_900, None, "model card of microsoft/Phi-3.5-MoE-instruct"),
+    silent(&["glm", "4.5", "air"], 106_000, None, "model card of zai-org/GLM-4.5-Air"),
+    silent(&["glm", "4.5"], 355_000, None, "model card of zai-org/GLM-4.5"),
+    silent(&["glm", "4.6"], 357_000, None, "huggingface.co/collections/zai-org/glm-46"),
+    silent(&["glm", "4.7", "flash"], 31_200, None, "huggingface.co/collections/zai-org/glm-47"),
+    silent(&["glm", "5"], 754_000, None, "huggingface.co/collections/zai-org/glm-5"),
+    misleading(&["glm", "4v", "9b"], 13_900, None, "huggingface.co/collections/zai-org/glm-4: 9b leaves out the vision part"),
+    silent(&["minimax", "m2"], 230_000, FP8, "model card of MiniMaxAI/MiniMax-M2: 230B, FP8"),
+    silent(&["minimax", "text", "01"], 456_000, None, "model card of MiniMaxAI/MiniMax-Text-01"),
+    silent(&["minimax", "m1"], 456_000, None, "model card of MiniMaxAI/MiniMax-M1-80k"),
+    silent(&["jamba", "large"], 398_000, None, "arxiv.org/abs/2408.12570"),
+    silent(&["jamba", "1.5", "large"], 398_000, None, "arxiv.org/abs/2408.12570"),
+    silent(&["jamba", "mini"], 52_000, None, "arxiv.org/abs/2408.12570"),
+    silent(&["jamba", "1.5", "mini"], 52_000, None, "arxiv.org/abs/2408.12570"),
+    silent(&["dbrx"], 132_000, None, "model card of databricks/dbrx-instruct"),
+    silent(&["grok", "1"], 314_000, INT8, "glennklockwood.com/garden/Grok-1: 318 GB as published"),
+    silent(&["grok", "2"], 270_000, None, "model card of xai-org/grok-2: about 500 GB"),
+    silent(&["snowflake", "arctic", "instruct"], 480_000, None, "model card of Snowflake/snowflake-arctic-instruct"),
+    silent(&["step", "3.5", "flash"], 199_000, None, "model card of stepfun-ai/Step-3.5-Flash"),
+    silent(&["ling", "flash", "2.0"], 103_000, None, "huggingface.co/collections/inclusionAI/ling-v2"),
+    silent(&["ling", "mini"], 16_300, None, "huggingface.co/collections/inclusionAI/ling-v2"),
+    silent(&["gemma", "3n", "e4b"], 7_850, None, "model card of google/gemma-3n-E4B-it: E4B is effective"),
+    silent(&["gemma", "3n", "e2b"], 5_440, None, "model card of google/gemma-3n-E2B-it: E2B is effective"),
+    silent(&["gemma", "4", "e4b"], 8_000, None, "model card of google/gemma-4-E4B-it: E4B is effective"),
+    misleading(&["gemma", "2", "2b"], 2_610, None, "model card of google/gemma-2-2b-it"),
+    misleading(&["prompt", "guard", "86m"], 279, FP32, "model card of meta-llama/Prompt-Guard-86M: embeddings not counted"),
+    misleading(&["starcoder2", "15b"], 16_000, FP32, "huggingface.co/bigcode/starcoder2-15b/tree/main: 63.8 GB"),
+    misleading(&["stablelm", "2", "1", "6b"], 1_640, None, "model card of stabilityai/stablelm-2-1_6b"),
+    silent(&["bloom"], 176_000, None, "model card of bigscience/bloom"),
+];
+
+/// The entry for an id's words; `states_size`: the id states a size itself.
+pub(super) fn find(words: &[String], states_size: bool) -> Option<&'static Entry> {
+    TABLE.iter().filter(|e| e.misleads || !states_size).find(|e| words.windows(e.words.len()).any(|w| w == e.words))
+}

@@ -1,0 +1,136 @@
+//! Reads parameters, mixtures and quantisation out of a model id, as whole tokens.
+//!
+//! `72B` is a size and the `2.5` of `Qwen2.5` is not; `A22B` counts active and `E4B` effective parameters, so neither is
+//! the size; `1M` after a `7B` is a context length, `4T` after a `2B` is training data.
+
+use super::Format;
+
+/// A size as the id gives it.
+pub(super) struct Parameters {
+    pub(super) millions: i64,
+    pub(super) text: String,
+    pub(super) mixture: Option<String>,
+}
+
+/// The id's tokens in lower case, its owner left out.
+pub(super) fn words(model_id: &str) -> Vec<String> {
+    let name = model_id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    name.split(['-', '_', ' ', ':', '@', '+']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
+enum Unit {
+    Millions,
+    Billions,
+    Trillions,
+}
+
+/// The largest size among the tokens; a smaller unit counts only where no larger claim stands.
+pub(super) fn parameters(words: &[String]) -> Option<Parameters> {
+    let found: Vec<(Unit, Parameters)> = words.iter().filter_map(|w| size_token(w)).collect();
+    let largest = |wanted: fn(&Unit) -> bool, least: i64, most: i64| {
+        found
+            .iter()
+            .filter(|(u, p)| wanted(u) && (least..=most).contains(&p.millions))
+            .max_by_key(|(_, p)| p.millions)
+            .map(|(_, p)| Parameters { millions: p.millions, text: p.text.clone(), mixture: p.mixture.clone() })
+    };
+    largest(|u| matches!(u, Unit::Billions), 1, 9_999_999)
+        .or_else(|| largest(|u| matches!(u, Unit::Trillions), 1_000_000, 9_999_999))
+        .or_else(|| largest(|u| matches!(u, Unit::Millions), 10, 999_999))
+}
+
+fn size_token(word: &str) -> Option<(Unit, Parameters)> {
+    // `7b1` is how one family writes 7.1B.
+    if let Some((whole, tenth)) = word.split_once('b')
+        && !tenth.is_empty()
+        && let (Some(w), Some(t)) = (thousandths(whole), thousandths(tenth))
+        && tenth.len() == 1
+    {
+        return Some((Unit::Billions, plain(w + t / 10, word)));
+    }
+    let (unit, scale) = match word.as_bytes().last()? {
+        b'b' => (Unit::Billions, 1_000),
+        b't' => (Unit::Trillions, 1_000_000),
+        b'm' => (Unit::Millions, 1),
+        _ => return None,
+    };
+    let number = &word[..word.len() - 1];
+    if let Some((experts, each)) = number.split_once('x') {
+        let count: i64 = experts.parse().ok().filter(|n| (2..=1024).contains(n))?;
+        let millions = (count.checked_mul(thousandths(each)?)?).checked_mul(scale)? / 1_000;
+        let mixture = Some(format!("{count} experts of {each}{}", &word[word.len() - 1..].to_uppercase()));
+        return Some((unit, Parameters { millions, text: word.to_uppercase().replace('X', "x"), mixture }));
+    }
+    let millions = thousandths(number)?.checked_mul(scale)? / 1_000;
+    Some((unit, plain(millions, word)))
+}
+
+fn plain(millions: i64, word: &str) -> Parameters {
+    Parameters { millions, text: word.to_uppercase(), mixture: None }
+}
+
+/// A decimal number in thousandths; `None` for anything that is not all digits with at most one point.
+fn thousandths(text: &str) -> Option<i64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |t: &str| !t.is_empty() && t.len() <= 7 && t.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        return None;
+    }
+    let part3: String = part.chars().chain("000".chars()).take(3).collect();
+    Some(whole.parse::<i64>().ok()? * 1_000 + part3.parse::<i64>().ok()?)
+}
+
+/// The storage format, if a token names one, with that token.
+pub(super) fn format(words: &[String]) -> Option<(Format, String)> {
+    let parts: Vec<&str> = words.iter().flat_map(|w| w.split('.')).collect();
+    // A GGUF level says more than the name of the tool that it came from.
+    parts.iter().find_map(|p| gguf_level(p)).or_else(|| {
+        // `GPTQ` alone means four bits, `GPTQ-Int8` eight: a method gives way to a token that says the bits.
+        let exact: Vec<_> = parts.iter().filter_map(|p| named_format(p)).collect();
+        // `AWQ-INT4`, `bnb-16bit-int4`: the smallest is what the weights are in.
+        let smallest = exact.into_iter().min_by_key(|(f, _)| f.bits_per_weight_x100);
+        let method = parts.iter().copied().find(|p| matches!(*p, "awq" | "gptq" | "autoround" | "gguf"));
+        smallest.or_else(|| method.map(method_format))
+    })
+}
+
+fn named(name: &str, bits_x100: i64, token: &str) -> (Format, String) {
+    (Format { name: name.to_owned(), bits_per_weight_x100: bits_x100 }, token.to_uppercase())
+}
+
+/// Four-bit formats carry scales: half a bit more for groups of 16 to 32, a quarter for MXFP4's blocks of 32.
+fn named_format(part: &str) -> Option<(Format, String)> {
+    Some(match part {
+        "int4" | "4bit" | "w4a16" | "w4a8" | "w4afp8" | "q4f16" | "nf4" => named("int4", 450, part),
+        "mxfp4" => named("mxfp4", 425, part),
+        "nvfp4" | "fp4" => named("nvfp4", 450, part),
+        "fp8" | "w8a8fp8" | "f8" | "e4m3" => named("fp8", 800, part),
+        "int8" | "8bit" | "w8a8" | "w8a16" => named("int8", 800, part),
+        "bf16" | "fp16" | "f16" | "16bit" => named("bf16", 1600, part),
+        "fp32" | "f32" => named("fp32", 3200, part),
+        _ => return None,
+    })
+}
+
+/// What a method means where no token says the bits.
+fn method_format(method: &str) -> (Format, String) {
+    match method {
+        "gguf" => named("gguf (the usual 4-bit level)", 485, method),
+        _ => named(&format!("{method} int4"), 450, method),
+    }
+}
+
+fn gguf_level(part: &str) -> Option<(Format, String)> {
+    let level = part.strip_prefix("iq").or_else(|| part.strip_prefix('q'))?;
+    let bits = match level {
+        "1" => 200,
+        "2" => 300,
+        "3" => 390,
+        "4" => 485,
+        "5" => 570,
+        "6" => 660,
+        "8" => 850,
+        _ => return None,
+    };
+    Some(named(&format!("gguf q{level}"), bits, part))
+}
