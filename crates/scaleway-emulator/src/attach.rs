@@ -1,0 +1,110 @@
+//! Attaching and detaching volumes: by their own calls, and by replacing the whole map with PATCH.
+
+use crate::answer::{self, Answer};
+use crate::options::{ACTIONS_PAUSE, DETACH, DETACH_RUNNING};
+use crate::request::Req;
+use crate::servers;
+use crate::world::{Slot, World};
+use serde_json::{Map, Value};
+
+pub(crate) fn attach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let volume = match servers::find(world, req, id).and(volume_id(req)) {
+        Ok(volume) => volume,
+        Err(answer) => return answer,
+    };
+    let boot = req.json().ok().and_then(|b| b.get("boot").and_then(Value::as_bool)).unwrap_or(false);
+    match put(world, id, None, &volume, boot) {
+        Ok(()) => servers::show(world, id),
+        Err(answer) => answer,
+    }
+}
+
+pub(crate) fn detach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let volume = match servers::find(world, req, id).and(volume_id(req)) {
+        Ok(volume) => volume,
+        Err(answer) => return answer,
+    };
+    let slot = world.servers.get(id).and_then(|s| s.slots.iter().find(|(_, v)| v.volume == volume).map(|(i, _)| *i));
+    let Some(index) = slot else {
+        return answer::invalid("volume_id", "constraint", &format!("Volume {volume} is not attached to this server"));
+    };
+    take(world, id, index);
+    servers::show(world, id)
+}
+
+fn volume_id(req: &Req<'_>) -> Result<String, Answer> {
+    let body = req.json()?;
+    let id = body.get("volume_id").and_then(Value::as_str);
+    id.map(str::to_owned).ok_or_else(|| answer::invalid("volume_id", "required", "required key not provided"))
+}
+
+/// `PATCH /servers/{id}` with `volumes`: what the map leaves out is detached.
+pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> Result<(), Answer> {
+    let mut wanted = Vec::new();
+    for (index, entry) in map {
+        let index: u32 = index.parse().map_err(|_| answer::invalid("volumes", "format", "keys are numbers"))?;
+        let volume = entry.get("id").and_then(Value::as_str);
+        let volume = volume.ok_or_else(|| answer::invalid("volumes", "required", "required key not provided"))?;
+        wanted.push((index, volume.to_owned()));
+    }
+    let held: Vec<(u32, String)> =
+        world.servers.get(id).map(|s| s.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect()).unwrap_or_default();
+    for (index, volume) in &held {
+        if !wanted.iter().any(|(_, w)| w == volume) {
+            take(world, id, *index);
+        }
+    }
+    for (index, volume) in &wanted {
+        if !held.iter().any(|(_, h)| h == volume) {
+            put(world, id, Some(*index), volume, false)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool) -> Result<(), Answer> {
+    let Some(server) = world.servers.get(id) else { return Err(servers::missing(id)) };
+    let zone = server.zone.clone();
+    let block = world.blocks.get(volume).filter(|v| v.zone == zone);
+    let local = world.locals.get(volume).filter(|v| v.zone == zone);
+    let is_block = block.is_some();
+    match (block, local) {
+        (None, None) => return Err(answer::not_found("instance_volume", volume)),
+        (Some(v), _) if v.reference.is_some() || !matches!(v.status, "available") => {
+            let help = format!("Volume {volume} is {}", v.status);
+            return Err(answer::invalid("volume_id", "constraint", &help));
+        }
+        (_, Some(v)) if v.server.is_some() => {
+            return Err(answer::invalid("volume_id", "constraint", &format!("Volume {volume} is already attached")));
+        }
+        _ => {}
+    }
+    let server = world.servers.get(id).map(|s| s.slots.len()).unwrap_or_default();
+    if server >= 16 {
+        return Err(answer::invalid("volume_id", "constraint", "at most 16 volumes on one server"));
+    }
+    if is_block {
+        world.attach_block(volume, id, false);
+    } else if let Some(v) = world.locals.get_mut(volume) {
+        v.server = Some(id.to_owned());
+    }
+    let pause = world.now() + world.duration_ms(ACTIONS_PAUSE) * 1000;
+    if let Some(s) = world.servers.get_mut(id) {
+        let free = (0..).find(|i| !s.slots.contains_key(i)).unwrap_or(0);
+        s.slots.insert(index.unwrap_or(free), Slot { volume: volume.to_owned(), block: is_block, boot });
+        s.actions_from_us = pause;
+    }
+    Ok(())
+}
+
+/// The server forgets the volume at once; a block volume stays `in_use` for a while, longer under a running guest.
+fn take(world: &mut World, id: &str, index: u32) {
+    let Some(server) = world.servers.get_mut(id) else { return };
+    let spread = if server.state == "running" { DETACH_RUNNING } else { DETACH };
+    let Some(slot) = server.slots.remove(&index) else { return };
+    if slot.block {
+        world.detach_block(&slot.volume, spread);
+    } else if let Some(v) = world.locals.get_mut(&slot.volume) {
+        v.server = None;
+    }
+}

@@ -1,0 +1,136 @@
+//! Options: the clock, what refuses, and every behaviour that no recording shows.
+//!
+//! # Not evidenced
+//! These behaviours are settled by nothing that was recorded. Each is an option with the likeliest default:
+//! [`Options::scratch_survives_delete`], [`Options::delete_in_use_block_volume`], [`Options::stock_refusal`],
+//! [`Options::lingers_stopped_after_terminate`] (seen once), [`Options::local_gpu_image_for_render`] (known from
+//! practice, not from recordings). The bodies of refusals for a running server's DELETE, a stopped server's terminate,
+//! an attached local volume's DELETE and a second attachment are not recorded either: they take the recorded form of a
+//! refused action.
+
+/// How time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockMode {
+    /// As on the wall.
+    Real,
+    /// So many times faster.
+    Scaled(u32),
+    /// Whatever takes time is over at once.
+    Instant,
+    /// Stands still until it is moved.
+    Manual,
+}
+
+impl ClockMode {
+    /// Reads `real`, `x20`, `instant` or `manual`.
+    ///
+    /// # Errors
+    /// Says which words there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "real" => Ok(Self::Real),
+            "instant" => Ok(Self::Instant),
+            "manual" => Ok(Self::Manual),
+            _ => text
+                .strip_prefix('x')
+                .and_then(|n| n.parse::<u32>().ok())
+                .filter(|n| (1..=100_000).contains(n))
+                .map(Self::Scaled)
+                .ok_or_else(|| format!("`{text}` is no clock: use real, xN (x20 is 20 times faster), instant or manual")),
+        }
+    }
+}
+
+/// When a type that is out of stock is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockRefusal {
+    /// When the server is created.
+    Create,
+    /// When it is started.
+    PowerOn,
+}
+
+/// What a Block API DELETE of an attached volume does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteInUse {
+    /// Refused: 412 `precondition_failed`.
+    Refused,
+    /// Accepted, the volume goes.
+    Accepted,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How time passes.
+    pub clock: ClockMode,
+    /// Draws durations from the recorded spread; `None`: the recorded median, always.
+    pub seed: Option<u64>,
+    /// The account's project, where a request names none.
+    pub project: String,
+    /// The only secret key that is accepted; `None`: any.
+    pub secret_key: Option<String>,
+    /// Types that are out of stock, as (zone, type); the catalogue shows them as `shortage`.
+    pub out_of_stock: Vec<(String, String)>,
+    /// Whether the catalogue shows `shortage` for them (else only the refusal tells).
+    pub stock_is_shown: bool,
+    /// When they are refused.
+    pub stock_refusal: StockRefusal,
+    /// How many servers the project may have in one zone; `None`: no limit.
+    pub server_quota: Option<usize>,
+    /// Scratch volumes survive `DELETE /servers/{id}`.
+    pub scratch_survives_delete: bool,
+    /// See [`DeleteInUse`].
+    pub delete_in_use_block_volume: DeleteInUse,
+    /// After terminate, the server is shown as `stopped` without volumes for 6 s before it is gone.
+    pub lingers_stopped_after_terminate: bool,
+    /// The marketplace has an `instance_local` image of the GPU system for RENDER-S.
+    pub local_gpu_image_for_render: bool,
+    /// How many requests the journal keeps.
+    pub journal_len: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: ClockMode::Real,
+            seed: None,
+            project: "11111111-1111-4111-8111-111111111111".to_owned(),
+            secret_key: None,
+            out_of_stock: Vec::new(),
+            stock_is_shown: true,
+            stock_refusal: StockRefusal::Create,
+            server_quota: None,
+            scratch_survives_delete: false,
+            delete_in_use_block_volume: DeleteInUse::Refused,
+            lingers_stopped_after_terminate: false,
+            local_gpu_image_for_render: true,
+            journal_len: 10_000,
+        }
+    }
+}
+
+/// A duration that was recorded many times, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) p50: i64,
+    pub(crate) p90: i64,
+    pub(crate) max: i64,
+}
+
+pub(crate) const POWER_ON: Spread = Spread { p50: 6_000, p90: 21_000, max: 169_000 };
+pub(crate) const POWER_ON_GPU: Spread = Spread { p50: 21_000, p90: 26_000, max: 27_000 };
+pub(crate) const POWER_OFF: Spread = Spread { p50: 37_000, p90: 53_000, max: 120_000 };
+pub(crate) const POWER_OFF_GPU: Spread = Spread { p50: 46_000, p90: 47_000, max: 47_000 };
+pub(crate) const STOP_IN_PLACE: Spread = Spread { p50: 37_000, p90: 46_000, max: 48_000 };
+pub(crate) const START_IN_PLACE: Spread = Spread { p50: 5_000, p90: 5_000, max: 5_000 };
+pub(crate) const REBOOT: Spread = Spread { p50: 38_000, p90: 47_000, max: 47_000 };
+pub(crate) const TERMINATE: Spread = Spread { p50: 5_000, p90: 16_000, max: 60_000 };
+pub(crate) const TERMINATE_GPU: Spread = Spread { p50: 15_000, p90: 15_000, max: 16_000 };
+pub(crate) const BLOCK_CREATE: Spread = Spread { p50: 2_000, p90: 5_000, max: 6_000 };
+pub(crate) const BLOCK_UPDATE: Spread = Spread { p50: 3_000, p90: 6_000, max: 6_000 };
+pub(crate) const ATTACH: Spread = Spread { p50: 1_000, p90: 3_000, max: 5_000 };
+pub(crate) const DETACH: Spread = Spread { p50: 1_000, p90: 5_000, max: 6_000 };
+pub(crate) const DETACH_RUNNING: Spread = Spread { p50: 5_000, p90: 45_000, max: 66_000 };
+pub(crate) const DETACH_AT_END: Spread = Spread { p50: 3_000, p90: 5_000, max: 6_000 };
+pub(crate) const ACTIONS_PAUSE: Spread = Spread { p50: 1_000, p90: 1_000, max: 1_000 };

@@ -1,0 +1,107 @@
+//! Instance volumes: `l_ssd` and `scratch`. A block volume's id is not found here.
+
+use crate::answer::{self, Answer};
+use crate::request::Req;
+use crate::wire;
+use crate::world::{Local, World};
+use serde_json::{Value, json};
+
+fn missing(id: &str) -> Answer {
+    answer::not_found("instance_volume", id)
+}
+
+fn show(world: &World, status: u16, id: &str) -> Answer {
+    match world.locals.get(id) {
+        Some(v) => answer::json(status, json!({"volume": wire::local(world, v)})),
+        None => missing(id),
+    }
+}
+
+pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
+    let tags = req.params("tags");
+    let wanted = |v: &&Local| {
+        v.zone == req.zone
+            && req.param("name").is_none_or(|n| v.name.contains(n))
+            && req.param("project").is_none_or(|p| v.project == p)
+            && req.param("volume_type").is_none_or(|k| v.kind == k)
+            && tags.iter().all(|t| v.tags.iter().any(|have| have == t))
+    };
+    let items: Vec<Value> = world.locals.values().filter(wanted).map(|v| wire::local(world, v)).collect();
+    req.instance_page("/volumes", "volumes", &items, 100)
+}
+
+pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
+    let body = match req.json() {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let kind = match body.get("volume_type").and_then(Value::as_str) {
+        Some("l_ssd") => "l_ssd",
+        Some("scratch") => "scratch",
+        _ => return answer::invalid("volume_type", "constraint", "expected l_ssd or scratch"),
+    };
+    let Some(size) = body.get("size").and_then(Value::as_i64).filter(|s| *s >= 1_000_000_000) else {
+        return answer::invalid("size", "constraint", "size is required, at least 1 GB");
+    };
+    let (id, now) = (world.new_id(), world.now());
+    let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
+    let volume = Local {
+        id: id.clone(),
+        zone: req.zone.to_owned(),
+        name: text("name").unwrap_or_else(|| format!("vol-{}", &id[..8])),
+        kind,
+        project: text("project").unwrap_or_else(|| world.options.project.clone()),
+        tags: strings(body.get("tags")),
+        size,
+        server: None,
+        state: "available",
+        created_us: now,
+        modified_us: now,
+    };
+    let value = json!({"volume": wire::local(world, &volume)});
+    world.locals.insert(id.clone(), volume);
+    answer::created("volumes", req.zone, &id, value)
+}
+
+pub(crate) fn get(world: &World, req: &Req<'_>, id: &str) -> Answer {
+    match world.locals.get(id).filter(|v| v.zone == req.zone) {
+        Some(_) => show(world, 200, id),
+        None => missing(id),
+    }
+}
+
+pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let body = match req.json() {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let now = world.now();
+    let Some(v) = world.locals.get_mut(id).filter(|v| v.zone == req.zone) else { return missing(id) };
+    v.modified_us = now;
+    if let Some(name) = body.get("name").and_then(Value::as_str) {
+        name.clone_into(&mut v.name);
+    }
+    if body.get("tags").is_some_and(Value::is_array) {
+        v.tags = strings(body.get("tags"));
+    }
+    if let Some(size) = body.get("size").and_then(Value::as_i64) {
+        v.size = size;
+    }
+    show(world, 200, id)
+}
+
+pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    match world.locals.get(id).filter(|v| v.zone == req.zone) {
+        None => missing(id),
+        Some(v) if v.server.is_some() => answer::precondition(400, "resource_still_in_use", "volume is attached to a server"),
+        Some(_) => {
+            world.locals.remove(id);
+            answer::no_content()
+        }
+    }
+}
+
+/// A list of strings in a body.
+pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(|t| t.as_str().map(str::to_owned)).collect()
+}
