@@ -1,1 +1,167 @@
-//! x
+//! Clouds behind one typed trait: each method is one kind of call, and nothing here decides anything.
+//!
+//! A method makes at most one call that can leave something behind. What a cloud cannot do is
+//! [`ErrorKind::Unsupported`](inventiv_core::error::ErrorKind), never a silent success; there are no default bodies.
+
+pub mod budget;
+pub mod credentials;
+pub mod error;
+pub mod http;
+pub mod scaleway;
+pub mod transport;
+
+pub use error::Error;
+
+use async_trait::async_trait;
+use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
+use inventiv_core::offer::{BootStorage, Offer};
+
+/// A cloud account: everything we own is in exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Which cloud, for instance `scaleway`.
+    pub provider: String,
+    /// The project that everything is made in.
+    pub project_id: String,
+}
+
+impl Account {
+    /// The account's id on every row: provider and project.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.provider, self.project_id)
+    }
+}
+
+/// What a call gave, with the cloud's own id of the exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// What was answered.
+    pub value: T,
+    /// For the cloud's support.
+    pub request_id: Option<String>,
+}
+
+/// Whether a resource is there. The third value, "we do not know", is an [`Error`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Existence<T> {
+    /// It is there.
+    Exists(T),
+    /// A typed not-found for exactly this id, from the API that owns the kind.
+    Gone(GoneAnswer),
+}
+
+/// The exchange that says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoneAnswer {
+    /// Method and path.
+    pub asked: String,
+    /// Status and type.
+    pub answer: String,
+    /// The cloud's own id of the exchange.
+    pub request_id: Option<String>,
+}
+
+/// A server to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewServer {
+    /// Its unique name.
+    pub name: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its type.
+    pub instance_type: String,
+    /// The image's label, or its id in the zone.
+    pub image: String,
+    /// Which kind of image to look for first.
+    pub boot_storage: BootStorage,
+}
+
+/// A block volume to be made, empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewVolume {
+    /// Its unique name.
+    pub name: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// In bytes; rounded up to whole GB on the wire.
+    pub size_bytes: i64,
+    /// 5000 or 15000; `None`: the cloud's default.
+    pub perf_iops: Option<i64>,
+}
+
+/// Which volume, and which of the cloud's APIs knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeRef {
+    /// The cloud's id.
+    pub id: String,
+    /// The cloud's word for its kind.
+    pub volume_type: String,
+}
+
+/// What a cloud can do, as data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It makes volumes apart from servers.
+    pub creates_volumes: bool,
+    /// The speeds that a volume may have; empty: no choice.
+    pub volume_iops: Vec<i64>,
+}
+
+/// One account at one cloud.
+#[async_trait]
+pub trait CloudProvider: Send + Sync {
+    /// Whose account this is.
+    fn account(&self) -> &Account;
+    /// What it can do.
+    fn capabilities(&self) -> &Capabilities;
+    /// Waits until the account's rate budget lets one more change go. Reads take care of themselves.
+    async fn admit(&self);
+    /// How long a call that asks now would wait for the rate budget, in milliseconds.
+    fn pressure_ms(&self) -> u64;
+
+    /// Every server type in a zone.
+    async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
+    /// Every server and volume of the account in a zone. Fails rather than being incomplete.
+    async fn observe(&self, zone: &str) -> Result<Picture, Error>;
+    /// The servers and block volumes with exactly this name.
+    async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error>;
+    /// One server.
+    async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error>;
+    /// One volume; of a kind we do not know, every API is asked.
+    async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error>;
+
+    /// Makes a server. It is born stopped.
+    async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error>;
+    /// Gives a server its first-boot instructions.
+    async fn set_user_data(&self, zone: &str, id: &str, cloud_init: &str) -> Result<Answer<()>, Error>;
+    /// Starts a server.
+    async fn start_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
+    /// Powers a server off.
+    async fn stop_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
+    /// Takes a running server away, its local volumes with it.
+    async fn terminate_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
+    /// Takes a stopped server away; its volumes stay.
+    async fn delete_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
+
+    /// Makes an empty block volume.
+    async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<SeenVolume>, Error>;
+    /// Attaches a volume; shows the server with it.
+    async fn attach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error>;
+    /// Detaches a volume; shows the server without it.
+    async fn detach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error>;
+    /// Grows a volume to so many bytes (rounded up to whole GB).
+    async fn resize_volume(&self, zone: &str, volume: &VolumeRef, size_bytes: i64) -> Result<Answer<SeenVolume>, Error>;
+    /// Changes a volume's speed.
+    async fn set_volume_iops(&self, zone: &str, volume: &VolumeRef, perf_iops: i64) -> Result<Answer<SeenVolume>, Error>;
+    /// Renames and tags a volume.
+    async fn tag_volume(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+        name: &str,
+        tags: &[String],
+    ) -> Result<Answer<SeenVolume>, Error>;
+    /// Deletes a volume, through the API that knows its kind.
+    async fn delete_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Answer<()>, Error>;
+}

@@ -1,0 +1,157 @@
+//! Credentials and defaults as the official Scaleway clients read them: environment, then the config file's profiles.
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where the real API is.
+pub const DEFAULT_API_URL: &str = "https://api.scaleway.com";
+
+/// What is needed to talk to Scaleway.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The secret key. Never printed.
+    pub secret_key: SecretString,
+    /// The project that everything is made in.
+    pub project_id: String,
+    /// The zone for requests that name none.
+    pub default_zone: String,
+    /// Where the API is.
+    pub api_url: String,
+    /// Accept any TLS certificate.
+    pub insecure: bool,
+}
+
+/// What cannot be used, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CredentialsError(String);
+
+#[derive(Debug, Default, Clone, Deserialize)]
+struct Profile {
+    secret_key: Option<String>,
+    default_project_id: Option<String>,
+    default_organization_id: Option<String>,
+    default_zone: Option<String>,
+    api_url: Option<String>,
+    insecure: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ConfigFile {
+    #[serde(flatten)]
+    top: Profile,
+    active_profile: Option<String>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Profile>,
+}
+
+/// Reads credentials. `env` gives an environment variable, so that tests need not touch the process's own.
+///
+/// # Errors
+/// Says which value is missing or malformed and where it can be set; never the value of a secret.
+pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Credentials, CredentialsError> {
+    let env = |name: &str| env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+    let profile = read_profile(&env)?;
+    let first = |names: &[&str]| names.iter().find_map(|n| env(n));
+    let secret_key = first(&["SCW_SECRET_KEY", "SCW_TOKEN", "SCALEWAY_TOKEN"]).or(profile.secret_key);
+    let project = first(&["SCW_DEFAULT_PROJECT_ID"])
+        .or(profile.default_project_id)
+        .or_else(|| first(&["SCW_DEFAULT_ORGANIZATION_ID", "SCW_ORGANIZATION"]))
+        .or(profile.default_organization_id);
+    let missing = |what: &str, variable: &str| {
+        CredentialsError(format!("no {what}: set {variable}, or run `scw init`, which writes it to the config file"))
+    };
+    let secret_key = secret_key.ok_or_else(|| missing("secret key", "SCW_SECRET_KEY"))?;
+    if !is_uuid(&secret_key) {
+        return Err(CredentialsError("the secret key is not a UUID: check SCW_SECRET_KEY and the config file".to_owned()));
+    }
+    let project_id = project.ok_or_else(|| missing("project", "SCW_DEFAULT_PROJECT_ID"))?;
+    if !is_uuid(&project_id) {
+        return Err(CredentialsError(format!("the project id `{project_id}` is not a UUID: check SCW_DEFAULT_PROJECT_ID")));
+    }
+    let api_url = env("SCW_API_URL").or(profile.api_url).unwrap_or_else(|| DEFAULT_API_URL.to_owned());
+    let default_zone = first(&["SCW_DEFAULT_ZONE"]).or(profile.default_zone).unwrap_or_else(|| "fr-par-1".to_owned());
+    if !is_zone(&default_zone) {
+        return Err(CredentialsError(format!("`{default_zone}` is no zone: SCW_DEFAULT_ZONE looks like fr-par-2")));
+    }
+    let insecure = match env("SCW_INSECURE") {
+        Some(text) => matches!(text.as_str(), "1" | "true" | "True" | "TRUE"),
+        None => profile.insecure.unwrap_or(false),
+    };
+    Ok(Credentials {
+        secret_key: SecretString::from(secret_key),
+        project_id,
+        default_zone,
+        api_url: check_url(&api_url)?,
+        insecure,
+    })
+}
+
+fn read_profile(env: &dyn Fn(&str) -> Option<String>) -> Result<Profile, CredentialsError> {
+    let Some(path) = config_path(env) else { return Ok(Profile::default()) };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| CredentialsError(format!("cannot read {}: {e}", path.display())))?;
+    // The parser's own message would quote the line, and the line may hold a key.
+    let file: ConfigFile = serde_yaml_ng::from_str(&text).map_err(|e| {
+        let place = e.location().map_or_else(String::new, |l| format!(", line {}", l.line()));
+        CredentialsError(format!("{}{place} is not a Scaleway config file; `scw init` writes a good one", path.display()))
+    })?;
+    let Some(name) = env("SCW_PROFILE").or(file.active_profile) else { return Ok(file.top) };
+    let chosen = file.profiles.get(&name).cloned();
+    let chosen = match (chosen, name.as_str()) {
+        (Some(profile), _) => profile,
+        (None, "default") => Profile::default(),
+        (None, _) => {
+            return Err(CredentialsError(format!("{} has no profile `{name}`: check SCW_PROFILE", path.display())));
+        }
+    };
+    let top = file.top;
+    Ok(Profile {
+        secret_key: chosen.secret_key.or(top.secret_key),
+        default_project_id: chosen.default_project_id.or(top.default_project_id),
+        default_organization_id: chosen.default_organization_id.or(top.default_organization_id),
+        default_zone: chosen.default_zone.or(top.default_zone),
+        api_url: chosen.api_url.or(top.api_url),
+        insecure: chosen.insecure.or(top.insecure),
+    })
+}
+
+/// The file to read: the one that is named, whether it exists or not; else the first usual one that exists.
+fn config_path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    if let Some(path) = env("SCW_CONFIG_PATH") {
+        return Some(PathBuf::from(path));
+    }
+    let folders = [env("XDG_CONFIG_HOME").map(PathBuf::from), env("HOME").map(|h| Path::new(&h).join(".config"))];
+    let files = folders.into_iter().flatten().flat_map(|f| [f.join("scw/config.yaml"), f.join("scw/config.yml")]);
+    files.into_iter().find(|f| f.is_file())
+}
+
+fn check_url(url: &str) -> Result<String, CredentialsError> {
+    let good = url.parse::<http::Uri>().is_ok_and(|u| {
+        matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/")
+    });
+    if good && !url.ends_with('/') {
+        return Ok(url.to_owned());
+    }
+    Err(CredentialsError(format!("`{url}` is no API address: SCW_API_URL looks like {DEFAULT_API_URL}, without a slash at the end")))
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|g| g.len()).eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+/// Whether a text has the form of a zone.
+#[must_use]
+pub fn is_zone(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let lower = |t: &str| t.bytes().all(|b| b.is_ascii_lowercase());
+    matches!(parts.as_slice(), [country, city, number]
+        if country.len() == 2 && lower(country) && (3..=7).contains(&city.len()) && lower(city)
+            && (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests;

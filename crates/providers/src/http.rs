@@ -1,0 +1,201 @@
+//! One exchange with a JSON API: deadlines, read retries, rate budget; the key never leaves its header.
+//!
+//! Reads are repeated a few times. Changes are sent once, by us and by everything below us.
+
+use crate::budget::Budget;
+use crate::error::Error;
+use crate::transport::Transport;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use inventiv_core::error::{Effect, ErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a read may take.
+const READ_DEADLINE: Duration = Duration::from_secs(20);
+/// How long a change may take.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a creation may take. Shorter than any grace, so that no creation is sent and given up at once.
+const CREATE_DEADLINE: Duration = Duration::from_secs(60);
+/// The pauses before a read is repeated.
+const READ_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_000)];
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Changes nothing: may be repeated.
+    Read,
+    /// Changes something that is there.
+    Change,
+    /// Makes something.
+    Create,
+}
+
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// JSON.
+    Json(Value),
+    /// Raw text.
+    Text(String),
+}
+
+/// A request without its envelope.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Its method.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// What it carries.
+    pub body: Body,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// A complete answer with a 2xx status.
+#[derive(Debug, Clone)]
+pub struct Success {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// The cloud's own id of the exchange.
+    pub request_id: Option<String>,
+    effect_if_lost: Effect,
+}
+
+impl Success {
+    /// Decodes the body. What cannot be read leaves open what a change did.
+    ///
+    /// # Errors
+    /// `Unavailable` when the body is not what the API promises.
+    pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|e| Error {
+            request_id: self.request_id.clone(),
+            ..Error::unavailable(self.effect_if_lost, format!("the provider's answer cannot be read: {e}"))
+        })
+    }
+}
+
+/// Turns an answer that is not 2xx into an error.
+pub type Judge = fn(status: u16, content_type: &str, body: &[u8]) -> (ErrorKind, Effect, String);
+
+/// One API of one account.
+pub struct Api {
+    transport: Arc<dyn Transport>,
+    base_url: String,
+    key: SecretString,
+    budget: Budget,
+    judge: Judge,
+}
+
+impl Api {
+    /// Talks to `base_url` with `key`.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>, base_url: String, key: SecretString, budget: Budget, judge: Judge) -> Self {
+        Self { transport, base_url, key, budget, judge }
+    }
+
+    /// The rate budget.
+    #[must_use]
+    pub const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Sends a call. Reads wait for the budget here; changes were admitted before.
+    ///
+    /// # Errors
+    /// Everything but a 2xx answer.
+    pub async fn send(&self, call: &Call) -> Result<Success, Error> {
+        let mut pauses = READ_PAUSES.iter();
+        loop {
+            if call.purpose == Purpose::Read {
+                self.budget.acquire().await;
+            }
+            let result = self.send_once(call).await;
+            let again = matches!(&result, Err(e) if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::RateLimited));
+            match pauses.next().filter(|_| again && call.purpose == Purpose::Read) {
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => return result,
+            }
+        }
+    }
+
+    async fn send_once(&self, call: &Call) -> Result<Success, Error> {
+        let request = self.request(call)?;
+        let lost = if call.purpose == Purpose::Read { Effect::None } else { Effect::Unknown };
+        let deadline = match call.purpose {
+            Purpose::Read => READ_DEADLINE,
+            Purpose::Change => CHANGE_DEADLINE,
+            Purpose::Create => CREATE_DEADLINE,
+        };
+        let what = format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default());
+        let sent = tokio::time::timeout(deadline, self.transport.send(request)).await;
+        let answer = match sent {
+            Err(_) => {
+                return Err(Error::unavailable(lost, format!("{what}: no answer within {} s", deadline.as_secs())));
+            }
+            Ok(Err(e)) => {
+                let effect = if e.sent { lost } else { Effect::None };
+                return Err(Error::unavailable(effect, format!("{what}: {}", e.message)));
+            }
+            Ok(Ok(answer)) => answer,
+        };
+        let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let request_id = header("x-request-id");
+        if answer.status().is_success() {
+            self.budget.speed_up();
+            let headers = answer.headers().clone();
+            return Ok(Success { headers, body: answer.into_body(), request_id, effect_if_lost: lost });
+        }
+        let status = answer.status().as_u16();
+        let content_type = header("content-type").unwrap_or_default();
+        let (kind, effect, message) = (self.judge)(status, &content_type, answer.body());
+        if kind == ErrorKind::RateLimited {
+            self.budget.slow_down();
+        }
+        let effect = if lost == Effect::None { Effect::None } else { effect };
+        Err(Error { kind, effect, message: format!("{what}: {message}"), status: Some(status), request_id })
+    }
+
+    fn request(&self, call: &Call) -> Result<Request<Bytes>, Error> {
+        let (content_type, body) = match &call.body {
+            Body::None => (None, Bytes::new()),
+            Body::Json(value) => (Some("application/json"), Bytes::from(value.to_string())),
+            Body::Text(text) => (Some("text/plain"), Bytes::from(text.clone())),
+        };
+        let url = format!("{}{}", self.base_url, call.path);
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(url)
+            .header(header::USER_AGENT, concat!("inventiv-agents/", env!("CARGO_PKG_VERSION")));
+        if let Some(content_type) = content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        let refused = |what: String| Error::new(ErrorKind::Refused, Effect::None, what);
+        let mut key = HeaderValue::from_str(self.key.expose_secret())
+            .map_err(|_| refused("the secret key has characters that no header can carry".to_owned()))?;
+        key.set_sensitive(true);
+        let request = request.header("x-auth-token", key).body(body);
+        request.map_err(|e| refused(format!("the request cannot be built: {e}")))
+    }
+}
+
+/// Percent-encodes one path segment or query value.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, b| {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            let _ = write!(out, "%{b:02X}");
+        }
+        out
+    })
+}

@@ -1,0 +1,191 @@
+//! Scaleway: servers, addresses and local volumes by the Instance API, block volumes by the Block API.
+
+mod image;
+mod judge;
+mod offer;
+#[cfg(test)]
+mod recordings_tests;
+mod server;
+#[cfg(test)]
+mod tests;
+mod volume;
+mod wire;
+
+use crate::budget::Budget;
+use crate::credentials::Credentials;
+use crate::error::Error;
+use crate::http::{Api, Body, Call, Purpose, Success, encode};
+use crate::transport::Transport;
+use crate::{Account, Answer, Capabilities, CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
+use async_trait::async_trait;
+use http::Method;
+use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
+use inventiv_core::offer::Offer;
+use inventiv_core::time::Timestamp;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How many calls a second one account makes unless it is told otherwise.
+pub const DEFAULT_CALLS_PER_SECOND: f64 = 20.0;
+/// The speeds that a block volume may have.
+pub const IOPS: [i64; 2] = [5_000, 15_000];
+
+/// Gives the time: this crate reads no clock of its own.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// One Scaleway project.
+pub struct Scaleway {
+    api: Api,
+    account: Account,
+    capabilities: Capabilities,
+    images: image::Cache,
+    now: Now,
+}
+
+impl Scaleway {
+    /// Talks to Scaleway with these credentials over this transport.
+    #[must_use]
+    pub fn new(credentials: &Credentials, transport: Arc<dyn Transport>, calls_per_second: f64, now: Now) -> Self {
+        let budget = Budget::new(calls_per_second, (calls_per_second / 4.0).clamp(1.0, 10_000.0));
+        let key = credentials.secret_key.clone();
+        Self {
+            api: Api::new(transport, credentials.api_url.clone(), key, budget, judge::judge),
+            account: Account { provider: "scaleway".to_owned(), project_id: credentials.project_id.clone() },
+            capabilities: Capabilities { creates_volumes: true, volume_iops: IOPS.to_vec() },
+            images: image::Cache::default(),
+            now,
+        }
+    }
+
+    async fn read(&self, path: String) -> Result<Success, Error> {
+        self.api.send(&Call { method: Method::GET, path, body: Body::None, purpose: Purpose::Read }).await
+    }
+
+    async fn change(&self, method: Method, path: String, body: Body) -> Result<Success, Error> {
+        self.api.send(&Call { method, path, body, purpose: Purpose::Change }).await
+    }
+
+    async fn create(&self, path: String, body: Value) -> Result<Success, Error> {
+        self.api.send(&Call { method: Method::POST, path, body: Body::Json(body), purpose: Purpose::Create }).await
+    }
+}
+
+/// A path of the Instance API.
+fn instance_path(zone: &str, rest: &str) -> String {
+    format!("/instance/v1/zones/{}/{rest}", encode(zone))
+}
+
+/// A path of the Block API.
+fn block_path(zone: &str, rest: &str) -> String {
+    format!("/block/v1/zones/{}/{rest}", encode(zone))
+}
+
+#[async_trait]
+impl CloudProvider for Scaleway {
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn admit(&self) {
+        self.api.budget().acquire().await;
+    }
+
+    fn pressure_ms(&self) -> u64 {
+        self.api.budget().pressure_ms()
+    }
+
+    async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error> {
+        self.list_offers(zone).await
+    }
+
+    async fn observe(&self, zone: &str) -> Result<Picture, Error> {
+        let began_at = (self.now)();
+        let (servers, blocks, locals) =
+            tokio::try_join!(self.list_servers(zone, None), self.list_blocks(zone, None), self.list_locals(zone))?;
+        Ok(Picture { began_at, servers, volumes: blocks.into_iter().chain(locals).collect() })
+    }
+
+    async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error> {
+        let began_at = (self.now)();
+        let (mut servers, mut volumes) =
+            tokio::try_join!(self.list_servers(zone, Some(name)), self.list_blocks(zone, Some(name)))?;
+        // The filter may match substrings.
+        servers.retain(|s| s.name == name);
+        volumes.retain(|v| v.name == name);
+        Ok(Picture { began_at, servers, volumes })
+    }
+
+    async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
+        self.get_server(zone, id).await
+    }
+
+    async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
+        self.get_volume(zone, volume).await
+    }
+
+    async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error> {
+        self.post_server(zone, new).await
+    }
+
+    async fn set_user_data(&self, zone: &str, id: &str, cloud_init: &str) -> Result<Answer<()>, Error> {
+        self.patch_user_data(zone, id, cloud_init).await
+    }
+
+    async fn start_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
+        self.post_action(zone, id, "poweron").await
+    }
+
+    async fn stop_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
+        self.post_action(zone, id, "poweroff").await
+    }
+
+    async fn terminate_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
+        self.post_action(zone, id, "terminate").await
+    }
+
+    async fn delete_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
+        let path = instance_path(zone, &format!("servers/{}", encode(id)));
+        let done = self.change(Method::DELETE, path, Body::None).await?;
+        Ok(Answer { value: (), request_id: done.request_id })
+    }
+
+    async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<SeenVolume>, Error> {
+        self.post_volume(zone, new).await
+    }
+
+    async fn attach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error> {
+        self.post_attachment(zone, server_id, volume, true).await
+    }
+
+    async fn detach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error> {
+        self.post_attachment(zone, server_id, volume, false).await
+    }
+
+    async fn resize_volume(&self, zone: &str, volume: &VolumeRef, size_bytes: i64) -> Result<Answer<SeenVolume>, Error> {
+        let size = inventiv_core::size::round_up_to_gb(size_bytes);
+        self.patch_volume(zone, volume, serde_json::json!({ "size": size })).await
+    }
+
+    async fn set_volume_iops(&self, zone: &str, volume: &VolumeRef, perf_iops: i64) -> Result<Answer<SeenVolume>, Error> {
+        volume::check_iops(Some(perf_iops))?;
+        self.patch_volume(zone, volume, serde_json::json!({ "perf_iops": perf_iops })).await
+    }
+
+    async fn tag_volume(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+        name: &str,
+        tags: &[String],
+    ) -> Result<Answer<SeenVolume>, Error> {
+        self.patch_volume(zone, volume, serde_json::json!({ "name": name, "tags": tags })).await
+    }
+
+    async fn delete_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Answer<()>, Error> {
+        self.remove_volume(zone, volume).await
+    }
+}

@@ -1,0 +1,100 @@
+//! What Scaleway's refusals mean. Every JSON error has `type` and `message`; some answers have no body at all.
+
+use inventiv_core::error::{Effect, ErrorKind};
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ErrorBody {
+    #[serde(default, rename = "type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) message: String,
+    #[serde(default)]
+    pub(super) resource: Option<String>,
+    #[serde(default)]
+    pub(super) resource_id: Option<String>,
+    #[serde(default)]
+    help_message: Option<String>,
+    #[serde(default)]
+    details: Vec<Detail>,
+    #[serde(default)]
+    fields: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Detail {
+    #[serde(default)]
+    argument_name: Option<String>,
+    #[serde(default)]
+    help_message: Option<String>,
+    #[serde(default)]
+    resource: Option<String>,
+}
+
+/// How much of the cloud's own words goes into ours.
+const WORDS_MAX: usize = 300;
+
+/// The body, if it is one of Scaleway's own errors.
+pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<ErrorBody> {
+    let json = content_type.starts_with("application/json");
+    json.then(|| serde_json::from_slice::<ErrorBody>(body).ok()).flatten().filter(|b| !b.kind.is_empty())
+}
+
+pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> (ErrorKind, Effect, String) {
+    let Some(body) = parse(content_type, body) else { return judge_bare(status) };
+    let kind = match (body.kind.as_str(), status) {
+        ("out_of_stock", _) => ErrorKind::OutOfStock,
+        ("quotas_exceeded", _) => ErrorKind::Quota,
+        ("invalid_request_error", 403) if body.message.to_lowercase().contains("quota") => ErrorKind::Quota,
+        ("denied_authentication" | "permissions_denied" | "authorization_required", _) | (_, 401 | 403) => {
+            ErrorKind::Unauthorized
+        }
+        ("not_found" | "unknown_resource" | "expired" | "resource_expired", _) => ErrorKind::NotFound,
+        ("transient_state" | "already_exists" | "precondition_failed" | "locked", _) | (_, 409 | 412) => ErrorKind::Conflict,
+        ("invalid_arguments", _) if says_not_now(&body) => ErrorKind::Conflict,
+        (_, 429) => ErrorKind::RateLimited,
+        (_, 500..) => ErrorKind::Unavailable,
+        (_, 400..=499) => ErrorKind::Refused,
+        _ => ErrorKind::Unavailable,
+    };
+    // A 5xx, `out_of_stock` among them, leaves open what came of the call until a listing tells.
+    let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
+    (kind, effect, words(status, &body))
+}
+
+/// Some "invalid arguments" are about the moment, not about the request.
+fn says_not_now(body: &ErrorBody) -> bool {
+    let texts = body.details.iter().filter_map(|d| d.help_message.as_deref());
+    texts.into_iter().any(|t| t.contains("when volume is not available"))
+}
+
+fn judge_bare(status: u16) -> (ErrorKind, Effect, String) {
+    let (kind, text) = match status {
+        401 | 403 => (ErrorKind::Unauthorized, "the credentials were refused"),
+        429 => (ErrorKind::RateLimited, "too many requests"),
+        404 => (ErrorKind::Unavailable, "not found, but not in Scaleway's own words: is SCW_API_URL right?"),
+        400..=499 => (ErrorKind::Refused, "refused without a reason"),
+        _ => (ErrorKind::Unavailable, "the provider's gateway did not answer properly"),
+    };
+    let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
+    (kind, effect, format!("{text} (HTTP {status})"))
+}
+
+/// One sentence out of whatever parts the body has.
+fn words(status: u16, body: &ErrorBody) -> String {
+    let mut parts = vec![body.message.clone()];
+    parts.extend(body.help_message.clone());
+    for d in &body.details {
+        let name = d.argument_name.as_deref().or(d.resource.as_deref()).unwrap_or_default();
+        parts.push(format!("{name} {}", d.help_message.as_deref().unwrap_or_default()).trim().to_owned());
+    }
+    if let (Some(r), Some(id)) = (&body.resource, &body.resource_id) {
+        parts.push(format!("{r} {id}"));
+    } else if let Some(r) = &body.resource {
+        parts.push(r.clone());
+    }
+    parts.extend(body.fields.as_ref().map(ToString::to_string));
+    parts.retain(|p| !p.is_empty());
+    let text: String = parts.join("; ").chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
+    format!("{text} ({}, HTTP {status})", body.kind)
+}

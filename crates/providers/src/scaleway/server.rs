@@ -1,0 +1,140 @@
+//! Servers: list, get, create, act, attach and detach.
+
+use super::{Scaleway, image, instance_path, wire};
+use crate::error::Error;
+use crate::http::{Body, Success, encode};
+use crate::{Answer, Existence, GoneAnswer, NewServer, VolumeRef};
+use http::Method;
+use inventiv_core::error::{Effect, ErrorKind};
+use inventiv_core::observed::SeenServer;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// The most that a page may hold.
+pub(super) const PAGE: u64 = 100;
+/// How often a listing that shifted while it was read is begun anew.
+const LISTING_TRIES: usize = 4;
+
+/// One page of a listing.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    pub(super) total: u64,
+}
+
+/// Reads all pages. Complete means: the same total on every page, and as many distinct ids as that.
+pub(super) async fn all_pages<T, F, Fut>(id: fn(&T) -> &str, what: &str, mut page: F) -> Result<Vec<T>, Error>
+where
+    F: FnMut(u64) -> Fut,
+    Fut: Future<Output = Result<Page<T>, Error>>,
+{
+    for _ in 0..LISTING_TRIES {
+        let first = page(1).await?;
+        let (total, mut items) = (first.total, first.items);
+        let mut steady = true;
+        for number in 2..=total.div_ceil(PAGE) {
+            let next = page(number).await?;
+            steady &= next.total == total;
+            items.extend(next.items);
+        }
+        let distinct = items.iter().map(id).collect::<BTreeSet<_>>().len() as u64;
+        if steady && distinct == total && items.len() as u64 == total {
+            return Ok(items);
+        }
+    }
+    Err(Error::unavailable(Effect::None, format!("the list of {what} changed while it was read, every time; reads again")))
+}
+
+/// `X-Total-Count` of the Instance API.
+pub(super) fn total_header(page: &Success) -> Result<u64, Error> {
+    let text = page.headers.get("x-total-count").and_then(|v| v.to_str().ok());
+    let total = text.and_then(|t| t.parse().ok());
+    total.ok_or_else(|| Error::unavailable(Effect::None, "the provider's list has no X-Total-Count: it may be incomplete"))
+}
+
+/// Whether a refusal is a typed not-found for exactly this resource.
+pub(super) fn says_gone(error: &Error, asked: String, resources: &[&str], id: &str) -> Result<GoneAnswer, Error> {
+    let named = resources.iter().any(|r| error.message.contains(&format!("{r} {id}")));
+    if error.kind == ErrorKind::NotFound && named {
+        let status = error.status.map_or_else(String::new, |s| format!("HTTP {s}, "));
+        return Ok(GoneAnswer { asked, answer: format!("{status}{}", error.message), request_id: error.request_id.clone() });
+    }
+    if error.kind == ErrorKind::NotFound {
+        let text = format!("not found, but not this resource: {}", error.message);
+        return Err(Error { kind: ErrorKind::Unavailable, message: text, ..error.clone() });
+    }
+    Err(error.clone())
+}
+
+impl Scaleway {
+    pub(super) async fn list_servers(&self, zone: &str, name: Option<&str>) -> Result<Vec<SeenServer>, Error> {
+        let filter = name.map_or_else(String::new, |n| format!("&name={}", encode(n)));
+        let query = format!("order=creation_date_desc&project={}&per_page={PAGE}{filter}", self.account.project_id);
+        let (zone, query) = (zone.to_owned(), query);
+        all_pages(
+            |s: &SeenServer| s.id.as_str(),
+            "servers",
+            |page| {
+                let path = instance_path(&zone, &format!("servers?{query}&page={page}"));
+                async move {
+                    let answer = self.read(path).await?;
+                    let total = total_header(&answer)?;
+                    let list: wire::ServerList = answer.decode()?;
+                    Ok(Page { items: list.servers.into_iter().map(wire::Server::seen).collect(), total })
+                }
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn get_server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
+        let path = instance_path(zone, &format!("servers/{}", encode(id)));
+        match self.read(path.clone()).await {
+            Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::ServerEnvelope>()?.server.seen())),
+            Err(e) => says_gone(&e, format!("GET {path}"), &["instance_server"], id).map(Existence::Gone),
+        }
+    }
+
+    pub(super) async fn post_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error> {
+        let image = if image::is_id(&new.image) { new.image.clone() } else { self.image_id(zone, new).await? };
+        // No `volumes` map: a partial one may keep the automatic scratch volume from being made.
+        let body = json!({
+            "name": new.name, "commercial_type": new.instance_type, "image": image, "project": self.account.project_id,
+            "tags": new.tags, "dynamic_ip_required": true, "boot_type": "local",
+        });
+        let answer = self.create(instance_path(zone, "servers"), body).await?;
+        let server = answer.decode::<wire::ServerEnvelope>()?.server.seen();
+        Ok(Answer { value: server, request_id: answer.request_id })
+    }
+
+    pub(super) async fn patch_user_data(&self, zone: &str, id: &str, cloud_init: &str) -> Result<Answer<()>, Error> {
+        let path = instance_path(zone, &format!("servers/{}/user_data/cloud-init", encode(id)));
+        let done = self.change(Method::PATCH, path, Body::Text(cloud_init.to_owned())).await?;
+        Ok(Answer { value: (), request_id: done.request_id })
+    }
+
+    pub(super) async fn post_action(&self, zone: &str, id: &str, action: &str) -> Result<Answer<()>, Error> {
+        let path = instance_path(zone, &format!("servers/{}/action", encode(id)));
+        // The answer's task is decorative: only the server itself tells what comes of it.
+        let done = self.change(Method::POST, path, Body::Json(json!({ "action": action }))).await?;
+        Ok(Answer { value: (), request_id: done.request_id })
+    }
+
+    pub(super) async fn post_attachment(
+        &self,
+        zone: &str,
+        server_id: &str,
+        volume: &VolumeRef,
+        attach: bool,
+    ) -> Result<Answer<SeenServer>, Error> {
+        let verb = if attach { "attach-volume" } else { "detach-volume" };
+        let path = instance_path(zone, &format!("servers/{}/{verb}", encode(server_id)));
+        let body = if attach {
+            json!({ "volume_id": volume.id, "volume_type": volume.volume_type })
+        } else {
+            json!({ "volume_id": volume.id })
+        };
+        let answer = self.change(Method::POST, path, Body::Json(body)).await?;
+        let server = answer.decode::<wire::ServerEnvelope>()?.server.seen();
+        Ok(Answer { value: server, request_id: answer.request_id })
+    }
+}

@@ -1,0 +1,164 @@
+//! Volumes: block volumes by the Block API, `l_ssd` and `scratch` by the Instance API, unknown kinds by both.
+
+use super::server::{PAGE, Page, all_pages, says_gone, total_header};
+use super::{IOPS, Scaleway, block_path, instance_path, wire};
+use crate::error::Error;
+use crate::http::{Body, encode};
+use crate::{Answer, Existence, GoneAnswer, NewVolume, VolumeRef};
+use http::Method;
+use inventiv_core::error::{Effect, ErrorKind};
+use inventiv_core::observed::SeenVolume;
+use inventiv_core::recorded::BLOCK_KIND;
+use inventiv_core::size::round_up_to_gb;
+use serde_json::{Value, json};
+
+/// Which API owns a kind of volume.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Block,
+    Instance,
+    Unknown,
+}
+
+fn owner(volume: &VolumeRef) -> Owner {
+    match volume.volume_type.as_str() {
+        BLOCK_KIND => Owner::Block,
+        "l_ssd" | "scratch" | "b_ssd" => Owner::Instance,
+        _ => Owner::Unknown,
+    }
+}
+
+/// Refuses a speed that Scaleway does not have, before anything is sent.
+pub(super) fn check_iops(iops: Option<i64>) -> Result<(), Error> {
+    match iops {
+        Some(n) if !IOPS.contains(&n) => {
+            let text = format!("{n} IOPS: Scaleway has 5000 and 15000");
+            Err(Error::new(ErrorKind::Refused, Effect::None, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Scaleway {
+    pub(super) async fn list_blocks(&self, zone: &str, name: Option<&str>) -> Result<Vec<SeenVolume>, Error> {
+        let filter = name.map_or_else(String::new, |n| format!("&name={}", encode(n)));
+        let project = &self.account.project_id;
+        let query = format!("project_id={project}&order_by=created_at_asc&include_deleted=false&page_size={PAGE}{filter}");
+        all_pages(
+            |v: &SeenVolume| v.id.as_str(),
+            "block volumes",
+            |page| {
+                let path = block_path(zone, &format!("volumes?{query}&page={page}"));
+                async move {
+                    let list: wire::BlockList = self.read(path).await?.decode()?;
+                    Ok(Page { items: list.volumes.into_iter().map(wire::Block::seen).collect(), total: list.total_count })
+                }
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn list_locals(&self, zone: &str) -> Result<Vec<SeenVolume>, Error> {
+        let query = format!("project={}&per_page={PAGE}", self.account.project_id);
+        all_pages(
+            |v: &SeenVolume| v.id.as_str(),
+            "local volumes",
+            |page| {
+                let path = instance_path(zone, &format!("volumes?{query}&page={page}"));
+                async move {
+                    let answer = self.read(path).await?;
+                    let total = total_header(&answer)?;
+                    let list: wire::LocalList = answer.decode()?;
+                    Ok(Page { items: list.volumes.into_iter().map(wire::Local::seen).collect(), total })
+                }
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn get_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
+        match owner(volume) {
+            Owner::Block => self.get_block(zone, &volume.id).await,
+            Owner::Instance => self.get_local(zone, &volume.id).await,
+            Owner::Unknown => match self.get_block(zone, &volume.id).await? {
+                Existence::Exists(seen) => Ok(Existence::Exists(seen)),
+                Existence::Gone(block) => Ok(match self.get_local(zone, &volume.id).await? {
+                    Existence::Exists(seen) => Existence::Exists(seen),
+                    Existence::Gone(local) => Existence::Gone(GoneAnswer {
+                        asked: format!("{} and {}", block.asked, local.asked),
+                        answer: format!("{} and {}", block.answer, local.answer),
+                        request_id: local.request_id,
+                    }),
+                }),
+            },
+        }
+    }
+
+    async fn get_block(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+        let path = block_path(zone, &format!("volumes/{}", encode(id)));
+        match self.read(path.clone()).await {
+            Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::Block>()?.seen())),
+            Err(e) => says_gone(&e, format!("GET {path}"), &["volume"], id).map(Existence::Gone),
+        }
+    }
+
+    async fn get_local(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+        let path = instance_path(zone, &format!("volumes/{}", encode(id)));
+        match self.read(path.clone()).await {
+            Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::LocalEnvelope>()?.volume.seen())),
+            Err(e) => says_gone(&e, format!("GET {path}"), &["instance_volume"], id).map(Existence::Gone),
+        }
+    }
+
+    pub(super) async fn post_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<SeenVolume>, Error> {
+        check_iops(new.perf_iops)?;
+        let mut body = json!({
+            "name": new.name, "project_id": self.account.project_id, "tags": new.tags,
+            "from_empty": { "size": round_up_to_gb(new.size_bytes) },
+        });
+        if let (Some(iops), Some(object)) = (new.perf_iops, body.as_object_mut()) {
+            object.insert("perf_iops".to_owned(), json!(iops));
+        }
+        let answer = self.create(block_path(zone, "volumes"), body).await?;
+        let volume = answer.decode::<wire::Block>()?.seen();
+        Ok(Answer { value: volume, request_id: answer.request_id })
+    }
+
+    pub(super) async fn patch_volume(&self, zone: &str, volume: &VolumeRef, body: Value) -> Result<Answer<SeenVolume>, Error> {
+        if self.owner_of(zone, volume).await? == Owner::Block {
+            let path = block_path(zone, &format!("volumes/{}", encode(&volume.id)));
+            let answer = self.change(Method::PATCH, path, Body::Json(body)).await?;
+            let seen = answer.decode::<wire::Block>()?.seen();
+            return Ok(Answer { value: seen, request_id: answer.request_id });
+        }
+        if body.get("perf_iops").is_some() {
+            let text = format!("a {} volume has no speed that could be set", volume.volume_type);
+            return Err(Error::new(ErrorKind::Unsupported, Effect::None, text));
+        }
+        let path = instance_path(zone, &format!("volumes/{}", encode(&volume.id)));
+        let answer = self.change(Method::PATCH, path, Body::Json(body)).await?;
+        let seen = answer.decode::<wire::LocalEnvelope>()?.volume.seen();
+        Ok(Answer { value: seen, request_id: answer.request_id })
+    }
+
+    pub(super) async fn remove_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Answer<()>, Error> {
+        let rest = format!("volumes/{}", encode(&volume.id));
+        let path = match self.owner_of(zone, volume).await? {
+            Owner::Block => block_path(zone, &rest),
+            Owner::Instance | Owner::Unknown => instance_path(zone, &rest),
+        };
+        let done = self.change(Method::DELETE, path, Body::None).await?;
+        Ok(Answer { value: (), request_id: done.request_id })
+    }
+
+    /// The API that knows a volume; of an unknown kind, the one that shows it.
+    async fn owner_of(&self, zone: &str, volume: &VolumeRef) -> Result<Owner, Error> {
+        match owner(volume) {
+            Owner::Unknown => match self.get_block(zone, &volume.id).await? {
+                Existence::Exists(_) => Ok(Owner::Block),
+                Existence::Gone(_) => Ok(Owner::Instance),
+            },
+            known => Ok(known),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The one seam under every provider: real HTTP, or a router in this process.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use http_body_util::BodyExt;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// The longest answer that is read, in bytes: far above a page of 100 servers.
+pub const ANSWER_MAX: usize = 16 << 20;
+
+/// No answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NetError {
+    /// Whether the request may have reached the other side.
+    pub sent: bool,
+    /// For people.
+    pub message: String,
+}
+
+/// Sends one request, once.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// The whole answer, or why there is none. Never repeats a request by itself.
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError>;
+}
+
+/// HTTP over the network.
+#[derive(Debug, Clone)]
+pub struct Real {
+    client: reqwest::Client,
+}
+
+impl Real {
+    /// A client that follows no redirect and repeats nothing.
+    ///
+    /// # Errors
+    /// When the machine's TLS roots cannot be read.
+    pub fn new(accept_any_certificate: bool) -> Result<Self, NetError> {
+        // Another part of the process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .tls_danger_accept_invalid_certs(accept_any_certificate)
+            .build();
+        client.map(|client| Self { client }).map_err(|e| NetError { sent: false, message: chain(&e) })
+    }
+}
+
+#[async_trait]
+impl Transport for Real {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
+        let (parts, body) = request.into_parts();
+        let sent = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
+        let answer = sent.map_err(|e| NetError { sent: !e.is_connect() && !e.is_builder(), message: chain(&e) })?;
+        let mut response = http::Response::builder().status(answer.status());
+        if let Some(headers) = response.headers_mut() {
+            headers.clone_from(answer.headers());
+        }
+        let mut read = BytesMut::new();
+        let mut stream = answer.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|e| NetError { sent: true, message: format!("the answer broke off: {}", chain(&e)) })?;
+            if read.len() + chunk.len() > ANSWER_MAX {
+                return Err(NetError { sent: true, message: format!("the answer is longer than {ANSWER_MAX} bytes") });
+            }
+            read.extend_from_slice(&chunk);
+        }
+        response.body(read.freeze()).map_err(|e| NetError { sent: true, message: e.to_string() })
+    }
+}
+
+/// An error with its causes, on one line. URLs carry no secret here: keys travel in a header.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(c) = cause {
+        text = format!("{text}: {c}");
+        cause = c.source();
+    }
+    text
+}
+
+/// A router in this process: no socket, no real time.
+#[derive(Clone)]
+pub struct InProcess {
+    router: axum::Router,
+}
+
+impl InProcess {
+    /// Answers come from `router`.
+    #[must_use]
+    pub fn new(router: axum::Router) -> Self {
+        Self { router }
+    }
+}
+
+#[async_trait]
+impl Transport for InProcess {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
+        let answer = match self.router.clone().oneshot(request.map(axum::body::Body::from)).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let (parts, body) = answer.into_parts();
+        let body = http_body_util::Limited::new(body, ANSWER_MAX).collect().await;
+        let body = body.map_err(|e| NetError { sent: true, message: format!("the answer broke off: {e}") })?;
+        Ok(http::Response::from_parts(parts, body.to_bytes()))
+    }
+}
