@@ -166,8 +166,11 @@ pub struct Picture {
 pub struct Observed {
     /// When the look began.
     pub began_at: Timestamp,
-    /// Every resource of the zone was listed, so that absence is a hint (no more) that it is gone.
+    /// Every resource of the instance that is known was looked for, by id or by name, so that absence is a hint (no
+    /// more) that it is gone.
     pub complete: bool,
+    /// It is part of a complete listing of the zone.
+    pub listed: bool,
     /// Servers of the instance: by id, or by a name of ours.
     pub servers: Vec<SeenServer>,
     /// Volumes of the instance: by id, by a name of ours, or attached to its servers.
@@ -178,7 +181,7 @@ impl Observed {
     /// Nothing was looked at.
     #[must_use]
     pub const fn nothing(at: Timestamp) -> Self {
-        Self { began_at: at, complete: false, servers: Vec::new(), volumes: Vec::new() }
+        Self { began_at: at, complete: false, listed: false, servers: Vec::new(), volumes: Vec::new() }
     }
 
     /// The server with that id.

@@ -1,1 +1,173 @@
-//! x
+//! Drives every instance: observe, plan, act, record; again and again, from whatever it finds.
+//!
+//! A [`tick`](Orchestrator::tick) takes what is due, looks at the cloud once for all of it, and gives each instance its
+//! [`step`]. There is no recovery code: a crash is a step that stopped early.
+
+mod act;
+mod catalogue;
+pub mod clock;
+mod cloud_init;
+mod look;
+mod record;
+mod step;
+mod tick;
+
+pub use clock::{Clock, Ids};
+pub use tick::TickReport;
+
+use inventiv_core::id::InstanceId;
+use inventiv_core::plan::Rules;
+use inventiv_providers::CloudProvider;
+use inventiv_store::Store;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What can be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// This control plane's id: part of every name in the cloud. Configuration, not a row.
+    pub control_plane: String,
+    /// How patient the planner is.
+    pub rules: Rules,
+    /// The zones whose catalogue is read.
+    pub zones: Vec<String>,
+    /// How often the catalogue is read, in milliseconds.
+    pub catalogue_ms: u64,
+    /// How many instances are worked on at once.
+    pub concurrency: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            control_plane: "main".to_owned(),
+            rules: Rules::default(),
+            zones: ["fr-par-1", "fr-par-2", "pl-waw-2"].map(str::to_owned).to_vec(),
+            catalogue_ms: 300_000,
+            concurrency: 256,
+        }
+    }
+}
+
+/// Drives the instances of one account. Clones share it.
+#[derive(Clone)]
+pub struct Orchestrator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    provider: Arc<dyn CloudProvider>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    config: Config,
+    account: String,
+    /// Instances that are being worked on by this process.
+    in_flight: Mutex<HashSet<InstanceId>>,
+    zones: Mutex<HashMap<String, ZoneState>>,
+    steps: tokio::sync::Semaphore,
+}
+
+/// What this process remembers of a zone.
+#[derive(Debug, Default, Clone)]
+struct ZoneState {
+    /// How many requests the last complete listing took.
+    pages: usize,
+    /// When the last complete listing began.
+    listed_at: Option<inventiv_core::time::Timestamp>,
+    /// It is being looked at.
+    busy: bool,
+}
+
+impl Orchestrator {
+    /// Nothing starts until [`Orchestrator::run`] or [`Orchestrator::tick`].
+    #[must_use]
+    pub fn new(
+        store: Store,
+        provider: Arc<dyn CloudProvider>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        config: Config,
+    ) -> Self {
+        let account = provider.account().id();
+        let steps = tokio::sync::Semaphore::new(config.concurrency.max(1));
+        let inner = Inner {
+            store,
+            provider,
+            clock,
+            ids,
+            account,
+            config,
+            in_flight: Mutex::default(),
+            zones: Mutex::default(),
+            steps,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Remembers the account, so that instances can be asked for in it.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn register(&self) -> Result<(), inventiv_store::Error> {
+        let account = self.inner.provider.account();
+        let now = self.inner.clock.now();
+        self.inner.store.remember_account(&self.inner.account, &account.provider, &account.project_id, now).await
+    }
+
+    /// Works until `stop` is cancelled; then finishes the calls that are under way.
+    pub async fn run(&self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let catalogue = self.clone();
+        let catalogue_stop = stop.clone();
+        tasks.spawn(async move { catalogue.keep_catalogue(catalogue_stop).await });
+        let pause = Duration::from_millis(u64::try_from(self.inner.config.rules.poll_ms).unwrap_or(1_000).max(1));
+        let mut resync_at = self.inner.clock.now();
+        while !stop.is_cancelled() {
+            let resync = self.inner.clock.now() >= resync_at;
+            if resync {
+                resync_at = self.inner.clock.now().plus_ms(self.inner.config.rules.resync_ms);
+            }
+            if let Err(e) = self.tick_into(&tasks, resync).await {
+                tracing::error!(error = %e, "the database did not answer; tries again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.inner.store.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        tasks.close();
+        if tokio::time::timeout(Duration::from_secs(25), tasks.wait()).await.is_err() {
+            tracing::warn!("calls still under way at shutdown; the next start resolves them");
+        }
+    }
+
+    fn claim(&self, id: &InstanceId) -> Option<Claim> {
+        let mut held = self.inner.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(id.clone()).then(|| Claim { orchestrator: self.clone(), id: id.clone() })
+    }
+
+    fn zone_state(&self, zone: &str, change: impl FnOnce(&mut ZoneState)) -> ZoneState {
+        let mut zones = self.inner.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = zones.entry(zone.to_owned()).or_default();
+        change(state);
+        state.clone()
+    }
+}
+
+/// While it lives, no other task of this process works on the instance.
+struct Claim {
+    orchestrator: Orchestrator,
+    id: InstanceId,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut held = self.orchestrator.inner.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        held.remove(&self.id);
+    }
+}

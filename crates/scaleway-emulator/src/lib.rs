@@ -54,7 +54,6 @@ impl Emulator {
     }
 
     /// The same behind HTTP.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         let emulator = self.clone();
         axum::Router::new().fallback(move |request: axum::extract::Request| {

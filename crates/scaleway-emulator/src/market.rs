@@ -70,7 +70,7 @@ pub(crate) fn volume_products() -> Answer {
 }
 
 fn offered(world: &World, image: &Image) -> bool {
-    !(image.number == 7 && !world.options.local_gpu_image_for_render)
+    image.number != 7 || world.options.local_gpu_image_for_render
 }
 
 pub(crate) fn local_images(world: &World, req: &Req<'_>) -> Answer {

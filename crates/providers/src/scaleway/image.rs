@@ -15,9 +15,12 @@ use std::sync::{Mutex, PoisonError};
 /// How long an id is remembered: a marketplace image is replaced every few weeks.
 const REMEMBERED_MS: i64 = 600_000;
 
-/// (zone, label, type) → (id, when it was read).
+/// Zone, label, type.
+type Key = (String, String, String);
+
+/// What was resolved → the id, and when it was read.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<HashMap<(String, String, String), (String, i64)>>);
+pub(super) struct Cache(Mutex<HashMap<Key, (String, i64)>>);
 
 /// Whether an image is named by its id.
 pub(super) fn is_id(image: &str) -> bool {

@@ -158,7 +158,7 @@ impl Scaleway {
                 Existence::Exists(_) => Ok(Owner::Block),
                 Existence::Gone(_) => Ok(Owner::Instance),
             },
-            known => Ok(known),
+            known @ (Owner::Block | Owner::Instance) => Ok(known),
         }
     }
 }

@@ -1,0 +1,109 @@
+//! Lines of the action log: opened before a call, closed after it.
+
+use crate::Inner;
+use inventiv_core::action::{Action, Event};
+use inventiv_core::error::{CallError, Effect};
+use inventiv_core::id::LogId;
+use inventiv_core::progress::{Outcome, Reply};
+use inventiv_core::recorded::Aggregate;
+use inventiv_core::time::Timestamp;
+use inventiv_store::{ActionLog, LogClose, LogStatus, LogWrite};
+
+impl Inner {
+    fn new_log(&self, agg: &Aggregate, action: &str, now: Timestamp) -> ActionLog {
+        let i = &agg.instance;
+        ActionLog {
+            id: LogId::new(self.ids.draw()),
+            instance_id: Some(i.id.to_string()),
+            volume_id: None,
+            action: action.to_owned(),
+            status: LogStatus::InProgress,
+            provider: i.provider.clone(),
+            account_id: i.account_id.clone(),
+            zone: i.zone.clone(),
+            resource_id: None,
+            attempt: None,
+            request_id: None,
+            error_kind: None,
+            error: None,
+            details: None,
+            started_at: now,
+            ended_at: None,
+        }
+    }
+
+    /// The line that is committed before a call.
+    pub(crate) fn open(&self, agg: &Aggregate, action: &Action, now: Timestamp) -> ActionLog {
+        let volume = action.volume_id().and_then(|id| agg.volume(id));
+        let server = action.server_id().and_then(|id| agg.server_by_id(id));
+        let resource = volume.map_or_else(|| server.and_then(|s| s.provider_id.clone()), |v| v.provider_id.clone());
+        let attempt = match (action.creates(), volume, server) {
+            (true, Some(v), _) => Some(v.attempt),
+            (true, None, Some(s)) => Some(s.attempt),
+            _ => None,
+        };
+        ActionLog {
+            volume_id: action.volume_id().map(ToString::to_string),
+            resource_id: resource,
+            attempt: attempt.map(i64::from),
+            details: action.road().map(str::to_owned).or_else(|| size_details(action)),
+            ..self.new_log(agg, action.log_name(), now)
+        }
+    }
+
+    /// A closed line for something that was no call.
+    pub(crate) fn event(&self, agg: &Aggregate, event: &Event, now: Timestamp) -> LogWrite {
+        LogWrite::Open(Box::new(ActionLog {
+            volume_id: event.volume_id.as_ref().map(ToString::to_string),
+            resource_id: event.resource_id.clone(),
+            details: Some(event.text.clone()),
+            status: LogStatus::Completed,
+            ended_at: Some(now),
+            ..self.new_log(agg, event.name, now)
+        }))
+    }
+}
+
+fn size_details(action: &Action) -> Option<String> {
+    match action {
+        Action::ResizeVolume(_, bytes) => Some(format!("to {bytes} bytes")),
+        Action::CreateVolume(row) => row.size_bytes.map(|b| format!("{b} bytes")),
+        Action::CreateServer(_)
+        | Action::TagVolume(_)
+        | Action::AttachVolume(..)
+        | Action::DetachVolume(..)
+        | Action::SetUserData(_)
+        | Action::StartServer(_)
+        | Action::StopServer(_)
+        | Action::TerminateServer(_)
+        | Action::DeleteServer(_)
+        | Action::DeleteVolume(_)
+        | Action::ProveServerGone(_)
+        | Action::ProveVolumeGone(_) => None,
+    }
+}
+
+/// The end of a line.
+pub(crate) fn close(log: &ActionLog, outcome: &Outcome, request_id: Option<&str>, now: Timestamp) -> LogWrite {
+    let error: Option<&CallError> = outcome.as_ref().err();
+    let status = match error.map(|e| e.effect) {
+        None => LogStatus::Completed,
+        Some(Effect::None) => LogStatus::Failed,
+        Some(Effect::Unknown) => LogStatus::Unknown,
+    };
+    let resource = match outcome {
+        Ok(Reply::Server(s)) if log.volume_id.is_none() => Some(s.id.clone()),
+        Ok(Reply::Volume(v)) => Some(v.id.clone()),
+        Ok(Reply::Server(_) | Reply::Accepted | Reply::Gone(_) | Reply::StillThere) | Err(_) => None,
+    };
+    LogWrite::Close(Box::new(LogClose {
+        id: log.id.clone(),
+        status,
+        resource_id: resource,
+        request_id: request_id.map(str::to_owned),
+        error_kind: error.map(|e| e.kind.text().to_owned()),
+        error: error.map(|e| e.message.clone()),
+        started_at: log.started_at,
+        ended_at: now,
+    }))
+}

@@ -1,0 +1,239 @@
+//! One tick: what is due, one look for all of it, a step for each.
+
+use crate::look::{Index, glance_cost, pages};
+use crate::{Claim, Orchestrator};
+use inventiv_core::error::ErrorKind;
+use inventiv_core::id::InstanceId;
+use inventiv_core::observed::Observed;
+use inventiv_core::recorded::Aggregate;
+use inventiv_store::Error;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio_util::task::TaskTracker;
+
+/// How many instances one tick takes up.
+const DUE_MAX: u32 = 2_000;
+/// How many instances are read at once in a resync.
+const LIVING_PAGE: u32 = 1_000;
+/// How long an instance waits after a look at the cloud failed, in milliseconds.
+const FAILED_LOOK_MS: i64 = 5_000;
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TickReport {
+    /// How many instances had their step.
+    pub steps: usize,
+    /// How many provider calls (listings apart) were made.
+    pub calls: usize,
+}
+
+/// Counts while a tick's tasks work.
+#[derive(Default)]
+pub(crate) struct Counters {
+    steps: AtomicUsize,
+    calls: AtomicUsize,
+}
+
+impl Orchestrator {
+    /// One whole tick, every step of it finished. With `resync`, settled instances are looked at too.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn tick(&self, resync: bool) -> Result<TickReport, Error> {
+        let tasks = TaskTracker::new();
+        let counters = self.tick_into(&tasks, resync).await?;
+        tasks.close();
+        tasks.wait().await;
+        Ok(TickReport {
+            steps: counters.steps.load(Ordering::SeqCst),
+            calls: counters.calls.load(Ordering::SeqCst),
+        })
+    }
+
+    /// Starts a tick's work on `tasks`. Nothing waits for a slow zone or instance but itself.
+    pub(crate) async fn tick_into(&self, tasks: &TaskTracker, resync: bool) -> Result<Arc<Counters>, Error> {
+        let counters = Arc::new(Counters::default());
+        let due = self.inner.store.due(&self.inner.account, self.inner.clock.now(), DUE_MAX).await?;
+        let mut zones: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
+        for (id, zone) in due {
+            if let Some(claim) = self.claim(&id) {
+                zones.entry(zone).or_default().push(claim);
+            }
+        }
+        if resync {
+            for zone in self.inner.store.zones(&self.inner.account).await? {
+                zones.entry(zone).or_default();
+            }
+        }
+        for (zone, claims) in zones {
+            let (orchestrator, counters, inner_tasks) = (self.clone(), counters.clone(), tasks.clone());
+            tasks.spawn(async move {
+                if let Err(e) = orchestrator.look_at_zone(&zone, claims, resync, &inner_tasks, &counters).await {
+                    tracing::error!(zone, error = %e, "the database did not answer; tries again");
+                }
+            });
+        }
+        Ok(counters)
+    }
+
+    async fn look_at_zone(
+        &self,
+        zone: &str,
+        claims: Vec<Claim>,
+        resync: bool,
+        tasks: &TaskTracker,
+        counters: &Arc<Counters>,
+    ) -> Result<(), Error> {
+        let ids: Vec<InstanceId> = claims.iter().map(|c| c.id.clone()).collect();
+        let mut due: Vec<(Claim, Aggregate)> = Vec::with_capacity(claims.len());
+        let mut found: BTreeMap<InstanceId, Aggregate> =
+            self.inner.store.instances_by_id(&ids).await?.into_iter().map(|a| (a.instance.id.clone(), a)).collect();
+        for claim in claims {
+            if let Some(agg) = found.remove(&claim.id) {
+                due.push((claim, agg));
+            }
+        }
+        // What has nothing in the cloud yet needs no look.
+        let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| glance_cost(agg) == 0);
+        for (claim, _) in blank {
+            let seen = Observed { complete: true, ..Observed::nothing(self.inner.clock.now()) };
+            self.spawn_step(claim, seen, tasks, counters);
+        }
+        if due.is_empty() && !resync {
+            return Ok(());
+        }
+        let glances: usize = due.iter().map(|(_, agg)| glance_cost(agg)).sum();
+        let known_pages = self.zone_state(zone, |_| {}).pages.max(3);
+        if !resync && glances < known_pages {
+            for (claim, agg) in due {
+                match self.inner.glance(&agg).await {
+                    Ok(seen) => self.spawn_step(claim, seen, tasks, counters),
+                    Err(e) => self.tell_failed_look(&agg.instance.id, &e).await?,
+                }
+            }
+            return Ok(());
+        }
+        self.list_zone(zone, due, resync, tasks, counters).await
+    }
+
+    async fn list_zone(
+        &self,
+        zone: &str,
+        due: Vec<(Claim, Aggregate)>,
+        resync: bool,
+        tasks: &TaskTracker,
+        counters: &Arc<Counters>,
+    ) -> Result<(), Error> {
+        let mut was_busy = false;
+        self.zone_state(zone, |z| was_busy = std::mem::replace(&mut z.busy, true));
+        if was_busy {
+            return Ok(());
+        }
+        let listed = self.inner.provider.observe(zone).await;
+        self.zone_state(zone, |z| z.busy = false);
+        let index = match listed {
+            Ok(picture) => {
+                self.zone_state(zone, |z| (z.pages, z.listed_at) = (pages(&picture), Some(picture.began_at)));
+                Index::new(picture, &self.inner.config.control_plane)
+            }
+            Err(e) => {
+                tracing::warn!(zone, kind = e.kind.text(), error = %e, "a zone could not be listed");
+                for (_, agg) in &due {
+                    self.tell_failed_look(&agg.instance.id, &e).await?;
+                }
+                return Ok(());
+            }
+        };
+        let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
+        for (claim, agg) in due {
+            self.spawn_step(claim, index.of(&agg), tasks, counters);
+        }
+        if resync {
+            self.resync_zone(zone, &index, &taken, tasks, counters).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a step to every living instance of the zone, and to ended ones that the cloud still shows something of.
+    async fn resync_zone(
+        &self,
+        zone: &str,
+        index: &Index,
+        taken: &HashSet<InstanceId>,
+        tasks: &TaskTracker,
+        counters: &Arc<Counters>,
+    ) -> Result<(), Error> {
+        let mut ended: HashSet<InstanceId> = index.owners().cloned().collect();
+        let mut after = String::new();
+        loop {
+            let page = self.inner.store.living(&self.inner.account, zone, &after, LIVING_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.instance.id.to_string();
+            for agg in &page {
+                ended.remove(&agg.instance.id);
+                if taken.contains(&agg.instance.id) {
+                    continue;
+                }
+                if let Some(claim) = self.claim(&agg.instance.id) {
+                    self.check(claim, agg, index.of(agg), tasks, counters).await?;
+                }
+            }
+        }
+        let ended: Vec<InstanceId> = ended.into_iter().filter(|id| !taken.contains(id)).collect();
+        for agg in self.inner.store.instances_by_id(&ended).await? {
+            if agg.instance.account_id == self.inner.account
+                && agg.instance.zone == zone
+                && let Some(claim) = self.claim(&agg.instance.id)
+            {
+                self.check(claim, &agg, index.of(&agg), tasks, counters).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans for an instance that is thought to be settled, and gives it a step only if that would change anything.
+    async fn check(
+        &self,
+        claim: Claim,
+        agg: &Aggregate,
+        seen: Observed,
+        tasks: &TaskTracker,
+        counters: &Arc<Counters>,
+    ) -> Result<(), Error> {
+        let planned = self.inner.plan_for(agg, &seen);
+        if planned.recorded != *agg || !planned.actions.is_empty() {
+            self.spawn_step(claim, seen, tasks, counters);
+        }
+        Ok(())
+    }
+
+    fn spawn_step(&self, claim: Claim, seen: Observed, tasks: &TaskTracker, counters: &Arc<Counters>) {
+        let (orchestrator, counters) = (self.clone(), counters.clone());
+        tasks.spawn(async move {
+            let Ok(_permit) = orchestrator.inner.steps.acquire().await else { return };
+            match orchestrator.inner.step(&claim.id, seen).await {
+                Ok(calls) => {
+                    counters.steps.fetch_add(1, Ordering::SeqCst);
+                    counters.calls.fetch_add(calls, Ordering::SeqCst);
+                }
+                Err(e) => tracing::error!(instance = %claim.id, error = %e, "the database did not answer; tries again"),
+            }
+        });
+    }
+
+    async fn tell_failed_look(&self, id: &InstanceId, error: &inventiv_providers::Error) -> Result<(), Error> {
+        let (prefix, ms) = match error.kind {
+            ErrorKind::Unauthorized => ("blocked: credentials: ", FAILED_LOOK_MS * 6),
+            ErrorKind::NotFound
+            | ErrorKind::Conflict
+            | ErrorKind::OutOfStock
+            | ErrorKind::Quota
+            | ErrorKind::Refused
+            | ErrorKind::RateLimited
+            | ErrorKind::Unavailable
+            | ErrorKind::Unsupported => ("the cloud cannot be seen: ", FAILED_LOOK_MS),
+        };
+        self.inner.note(id, &format!("{prefix}{error}; nothing is assumed gone; looks again"), ms).await
+    }
+}

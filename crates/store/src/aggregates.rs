@@ -1,0 +1,270 @@
+//! Instances with their servers and volumes: read whole, written as the difference, guarded by the version.
+
+use crate::args::{Args, Columns, Statement};
+use crate::db::Written;
+use crate::error::Error;
+use crate::logs::LogWrite;
+use crate::{Store, instance_rows, logs, server_rows, volume_rows};
+use inventiv_core::id::InstanceId;
+use inventiv_core::recorded::{Aggregate, Instance};
+use inventiv_core::status::Status;
+use inventiv_core::time::Timestamp;
+use sqlx::any::AnyRow;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// What became of a guarded write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// Committed; the row's version is this now.
+    Version(i64),
+    /// Somebody else wrote in between: nothing was written. Read again.
+    Stale,
+}
+
+/// Which instances to list; `None` lets all through.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceFilter {
+    /// Only in this status.
+    pub status: Option<Status>,
+    /// Only in this zone.
+    pub zone: Option<String>,
+    /// Only for this model.
+    pub model_id: Option<String>,
+    /// Only after this id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+const LIST: &str = "SELECT * FROM instances WHERE id > $1 AND ($2 IS NULL OR status = $2) \
+    AND ($3 IS NULL OR zone = $3) AND ($4 IS NULL OR model_id = $4) ORDER BY id LIMIT $5";
+/// How many ids one statement names; shorter lists are filled up with ids that do not exist.
+const CHUNK: usize = 100;
+static LIST_SERVERS: LazyLock<&'static str> = LazyLock::new(|| of_many("instance_servers", "instance_id"));
+static LIST_VOLUMES: LazyLock<&'static str> = LazyLock::new(|| of_many("instance_volumes", "instance_id"));
+static LIST_BY_ID: LazyLock<&'static str> = LazyLock::new(|| of_many("instances", "id"));
+const UNSETTLED: &str = "SELECT id, zone FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
+    ORDER BY wake_at LIMIT $3";
+const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE account_id = $1 AND settled = 0";
+const ZONES: &str = "SELECT DISTINCT zone FROM instances WHERE account_id = $1 AND status NOT IN \
+    ('terminated', 'provisioning_failed')";
+const IN_ZONE: &str = "SELECT * FROM instances WHERE account_id = $1 AND zone = $2 AND status IN \
+    ('provisioning', 'booting', 'ready', 'terminating') AND id > $3 ORDER BY id LIMIT $4";
+const COUNTS: &str = "SELECT status, COUNT(*) AS n FROM instances GROUP BY status";
+
+/// The text for all rows that belong to one of [`CHUNK`] ids. Made three times in the life of the process.
+fn of_many(table: &str, column: &str) -> &'static str {
+    let places: Vec<String> = (1..=CHUNK).map(|n| format!("${n}")).collect();
+    let text = format!("SELECT * FROM {table} WHERE {column} IN ({}) ORDER BY id", places.join(", "));
+    Box::leak(text.into_boxed_str())
+}
+
+fn ids_of<'i>(ids: impl Iterator<Item = &'i InstanceId>, sql: &'static str) -> Statement {
+    let mut a = Args::new();
+    let mut named = 0;
+    for id in ids {
+        a.text(id.as_str());
+        named += 1;
+    }
+    for _ in named..CHUNK {
+        a.text("");
+    }
+    a.statement(sql)
+}
+
+impl Store {
+    /// Writes a new instance.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn insert(&self, agg: &Aggregate, writes: &[LogWrite]) -> Result<(), Error> {
+        let mut statements = vec![instance_rows::insert(agg)];
+        statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
+        statements.extend(writes.iter().map(logs::statement));
+        self.db.write(statements).await?;
+        self.tell_change();
+        Ok(())
+    }
+
+    /// Writes what differs between `before` (as it was read) and `after`, with lines of the action log, or nothing.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn save(
+        &self,
+        before: &Aggregate,
+        after: &Aggregate,
+        writes: &[LogWrite],
+        now: Timestamp,
+    ) -> Result<Saved, Error> {
+        let version = before.instance.version;
+        if before == after && writes.is_empty() {
+            return Ok(Saved::Version(version));
+        }
+        let mut statements = vec![instance_rows::update(after, version)];
+        let owner = &after.instance;
+        for s in &after.servers {
+            match before.server_by_id(&s.id) {
+                None => statements.push(server_rows::insert(owner, s)),
+                Some(old) if old != s => statements.push(server_rows::update(s)),
+                Some(_) => {}
+            }
+        }
+        for v in &after.volumes {
+            match before.volume(&v.id) {
+                None => statements.push(volume_rows::insert(owner, v)),
+                Some(old) if old != v => statements.push(volume_rows::update(v)),
+                Some(_) => {}
+            }
+        }
+        if before.instance.status != owner.status {
+            statements.push(logs::history(owner, Some(before.instance.status), version + 1, now));
+        }
+        statements.extend(writes.iter().map(logs::statement));
+        Ok(match self.db.write(statements).await? {
+            Written::Done => Saved::Version(version + 1),
+            Written::Stale => Saved::Stale,
+        })
+    }
+
+    /// Reads, changes and writes one instance, again and again until nobody wrote in between. `None`: no such instance.
+    ///
+    /// `change` may be called several times and must start from what it is given.
+    ///
+    /// # Errors
+    /// When the database refuses, or `change` does.
+    pub async fn change<E: From<Error>>(
+        &self,
+        id: &InstanceId,
+        now: Timestamp,
+        mut change: impl FnMut(&mut Aggregate) -> Result<Vec<LogWrite>, E>,
+    ) -> Result<Option<Aggregate>, E> {
+        loop {
+            let Some(before) = self.instance(id).await? else { return Ok(None) };
+            let mut after = before.clone();
+            let writes = change(&mut after)?;
+            if let Saved::Version(version) = self.save(&before, &after, &writes, now).await? {
+                after.instance.version = version;
+                return Ok(Some(after));
+            }
+        }
+    }
+
+    /// One instance with everything it has.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn instance(&self, id: &InstanceId) -> Result<Option<Aggregate>, Error> {
+        let mut a = Args::new();
+        a.text(id.as_str());
+        let rows = self.db.read(a.statement("SELECT * FROM instances WHERE id = $1")).await?;
+        Ok(self.whole(&rows).await?.pop())
+    }
+
+    /// These instances, in the order of their ids; what does not exist is left out.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn instances_by_id(&self, ids: &[InstanceId]) -> Result<Vec<Aggregate>, Error> {
+        let mut all = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let rows = self.db.read(ids_of(chunk.iter(), &LIST_BY_ID)).await?;
+            all.extend(self.whole(&rows).await?);
+        }
+        Ok(all)
+    }
+
+    /// Instances in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Aggregate>, Error> {
+        let mut a = Args::new();
+        a.text(filter.after.as_deref().unwrap_or_default()).opt_text(filter.status.map(Status::text));
+        a.opt_text(filter.zone.as_deref()).opt_text(filter.model_id.as_deref()).int(filter.limit.into());
+        let rows = self.db.read(a.statement(LIST)).await?;
+        self.whole(&rows).await
+    }
+
+    /// The instances whose life is not over, of one zone, `limit` after `after`.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn living(&self, account: &str, zone: &str, after: &str, limit: u32) -> Result<Vec<Aggregate>, Error> {
+        let mut a = Args::new();
+        a.text(account).text(zone).text(after).int(limit.into());
+        let rows = self.db.read(a.statement(IN_ZONE)).await?;
+        self.whole(&rows).await
+    }
+
+    /// Unsettled instances that may be looked at now: id and zone, the longest waiting first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn due(&self, account: &str, now: Timestamp, limit: u32) -> Result<Vec<(InstanceId, String)>, Error> {
+        let mut a = Args::new();
+        a.text(account).time(now).int(limit.into());
+        let rows = self.db.read(a.statement(UNSETTLED)).await?;
+        rows.iter().map(|r| Ok((Columns(r).word("id", InstanceId::parse)?, Columns(r).text("zone")?))).collect()
+    }
+
+    /// When the next unsettled instance may be looked at.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn next_wake(&self, account: &str) -> Result<Option<Timestamp>, Error> {
+        let mut a = Args::new();
+        a.text(account);
+        let rows = self.db.read(a.statement(NEXT_WAKE)).await?;
+        rows.first().map_or(Ok(None), |r| Columns(r).opt_time("wake_at"))
+    }
+
+    /// The zones with instances whose life is not over.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn zones(&self, account: &str) -> Result<Vec<String>, Error> {
+        let mut a = Args::new();
+        a.text(account);
+        self.db.read(a.statement(ZONES)).await?.iter().map(|r| Columns(r).text("zone")).collect()
+    }
+
+    /// How many instances there are, by status.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn counts(&self) -> Result<BTreeMap<String, i64>, Error> {
+        let rows = self.db.read(Args::new().statement(COUNTS)).await?;
+        rows.iter().map(|r| Ok((Columns(r).text("status")?, Columns(r).int("n")?))).collect()
+    }
+
+    /// Completes rows of `instances` (in the order of ids) with their servers and volumes.
+    async fn whole(&self, rows: &[AnyRow]) -> Result<Vec<Aggregate>, Error> {
+        let instances: Vec<Instance> = rows.iter().map(|r| instance_rows::read(&Columns(r))).collect::<Result<_, _>>()?;
+        let (mut servers, mut volumes) = (Vec::new(), Vec::new());
+        for chunk in instances.chunks(CHUNK) {
+            let of = |sql: &'static str| self.db.read(ids_of(chunk.iter().map(|i| &i.id), sql));
+            let (s, v) = tokio::try_join!(of(&LIST_SERVERS), of(&LIST_VOLUMES))?;
+            servers.extend(s);
+            volumes.extend(v);
+        }
+        let mut all: BTreeMap<InstanceId, Aggregate> = instances
+            .into_iter()
+            .map(|instance| (instance.id.clone(), Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }))
+            .collect();
+        for row in &servers {
+            let c = Columns(row);
+            if let Some(agg) = all.get_mut(&c.word("instance_id", InstanceId::parse)?) {
+                agg.servers.push(server_rows::read(&c)?);
+            }
+        }
+        for row in &volumes {
+            let c = Columns(row);
+            if let Some(agg) = all.get_mut(&c.word("instance_id", InstanceId::parse)?) {
+                agg.volumes.push(volume_rows::read(&c)?);
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+}

@@ -1,0 +1,228 @@
+//! The action log (written before each call, closed after it) and the history of statuses.
+
+use crate::Store;
+use crate::args::{Args, Columns, Statement};
+use crate::error::Error;
+use inventiv_core::id::{InstanceId, LogId};
+use inventiv_core::recorded::Instance;
+use inventiv_core::status::Status;
+use inventiv_core::time::Timestamp;
+
+/// What became of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStatus {
+    /// Written; the call is being made, or its process died.
+    InProgress,
+    /// It worked.
+    Completed,
+    /// Surely nothing happened.
+    Failed,
+    /// The answer was lost: something may have happened.
+    Unknown,
+}
+
+impl LogStatus {
+    const ALL: [Self; 4] = [Self::InProgress, Self::Completed, Self::Failed, Self::Unknown];
+
+    /// The word in table and API.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.text() == text)
+    }
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionLog {
+    /// Its id; ids sort by time.
+    pub id: LogId,
+    /// Which instance it is about.
+    pub instance_id: Option<String>,
+    /// Which volume it is about.
+    pub volume_id: Option<String>,
+    /// What was done, for instance `PROVIDER_CREATE_VOLUME`.
+    pub action: String,
+    /// What became of it.
+    pub status: LogStatus,
+    /// Which cloud.
+    pub provider: String,
+    /// Which account.
+    pub account_id: String,
+    /// Where.
+    pub zone: String,
+    /// The cloud's id of the resource.
+    pub resource_id: Option<String>,
+    /// Which attempt, for creations.
+    pub attempt: Option<i64>,
+    /// The cloud's id of the exchange.
+    pub request_id: Option<String>,
+    /// What went wrong, in one word.
+    pub error_kind: Option<String>,
+    /// What went wrong, in one sentence.
+    pub error: Option<String>,
+    /// Anything else, in one sentence.
+    pub details: Option<String>,
+    /// When it was written.
+    pub started_at: Timestamp,
+    /// When it was closed.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// How a line is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogClose {
+    /// Which line.
+    pub id: LogId,
+    /// What became of it.
+    pub status: LogStatus,
+    /// The cloud's id of the resource, where only the answer told.
+    pub resource_id: Option<String>,
+    /// The cloud's id of the exchange.
+    pub request_id: Option<String>,
+    /// What went wrong, in one word.
+    pub error_kind: Option<String>,
+    /// What went wrong, in one sentence.
+    pub error: Option<String>,
+    /// When it was written, for the duration.
+    pub started_at: Timestamp,
+    /// When it was closed.
+    pub ended_at: Timestamp,
+}
+
+/// Something to do to the action log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogWrite {
+    /// A new line.
+    Open(Box<ActionLog>),
+    /// The end of a line.
+    Close(Box<LogClose>),
+}
+
+/// One step in the history of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    /// The status before; `None` at the beginning.
+    pub from_status: Option<String>,
+    /// The status after.
+    pub to_status: String,
+    /// Why, if it was a failure.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+const OPEN: &str = "INSERT INTO action_logs (id, instance_id, volume_id, action, status, provider, account_id, zone, \
+    resource_id, attempt, request_id, error_kind, error, details, started_at, ended_at, duration_ms) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+const CLOSE: &str = "UPDATE action_logs SET status = $1, resource_id = COALESCE($2, resource_id), request_id = $3, \
+    error_kind = $4, error = $5, ended_at = $6, duration_ms = $7 WHERE id = $8";
+const LIST: &str = "SELECT * FROM action_logs WHERE id > $1 AND ($2 IS NULL OR instance_id = $2) ORDER BY id LIMIT $3";
+const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from_status, to_status, reason, at) \
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const READ_HISTORY: &str = "SELECT * FROM instance_state_history WHERE instance_id = $1 ORDER BY at, id";
+
+pub(crate) fn statement(write: &LogWrite) -> Statement {
+    let mut a = Args::new();
+    match write {
+        LogWrite::Open(l) => {
+            a.text(l.id.as_str()).opt_text(l.instance_id.as_deref()).opt_text(l.volume_id.as_deref()).text(&l.action);
+            a.text(l.status.text()).text(&l.provider).text(&l.account_id).text(&l.zone).opt_text(l.resource_id.as_deref());
+            a.opt_int(l.attempt).opt_text(l.request_id.as_deref()).opt_text(l.error_kind.as_deref());
+            a.opt_text(l.error.as_deref()).opt_text(l.details.as_deref()).time(l.started_at).opt_time(l.ended_at);
+            a.opt_int(l.ended_at.map(|t| t.ms_since(l.started_at)));
+            a.statement(OPEN)
+        }
+        LogWrite::Close(c) => {
+            a.text(c.status.text()).opt_text(c.resource_id.as_deref()).opt_text(c.request_id.as_deref());
+            a.opt_text(c.error_kind.as_deref()).opt_text(c.error.as_deref()).time(c.ended_at);
+            a.int(c.ended_at.ms_since(c.started_at)).text(c.id.as_str());
+            a.statement(CLOSE)
+        }
+    }
+}
+
+pub(crate) fn history(instance: &Instance, from: Option<Status>, version: i64, at: Timestamp) -> Statement {
+    let mut a = Args::new();
+    // One change per version, so the version makes the id.
+    a.text(&format!("{}-{version:012}", instance.id)).text(instance.id.as_str());
+    a.opt_text(from.map(Status::text)).text(instance.status.text());
+    a.opt_text(instance.failure.as_ref().map(|f| f.message.as_str())).time(at);
+    a.statement(HISTORY)
+}
+
+impl Store {
+    /// Lines of the action log in the order of time.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn action_logs(
+        &self,
+        instance: Option<&InstanceId>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ActionLog>, Error> {
+        let (after, mut a) = (after.unwrap_or_default(), Args::new());
+        let statement = match instance {
+            Some(id) => {
+                a.text(id.as_str()).text(after).int(limit.into());
+                a.statement(LIST_OF)
+            }
+            None => {
+                a.text(after).opt_text(None).int(limit.into());
+                a.statement(LIST)
+            }
+        };
+        self.db.read(statement).await?.iter().map(|r| read(&Columns(r))).collect()
+    }
+
+    /// The statuses that an instance had.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn history(&self, instance: &InstanceId) -> Result<Vec<StateChange>, Error> {
+        let mut a = Args::new();
+        a.text(instance.as_str());
+        let rows = self.db.read(a.statement(READ_HISTORY)).await?;
+        let change = |r| {
+            let c = Columns(r);
+            Ok(StateChange {
+                from_status: c.opt_text("from_status")?,
+                to_status: c.text("to_status")?,
+                reason: c.opt_text("reason")?,
+                at: c.time("at")?,
+            })
+        };
+        rows.iter().map(change).collect()
+    }
+}
+
+fn read(c: &Columns<'_>) -> Result<ActionLog, Error> {
+    Ok(ActionLog {
+        id: c.word("id", LogId::parse)?,
+        instance_id: c.opt_text("instance_id")?,
+        volume_id: c.opt_text("volume_id")?,
+        action: c.text("action")?,
+        status: c.word("status", LogStatus::parse)?,
+        provider: c.text("provider")?,
+        account_id: c.text("account_id")?,
+        zone: c.text("zone")?,
+        resource_id: c.opt_text("resource_id")?,
+        attempt: c.opt_int("attempt")?,
+        request_id: c.opt_text("request_id")?,
+        error_kind: c.opt_text("error_kind")?,
+        error: c.opt_text("error")?,
+        details: c.opt_text("details")?,
+        started_at: c.time("started_at")?,
+        ended_at: c.opt_time("ended_at")?,
+    })
+}

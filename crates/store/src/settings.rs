@@ -1,0 +1,69 @@
+//! What holds for every instance at a provider unless a request says otherwise.
+
+use crate::Store;
+use crate::args::{Args, Columns};
+use crate::error::Error;
+use inventiv_core::time::Timestamp;
+
+/// Settings of one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderSettings {
+    /// Which cloud.
+    pub provider: String,
+    /// The data volume for models that tell nothing, in GB; `None`: 200.
+    pub worker_data_volume_gb_default: Option<i64>,
+    /// Whether a data volume goes with its instance.
+    pub delete_on_terminate_default: bool,
+    /// The image's label.
+    pub default_image: String,
+}
+
+impl ProviderSettings {
+    /// What holds before anybody sets anything.
+    #[must_use]
+    pub fn initial(provider: &str) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            worker_data_volume_gb_default: None,
+            delete_on_terminate_default: true,
+            default_image: "ubuntu_jammy_gpu_os_12".to_owned(),
+        }
+    }
+}
+
+const SET: &str = "INSERT INTO provider_settings (provider, worker_data_volume_gb_default, delete_on_terminate_default, \
+    default_image, updated_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (provider) DO UPDATE SET \
+    worker_data_volume_gb_default = excluded.worker_data_volume_gb_default, \
+    delete_on_terminate_default = excluded.delete_on_terminate_default, \
+    default_image = excluded.default_image, updated_at = excluded.updated_at";
+
+impl Store {
+    /// Settings of a provider, set or initial.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn settings(&self, provider: &str) -> Result<ProviderSettings, Error> {
+        let mut a = Args::new();
+        a.text(provider);
+        let rows = self.db.read(a.statement("SELECT * FROM provider_settings WHERE provider = $1")).await?;
+        let Some(row) = rows.first() else { return Ok(ProviderSettings::initial(provider)) };
+        let c = Columns(row);
+        Ok(ProviderSettings {
+            provider: c.text("provider")?,
+            worker_data_volume_gb_default: c.opt_int("worker_data_volume_gb_default")?,
+            delete_on_terminate_default: c.flag("delete_on_terminate_default")?,
+            default_image: c.text("default_image")?,
+        })
+    }
+
+    /// Sets them all.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn set_settings(&self, s: &ProviderSettings, now: Timestamp) -> Result<(), Error> {
+        let mut a = Args::new();
+        a.text(&s.provider).opt_int(s.worker_data_volume_gb_default).flag(s.delete_on_terminate_default);
+        a.text(&s.default_image).time(now);
+        self.db.write(vec![a.statement(SET)]).await.map(|_| ())
+    }
+}

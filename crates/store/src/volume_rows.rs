@@ -1,0 +1,139 @@
+//! Rows of `instance_volumes`, and lists of them.
+
+use crate::Store;
+use crate::args::{Args, Columns, Statement};
+use crate::error::Error;
+use inventiv_core::id::{InstanceId, VolumeId};
+use inventiv_core::recorded::{Instance, Volume};
+use inventiv_core::status::{CreateState, Origin, VolumeStatus};
+
+const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id, zone, attempt, name, origin, is_boot, \
+    volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
+    provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
+    delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
+    $24, $25, $26, $27, $28)";
+
+const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
+    size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
+    create_error_json = $10, provider_volume_id = $11, answered_at = $12, tagged_at = $13, changed_at = $14, \
+    attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
+    deleted_at = $20, proof_json = $21, retry_json = $22 WHERE id = $23";
+
+const LIST: &str = "SELECT * FROM instance_volumes WHERE id > $1 AND ($2 IS NULL OR status = $2) \
+    AND ($3 IS NULL OR instance_id = $3) AND ($4 IS NULL OR zone = $4) ORDER BY id LIMIT $5";
+
+/// Which volumes to list; `None` lets all through.
+#[derive(Debug, Clone, Default)]
+pub struct VolumeFilter {
+    /// Only in this status.
+    pub status: Option<VolumeStatus>,
+    /// Only of this instance.
+    pub instance_id: Option<InstanceId>,
+    /// Only in this zone.
+    pub zone: Option<String>,
+    /// Only after this id.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A volume with what its row says of its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeWithOwner {
+    /// Whose it is, or was.
+    pub instance_id: InstanceId,
+    /// The cloud account.
+    pub account_id: String,
+    /// Where.
+    pub zone: String,
+    /// The volume.
+    pub volume: Volume,
+}
+
+impl Store {
+    /// Volumes in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn volumes(&self, filter: &VolumeFilter) -> Result<Vec<VolumeWithOwner>, Error> {
+        let mut a = Args::new();
+        a.text(filter.after.as_deref().unwrap_or_default()).opt_text(filter.status.map(VolumeStatus::text));
+        a.opt_text(filter.instance_id.as_ref().map(InstanceId::as_str)).opt_text(filter.zone.as_deref());
+        a.int(filter.limit.into());
+        self.db.read(a.statement(LIST)).await?.iter().map(|row| owned(&Columns(row))).collect()
+    }
+
+    /// One volume.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn volume(&self, id: &VolumeId) -> Result<Option<VolumeWithOwner>, Error> {
+        let mut a = Args::new();
+        a.text(id.as_str());
+        let rows = self.db.read(a.statement("SELECT * FROM instance_volumes WHERE id = $1")).await?;
+        rows.first().map(|row| owned(&Columns(row))).transpose()
+    }
+}
+
+fn owned(c: &Columns<'_>) -> Result<VolumeWithOwner, Error> {
+    Ok(VolumeWithOwner {
+        instance_id: c.word("instance_id", InstanceId::parse)?,
+        account_id: c.text("account_id")?,
+        zone: c.text("zone")?,
+        volume: read(c)?,
+    })
+}
+
+pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
+    let mut a = Args::new();
+    a.text(v.id.as_str()).text(owner.id.as_str()).text(&owner.account_id).text(&owner.zone).int(v.attempt.into());
+    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type).opt_int(v.size_bytes);
+    a.opt_int(v.perf_iops).flag(v.delete_on_terminate).text(v.status.text()).text(v.create_state.text());
+    a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).time(v.created_at).opt_time(v.answered_at);
+    a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
+    a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
+    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref());
+    a.statement(INSERT)
+}
+
+pub(crate) fn update(v: &Volume) -> Statement {
+    let mut a = Args::new();
+    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type).opt_int(v.size_bytes);
+    a.opt_int(v.perf_iops).flag(v.delete_on_terminate).text(v.status.text()).text(v.create_state.text());
+    a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).opt_time(v.answered_at);
+    a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
+    a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
+    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).text(v.id.as_str());
+    a.guarded(UPDATE)
+}
+
+pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
+    Ok(Volume {
+        id: c.word("id", VolumeId::parse)?,
+        attempt: c.small("attempt")?,
+        name: c.text("name")?,
+        origin: c.word("origin", Origin::parse)?,
+        is_boot: c.flag("is_boot")?,
+        volume_type: c.text("volume_type")?,
+        size_bytes: c.opt_int("size_bytes")?,
+        perf_iops: c.opt_int("perf_iops")?,
+        delete_on_terminate: c.flag("delete_on_terminate")?,
+        status: c.word("status", VolumeStatus::parse)?,
+        create_state: c.word("create_state", CreateState::parse)?,
+        create_error: c.opt_json("create_error_json")?,
+        provider_id: c.opt_text("provider_volume_id")?,
+        created_at: c.time("created_at")?,
+        answered_at: c.opt_time("answered_at")?,
+        tagged_at: c.opt_time("tagged_at")?,
+        changed_at: c.opt_time("changed_at")?,
+        attach_sent_at: c.opt_time("attach_sent_at")?,
+        attached_at: c.opt_time("attached_at")?,
+        detach_sent_at: c.opt_time("detach_sent_at")?,
+        delete_intended_at: c.opt_time("delete_intended_at")?,
+        delete_sent_at: c.opt_time("delete_sent_at")?,
+        deleted_at: c.opt_time("deleted_at")?,
+        proof: c.opt_json("proof_json")?,
+        retry: c.opt_json("retry_json")?,
+    })
+}
