@@ -1,1 +1,71 @@
-//! x
+//! The HTTP API: what people ask is written to the store, what the store knows is shown. No cloud is called here.
+
+mod auth;
+mod desire;
+mod extract;
+mod metrics_page;
+pub mod openapi;
+mod problem;
+mod routes;
+mod view;
+
+pub use metrics_page::install_metrics;
+
+use axum::Router;
+use inventiv_core::time::Timestamp;
+use inventiv_store::Store;
+use std::sync::Arc;
+
+/// The longest request body, in bytes.
+pub const BODY_MAX: usize = 256 * 1024;
+
+/// What the API needs.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Settings>,
+}
+
+/// What can be set.
+pub struct Settings {
+    /// The memory.
+    pub store: Store,
+    /// The account that instances are made in.
+    pub account_id: String,
+    /// Which cloud that is.
+    pub provider: String,
+    /// The bearer token that everything but health asks for.
+    pub token: String,
+    /// `WORKER_DATA_VOLUME_GB`: the size of every data volume.
+    pub forced_data_volume_gb: Option<i64>,
+    /// Gives the time.
+    pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Draws ids.
+    pub ids: Box<dyn Fn() -> u128 + Send + Sync>,
+    /// Renders `/metrics`.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl App {
+    /// Nothing listens until [`App::router`] is served.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { inner: Arc::new(settings) }
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.inner.now)()
+    }
+
+    fn draw(&self) -> u128 {
+        (self.inner.ids)()
+    }
+
+    /// Every route.
+    pub fn router(&self) -> Router {
+        routes::router(self)
+    }
+}

@@ -8,6 +8,7 @@ use inventiv_core::name::{CloudName, Role};
 use inventiv_core::observed::Observed;
 use inventiv_core::progress::{Outcome, Reply};
 use inventiv_core::recorded::{Aggregate, Proof, Volume};
+use inventiv_core::status::Origin;
 use inventiv_core::time::Timestamp;
 use inventiv_providers::{Answer, Error, Existence, GoneAnswer, NewServer, NewVolume, VolumeRef};
 
@@ -142,13 +143,17 @@ impl Inner {
 
     /// The name that a volume made by the cloud gets from us.
     fn volume_name(&self, agg: &Aggregate, row: &Volume) -> String {
-        let role = if row.is_boot { Role::Boot } else { Role::Extra };
+        let role = match (row.is_boot, row.origin) {
+            (true, _) => Role::Boot,
+            (false, Origin::Ours) => Role::Data,
+            (false, Origin::Cloud | Origin::Foreign) => Role::Extra,
+        };
         let before = agg.volumes.iter().take_while(|v| v.id != row.id).filter(|v| v.is_boot == row.is_boot).count();
         let name = CloudName {
             control_plane: self.config.control_plane.clone(),
             instance: InstanceId::clone(&agg.instance.id),
             role,
-            attempt: u32::try_from(before + 1).unwrap_or(u32::MAX),
+            attempt: if role == Role::Data { row.attempt } else { u32::try_from(before + 1).unwrap_or(u32::MAX) },
             delete: row.delete_on_terminate,
         };
         name.text()

@@ -70,10 +70,10 @@ impl Inner {
         let mut after = planned.recorded;
         let mut logs = Vec::with_capacity(planned.actions.len());
         for mut action in planned.actions {
-            match &mut action {
-                Action::CreateServer(row) => row.prepared_at = now,
-                Action::CreateVolume(row) => row.created_at = now,
-                _ => {}
+            if let Action::CreateServer(row) = &mut action {
+                row.prepared_at = now;
+            } else if let Action::CreateVolume(row) = &mut action {
+                row.created_at = now;
             }
             intend(&mut after, &action, now);
             let log = self.open(&after, &action, now);

@@ -106,7 +106,7 @@ fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
 /// Names and tags what the cloud made by itself: it is born without a trace of us.
 fn name_volumes(draft: &mut Draft<'_, '_>) {
     let rows: Vec<Volume> = draft.agg.volumes.iter().filter(|v| v.is_live()).cloned().collect();
-    for row in rows.iter().filter(|v| v.origin == Origin::Cloud && v.tagged_at.is_none()) {
+    for row in rows.iter().filter(|v| v.origin != Origin::Foreign && v.tagged_at.is_none()) {
         let creating =
             row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)).is_some_and(|v| v.state == VolumeState::Creating);
         // A first try is made at once; while the cloud is still making it, a refusal is waited out.

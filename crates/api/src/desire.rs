@@ -1,0 +1,312 @@
+//! What a request changes: desires, never facts. Each refusal says what to do and changes nothing.
+
+use crate::App;
+use crate::problem::ApiError;
+use inventiv_core::id::{InstanceId, LogId};
+use inventiv_core::offer::{Availability, BootStorage, Offer};
+use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Spec, Volume};
+use inventiv_core::size::{GB, gb_ceil};
+use inventiv_core::status::{Desired, Origin, Status, VolumeStatus};
+use inventiv_core::time::Timestamp;
+use inventiv_core::volume_size::{self, MAX_GB, Wishes};
+use inventiv_store::{ActionLog, LogStatus, LogWrite, ProviderSettings, VolumeWithOwner};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// The longest name, in characters.
+const NAME_MAX: usize = 100;
+/// The most tags of a request.
+const TAGS_MAX: usize = 20;
+/// The speeds that a volume may have.
+const IOPS: [i64; 2] = [5_000, 15_000];
+
+/// A wish for an instance.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateInstance {
+    /// A name for people; made from the id if left out.
+    pub(crate) name: Option<String>,
+    /// Where, for instance `fr-par-2`.
+    pub(crate) zone: String,
+    /// The cloud's server type, for instance `L40S-1-48G`.
+    pub(crate) instance_type: String,
+    /// The model it is for, for instance `Qwen/Qwen2.5-7B-Instruct`; sizes the data volume.
+    pub(crate) model_id: Option<String>,
+    /// The image's label or id; the provider's setting if left out.
+    pub(crate) image: Option<String>,
+    /// The data volume in GB; 0: none; left out: as the model needs.
+    pub(crate) data_volume_gb: Option<i64>,
+    /// The boot volume in GB, where it can be grown; left out: what the cloud gives.
+    pub(crate) boot_volume_gb: Option<i64>,
+    /// The data volume's speed: 5000 or 15000 operations per second.
+    pub(crate) perf_iops: Option<i64>,
+    /// Whether the data volume goes with the instance; the provider's setting if left out.
+    pub(crate) delete_on_terminate: Option<bool>,
+    /// Tags for the server and its volumes.
+    pub(crate) tags: Option<Vec<String>>,
+}
+
+/// Writes down a new instance.
+pub(crate) async fn create(app: &App, wish: CreateInstance) -> Result<Aggregate, ApiError> {
+    check_texts(&wish)?;
+    check_numbers(&wish)?;
+    let offer = find_offer(app, &wish).await?;
+    let settings = app.store().settings(&app.inner.provider).await?;
+    let spec = spec(app, &wish, &offer, &settings).await?;
+    let (now, id) = (app.now(), InstanceId::new(app.draw()));
+    let instance = Instance {
+        name: wish.name.unwrap_or_else(|| id.to_string()),
+        id,
+        account_id: app.inner.account_id.clone(),
+        provider: app.inner.provider.clone(),
+        zone: wish.zone,
+        instance_type: wish.instance_type,
+        model_id: wish.model_id,
+        spec,
+        desired: Desired::Present,
+        status: Status::Provisioning,
+        failure: None,
+        ip_address: None,
+        created_at: now,
+        ready_at: None,
+        terminate_requested_at: None,
+        terminated_at: None,
+        notes: Vec::new(),
+        settled: false,
+        wake_at: now,
+        version: 0,
+    };
+    let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
+    let log = log(app, &agg.instance, "REQUEST_CREATE", None, now);
+    app.store().insert(&agg, &[log]).await?;
+    Ok(agg)
+}
+
+/// Wishes an instance gone. Asking twice changes nothing.
+pub(crate) async fn terminate(app: &App, id: &InstanceId) -> Result<Aggregate, ApiError> {
+    let now = app.now();
+    let changed = app
+        .store()
+        .change(id, now, |agg| {
+            if agg.instance.desired == Desired::Absent || agg.instance.status.is_final() {
+                return Ok::<_, ApiError>(Vec::new());
+            }
+            let i = &mut agg.instance;
+            i.desired = Desired::Absent;
+            i.status = Status::Terminating;
+            i.terminate_requested_at.get_or_insert(now);
+            i.settled = false;
+            i.wake_at = now;
+            Ok(vec![log(app, &agg.instance, "REQUEST_TERMINATE", None, now)])
+        })
+        .await?;
+    app.store().tell_change();
+    changed.ok_or_else(|| ApiError::not_found("instance", id.as_str()))
+}
+
+/// Decides whether a volume goes with its instance, or (once it is retained) that it goes now.
+pub(crate) async fn set_policy(app: &App, owned: &VolumeWithOwner, delete: bool) -> Result<(), ApiError> {
+    let now = app.now();
+    let id = owned.volume.id.clone();
+    app.store()
+        .change(&owned.instance_id, now, |agg| {
+            let going = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());
+            let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
+            if volume.delete_on_terminate == delete {
+                return Ok(Vec::new());
+            }
+            may_change_policy(volume, delete, going)?;
+            volume.delete_on_terminate = delete;
+            if volume.status == VolumeStatus::Retained {
+                volume.status = VolumeStatus::Available;
+            } else {
+                // Its name in the cloud says the policy, too.
+                volume.tagged_at = None;
+            }
+            agg.instance.settled = false;
+            agg.instance.wake_at = now;
+            let action = if delete { "REQUEST_RELEASE_VOLUME" } else { "REQUEST_RETAIN_VOLUME" };
+            Ok(vec![log(app, &agg.instance, action, Some(id.as_str()), now)])
+        })
+        .await?;
+    app.store().tell_change();
+    Ok(())
+}
+
+fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Result<(), ApiError> {
+    let refuse = |text: &str| Err(ApiError::conflict("too_late", text));
+    if volume.origin == Origin::Foreign {
+        return refuse("somebody else made this volume: it is never deleted from here; nothing to decide");
+    }
+    match volume.status {
+        VolumeStatus::Deleted | VolumeStatus::Failed => return refuse("the volume does not exist any more"),
+        VolumeStatus::Released => return refuse("somebody else made this volume; nothing to decide"),
+        VolumeStatus::Creating
+        | VolumeStatus::Available
+        | VolumeStatus::Attaching
+        | VolumeStatus::Attached
+        | VolumeStatus::Detaching
+        | VolumeStatus::Deleting
+        | VolumeStatus::Retained => {}
+    }
+    if delete {
+        return Ok(());
+    }
+    if volume.volume_type == "scratch" {
+        return refuse("a scratch volume cannot outlive its server; copy what you need to a data volume");
+    }
+    if volume.delete_intended_at.is_some() {
+        return refuse("the volume's deletion is already under way");
+    }
+    if server_is_going {
+        return refuse("the server's removal is already under way: it is too late to keep the volume");
+    }
+    Ok(())
+}
+
+fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
+    if let Some(name) = &wish.name
+        && (name.trim().is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control))
+    {
+        return Err(ApiError::invalid(format!("name: 1 to {NAME_MAX} characters, none of them control characters")));
+    }
+    let word = |t: &str, max: usize| {
+        !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))
+    };
+    if wish.model_id.as_deref().is_some_and(|m| !is_model_id(m)) {
+        return Err(ApiError::invalid("model_id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`"));
+    }
+    if wish.image.as_deref().is_some_and(|i| !word(i, 100)) {
+        return Err(ApiError::invalid("image: a marketplace label such as `ubuntu_jammy_gpu_os_12`, or an image's id"));
+    }
+    let tags = wish.tags.as_deref().unwrap_or_default();
+    let good = |t: &String| {
+        (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| c.is_control() || c == ',')
+    };
+    if tags.len() > TAGS_MAX || !tags.iter().all(good) {
+        let text = format!("tags: at most {TAGS_MAX}, each of 1 to 100 characters, without commas, not beginning with `inventiv`");
+        return Err(ApiError::invalid(text));
+    }
+    Ok(())
+}
+
+/// Whether a text has the form of a model's id.
+pub(crate) fn is_model_id(text: &str) -> bool {
+    let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let parts: Vec<&str> = text.split('/').collect();
+    text.len() <= 200 && parts.len() <= 2 && parts.into_iter().all(part)
+}
+
+fn check_numbers(wish: &CreateInstance) -> Result<(), ApiError> {
+    if wish.data_volume_gb.is_some_and(|gb| !(0..=MAX_GB).contains(&gb)) {
+        return Err(ApiError::invalid(format!("data_volume_gb: a whole number from 0 (none) to {MAX_GB}")));
+    }
+    if wish.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
+        return Err(ApiError::invalid(format!("boot_volume_gb: a whole number from 1 to {MAX_GB}")));
+    }
+    if wish.perf_iops.is_some_and(|n| !IOPS.contains(&n)) {
+        return Err(ApiError::invalid("perf_iops: 5000 or 15000"));
+    }
+    Ok(())
+}
+
+async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError> {
+    let account = &app.inner.account_id;
+    let catalogues = app.store().catalogues(account).await?;
+    if catalogues.is_empty() {
+        return Err(ApiError::unavailable("the provider's catalogue is being read for the first time; try again in a moment"));
+    }
+    let Some(catalogue) = catalogues.iter().find(|c| c.zone == wish.zone) else {
+        let zones: Vec<&str> = catalogues.iter().map(|c| c.zone.as_str()).collect();
+        return Err(ApiError::invalid(format!("zone: this server works in {}", zones.join(", "))));
+    };
+    if let (None, Some(error)) = (catalogue.refreshed_at, &catalogue.error) {
+        let text = format!("the catalogue of {} cannot be read: {error}; it is tried again every few seconds", wish.zone);
+        return Err(ApiError::unavailable(text));
+    }
+    let Some(offer) = app.store().offer(account, &wish.zone, &wish.instance_type).await? else {
+        return Err(ApiError::invalid(unknown_type(app, wish).await?));
+    };
+    if offer.availability == Availability::Shortage {
+        let text = format!(
+            "{} is out of stock in {}; `GET /offers` shows what is available",
+            offer.instance_type, offer.zone
+        );
+        return Err(ApiError::conflict("out_of_stock", text));
+    }
+    Ok(offer)
+}
+
+async fn unknown_type(app: &App, wish: &CreateInstance) -> Result<String, ApiError> {
+    let all = app.store().offers(&app.inner.account_id, None).await?;
+    let elsewhere: Vec<&str> =
+        all.iter().filter(|o| o.instance_type == wish.instance_type).map(|o| o.zone.as_str()).collect();
+    if !elsewhere.is_empty() {
+        return Ok(format!("instance_type: not in {}; it is in {}", wish.zone, elsewhere.join(", ")));
+    }
+    let here = all.iter().filter(|o| o.zone == wish.zone && o.gpu_count > 0);
+    let here: Vec<&str> = here.map(|o| o.instance_type.as_str()).take(30).collect();
+    Ok(format!("instance_type: there is no such type; types with GPUs in {}: {}", wish.zone, here.join(", ")))
+}
+
+async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &ProviderSettings) -> Result<Spec, ApiError> {
+    if wish.boot_volume_gb.is_some() && offer.boot_storage == BootStorage::Local {
+        let text = format!(
+            "boot_volume_gb: {} comes with its own disk of {} GB, and the cloud fixes that size; leave it out",
+            offer.instance_type,
+            gb_ceil(offer.local_max_bytes)
+        );
+        return Err(ApiError::invalid(text));
+    }
+    let model = match wish.model_id.as_deref() {
+        Some(id) => app.store().model(id).await?,
+        None => None,
+    };
+    let chosen = volume_size::choose(&Wishes {
+        forced_gb: app.inner.forced_data_volume_gb,
+        requested_gb: wish.data_volume_gb,
+        model_id: wish.model_id.as_deref(),
+        model_gb: model.and_then(|m| m.data_volume_gb),
+        default_gb: settings.worker_data_volume_gb_default,
+    });
+    if chosen.bytes == 0 && (wish.perf_iops.is_some() || wish.delete_on_terminate.is_some()) {
+        let text = format!("perf_iops and delete_on_terminate are the data volume's, and there is none ({})", chosen.reason);
+        return Err(ApiError::invalid(text));
+    }
+    let data_volume = (chosen.bytes > 0).then(|| DataVolumeSpec {
+        size_bytes: chosen.bytes,
+        perf_iops: wish.perf_iops,
+        delete_on_terminate: wish.delete_on_terminate.unwrap_or(settings.delete_on_terminate_default),
+        size_reason: chosen.reason,
+    });
+    Ok(Spec {
+        data_volume,
+        boot_volume_bytes: wish.boot_volume_gb.map(|gb| gb * GB),
+        image: wish.image.clone().unwrap_or_else(|| settings.default_image.clone()),
+        boot_storage: offer.boot_storage,
+        tags: wish.tags.clone().unwrap_or_default(),
+        hourly_micros: offer.price.micros,
+        currency: offer.price.currency.clone(),
+    })
+}
+
+fn log(app: &App, i: &Instance, action: &str, volume_id: Option<&str>, now: Timestamp) -> LogWrite {
+    LogWrite::Open(Box::new(ActionLog {
+        id: LogId::new(app.draw()),
+        instance_id: Some(i.id.to_string()),
+        volume_id: volume_id.map(str::to_owned),
+        action: action.to_owned(),
+        status: LogStatus::Completed,
+        provider: i.provider.clone(),
+        account_id: i.account_id.clone(),
+        zone: i.zone.clone(),
+        resource_id: None,
+        attempt: None,
+        request_id: None,
+        error_kind: None,
+        error: None,
+        details: None,
+        started_at: now,
+        ended_at: Some(now),
+    }))
+}

@@ -1,0 +1,83 @@
+//! Every route, at a glance.
+
+mod action_logs;
+mod health;
+mod instances;
+mod models;
+mod offers;
+mod settings;
+mod volumes;
+
+use crate::problem::ApiError;
+use crate::{App, BODY_MAX, auth, openapi};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, Request};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::trace::TraceLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes that the OpenAPI document describes and the token guards.
+pub(crate) fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(instances::create, instances::list))
+        .routes(routes!(instances::show, instances::terminate))
+        .routes(routes!(volumes::list))
+        .routes(routes!(volumes::show, volumes::change))
+        .routes(routes!(action_logs::list))
+        .routes(routes!(models::list, models::create))
+        .routes(routes!(models::show, models::change, models::remove))
+        .routes(routes!(models::recommend))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::show, settings::change))
+        .routes(routes!(offers::list))
+        .routes(routes!(health::metrics))
+}
+
+/// The routes that ask for no token.
+pub(crate) fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
+}
+
+pub(crate) fn router(app: &App) -> Router {
+    let (guarded, _) = documented().split_for_parts();
+    // A model's id has a slash: both `Qwen%2FQwen2.5-7B` and `Qwen/Qwen2.5-7B` name it.
+    let guarded = guarded
+        .route("/models/{id}/{name}", get(models::show_two).patch(models::change_two).delete(models::remove_two))
+        .route("/models/{id}/{name}/recommended-data-volume", get(models::recommend_two))
+        .route("/openapi.json", get(|| async { axum::Json(openapi::document()) }));
+    let fallback = || async { ApiError::new(404, "not_found", "there is no such path; GET /openapi.json lists them") };
+    let wrong_method =
+        || async { ApiError::new(405, "method_not_allowed", "this path does not know that method; see GET /openapi.json") };
+    let guarded = guarded
+        .fallback(fallback)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard));
+    let (open, _) = open().split_for_parts();
+    let request_id = HeaderName::from_static("x-request-id");
+    let span = |request: &Request<axum::body::Body>| {
+        tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+    };
+    open.merge(guarded)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(CatchPanicLayer::custom(|_| {
+            ApiError::new(500, "internal", "the server made a mistake; its log says more").into_response()
+        }))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .with_state(app.clone())
+}
+
+/// How many rows a page has.
+pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
+    match asked {
+        None => Ok(100),
+        Some(n @ 1..=500) => Ok(n),
+        Some(_) => Err(ApiError::invalid("limit: from 1 to 500")),
+    }
+}

@@ -1,0 +1,40 @@
+//! `/action_logs`
+
+use super::limit;
+use crate::App;
+use crate::extract::Query;
+use crate::problem::ApiError;
+use crate::view::{ActionLogView, Page};
+use axum::extract::State;
+use inventiv_core::id::InstanceId;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Filter and page of the action log.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListLogs {
+    /// Only of this instance.
+    instance_id: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// From 1 to 500; 100 if left out.
+    limit: Option<u32>,
+}
+
+/// List what was done, in the order of time
+#[utoipa::path(get, path = "/action_logs", params(ListLogs), tag = "action logs",
+    responses((status = 200, description = "One page, oldest first", body = Page<ActionLogView>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListLogs>,
+) -> Result<axum::Json<Page<ActionLogView>>, ApiError> {
+    let limit = limit(query.limit)?;
+    let instance = match query.instance_id.as_deref() {
+        Some(id) => Some(InstanceId::parse(id).ok_or_else(|| ApiError::not_found("instance", id))?),
+        None => None,
+    };
+    let rows = app.store().action_logs(instance.as_ref(), query.after.as_deref(), limit + 1).await?;
+    Ok(axum::Json(Page::cut(rows, limit, |l| l.id.to_string(), |l| ActionLogView::of(l.clone()))))
+}

@@ -1,0 +1,96 @@
+//! `/instances`
+
+use super::limit;
+use crate::App;
+use crate::desire::{self, CreateInstance};
+use crate::extract::{Json, Path, Query};
+use crate::problem::ApiError;
+use crate::view::{Instance, InstanceDetail, Page};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use inventiv_core::id::InstanceId;
+use inventiv_core::recorded::Aggregate;
+use inventiv_core::status::Status;
+use inventiv_store::InstanceFilter;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Filters and page of a list of instances.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListInstances {
+    /// Only in this status.
+    status: Option<String>,
+    /// Only in this zone.
+    zone: Option<String>,
+    /// Only for this model.
+    model_id: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// From 1 to 500; 100 if left out.
+    limit: Option<u32>,
+}
+
+/// Ask for an instance
+///
+/// The wish is written down and carried out at once; follow it with `GET /instances/{id}`.
+#[utoipa::path(post, path = "/instances", request_body = CreateInstance, tag = "instances",
+    responses((status = 202, description = "Written down", body = InstanceDetail)))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Json(wish): Json<CreateInstance>,
+) -> Result<impl IntoResponse, ApiError> {
+    let agg = desire::create(&app, wish).await?;
+    let location = format!("/instances/{}", agg.instance.id);
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(detail(&app, &agg).await?)))
+}
+
+/// List instances
+#[utoipa::path(get, path = "/instances", params(ListInstances), tag = "instances",
+    responses((status = 200, description = "One page, oldest first", body = Page<Instance>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListInstances>,
+) -> Result<axum::Json<Page<Instance>>, ApiError> {
+    let limit = limit(query.limit)?;
+    let status = query.status.as_deref().map(|s| Status::parse(s).ok_or_else(|| unknown_status(s))).transpose()?;
+    let filter =
+        InstanceFilter { status, zone: query.zone, model_id: query.model_id, after: query.after, limit: limit + 1 };
+    let rows = app.store().instances(&filter).await?;
+    Ok(axum::Json(Page::cut(rows, limit, |a| a.instance.id.to_string(), Instance::of)))
+}
+
+fn unknown_status(_given: &str) -> ApiError {
+    let words: Vec<&str> = Status::ALL.iter().map(|s| s.text()).collect();
+    ApiError::invalid(format!("status: one of {}", words.join(", ")))
+}
+
+/// Show an instance, with every volume
+#[utoipa::path(get, path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
+    tag = "instances", responses((status = 200, description = "The instance", body = InstanceDetail)))]
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<InstanceDetail>, ApiError> {
+    let missing = || ApiError::not_found("instance", &id);
+    let parsed = InstanceId::parse(&id).ok_or_else(missing)?;
+    let agg = app.store().instance(&parsed).await?.ok_or_else(missing)?;
+    Ok(axum::Json(detail(&app, &agg).await?))
+}
+
+/// Take an instance away, with every volume that goes with it
+///
+/// Asking twice changes nothing. It is `terminated` once everything is proven gone.
+#[utoipa::path(delete, path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
+    tag = "instances", responses((status = 202, description = "Written down", body = InstanceDetail)))]
+pub(crate) async fn terminate(State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, ApiError> {
+    let parsed = InstanceId::parse(&id).ok_or_else(|| ApiError::not_found("instance", &id))?;
+    let agg = desire::terminate(&app, &parsed).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(detail(&app, &agg).await?)))
+}
+
+async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> {
+    Ok(InstanceDetail::of(agg, &app.store().history(&agg.instance.id).await?))
+}

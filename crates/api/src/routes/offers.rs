@@ -1,0 +1,32 @@
+//! `/offers`
+
+use crate::App;
+use crate::extract::Query;
+use crate::problem::ApiError;
+use crate::view::{OfferView, Page};
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Filters of the list of offers.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListOffers {
+    /// Only in this zone.
+    zone: Option<String>,
+    /// Only with (or without) GPUs.
+    gpu: Option<bool>,
+}
+
+/// List server types with price and availability
+#[utoipa::path(get, path = "/offers", params(ListOffers), tag = "offers",
+    responses((status = 200, description = "All of them, by zone and price", body = Page<OfferView>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListOffers>,
+) -> Result<axum::Json<Page<OfferView>>, ApiError> {
+    let offers = app.store().offers(&app.inner.account_id, query.zone.as_deref()).await?;
+    let wanted = offers.iter().filter(|o| query.gpu.is_none_or(|gpu| gpu == (o.gpu_count > 0)));
+    Ok(axum::Json(Page { items: wanted.map(OfferView::of).collect(), next: None }))
+}

@@ -1,0 +1,83 @@
+//! `/provider_settings`
+
+use crate::App;
+use crate::extract::{Json, Path};
+use crate::problem::ApiError;
+use crate::view::{Page, SettingsView};
+use axum::extract::State;
+use inventiv_core::volume_size::MAX_GB;
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+/// A change of settings; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ChangeSettings {
+    /// The data volume for models that tell nothing, in GB; `null`: 200.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<i64>)]
+    worker_data_volume_gb_default: Option<Option<i64>>,
+    /// Whether a data volume goes with its instance unless a request says otherwise.
+    delete_on_terminate_default: Option<bool>,
+    /// The image's label unless a request says otherwise.
+    default_image: Option<String>,
+}
+
+/// Tells `null` from "left out".
+fn given<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+/// List the settings of every provider
+#[utoipa::path(get, path = "/provider_settings", tag = "provider settings",
+    responses((status = 200, description = "All of them", body = Page<SettingsView>)))]
+pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Page<SettingsView>>, ApiError> {
+    let settings = app.store().settings(&app.inner.provider).await?;
+    Ok(axum::Json(Page { items: vec![SettingsView::of(&settings)], next: None }))
+}
+
+fn known(app: &App, provider: &str) -> Result<(), ApiError> {
+    if provider == app.inner.provider { Ok(()) } else { Err(ApiError::not_found("provider", provider)) }
+}
+
+/// Show a provider's settings
+#[utoipa::path(get, path = "/provider_settings/{provider}", tag = "provider settings",
+    params(("provider" = String, Path, description = "For instance `scaleway`")),
+    responses((status = 200, description = "The settings", body = SettingsView)))]
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(provider): Path<String>,
+) -> Result<axum::Json<SettingsView>, ApiError> {
+    known(&app, &provider)?;
+    Ok(axum::Json(SettingsView::of(&app.store().settings(&provider).await?)))
+}
+
+/// Change a provider's settings
+#[utoipa::path(patch, path = "/provider_settings/{provider}", tag = "provider settings", request_body = ChangeSettings,
+    params(("provider" = String, Path, description = "For instance `scaleway`")),
+    responses((status = 200, description = "The settings as they are now", body = SettingsView)))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    Path(provider): Path<String>,
+    Json(change): Json<ChangeSettings>,
+) -> Result<axum::Json<SettingsView>, ApiError> {
+    known(&app, &provider)?;
+    let mut settings = app.store().settings(&provider).await?;
+    if let Some(gb) = change.worker_data_volume_gb_default {
+        if gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
+            return Err(ApiError::invalid(format!("worker_data_volume_gb_default: from 1 to {MAX_GB}, or null")));
+        }
+        settings.worker_data_volume_gb_default = gb;
+    }
+    if let Some(image) = change.default_image {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if image.is_empty() || image.len() > 100 || !image.bytes().all(good) {
+            return Err(ApiError::invalid("default_image: a marketplace label such as `ubuntu_jammy_gpu_os_12`"));
+        }
+        settings.default_image = image;
+    }
+    settings.delete_on_terminate_default =
+        change.delete_on_terminate_default.unwrap_or(settings.delete_on_terminate_default);
+    app.store().set_settings(&settings, app.now()).await?;
+    Ok(axum::Json(SettingsView::of(&settings)))
+}

@@ -1,0 +1,89 @@
+//! `/volumes`
+
+use super::limit;
+use crate::App;
+use crate::desire;
+use crate::extract::{Json, Path, Query};
+use crate::problem::ApiError;
+use crate::view::{OwnedVolume, Page};
+use axum::extract::State;
+use inventiv_core::id::{InstanceId, VolumeId};
+use inventiv_core::status::VolumeStatus;
+use inventiv_store::{VolumeFilter, VolumeWithOwner};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+/// Filters and page of a list of volumes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListVolumes {
+    /// Only in this status, for instance `retained`.
+    status: Option<String>,
+    /// Only of this instance.
+    instance_id: Option<String>,
+    /// Only in this zone.
+    zone: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// From 1 to 500; 100 if left out.
+    limit: Option<u32>,
+}
+
+/// What can be decided about a volume.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeVolume {
+    /// `false`: keep it when its instance ends. `true`: it goes with its instance, or now if that has ended.
+    delete_on_terminate: bool,
+}
+
+/// List volumes
+#[utoipa::path(get, path = "/volumes", params(ListVolumes), tag = "volumes",
+    responses((status = 200, description = "One page, oldest first", body = Page<OwnedVolume>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(query): Query<ListVolumes>,
+) -> Result<axum::Json<Page<OwnedVolume>>, ApiError> {
+    let limit = limit(query.limit)?;
+    let status = query.status.as_deref().map(|s| VolumeStatus::parse(s).ok_or_else(unknown_status)).transpose()?;
+    let instance_id = match query.instance_id.as_deref() {
+        Some(id) => Some(InstanceId::parse(id).ok_or_else(|| ApiError::not_found("instance", id))?),
+        None => None,
+    };
+    let filter = VolumeFilter { status, instance_id, zone: query.zone, after: query.after, limit: limit + 1 };
+    let rows = app.store().volumes(&filter).await?;
+    Ok(axum::Json(Page::cut(rows, limit, |v| v.volume.id.to_string(), OwnedVolume::of)))
+}
+
+fn unknown_status() -> ApiError {
+    let words: Vec<&str> = VolumeStatus::ALL.iter().map(|s| s.text()).collect();
+    ApiError::invalid(format!("status: one of {}", words.join(", ")))
+}
+
+/// Show a volume
+#[utoipa::path(get, path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
+    tag = "volumes", responses((status = 200, description = "The volume", body = OwnedVolume)))]
+pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<OwnedVolume>, ApiError> {
+    Ok(axum::Json(OwnedVolume::of(&find(&app, &id).await?)))
+}
+
+/// Keep a volume, or let it go
+#[utoipa::path(patch, path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
+    request_body = ChangeVolume, tag = "volumes",
+    responses((status = 200, description = "The volume as it is now", body = OwnedVolume)))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(change): Json<ChangeVolume>,
+) -> Result<axum::Json<OwnedVolume>, ApiError> {
+    let owned = find(&app, &id).await?;
+    desire::set_policy(&app, &owned, change.delete_on_terminate).await?;
+    Ok(axum::Json(OwnedVolume::of(&find(&app, &id).await?)))
+}
+
+async fn find(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {
+    let missing = || ApiError::not_found("volume", id);
+    let parsed = VolumeId::parse(id).ok_or_else(missing)?;
+    app.store().volume(&parsed).await?.ok_or_else(missing)
+}
