@@ -1,1 +1,46 @@
-fn main() {}
+//! `inventiv`: rent GPU instances, know every volume, leave nothing behind.
+//!
+//! One executable: the server (`serve`), its client (`instance`, `volume`, `offer`, `explain`), and `demo`, which needs
+//! nothing but itself.
+
+mod args;
+mod client;
+mod commands;
+mod failure;
+mod home;
+mod output;
+mod progress;
+mod server;
+
+use args::{Cli, Command};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(e) => Err(Failure::general(format!("cannot start: {e}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("inventiv: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let output = cli.output;
+    match cli.command {
+        Command::Serve(serve) => commands::serve::run(serve, cli.connection.token_file.as_deref()).await,
+        Command::Demo(demo) => commands::demo::run(demo, output).await,
+        Command::Instance { command } => commands::instance::run(command, &cli.connection, output).await,
+        Command::Volume { command } => commands::volume::run(command, &cli.connection, output).await,
+        Command::Offer { command } => commands::offer::run(command, &cli.connection, output).await,
+        Command::Explain { id } => commands::explain::run(&id, &cli.connection, output).await,
+    }
+}

@@ -1,0 +1,225 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Rent GPU instances, know every volume, leave nothing behind.
+///
+/// Exit codes: 0 done; 1 something went wrong here; 2 wrong usage; 3 not found; 4 refused; 5 the server cannot be
+/// reached or cannot serve now; 6 the instance failed; 7 it took too long; 8 the demo left something behind.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Tables for people or JSON for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+/// How to find the server.
+#[derive(Args)]
+pub(crate) struct Connection {
+    /// Where the server is.
+    #[arg(long, global = true, env = "INVENTIV_URL", default_value = "http://127.0.0.1:8080", hide_env_values = true)]
+    pub(crate) url: String,
+    /// The server's token; read from the token file if left out.
+    #[arg(long, global = true, env = "INVENTIV_TOKEN", hide_env_values = true, hide = true)]
+    pub(crate) token: Option<String>,
+    /// Where the server keeps its token.
+    #[arg(long, global = true, env = "INVENTIV_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: API and orchestrator in one process.
+    Serve(Serve),
+    /// Show two whole lives against a pretended cloud, and prove that nothing is left.
+    Demo(Demo),
+    /// Create, list, show and terminate instances.
+    Instance {
+        #[command(subcommand)]
+        command: InstanceCommand,
+    },
+    /// List and show volumes, keep them or let them go.
+    Volume {
+        #[command(subcommand)]
+        command: VolumeCommand,
+    },
+    /// List what can be rented.
+    Offer {
+        #[command(subcommand)]
+        command: OfferCommand,
+    },
+    /// Say what an instance wants, has and waits for.
+    Explain {
+        /// The instance's id.
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Where to listen. Anything but loopback lets others try the token.
+    #[arg(long, env = "INVENTIV_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// `sqlite:FILE` or `postgres://…`; a SQLite file in the state folder if left out.
+    #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// This control plane's id: 1 to 16 of a-z and 0-9. It is part of every name in the cloud; never change it.
+    #[arg(long, env = "INVENTIV_CONTROL_PLANE", default_value = "main")]
+    pub(crate) control_plane: String,
+    /// The zones to work in, comma-separated.
+    #[arg(long, env = "INVENTIV_ZONES", value_delimiter = ',', default_value = "fr-par-1,fr-par-2,pl-waw-2")]
+    pub(crate) zones: Vec<String>,
+    /// How many provider calls a second at the most.
+    #[arg(long, env = "INVENTIV_CALLS_PER_SECOND", default_value_t = 20.0)]
+    pub(crate) calls_per_second: f64,
+    /// The size of every data volume in GB, whatever requests and models say.
+    #[arg(long, env = "WORKER_DATA_VOLUME_GB", value_parser = clap::value_parser!(i64).range(0..=10_000))]
+    pub(crate) worker_data_volume_gb: Option<i64>,
+    /// Log lines as text or JSON.
+    #[arg(long, env = "INVENTIV_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// Stay up afterwards, with addresses and commands to paste.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// How fast the pretended cloud's time passes: real, xN or instant.
+    #[arg(long, default_value = "x10", value_parser = scaleway_emulator::options::ClockMode::parse)]
+    pub(crate) clock: scaleway_emulator::options::ClockMode,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum InstanceCommand {
+    /// Ask for an instance.
+    Create(Create),
+    /// List instances.
+    List {
+        /// Only in this status.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only in this zone.
+        #[arg(long)]
+        zone: Option<String>,
+        /// Only for this model.
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Show an instance with every volume.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Take an instance away, with every volume that goes with it.
+    Terminate {
+        /// Its id.
+        id: String,
+        /// Follow it until everything is proven gone.
+        #[arg(long)]
+        wait: bool,
+        /// How long to wait, in seconds.
+        #[arg(long, default_value_t = 3_600)]
+        timeout: u64,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Create {
+    /// The cloud's server type, for instance L40S-1-48G.
+    #[arg(long = "type")]
+    pub(crate) instance_type: String,
+    /// Where, for instance fr-par-2.
+    #[arg(long)]
+    pub(crate) zone: String,
+    /// The model, for instance Qwen/Qwen2.5-7B-Instruct; it sizes the data volume.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// A name for people.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The image's label or id.
+    #[arg(long)]
+    pub(crate) image: Option<String>,
+    /// The data volume in GB; 0: none.
+    #[arg(long)]
+    pub(crate) data_volume_gb: Option<i64>,
+    /// The boot volume in GB, where it can be grown.
+    #[arg(long)]
+    pub(crate) boot_volume_gb: Option<i64>,
+    /// The data volume's speed: 5000 or 15000.
+    #[arg(long)]
+    pub(crate) perf_iops: Option<i64>,
+    /// Keep the data volume when the instance ends.
+    #[arg(long)]
+    pub(crate) retain: bool,
+    /// A tag; may be given several times.
+    #[arg(long = "tag")]
+    pub(crate) tags: Vec<String>,
+    /// Follow it until it is ready.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait, in seconds.
+    #[arg(long, default_value_t = 3_600)]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum VolumeCommand {
+    /// List volumes.
+    List {
+        /// Only in this status, for instance retained.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this instance.
+        #[arg(long)]
+        instance: Option<String>,
+    },
+    /// Show a volume.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Keep a volume when its instance ends.
+    Retain {
+        /// Its id.
+        id: String,
+    },
+    /// Let a volume go: with its instance, or now if that has ended.
+    Release {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum OfferCommand {
+    /// List server types with price and availability.
+    List {
+        /// Only in this zone.
+        #[arg(long)]
+        zone: Option<String>,
+        /// Types without GPUs, too.
+        #[arg(long)]
+        all: bool,
+    },
+}

@@ -1,0 +1,8 @@
+//! One file for each command.
+
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod instance;
+pub(crate) mod offer;
+pub(crate) mod serve;
+pub(crate) mod volume;

@@ -1,0 +1,165 @@
+//! `inventiv demo`: two whole lives against a pretended cloud, and the proof that nothing is left.
+
+use crate::args::{Demo, Output};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{self, print, text};
+use crate::progress::{Goal, Progress};
+use crate::server::{self, Running, Setup};
+use inventiv_core::plan::Rules;
+use inventiv_orchestrator::Config;
+use inventiv_providers::credentials;
+use scaleway_emulator::Emulator;
+use scaleway_emulator::options::{ClockMode, Options};
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+const MODEL: &str = "Qwen/Qwen2.5-7B-Instruct";
+const ZONE: &str = "fr-par-2";
+const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
+const SECRET: &str = "22222222-2222-4222-8222-222222222222";
+
+/// A type, what is special about it, and the sizes that its instance should show.
+const LIVES: [(&str, &str, &[i64]); 2] = [
+    ("RENDER-S", "boots on the 400 GB disk that comes with it", &[400, 200]),
+    ("L40S-1-48G", "boots on a block volume that survives every server operation; scratch appears by itself", &[20, 1600, 200]),
+];
+
+pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
+    let folder = tempfile::tempdir().map_err(|e| Failure::general(format!("cannot make a temporary folder: {e}")))?;
+    let emulator = Emulator::new(Options { clock: args.clock, ..Options::default() });
+    let cloud = serve_emulator(&emulator).await?;
+    let running = serve(&args, cloud, folder.path()).await?;
+    let token_file = folder.path().join("token");
+    let client = Client::new(&format!("http://{}", running.address), crate::home::read_token(&token_file)?)?;
+    wait_for_catalogue(&client).await?;
+    let mut lives = Vec::new();
+    for (instance_type, special, sizes) in LIVES {
+        say(output, &format!("\n== {instance_type} in {ZONE} for {MODEL}: {special}"));
+        lives.push(live(&client, &args, instance_type, sizes, output).await?);
+    }
+    let left = left_behind(&emulator);
+    let count = |key: &str| left[key].as_array().map_or(0, Vec::len);
+    let (servers, volumes, ips) = (count("servers"), count("volumes"), count("ips"));
+    say(output, &format!("\nThe cloud, asked itself, still holds: {servers} servers, {volumes} volumes, {ips} addresses."));
+    if output == Output::Json {
+        let left = json!({"servers": servers, "volumes": volumes, "ips": ips});
+        print(&format!("{:#}", json!({"lives": lives, "left_behind": left})));
+    }
+    if args.keep {
+        stay(&running, cloud, &token_file).await;
+    }
+    running.shut_down().await?;
+    if servers + volumes + ips > 0 {
+        return Err(Failure::left_behind(format!("something is left behind: {left}")));
+    }
+    say(output, "Nothing is left behind.");
+    Ok(())
+}
+
+/// Results for people; in JSON only the one object at the end goes to standard output.
+fn say(output: Output, line: &str) {
+    if output == Output::Json { eprintln!("{line}") } else { print(line) }
+}
+
+async fn serve_emulator(emulator: &Emulator) -> Result<SocketAddr, Failure> {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let listener = listener.map_err(|e| Failure::general(format!("cannot listen on loopback: {e}")))?;
+    let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;
+    let router = emulator.router();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(address)
+}
+
+async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Result<Running, Failure> {
+    // The demo never looks at the user's own credentials.
+    let env = |name: &str| match name {
+        "SCW_SECRET_KEY" => Some(SECRET.to_owned()),
+        "SCW_DEFAULT_PROJECT_ID" => Some(PROJECT.to_owned()),
+        "SCW_API_URL" => Some(format!("http://{cloud}")),
+        _ => None,
+    };
+    let credentials = credentials::read(&env).map_err(|e| Failure::general(e.to_string()))?;
+    let poll_ms = match args.clock {
+        ClockMode::Scaled(n) => (1_000 / i64::from(n)).max(50),
+        ClockMode::Instant => 50,
+        ClockMode::Real | ClockMode::Manual => 1_000,
+    };
+    let config = Config {
+        control_plane: "demo".to_owned(),
+        rules: Rules { poll_ms, ..Rules::default() },
+        zones: vec![ZONE.to_owned()],
+        ..Config::default()
+    };
+    server::start(Setup {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        database: format!("sqlite:{}", folder.join("demo.db").display()),
+        token: crate::home::token(&folder.join("token"))?,
+        credentials,
+        config,
+        calls_per_second: 500.0,
+        forced_data_volume_gb: None,
+    })
+    .await
+}
+
+async fn wait_for_catalogue(client: &Client) -> Result<(), Failure> {
+    for _ in 0..200 {
+        let offers = client.get("/offers", &[("zone", ZONE)]).await?;
+        if offers["items"].as_array().is_some_and(|o| !o.is_empty()) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(Failure::timeout("the catalogue of the pretended cloud could not be read within 10 seconds"))
+}
+
+async fn live(client: &Client, args: &Demo, kind: &str, sizes: &[i64], output: Output) -> Result<Value, Failure> {
+    let wish = json!({"zone": ZONE, "instance_type": kind, "model_id": MODEL, "name": format!("demo {kind}")});
+    let created = client.post("/instances", &wish).await?;
+    let id = text(&created, "id");
+    let patience = if args.clock == ClockMode::Real { 900 } else { 120 };
+    let goal = |status| Goal { status, timeout: Duration::from_secs(patience), every: Duration::from_millis(50) };
+    let mut progress = Progress::new(client, &id);
+    let ready = progress.follow(&goal("ready")).await?;
+    say(output, &format!("\nready: storage_count={} storage_sizes_gb={}", text(&ready, "storage_count"), output::sizes(&ready)));
+    say(output, &output::storages(&ready));
+    if ready["storage_sizes_gb"] != json!(sizes) {
+        let text = format!("{id} shows {} and should show {sizes:?}", output::sizes(&ready));
+        return Err(Failure::left_behind(text));
+    }
+    client.delete(&format!("/instances/{id}")).await?;
+    let terminated = progress.follow(&goal("terminated")).await?;
+    say(output, "\nterminated. The proof for each volume:");
+    for v in terminated["storages"].as_array().into_iter().flatten() {
+        let proof = &v["proof"];
+        let listing = text(proof, "absent_from_listing_begun_at");
+        say(output, &format!("  {} GB {} {}", text(v, "size_gb"), text(v, "volume_type"), text(v, "provider_volume_id")));
+        say(output, &format!("    asked {} at {}", text(proof, "asked"), text(proof, "asked_at")));
+        say(output, &format!("    answered {}", text(proof, "answer")));
+        say(output, &format!("    and absent from the complete listing begun at {listing}"));
+        if proof.is_null() {
+            return Err(Failure::left_behind(format!("volume {} has no proof", text(v, "id"))));
+        }
+    }
+    Ok(json!({"instance": ready, "terminated": terminated}))
+}
+
+fn left_behind(emulator: &Emulator) -> Value {
+    emulator.state()
+}
+
+async fn stay(running: &Running, cloud: SocketAddr, token_file: &std::path::Path) {
+    let api = running.address;
+    eprintln!(
+        "\nStaying up until Ctrl-C.\n  API               http://{api}\n  pretended cloud   http://{cloud}/_emulator/state\n\n\
+         Paste:\n  export INVENTIV_URL=http://{api} INVENTIV_TOKEN_FILE={}\n  \
+         inventiv offer list\n  inventiv instance create --zone {ZONE} --type L40S-1-48G --model {MODEL} --wait\n  \
+         inventiv instance list\n  inventiv volume list\n  \
+         curl -s -H \"Authorization: Bearer $(cat $INVENTIV_TOKEN_FILE)\" $INVENTIV_URL/instances\n  \
+         curl -s http://{cloud}/_emulator/state",
+        token_file.display()
+    );
+    server::asked_to_stop().await;
+}

@@ -1,0 +1,46 @@
+//! `inventiv explain`: what an instance wants, has and waits for.
+
+use crate::args::{Connection, Output};
+use crate::client::{Client, encode};
+use crate::failure::Failure;
+use crate::output::{self, note_text, text};
+use serde_json::Value;
+
+pub(crate) async fn run(id: &str, connection: &Connection, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(connection)?;
+    let instance = client.get(&format!("/instances/{}", encode(id)), &[]).await?;
+    output::one(output, &instance, explain);
+    Ok(())
+}
+
+fn explain(i: &Value) -> String {
+    let status = text(i, "status");
+    let wants = match status.as_str() {
+        "provisioning" | "booting" => "to become ready: server, volumes named, data volume attached, started, running",
+        "ready" => "to stay as it is",
+        "terminating" => "to be gone: server removed, volumes deleted or kept, each proven",
+        _ => "nothing more: its life is over",
+    };
+    let mut lines = vec![format!("{} is {status}", text(i, "id")), format!("  wants  {wants}")];
+    lines.push(format!("  data   {}", text(i, "data_volume_reason")));
+    lines.push(format!("  boot   {}", text(i, "boot_volume_note")));
+    lines.push(format!("  has    server {}, address {}", text(i, "provider_instance_id"), text(i, "ip_address")));
+    for v in i["storages"].as_array().into_iter().flatten() {
+        let about = format!("{} GB {} {}", text(v, "size_gb"), text(v, "volume_type"), text(v, "provider_volume_id"));
+        lines.push(format!("         {about}: {}", text(v, "status")));
+        if !v["error"].is_null() {
+            lines.push(format!("           refused: {}", text(v, "error")));
+        }
+    }
+    let notes = i["notes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for note in notes {
+        lines.push(format!("  waits  {}", note_text(note)));
+    }
+    if notes.is_empty() {
+        lines.push("  waits  for nothing".to_owned());
+    }
+    if !i["error"].is_null() {
+        lines.push(format!("  failed {}", text(i, "error")));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,81 @@
+//! `inventiv instance`
+
+use crate::args::{Connection, Create, InstanceCommand, Output};
+use crate::client::{Client, encode};
+use crate::failure::Failure;
+use crate::output::{self, text};
+use crate::progress::{Goal, Progress};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+pub(crate) async fn run(command: InstanceCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(connection)?;
+    match command {
+        InstanceCommand::Create(args) => create(&client, args, output).await,
+        InstanceCommand::List { status, zone, model } => {
+            let filters = [("status", status), ("zone", zone), ("model_id", model)];
+            let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
+            let items = client.all("/instances", &query).await?;
+            output::list(
+                output,
+                &items,
+                &[
+                    ("id", |i| text(i, "id")),
+                    ("name", |i| text(i, "name")),
+                    ("status", |i| text(i, "status")),
+                    ("type", |i| text(i, "instance_type")),
+                    ("zone", |i| text(i, "zone")),
+                    ("model", |i| text(i, "model_id")),
+                    ("address", |i| text(i, "ip_address")),
+                    ("volumes", |i| text(i, "storage_count")),
+                    ("GB", output::sizes),
+                ],
+            );
+            Ok(())
+        }
+        InstanceCommand::Show { id } => {
+            let instance = client.get(&format!("/instances/{}", encode(&id)), &[]).await?;
+            output::one(output, &instance, output::instance);
+            Ok(())
+        }
+        InstanceCommand::Terminate { id, wait, timeout } => {
+            let mut instance = client.delete(&format!("/instances/{}", encode(&id))).await?;
+            let ended = matches!(instance["status"].as_str(), Some("terminated" | "provisioning_failed"));
+            if wait && !ended {
+                instance = follow(&client, &id, "terminated", timeout).await?;
+            }
+            output::one(output, &instance, output::instance);
+            Ok(())
+        }
+    }
+}
+
+async fn create(client: &Client, args: Create, output: Output) -> Result<(), Failure> {
+    let mut wish = Map::new();
+    let mut put = |key: &str, value: Value| {
+        if !value.is_null() {
+            wish.insert(key.to_owned(), value);
+        }
+    };
+    put("instance_type", json!(args.instance_type));
+    put("zone", json!(args.zone));
+    put("model_id", json!(args.model));
+    put("name", json!(args.name));
+    put("image", json!(args.image));
+    put("data_volume_gb", json!(args.data_volume_gb));
+    put("boot_volume_gb", json!(args.boot_volume_gb));
+    put("perf_iops", json!(args.perf_iops));
+    put("delete_on_terminate", if args.retain { json!(false) } else { Value::Null });
+    put("tags", if args.tags.is_empty() { Value::Null } else { json!(args.tags) });
+    let mut instance = client.post("/instances", &Value::Object(wish)).await?;
+    if args.wait {
+        instance = follow(client, &text(&instance, "id"), "ready", args.timeout).await?;
+    }
+    output::one(output, &instance, output::instance);
+    Ok(())
+}
+
+async fn follow(client: &Client, id: &str, status: &'static str, timeout: u64) -> Result<Value, Failure> {
+    let goal = Goal { status, timeout: Duration::from_secs(timeout), every: Duration::from_millis(500) };
+    Progress::new(client, id).follow(&goal).await
+}

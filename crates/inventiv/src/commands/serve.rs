@@ -1,0 +1,64 @@
+//! `inventiv serve`: API and orchestrator in one process.
+
+use crate::args::{LogFormat, Serve};
+use crate::failure::Failure;
+use crate::home;
+use crate::server::{self, Setup};
+use inventiv_core::name::is_control_plane;
+use inventiv_orchestrator::Config;
+use inventiv_providers::credentials;
+use tracing_subscriber::EnvFilter;
+
+pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Result<(), Failure> {
+    start_log(args.log_format);
+    if !is_control_plane(&args.control_plane) {
+        return Err(Failure::refused("--control-plane: 1 to 16 characters of a-z and 0-9"));
+    }
+    if !(0.1..=1_000.0).contains(&args.calls_per_second) {
+        return Err(Failure::refused("--calls-per-second: from 0.1 to 1000"));
+    }
+    if let Some(zone) = args.zones.iter().find(|z| !credentials::is_zone(z)) {
+        return Err(Failure::refused(format!("--zones: `{zone}` is no zone; zones look like fr-par-2")));
+    }
+    let credentials =
+        credentials::read(&|name| std::env::var(name).ok()).map_err(|e| Failure::refused(e.to_string()))?;
+    let database = match args.database {
+        Some(url) => url,
+        None => {
+            let folder = home::state_folder()?;
+            home::make_folder(&folder)?;
+            format!("sqlite:{}", folder.join("inventiv.db").display())
+        }
+    };
+    let token_file = home::token_file(token_file)?;
+    let token = home::token(&token_file)?;
+    let api_url = credentials.api_url.clone();
+    let running = server::start(Setup {
+        listen: args.listen,
+        database,
+        token,
+        credentials,
+        config: Config { control_plane: args.control_plane, zones: args.zones, ..Config::default() },
+        calls_per_second: args.calls_per_second,
+        forced_data_volume_gb: args.worker_data_volume_gb,
+    })
+    .await?;
+    let address = running.address;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "listening beyond this machine: whoever reaches this port can try the token; put TLS before it");
+    }
+    tracing::info!(%address, provider = api_url, token_file = %token_file.display(), "serving");
+    server::asked_to_stop().await;
+    tracing::info!("stopping: finishing the calls that are under way");
+    running.shut_down().await
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("INVENTIV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A test may have installed one already.
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}

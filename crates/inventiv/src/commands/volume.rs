@@ -1,0 +1,56 @@
+//! `inventiv volume`
+
+use crate::args::{Connection, Output, VolumeCommand};
+use crate::client::{Client, encode};
+use crate::failure::Failure;
+use crate::output::{self, text};
+use serde_json::{Value, json};
+
+pub(crate) async fn run(command: VolumeCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(connection)?;
+    let path = |id: &str| format!("/volumes/{}", encode(id));
+    let volume = match command {
+        VolumeCommand::List { status, instance } => {
+            let filters = [("status", status), ("instance_id", instance)];
+            let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
+            let items = client.all("/volumes", &query).await?;
+            output::list(
+                output,
+                &items,
+                &[
+                    ("id", |v| text(v, "id")),
+                    ("instance", |v| text(v, "instance_id")),
+                    ("GB", |v| text(v, "size_gb")),
+                    ("type", |v| text(v, "volume_type")),
+                    ("made by", |v| text(v, "origin")),
+                    ("delete", |v| text(v, "delete_on_terminate")),
+                    ("status", |v| text(v, "status")),
+                    ("zone", |v| text(v, "zone")),
+                    ("in the cloud", |v| text(v, "provider_volume_id")),
+                ],
+            );
+            return Ok(());
+        }
+        VolumeCommand::Show { id } => client.get(&path(&id), &[]).await?,
+        VolumeCommand::Retain { id } => client.patch(&path(&id), &json!({"delete_on_terminate": false})).await?,
+        VolumeCommand::Release { id } => client.patch(&path(&id), &json!({"delete_on_terminate": true})).await?,
+    };
+    output::one(output, &volume, lines);
+    Ok(())
+}
+
+fn lines(v: &Value) -> String {
+    let mut lines = vec![
+        format!("{}  {}  {} GB {} in {}", text(v, "id"), text(v, "status"), text(v, "size_gb"), text(v, "volume_type"), text(v, "zone")),
+        format!("  of {}  made by {}  delete_on_terminate={}", text(v, "instance_id"), text(v, "origin"), text(v, "delete_on_terminate")),
+        format!("  in the cloud: {} ({})", text(v, "provider_volume_id"), text(v, "name")),
+    ];
+    if let Some(proof) = v["proof"].as_object() {
+        let proof = Value::Object(proof.clone());
+        lines.push(format!("  proven gone: {} at {}: {}", text(&proof, "asked"), text(&proof, "asked_at"), text(&proof, "answer")));
+    }
+    if !v["error"].is_null() {
+        lines.push(format!("  error: {}", text(v, "error")));
+    }
+    lines.join("\n")
+}

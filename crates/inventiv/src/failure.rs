@@ -1,0 +1,49 @@
+//! What went wrong, in one sentence, with the exit code that says of which kind it is.
+
+/// A failure on its way to the exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Something went wrong on this side.
+    pub(crate) fn general(message: impl Into<String>) -> Self {
+        Self::new(1, message)
+    }
+
+    /// Nothing has that id.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(3, message)
+    }
+
+    /// The server understood and said no.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(4, message)
+    }
+
+    /// The server cannot be reached, or cannot serve now.
+    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(5, message)
+    }
+
+    /// The instance failed.
+    pub(crate) fn instance_failed(message: impl Into<String>) -> Self {
+        Self::new(6, message)
+    }
+
+    /// It took longer than it was allowed to.
+    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+        Self::new(7, message)
+    }
+
+    /// The demo did not end as it should.
+    pub(crate) fn left_behind(message: impl Into<String>) -> Self {
+        Self::new(8, message)
+    }
+}

@@ -1,0 +1,65 @@
+//! Where the server keeps what it needs, and its token.
+
+use crate::failure::Failure;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The state folder: `$XDG_STATE_HOME/inventiv`, else `~/.local/state/inventiv`.
+pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|h| h.join(".local/state")));
+    let base = base.ok_or_else(|| Failure::general("neither XDG_STATE_HOME nor HOME is set: give --database and --token-file"))?;
+    Ok(base.join("inventiv"))
+}
+
+/// The token file, as named or in the state folder.
+pub(crate) fn token_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    named.map_or_else(|| state_folder().map(|f| f.join("token")), |p| Ok(p.to_owned()))
+}
+
+/// Reads the server's token.
+pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let text = format!("cannot read the token file {}: {e}; start `inventiv serve`, or set INVENTIV_TOKEN", path.display());
+        Failure::general(text)
+    })?;
+    let token = text.trim().to_owned();
+    if token.len() < 16 || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        let text = format!("{} holds no token: delete it, and `inventiv serve` writes a new one", path.display());
+        return Err(Failure::general(text));
+    }
+    Ok(token)
+}
+
+/// Reads the token, or makes one that only this user can read.
+pub(crate) fn token(path: &Path) -> Result<String, Failure> {
+    if path.exists() {
+        return read_token(path);
+    }
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        make_folder(folder)?;
+    }
+    let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(format!("{token}\n").as_bytes()));
+    match written {
+        Ok(()) => Ok(token),
+        // Another server was faster.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => read_token(path),
+        Err(e) => Err(Failure::general(format!("cannot write the token file {}: {e}", path.display()))),
+    }
+}
+
+/// Makes a folder that only this user can read.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|e| Failure::general(format!("cannot make the folder {}: {e}", folder.display())))
+}
