@@ -1,1 +1,89 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask check | test | tidy | bench | openapi`. Each is also a `just` recipe.
+
+mod postgres;
+mod tests;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "cargo xtask TASK
+
+  check          everything that CI runs: format, lints, tidy, tests on both databases, docs, licences
+  test [ARGS]    all tests on both databases; ARGS go to `cargo test`
+  tidy           the rules that no compiler knows
+  bench          measure, print a table, write bench.json
+  openapi        write openapi.json from the code";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = args.split_first().map_or(("", &[][..]), |(t, r)| (t.as_str(), r));
+    let done = match task {
+        "check" => check(),
+        "test" => tests::run(rest),
+        "tidy" => tidy::run(&root()),
+        "bench" => cargo(&["bench", "--package", "inventiv-testkit", "--bench", "control_plane"]),
+        "openapi" => write_openapi(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, PathBuf::from)
+}
+
+fn check() -> Result<(), String> {
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
+    step("tidy", || tidy::run(&root()))?;
+    step("tests", || tests::run(&[]))?;
+    step("docs", || {
+        let mut command = Command::new("cargo");
+        command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
+        run(&mut command)
+    })?;
+    step("licences and sources", deny)
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let began = std::time::Instant::now();
+    println!("== {name}");
+    work().map_err(|e| format!("{name}: {e}"))?;
+    println!("== {name}: good ({:.0} s)", began.elapsed().as_secs_f32());
+    Ok(())
+}
+
+fn deny() -> Result<(), String> {
+    let there = Command::new("cargo").args(["deny", "--version"]).output().is_ok_and(|o| o.status.success());
+    if there {
+        return cargo(&["deny", "check", "licenses", "bans", "sources"]);
+    }
+    if std::env::var_os("CI").is_some() {
+        return Err("cargo-deny is missing: cargo install --locked cargo-deny".to_owned());
+    }
+    println!("left out: cargo-deny is not installed (cargo install --locked cargo-deny)");
+    Ok(())
+}
+
+fn write_openapi() -> Result<(), String> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--quiet", "--package", "inventiv-api", "openapi"]).env("INVENTIV_WRITE_OPENAPI", "1");
+    run(&mut command)
+}
+
+fn cargo(args: &[&str]) -> Result<(), String> {
+    run(Command::new("cargo").args(args))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let status = command.current_dir(root()).status().map_err(|e| format!("{command:?}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}")) }
+}

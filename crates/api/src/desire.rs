@@ -174,7 +174,9 @@ fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
         !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))
     };
     if wish.model_id.as_deref().is_some_and(|m| !is_model_id(m)) {
-        return Err(ApiError::invalid("model_id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`"));
+        return Err(ApiError::invalid(
+            "model_id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`",
+        ));
     }
     if wish.image.as_deref().is_some_and(|i| !word(i, 100)) {
         return Err(ApiError::invalid("image: a marketplace label such as `ubuntu_jammy_gpu_os_12`, or an image's id"));
@@ -184,7 +186,9 @@ fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
         (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| c.is_control() || c == ',')
     };
     if tags.len() > TAGS_MAX || !tags.iter().all(good) {
-        let text = format!("tags: at most {TAGS_MAX}, each of 1 to 100 characters, without commas, not beginning with `inventiv`");
+        let text = format!(
+            "tags: at most {TAGS_MAX}, each of 1 to 100 characters, without commas, not beginning with `inventiv`"
+        );
         return Err(ApiError::invalid(text));
     }
     Ok(())
@@ -214,24 +218,25 @@ async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError>
     let account = &app.inner.account_id;
     let catalogues = app.store().catalogues(account).await?;
     if catalogues.is_empty() {
-        return Err(ApiError::unavailable("the provider's catalogue is being read for the first time; try again in a moment"));
+        return Err(ApiError::unavailable(
+            "the provider's catalogue is being read for the first time; try again in a moment",
+        ));
     }
     let Some(catalogue) = catalogues.iter().find(|c| c.zone == wish.zone) else {
         let zones: Vec<&str> = catalogues.iter().map(|c| c.zone.as_str()).collect();
         return Err(ApiError::invalid(format!("zone: this server works in {}", zones.join(", "))));
     };
     if let (None, Some(error)) = (catalogue.refreshed_at, &catalogue.error) {
-        let text = format!("the catalogue of {} cannot be read: {error}; it is tried again every few seconds", wish.zone);
+        let text =
+            format!("the catalogue of {} cannot be read: {error}; it is tried again every few seconds", wish.zone);
         return Err(ApiError::unavailable(text));
     }
     let Some(offer) = app.store().offer(account, &wish.zone, &wish.instance_type).await? else {
         return Err(ApiError::invalid(unknown_type(app, wish).await?));
     };
     if offer.availability == Availability::Shortage {
-        let text = format!(
-            "{} is out of stock in {}; `GET /offers` shows what is available",
-            offer.instance_type, offer.zone
-        );
+        let text =
+            format!("{} is out of stock in {}; `GET /offers` shows what is available", offer.instance_type, offer.zone);
         return Err(ApiError::conflict("out_of_stock", text));
     }
     Ok(offer)
@@ -270,7 +275,8 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         default_gb: settings.worker_data_volume_gb_default,
     });
     if chosen.bytes == 0 && (wish.perf_iops.is_some() || wish.delete_on_terminate.is_some()) {
-        let text = format!("perf_iops and delete_on_terminate are the data volume's, and there is none ({})", chosen.reason);
+        let text =
+            format!("perf_iops and delete_on_terminate are the data volume's, and there is none ({})", chosen.reason);
         return Err(ApiError::invalid(text));
     }
     let data_volume = (chosen.bytes > 0).then(|| DataVolumeSpec {

@@ -69,3 +69,15 @@ impl App {
         routes::router(self)
     }
 }
+
+/// Serves the API until `stop` is done; requests that are under way are finished.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    app: &App,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, app.router()).with_graceful_shutdown(stop).await
+}

@@ -51,17 +51,16 @@ pub(crate) fn router(app: &App) -> Router {
         .route("/models/{id}/{name}/recommended-data-volume", get(models::recommend_two))
         .route("/openapi.json", get(|| async { axum::Json(openapi::document()) }));
     let fallback = || async { ApiError::new(404, "not_found", "there is no such path; GET /openapi.json lists them") };
-    let wrong_method =
-        || async { ApiError::new(405, "method_not_allowed", "this path does not know that method; see GET /openapi.json") };
+    let wrong_method = || async {
+        ApiError::new(405, "method_not_allowed", "this path does not know that method; see GET /openapi.json")
+    };
     let guarded = guarded
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard));
     let (open, _) = open().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
-    let span = |request: &Request<axum::body::Body>| {
-        tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
-    };
+    let span = |request: &Request<axum::body::Body>| tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
     open.merge(guarded)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(|_| {

@@ -115,15 +115,22 @@ impl InstanceDetail {
         volumes.sort_by_key(|v| !v.is_boot);
         let spec = &agg.instance.spec;
         let boot_volume_note = match (spec.boot_storage, spec.boot_volume_bytes) {
-            (BootStorage::Local, _) => "the type comes with its disk: the cloud fixes the boot volume's size".to_owned(),
-            (BootStorage::Block, None) => "the cloud gives the boot volume the image's size; boot_volume_gb can ask for more".to_owned(),
+            (BootStorage::Local, _) => {
+                "the type comes with its disk: the cloud fixes the boot volume's size".to_owned()
+            }
+            (BootStorage::Block, None) => {
+                "the cloud gives the boot volume the image's size; boot_volume_gb can ask for more".to_owned()
+            }
             (BootStorage::Block, Some(bytes)) => format!("grown to {} GB, as asked", gb_ceil(bytes)),
         };
         Self {
             instance: Instance::of(agg),
             storages: volumes.into_iter().map(Storage::of).collect(),
             notes: agg.instance.notes.iter().map(NoteView::of).collect(),
-            data_volume_reason: spec.data_volume.as_ref().map_or_else(|| "no data volume".to_owned(), |d| d.size_reason.clone()),
+            data_volume_reason: spec
+                .data_volume
+                .as_ref()
+                .map_or_else(|| "no data volume".to_owned(), |d| d.size_reason.clone()),
             boot_volume_note,
             history: history.iter().map(HistoryEntry::of).collect(),
         }

@@ -166,10 +166,9 @@ pub struct Picture {
 pub struct Observed {
     /// When the look began.
     pub began_at: Timestamp,
-    /// Every resource of the instance that is known was looked for, by id or by name, so that absence is a hint (no
-    /// more) that it is gone.
+    /// Every name and id of the instance was looked for: a creation that is not shown had not turned up by then.
     pub complete: bool,
-    /// It is part of a complete listing of the zone.
+    /// It is cut out of a complete listing of the zone: absence is a hint (no more) that a resource is gone.
     pub listed: bool,
     /// Servers of the instance: by id, or by a name of ours.
     pub servers: Vec<SeenServer>,

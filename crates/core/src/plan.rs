@@ -115,7 +115,8 @@ impl Draft<'_, '_> {
     fn may_try(&mut self, what: &str, retry: Option<&Retry>) -> bool {
         let Some(retry) = retry.filter(|r| r.not_before > self.cx.now) else { return true };
         self.wake = Some(self.wake.map_or(retry.not_before, |w| w.min(retry.not_before)));
-        let blocked = if retry.error.kind == crate::error::ErrorKind::Unauthorized { "blocked: credentials: " } else { "" };
+        let blocked =
+            if retry.error.kind == crate::error::ErrorKind::Unauthorized { "blocked: credentials: " } else { "" };
         let text = format!("{blocked}{what} was refused {} time(s): {}; tries again", retry.count, retry.error.message);
         self.wait_until(text, retry.not_before);
         false
@@ -165,7 +166,8 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     instance.settled = rests && !waits;
     instance.notes = notes;
     let quiet_since = latest_mark(&agg);
-    let poll = if cx.now.ms_since(quiet_since) > cx.rules.slow_after_ms { cx.rules.slow_poll_ms } else { cx.rules.poll_ms };
+    let poll =
+        if cx.now.ms_since(quiet_since) > cx.rules.slow_after_ms { cx.rules.slow_poll_ms } else { cx.rules.poll_ms };
     // A refusal that is waited out may be the only thing left to wait for.
     let only_retries = agg.instance.notes.iter().all(|n| n.until.is_some());
     agg.instance.wake_at = match wake {

@@ -131,7 +131,9 @@ impl VolumeStatus {
     #[must_use]
     pub const fn counts(self) -> bool {
         match self {
-            Self::Available | Self::Attaching | Self::Attached | Self::Detaching | Self::Deleting | Self::Creating => true,
+            Self::Available | Self::Attaching | Self::Attached | Self::Detaching | Self::Deleting | Self::Creating => {
+                true
+            }
             Self::Deleted | Self::Retained | Self::Released | Self::Failed => false,
         }
     }

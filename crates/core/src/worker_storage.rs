@@ -63,9 +63,10 @@ pub fn recommended_data_volume_gb(model_id: &str) -> Option<Recommendation> {
     };
     let (format, format_from) = match (tokens::format(&words), entry.and_then(|e| e.format)) {
         (Some((format, token)), _) => (format, format!("the name says {token}")),
-        (None, Some((name, bits))) => {
-            (Format { name: name.to_owned(), bits_per_weight_x100: bits }, "table: the format it is published in".to_owned())
-        }
+        (None, Some((name, bits))) => (
+            Format { name: name.to_owned(), bits_per_weight_x100: bits },
+            "table: the format it is published in".to_owned(),
+        ),
         (None, None) => {
             let format = Format { name: "bf16".to_owned(), bits_per_weight_x100: 1600 };
             (format, "the name says nothing, so 16 bits".to_owned())

@@ -74,16 +74,19 @@ impl Client {
         }
         let answer = request.send().await.map_err(|e| {
             let what = if e.is_timeout() { "did not answer in time" } else { "cannot be reached" };
-            let text = format!("the server at {} {what}; is `inventiv serve` running? INVENTIV_URL names another", self.url);
+            let text =
+                format!("the server at {} {what}; is `inventiv serve` running? INVENTIV_URL names another", self.url);
             Failure::unreachable(text)
         })?;
         let status = answer.status().as_u16();
-        let bytes = answer.bytes().await.map_err(|_| Failure::unreachable("the server's answer broke off; try again"))?;
+        let bytes =
+            answer.bytes().await.map_err(|_| Failure::unreachable("the server's answer broke off; try again"))?;
         if (200..300).contains(&status) {
             return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
         }
         let problem: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        let detail = problem["detail"].as_str().map_or_else(|| format!("the server answered HTTP {status}"), str::to_owned);
+        let detail =
+            problem["detail"].as_str().map_or_else(|| format!("the server answered HTTP {status}"), str::to_owned);
         Err(match status {
             404 => Failure::not_found(detail),
             500.. => Failure::unreachable(detail),
@@ -95,6 +98,12 @@ impl Client {
 /// Percent-encodes a query value or path segment.
 pub(crate) fn encode(text: &str) -> String {
     text.bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect()
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let base = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|h| h.join(".local/state")));
-    let base = base.ok_or_else(|| Failure::general("neither XDG_STATE_HOME nor HOME is set: give --database and --token-file"))?;
+    let base = base
+        .ok_or_else(|| Failure::general("neither XDG_STATE_HOME nor HOME is set: give --database and --token-file"))?;
     Ok(base.join("inventiv"))
 }
 
@@ -21,7 +22,10 @@ pub(crate) fn token_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
 /// Reads the server's token.
 pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| {
-        let text = format!("cannot read the token file {}: {e}; start `inventiv serve`, or set INVENTIV_TOKEN", path.display());
+        let text = format!(
+            "cannot read the token file {}: {e}; start `inventiv serve`, or set INVENTIV_TOKEN",
+            path.display()
+        );
         Failure::general(text)
     })?;
     let token = text.trim().to_owned();

@@ -56,7 +56,15 @@ pub(crate) fn hourly(item: &Value) -> String {
 /// An instance's volumes, one line each.
 pub(crate) fn storages(instance: &Value) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["volume", "GB", "type", "boot", "at the end", "status", "in the cloud"]);
+    table.load_style(presets::NOTHING).set_header([
+        "volume",
+        "GB",
+        "type",
+        "boot",
+        "at the end",
+        "status",
+        "in the cloud",
+    ]);
     for v in instance["storages"].as_array().into_iter().flatten() {
         let end = match (v["origin"].as_str(), v["delete_on_terminate"].as_bool()) {
             (Some("foreign"), _) => "let go",

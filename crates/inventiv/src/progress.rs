@@ -26,15 +26,25 @@ pub(crate) struct Progress<'c> {
     shown: HashMap<String, String>,
     after: String,
     notes: String,
+    say: fn(&str),
 }
 
 impl<'c> Progress<'c> {
-    pub(crate) fn new(client: &'c Client, id: &str) -> Self {
+    /// Steps are given to `say`, line by line.
+    pub(crate) fn new(client: &'c Client, id: &str, say: fn(&str)) -> Self {
         let began = Instant::now();
-        Self { client, id: id.to_owned(), began, shown: HashMap::new(), after: String::new(), notes: String::new() }
+        Self {
+            client,
+            id: id.to_owned(),
+            began,
+            shown: HashMap::new(),
+            after: String::new(),
+            notes: String::new(),
+            say,
+        }
     }
 
-    /// Follows until the goal. Progress goes to standard error: standard output is for results.
+    /// Follows until the goal.
     pub(crate) async fn follow(&mut self, goal: &Goal) -> Result<Value, Failure> {
         let deadline = Instant::now() + goal.timeout;
         loop {
@@ -50,7 +60,8 @@ impl<'c> Progress<'c> {
                 return Err(Failure::instance_failed(format!("{} is {status}: {why}", self.id)));
             }
             if Instant::now() > deadline {
-                let text = format!("{} is still {status}; `inventiv explain {}` says what it waits for", self.id, self.id);
+                let text =
+                    format!("{} is still {status}; `inventiv explain {}` says what it waits for", self.id, self.id);
                 return Err(Failure::timeout(text));
             }
             tokio::time::sleep(goal.every).await;
@@ -81,14 +92,19 @@ impl<'c> Progress<'c> {
         let about = log["error"].as_str().or(log["details"].as_str()).unwrap_or_default();
         let resource = log["resource_id"].as_str().map_or_else(String::new, |r| format!(" {r}"));
         let elapsed = self.began.elapsed().as_secs_f32();
-        eprintln!("  {elapsed:6.1}s  {:<27} {:<11}{took}{resource}  {about}", text(log, "action"), text(log, "status"));
+        let line = format!(
+            "  {elapsed:6.1}s  {:<27} {:<11}{took}{resource}  {about}",
+            text(log, "action"),
+            text(log, "status")
+        );
+        (self.say)(line.trim_end());
     }
 
     fn show_notes(&mut self, instance: &Value) {
         let notes: Vec<String> = instance["notes"].as_array().into_iter().flatten().map(note_text).collect();
         let notes = notes.join("; ");
         if !notes.is_empty() && notes != self.notes {
-            eprintln!("  {:6.1}s  … {notes}", self.began.elapsed().as_secs_f32());
+            (self.say)(&format!("  {:6.1}s  … {notes}", self.began.elapsed().as_secs_f32()));
         }
         self.notes = notes;
     }

@@ -61,10 +61,10 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let stop = CancellationToken::new();
     let (run_stop, api_stop) = (stop.clone(), stop.clone());
     let orchestrator = tokio::spawn(async move { orchestrator.run(run_stop).await });
-    let router = app.router();
-    let api = tokio::spawn(async move {
-        axum::serve(listener, router).with_graceful_shutdown(async move { api_stop.cancelled().await }).await
-    });
+    let api =
+        tokio::spawn(
+            async move { inventiv_api::serve(listener, &app, async move { api_stop.cancelled().await }).await },
+        );
     Ok(Running { address, stop, orchestrator, api })
 }
 

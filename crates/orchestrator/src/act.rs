@@ -5,9 +5,9 @@ use inventiv_core::action::Action;
 use inventiv_core::error::{CallError, Effect, ErrorKind};
 use inventiv_core::id::{InstanceId, ServerId, VolumeId};
 use inventiv_core::name::{CloudName, Role};
-use inventiv_core::observed::Observed;
+use inventiv_core::observed::{Observed, SeenServer, SeenVolume};
 use inventiv_core::progress::{Outcome, Reply};
-use inventiv_core::recorded::{Aggregate, Proof, Volume};
+use inventiv_core::recorded::{Aggregate, Proof, Server, Volume};
 use inventiv_core::status::Origin;
 use inventiv_core::time::Timestamp;
 use inventiv_providers::{Answer, Error, Existence, GoneAnswer, NewServer, NewVolume, VolumeRef};
@@ -43,98 +43,133 @@ impl Done {
 impl Inner {
     /// `agg` is what was committed before the call.
     pub(crate) async fn act(&self, agg: &Aggregate, action: &Action, seen: &Observed) -> Done {
-        let zone = agg.instance.zone.as_str();
-        let cloud = &self.provider;
-        let accepted = |()| Reply::Accepted;
         match action {
-            Action::CreateServer(row) => {
-                if self.is_stale(row.prepared_at) {
-                    return Done::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
-                }
-                let spec = &agg.instance.spec;
-                let new = NewServer {
-                    name: row.name.clone(),
-                    tags: tags(&row.name, &spec.tags),
-                    instance_type: agg.instance.instance_type.clone(),
-                    image: spec.image.clone(),
-                    boot_storage: spec.boot_storage,
-                };
-                Done::from(cloud.create_server(zone, &new).await, |s| Reply::Server(Box::new(s)))
-            }
-            Action::CreateVolume(row) => {
-                if self.is_stale(row.created_at) {
-                    return Done::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
-                }
-                let new = NewVolume {
-                    name: row.name.clone(),
-                    tags: tags(&row.name, &agg.instance.spec.tags),
-                    size_bytes: row.size_bytes.unwrap_or_default(),
-                    perf_iops: row.perf_iops,
-                };
-                Done::from(cloud.create_volume(zone, &new).await, |v| Reply::Volume(Box::new(v)))
-            }
-            Action::TagVolume(id) => {
-                let Some((row, volume)) = volume(agg, id) else { return unknown_row() };
+            Action::CreateServer(row) => self.create_server(agg, row).await,
+            Action::CreateVolume(row) => self.create_volume(agg, row).await,
+            Action::TagVolume(id)
+            | Action::ResizeVolume(id, _)
+            | Action::AttachVolume(id, _)
+            | Action::DetachVolume(id, _)
+            | Action::DeleteVolume(id)
+            | Action::ProveVolumeGone(id) => match volume(agg, id) {
+                Some((row, volume)) => self.act_on_volume(agg, action, seen, (row, volume)).await,
+                None => unknown_row(),
+            },
+            Action::SetUserData(id)
+            | Action::StartServer(id)
+            | Action::StopServer(id)
+            | Action::TerminateServer(id)
+            | Action::DeleteServer(id)
+            | Action::ProveServerGone(id) => match server_id(agg, id) {
+                Some(server) => self.act_on_server(agg, action, seen, server).await,
+                None => unknown_row(),
+            },
+        }
+    }
+
+    async fn create_server(&self, agg: &Aggregate, row: &Server) -> Done {
+        if self.is_stale(row.prepared_at) {
+            return Done::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
+        }
+        let spec = &agg.instance.spec;
+        let new = NewServer {
+            name: row.name.clone(),
+            tags: tags(&row.name, &spec.tags),
+            instance_type: agg.instance.instance_type.clone(),
+            image: spec.image.clone(),
+            boot_storage: spec.boot_storage,
+        };
+        Done::from(self.provider.create_server(&agg.instance.zone, &new).await, server_reply)
+    }
+
+    async fn create_volume(&self, agg: &Aggregate, row: &Volume) -> Done {
+        if self.is_stale(row.created_at) {
+            return Done::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
+        }
+        let new = NewVolume {
+            name: row.name.clone(),
+            tags: tags(&row.name, &agg.instance.spec.tags),
+            size_bytes: row.size_bytes.unwrap_or_default(),
+            perf_iops: row.perf_iops,
+        };
+        Done::from(self.provider.create_volume(&agg.instance.zone, &new).await, volume_reply)
+    }
+
+    async fn act_on_volume(
+        &self,
+        agg: &Aggregate,
+        action: &Action,
+        seen: &Observed,
+        (row, volume): (&Volume, VolumeRef),
+    ) -> Done {
+        let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
+        let server = action.server_id().and_then(|id| server_id(agg, id));
+        match (action, server) {
+            (Action::TagVolume(_), _) => {
                 let name = self.volume_name(agg, row);
                 let tags = tags(&name, &agg.instance.spec.tags);
-                Done::from(cloud.tag_volume(zone, &volume, &name, &tags).await, |v| Reply::Volume(Box::new(v)))
+                Done::from(cloud.tag_volume(zone, &volume, &name, &tags).await, volume_reply)
             }
-            Action::ResizeVolume(id, bytes) => {
-                let Some((_, volume)) = volume(agg, id) else { return unknown_row() };
-                Done::from(cloud.resize_volume(zone, &volume, *bytes).await, |v| Reply::Volume(Box::new(v)))
+            (Action::ResizeVolume(_, bytes), _) => {
+                Done::from(cloud.resize_volume(zone, &volume, *bytes).await, volume_reply)
             }
-            Action::AttachVolume(id, server) => {
-                let Some(((_, volume), server)) = volume(agg, id).zip(server_id(agg, server)) else { return unknown_row() };
-                Done::from(cloud.attach_volume(zone, server, &volume).await, |s| Reply::Server(Box::new(s)))
+            (Action::AttachVolume(..), Some(server)) => {
+                Done::from(cloud.attach_volume(zone, server, &volume).await, server_reply)
             }
-            Action::DetachVolume(id, server) => {
-                let Some(((_, volume), server)) = volume(agg, id).zip(server_id(agg, server)) else { return unknown_row() };
-                Done::from(cloud.detach_volume(zone, server, &volume).await, |s| Reply::Server(Box::new(s)))
+            (Action::DetachVolume(..), Some(server)) => {
+                Done::from(cloud.detach_volume(zone, server, &volume).await, server_reply)
             }
-            Action::DeleteVolume(id) => {
-                let Some((_, volume)) = volume(agg, id) else { return unknown_row() };
-                Done::from(cloud.delete_volume(zone, &volume).await, accepted)
-            }
-            Action::ProveVolumeGone(id) => {
-                let Some((_, volume)) = volume(agg, id) else { return unknown_row() };
+            (Action::DeleteVolume(_), _) => Done::from(cloud.delete_volume(zone, &volume).await, accepted),
+            (Action::ProveVolumeGone(_), _) => {
                 let asked_at = self.clock.now();
                 match cloud.volume(zone, &volume).await {
-                    Ok(Existence::Exists(v)) => still_there(Reply::Volume(Box::new(v))),
+                    Ok(Existence::Exists(v)) => still_there(volume_reply(v)),
                     Ok(Existence::Gone(gone)) => proven(volume.id, gone, asked_at, seen),
                     Err(e) => Done::from(Err::<Answer<()>, _>(e), accepted),
                 }
             }
-            Action::SetUserData(id) => {
-                let Some(server) = server_id(agg, id) else { return unknown_row() };
-                let text = cloud_init::for_instance(agg);
-                Done::from(cloud.set_user_data(zone, server, &text).await, accepted)
-            }
-            Action::StartServer(id) => {
-                let Some(server) = server_id(agg, id) else { return unknown_row() };
-                Done::from(cloud.start_server(zone, server).await, accepted)
-            }
-            Action::StopServer(id) => {
-                let Some(server) = server_id(agg, id) else { return unknown_row() };
-                Done::from(cloud.stop_server(zone, server).await, accepted)
-            }
-            Action::TerminateServer(id) => {
-                let Some(server) = server_id(agg, id) else { return unknown_row() };
-                Done::from(cloud.terminate_server(zone, server).await, accepted)
-            }
-            Action::DeleteServer(id) => {
-                let Some(server) = server_id(agg, id) else { return unknown_row() };
-                Done::from(cloud.delete_server(zone, server).await, accepted)
-            }
-            Action::ProveServerGone(id) => {
-                let Some(server) = server_id(agg, id) else { return unknown_row() };
+            (
+                Action::AttachVolume(..)
+                | Action::DetachVolume(..)
+                | Action::CreateServer(_)
+                | Action::CreateVolume(_)
+                | Action::SetUserData(_)
+                | Action::StartServer(_)
+                | Action::StopServer(_)
+                | Action::TerminateServer(_)
+                | Action::DeleteServer(_)
+                | Action::ProveServerGone(_),
+                _,
+            ) => unknown_row(),
+        }
+    }
+
+    async fn act_on_server(&self, agg: &Aggregate, action: &Action, seen: &Observed, server: &str) -> Done {
+        let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
+        let done = match action {
+            Action::SetUserData(_) => cloud.set_user_data(zone, server, &cloud_init::for_instance(agg)).await,
+            Action::StartServer(_) => cloud.start_server(zone, server).await,
+            Action::StopServer(_) => cloud.stop_server(zone, server).await,
+            Action::TerminateServer(_) => cloud.terminate_server(zone, server).await,
+            Action::DeleteServer(_) => cloud.delete_server(zone, server).await,
+            Action::CreateServer(_)
+            | Action::CreateVolume(_)
+            | Action::TagVolume(_)
+            | Action::ResizeVolume(..)
+            | Action::AttachVolume(..)
+            | Action::DetachVolume(..)
+            | Action::DeleteVolume(_)
+            | Action::ProveVolumeGone(_) => return unknown_row(),
+            Action::ProveServerGone(_) => {
                 let asked_at = self.clock.now();
-                match cloud.server(zone, server).await {
-                    Ok(Existence::Exists(s)) => still_there(Reply::Server(Box::new(s))),
+                return match cloud.server(zone, server).await {
+                    Ok(Existence::Exists(s)) => still_there(server_reply(s)),
                     Ok(Existence::Gone(gone)) => proven(server.to_owned(), gone, asked_at, seen),
                     Err(e) => Done::from(Err::<Answer<()>, _>(e), accepted),
-                }
+                };
             }
-        }
+        };
+        Done::from(done, accepted)
     }
 
     fn is_stale(&self, prepared_at: Timestamp) -> bool {
@@ -158,6 +193,18 @@ impl Inner {
         };
         name.text()
     }
+}
+
+fn accepted((): ()) -> Reply {
+    Reply::Accepted
+}
+
+fn server_reply(seen: SeenServer) -> Reply {
+    Reply::Server(Box::new(seen))
+}
+
+fn volume_reply(seen: SeenVolume) -> Reply {
+    Reply::Volume(Box::new(seen))
 }
 
 fn tags(name: &str, own: &[String]) -> Vec<String> {

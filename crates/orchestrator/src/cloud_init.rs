@@ -10,7 +10,8 @@ const MOUNT_POINT: &str = "/data";
 pub(crate) fn for_instance(agg: &Aggregate) -> String {
     let instance = &agg.instance;
     let data = agg.volumes.iter().rfind(|v| v.origin == Origin::Ours && !v.is_boot && v.is_live());
-    let device = data.and_then(|v| v.provider_id.as_deref()).map(|id| format!("/dev/disk/by-id/scsi-0SCW_sbs_volume-{id}"));
+    let device =
+        data.and_then(|v| v.provider_id.as_deref()).map(|id| format!("/dev/disk/by-id/scsi-0SCW_sbs_volume-{id}"));
     let mut text = String::from("#cloud-config\n");
     if let Some(device) = &device {
         text.push_str(&format!(
@@ -26,6 +27,8 @@ pub(crate) fn for_instance(agg: &Aggregate) -> String {
         worker.push_str(&line("INVENTIV_DATA_DIR", MOUNT_POINT));
     }
     let content = serde_json::Value::String(worker);
-    text.push_str(&format!("write_files:\n  - path: /etc/inventiv/worker.env\n    permissions: \"0644\"\n    content: {content}\n"));
+    text.push_str(&format!(
+        "write_files:\n  - path: /etc/inventiv/worker.env\n    permissions: \"0644\"\n    content: {content}\n"
+    ));
     text
 }

@@ -16,6 +16,14 @@ pub(crate) fn glance_cost(agg: &Aggregate) -> usize {
     servers.chain(volumes).sum()
 }
 
+/// Whether a glance missed something that should be there: then only a complete listing can say that it is gone.
+pub(crate) fn misses_something(agg: &Aggregate, seen: &Observed) -> bool {
+    let server = |id: &String| seen.server(id).is_none();
+    let volume = |id: &String| seen.volume(id).is_none();
+    agg.servers.iter().filter(|s| s.is_live()).filter_map(|s| s.provider_id.as_ref()).any(server)
+        || agg.volumes.iter().filter(|v| v.is_live()).filter_map(|v| v.provider_id.as_ref()).any(volume)
+}
+
 /// How many requests a complete listing took that showed so much.
 pub(crate) fn pages(picture: &Picture) -> usize {
     let local = picture.volumes.iter().filter(|v| !v.is_block()).count();
@@ -87,7 +95,8 @@ pub(crate) struct Index {
 
 impl Index {
     pub(crate) fn new(picture: Picture, control_plane: &str) -> Self {
-        let owner = |name: &str| CloudName::parse(name).filter(|n| n.control_plane == control_plane).map(|n| n.instance);
+        let owner =
+            |name: &str| CloudName::parse(name).filter(|n| n.control_plane == control_plane).map(|n| n.instance);
         let mut by_owner: HashMap<InstanceId, (Vec<usize>, Vec<usize>)> = HashMap::new();
         let mut volumes_by_server: HashMap<String, Vec<usize>> = HashMap::new();
         for (n, s) in picture.servers.iter().enumerate() {

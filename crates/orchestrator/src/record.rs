@@ -46,7 +46,7 @@ impl Inner {
             volume_id: action.volume_id().map(ToString::to_string),
             resource_id: resource,
             attempt: attempt.map(i64::from),
-            details: action.road().map(str::to_owned).or_else(|| size_details(action)),
+            details: action.road().map(str::to_owned).or_else(|| details(agg, action)),
             ..self.new_log(agg, action.log_name(), now)
         }
     }
@@ -64,12 +64,12 @@ impl Inner {
     }
 }
 
-fn size_details(action: &Action) -> Option<String> {
+fn details(agg: &Aggregate, action: &Action) -> Option<String> {
     match action {
+        Action::CreateServer(_) => Some(format!("{}, image {}", agg.instance.instance_type, agg.instance.spec.image)),
         Action::ResizeVolume(_, bytes) => Some(format!("to {bytes} bytes")),
         Action::CreateVolume(row) => row.size_bytes.map(|b| format!("{b} bytes")),
-        Action::CreateServer(_)
-        | Action::TagVolume(_)
+        Action::TagVolume(_)
         | Action::AttachVolume(..)
         | Action::DetachVolume(..)
         | Action::SetUserData(_)

@@ -131,7 +131,8 @@ impl Inner {
 
 fn count(action: &Action, ok: bool, ms: i64) {
     let outcome = if ok { "ok" } else { "error" };
-    metrics::counter!("inventiv_provider_calls_total", "action" => action.log_name(), "outcome" => outcome).increment(1);
+    metrics::counter!("inventiv_provider_calls_total", "action" => action.log_name(), "outcome" => outcome)
+        .increment(1);
     #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 milliseconds")]
     metrics::histogram!("inventiv_provider_call_seconds", "action" => action.log_name()).record(ms as f64 / 1000.0);
 }

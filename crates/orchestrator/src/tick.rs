@@ -1,6 +1,6 @@
 //! One tick: what is due, one look for all of it, a step for each.
 
-use crate::look::{Index, glance_cost, pages};
+use crate::look::{Index, glance_cost, misses_something, pages};
 use crate::{Claim, Orchestrator};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
@@ -16,6 +16,8 @@ use tokio_util::task::TaskTracker;
 const DUE_MAX: u32 = 2_000;
 /// How many instances are read at once in a resync.
 const LIVING_PAGE: u32 = 1_000;
+/// A zone whose listing takes at most so many requests is listed as soon as something seems to be gone.
+const LIST_AT_ONCE: usize = 12;
 /// How long an instance waits after a look at the cloud failed, in milliseconds.
 const FAILED_LOOK_MS: i64 = 5_000;
 
@@ -45,10 +47,7 @@ impl Orchestrator {
         let counters = self.tick_into(&tasks, resync).await?;
         tasks.close();
         tasks.wait().await;
-        Ok(TickReport {
-            steps: counters.steps.load(Ordering::SeqCst),
-            calls: counters.calls.load(Ordering::SeqCst),
-        })
+        Ok(TickReport { steps: counters.steps.load(Ordering::SeqCst), calls: counters.calls.load(Ordering::SeqCst) })
     }
 
     /// Starts a tick's work on `tasks`. Nothing waits for a slow zone or instance but itself.
@@ -105,16 +104,22 @@ impl Orchestrator {
         }
         let glances: usize = due.iter().map(|(_, agg)| glance_cost(agg)).sum();
         let known_pages = self.zone_state(zone, |_| {}).pages.max(3);
-        if !resync && glances < known_pages {
-            for (claim, agg) in due {
-                match self.inner.glance(&agg).await {
-                    Ok(seen) => self.spawn_step(claim, seen, tasks, counters),
-                    Err(e) => self.tell_failed_look(&agg.instance.id, &e).await?,
-                }
+        if resync || glances >= known_pages {
+            return self.list_zone(zone, due, resync, tasks, counters).await;
+        }
+        let mut to_list = Vec::new();
+        for (claim, agg) in due {
+            match self.inner.glance(&agg).await {
+                // A large zone is not listed for one instance: the next resync lists it anyway.
+                Ok(seen) if misses_something(&agg, &seen) && known_pages <= LIST_AT_ONCE => to_list.push((claim, agg)),
+                Ok(seen) => self.spawn_step(claim, seen, tasks, counters),
+                Err(e) => self.tell_failed_look(&agg.instance.id, &e).await?,
             }
+        }
+        if to_list.is_empty() {
             return Ok(());
         }
-        self.list_zone(zone, due, resync, tasks, counters).await
+        self.list_zone(zone, to_list, false, tasks, counters).await
     }
 
     async fn list_zone(

@@ -65,11 +65,15 @@ pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Credentials, Credent
     };
     let secret_key = secret_key.ok_or_else(|| missing("secret key", "SCW_SECRET_KEY"))?;
     if !is_uuid(&secret_key) {
-        return Err(CredentialsError("the secret key is not a UUID: check SCW_SECRET_KEY and the config file".to_owned()));
+        return Err(CredentialsError(
+            "the secret key is not a UUID: check SCW_SECRET_KEY and the config file".to_owned(),
+        ));
     }
     let project_id = project.ok_or_else(|| missing("project", "SCW_DEFAULT_PROJECT_ID"))?;
     if !is_uuid(&project_id) {
-        return Err(CredentialsError(format!("the project id `{project_id}` is not a UUID: check SCW_DEFAULT_PROJECT_ID")));
+        return Err(CredentialsError(format!(
+            "the project id `{project_id}` is not a UUID: check SCW_DEFAULT_PROJECT_ID"
+        )));
     }
     let api_url = env("SCW_API_URL").or(profile.api_url).unwrap_or_else(|| DEFAULT_API_URL.to_owned());
     let default_zone = first(&["SCW_DEFAULT_ZONE"]).or(profile.default_zone).unwrap_or_else(|| "fr-par-1".to_owned());
@@ -91,12 +95,15 @@ pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Credentials, Credent
 
 fn read_profile(env: &dyn Fn(&str) -> Option<String>) -> Result<Profile, CredentialsError> {
     let Some(path) = config_path(env) else { return Ok(Profile::default()) };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|e| CredentialsError(format!("cannot read {}: {e}", path.display())))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|e| CredentialsError(format!("cannot read {}: {e}", path.display())))?;
     // The parser's own message would quote the line, and the line may hold a key.
     let file: ConfigFile = serde_yaml_ng::from_str(&text).map_err(|e| {
         let place = e.location().map_or_else(String::new, |l| format!(", line {}", l.line()));
-        CredentialsError(format!("{}{place} is not a Scaleway config file; `scw init` writes a good one", path.display()))
+        CredentialsError(format!(
+            "{}{place} is not a Scaleway config file; `scw init` writes a good one",
+            path.display()
+        ))
     })?;
     let Some(name) = env("SCW_PROFILE").or(file.active_profile) else { return Ok(file.top) };
     let chosen = file.profiles.get(&name).cloned();
@@ -135,7 +142,9 @@ fn check_url(url: &str) -> Result<String, CredentialsError> {
     if good && !url.ends_with('/') {
         return Ok(url.to_owned());
     }
-    Err(CredentialsError(format!("`{url}` is no API address: SCW_API_URL looks like {DEFAULT_API_URL}, without a slash at the end")))
+    Err(CredentialsError(format!(
+        "`{url}` is no API address: SCW_API_URL looks like {DEFAULT_API_URL}, without a slash at the end"
+    )))
 }
 
 fn is_uuid(text: &str) -> bool {

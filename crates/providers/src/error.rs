@@ -16,13 +16,15 @@ pub struct Error {
     pub status: Option<u16>,
     /// The cloud's own id of the exchange.
     pub request_id: Option<String>,
+    /// The kind and id of the resource that the refusal is about, as the cloud names them.
+    pub resource: Option<(String, String)>,
 }
 
 impl Error {
     /// An error that no exchange caused, or whose exchange does not matter.
     #[must_use]
     pub fn new(kind: ErrorKind, effect: Effect, message: impl Into<String>) -> Self {
-        Self { kind, effect, message: message.into(), status: None, request_id: None }
+        Self { kind, effect, message: message.into(), status: None, request_id: None, resource: None }
     }
 
     /// No usable answer.

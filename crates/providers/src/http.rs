@@ -82,8 +82,21 @@ impl Success {
     }
 }
 
-/// Turns an answer that is not 2xx into an error.
-pub type Judge = fn(status: u16, content_type: &str, body: &[u8]) -> (ErrorKind, Effect, String);
+/// What an answer that is not 2xx means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// Whether a change may have happened all the same.
+    pub effect: Effect,
+    /// For people, without secrets.
+    pub message: String,
+    /// The kind and id of the resource it is about, if it names one.
+    pub resource: Option<(String, String)>,
+}
+
+/// Says what an answer that is not 2xx means.
+pub type Judge = fn(status: u16, content_type: &str, body: &[u8]) -> Verdict;
 
 /// One API of one account.
 pub struct Api {
@@ -97,7 +110,13 @@ pub struct Api {
 impl Api {
     /// Talks to `base_url` with `key`.
     #[must_use]
-    pub fn new(transport: Arc<dyn Transport>, base_url: String, key: SecretString, budget: Budget, judge: Judge) -> Self {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        base_url: String,
+        key: SecretString,
+        budget: Budget,
+        judge: Judge,
+    ) -> Self {
         Self { transport, base_url, key, budget, judge }
     }
 
@@ -155,12 +174,12 @@ impl Api {
         }
         let status = answer.status().as_u16();
         let content_type = header("content-type").unwrap_or_default();
-        let (kind, effect, message) = (self.judge)(status, &content_type, answer.body());
+        let Verdict { kind, effect, message, resource } = (self.judge)(status, &content_type, answer.body());
         if kind == ErrorKind::RateLimited {
             self.budget.slow_down();
         }
         let effect = if lost == Effect::None { Effect::None } else { effect };
-        Err(Error { kind, effect, message: format!("{what}: {message}"), status: Some(status), request_id })
+        Err(Error { kind, effect, message: format!("{what}: {message}"), status: Some(status), request_id, resource })
     }
 
     fn request(&self, call: &Call) -> Result<Request<Bytes>, Error> {

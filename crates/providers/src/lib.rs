@@ -147,13 +147,21 @@ pub trait CloudProvider: Send + Sync {
     /// Makes an empty block volume.
     async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<SeenVolume>, Error>;
     /// Attaches a volume; shows the server with it.
-    async fn attach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error>;
+    async fn attach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef)
+    -> Result<Answer<SeenServer>, Error>;
     /// Detaches a volume; shows the server without it.
-    async fn detach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error>;
+    async fn detach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef)
+    -> Result<Answer<SeenServer>, Error>;
     /// Grows a volume to so many bytes (rounded up to whole GB).
-    async fn resize_volume(&self, zone: &str, volume: &VolumeRef, size_bytes: i64) -> Result<Answer<SeenVolume>, Error>;
+    async fn resize_volume(&self, zone: &str, volume: &VolumeRef, size_bytes: i64)
+    -> Result<Answer<SeenVolume>, Error>;
     /// Changes a volume's speed.
-    async fn set_volume_iops(&self, zone: &str, volume: &VolumeRef, perf_iops: i64) -> Result<Answer<SeenVolume>, Error>;
+    async fn set_volume_iops(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+        perf_iops: i64,
+    ) -> Result<Answer<SeenVolume>, Error>;
     /// Renames and tags a volume.
     async fn tag_volume(
         &self,

@@ -157,20 +157,40 @@ impl CloudProvider for Scaleway {
         self.post_volume(zone, new).await
     }
 
-    async fn attach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error> {
+    async fn attach_volume(
+        &self,
+        zone: &str,
+        server_id: &str,
+        volume: &VolumeRef,
+    ) -> Result<Answer<SeenServer>, Error> {
         self.post_attachment(zone, server_id, volume, true).await
     }
 
-    async fn detach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef) -> Result<Answer<SeenServer>, Error> {
+    async fn detach_volume(
+        &self,
+        zone: &str,
+        server_id: &str,
+        volume: &VolumeRef,
+    ) -> Result<Answer<SeenServer>, Error> {
         self.post_attachment(zone, server_id, volume, false).await
     }
 
-    async fn resize_volume(&self, zone: &str, volume: &VolumeRef, size_bytes: i64) -> Result<Answer<SeenVolume>, Error> {
+    async fn resize_volume(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+        size_bytes: i64,
+    ) -> Result<Answer<SeenVolume>, Error> {
         let size = inventiv_core::size::round_up_to_gb(size_bytes);
         self.patch_volume(zone, volume, serde_json::json!({ "size": size })).await
     }
 
-    async fn set_volume_iops(&self, zone: &str, volume: &VolumeRef, perf_iops: i64) -> Result<Answer<SeenVolume>, Error> {
+    async fn set_volume_iops(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+        perf_iops: i64,
+    ) -> Result<Answer<SeenVolume>, Error> {
         volume::check_iops(Some(perf_iops))?;
         self.patch_volume(zone, volume, serde_json::json!({ "perf_iops": perf_iops })).await
     }

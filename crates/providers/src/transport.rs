@@ -1,11 +1,9 @@
-//! The one seam under every provider: real HTTP, or a router in this process.
+//! The one seam under every provider: whatever sends one request, once. Here: real HTTP.
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use http_body_util::BodyExt;
 use std::time::Duration;
-use tower::ServiceExt;
 
 /// The longest answer that is read, in bytes: far above a page of 100 servers.
 pub const ANSWER_MAX: usize = 16 << 20;
@@ -55,7 +53,8 @@ impl Real {
 impl Transport for Real {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
         let (parts, body) = request.into_parts();
-        let sent = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
+        let sent =
+            self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
         let answer = sent.map_err(|e| NetError { sent: !e.is_connect() && !e.is_builder(), message: chain(&e) })?;
         let mut response = http::Response::builder().status(answer.status());
         if let Some(headers) = response.headers_mut() {
@@ -64,7 +63,8 @@ impl Transport for Real {
         let mut read = BytesMut::new();
         let mut stream = answer.bytes_stream();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|e| NetError { sent: true, message: format!("the answer broke off: {}", chain(&e)) })?;
+            let chunk =
+                chunk.map_err(|e| NetError { sent: true, message: format!("the answer broke off: {}", chain(&e)) })?;
             if read.len() + chunk.len() > ANSWER_MAX {
                 return Err(NetError { sent: true, message: format!("the answer is longer than {ANSWER_MAX} bytes") });
             }
@@ -83,32 +83,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = c.source();
     }
     text
-}
-
-/// A router in this process: no socket, no real time.
-#[derive(Clone)]
-pub struct InProcess {
-    router: axum::Router,
-}
-
-impl InProcess {
-    /// Answers come from `router`.
-    #[must_use]
-    pub fn new(router: axum::Router) -> Self {
-        Self { router }
-    }
-}
-
-#[async_trait]
-impl Transport for InProcess {
-    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
-        let answer = match self.router.clone().oneshot(request.map(axum::body::Body::from)).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        };
-        let (parts, body) = answer.into_parts();
-        let body = http_body_util::Limited::new(body, ANSWER_MAX).collect().await;
-        let body = body.map_err(|e| NetError { sent: true, message: format!("the answer broke off: {e}") })?;
-        Ok(http::Response::from_parts(parts, body.to_bytes()))
-    }
 }

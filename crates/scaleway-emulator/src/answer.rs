@@ -54,10 +54,8 @@ pub(crate) fn invalid(argument: &str, reason: &str, help: &str) -> Answer {
 
 /// Several wrong arguments: name, reason, help.
 pub(crate) fn invalid_all(details: &[(&str, &str, &str)]) -> Answer {
-    let details: Vec<Value> = details
-        .iter()
-        .map(|(a, r, h)| json!({"argument_name": a, "reason": r, "help_message": h}))
-        .collect();
+    let details: Vec<Value> =
+        details.iter().map(|(a, r, h)| json!({"argument_name": a, "reason": r, "help_message": h})).collect();
     json(400, json!({"type": "invalid_arguments", "message": "invalid argument(s)", "details": details}))
 }
 

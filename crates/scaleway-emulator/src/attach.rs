@@ -47,8 +47,11 @@ pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> 
         let volume = volume.ok_or_else(|| answer::invalid("volumes", "required", "required key not provided"))?;
         wanted.push((index, volume.to_owned()));
     }
-    let held: Vec<(u32, String)> =
-        world.servers.get(id).map(|s| s.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect()).unwrap_or_default();
+    let held: Vec<(u32, String)> = world
+        .servers
+        .get(id)
+        .map(|s| s.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect())
+        .unwrap_or_default();
     for (index, volume) in &held {
         if !wanted.iter().any(|(_, w)| w == volume) {
             take(world, id, *index);

@@ -20,7 +20,8 @@ pub(crate) struct Type {
 
 /// Every zone there is.
 pub(crate) const ZONES: &[&str] = &[
-    "fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3", "it-mil-1",
+    "fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3",
+    "it-mil-1",
 ];
 
 const GB: i64 = 1_000_000_000;
@@ -165,15 +166,55 @@ fn render(t: &Type) -> bool {
 }
 
 pub(crate) const IMAGES: &[Image] = &[
-    Image { label: "ubuntu_jammy", name: JAMMY, arch: "x86_64", local: true, size: 10 * GB, number: 1, fits: with_local },
+    Image {
+        label: "ubuntu_jammy",
+        name: JAMMY,
+        arch: "x86_64",
+        local: true,
+        size: 10 * GB,
+        number: 1,
+        fits: with_local,
+    },
     Image { label: "ubuntu_jammy", name: JAMMY, arch: "arm64", local: false, size: 10 * GB, number: 2, fits: arm },
     Image { label: "ubuntu_jammy", name: JAMMY, arch: "x86_64", local: false, size: 10 * GB, number: 3, fits: plain },
-    Image { label: "ubuntu_noble", name: NOBLE, arch: "x86_64", local: true, size: 10 * GB, number: 4, fits: with_local },
+    Image {
+        label: "ubuntu_noble",
+        name: NOBLE,
+        arch: "x86_64",
+        local: true,
+        size: 10 * GB,
+        number: 4,
+        fits: with_local,
+    },
     Image { label: "ubuntu_noble", name: NOBLE, arch: "arm64", local: false, size: 10 * GB, number: 5, fits: arm },
     Image { label: "ubuntu_noble", name: NOBLE, arch: "x86_64", local: false, size: 10 * GB, number: 6, fits: plain },
-    Image { label: "ubuntu_jammy_gpu_os_12", name: GPU12, arch: "x86_64", local: true, size: 20 * GB, number: 7, fits: render },
-    Image { label: "ubuntu_jammy_gpu_os_12", name: GPU12, arch: "x86_64", local: false, size: 20 * GB, number: 8, fits: any_gpu },
-    Image { label: "ubuntu_noble_gpu_os_12", name: NOBLE12, arch: "x86_64", local: false, size: 20 * GB, number: 9, fits: any_gpu },
+    Image {
+        label: "ubuntu_jammy_gpu_os_12",
+        name: GPU12,
+        arch: "x86_64",
+        local: true,
+        size: 20 * GB,
+        number: 7,
+        fits: render,
+    },
+    Image {
+        label: "ubuntu_jammy_gpu_os_12",
+        name: GPU12,
+        arch: "x86_64",
+        local: false,
+        size: 20 * GB,
+        number: 8,
+        fits: any_gpu,
+    },
+    Image {
+        label: "ubuntu_noble_gpu_os_12",
+        name: NOBLE12,
+        arch: "x86_64",
+        local: false,
+        size: 20 * GB,
+        number: 9,
+        fits: any_gpu,
+    },
 ];
 
 impl Image {

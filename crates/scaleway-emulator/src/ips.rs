@@ -38,7 +38,8 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
     let id = world.new_id();
     let address = format!("51.158.{}.{}", world.pick(250) + 1, world.pick(250) + 1);
     let project = body.get("project").and_then(Value::as_str).unwrap_or(&world.options.project).to_owned();
-    let ip = Ip { id: id.clone(), zone: req.zone.to_owned(), project, address, tags: strings(body.get("tags")), server };
+    let ip =
+        Ip { id: id.clone(), zone: req.zone.to_owned(), project, address, tags: strings(body.get("tags")), server };
     let value = json!({"ip": wire::ip(&ip, world)});
     world.ips.insert(id.clone(), ip);
     answer::created("ips", req.zone, &id, value)

@@ -62,6 +62,18 @@ impl Emulator {
         })
     }
 
+    /// Serves it until `stop` is done.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(
+        &self,
+        listener: tokio::net::TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
+    }
+
     async fn answer_http(&self, request: axum::extract::Request) -> Response<axum::body::Body> {
         let (parts, body) = request.into_parts();
         let body = match http_body_util::Limited::new(body, BODY_MAX).collect().await {

@@ -43,5 +43,5 @@ async fn serve(args: Args) -> Result<(), String> {
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    axum::serve(listener, emulator.router()).with_graceful_shutdown(stop).await.map_err(|e| e.to_string())
+    emulator.serve(listener, stop).await.map_err(|e| e.to_string())
 }

@@ -31,7 +31,8 @@ pub(crate) fn products(_world: &World, req: &Req<'_>) -> Answer {
 }
 
 fn product(t: &Type) -> Value {
-    let gpu = t.gpu.map(|(_, name, memory)| json!({"gpu_manufacturer": "NVIDIA", "gpu_name": name, "gpu_memory": memory}));
+    let gpu =
+        t.gpu.map(|(_, name, memory)| json!({"gpu_manufacturer": "NVIDIA", "gpu_name": name, "gpu_memory": memory}));
     let per_volume = if t.local_max > 0 { (1_000_000_000_i64, 800_000_000_000_i64) } else { (0, 0) };
     let bandwidth = t.internet_bandwidth;
     json!({
@@ -62,9 +63,7 @@ pub(crate) fn availability(world: &World, req: &Req<'_>) -> Answer {
 }
 
 pub(crate) fn volume_products() -> Answer {
-    let kind = |name: &str, snapshot: bool, max: i64| {
-        json!({"display_name": name, "capabilities": {"snapshot": snapshot}, "constraints": {"min": 1_000_000_000_i64, "max": max}})
-    };
+    let kind = |name: &str, snapshot: bool, max: i64| json!({"display_name": name, "capabilities": {"snapshot": snapshot}, "constraints": {"min": 1_000_000_000_i64, "max": max}});
     let volumes = json!({"l_ssd": kind("Local SSD", true, 800_000_000_000), "scratch": kind("Scratch", false, 60_000_000_000_000)});
     answer::json(200, json!({"volumes": volumes}))
 }

@@ -36,7 +36,9 @@ impl ClockMode {
                 .and_then(|n| n.parse::<u32>().ok())
                 .filter(|n| (1..=100_000).contains(n))
                 .map(Self::Scaled)
-                .ok_or_else(|| format!("`{text}` is no clock: use real, xN (x20 is 20 times faster), instant or manual")),
+                .ok_or_else(|| {
+                    format!("`{text}` is no clock: use real, xN (x20 is 20 times faster), instant or manual")
+                }),
         }
     }
 }

@@ -50,7 +50,13 @@ impl Req<'_> {
     }
 
     /// `X-Total-Count` and `Link`, with the other query parameters echoed.
-    pub(crate) fn paging_headers(&self, path: &str, total: usize, page: usize, size: usize) -> Vec<(&'static str, String)> {
+    pub(crate) fn paging_headers(
+        &self,
+        path: &str,
+        total: usize,
+        page: usize,
+        size: usize,
+    ) -> Vec<(&'static str, String)> {
         let others: Vec<String> = self
             .query
             .iter()

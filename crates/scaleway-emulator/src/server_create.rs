@@ -103,7 +103,10 @@ fn make(world: &mut World, req: &Req<'_>, body: &Value, wanted: &Wanted) -> Answ
     let (id, now) = (world.new_id(), world.now());
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
     let project = text("project").unwrap_or_else(|| world.options.project.clone());
-    let tags = body.get("tags").and_then(Value::as_array).map(|t| t.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect());
+    let tags = body
+        .get("tags")
+        .and_then(Value::as_array)
+        .map(|t| t.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect());
     let mac = format!("de:00:00:{:02x}:{:02x}:{:02x}", world.pick(256), world.pick(256), world.pick(256));
     let server = Server {
         id: id.clone(),

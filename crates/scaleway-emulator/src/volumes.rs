@@ -93,7 +93,9 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     match world.locals.get(id).filter(|v| v.zone == req.zone) {
         None => missing(id),
-        Some(v) if v.server.is_some() => answer::precondition(400, "resource_still_in_use", "volume is attached to a server"),
+        Some(v) if v.server.is_some() => {
+            answer::precondition(400, "resource_still_in_use", "volume is attached to a server")
+        }
         Some(_) => {
             world.locals.remove(id);
             answer::no_content()

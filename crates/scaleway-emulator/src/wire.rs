@@ -11,8 +11,10 @@ pub(crate) fn server(world: &World, s: &Server) -> Value {
     let flexible = world.ips.values().filter(|ip| ip.server.as_deref() == Some(&s.id)).map(|ip| server_ip(ip, false));
     let ips: Vec<Value> = flexible.chain(s.dynamic_ip.iter().map(|ip| server_ip(ip, true))).collect();
     let stopped = s.state == "stopped";
-    let location = json!({"zone_id": s.zone, "platform_id": "14", "cluster_id": "16", "hypervisor_id": "302", "node_id": "47"});
-    let hostname: String = s.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let location =
+        json!({"zone_id": s.zone, "platform_id": "14", "cluster_id": "16", "hypervisor_id": "302", "node_id": "47"});
+    let hostname: String =
+        s.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     let dns = if ips.is_empty() { Value::Null } else { json!(format!("{}.pub.instances.scw.cloud", s.id)) };
     json!({
         "id": s.id, "name": s.name, "arch": "x86_64", "commercial_type": s.commercial_type, "boot_type": "local",

@@ -254,7 +254,8 @@ impl World {
         (server.state, server.detail, server.modified_us) = (state, detail, at);
         if state == "running" && server.dynamic_ip_required && server.dynamic_ip.is_none() {
             let (zone, project) = (server.zone.clone(), server.project.clone());
-            server.dynamic_ip = Some(Ip { id: ip_id, zone, project, address, tags: Vec::new(), server: Some(id.to_owned()) });
+            server.dynamic_ip =
+                Some(Ip { id: ip_id, zone, project, address, tags: Vec::new(), server: Some(id.to_owned()) });
         } else if state == "stopped" {
             server.dynamic_ip = None;
         }

@@ -241,7 +241,8 @@ impl Store {
 
     /// Completes rows of `instances` (in the order of ids) with their servers and volumes.
     async fn whole(&self, rows: &[AnyRow]) -> Result<Vec<Aggregate>, Error> {
-        let instances: Vec<Instance> = rows.iter().map(|r| instance_rows::read(&Columns(r))).collect::<Result<_, _>>()?;
+        let instances: Vec<Instance> =
+            rows.iter().map(|r| instance_rows::read(&Columns(r))).collect::<Result<_, _>>()?;
         let (mut servers, mut volumes) = (Vec::new(), Vec::new());
         for chunk in instances.chunks(CHUNK) {
             let of = |sql: &'static str| self.db.read(ids_of(chunk.iter().map(|i| &i.id), sql));

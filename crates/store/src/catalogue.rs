@@ -33,7 +33,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn replace_offers(&self, account: &str, zone: &str, offers: &[Offer], now: Timestamp) -> Result<(), Error> {
+    pub async fn replace_offers(
+        &self,
+        account: &str,
+        zone: &str,
+        offers: &[Offer],
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let mut a = Args::new();
         a.text(account).text(zone);
         let mut statements = vec![a.statement(DROP)];
@@ -92,7 +98,11 @@ impl Store {
         let rows = self.db.read(a.statement(ZONES)).await?;
         let one = |r| {
             let c = Columns(r);
-            Ok(Catalogue { zone: c.text("zone")?, refreshed_at: c.opt_time("refreshed_at")?, error: c.opt_text("error")? })
+            Ok(Catalogue {
+                zone: c.text("zone")?,
+                refreshed_at: c.opt_time("refreshed_at")?,
+                error: c.opt_text("error")?,
+            })
         };
         rows.iter().map(one).collect()
     }

@@ -72,7 +72,8 @@ impl Db {
     }
 
     async fn open_postgres(url: &str) -> Result<Self, Error> {
-        let opened = AnyPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10)).connect(url).await;
+        let opened =
+            AnyPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(10)).connect(url).await;
         // The driver's message names host and database, never the password.
         let readers = opened.map_err(|e| Error::Open(e.to_string()))?;
         migrate(&readers).await?;

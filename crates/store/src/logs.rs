@@ -136,7 +136,11 @@ pub(crate) fn statement(write: &LogWrite) -> Statement {
     match write {
         LogWrite::Open(l) => {
             a.text(l.id.as_str()).opt_text(l.instance_id.as_deref()).opt_text(l.volume_id.as_deref()).text(&l.action);
-            a.text(l.status.text()).text(&l.provider).text(&l.account_id).text(&l.zone).opt_text(l.resource_id.as_deref());
+            a.text(l.status.text())
+                .text(&l.provider)
+                .text(&l.account_id)
+                .text(&l.zone)
+                .opt_text(l.resource_id.as_deref());
             a.opt_int(l.attempt).opt_text(l.request_id.as_deref()).opt_text(l.error_kind.as_deref());
             a.opt_text(l.error.as_deref()).opt_text(l.details.as_deref()).time(l.started_at).opt_time(l.ended_at);
             a.opt_int(l.ended_at.map(|t| t.ms_since(l.started_at)));

@@ -3,9 +3,13 @@
 //! [`World::settle`] ticks and moves time until nothing is left to do: no test sleeps. The database is SQLite in a
 //! temporary folder, or PostgreSQL where `TEST_DATABASE_URL` names a server ([`Database::both`]).
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a stage that cannot be built should stop its test")]
+
 mod faulty;
+mod in_process;
 
 pub use faulty::{Fault, Faulty};
+pub use in_process::InProcess;
 
 use inventiv_api::{App, Settings};
 use inventiv_core::plan::Rules;
@@ -14,7 +18,7 @@ use inventiv_orchestrator::clock::{ManualClock, UuidIds};
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::credentials;
 use inventiv_providers::scaleway::Scaleway;
-use inventiv_providers::transport::{InProcess, Transport};
+use inventiv_providers::transport::Transport;
 use inventiv_store::Store;
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
@@ -81,7 +85,8 @@ pub async fn database(kind: Database) -> (String, Home) {
     let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
     admin.execute(sqlx::raw_sql(sql)).await.expect("a database can be made");
     admin.close().await.expect("the connection closes");
-    let (before, query) = server.split_once('?').map_or((server.as_str(), String::new()), |(b, q)| (b, format!("?{q}")));
+    let (before, query) =
+        server.split_once('?').map_or((server.as_str(), String::new()), |(b, q)| (b, format!("?{q}")));
     let base = before.rsplit_once('/').map_or(before, |(b, _)| b);
     (format!("{base}/{name}{query}"), Home { folder })
 }
@@ -148,7 +153,8 @@ impl World {
         let store = Store::open(&url).await.expect("the database opens");
         let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(emulator.router()))));
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-        let clock = Arc::new(ManualClock::new(Timestamp(i64::try_from(since.as_micros()).expect("it is not the far future"))));
+        let clock =
+            Arc::new(ManualClock::new(Timestamp(i64::try_from(since.as_micros()).expect("it is not the far future"))));
         let orchestrator = orchestrator(store.clone(), wire.clone(), clock.clone(), rules);
         orchestrator.register().await.expect("the account is written down");
         let api_clock = clock.clone();
@@ -228,10 +234,8 @@ impl World {
     /// # Panics
     /// When the answer cannot be read.
     pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let mut request = axum::http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("authorization", format!("Bearer {TOKEN}"));
+        let mut request =
+            axum::http::Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }

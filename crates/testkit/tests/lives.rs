@@ -8,7 +8,9 @@ use serde_json::json;
 async fn smoke() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let id = w.create(json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": "Qwen/Qwen2.5-7B-Instruct"})).await;
+        let id = w
+            .create(json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": "Qwen/Qwen2.5-7B-Instruct"}))
+            .await;
         let shown = w.until_status(&id, "ready").await;
         assert_eq!(shown["storage_sizes_gb"], json!([400, 200]), "{shown:#}");
         println!("{:#?}", w.actions(&id).await);

@@ -132,7 +132,9 @@ pub(crate) async fn create(
     Json(new): Json<CreateModel>,
 ) -> Result<impl IntoResponse, ApiError> {
     if !is_model_id(&new.id) {
-        return Err(ApiError::invalid("id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`"));
+        return Err(ApiError::invalid(
+            "id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`",
+        ));
     }
     check_gb(new.data_volume_gb)?;
     let now = app.now();
@@ -188,7 +190,10 @@ pub(crate) async fn recommend(Path(id): Path<String>) -> Result<axum::Json<Recom
     }
     let found = worker_storage::recommended_data_volume_gb(&id);
     let reason = found.as_ref().map_or_else(
-        || "the id says nothing about its size: the model's own data_volume_gb or the provider's default applies".to_owned(),
+        || {
+            "the id says nothing about its size: the model's own data_volume_gb or the provider's default applies"
+                .to_owned()
+        },
         |r| {
             let gb = |bytes| inventiv_core::size::gb_ceil(bytes);
             format!(
@@ -231,8 +236,6 @@ pub(crate) async fn remove_two(state: State<App>, path: Path<(String, String)>) 
     remove(state, joined(path)).await
 }
 
-pub(crate) async fn recommend_two(
-    path: Path<(String, String)>,
-) -> Result<axum::Json<RecommendedDataVolume>, ApiError> {
+pub(crate) async fn recommend_two(path: Path<(String, String)>) -> Result<axum::Json<RecommendedDataVolume>, ApiError> {
     recommend(joined(path)).await
 }

@@ -41,13 +41,22 @@ fn forgive_unwritten_data(draft: &mut Draft<'_, '_>) {
 fn wait_for_open_creations(draft: &mut Draft<'_, '_>) {
     let rules = draft.cx.rules;
     let servers = draft.agg.servers.iter().filter(|s| s.create_state.is_open()).map(|s| {
-        ("server", s.answered_at.unwrap_or(s.prepared_at).plus_ms(super::attempt::grace_ms(s.create_error.as_ref(), rules)))
+        (
+            "server",
+            s.answered_at.unwrap_or(s.prepared_at).plus_ms(super::attempt::grace_ms(s.create_error.as_ref(), rules)),
+        )
     });
     let volumes = draft.agg.volumes.iter().filter(|v| v.create_state.is_open()).map(|v| {
-        ("data volume", v.answered_at.unwrap_or(v.created_at).plus_ms(super::attempt::grace_ms(v.create_error.as_ref(), rules)))
+        (
+            "data volume",
+            v.answered_at.unwrap_or(v.created_at).plus_ms(super::attempt::grace_ms(v.create_error.as_ref(), rules)),
+        )
     });
     for (what, until) in servers.chain(volumes).collect::<Vec<_>>() {
-        draft.wait_until(format!("waits to learn whether the {what}'s creation, whose answer was lost, took effect"), until);
+        draft.wait_until(
+            format!("waits to learn whether the {what}'s creation, whose answer was lost, took effect"),
+            until,
+        );
     }
 }
 
@@ -56,8 +65,8 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
     let Some(row) = draft.agg.server_by_id(id).cloned() else { return };
     let Some(seen) = row.provider_id.as_deref().and_then(|p| draft.seen.server(p)).cloned() else {
         let since = row.delete_sent_at.or(row.answered_at).unwrap_or(row.prepared_at);
-        if !(draft.seen.complete && draft.seen.began_at > since) {
-            draft.wait("waits to see whether the server is still there");
+        if !(draft.seen.listed && draft.seen.began_at > since) {
+            draft.wait("waits for a complete listing, to see whether the server is still there");
         } else if draft.may_try("asking for the server", row.retry.as_ref()) {
             draft.actions.push(Action::ProveServerGone(id.clone()));
         }
@@ -121,7 +130,10 @@ fn choose_road(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
         }
         ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
         ServerState::Starting | ServerState::Stopping | ServerState::Other(_) => {
-            draft.wait(format!("waits: the server is {}, and can be removed once it runs or is stopped", seen.state.text()));
+            draft.wait(format!(
+                "waits: the server is {}, and can be removed once it runs or is stopped",
+                seen.state.text()
+            ));
         }
     }
 }
@@ -159,9 +171,8 @@ fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
     let Some(row) = draft.agg.volume(id).cloned() else { return };
     let seen = row.provider_id.as_deref().and_then(|p| draft.seen.volume(p)).cloned();
     let holder = row.provider_id.as_deref().and_then(|p| draft.seen.servers.iter().find(|s| s.has(p)));
-    let held = holder.is_some_and(|s| {
-        draft.agg.servers.iter().any(|r| r.is_live() && r.provider_id.as_deref() == Some(&s.id))
-    });
+    let held = holder
+        .is_some_and(|s| draft.agg.servers.iter().any(|r| r.is_live() && r.provider_id.as_deref() == Some(&s.id)));
     let servers_left = draft.agg.servers.iter().any(Server::is_live);
     if held || (servers_left && row.status != VolumeStatus::Available && row.delete_sent_at.is_none()) {
         // The server's own note says what is waited for.
@@ -183,7 +194,9 @@ pub(super) fn remove_strays(draft: &mut Draft<'_, '_>) {
         .agg
         .volumes
         .iter()
-        .filter(|v| v.is_live() && v.origin == Origin::Ours && !v.is_boot && v.attempt < newest && v.attached_at.is_none())
+        .filter(|v| {
+            v.is_live() && v.origin == Origin::Ours && !v.is_boot && v.attempt < newest && v.attached_at.is_none()
+        })
         .cloned()
         .collect();
     for row in strays {
@@ -195,10 +208,11 @@ pub(super) fn remove_strays(draft: &mut Draft<'_, '_>) {
 fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeState, Option<String>)>) {
     let id = row.provider_id.clone().unwrap_or_default();
     let Some((state, on)) = seen else {
-        let gone = draft.agg.servers.iter().filter_map(|s| s.gone_at).max();
-        let since = row.delete_sent_at.or(gone).unwrap_or(row.created_at);
-        if !(draft.seen.complete && draft.seen.began_at > since) {
-            draft.wait(format!("waits to see whether volume {id} is still there"));
+        // Its own deletion, or that of the server that it went with.
+        let with_server = draft.agg.servers.iter().filter_map(|s| s.delete_sent_at).max();
+        let since = row.delete_sent_at.or(with_server).unwrap_or(row.created_at);
+        if !(draft.seen.listed && draft.seen.began_at > since) {
+            draft.wait(format!("waits for a complete listing, to see whether volume {id} is still there"));
         } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
             draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
         }

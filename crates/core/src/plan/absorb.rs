@@ -58,7 +58,11 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &SeenServer) {
         draft.agg.servers.push(twin);
     }
     let kept = draft.agg.servers.iter().any(|s| s.keep && s.provider_id.as_deref() == Some(&seen.id));
-    let text = if kept { "its creation's answer was lost; found by its name" } else { "a duplicate or late arrival, to be removed" };
+    let text = if kept {
+        "its creation's answer was lost; found by its name"
+    } else {
+        "a duplicate or late arrival, to be removed"
+    };
     draft.tell("SERVER_ADOPTED", Some(seen.id.clone()), text);
     record_server_volumes(draft, seen, true);
 }
@@ -150,8 +154,18 @@ fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &SeenServer, adoptin
         let row = new_row(draft, attachment.volume_id.clone(), origin, Some(attachment), seen);
         let (id, foreign) = (row.id.clone(), origin == Origin::Foreign);
         draft.agg.volumes.push(Volume { is_boot: boots && !foreign, delete_on_terminate: !foreign, ..row });
-        let text = if foreign { "on our server, made by somebody else: it will not be deleted" } else { "came with the server" };
-        tell_volume(draft, if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" }, &id, &attachment.volume_id, text);
+        let text = if foreign {
+            "on our server, made by somebody else: it will not be deleted"
+        } else {
+            "came with the server"
+        };
+        tell_volume(
+            draft,
+            if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" },
+            &id,
+            &attachment.volume_id,
+            text,
+        );
     }
 }
 

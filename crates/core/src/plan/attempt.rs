@@ -73,7 +73,9 @@ pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Time
 
 fn never(kind: Option<ErrorKind>, what: &str, message: &str) -> Next {
     let hint = match kind {
-        Some(ErrorKind::OutOfStock) => "; choose another instance type or zone (`inventiv offer list`), or try again later",
+        Some(ErrorKind::OutOfStock) => {
+            "; choose another instance type or zone (`inventiv offer list`), or try again later"
+        }
         Some(ErrorKind::Quota) => "; ask the provider for more quota, or remove something",
         Some(ErrorKind::Refused | ErrorKind::NotFound) => "; correct the request and create a new instance",
         _ => "",

@@ -94,7 +94,7 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
 
 fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
     let known_since = server.answered_at.unwrap_or(server.prepared_at);
-    if draft.seen.complete && draft.seen.began_at > known_since {
+    if draft.seen.listed && draft.seen.began_at > known_since {
         if draft.may_try("asking for the server", server.retry.as_ref()) {
             draft.actions.push(Action::ProveServerGone(server.id.clone()));
         }
@@ -107,8 +107,11 @@ fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
 fn name_volumes(draft: &mut Draft<'_, '_>) {
     let rows: Vec<Volume> = draft.agg.volumes.iter().filter(|v| v.is_live()).cloned().collect();
     for row in rows.iter().filter(|v| v.origin != Origin::Foreign && v.tagged_at.is_none()) {
-        let creating =
-            row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)).is_some_and(|v| v.state == VolumeState::Creating);
+        let creating = row
+            .provider_id
+            .as_deref()
+            .and_then(|id| draft.seen.volume(id))
+            .is_some_and(|v| v.state == VolumeState::Creating);
         // A first try is made at once; while the cloud is still making it, a refusal is waited out.
         if creating && row.retry.is_some() {
             draft.wait("waits for a volume to be made before it is named");
@@ -166,7 +169,10 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServe
             draft.actions.push(Action::CreateVolume(Box::new(row)));
         }
         Next::Doubt(until) => {
-            draft.wait_until("waits to learn whether the data volume's creation, whose answer was lost, took effect", until);
+            draft.wait_until(
+                "waits to learn whether the data volume's creation, whose answer was lost, took effect",
+                until,
+            );
         }
         Next::Later(retry) => {
             draft.may_try("the data volume's creation", Some(&retry));
@@ -230,7 +236,7 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenS
         Some((VolumeState::InUse | VolumeState::Updating | VolumeState::Other(_), None, _)) => {
             draft.wait("waits for the data volume to become available");
         }
-        None if draft.seen.complete && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
+        None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
             draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
         }
         None => draft.wait("waits to see the data volume"),
@@ -246,10 +252,14 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
     match &seen.state {
         ServerState::Running => return running(draft, seen),
         ServerState::Stopped | ServerState::StoppedInPlace if ready => {
-            draft.wait("the server was stopped outside of this control plane; start it there, or terminate the instance");
+            draft.wait(
+                "the server was stopped outside of this control plane; start it there, or terminate the instance",
+            );
             return;
         }
-        ServerState::Stopped | ServerState::StoppedInPlace if server.start_sent_at.is_none() => start(draft, server, seen),
+        ServerState::Stopped | ServerState::StoppedInPlace if server.start_sent_at.is_none() => {
+            start(draft, server, seen)
+        }
         ServerState::Stopped | ServerState::StoppedInPlace if fresh => {
             let since = server.start_sent_at.map_or(0, |t| now.ms_since(t));
             if since < 30_000 {
@@ -257,12 +267,15 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
             } else if server.starts < draft.cx.rules.starts_max {
                 start(draft, server, seen);
             } else {
-                let text = "the server fell back to stopped after every start; the zone is probably out of stock: try another";
+                let text =
+                    "the server fell back to stopped after every start; the zone is probably out of stock: try another";
                 draft.fail("boot_failed", text);
             }
         }
         ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
-        ServerState::Starting | ServerState::Stopped | ServerState::StoppedInPlace => draft.wait("waits for the server to run"),
+        ServerState::Starting | ServerState::Stopped | ServerState::StoppedInPlace => {
+            draft.wait("waits for the server to run")
+        }
         ServerState::Stopping | ServerState::Other(_) => {
             draft.wait(format!("the server is {}; waits", seen.state.text()));
         }
@@ -306,7 +319,8 @@ fn check_setbacks(draft: &mut Draft<'_, '_>) {
     let data = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).filter_map(|v| v.retry.clone());
     let hopeless = server.chain(data).find(|r| !r.error.kind.passes() || r.count > rules.setbacks_max);
     if let Some(retry) = hopeless {
-        let message = format!("the provider refuses: {}; correct the request and create a new instance", retry.error.message);
+        let message =
+            format!("the provider refuses: {}; correct the request and create a new instance", retry.error.message);
         draft.fail(retry.error.kind.text(), message);
     }
 }

@@ -207,7 +207,8 @@ fn the_rule_gives_200_for_a_7b_and_450_for_a_70b() {
 
 #[test]
 fn a_mixture_says_its_experts() {
-    let r = recommended_data_volume_gb("mistralai/Mixtral-8x7B-Instruct-v0.1").map(|r| (r.mixture, r.parameters_millions));
+    let r =
+        recommended_data_volume_gb("mistralai/Mixtral-8x7B-Instruct-v0.1").map(|r| (r.mixture, r.parameters_millions));
     assert_eq!(r, Some((Some("8 experts of 7B".to_owned()), 56_000)));
 }
 

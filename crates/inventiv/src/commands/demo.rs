@@ -23,7 +23,11 @@ const SECRET: &str = "22222222-2222-4222-8222-222222222222";
 /// A type, what is special about it, and the sizes that its instance should show.
 const LIVES: [(&str, &str, &[i64]); 2] = [
     ("RENDER-S", "boots on the 400 GB disk that comes with it", &[400, 200]),
-    ("L40S-1-48G", "boots on a block volume that survives every server operation; scratch appears by itself", &[20, 1600, 200]),
+    (
+        "L40S-1-48G",
+        "boots on a block volume that survives every server operation; scratch appears by itself",
+        &[20, 1600, 200],
+    ),
 ];
 
 pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
@@ -42,7 +46,10 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
     let left = left_behind(&emulator);
     let count = |key: &str| left[key].as_array().map_or(0, Vec::len);
     let (servers, volumes, ips) = (count("servers"), count("volumes"), count("ips"));
-    say(output, &format!("\nThe cloud, asked itself, still holds: {servers} servers, {volumes} volumes, {ips} addresses."));
+    say(
+        output,
+        &format!("\nThe cloud, asked itself, still holds: {servers} servers, {volumes} volumes, {ips} addresses."),
+    );
     if output == Output::Json {
         let left = json!({"servers": servers, "volumes": volumes, "ips": ips});
         print(&format!("{:#}", json!({"lives": lives, "left_behind": left})));
@@ -67,8 +74,8 @@ async fn serve_emulator(emulator: &Emulator) -> Result<SocketAddr, Failure> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.map_err(|e| Failure::general(format!("cannot listen on loopback: {e}")))?;
     let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;
-    let router = emulator.router();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let emulator = emulator.clone();
+    tokio::spawn(async move { emulator.serve(listener, std::future::pending()).await });
     Ok(address)
 }
 
@@ -121,9 +128,13 @@ async fn live(client: &Client, args: &Demo, kind: &str, sizes: &[i64], output: O
     let id = text(&created, "id");
     let patience = if args.clock == ClockMode::Real { 900 } else { 120 };
     let goal = |status| Goal { status, timeout: Duration::from_secs(patience), every: Duration::from_millis(50) };
-    let mut progress = Progress::new(client, &id);
+    let mut progress =
+        Progress::new(client, &id, if output == Output::Json { |line| eprintln!("{line}") } else { print });
     let ready = progress.follow(&goal("ready")).await?;
-    say(output, &format!("\nready: storage_count={} storage_sizes_gb={}", text(&ready, "storage_count"), output::sizes(&ready)));
+    say(
+        output,
+        &format!("\nready: storage_count={} storage_sizes_gb={}", text(&ready, "storage_count"), output::sizes(&ready)),
+    );
     say(output, &output::storages(&ready));
     if ready["storage_sizes_gb"] != json!(sizes) {
         let text = format!("{id} shows {} and should show {sizes:?}", output::sizes(&ready));
@@ -135,7 +146,10 @@ async fn live(client: &Client, args: &Demo, kind: &str, sizes: &[i64], output: O
     for v in terminated["storages"].as_array().into_iter().flatten() {
         let proof = &v["proof"];
         let listing = text(proof, "absent_from_listing_begun_at");
-        say(output, &format!("  {} GB {} {}", text(v, "size_gb"), text(v, "volume_type"), text(v, "provider_volume_id")));
+        say(
+            output,
+            &format!("  {} GB {} {}", text(v, "size_gb"), text(v, "volume_type"), text(v, "provider_volume_id")),
+        );
         say(output, &format!("    asked {} at {}", text(proof, "asked"), text(proof, "asked_at")));
         say(output, &format!("    answered {}", text(proof, "answer")));
         say(output, &format!("    and absent from the complete listing begun at {listing}"));

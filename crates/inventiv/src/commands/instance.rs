@@ -77,5 +77,6 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
 
 async fn follow(client: &Client, id: &str, status: &'static str, timeout: u64) -> Result<Value, Failure> {
     let goal = Goal { status, timeout: Duration::from_secs(timeout), every: Duration::from_millis(500) };
-    Progress::new(client, id).follow(&goal).await
+    // Standard output is for the result.
+    Progress::new(client, id, |line| eprintln!("{line}")).follow(&goal).await
 }

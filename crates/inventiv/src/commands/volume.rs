@@ -41,13 +41,30 @@ pub(crate) async fn run(command: VolumeCommand, connection: &Connection, output:
 
 fn lines(v: &Value) -> String {
     let mut lines = vec![
-        format!("{}  {}  {} GB {} in {}", text(v, "id"), text(v, "status"), text(v, "size_gb"), text(v, "volume_type"), text(v, "zone")),
-        format!("  of {}  made by {}  delete_on_terminate={}", text(v, "instance_id"), text(v, "origin"), text(v, "delete_on_terminate")),
+        format!(
+            "{}  {}  {} GB {} in {}",
+            text(v, "id"),
+            text(v, "status"),
+            text(v, "size_gb"),
+            text(v, "volume_type"),
+            text(v, "zone")
+        ),
+        format!(
+            "  of {}  made by {}  delete_on_terminate={}",
+            text(v, "instance_id"),
+            text(v, "origin"),
+            text(v, "delete_on_terminate")
+        ),
         format!("  in the cloud: {} ({})", text(v, "provider_volume_id"), text(v, "name")),
     ];
     if let Some(proof) = v["proof"].as_object() {
         let proof = Value::Object(proof.clone());
-        lines.push(format!("  proven gone: {} at {}: {}", text(&proof, "asked"), text(&proof, "asked_at"), text(&proof, "answer")));
+        lines.push(format!(
+            "  proven gone: {} at {}: {}",
+            text(&proof, "asked"),
+            text(&proof, "asked_at"),
+            text(&proof, "answer")
+        ));
     }
     if !v["error"].is_null() {
         lines.push(format!("  error: {}", text(v, "error")));

@@ -1,5 +1,6 @@
 //! What Scaleway's refusals mean. Every JSON error has `type` and `message`; some answers have no body at all.
 
+use crate::http::Verdict;
 use inventiv_core::error::{Effect, ErrorKind};
 use serde::Deserialize;
 
@@ -40,7 +41,7 @@ pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<ErrorBody> {
     json.then(|| serde_json::from_slice::<ErrorBody>(body).ok()).flatten().filter(|b| !b.kind.is_empty())
 }
 
-pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> (ErrorKind, Effect, String) {
+pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> Verdict {
     let Some(body) = parse(content_type, body) else { return judge_bare(status) };
     let kind = match (body.kind.as_str(), status) {
         ("out_of_stock", _) => ErrorKind::OutOfStock,
@@ -50,7 +51,9 @@ pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> (ErrorKind,
             ErrorKind::Unauthorized
         }
         ("not_found" | "unknown_resource" | "expired" | "resource_expired", _) => ErrorKind::NotFound,
-        ("transient_state" | "already_exists" | "precondition_failed" | "locked", _) | (_, 409 | 412) => ErrorKind::Conflict,
+        ("transient_state" | "already_exists" | "precondition_failed" | "locked", _) | (_, 409 | 412) => {
+            ErrorKind::Conflict
+        }
         ("invalid_arguments", _) if says_not_now(&body) => ErrorKind::Conflict,
         (_, 429) => ErrorKind::RateLimited,
         (_, 500..) => ErrorKind::Unavailable,
@@ -59,7 +62,8 @@ pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> (ErrorKind,
     };
     // A 5xx, `out_of_stock` among them, leaves open what came of the call until a listing tells.
     let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
-    (kind, effect, words(status, &body))
+    let message = words(status, &body);
+    Verdict { kind, effect, message, resource: body.resource.zip(body.resource_id) }
 }
 
 /// Some "invalid arguments" are about the moment, not about the request.
@@ -68,7 +72,7 @@ fn says_not_now(body: &ErrorBody) -> bool {
     texts.into_iter().any(|t| t.contains("when volume is not available"))
 }
 
-fn judge_bare(status: u16) -> (ErrorKind, Effect, String) {
+fn judge_bare(status: u16) -> Verdict {
     let (kind, text) = match status {
         401 | 403 => (ErrorKind::Unauthorized, "the credentials were refused"),
         429 => (ErrorKind::RateLimited, "too many requests"),
@@ -77,7 +81,7 @@ fn judge_bare(status: u16) -> (ErrorKind, Effect, String) {
         _ => (ErrorKind::Unavailable, "the provider's gateway did not answer properly"),
     };
     let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
-    (kind, effect, format!("{text} (HTTP {status})"))
+    Verdict { kind, effect, message: format!("{text} (HTTP {status})"), resource: None }
 }
 
 /// One sentence out of whatever parts the body has.

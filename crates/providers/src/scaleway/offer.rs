@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 
 impl Scaleway {
     pub(super) async fn list_offers(&self, zone: &str) -> Result<Vec<Offer>, Error> {
-        let types: BTreeMap<String, wire::Product> = self
-            .map_pages(zone, "products/servers", |page| page.decode::<wire::Products>().map(|p| p.servers))
-            .await?;
+        let types: BTreeMap<String, wire::Product> =
+            self.map_pages(zone, "products/servers", |page| page.decode::<wire::Products>().map(|p| p.servers)).await?;
         let words: BTreeMap<String, wire::AvailabilityWord> = self
-            .map_pages(zone, "products/servers/availability", |page| page.decode::<wire::Availabilities>().map(|p| p.servers))
+            .map_pages(zone, "products/servers/availability", |page| {
+                page.decode::<wire::Availabilities>().map(|p| p.servers)
+            })
             .await?;
         Ok(types.into_iter().map(|(name, product)| offer(zone, name, product, &words)).collect())
     }

@@ -41,28 +41,34 @@ where
             return Ok(items);
         }
     }
-    Err(Error::unavailable(Effect::None, format!("the list of {what} changed while it was read, every time; reads again")))
+    Err(Error::unavailable(
+        Effect::None,
+        format!("the list of {what} changed while it was read, every time; reads again"),
+    ))
 }
 
 /// `X-Total-Count` of the Instance API.
 pub(super) fn total_header(page: &Success) -> Result<u64, Error> {
     let text = page.headers.get("x-total-count").and_then(|v| v.to_str().ok());
     let total = text.and_then(|t| t.parse().ok());
-    total.ok_or_else(|| Error::unavailable(Effect::None, "the provider's list has no X-Total-Count: it may be incomplete"))
+    total.ok_or_else(|| {
+        Error::unavailable(Effect::None, "the provider's list has no X-Total-Count: it may be incomplete")
+    })
 }
 
 /// Whether a refusal is a typed not-found for exactly this resource.
-pub(super) fn says_gone(error: &Error, asked: String, resources: &[&str], id: &str) -> Result<GoneAnswer, Error> {
-    let named = resources.iter().any(|r| error.message.contains(&format!("{r} {id}")));
-    if error.kind == ErrorKind::NotFound && named {
-        let status = error.status.map_or_else(String::new, |s| format!("HTTP {s}, "));
-        return Ok(GoneAnswer { asked, answer: format!("{status}{}", error.message), request_id: error.request_id.clone() });
+pub(super) fn says_gone(error: Error, asked: String, resource: &str, id: &str) -> Result<GoneAnswer, Error> {
+    if error.kind != ErrorKind::NotFound {
+        return Err(error);
     }
-    if error.kind == ErrorKind::NotFound {
-        let text = format!("not found, but not this resource: {}", error.message);
-        return Err(Error { kind: ErrorKind::Unavailable, message: text, ..error.clone() });
+    let ours = error.resource.as_ref().is_some_and(|(kind, named)| kind == resource && named == id);
+    if !ours {
+        let text = format!("not found, but not for {resource} {id}: {}", error.message);
+        return Err(Error { kind: ErrorKind::Unavailable, message: text, ..error });
     }
-    Err(error.clone())
+    let status = error.status.map_or_else(String::new, |s| format!("HTTP {s} "));
+    let answer = format!("{status}not_found: {resource} {id}");
+    Ok(GoneAnswer { asked, answer, request_id: error.request_id })
 }
 
 impl Scaleway {
@@ -90,7 +96,7 @@ impl Scaleway {
         let path = instance_path(zone, &format!("servers/{}", encode(id)));
         match self.read(path.clone()).await {
             Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::ServerEnvelope>()?.server.seen())),
-            Err(e) => says_gone(&e, format!("GET {path}"), &["instance_server"], id).map(Existence::Gone),
+            Err(e) => says_gone(e, format!("GET {path}"), "instance_server", id).map(Existence::Gone),
         }
     }
 

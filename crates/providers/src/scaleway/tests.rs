@@ -1,0 +1,248 @@
+//! The client against small servers of its own: what it sends, and what it makes of what it gets.
+
+use super::{Scaleway, judge};
+use crate::credentials;
+use crate::transport::Real;
+use crate::{CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use inventiv_core::error::{Effect, ErrorKind};
+use inventiv_core::offer::BootStorage;
+use inventiv_core::time::Timestamp;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+const ID: &str = "33333333-3333-4333-8333-333333333333";
+
+type Seen = Arc<Mutex<Vec<(String, String, String)>>>;
+
+/// A server that answers every request alike and remembers what it was sent.
+async fn server(status: u16, content_type: &'static str, body: Vec<u8>) -> (Scaleway, Seen) {
+    let seen: Seen = Arc::default();
+    let remember = seen.clone();
+    let app = axum::Router::new().fallback(move |request: Request| {
+        let (remember, body) = (remember.clone(), body.clone());
+        async move {
+            let (parts, sent) = request.into_parts();
+            let sent = axum::body::to_bytes(sent, 1 << 20).await.unwrap();
+            let line = (parts.method.to_string(), parts.uri.to_string(), String::from_utf8_lossy(&sent).into_owned());
+            remember.lock().unwrap().push(line);
+            let mut response = Response::builder().status(status).header("x-total-count", "1");
+            if !content_type.is_empty() {
+                response = response.header("content-type", content_type);
+            }
+            response.body(Body::from(body)).unwrap()
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (client(&format!("http://{address}")), seen)
+}
+
+fn client(url: &str) -> Scaleway {
+    let env = |name: &str| match name {
+        "SCW_SECRET_KEY" => Some("22222222-2222-4222-8222-222222222222".to_owned()),
+        "SCW_DEFAULT_PROJECT_ID" => Some("11111111-1111-4111-8111-111111111111".to_owned()),
+        "SCW_API_URL" => Some(url.to_owned()),
+        _ => None,
+    };
+    let credentials = credentials::read(&env).unwrap();
+    Scaleway::new(&credentials, Arc::new(Real::new(false).unwrap()), 1e6, Arc::new(|| Timestamp(1)))
+}
+
+fn block_volume() -> Value {
+    json!({"id": ID, "name": "n", "status": "creating", "size": 21_000_000_000_i64, "references": [],
+        "specs": {"perf_iops": 5000, "class": "sbs"}, "created_at": "2026-07-30T12:53:14.344463Z"})
+}
+
+fn new_server() -> NewServer {
+    NewServer {
+        name: "iva-x".into(),
+        tags: vec!["t".into()],
+        instance_type: "L4-1-24G".into(),
+        image: ID.into(),
+        boot_storage: BootStorage::Block,
+    }
+}
+
+#[tokio::test]
+async fn sizes_travel_as_bytes_of_whole_gb_rounded_up() {
+    let (cloud, seen) = server(200, "application/json", block_volume().to_string().into_bytes()).await;
+    let new = NewVolume { name: "n".into(), tags: vec![], size_bytes: 20_000_000_001, perf_iops: Some(15_000) };
+    let made = cloud.create_volume("fr-par-1", &new).await.unwrap();
+    assert_eq!(made.value.id, ID);
+    let volume = VolumeRef { id: ID.into(), volume_type: "sbs_volume".into() };
+    cloud.resize_volume("fr-par-1", &volume, 30_500_000_000).await.unwrap();
+    let seen = seen.lock().unwrap();
+    let body: Value = serde_json::from_str(&seen[0].2).unwrap();
+    assert_eq!(seen[0].1, "/block/v1/zones/fr-par-1/volumes");
+    assert_eq!(body["from_empty"]["size"], 21_000_000_000_i64);
+    assert_eq!(body["perf_iops"], 15_000);
+    assert_eq!(body["project_id"], "11111111-1111-4111-8111-111111111111");
+    assert_eq!(seen[1].2, r#"{"size":31000000000}"#);
+}
+
+#[tokio::test]
+async fn a_speed_that_does_not_exist_is_refused_before_anything_is_sent() {
+    let (cloud, seen) = server(200, "application/json", block_volume().to_string().into_bytes()).await;
+    let new = NewVolume { name: "n".into(), tags: vec![], size_bytes: 1, perf_iops: Some(7_000) };
+    let error = cloud.create_volume("fr-par-1", &new).await.unwrap_err();
+    assert_eq!((error.kind, error.effect), (ErrorKind::Refused, Effect::None));
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn each_kind_of_volume_is_deleted_by_the_api_that_owns_it() {
+    let (cloud, seen) = server(204, "application/json", Vec::new()).await;
+    for kind in ["sbs_volume", "l_ssd", "scratch"] {
+        cloud.delete_volume("fr-par-1", &VolumeRef { id: ID.into(), volume_type: kind.into() }).await.unwrap();
+    }
+    let paths: Vec<String> = seen.lock().unwrap().iter().map(|(m, p, _)| format!("{m} {p}")).collect();
+    let local = format!("DELETE /instance/v1/zones/fr-par-1/volumes/{ID}");
+    assert_eq!(paths, [format!("DELETE /block/v1/zones/fr-par-1/volumes/{ID}"), local.clone(), local]);
+}
+
+#[tokio::test]
+async fn a_creation_is_sent_once_whatever_comes_back() {
+    let not_json = b"<html>".to_vec();
+    let cut = br#"{"server":{"id":"333"#.to_vec();
+    for (status, content_type, body) in [
+        (500, "application/json", br#"{"message":"Internal error","type":"internal_server_error"}"#.to_vec()),
+        (
+            503,
+            "application/json",
+            br#"{"message":"resource is out of stock","resource":"L4","type":"out_of_stock"}"#.to_vec(),
+        ),
+        (502, "text/html", not_json.clone()),
+        (201, "application/json", cut),
+        (201, "text/html", not_json),
+        (201, "application/json", vec![b' '; crate::transport::ANSWER_MAX + 1]),
+    ] {
+        let (cloud, seen) = server(status, content_type, body).await;
+        let error = cloud.create_server("fr-par-1", &new_server()).await.unwrap_err();
+        assert_eq!(error.effect, Effect::Unknown, "{status}: {error}");
+        let stock = status == 503;
+        assert_eq!(error.kind == ErrorKind::OutOfStock, stock, "{status}: {error}");
+        assert_eq!(seen.lock().unwrap().len(), 1, "{status}: sent again");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_had_no_effect_and_names_no_secret() {
+    let error = client("http://127.0.0.1:1").create_server("fr-par-1", &new_server()).await.unwrap_err();
+    assert_eq!((error.kind, error.effect), (ErrorKind::Unavailable, Effect::None), "{error}");
+    assert!(!format!("{error:?}").contains("22222222"));
+}
+
+#[tokio::test]
+async fn only_a_typed_not_found_for_our_own_id_means_gone() {
+    let body = |resource: &str, id: &str| {
+        json!({"message": "resource is not found", "resource": resource, "resource_id": id, "type": "not_found"})
+            .to_string()
+    };
+    let cases = [
+        (404, "application/json", body("volume", ID), true),
+        (404, "application/json", body("volume", "44444444-4444-4444-8444-444444444444"), false),
+        (404, "application/json", body("instance_volume", ID), false),
+        (404, "text/html", "<html>not found</html>".to_owned(), false),
+        (404, "", String::new(), false),
+        (
+            401,
+            "application/json",
+            r#"{"message":"authentication is denied","type":"denied_authentication"}"#.to_owned(),
+            false,
+        ),
+        (
+            403,
+            "application/json",
+            r#"{"message":"insufficient permissions","type":"permissions_denied"}"#.to_owned(),
+            false,
+        ),
+        (429, "", String::new(), false),
+        (500, "application/json", r#"{"message":"Internal error","type":"internal_server_error"}"#.to_owned(), false),
+    ];
+    let volume = VolumeRef { id: ID.into(), volume_type: "sbs_volume".into() };
+    for (status, content_type, body, gone) in cases {
+        let (cloud, _) = server(status, content_type, body.into_bytes()).await;
+        let answer = cloud.volume("fr-par-1", &volume).await;
+        assert_eq!(matches!(answer, Ok(Existence::Gone(_))), gone, "{status} {content_type}: {answer:?}");
+        assert_eq!(answer.is_err(), !gone, "{status} {content_type}: what is not known must be an error");
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_does_not_add_up_is_no_listing() {
+    // The header counts one more than the page holds.
+    let (cloud, _) = server(200, "application/json", br#"{"servers":[],"volumes":[],"total_count":0}"#.to_vec()).await;
+    let error = cloud.observe("fr-par-1").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+}
+
+#[test]
+fn refusals_are_judged_by_type_before_status() {
+    let cases: &[(u16, &str, ErrorKind, Effect)] = &[
+        (
+            503,
+            r#"{"message":"resource is out of stock","resource":"L4","type":"out_of_stock"}"#,
+            ErrorKind::OutOfStock,
+            Effect::Unknown,
+        ),
+        (
+            403,
+            r#"{"details":[],"message":"quota(s) exceeded for this resource","type":"quotas_exceeded"}"#,
+            ErrorKind::Quota,
+            Effect::None,
+        ),
+        (
+            403,
+            r#"{"type":"invalid_request_error","message":"Quota exceeded for this resource.","resource":"ips"}"#,
+            ErrorKind::Quota,
+            Effect::None,
+        ),
+        (
+            400,
+            r#"{"help_message":"server should be stopped","message":"precondition is not respected","precondition":"resource_not_usable","type":"precondition_failed"}"#,
+            ErrorKind::Conflict,
+            Effect::None,
+        ),
+        (
+            412,
+            r#"{"precondition":"resource_still_in_use","message":"m","type":"precondition_failed"}"#,
+            ErrorKind::Conflict,
+            Effect::None,
+        ),
+        (
+            409,
+            r#"{"current_state":"configuring","message":"m","type":"transient_state"}"#,
+            ErrorKind::Conflict,
+            Effect::None,
+        ),
+        (
+            410,
+            r#"{"message":"resource has expired","resource":"volume","type":"expired"}"#,
+            ErrorKind::NotFound,
+            Effect::None,
+        ),
+        (
+            400,
+            r#"{"type":"invalid_request_error","message":"Validation Error","fields":{"x":["bad"]}}"#,
+            ErrorKind::Refused,
+            Effect::None,
+        ),
+        (500, r#"{"message":"Internal error","type":"server_error"}"#, ErrorKind::Unavailable, Effect::Unknown),
+    ];
+    for (status, body, kind, effect) in cases {
+        let v = judge::judge(*status, "application/json", body.as_bytes());
+        assert_eq!((v.kind, v.effect), (*kind, *effect), "{status} {body}: {}", v.message);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_body_makes_the_judge_panic(status in 300_u16..600, body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let _ = judge::judge(status, "application/json", &body);
+        let _ = judge::judge(status, "", &body);
+    }
+}

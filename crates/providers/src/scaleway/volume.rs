@@ -43,7 +43,8 @@ impl Scaleway {
     pub(super) async fn list_blocks(&self, zone: &str, name: Option<&str>) -> Result<Vec<SeenVolume>, Error> {
         let filter = name.map_or_else(String::new, |n| format!("&name={}", encode(n)));
         let project = &self.account.project_id;
-        let query = format!("project_id={project}&order_by=created_at_asc&include_deleted=false&page_size={PAGE}{filter}");
+        let query =
+            format!("project_id={project}&order_by=created_at_asc&include_deleted=false&page_size={PAGE}{filter}");
         all_pages(
             |v: &SeenVolume| v.id.as_str(),
             "block volumes",
@@ -51,7 +52,10 @@ impl Scaleway {
                 let path = block_path(zone, &format!("volumes?{query}&page={page}"));
                 async move {
                     let list: wire::BlockList = self.read(path).await?.decode()?;
-                    Ok(Page { items: list.volumes.into_iter().map(wire::Block::seen).collect(), total: list.total_count })
+                    Ok(Page {
+                        items: list.volumes.into_iter().map(wire::Block::seen).collect(),
+                        total: list.total_count,
+                    })
                 }
             },
         )
@@ -98,7 +102,7 @@ impl Scaleway {
         let path = block_path(zone, &format!("volumes/{}", encode(id)));
         match self.read(path.clone()).await {
             Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::Block>()?.seen())),
-            Err(e) => says_gone(&e, format!("GET {path}"), &["volume"], id).map(Existence::Gone),
+            Err(e) => says_gone(e, format!("GET {path}"), "volume", id).map(Existence::Gone),
         }
     }
 
@@ -106,7 +110,7 @@ impl Scaleway {
         let path = instance_path(zone, &format!("volumes/{}", encode(id)));
         match self.read(path.clone()).await {
             Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::LocalEnvelope>()?.volume.seen())),
-            Err(e) => says_gone(&e, format!("GET {path}"), &["instance_volume"], id).map(Existence::Gone),
+            Err(e) => says_gone(e, format!("GET {path}"), "instance_volume", id).map(Existence::Gone),
         }
     }
 
@@ -124,7 +128,12 @@ impl Scaleway {
         Ok(Answer { value: volume, request_id: answer.request_id })
     }
 
-    pub(super) async fn patch_volume(&self, zone: &str, volume: &VolumeRef, body: Value) -> Result<Answer<SeenVolume>, Error> {
+    pub(super) async fn patch_volume(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+        body: Value,
+    ) -> Result<Answer<SeenVolume>, Error> {
         if self.owner_of(zone, volume).await? == Owner::Block {
             let path = block_path(zone, &format!("volumes/{}", encode(&volume.id)));
             let answer = self.change(Method::PATCH, path, Body::Json(body)).await?;

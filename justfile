@@ -1,0 +1,28 @@
+# Every check is a recipe here and runs the same in CI. `just` alone lists them.
+
+default:
+    @just --list
+
+# Everything that CI runs.
+check:
+    cargo xtask check
+
+# All tests on SQLite and on a private PostgreSQL.
+test *ARGS:
+    cargo xtask test {{ARGS}}
+
+# The rules that no compiler knows.
+tidy:
+    cargo xtask tidy
+
+# Measure, print a table, write bench.json.
+bench:
+    cargo xtask bench
+
+# Write openapi.json from the code.
+openapi:
+    cargo xtask openapi
+
+# Two whole lives against a pretended cloud.
+demo *ARGS:
+    cargo run -- demo {{ARGS}}

@@ -1,0 +1,60 @@
+//! `cargo xtask test`: all tests, on SQLite and on a private PostgreSQL, with the sum of what ran.
+
+use crate::postgres::Postgres;
+use crate::root;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let postgres = Postgres::start()?;
+    println!("PostgreSQL: {}", postgres.about);
+    let mut child = Command::new("cargo")
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(args)
+        .current_dir(root())
+        .env("TEST_DATABASE_URL", &postgres.url)
+        .env("INVENTIV_TEST_POSTGRES", "required")
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cargo test: {e}"))?;
+    let mut sum = Sum::default();
+    for line in BufReader::new(child.stdout.take().ok_or("cargo test has no output")?).lines() {
+        let line = line.map_err(|e| e.to_string())?;
+        sum.add(&line);
+        println!("{line}");
+    }
+    let status = child.wait().map_err(|e| e.to_string())?;
+    drop(postgres);
+    println!("\n{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.ignored);
+    if !status.success() {
+        return Err(format!("tests failed ({status})"));
+    }
+    if sum.passed == 0 && args.is_empty() {
+        return Err("no test ran".to_owned());
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Sum {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Sum {
+    /// Reads lines such as `test result: ok. 16 passed; 0 failed; 0 ignored; …`.
+    fn add(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else { return };
+        let words: Vec<&str> = rest.split([' ', ';', '.']).filter(|w| !w.is_empty()).collect();
+        for pair in words.windows(2) {
+            let Ok(n) = pair[0].parse::<u64>() else { continue };
+            match pair[1] {
+                "passed" => self.passed += n,
+                "failed" => self.failed += n,
+                "ignored" => self.ignored += n,
+                _ => {}
+            }
+        }
+    }
+}

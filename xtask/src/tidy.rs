@@ -1,0 +1,133 @@
+//! The rules that no compiler knows: who may depend on whom, how long a file may be, that each says what it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Our crates, with those of ours that each may depend on (tests apart).
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("providers", &["inventiv-core"]),
+    ("store", &["inventiv-core"]),
+    ("orchestrator", &["inventiv-core", "inventiv-providers", "inventiv-store"]),
+    ("api", &["inventiv-core", "inventiv-store"]),
+    ("scaleway-emulator", &[]),
+];
+const OURS: &[&str] = &[
+    "inventiv-core",
+    "inventiv-providers",
+    "inventiv-store",
+    "inventiv-orchestrator",
+    "inventiv-api",
+    "scaleway-emulator",
+    "inventiv-testkit",
+];
+/// Libraries that only some crates may use.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("sqlx", &["store", "testkit"]),
+    ("axum", &["api", "scaleway-emulator", "testkit"]),
+    ("tokio", &["providers", "store", "orchestrator", "api", "scaleway-emulator", "testkit", "inventiv"]),
+];
+const FILE_LINES_MAX: usize = 500;
+const FUNCTION_LINES_MAX: usize = 70;
+
+pub(crate) fn run(root: &Path) -> Result<(), String> {
+    let mut faults = Vec::new();
+    for entry in fs::read_dir(root.join("crates")).map_err(|e| e.to_string())?.flatten() {
+        check_dependencies(&entry.path(), &mut faults);
+    }
+    let mut files = Vec::new();
+    for folder in ["crates", "xtask"] {
+        collect(&root.join(folder), &mut files);
+    }
+    files.sort();
+    for file in &files {
+        let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        check_file(file.strip_prefix(root).unwrap_or(file), &text, &mut faults);
+    }
+    println!("tidy: {} files", files.len());
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn check_dependencies(folder: &Path, faults: &mut Vec<String>) {
+    let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let section = manifest.split("[dependencies]").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let used: Vec<&str> =
+        section.lines().filter_map(|l| l.split(['.', ' ', '=']).next()).filter(|d| !d.is_empty()).collect();
+    if let Some((_, allowed)) = MAY_USE.iter().find(|(n, _)| *n == name) {
+        for d in used.iter().filter(|d| OURS.contains(d) && !allowed.contains(d)) {
+            faults.push(format!("crates/{name} may not depend on {d}: see the flow in ARCHITECTURE.md"));
+        }
+    }
+    for (library, allowed) in ONLY_IN {
+        if used.contains(library) && !allowed.contains(&name) {
+            faults.push(format!("crates/{name} may not depend on {library}: only {} may", allowed.join(", ")));
+        }
+    }
+}
+
+fn check_file(path: &Path, text: &str, faults: &mut Vec<String>) {
+    let shown = path.display();
+    if !text.starts_with("//!") {
+        faults.push(format!("{shown}: begins with no `//!` line that says what it is"));
+    }
+    let is_test = path.components().any(|c| matches!(c.as_os_str().to_str(), Some("tests" | "benches")))
+        || path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.ends_with("tests.rs"));
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let lines = code.lines().count();
+    if lines > FILE_LINES_MAX && !is_test {
+        faults.push(format!("{shown}: {lines} lines; at {FILE_LINES_MAX} a file becomes two"));
+    }
+    for (n, line) in text.lines().enumerate() {
+        if line.ends_with(' ') || line.contains('\t') {
+            faults.push(format!("{shown}:{}: white space at the end, or a tab", n + 1));
+        }
+        // Put together here, so that this file does not find itself.
+        if [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")].iter().any(|w| line.contains(w)) {
+            faults.push(format!("{shown}:{}: work that was put off", n + 1));
+        }
+    }
+    if !is_test {
+        check_functions(&shown.to_string(), code, faults);
+    }
+}
+
+/// Relies on rustfmt: a function ends at the brace with its own indentation.
+fn check_functions(shown: &str, code: &str, faults: &mut Vec<String>) {
+    let lines: Vec<&str> = code.lines().collect();
+    for (n, line) in lines.iter().enumerate() {
+        let trimmed = line.trim_start();
+        let indent = line.len() - trimmed.len();
+        let begins = [
+            "fn ",
+            "pub fn ",
+            "pub(crate) fn ",
+            "pub(super) fn ",
+            "async fn ",
+            "pub async fn ",
+            "pub(crate) async fn ",
+        ];
+        if !begins.iter().any(|b| trimmed.starts_with(b)) {
+            continue;
+        }
+        let end = lines[n..].iter().position(|l| l.trim_start() == "}" && l.len() - 1 == indent);
+        if let Some(length) = end.map(|e| e + 1).filter(|l| *l > FUNCTION_LINES_MAX) {
+            faults.push(format!(
+                "{shown}:{}: a function of {length} lines; at {FUNCTION_LINES_MAX} it becomes two",
+                n + 1
+            ));
+        }
+    }
+}
