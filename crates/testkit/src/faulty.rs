@@ -12,6 +12,8 @@ pub enum Fault {
     LoseRequest,
     /// It takes effect, and the answer is lost.
     LoseAnswer,
+    /// It takes effect, and no answer ever comes.
+    Hang,
     /// It never arrives; this is answered instead.
     Answer {
         /// HTTP status.
@@ -99,6 +101,10 @@ impl Transport for Faulty {
             Some(Fault::LoseAnswer) => {
                 let _ = self.under.send(request).await?;
                 Err(lost())
+            }
+            Some(Fault::Hang) => {
+                let _ = self.under.send(request).await?;
+                std::future::pending().await
             }
             Some(Fault::Answer { status, content_type, body }) => answer(status, content_type, body),
             Some(Fault::AnswerAfter { status, body }) => {

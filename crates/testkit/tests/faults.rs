@@ -1,0 +1,249 @@
+//! The cloud answers badly, or not at all: nothing is doubled, nothing is lost, and people are told why it waits.
+
+use inventiv_testkit::{Database, Fault, Setup, World};
+use scaleway_emulator::options::{Options, StockRefusal};
+use serde_json::{Value, json};
+
+fn wish(kind: &str) -> Value {
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
+}
+
+fn error(status: u16, body: Value) -> Fault {
+    Fault::Answer { status, content_type: "application/json", body: body.to_string() }
+}
+
+fn internal() -> Value {
+    json!({"message": "Internal error", "type": "internal_server_error"})
+}
+
+/// Everything that may happen to one change: the fault, and whether the change took effect all the same.
+fn faults() -> Vec<Fault> {
+    vec![
+        Fault::LoseRequest,
+        Fault::LoseAnswer,
+        error(500, internal()),
+        Fault::AnswerAfter { status: 500, body: internal().to_string() },
+        Fault::AnswerAfter { status: 200, body: "{\"server\":{".to_owned() },
+        Fault::Answer { status: 429, content_type: "", body: String::new() },
+        error(409, json!({"message": "resource is in a transient state", "type": "transient_state"})),
+        error(401, json!({"message": "authentication is denied", "type": "denied_authentication"})),
+        error(403, json!({"message": "insufficient permissions", "type": "permissions_denied"})),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_happens_to_any_one_change_the_life_ends_with_nothing_left() {
+    let changes = [
+        ("POST", "/servers"),
+        ("POST", "/block/"),
+        ("POST", "/action"),
+        ("POST", "/attach-volume"),
+        ("PATCH", "/user_data/"),
+        ("PATCH", "/volumes/"),
+        ("DELETE", "/volumes/"),
+    ];
+    for (method, part) in changes {
+        for fault in faults() {
+            let w = World::new(Database::Sqlite).await;
+            w.wire.fail(method, part, 1, fault.clone());
+            let id = w.create(wish("L40S-1-48G")).await;
+            let shown = w.until_status(&id, "ready").await;
+            assert_eq!(shown["storage_sizes_gb"], json!([20, 1600, 200]), "{method} {part} {fault:?}");
+            assert_eq!(w.left().0, 1, "one server, never two: {method} {part} {fault:?}");
+            assert_eq!(w.left().1, 3, "three volumes, never four: {method} {part} {fault:?}");
+            w.terminate(&id).await;
+            w.until_status(&id, "terminated").await;
+            assert_eq!(w.left(), (0, 0, 0), "{method} {part} {fault:?}");
+            assert_eq!(w.wire.fired(), 1, "the fault never fired: {method} {part} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_creation_is_found_by_name_and_adopted_with_its_volumes() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        w.wire.fail("POST", "/servers", 1, Fault::LoseAnswer);
+        let id = w.create(wish("L40S-1-48G")).await;
+        let shown = w.until_status(&id, "ready").await;
+        assert_eq!(shown["storage_sizes_gb"], json!([20, 1600, 200]), "{shown:#}");
+        assert!(w.actions(&id).await.contains(&"SERVER_ADOPTED".to_owned()));
+        assert_eq!(w.requests("POST", "/fr-par-2/servers"), 1, "it is never asked for again");
+    }
+}
+
+#[tokio::test]
+async fn a_creation_that_never_arrived_is_burned_after_the_grace_and_tried_anew() {
+    let w = World::new(Database::Sqlite).await;
+    w.wire.fail("POST", "/servers", 1, Fault::LoseRequest);
+    let id = w.create(wish("RENDER-S")).await;
+    for _ in 0..120 {
+        w.tick().await;
+    }
+    let shown = w.show(&id).await;
+    assert_eq!(shown["status"], "provisioning");
+    let note = shown["notes"][0]["text"].as_str().unwrap_or_default();
+    assert!(note.contains("waits to learn whether the server's creation"), "{shown:#}");
+    assert!(shown["notes"][0]["until"].is_string());
+    assert_eq!(w.left().0, 0, "not asked for again before the grace is over");
+    w.until_status(&id, "ready").await;
+    assert!(w.actions(&id).await.contains(&"ATTEMPT_BURNED".to_owned()));
+    assert_eq!(w.left(), (1, 2, 1));
+}
+
+#[tokio::test]
+async fn a_late_arrival_of_a_burned_attempt_is_removed_even_after_the_end() {
+    let w = World::new(Database::Sqlite).await;
+    w.wire.fail("POST", "/servers", 1, Fault::LoseRequest);
+    let id = w.create(wish("L40S-1-48G")).await;
+    w.until_status(&id, "ready").await;
+    let log = w.call("GET", &format!("/action_logs?limit=500&instance_id={id}"), None).await.1;
+    let burned = log["items"].as_array().unwrap().iter().find(|l| l["action"] == "ATTEMPT_BURNED").unwrap();
+    let name = burned["details"].as_str().unwrap().split(' ').nth(1).unwrap().to_owned();
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    assert_eq!(w.left(), (0, 0, 0));
+    // The cloud carries out what it was asked an hour ago.
+    let image = "a11ce000-0000-4000-8000-000000080001";
+    let late = json!({"name": name, "commercial_type": "L40S-1-48G", "image": image, "tags": []});
+    w.stranger("POST", "/instance/v1/zones/fr-par-2/servers", Some(late));
+    assert_eq!(w.left().0, 1);
+    // Any living instance keeps its zone listed.
+    w.create(wish("RENDER-S")).await;
+    for _ in 0..120 {
+        w.resync().await;
+    }
+    let state = w.emulator.state();
+    let names: Vec<&str> = state["servers"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert!(!names.contains(&name.as_str()), "{names:?}");
+    assert_eq!(w.left(), (1, 2, 1), "only the living instance's");
+}
+
+#[tokio::test]
+async fn out_of_stock_at_creation_fails_at_once_with_advice_and_nothing_left() {
+    for refusal in [StockRefusal::Create, StockRefusal::PowerOn] {
+        let options = Options {
+            out_of_stock: vec![("fr-par-2".to_owned(), "L40S-1-48G".to_owned())],
+            stock_is_shown: false,
+            stock_refusal: refusal,
+            ..Options::default()
+        };
+        let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
+        let id = w.create(wish("L40S-1-48G")).await;
+        let shown = w.until_status(&id, "provisioning_failed").await;
+        assert_eq!(shown["error_code"], "out_of_stock", "{refusal:?} {shown:#}");
+        assert!(shown["error"].as_str().unwrap().contains("out of stock"), "{shown:#}");
+        assert_eq!(w.left(), (0, 0, 0), "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_fails_with_advice_and_nothing_left() {
+    let options = Options { server_quota: Some(0), ..Options::default() };
+    let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    let shown = w.until_status(&id, "provisioning_failed").await;
+    assert_eq!(shown["error_code"], "quota", "{shown:#}");
+    assert!(shown["error"].as_str().unwrap().contains("quota"), "{shown:#}");
+    assert_eq!(w.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn an_unknown_image_fails_with_advice_and_nothing_left() {
+    let w = World::new(Database::Sqlite).await;
+    let mut wish = wish("L40S-1-48G");
+    wish["image"] = json!("no_such_image");
+    let id = w.create(wish).await;
+    let shown = w.until_status(&id, "provisioning_failed").await;
+    assert!(shown["error"].as_str().unwrap().contains("no image `no_such_image`"), "{shown:#}");
+    assert_eq!(w.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn expired_credentials_block_and_nothing_is_believed_gone() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    w.until_status(&id, "ready").await;
+    w.settle().await;
+    w.emulator.configure(|o| o.secret_key = Some("another".to_owned()));
+    w.terminate(&id).await;
+    for _ in 0..120 {
+        w.resync().await;
+    }
+    let shown = w.show(&id).await;
+    assert_eq!(shown["status"], "terminating");
+    assert!(shown["notes"][0]["text"].as_str().unwrap().starts_with("blocked: credentials"), "{shown:#}");
+    assert!(shown["storages"].as_array().unwrap().iter().all(|v| v["proof"].is_null()), "{shown:#}");
+    w.emulator.configure(|o| o.secret_key = None);
+    w.until_status(&id, "terminated").await;
+    assert_eq!(w.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn one_not_found_is_not_believed_while_the_listing_shows_the_resource() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    let shown = w.until_status(&id, "ready").await;
+    let server = shown["provider_instance_id"].as_str().unwrap();
+    let spurious = json!({"type": "not_found", "message": "resource is not found", "resource": "instance_server", "resource_id": server});
+    w.wire.fail("GET", &format!("/servers/{server}"), 3, error(404, spurious));
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    assert!(w.wire.fired() > 0);
+    assert_eq!(w.left(), (0, 0, 0), "a server that was believed gone would still be here");
+}
+
+#[tokio::test]
+async fn a_process_that_dies_after_any_step_leaves_a_life_that_the_next_one_finishes() {
+    for db in Database::both() {
+        for ticks in 0..30 {
+            let w = World::new(db).await;
+            let id = w.create(wish("L40S-1-48G")).await;
+            for _ in 0..ticks {
+                w.tick().await;
+            }
+            let w = w.restarted().await;
+            w.until_status(&id, "ready").await;
+            assert_eq!((w.left().0, w.left().1), (1, 3), "after {ticks} ticks");
+            w.terminate(&id).await;
+            for _ in 0..ticks {
+                w.tick().await;
+            }
+            let w = w.restarted().await;
+            w.until_status(&id, "terminated").await;
+            assert_eq!(w.left(), (0, 0, 0), "after {ticks} ticks");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_while_a_creation_is_on_its_way_does_not_double_it() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    // The request takes effect and the process is gone before the answer comes: the row stays `prepared`.
+    w.wire.fail("POST", "/servers", 1, Fault::Hang);
+    let tick = w.orchestrator.tick(false);
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(2), tick).await.is_err(), "it hangs");
+    assert_eq!(w.left().0, 1);
+    let w = w.restarted().await;
+    w.until_status(&id, "ready").await;
+    assert_eq!((w.left().0, w.left().1), (1, 3));
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    assert_eq!(w.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_listing_that_fails_tells_and_assumes_nothing() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    w.until_status(&id, "ready").await;
+    w.wire.fail("GET", "/zones/", usize::MAX, error(500, internal()));
+    w.terminate(&id).await;
+    w.tick().await;
+    let shown = w.show(&id).await;
+    assert!(shown["notes"][0]["text"].as_str().unwrap().contains("cannot be seen"), "{shown:#}");
+    w.wire.heal();
+    w.until_status(&id, "terminated").await;
+    assert_eq!(w.left(), (0, 0, 0));
+}

@@ -1,0 +1,232 @@
+//! Termination: everything is found, deleted, proven gone; what is somebody else's, or to be kept, is not touched.
+
+use inventiv_testkit::{Database, Setup, World};
+use scaleway_emulator::options::Options;
+use serde_json::{Value, json};
+
+fn wish(kind: &str) -> Value {
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
+}
+
+#[tokio::test]
+async fn every_volume_is_found_deleted_and_proven_gone_and_nothing_remains() {
+    for db in Database::both() {
+        for kind in ["RENDER-S", "L40S-1-48G", "L4-1-24G", "DEV1-S", "PLAY2-PICO"] {
+            let w = World::new(db).await;
+            let mut wish = wish(kind);
+            if !kind.starts_with('L') && kind != "RENDER-S" {
+                wish["image"] = json!("ubuntu_jammy");
+            }
+            let id = w.create(wish).await;
+            w.until_status(&id, "ready").await;
+            w.terminate(&id).await;
+            let shown = w.until_status(&id, "terminated").await;
+            assert_eq!(w.left(), (0, 0, 0), "{kind}: {shown:#}");
+            assert_eq!((&shown["storage_count"], &shown["storage_sizes_gb"]), (&json!(0), &json!([])));
+            for v in shown["storages"].as_array().unwrap() {
+                assert_eq!(v["status"], "deleted", "{v:#}");
+                assert_eq!(v["proof"]["resource_id"], v["provider_volume_id"], "{v:#}");
+                assert!(v["proof"]["answer"].as_str().unwrap().contains("404"), "{v:#}");
+                assert!(v["proof"]["absent_from_listing_begun_at"].is_string(), "{v:#}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_volume_attached_behind_our_back_is_found_detached_reported_and_alive() {
+    for db in Database::both() {
+        for stop_first in [false, true] {
+            let w = World::new(db).await;
+            let id = w.create(wish("L40S-1-48G")).await;
+            let shown = w.until_status(&id, "ready").await;
+            let server = shown["provider_instance_id"].as_str().unwrap().to_owned();
+            let theirs = w.stranger(
+                "POST",
+                "/block/v1/zones/fr-par-2/volumes",
+                Some(json!({"name": "theirs", "from_empty": {"size": 30_000_000_000_i64}})),
+            );
+            let volume = theirs["id"].as_str().unwrap().to_owned();
+            w.advance_ms(10_000);
+            let attach = json!({"volume_id": volume, "volume_type": "sbs_volume"});
+            w.stranger("POST", &format!("/instance/v1/zones/fr-par-2/servers/{server}/attach-volume"), Some(attach));
+            if stop_first {
+                w.advance_ms(2_000);
+                let path = format!("/instance/v1/zones/fr-par-2/servers/{server}/action");
+                w.stranger("POST", &path, Some(json!({"action": "poweroff"})));
+                w.advance_ms(60_000);
+            }
+            w.terminate(&id).await;
+            let shown = w.until_status(&id, "terminated").await;
+            let row = shown["storages"].as_array().unwrap().iter().find(|v| v["provider_volume_id"] == json!(volume));
+            let row = row.unwrap_or_else(|| panic!("it is not reported: {shown:#}"));
+            assert_eq!((&row["origin"], &row["status"]), (&json!("foreign"), &json!("released")), "{row:#}");
+            assert_eq!(row["delete_on_terminate"], false);
+            let state = w.emulator.state();
+            let left = state["volumes"].as_array().unwrap();
+            assert_eq!(left.len(), 1, "{left:#?}");
+            assert_eq!(
+                (&left[0]["id"], &left[0]["server"]),
+                (&json!(volume), &Value::Null),
+                "alive, and off our server"
+            );
+            assert_eq!(left[0]["name"], "theirs", "nothing of it was changed");
+            assert!(w.actions(&id).await.contains(&"PROVIDER_DETACH_VOLUME".to_owned()));
+            assert_eq!(w.requests("DELETE", &volume), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_local_volume_is_saved_by_power_off_detach_and_delete() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("RENDER-S")).await;
+    let shown = w.until_status(&id, "ready").await;
+    let server = shown["provider_instance_id"].as_str().unwrap().to_owned();
+    let body = json!({"name": "theirs", "volume_type": "l_ssd", "size": 10_000_000_000_i64});
+    let theirs = w.stranger("POST", "/instance/v1/zones/fr-par-2/volumes", Some(body));
+    let volume = theirs["volume"]["id"].as_str().unwrap().to_owned();
+    let attach = json!({"volume_id": volume, "volume_type": "l_ssd"});
+    w.stranger("POST", &format!("/instance/v1/zones/fr-par-2/servers/{server}/attach-volume"), Some(attach));
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    let actions = w.actions(&id).await;
+    assert!(actions.contains(&"PROVIDER_STOP".to_owned()), "terminate would have deleted it: {actions:?}");
+    let state = w.emulator.state();
+    let ids: Vec<&Value> = state["volumes"].as_array().unwrap().iter().map(|v| &v["id"]).collect();
+    assert_eq!(ids, [&json!(volume)], "only the stranger's is left");
+}
+
+#[tokio::test]
+async fn a_volume_that_is_to_be_kept_survives_and_can_be_released_later() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let mut wish = wish("L40S-1-48G");
+        wish["delete_on_terminate"] = json!(false);
+        let id = w.create(wish).await;
+        w.until_status(&id, "ready").await;
+        w.terminate(&id).await;
+        let shown = w.until_status(&id, "terminated").await;
+        assert_eq!(shown["storage_count"], 0, "a retained volume no longer belongs to the instance");
+        let (_, page) = w.call("GET", "/volumes?status=retained", None).await;
+        let kept = page["items"].as_array().unwrap().clone();
+        assert_eq!(kept.len(), 1, "{page:#}");
+        assert_eq!(w.left(), (0, 1, 0));
+        let path = format!("/volumes/{}", kept[0]["id"].as_str().unwrap());
+        assert_eq!(w.call("PATCH", &path, Some(json!({"delete_on_terminate": true}))).await.0, 200);
+        w.settle().await;
+        assert_eq!(w.left(), (0, 0, 0));
+        let (_, volume) = w.call("GET", &path, None).await;
+        assert_eq!(volume["status"], "deleted", "{volume:#}");
+        assert!(volume["proof"].is_object());
+        assert_eq!(w.show(&id).await["status"], "terminated");
+    }
+}
+
+#[tokio::test]
+async fn a_local_boot_volume_can_be_kept_and_its_name_says_so() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("RENDER-S")).await;
+    let shown = w.until_status(&id, "ready").await;
+    let boot = shown["storages"][0].clone();
+    let path = format!("/volumes/{}", boot["id"].as_str().unwrap());
+    assert_eq!(w.call("PATCH", &path, Some(json!({"delete_on_terminate": false}))).await.0, 200);
+    w.settle().await;
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    let state = w.emulator.state();
+    let left = state["volumes"].as_array().unwrap();
+    assert_eq!(left.len(), 1, "{left:#?}");
+    assert_eq!(left[0]["id"], boot["provider_volume_id"]);
+    assert!(left[0]["name"].as_str().unwrap().ends_with("-k"), "{left:#?}");
+    assert_eq!(w.call("GET", &path, None).await.1["status"], "retained");
+}
+
+#[tokio::test]
+async fn it_is_too_late_to_keep_what_is_already_going_and_always_for_scratch() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    let shown = w.until_status(&id, "ready").await;
+    let path = |n: usize| format!("/volumes/{}", shown["storages"][n]["id"].as_str().unwrap());
+    let keep = || Some(json!({"delete_on_terminate": false}));
+    let (status, problem) = w.call("PATCH", &path(1), keep()).await;
+    assert_eq!(status, 409, "scratch: {problem}");
+    w.terminate(&id).await;
+    assert_eq!(w.call("PATCH", &path(2), keep()).await.0, 200, "nothing is committed to be deleted yet");
+    w.tick().await;
+    let (status, problem) = w.call("PATCH", &path(0), keep()).await;
+    assert_eq!(status, 409, "the server's terminate is committed: {problem}");
+    w.until_status(&id, "terminated").await;
+    assert_eq!(w.left(), (0, 1, 0), "the data volume was kept in time");
+}
+
+#[tokio::test]
+async fn an_instance_is_taken_away_from_every_moment_of_its_life() {
+    for kind in ["RENDER-S", "L40S-1-48G"] {
+        for ticks in 0..40 {
+            let w = World::new(Database::Sqlite).await;
+            let id = w.create(wish(kind)).await;
+            for _ in 0..ticks {
+                w.tick().await;
+            }
+            w.terminate(&id).await;
+            w.until_status(&id, "terminated").await;
+            assert_eq!(w.left(), (0, 0, 0), "{kind} after {ticks} ticks");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_somebody_stopped_or_deleted_leaves_no_volume_behind() {
+    for deed in ["poweroff", "stop_in_place", "terminate", "deleted"] {
+        let w = World::new(Database::Sqlite).await;
+        let id = w.create(wish("L40S-1-48G")).await;
+        let shown = w.until_status(&id, "ready").await;
+        let server = format!("/instance/v1/zones/fr-par-2/servers/{}", shown["provider_instance_id"].as_str().unwrap());
+        let action = if deed == "deleted" { "poweroff" } else { deed };
+        w.stranger("POST", &format!("{server}/action"), Some(json!({"action": action})));
+        w.advance_ms(90_000);
+        if deed == "deleted" {
+            w.stranger("DELETE", &server, None);
+        }
+        w.resync().await;
+        w.terminate(&id).await;
+        w.until(60, "its life is over", async |w: &World| w.show(&id).await["terminated_at"].is_string()).await;
+        assert_eq!(w.left(), (0, 0, 0), "{deed}");
+    }
+}
+
+#[tokio::test]
+async fn scratch_that_survives_a_delete_and_a_server_that_lingers_as_stopped_are_cleaned_up_too() {
+    let options =
+        Options { scratch_survives_delete: true, lingers_stopped_after_terminate: true, ..Options::default() };
+    let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    // Not started yet: the road is DELETE, which leaves every volume.
+    w.tick().await;
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    assert_eq!(w.left(), (0, 0, 0));
+    let id = w.create(wish("L40S-1-48G")).await;
+    w.until_status(&id, "ready").await;
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    assert_eq!(w.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_thing_that_is_over_plans_nothing_more() {
+    let w = World::new(Database::Sqlite).await;
+    let id = w.create(wish("L40S-1-48G")).await;
+    w.until_status(&id, "ready").await;
+    w.settle().await;
+    let before = (w.show(&id).await, w.actions(&id).await.len());
+    for _ in 0..3 {
+        assert_eq!(w.orchestrator.tick(true).await.unwrap().calls, 0);
+    }
+    assert_eq!((w.show(&id).await, w.actions(&id).await.len()), before);
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    w.settle().await;
+    assert_eq!(w.orchestrator.tick(true).await.unwrap().calls, 0);
+}
