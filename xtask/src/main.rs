@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         "check" => check(),
         "test" => tests::run(rest),
         "tidy" => tidy::run(&root()),
-        "bench" => cargo(&["bench", "--package", "inventiv-testkit", "--bench", "control_plane"]),
+        "bench" => bench(),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
     };
@@ -71,6 +71,18 @@ fn deny() -> Result<(), String> {
     }
     println!("left out: cargo-deny is not installed (cargo install --locked cargo-deny)");
     Ok(())
+}
+
+fn bench() -> Result<(), String> {
+    cargo(&["build", "--release", "--package", "inventiv"])?;
+    let postgres = postgres::Postgres::start()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let mut command = Command::new("cargo");
+    command
+        .args(["bench", "--package", "inventiv-testkit", "--bench", "control_plane"])
+        .env("TEST_DATABASE_URL", &postgres.url)
+        .env("INVENTIV_BIN", target.join("release/inventiv"));
+    run(&mut command)
 }
 
 fn write_openapi() -> Result<(), String> {

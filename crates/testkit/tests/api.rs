@@ -1,5 +1,7 @@
 //! The API: storages complete, counts right, each wrong request refused with what to do, nothing changed by it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 use inventiv_testkit::{Database, Setup, TOKEN, World};
 use scaleway_emulator::options::Options;
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Creation: every volume is a row, whatever its type; the count grows from 1 to 2 with the right sizes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 use inventiv_testkit::{Database, Setup, World};
 use scaleway_emulator::options::Options;
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Termination: everything is found, deleted, proven gone; what is somebody else's, or to be kept, is not touched.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 use inventiv_testkit::{Database, Setup, World};
 use scaleway_emulator::options::Options;
 use serde_json::{Value, json};

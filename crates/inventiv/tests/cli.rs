@@ -1,0 +1,218 @@
+//! The executable as its users run it: real processes, real HTTP, a real `kill -9`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use scaleway_emulator::Emulator;
+use scaleway_emulator::options::{ClockMode, Options};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn inventiv(args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+    command.args(args).env_clear().envs(env.iter().copied()).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_demo_ends_with_one_json_object_and_nothing_left() {
+    let home = tempfile::tempdir().unwrap();
+    let out = inventiv(&["demo", "--clock", "instant", "--output", "json"], &[("HOME", home.path().to_str().unwrap())]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let result: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(result["left_behind"], json!({"servers": 0, "volumes": 0, "ips": 0}));
+    let sizes: Vec<&Value> =
+        result["lives"].as_array().unwrap().iter().map(|l| &l["instance"]["storage_sizes_gb"]).collect();
+    assert_eq!(sizes, [&json!([400, 200]), &json!([20, 1600, 200])]);
+    for life in result["lives"].as_array().unwrap() {
+        assert_eq!(
+            (&life["instance"]["status"], &life["terminated"]["status"]),
+            (&json!("ready"), &json!("terminated"))
+        );
+        assert!(life["terminated"]["storages"].as_array().unwrap().iter().all(|v| v["proof"].is_object()));
+    }
+    assert!(std::fs::read_dir(home.path()).unwrap().next().is_none(), "it leaves nothing on this machine either");
+}
+
+#[test]
+fn wrong_usage_is_one_sentence_and_a_code() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().to_str().unwrap();
+    let key = ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222");
+    let project = ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111");
+    let base = [("HOME", home)];
+    let good = [("HOME", home), key, project];
+    // Arguments, environment, exit code, what is said.
+    type Case<'c> = (Vec<&'c str>, &'c [(&'c str, &'c str)], i32, &'c str);
+    let cases: Vec<Case<'_>> = vec![
+        (vec!["instance", "list"], &base, 1, "token file"),
+        (vec!["serve"], &base, 4, "SCW_SECRET_KEY"),
+        (vec!["serve", "--control-plane", "Not-Good"], &good, 4, "a-z and 0-9"),
+        (vec!["serve", "--zones", "mars"], &good, 4, "no zone"),
+        (vec!["serve", "--calls-per-second", "-3"], &good, 2, ""),
+        (vec!["serve", "--database", "mysql://x", "--listen", "127.0.0.1:0"], &good, 1, "sqlite: or postgres://"),
+        (vec!["serve", "--listen", "nowhere"], &good, 2, "nowhere"),
+        (
+            vec!["instance", "list", "--url", "http://127.0.0.1:1"],
+            &[("INVENTIV_TOKEN", "tttttttttttttttt")],
+            5,
+            "inventiv serve",
+        ),
+        (vec!["instance", "create", "--zone", "x"], &base, 2, "--type"),
+        (vec!["fly"], &base, 2, "fly"),
+        (vec!["demo", "--clock", "sundial"], &base, 2, "sundial"),
+    ];
+    for (args, env, code, says) in cases {
+        let out = inventiv(&args, env);
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+        assert!(!said.contains("22222222"), "{args:?}: {said}");
+        assert!(!said.contains("panicked"), "{args:?}: {said}");
+    }
+}
+
+/// A server process with its own folder.
+struct Server {
+    child: Child,
+    folder: PathBuf,
+    url: String,
+    env: Vec<(String, String)>,
+}
+
+impl Server {
+    fn start(folder: &Path, cloud: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
+        let path = |name: &str| folder.join(name).display().to_string();
+        let env = vec![
+            ("SCW_SECRET_KEY".to_owned(), "22222222-2222-4222-8222-222222222222".to_owned()),
+            ("SCW_DEFAULT_PROJECT_ID".to_owned(), "11111111-1111-4111-8111-111111111111".to_owned()),
+            ("SCW_API_URL".to_owned(), cloud.to_owned()),
+            ("INVENTIV_LISTEN".to_owned(), format!("127.0.0.1:{port}")),
+            ("INVENTIV_DATABASE_URL".to_owned(), format!("sqlite:{}", path("inventiv.db"))),
+            ("INVENTIV_TOKEN_FILE".to_owned(), path("token")),
+            ("INVENTIV_URL".to_owned(), url.clone()),
+            ("INVENTIV_ZONES".to_owned(), "fr-par-2".to_owned()),
+        ];
+        let child = Self::spawn(&env);
+        let server = Self { child, folder: folder.to_owned(), url, env };
+        server.wait();
+        server
+    }
+
+    fn spawn(env: &[(String, String)]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+        command.arg("serve").env_clear().envs(env.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    /// Until it has a catalogue.
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            let out = self.run(&["offer", "list", "--output", "json"]);
+            if out.status.success() && text(&out.stdout).contains("L40S-1-48G") {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("the server at {} did not come up", self.url);
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let env: Vec<(&str, &str)> = self.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        inventiv(args, &env)
+    }
+
+    fn kill_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = Self::spawn(&self.env);
+        self.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_again_and_again_finishes_every_life() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let emulator = Emulator::new(Options { clock: ClockMode::Scaled(20), ..Options::default() });
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let cloud = format!("http://{}", listener.local_addr().unwrap());
+    let served = emulator.clone();
+    runtime.spawn(async move { served.serve(listener, std::future::pending()).await });
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &cloud);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(server.folder.join("token")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "only this user can read the token");
+    let create = [
+        "instance",
+        "create",
+        "--zone",
+        "fr-par-2",
+        "--type",
+        "L40S-1-48G",
+        "--model",
+        "Qwen/Qwen2.5-7B-Instruct",
+        "--output",
+        "json",
+    ];
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let out = server.run(&create);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let shown: Value = serde_json::from_slice(&out.stdout).unwrap();
+        ids.push(shown["id"].as_str().unwrap().to_owned());
+        server.kill_and_restart();
+    }
+    let wait = |server: &Server, id: &str, status: &str| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let out = server.run(&["instance", "show", id, "--output", "json"]);
+            let shown: Value = serde_json::from_slice(&out.stdout).unwrap_or(Value::Null);
+            if shown["status"] == status {
+                return shown;
+            }
+            assert!(Instant::now() < deadline, "{id} is not {status}: {shown:#}");
+            std::thread::yield_now();
+        }
+    };
+    for id in &ids {
+        let shown = wait(&server, id, "ready");
+        assert_eq!(shown["storage_sizes_gb"], json!([20, 1600, 200]));
+    }
+    assert_eq!(emulator.state()["servers"].as_array().unwrap().len(), 3, "none doubled");
+    for id in &ids {
+        assert!(server.run(&["instance", "terminate", id]).status.success());
+        server.kill_and_restart();
+    }
+    for id in &ids {
+        let out = server.run(&["instance", "terminate", id, "--wait", "--timeout", "60"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let explained = text(&server.run(&["explain", id]).stdout);
+        assert!(explained.contains("is terminated") && explained.contains("waits  for nothing"), "{explained}");
+    }
+    let state = emulator.state();
+    assert_eq!((&state["servers"], &state["volumes"], &state["ips"]), (&json!([]), &json!([]), &json!([])));
+    let out = server.run(&["instance", "show", "ins-00000000000000000000000000"]);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    let out = server.run(&["instance", "create", "--zone", "fr-par-2", "--type", "NOPE"]);
+    assert_eq!(out.status.code(), Some(4), "{}", text(&out.stderr));
+    for args in [&["volume", "list"][..], &["instance", "list"], &["offer", "list"]] {
+        let out = server.run(args);
+        assert!(out.status.success() && !out.stdout.is_empty());
+    }
+}
