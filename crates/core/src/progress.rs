@@ -194,9 +194,10 @@ fn clear_retry(agg: &mut Aggregate, action: &Action) {
 
 fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timestamp) {
     let open = if error.effect == Effect::Unknown { CreateState::Doubt } else { CreateState::Refused };
+    let before = refused_before(agg, action);
     let removes = matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_) | Action::DeleteVolume(_));
     if let Some(v) = action.volume_id().and_then(|id| agg.volumes.iter_mut().find(|v| &v.id == id)) {
-        v.retry = Some(again(v.retry.as_ref(), error, now));
+        v.retry = Some(again(v.retry.as_ref().or(before.as_ref()), error, now));
         if removes && error.kind == ErrorKind::NotFound {
             v.delete_sent_at = Some(now);
             v.retry = None;
@@ -210,7 +211,7 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timesta
             }
         }
     } else if let Some(s) = action.server_id().and_then(|id| agg.servers.iter_mut().find(|s| &s.id == id)) {
-        s.retry = Some(again(s.retry.as_ref(), error, now));
+        s.retry = Some(again(s.retry.as_ref().or(before.as_ref()), error, now));
         if removes && error.kind == ErrorKind::NotFound {
             s.delete_sent_at = Some(now);
             s.retry = None;
@@ -220,6 +221,34 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timesta
             s.create_error = Some(error.clone());
             s.answered_at = Some(now);
         }
+    }
+}
+
+/// A new attempt takes over how often the one before it was refused: else each would be tried after the first pause.
+fn refused_before(agg: &Aggregate, action: &Action) -> Option<Retry> {
+    match action {
+        Action::CreateServer(row) => agg
+            .servers
+            .iter()
+            .rfind(|s| s.attempt + 1 == row.attempt && s.create_state == CreateState::Refused)?
+            .retry
+            .clone(),
+        Action::CreateVolume(row) => {
+            let ours = |v: &&crate::recorded::Volume| v.origin == row.origin && v.attempt + 1 == row.attempt;
+            agg.volumes.iter().filter(ours).rfind(|v| v.create_state == CreateState::Refused)?.retry.clone()
+        }
+        Action::TagVolume(_)
+        | Action::ResizeVolume(..)
+        | Action::AttachVolume(..)
+        | Action::DetachVolume(..)
+        | Action::SetUserData(_)
+        | Action::StartServer(_)
+        | Action::StopServer(_)
+        | Action::TerminateServer(_)
+        | Action::DeleteServer(_)
+        | Action::DeleteVolume(_)
+        | Action::ProveServerGone(_)
+        | Action::ProveVolumeGone(_) => None,
     }
 }
 

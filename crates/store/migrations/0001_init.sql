@@ -99,6 +99,8 @@ CREATE TABLE instance_servers (
     UNIQUE (instance_id, attempt)
 );
 
+CREATE INDEX instance_servers_burned ON instance_servers (account_id, zone) WHERE create_state = 'burned';
+
 -- Rows are never deleted: they end with times and a proof.
 CREATE TABLE instance_volumes (
     id TEXT PRIMARY KEY,
@@ -136,6 +138,8 @@ CREATE UNIQUE INDEX instance_volumes_resource ON instance_volumes (instance_id, 
     WHERE provider_volume_id IS NOT NULL;
 CREATE UNIQUE INDEX instance_volumes_attempt ON instance_volumes (instance_id, attempt)
     WHERE origin = 'ours' AND provider_volume_id IS NULL;
+
+CREATE INDEX instance_volumes_burned ON instance_volumes (account_id, zone) WHERE create_state = 'burned';
 
 CREATE TABLE action_logs (
     id TEXT PRIMARY KEY,

@@ -5,7 +5,7 @@ use crate::App;
 use crate::desire::{self, CreateInstance};
 use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
-use crate::view::{Instance, InstanceDetail, Page};
+use crate::view::{Instance, InstanceDetail, NoteView, Page};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -92,5 +92,13 @@ pub(crate) async fn terminate(State(app): State<App>, Path(id): Path<String>) ->
 }
 
 async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> {
-    Ok(InstanceDetail::of(agg, &app.store().history(&agg.instance.id).await?))
+    let mut shown = InstanceDetail::of(agg, &app.store().history(&agg.instance.id).await?);
+    if agg.instance.account_id != app.inner.account_id {
+        let text = format!(
+            "blocked: it belongs to account {}, and this server has credentials for {}; start it with those of its own",
+            agg.instance.account_id, app.inner.account_id
+        );
+        shown.notes = vec![NoteView { text, until: None }];
+    }
+    Ok(shown)
 }

@@ -49,12 +49,8 @@ pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Time
             Next::Doubt(last.answered_at.unwrap_or(last.prepared_at).plus_ms(grace_ms(last.error, rules)))
         }
         CreateState::Refused => match last.retry {
-            Some(retry) if kind.is_some_and(ErrorKind::passes) => {
-                if retry.not_before > now {
-                    Next::Later(retry.clone())
-                } else {
-                    Next::Make(last.attempt + 1)
-                }
+            Some(retry) if kind.is_some_and(ErrorKind::passes) && !is_worn_out(retry, rules) => {
+                if retry.not_before > now { Next::Later(retry.clone()) } else { Next::Make(last.attempt + 1) }
             }
             _ => never(kind, what, message),
         },
@@ -69,6 +65,11 @@ pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Time
             format!("the {what} was deleted outside of this control plane; create a new instance"),
         ),
     }
+}
+
+/// A precondition that never comes to hold is a refusal. Broken credentials, rate limits and outages are waited out.
+pub(super) fn is_worn_out(retry: &Retry, rules: &Rules) -> bool {
+    retry.error.kind == ErrorKind::Conflict && retry.count > rules.setbacks_max
 }
 
 fn never(kind: Option<ErrorKind>, what: &str, message: &str) -> Next {

@@ -3,10 +3,11 @@
 use super::attempt::{self, Last, Next};
 use super::{Draft, absent};
 use crate::action::Action;
+use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
-use crate::recorded::{BLOCK_KIND, DataVolumeSpec, Server, Volume};
+use crate::recorded::{BLOCK_KIND, DataVolumeSpec, Retry, Server, Volume};
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
@@ -317,7 +318,9 @@ fn check_setbacks(draft: &mut Draft<'_, '_>) {
     let rules = draft.cx.rules;
     let server = draft.agg.servers.iter().filter(|s| s.keep).filter_map(|s| s.retry.clone());
     let data = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).filter_map(|v| v.retry.clone());
-    let hopeless = server.chain(data).find(|r| !r.error.kind.passes() || r.count > rules.setbacks_max);
+    // A fresh id may be unknown to another API for a moment.
+    let young = |r: &Retry| r.error.kind == ErrorKind::NotFound && r.count < 3;
+    let hopeless = server.chain(data).find(|r| (!r.error.kind.passes() && !young(r)) || attempt::is_worn_out(r, rules));
     if let Some(retry) = hopeless {
         let message =
             format!("the provider refuses: {}; correct the request and create a new instance", retry.error.message);

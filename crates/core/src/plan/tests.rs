@@ -487,3 +487,21 @@ fn ids_of_rows_are_drawn_not_reused() {
     assert_eq!(ids.len(), stage.agg.volumes.len());
     assert_ne!(stage.agg.servers[0].id, ServerId::new(0));
 }
+
+#[test]
+fn a_creation_that_is_refused_again_and_again_slows_down_and_is_given_up() {
+    let refusal = CallError { kind: ErrorKind::Conflict, effect: Effect::None, message: "not now".into() };
+    let mut stage = Stage::new();
+    let (mut sent, mut seconds) = (0, 0);
+    while stage.agg.instance.status != Status::ProvisioningFailed {
+        let (words, planned) = stage.step();
+        for action in &planned.actions {
+            stage.answer(action, Err(refusal.clone()));
+            sent += 1;
+        }
+        seconds += 1;
+        assert!(seconds < 3_600, "{words:?}");
+    }
+    assert_eq!(sent, 41);
+    assert!(seconds > 500, "it doubles its pauses: {seconds} s");
+}
