@@ -12,7 +12,7 @@ const USAGE: &str = "cargo xtask TASK
   check          everything that CI runs: format, lints, tidy, tests on both databases, docs, licences
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that no compiler knows
-  bench          measure, print a table, write bench.json
+  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives or fleet alone
   openapi        write openapi.json from the code";
 
 fn main() -> ExitCode {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         "check" => check(),
         "test" => tests::run(rest),
         "tidy" => tidy::run(&root()),
-        "bench" => bench(),
+        "bench" => bench(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
     };
@@ -73,13 +73,14 @@ fn deny() -> Result<(), String> {
     Ok(())
 }
 
-fn bench() -> Result<(), String> {
+fn bench(args: &[String]) -> Result<(), String> {
     cargo(&["build", "--release", "--package", "inventiv"])?;
     let postgres = postgres::Postgres::start()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let mut command = Command::new("cargo");
     command
-        .args(["bench", "--package", "inventiv-testkit", "--bench", "control_plane"])
+        .args(["bench", "--package", "inventiv-testkit", "--bench", "control_plane", "--"])
+        .args(args)
         .env("TEST_DATABASE_URL", &postgres.url)
         .env("INVENTIV_BIN", target.join("release/inventiv"));
     run(&mut command)

@@ -4,7 +4,7 @@ use crate::App;
 use crate::problem::ApiError;
 use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::offer::{Availability, BootStorage, Offer};
-use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Spec, Volume};
+use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::status::{Desired, Origin, Status, VolumeStatus};
 use inventiv_core::time::Timestamp;
@@ -110,8 +110,11 @@ pub(crate) async fn set_policy(app: &App, owned: &VolumeWithOwner, delete: bool)
     let id = owned.volume.id.clone();
     app.store()
         .change(&owned.instance_id, now, |agg| {
-            let going = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());
+            let going: Vec<bool> =
+                agg.servers.iter().filter(|s| s.keep && s.delete_intended_at.is_some()).map(Server::is_live).collect();
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
+            // A block volume outlives its server; a local one is gone with it.
+            let going = going.into_iter().any(|live| live || !volume.is_block());
             if volume.delete_on_terminate == delete {
                 return Ok(Vec::new());
             }
@@ -177,6 +180,12 @@ fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
         return Err(ApiError::invalid(
             "model_id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`",
         ));
+    }
+    if !word(&wish.zone, 40) {
+        return Err(ApiError::invalid("zone: looks like `fr-par-2`"));
+    }
+    if !word(&wish.instance_type, 60) {
+        return Err(ApiError::invalid("instance_type: looks like `L40S-1-48G`; `GET /offers` lists them"));
     }
     if wish.image.as_deref().is_some_and(|i| !word(i, 100)) {
         return Err(ApiError::invalid("image: a marketplace label such as `ubuntu_jammy_gpu_os_12`, or an image's id"));

@@ -80,3 +80,13 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
         Some(_) => Err(ApiError::invalid("limit: from 1 to 500")),
     }
 }
+
+/// Refuses filter values that no row can have, and that a database may choke on.
+pub(crate) fn check_words(values: &[Option<&str>]) -> Result<(), ApiError> {
+    let bad = values.iter().flatten().any(|v| v.len() > 300 || v.chars().any(char::is_control));
+    if bad {
+        Err(ApiError::invalid("filters are at most 300 characters, none of them control characters"))
+    } else {
+        Ok(())
+    }
+}

@@ -114,6 +114,7 @@ impl InstanceDetail {
         let mut volumes: Vec<&Volume> = agg.volumes.iter().collect();
         volumes.sort_by_key(|v| !v.is_boot);
         let spec = &agg.instance.spec;
+        let boot_bytes = agg.volumes.iter().find(|v| v.is_boot).and_then(|v| v.size_bytes).unwrap_or(0);
         let boot_volume_note = match (spec.boot_storage, spec.boot_volume_bytes) {
             (BootStorage::Local, _) => {
                 "the type comes with its disk: the cloud fixes the boot volume's size".to_owned()
@@ -121,7 +122,10 @@ impl InstanceDetail {
             (BootStorage::Block, None) => {
                 "the cloud gives the boot volume the image's size; boot_volume_gb can ask for more".to_owned()
             }
-            (BootStorage::Block, Some(bytes)) => format!("grown to {} GB, as asked", gb_ceil(bytes)),
+            (BootStorage::Block, Some(bytes)) if boot_bytes >= bytes => {
+                format!("{} GB, at least the {} GB asked for", gb_ceil(boot_bytes), gb_ceil(bytes))
+            }
+            (BootStorage::Block, Some(bytes)) => format!("to be grown to the {} GB asked for", gb_ceil(bytes)),
         };
         Self {
             instance: Instance::of(agg),

@@ -81,6 +81,8 @@ pub struct SeenServer {
     pub attachments: Vec<Attachment>,
     /// Its public IPv4 address.
     pub ip_address: Option<String>,
+    /// Flexible addresses on it: we make none.
+    pub foreign_addresses: Vec<String>,
     /// The name of the image it was made from.
     pub image_name: Option<String>,
     /// When the cloud says that it was made.

@@ -39,6 +39,11 @@ pub fn intend(agg: &mut Aggregate, action: &Action, now: Timestamp) {
                 s.delete_intended_at.get_or_insert(now);
             }
         }
+        Action::StartServer(id) => {
+            if let Some(s) = agg.server_mut(id) {
+                s.start_intended_at.get_or_insert(now);
+            }
+        }
         Action::DeleteVolume(id) => {
             if let Some(v) = agg.volume_mut(id) {
                 v.delete_intended_at.get_or_insert(now);
@@ -50,7 +55,6 @@ pub fn intend(agg: &mut Aggregate, action: &Action, now: Timestamp) {
         | Action::AttachVolume(..)
         | Action::DetachVolume(..)
         | Action::SetUserData(_)
-        | Action::StartServer(_)
         | Action::StopServer(_)
         | Action::ProveServerGone(_)
         | Action::ProveVolumeGone(_) => {}
@@ -172,7 +176,8 @@ fn server_created(
             continue;
         }
         let boots = seen.boot_volume_id() == Some(&attachment.volume_id);
-        let volume = row_from_answer(attachment, boots, cx);
+        let mut volume = row_from_answer(attachment, boots, cx);
+        volume.server_id = Some(row.id.clone());
         events.push(Event {
             name: "VOLUME_FOUND",
             volume_id: Some(volume.id.clone()),
@@ -201,6 +206,9 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timesta
         if removes && error.kind == ErrorKind::NotFound {
             v.delete_sent_at = Some(now);
             v.retry = None;
+        }
+        if matches!(action, Action::AttachVolume(..)) && error.effect == Effect::Unknown {
+            v.attach_sent_at = Some(now);
         }
         if action.creates() && v.create_state.is_open() {
             v.create_state = open;

@@ -161,6 +161,9 @@ pub struct Server {
     pub user_data_at: Option<Timestamp>,
     /// How many starts were accepted.
     pub starts: u32,
+    /// When a start was first committed to be sent, or the server was first seen other than stopped: from then on it may
+    /// have run, and its volumes may hold data.
+    pub start_intended_at: Option<Timestamp>,
     /// When the last start was accepted.
     pub start_sent_at: Option<Timestamp>,
     /// When the last stop was accepted.
@@ -183,6 +186,12 @@ impl Server {
     pub fn is_live(&self) -> bool {
         self.create_state == CreateState::Owned && self.gone_at.is_none()
     }
+
+    /// Whether anything may ever have been written to its volumes.
+    #[must_use]
+    pub const fn may_have_run(&self) -> bool {
+        self.start_intended_at.is_some() || self.start_sent_at.is_some()
+    }
 }
 
 /// A volume of the instance.
@@ -190,6 +199,8 @@ impl Server {
 pub struct Volume {
     /// Its id here.
     pub id: VolumeId,
+    /// The server that it came with, or was found on.
+    pub server_id: Option<ServerId>,
     /// Which attempt (ours), or 1.
     pub attempt: u32,
     /// Its name in the cloud, as last known.

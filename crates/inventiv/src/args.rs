@@ -88,6 +88,10 @@ pub(crate) struct Serve {
     /// The size of every data volume in GB, whatever requests and models say.
     #[arg(long, env = "WORKER_DATA_VOLUME_GB", value_parser = clap::value_parser!(i64).range(0..=10_000))]
     pub(crate) worker_data_volume_gb: Option<i64>,
+    /// How long a creation whose answer was lost may still turn up, in seconds, before it is tried anew. Under 120 only
+    /// against an emulator.
+    #[arg(long, env = "INVENTIV_CREATE_GRACE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(i64).range(1..=86_400))]
+    pub(crate) create_grace_seconds: i64,
     /// Log lines as text or JSON.
     #[arg(long, env = "INVENTIV_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

@@ -52,7 +52,8 @@ impl<'c> Progress<'c> {
             self.show_logs().await?;
             self.show_notes(&instance);
             let status = instance["status"].as_str().unwrap_or_default();
-            if status == goal.status {
+            let over = goal.status == "terminated" && status == "provisioning_failed";
+            if status == goal.status || over {
                 return Ok(instance);
             }
             if matches!(status, "terminated" | "provisioning_failed") {

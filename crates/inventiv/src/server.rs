@@ -41,7 +41,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         .map_err(|e| Failure::general(format!("cannot listen on {}: {e}; choose another --listen", setup.listen)))?;
     let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;
     let store = Store::open(&setup.database).await.map_err(|e| Failure::general(e.to_string()))?;
-    let transport = Real::new(setup.credentials.insecure).map_err(|e| Failure::general(e.to_string()))?;
+    let transport = Real::new(&setup.credentials.api_url, setup.credentials.insecure)
+        .map_err(|e| Failure::general(e.to_string()))?;
     let now = Arc::new(|| SystemClock.now());
     let provider = Scaleway::new(&setup.credentials, Arc::new(transport), setup.calls_per_second, now);
     let account = provider.account().clone();

@@ -2,7 +2,8 @@
 
 use crate::record;
 use crate::{Inner, act::Done};
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use inventiv_core::action::Action;
 use inventiv_core::id::InstanceId;
 use inventiv_core::observed::Observed;
@@ -15,12 +16,28 @@ use inventiv_store::{ActionLog, Error, LogWrite, Saved};
 /// How many plans one look may serve: more than a whole life needs.
 const ROUNDS_MAX: usize = 24;
 
+/// How many outcomes one write records.
+const OUTCOMES_MAX: usize = 16;
+
+/// A call that is over, with the line that was opened for it.
+type Finished<'a> = (&'a Action, &'a ActionLog, Done);
+
 impl Inner {
     /// Does for one instance what can be done upon this look. Says how many calls that made.
-    pub(crate) async fn step(&self, id: &InstanceId, mut seen: Observed) -> Result<usize, Error> {
+    ///
+    /// `first` is the instance as it was read a moment ago: if that is out of date, the first write says so.
+    pub(crate) async fn step(&self, first: Aggregate, mut seen: Observed) -> Result<usize, Error> {
+        let id = first.instance.id.clone();
+        let mut known = Some(first);
         let mut calls = 0;
         for _ in 0..ROUNDS_MAX {
-            let Some(before) = self.store.instance(id).await? else { return Ok(calls) };
+            let before = match known.take() {
+                Some(known) => known,
+                None => match self.store.instance(&id).await? {
+                    Some(read) => read,
+                    None => return Ok(calls),
+                },
+            };
             let planned = self.plan_for(&before, &seen);
             if planned.actions.is_empty() {
                 let now = self.clock.now();
@@ -36,14 +53,15 @@ impl Inner {
             }
             let Some((committed, logs)) = self.commit_intents(&before, planned).await? else { continue };
             calls += logs.len();
-            let done = join_all(logs.iter().map(|(action, log)| self.carry_out(&committed, action, log, &seen))).await;
-            for result in done {
-                match result? {
-                    Some(Reply::Server(s)) => seen.refresh_server(*s),
-                    Some(Reply::Volume(v)) => seen.refresh_volume(*v),
-                    Some(Reply::Accepted | Reply::Gone(_) | Reply::StillThere) | None => {}
+            let (current, shown) = self.carry_out(&committed, &logs, &seen).await?;
+            for reply in shown {
+                match reply {
+                    Reply::Server(s) => seen.refresh_server(*s),
+                    Reply::Volume(v) => seen.refresh_volume(*v),
+                    Reply::Accepted | Reply::Gone(_) | Reply::StillThere => {}
                 }
             }
+            known = Some(current);
         }
         tracing::warn!(instance = %id, "a step had more to do than any life needs; goes on at the next look");
         Ok(calls)
@@ -83,35 +101,72 @@ impl Inner {
         let opened = logs.iter().map(|(_, log)| LogWrite::Open(Box::new(log.clone())));
         let writes: Vec<LogWrite> = events.chain(opened).collect();
         Ok(match self.store.save(before, &after, &writes, now).await? {
-            Saved::Version(_) => Some((after, logs)),
+            Saved::Version(version) => {
+                after.instance.version = version;
+                Some((after, logs))
+            }
             Saved::Stale => None,
         })
     }
 
-    /// One call and the record of its outcome. Gives back what the call has shown.
+    /// Makes the calls, all at once, and records each outcome as it comes. Gives the instance as it is recorded then,
+    /// and what the calls have shown.
     async fn carry_out(
         &self,
         committed: &Aggregate,
-        action: &Action,
-        log: &ActionLog,
+        logs: &[(Action, ActionLog)],
         seen: &Observed,
-    ) -> Result<Option<Reply>, Error> {
-        let Done { outcome, request_id, shown } = self.act(committed, action, seen).await;
-        let now = self.clock.now();
-        count(action, outcome.is_ok(), now.ms_since(log.started_at));
-        if let Err(e) = &outcome {
-            tracing::warn!(instance = %committed.instance.id, action = action.log_name(), kind = e.kind.text(), error = %e.message, "a provider call did not succeed");
+    ) -> Result<(Aggregate, Vec<Reply>), Error> {
+        let call = async |(action, log)| (action, log, self.act(committed, action, seen).await);
+        let running: FuturesUnordered<_> = logs.iter().map(|(action, log)| call((action, log))).collect();
+        let mut finished = running.ready_chunks(OUTCOMES_MAX);
+        let mut current = committed.clone();
+        let (mut shown, mut failed) = (Vec::new(), None);
+        while let Some(outcomes) = finished.next().await {
+            for (action, log, done) in &outcomes {
+                self.tell(committed, action, log, done);
+            }
+            // Calls that are under way are never dropped: what became of them must be recorded.
+            match self.record_outcomes(current.clone(), &outcomes).await {
+                Ok(recorded) => current = recorded,
+                Err(e) => failed = Some(e),
+            }
+            shown.extend(outcomes.into_iter().filter_map(|(_, _, done)| done.shown));
         }
-        let conclusion = |agg: &mut Aggregate| -> Result<Vec<LogWrite>, Error> {
-            let mut draw = || self.ids.draw();
-            let mut cx = self.context(now, &mut draw);
-            let events = conclude(agg, action, &outcome, &mut cx);
-            let mut writes = vec![record::close(log, &outcome, request_id.as_deref(), now)];
-            writes.extend(events.iter().map(|e| self.event(agg, e, now)));
-            Ok(writes)
+        failed.map_or(Ok((current, shown)), Err)
+    }
+
+    async fn record_outcomes(&self, current: Aggregate, outcomes: &[Finished<'_>]) -> Result<Aggregate, Error> {
+        let now = self.clock.now();
+        let conclusions = |agg: &mut Aggregate| -> Vec<LogWrite> {
+            let mut writes = Vec::with_capacity(outcomes.len());
+            for (action, log, done) in outcomes {
+                let mut draw = || self.ids.draw();
+                let mut cx = self.context(now, &mut draw);
+                let events = conclude(agg, action, &done.outcome, &mut cx);
+                writes.push(record::close(log, &done.outcome, done.request_id.as_deref(), now));
+                writes.extend(events.iter().map(|e| self.event(agg, e, now)));
+            }
+            writes
         };
-        self.store.change(&committed.instance.id, now, conclusion).await?;
-        Ok(shown)
+        let mut after = current.clone();
+        let writes = conclusions(&mut after);
+        if let Saved::Version(version) = self.store.save(&current, &after, &writes, now).await? {
+            after.instance.version = version;
+            return Ok(after);
+        }
+        // Somebody wished something else meanwhile: an outcome is a fact, and goes on top of that.
+        let id = &current.instance.id;
+        let changed = self.store.change(id, now, |agg| Ok::<_, Error>(conclusions(agg))).await?;
+        Ok(changed.unwrap_or(current))
+    }
+
+    fn tell(&self, agg: &Aggregate, action: &Action, log: &ActionLog, done: &Done) {
+        count(action, done.outcome.is_ok(), self.clock.now().ms_since(log.started_at));
+        if let Err(e) = &done.outcome {
+            let (instance, name) = (&agg.instance.id, action.log_name());
+            tracing::warn!(%instance, action = name, kind = e.kind.text(), error = %e.message, "a provider call did not succeed");
+        }
     }
 
     /// Tells people why nothing is done, when not even a look was possible.

@@ -18,6 +18,12 @@ const DUE_MAX: u32 = 2_000;
 const LIVING_PAGE: u32 = 1_000;
 /// A zone whose listing takes at most so many requests is listed as soon as something seems to be gone.
 const LIST_AT_ONCE: usize = 12;
+/// A line of the action log that is open for so long lost its process: no call takes that long.
+const ABANDONED_MS: i64 = 180_000;
+/// The rate budget counts as busy when a call that asks now would wait so long.
+const BUSY_MS: u64 = 500;
+/// While it is busy, a zone is listed only every so many polls.
+const LISTING_PAUSE_POLLS: i64 = 5;
 /// How long an instance waits after a look at the cloud failed, in milliseconds.
 const FAILED_LOOK_MS: i64 = 5_000;
 
@@ -61,6 +67,8 @@ impl Orchestrator {
             }
         }
         if resync {
+            let now = self.inner.clock.now();
+            self.inner.store.close_abandoned_logs(&self.inner.account, now.plus_ms(-ABANDONED_MS), now).await?;
             for zone in self.inner.store.zones(&self.inner.account).await? {
                 zones.entry(zone).or_default();
             }
@@ -95,9 +103,9 @@ impl Orchestrator {
         }
         // What has nothing in the cloud yet needs no look.
         let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| glance_cost(agg) == 0);
-        for (claim, _) in blank {
+        for (claim, agg) in blank {
             let seen = Observed { complete: true, ..Observed::nothing(self.inner.clock.now()) };
-            self.spawn_step(claim, seen, tasks, counters);
+            self.spawn_step(claim, agg, seen, tasks, counters);
         }
         if due.is_empty() && !resync {
             return Ok(());
@@ -112,7 +120,7 @@ impl Orchestrator {
             match self.inner.glance(&agg).await {
                 // A large zone is not listed for one instance: the next resync lists it anyway.
                 Ok(seen) if misses_something(&agg, &seen) && known_pages <= LIST_AT_ONCE => to_list.push((claim, agg)),
-                Ok(seen) => self.spawn_step(claim, seen, tasks, counters),
+                Ok(seen) => self.spawn_step(claim, agg, seen, tasks, counters),
                 Err(e) => self.tell_failed_look(&agg.instance.id, &e).await?,
             }
         }
@@ -131,12 +139,17 @@ impl Orchestrator {
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
         let mut was_busy = false;
-        self.zone_state(zone, |z| was_busy = std::mem::replace(&mut z.busy, true));
+        let state = self.zone_state(zone, |z| was_busy = std::mem::replace(&mut z.busy, true));
         if was_busy {
             return Ok(());
         }
+        let busy = Busy { orchestrator: self, zone };
+        if !resync && self.inner.provider.pressure_ms() > BUSY_MS && self.was_listed_lately(&state) {
+            // Changes are queueing: what they wait for shows as well a few seconds later, and costs fewer reads.
+            return Ok(());
+        }
         let listed = self.inner.provider.observe(zone).await;
-        self.zone_state(zone, |z| z.busy = false);
+        drop(busy);
         let index = match listed {
             Ok(picture) => {
                 self.zone_state(zone, |z| (z.pages, z.listed_at) = (pages(&picture), Some(picture.began_at)));
@@ -152,12 +165,18 @@ impl Orchestrator {
         };
         let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
         for (claim, agg) in due {
-            self.spawn_step(claim, index.of(&agg), tasks, counters);
+            let seen = index.of(&agg);
+            self.spawn_step(claim, agg, seen, tasks, counters);
         }
         if resync {
             self.resync_zone(zone, &index, &taken, tasks, counters).await?;
         }
         Ok(())
+    }
+
+    fn was_listed_lately(&self, state: &crate::ZoneState) -> bool {
+        let pause = self.inner.config.rules.poll_ms.saturating_mul(LISTING_PAUSE_POLLS);
+        state.listed_at.is_some_and(|at| self.inner.clock.now().ms_since(at) < pause)
     }
 
     /// Gives a step to every living instance of the zone, and to ended ones that the cloud still shows something of.
@@ -208,16 +227,16 @@ impl Orchestrator {
     ) -> Result<(), Error> {
         let planned = self.inner.plan_for(agg, &seen);
         if planned.recorded != *agg || !planned.actions.is_empty() {
-            self.spawn_step(claim, seen, tasks, counters);
+            self.spawn_step(claim, agg.clone(), seen, tasks, counters);
         }
         Ok(())
     }
 
-    fn spawn_step(&self, claim: Claim, seen: Observed, tasks: &TaskTracker, counters: &Arc<Counters>) {
+    fn spawn_step(&self, claim: Claim, agg: Aggregate, seen: Observed, tasks: &TaskTracker, counters: &Arc<Counters>) {
         let (orchestrator, counters) = (self.clone(), counters.clone());
         tasks.spawn(async move {
             let Ok(_permit) = orchestrator.inner.steps.acquire().await else { return };
-            match orchestrator.inner.step(&claim.id, seen).await {
+            match orchestrator.inner.step(agg, seen).await {
                 Ok(calls) => {
                     counters.steps.fetch_add(1, Ordering::SeqCst);
                     counters.calls.fetch_add(calls, Ordering::SeqCst);
@@ -240,5 +259,17 @@ impl Orchestrator {
             | ErrorKind::Unsupported => ("the cloud cannot be seen: ", FAILED_LOOK_MS),
         };
         self.inner.note(id, &format!("{prefix}{error}; nothing is assumed gone; looks again"), ms).await
+    }
+}
+
+/// While it lives, nobody else lists the zone.
+struct Busy<'a> {
+    orchestrator: &'a Orchestrator,
+    zone: &'a str,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.orchestrator.zone_state(self.zone, |z| z.busy = false);
     }
 }

@@ -32,21 +32,29 @@ pub struct Real {
 }
 
 impl Real {
-    /// A client that follows no redirect and repeats nothing.
+    /// A client for `url` that follows no redirect and repeats nothing. What stays on this machine goes through no proxy.
     ///
     /// # Errors
     /// When the machine's TLS roots cannot be read.
-    pub fn new(accept_any_certificate: bool) -> Result<Self, NetError> {
+    pub fn new(url: &str, accept_any_certificate: bool) -> Result<Self, NetError> {
         // Another part of the process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .retry(reqwest::retry::never())
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
-            .tls_danger_accept_invalid_certs(accept_any_certificate)
-            .build();
-        client.map(|client| Self { client }).map_err(|e| NetError { sent: false, message: chain(&e) })
+            .tls_danger_accept_invalid_certs(accept_any_certificate);
+        let client = if is_loopback(url) { client.no_proxy() } else { client };
+        client.build().map(|client| Self { client }).map_err(|e| NetError { sent: false, message: chain(&e) })
     }
+}
+
+/// Whether a URL leads to this machine.
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
+    let uri: Option<http::Uri> = url.parse().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[async_trait]

@@ -89,6 +89,7 @@ CREATE TABLE instance_servers (
     answered_at BIGINT,
     user_data_at BIGINT,
     starts BIGINT NOT NULL,
+    start_intended_at BIGINT,
     start_sent_at BIGINT,
     stop_sent_at BIGINT,
     delete_intended_at BIGINT,
@@ -107,6 +108,7 @@ CREATE TABLE instance_volumes (
     instance_id TEXT NOT NULL REFERENCES instances (id),
     account_id TEXT NOT NULL,
     zone TEXT NOT NULL,
+    instance_server_id TEXT REFERENCES instance_servers (id),
     attempt BIGINT NOT NULL,
     name TEXT NOT NULL,
     origin TEXT NOT NULL,
@@ -160,6 +162,7 @@ CREATE TABLE action_logs (
     ended_at BIGINT,
     duration_ms BIGINT
 );
+CREATE INDEX action_logs_open ON action_logs (account_id, started_at) WHERE status = 'in_progress';
 CREATE INDEX action_logs_instance ON action_logs (instance_id, id);
 
 CREATE TABLE instance_state_history (

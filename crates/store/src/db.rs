@@ -146,38 +146,66 @@ async fn write_in_batches(pool: AnyPool, mut receiver: mpsc::Receiver<(Vec<State
     }
 }
 
+/// Commits what it can of a batch. An error means that nothing of it was: the connection is thrown away then, because a
+/// transaction that failed to end may still seem open to it.
 async fn commit_batch(
     pool: &AnyPool,
     batch: impl Iterator<Item = (Vec<Statement>, Reply)>,
     replies: &mut Vec<(Reply, Result<Written, Error>)>,
 ) -> Result<(), sqlx::Error> {
     let mut batch = batch.peekable();
-    let mut tx: Transaction<'_, Any> = match pool.begin_with("BEGIN IMMEDIATE").await {
-        Ok(tx) => tx,
-        Err(e) => {
-            replies.extend(batch.map(|(_, reply)| (reply, Ok(Written::Done))));
-            return Err(e);
+    let done = match pool.acquire().await {
+        Err(e) => Err(e),
+        Ok(mut connection) => {
+            let done = run_batch(&mut connection, &mut batch, replies).await;
+            if done.is_err() {
+                // Closing undoes whatever is still open; that this fails, too, changes nothing.
+                let _ = connection.detach().close_hard().await;
+            }
+            done
         }
     };
+    // Whoever was not reached is told the same.
+    replies.extend(batch.map(|(_, reply)| (reply, Ok(Written::Done))));
+    done
+}
+
+async fn run_batch(
+    connection: &mut AnyConnection,
+    batch: &mut std::iter::Peekable<impl Iterator<Item = (Vec<Statement>, Reply)>>,
+    replies: &mut Vec<(Reply, Result<Written, Error>)>,
+) -> Result<(), sqlx::Error> {
+    let mut tx: Transaction<'_, Any> = connection.begin_with("BEGIN IMMEDIATE").await?;
     while let Some((statements, reply)) = batch.next() {
         // Alone, it needs no savepoint of its own: undoing the transaction undoes it.
         let alone = replies.is_empty() && batch.peek().is_none();
-        let result = if alone { run(&mut tx, statements).await } else { run_nested(&mut tx, statements).await };
-        let undo = alone && !matches!(result, Ok(Written::Done));
-        replies.push((reply, result.map_err(Error::from)));
-        if undo {
-            return tx.rollback().await;
+        if alone {
+            let result = run(&mut tx, statements).await;
+            let undo = !matches!(result, Ok(Written::Done));
+            replies.push((reply, result.map_err(Error::from)));
+            return if undo { tx.rollback().await } else { tx.commit().await };
+        }
+        match run_nested(&mut tx, statements).await {
+            Ok(result) => replies.push((reply, result)),
+            Err(broken) => {
+                replies.push((reply, Ok(Written::Done)));
+                return Err(broken);
+            }
         }
     }
     tx.commit().await
 }
 
-async fn run_nested(tx: &mut Transaction<'_, Any>, statements: Vec<Statement>) -> Result<Written, sqlx::Error> {
+/// One write of a batch. The outer error is the batch's: its savepoint could not be ended as it should.
+async fn run_nested(
+    tx: &mut Transaction<'_, Any>,
+    statements: Vec<Statement>,
+) -> Result<Result<Written, Error>, sqlx::Error> {
     let mut savepoint = tx.begin().await?;
     let written = run(&mut savepoint, statements).await;
     match written {
         Ok(Written::Done) => savepoint.commit().await?,
         Ok(Written::Stale) | Err(_) => savepoint.rollback().await?,
     }
-    written
+    Ok(written.map_err(Error::from))
 }

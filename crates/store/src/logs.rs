@@ -125,6 +125,10 @@ const OPEN: &str = "INSERT INTO action_logs (id, instance_id, volume_id, action,
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 const CLOSE: &str = "UPDATE action_logs SET status = $1, resource_id = COALESCE($2, resource_id), request_id = $3, \
     error_kind = $4, error = $5, ended_at = $6, duration_ms = $7 WHERE id = $8";
+const ABANDON: &str = "UPDATE action_logs SET status = 'unknown', error_kind = 'unavailable', \
+    error = 'the process ended before the outcome was recorded; what came of it shows in the lines that follow', \
+    ended_at = $3, duration_ms = ($3 - started_at) / 1000 \
+    WHERE account_id = $1 AND status = 'in_progress' AND started_at < $2";
 const LIST: &str = "SELECT * FROM action_logs WHERE id > $1 AND ($2 IS NULL OR instance_id = $2) ORDER BY id LIMIT $3";
 const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from_status, to_status, reason, at) \
@@ -165,6 +169,21 @@ pub(crate) fn history(instance: &Instance, from: Option<Status>, version: i64, a
 }
 
 impl Store {
+    /// Closes lines whose process died before it could: whether the call took effect is not known.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn close_abandoned_logs(
+        &self,
+        account: &str,
+        begun_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut a = Args::new();
+        a.text(account).time(begun_before).time(now);
+        self.db.write(vec![a.statement(ABANDON)]).await.map(|_| ())
+    }
+
     /// Lines of the action log in the order of time.
     ///
     /// # Errors

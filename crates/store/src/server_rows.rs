@@ -8,13 +8,14 @@ use inventiv_core::status::CreateState;
 
 const INSERT: &str = "INSERT INTO instance_servers (id, instance_id, account_id, zone, attempt, name, keep, \
     create_state, create_error_json, provider_server_id, state, prepared_at, answered_at, user_data_at, starts, \
-    start_sent_at, stop_sent_at, delete_intended_at, delete_sent_at, gone_at, proof_json, retry_json) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    start_sent_at, stop_sent_at, delete_intended_at, delete_sent_at, gone_at, proof_json, retry_json, \
+    start_intended_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
 
 const UPDATE: &str = "UPDATE instance_servers SET keep = $1, create_state = $2, create_error_json = $3, \
     provider_server_id = $4, state = $5, answered_at = $6, user_data_at = $7, starts = $8, start_sent_at = $9, \
     stop_sent_at = $10, delete_intended_at = $11, delete_sent_at = $12, gone_at = $13, proof_json = $14, \
-    retry_json = $15 WHERE id = $16";
+    retry_json = $15, start_intended_at = $16 WHERE id = $17";
 
 pub(crate) fn insert(owner: &Instance, s: &Server) -> Statement {
     let mut a = Args::new();
@@ -23,7 +24,7 @@ pub(crate) fn insert(owner: &Instance, s: &Server) -> Statement {
     a.opt_text(s.provider_id.as_deref()).opt_text(s.state.as_deref()).time(s.prepared_at).opt_time(s.answered_at);
     a.opt_time(s.user_data_at).int(s.starts.into()).opt_time(s.start_sent_at).opt_time(s.stop_sent_at);
     a.opt_time(s.delete_intended_at).opt_time(s.delete_sent_at).opt_time(s.gone_at).opt_json(s.proof.as_ref());
-    a.opt_json(s.retry.as_ref());
+    a.opt_json(s.retry.as_ref()).opt_time(s.start_intended_at);
     a.statement(INSERT)
 }
 
@@ -32,7 +33,11 @@ pub(crate) fn update(s: &Server) -> Statement {
     a.flag(s.keep).text(s.create_state.text()).opt_json(s.create_error.as_ref()).opt_text(s.provider_id.as_deref());
     a.opt_text(s.state.as_deref()).opt_time(s.answered_at).opt_time(s.user_data_at).int(s.starts.into());
     a.opt_time(s.start_sent_at).opt_time(s.stop_sent_at).opt_time(s.delete_intended_at).opt_time(s.delete_sent_at);
-    a.opt_time(s.gone_at).opt_json(s.proof.as_ref()).opt_json(s.retry.as_ref()).text(s.id.as_str());
+    a.opt_time(s.gone_at)
+        .opt_json(s.proof.as_ref())
+        .opt_json(s.retry.as_ref())
+        .opt_time(s.start_intended_at)
+        .text(s.id.as_str());
     a.guarded(UPDATE)
 }
 
@@ -50,6 +55,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Server, Error> {
         answered_at: c.opt_time("answered_at")?,
         user_data_at: c.opt_time("user_data_at")?,
         starts: c.small("starts")?,
+        start_intended_at: c.opt_time("start_intended_at")?,
         start_sent_at: c.opt_time("start_sent_at")?,
         stop_sent_at: c.opt_time("stop_sent_at")?,
         delete_intended_at: c.opt_time("delete_intended_at")?,

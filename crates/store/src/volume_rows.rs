@@ -3,16 +3,16 @@
 use crate::Store;
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
-use inventiv_core::id::{InstanceId, VolumeId};
+use inventiv_core::id::{InstanceId, ServerId, VolumeId};
 use inventiv_core::recorded::{Instance, Volume};
 use inventiv_core::status::{CreateState, Origin, VolumeStatus};
 
 const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id, zone, attempt, name, origin, is_boot, \
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
     provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
-    delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json) \
+    delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28)";
+    $24, $25, $26, $27, $28, $29)";
 
 const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
     size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
@@ -93,7 +93,7 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
     a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).time(v.created_at).opt_time(v.answered_at);
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
-    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref());
+    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).opt_text(v.server_id.as_ref().map(ServerId::as_str));
     a.statement(INSERT)
 }
 
@@ -111,6 +111,7 @@ pub(crate) fn update(v: &Volume) -> Statement {
 pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
     Ok(Volume {
         id: c.word("id", VolumeId::parse)?,
+        server_id: c.opt_text("instance_server_id")?.and_then(|id| ServerId::parse(&id)),
         attempt: c.small("attempt")?,
         name: c.text("name")?,
         origin: c.word("origin", Origin::parse)?,

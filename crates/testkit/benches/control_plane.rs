@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should stop")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
 
+use futures::StreamExt;
 use inventiv_api::{App, Settings};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
@@ -39,14 +40,25 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut table = Table::default();
     println!("{:<74} {:>12} {:<14} goal", "what", "measured", "unit");
+    let only = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    let wanted = |name: &str| only.as_deref().is_none_or(|o| name.contains(o));
     runtime.block_on(async {
-        lag_of_one(&mut table).await;
-        two_hundred_at_once(&mut table).await;
-        for kind in Database::both() {
+        if wanted("lag") {
+            lag_of_one(&mut table).await;
+        }
+        if wanted("burst") {
+            two_hundred_at_once(&mut table).await;
+        }
+        for kind in Database::both().into_iter().filter(|_| wanted("lives")) {
             lives_per_second(&mut table, kind).await;
         }
-        large_fleets(&mut table).await;
+        if wanted("fleet") {
+            large_fleets(&mut table).await;
+        }
     });
+    if only.is_some() {
+        return;
+    }
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     std::fs::write(root.join("bench.json"), format!("{:#}\n", Value::Array(table.0))).unwrap();
 }
@@ -97,10 +109,7 @@ async fn lag_of_one(table: &mut Table) {
                 terminating = true;
             }
             if shown["status"] == "terminated" {
-                lags.push((
-                    "volume free → terminated (delete, listing, proof)",
-                    ms - waits[3].or(waits[2]).unwrap_or(ms),
-                ));
+                lags.push(("volume free → deleted → proven (two waits)", ms - waits[3].or(waits[2]).unwrap_or(ms)));
                 break;
             }
             w.advance_ms(STEP_MS);
@@ -112,11 +121,12 @@ async fn lag_of_one(table: &mut Table) {
             table.row("provider changes of one life with scratch", changes(&w) as f64, "calls", "10");
         }
     }
-    for what in ["volume made → attach", "running → ready", "volume free → terminated (delete, listing, proof)"] {
+    for what in ["volume made → attach", "running → ready", "volume free → deleted → proven (two waits)"] {
         let mut of: Vec<i64> = lags.iter().filter(|(w, _)| *w == what).map(|(_, ms)| *ms).collect();
         of.sort_unstable();
         let worst = of.last().copied().unwrap_or_default();
-        table.row(&format!("lag, {what}: median of 10 lives"), of[of.len() / 2] as f64, "ms", "≤ 1000 a wait");
+        let goal = if what.contains("two waits") { "≤ 2000" } else { "≤ 1000" };
+        table.row(&format!("lag, {what}: median of 10 lives"), of[of.len() / 2] as f64, "ms", goal);
         table.row(&format!("lag, {what}: worst of 10 lives"), worst as f64, "ms", "");
     }
     table.row("reads of one whole life, 1 s poll", reads as f64 / 10.0, "calls", "");
@@ -184,12 +194,11 @@ impl Stage {
     }
 
     async fn create(&self, kind: &str, count: usize) -> Vec<String> {
-        let mut ids = Vec::with_capacity(count);
-        for _ in 0..count {
+        let wishes = futures::stream::iter(0..count).map(async |_| {
             let made = self.call("POST", "/instances", Some(wish(kind))).await;
-            ids.push(made["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned());
-        }
-        ids
+            made["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
+        });
+        wishes.buffer_unordered(32).collect().await
     }
 
     /// Waits until so many instances have a status; gives the time it took.
@@ -228,9 +237,8 @@ async fn two_hundred_at_once(table: &mut Table) {
         if kind == "PLAY2-PICO" {
             body["image"] = json!("ubuntu_jammy");
         }
-        for _ in 0..N {
-            s.call("POST", "/instances", Some(body.clone())).await;
-        }
+        let wishes = (0..N).map(|_| s.call("POST", "/instances", Some(body.clone())));
+        futures::future::join_all(wishes).await;
         s.until("ready", N).await;
         let took = began.elapsed().as_secs_f64() * FASTER;
         let changes = 6.0 * N as f64;
@@ -256,9 +264,8 @@ async fn lives_per_second(table: &mut Table, kind: Database) {
     let began = Instant::now();
     let ids = s.create("L40S-1-48G", N).await;
     s.until("ready", N).await;
-    for id in &ids {
-        s.call("DELETE", &format!("/instances/{id}"), None).await;
-    }
+    let ends = futures::stream::iter(&ids).map(async |id| s.call("DELETE", &format!("/instances/{id}"), None).await);
+    ends.buffer_unordered(32).collect::<Vec<_>>().await;
     s.until("terminated", N).await;
     table.row(
         &format!("whole lives a second, instant cloud, {kind:?}"),
@@ -323,6 +330,8 @@ async fn serve_and_measure(
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    // Another part of the process may have installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let url = format!("http://127.0.0.1:{port}/instances?limit=100");
     let get = async |client: &reqwest::Client| {

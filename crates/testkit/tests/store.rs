@@ -90,6 +90,7 @@ fn server(n: u128, attempt: u32) -> Server {
         answered_at: Some(at(3)),
         user_data_at: Some(at(4)),
         starts: 2,
+        start_intended_at: Some(at(4)),
         start_sent_at: Some(at(5)),
         stop_sent_at: Some(at(6)),
         delete_intended_at: Some(at(7)),
@@ -103,6 +104,7 @@ fn server(n: u128, attempt: u32) -> Server {
 fn volume(n: u128) -> Volume {
     Volume {
         id: VolumeId::new(n),
+        server_id: Some(ServerId::new(1)),
         attempt: 1,
         name: "v".into(),
         origin: Origin::Cloud,

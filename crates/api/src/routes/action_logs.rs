@@ -31,6 +31,7 @@ pub(crate) async fn list(
     Query(query): Query<ListLogs>,
 ) -> Result<axum::Json<Page<ActionLogView>>, ApiError> {
     let limit = limit(query.limit)?;
+    super::check_words(&[query.after.as_deref()])?;
     let instance = match query.instance_id.as_deref() {
         Some(id) => Some(InstanceId::parse(id).ok_or_else(|| ApiError::not_found("instance", id))?),
         None => None,

@@ -25,7 +25,8 @@ pub(crate) struct ListInstances {
     status: Option<String>,
     /// Only in this zone.
     zone: Option<String>,
-    /// Only for this model.
+    /// Only for this model; `model` will do, too.
+    #[serde(alias = "model")]
     model_id: Option<String>,
     /// `next` of the page before.
     after: Option<String>,
@@ -55,6 +56,7 @@ pub(crate) async fn list(
     Query(query): Query<ListInstances>,
 ) -> Result<axum::Json<Page<Instance>>, ApiError> {
     let limit = limit(query.limit)?;
+    super::check_words(&[query.zone.as_deref(), query.model_id.as_deref(), query.after.as_deref()])?;
     let status = query.status.as_deref().map(|s| Status::parse(s).ok_or_else(|| unknown_status(s))).transpose()?;
     let filter =
         InstanceFilter { status, zone: query.zone, model_id: query.model_id, after: query.after, limit: limit + 1 };

@@ -120,6 +120,7 @@ pub(crate) async fn list(
     Query(query): Query<ListModels>,
 ) -> Result<axum::Json<Page<ModelView>>, ApiError> {
     let limit = limit(query.limit)?;
+    super::check_words(&[query.after.as_deref()])?;
     let rows = app.store().models(query.after.as_deref(), limit + 1).await?;
     Ok(axum::Json(Page::cut(rows, limit, |m| m.id.clone(), ModelView::of)))
 }
@@ -148,6 +149,9 @@ pub(crate) async fn create(
 #[utoipa::path(get, path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
     responses((status = 200, description = "The model", body = ModelView)))]
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<ModelView>, ApiError> {
+    if !is_model_id(&id) {
+        return Err(ApiError::not_found("model", &id));
+    }
     let model = app.store().model(&id).await?.ok_or_else(|| ApiError::not_found("model", &id))?;
     Ok(axum::Json(ModelView::of(&model)))
 }
@@ -162,6 +166,9 @@ pub(crate) async fn change(
     Json(change): Json<ChangeModel>,
 ) -> Result<axum::Json<ModelView>, ApiError> {
     check_gb(change.data_volume_gb)?;
+    if !is_model_id(&id) {
+        return Err(ApiError::not_found("model", &id));
+    }
     if !app.store().set_model(&id, change.data_volume_gb, app.now()).await? {
         return Err(ApiError::not_found("model", &id));
     }
@@ -172,7 +179,7 @@ pub(crate) async fn change(
 #[utoipa::path(delete, path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
     responses((status = 204, description = "Removed")))]
 pub(crate) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    match app.store().drop_model(&id).await? {
+    match is_model_id(&id) && app.store().drop_model(&id).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(ApiError::not_found("model", &id)),
     }

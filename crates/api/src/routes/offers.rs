@@ -26,6 +26,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListOffers>,
 ) -> Result<axum::Json<Page<OfferView>>, ApiError> {
+    super::check_words(&[query.zone.as_deref()])?;
     let offers = app.store().offers(&app.inner.account_id, query.zone.as_deref()).await?;
     let wanted = offers.iter().filter(|o| query.gpu.is_none_or(|gpu| gpu == (o.gpu_count > 0)));
     Ok(axum::Json(Page { items: wanted.map(OfferView::of).collect(), next: None }))

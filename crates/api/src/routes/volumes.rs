@@ -46,6 +46,7 @@ pub(crate) async fn list(
     Query(query): Query<ListVolumes>,
 ) -> Result<axum::Json<Page<OwnedVolume>>, ApiError> {
     let limit = limit(query.limit)?;
+    super::check_words(&[query.zone.as_deref(), query.after.as_deref()])?;
     let status = query.status.as_deref().map(|s| VolumeStatus::parse(s).ok_or_else(unknown_status)).transpose()?;
     let instance_id = match query.instance_id.as_deref() {
         Some(id) => Some(InstanceId::parse(id).ok_or_else(|| ApiError::not_found("instance", id))?),

@@ -30,7 +30,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
 
 /// A data volume of an instance that never ran holds nothing: whatever its policy, a failure leaves nothing behind.
 fn forgive_unwritten_data(draft: &mut Draft<'_, '_>) {
-    let ran = draft.agg.servers.iter().any(|s| s.starts > 0 || s.start_sent_at.is_some());
+    let ran = draft.agg.instance.ready_at.is_some() || draft.agg.servers.iter().any(Server::may_have_run);
     if draft.agg.instance.failure.is_some() && !ran {
         for v in draft.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours && v.is_live()) {
             v.delete_on_terminate = true;
@@ -116,6 +116,7 @@ fn choose_road(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
                 // Terminate would delete a local volume that must survive: off, detach, delete instead.
                 power_off(draft, row, seen);
             } else if seen.allowed.contains(&Allowed::Terminate) {
+                tell_foreign_addresses(draft, seen);
                 draft.actions.push(Action::TerminateServer(row.id.clone()));
             } else {
                 draft.wait("waits until the cloud allows the server to be terminated");
@@ -125,6 +126,7 @@ fn choose_road(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
             let mut waiting = foreign_block.filter(|v| detach(draft, v, row)).count();
             waiting += local_survivors.into_iter().filter(|v| detach(draft, v, row)).count();
             if waiting == 0 {
+                tell_foreign_addresses(draft, seen);
                 draft.actions.push(Action::DeleteServer(row.id.clone()));
             }
         }
@@ -135,6 +137,14 @@ fn choose_road(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
                 seen.state.text()
             ));
         }
+    }
+}
+
+/// Flexible addresses outlive servers. We make none, so they are somebody else's: told, and left alone.
+fn tell_foreign_addresses(draft: &mut Draft<'_, '_>, seen: &SeenServer) {
+    for address in &seen.foreign_addresses {
+        let text = format!("flexible address {address} is on our server, made by somebody else: it stays");
+        draft.tell("FOREIGN_ADDRESS_LEFT", Some(seen.id.clone()), text);
     }
 }
 
@@ -151,12 +161,13 @@ fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
 /// Detaches a volume that must outlive the server. `true`: the server has to wait for it.
 fn detach(draft: &mut Draft<'_, '_>, volume: &Volume, server: &Server) -> bool {
     let name = volume.provider_id.clone().unwrap_or_default();
-    if let Some(sent) = volume.detach_sent_at {
-        let patience = sent.plus_ms(draft.cx.rules.detach_patience_ms);
-        // A block volume survives the server's end in any case; a local one does not.
-        if volume.is_block() && draft.cx.now > patience {
-            return false;
-        }
+    let patience_ms = draft.cx.rules.detach_patience_ms;
+    let asked = draft.agg.instance.terminate_requested_at.or(volume.detach_sent_at);
+    // A block volume survives the server's end in any case: refused or hanging, it does not keep a server running.
+    if volume.is_block() && asked.is_some_and(|t| draft.cx.now > t.plus_ms(patience_ms)) {
+        return false;
+    }
+    if volume.detach_sent_at.is_some_and(|t| draft.cx.now <= t.plus_ms(patience_ms)) {
         draft.wait(format!("waits for volume {name} to be detached"));
         return true;
     }
@@ -180,29 +191,37 @@ fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
     }
     if !row.is_to_delete() {
         if !servers_left {
-            let_go(draft, &row);
+            keep_volume(draft, &row, seen.is_some());
         }
         return;
     }
     delete_volume(draft, &row, seen.map(|v| (v.state, v.server_id)));
 }
 
-/// Removes volumes that no longer belong to a living instance: late arrivals of attempts that were given up.
+/// Removes volumes that do not belong to a living instance: late arrivals of attempts that were given up, doubled data
+/// volumes, and what came with a server that was a duplicate.
 pub(super) fn remove_strays(draft: &mut Draft<'_, '_>) {
     let newest = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).map(|v| v.attempt).max().unwrap_or(0);
     let strays: Vec<Volume> = draft
         .agg
         .volumes
         .iter()
-        .filter(|v| {
-            v.is_live() && v.origin == Origin::Ours && !v.is_boot && v.attempt < newest && v.attached_at.is_none()
-        })
+        .filter(|v| v.is_live() && (is_stray_data(v, newest) || came_with_a_twin(draft, v)))
         .cloned()
         .collect();
     for row in strays {
         let seen = row.provider_id.as_deref().and_then(|p| draft.seen.volume(p)).cloned();
         delete_volume(draft, &row, seen.map(|v| (v.state, v.server_id)));
     }
+}
+
+fn is_stray_data(v: &Volume, newest: u32) -> bool {
+    v.origin == Origin::Ours && !v.is_boot && v.attempt < newest && v.attached_at.is_none()
+}
+
+fn came_with_a_twin(draft: &Draft<'_, '_>, v: &Volume) -> bool {
+    let server = v.server_id.as_ref().and_then(|id| draft.agg.server_by_id(id));
+    v.origin == Origin::Cloud && v.delete_on_terminate && server.is_some_and(|s| !s.keep && s.gone_at.is_some())
 }
 
 fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeState, Option<String>)>) {
@@ -235,6 +254,22 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         VolumeState::InUse => draft.wait(format!("waits for volume {id}, still in use, to become available")),
         VolumeState::Creating | VolumeState::Updating => draft.wait(format!("waits for volume {id} to come to rest")),
         VolumeState::Other(word) => draft.wait(format!("waits: volume {id} is {word}")),
+    }
+}
+
+/// Lets go of a volume that stays, once it was seen to be there after its server's end.
+fn keep_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: bool) {
+    let gone_at = draft.agg.servers.iter().filter_map(|s| s.gone_at).max().unwrap_or(row.created_at);
+    if seen && row.origin != Origin::Foreign && row.tagged_at.is_none() && row.retry.is_none() {
+        // The name says the policy; whoever rebuilds from the cloud reads it there.
+        draft.actions.push(Action::TagVolume(row.id.clone()));
+    } else if seen {
+        let_go(draft, row);
+    } else if !(draft.seen.listed && draft.seen.began_at > gone_at) {
+        let id = row.provider_id.clone().unwrap_or_default();
+        draft.wait(format!("waits for a complete listing, to see volume {id} that is to be kept"));
+    } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
+        draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
     }
 }
 

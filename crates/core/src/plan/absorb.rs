@@ -6,8 +6,8 @@
 use super::Draft;
 use crate::action::Event;
 use crate::id::{ServerId, VolumeId};
-use crate::name::CloudName;
-use crate::observed::{Attachment, SeenServer, SeenVolume, VolumeState};
+use crate::name::{CloudName, Role};
+use crate::observed::{Attachment, SeenServer, SeenVolume, ServerState, VolumeState};
 use crate::recorded::{BLOCK_KIND, Server, Volume};
 use crate::status::{CreateState, Origin, VolumeStatus};
 
@@ -46,6 +46,8 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &SeenServer) {
         row.provider_id = Some(seen.id.clone());
         row.create_state = CreateState::Owned;
         row.answered_at = Some(now);
+        // However its creation was refused: it is there.
+        (row.create_error, row.retry) = (None, None);
     } else {
         let attempt = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
         let twin = Server {
@@ -75,6 +77,7 @@ fn twin_of(row: &Server) -> Server {
         state: None,
         user_data_at: None,
         starts: 0,
+        start_intended_at: None,
         start_sent_at: None,
         stop_sent_at: None,
         delete_intended_at: None,
@@ -100,19 +103,37 @@ fn adopt_volumes(draft: &mut Draft<'_, '_>) {
             row.create_state = CreateState::Owned;
             row.status = VolumeStatus::Available;
             row.answered_at = Some(now);
+            (row.create_error, row.retry) = (None, None);
             // It was given up and perhaps replaced: nothing was ever written to it.
             row.delete_on_terminate |= late;
             let (id, text) = (row.id.clone(), if late { "a late arrival, to be removed" } else { "found by its name" });
             tell_volume(draft, "VOLUME_ADOPTED", &id, &volume.id, text);
         } else if ours_by_name(draft, &volume.name) {
-            let policy = CloudName::parse(&volume.name).is_none_or(|n| n.delete);
-            let attachment = None;
-            let row = new_row(draft, volume.id.clone(), Origin::Ours, attachment, Some(volume));
-            let id = row.id.clone();
-            draft.agg.volumes.push(Volume { delete_on_terminate: policy, is_boot: false, ..row });
-            tell_volume(draft, "VOLUME_FOUND", &id, &volume.id, "carries our name and was not recorded");
+            adopt_by_role(draft, volume);
         }
     }
+}
+
+/// A volume that carries our name and is not recorded: what it is for stands in the name.
+fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &SeenVolume) {
+    let Some(name) = CloudName::parse(&volume.name) else { return };
+    let twin = draft.agg.volumes.iter().any(|v| v.origin == Origin::Ours && v.name == volume.name);
+    let origin = match name.role {
+        Role::Data => Origin::Ours,
+        Role::Server | Role::Boot | Role::Extra => Origin::Cloud,
+    };
+    let row = new_row(draft, volume.id.clone(), origin, None, Some(volume));
+    let id = row.id.clone();
+    draft.agg.volumes.push(Volume {
+        // The creation was doubled on the way: attempt 0 is older than any, so it is a stray, and empty.
+        attempt: if twin { 0 } else { name.attempt },
+        delete_on_terminate: twin || name.delete,
+        is_boot: name.role == Role::Boot,
+        tagged_at: Some(draft.cx.now),
+        ..row
+    });
+    let text = if twin { "a duplicate, to be removed" } else { "carries our name and was not recorded" };
+    tell_volume(draft, "VOLUME_FOUND", &id, &volume.id, text);
 }
 
 fn ours_by_name(draft: &Draft<'_, '_>, name: &str) -> bool {
@@ -153,7 +174,9 @@ fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &SeenServer, adoptin
         let boots = server.boot_volume_id() == Some(&attachment.volume_id);
         let row = new_row(draft, attachment.volume_id.clone(), origin, Some(attachment), seen);
         let (id, foreign) = (row.id.clone(), origin == Origin::Foreign);
-        draft.agg.volumes.push(Volume { is_boot: boots && !foreign, delete_on_terminate: !foreign, ..row });
+        let owner = draft.agg.servers.iter().find(|s| s.provider_id.as_deref() == Some(&server.id));
+        let server_id = owner.map(|s| s.id.clone());
+        draft.agg.volumes.push(Volume { server_id, is_boot: boots && !foreign, delete_on_terminate: !foreign, ..row });
         let text = if foreign {
             "on our server, made by somebody else: it will not be deleted"
         } else {
@@ -213,6 +236,7 @@ pub(crate) fn describe(row: &mut Volume, attachment: &Attachment) {
 pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::Timestamp) -> Volume {
     Volume {
         id,
+        server_id: None,
         attempt: 1,
         name: String::new(),
         origin: Origin::Cloud,
@@ -271,6 +295,9 @@ fn refresh_servers(draft: &mut Draft<'_, '_>) {
     for row in draft.agg.servers.iter_mut().filter(|s| s.is_live()) {
         let Some(seen) = row.provider_id.as_deref().and_then(|id| draft.seen.server(id)) else { continue };
         row.state = Some(seen.state.text().to_owned());
+        if seen.state != ServerState::Stopped {
+            row.start_intended_at.get_or_insert(draft.cx.now);
+        }
         if row.keep && seen.ip_address.is_some() {
             draft.agg.instance.ip_address.clone_from(&seen.ip_address);
         }
@@ -293,8 +320,12 @@ fn refresh_volumes(draft: &mut Draft<'_, '_>) {
             (VolumeState::Available, false) => VolumeStatus::Available,
             (_, false) => row.status,
         };
-        if status == VolumeStatus::Attached && row.attached_at.is_none() {
-            row.attached_at = Some(now);
+        if status == VolumeStatus::Attached {
+            row.attached_at.get_or_insert(now);
+            if row.status != VolumeStatus::Attached {
+                // However its attachment was refused: it is attached.
+                row.retry = None;
+            }
         }
         row.status = status;
     }

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 /// What became of the last attempt.
 pub(super) struct Last<'a> {
     pub(super) attempt: u32,
+    /// How many attempts were given up.
+    pub(super) burned: usize,
     pub(super) state: CreateState,
     pub(super) error: Option<&'a CallError>,
     pub(super) retry: Option<&'a Retry>,
@@ -55,13 +57,16 @@ pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Time
             _ => never(kind, what, message),
         },
         CreateState::Burned if kind == Some(ErrorKind::OutOfStock) => never(kind, what, message),
-        CreateState::Burned if last.attempt < rules.attempts_max => Next::Make(last.attempt + 1),
+        CreateState::Burned if last.burned < rules.attempts_max as usize => Next::Make(last.attempt + 1),
         CreateState::Burned => Next::Never(
             "create_unconfirmed".to_owned(),
-            format!("{what} was asked for {} times and never turned up; see the provider's status page", last.attempt),
+            format!(
+                "the {what} was asked for {} times and never turned up; see the provider's status page",
+                last.burned
+            ),
         ),
         CreateState::Owned => Next::Never(
-            format!("{what}_disappeared"),
+            format!("{}_disappeared", what.replace(' ', "_")),
             format!("the {what} was deleted outside of this control plane; create a new instance"),
         ),
     }

@@ -39,6 +39,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
 fn want_server(draft: &mut Draft<'_, '_>) {
     let last = draft.agg.servers.iter().rfind(|s| s.keep).map(|s| Last {
         attempt: s.attempt,
+        burned: draft.agg.servers.iter().filter(|s| s.create_state == CreateState::Burned).count(),
         state: s.create_state,
         error: s.create_error.as_ref(),
         retry: s.retry.as_ref(),
@@ -83,6 +84,7 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
         answered_at: None,
         user_data_at: None,
         starts: 0,
+        start_intended_at: None,
         start_sent_at: None,
         stop_sent_at: None,
         delete_intended_at: None,
@@ -151,13 +153,14 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServe
     if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
         return attach(draft, row, server, seen);
     }
-    if server.start_sent_at.is_some() && row.is_some() {
+    if server.may_have_run() && row.is_some() {
         // It was there once and is gone: told, not remade (what was on it is lost).
         draft.wait("the data volume disappeared; terminate the instance and create a new one");
         return true;
     }
     let last = row.as_ref().map(|v| Last {
         attempt: v.attempt,
+        burned: draft.agg.volumes.iter().filter(|v| v.create_state == CreateState::Burned).count(),
         state: v.create_state,
         error: v.create_error.as_ref(),
         retry: v.retry.as_ref(),
@@ -214,11 +217,13 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenS
     match shown.map(|v| (v.state, v.server_id, v.attachment_settled)) {
         Some((_, Some(on), true)) if on == seen.id => return true,
         Some((_, Some(on), false)) if on == seen.id => draft.wait("waits for the data volume to be attached"),
+        // The server lists a volume before the Block API shows it in use.
+        Some((_, None, _)) if seen.has(id) => draft.wait("waits for the data volume to be attached"),
         Some((_, Some(on), _)) => {
             draft.wait(format!("the data volume is attached to another server, {on}; detach it there"));
-            return server.start_sent_at.is_some();
+            return server.may_have_run();
         }
-        Some((VolumeState::Available, None, _)) if server.start_sent_at.is_some() && row.attached_at.is_some() => {
+        Some((VolumeState::Available, None, _)) if server.may_have_run() && row.attached_at.is_some() => {
             draft.wait("the data volume was detached outside of this control plane");
             return true;
         }
@@ -238,7 +243,9 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenS
             draft.wait("waits for the data volume to become available");
         }
         None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
-            draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+            if draft.may_try("asking for the data volume", row.retry.as_ref()) {
+                draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+            }
         }
         None => draft.wait("waits to see the data volume"),
     }
@@ -251,7 +258,7 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
     let ready = draft.agg.instance.status == Status::Ready;
     let fresh = server.start_sent_at.is_none_or(|t| draft.seen.began_at > t);
     match &seen.state {
-        ServerState::Running => return running(draft, seen),
+        ServerState::Running => running(draft, seen),
         ServerState::Stopped | ServerState::StoppedInPlace if ready => {
             draft.wait(
                 "the server was stopped outside of this control plane; start it there, or terminate the instance",
@@ -281,9 +288,14 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
             draft.wait(format!("the server is {}; waits", seen.state.text()));
         }
     }
-    let deadline = server.start_sent_at.map(|t| t.plus_ms(draft.cx.rules.boot_deadline_ms));
+    let ready = ready || draft.agg.instance.status == Status::Ready;
+    let started = server.start_sent_at.or(server.start_intended_at);
+    let deadline = started.map(|t| t.plus_ms(draft.cx.rules.boot_deadline_ms));
     if !ready && deadline.is_some_and(|d| now > d) {
-        draft.fail("boot_failed", "the server did not run within 20 minutes of its start; try another zone");
+        draft.fail(
+            "boot_failed",
+            "the server did not run, with an address, within 20 minutes of its start; try another zone",
+        );
     }
 }
 

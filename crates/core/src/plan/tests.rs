@@ -178,6 +178,7 @@ fn seen_server(id: &str, name: &str, state: ServerState) -> SeenServer {
         allowed: vec![Allowed::Start],
         attachments: vec![attachment(0, "boot", "sbs_volume"), attachment(1, "scr", "scratch")],
         ip_address: None,
+        foreign_addresses: Vec::new(),
         image_name: Some("img".into()),
         created_at: Some(T0),
     }
@@ -504,4 +505,139 @@ fn a_creation_that_is_refused_again_and_again_slows_down_and_is_given_up() {
     }
     assert_eq!(sent, 41);
     assert!(seconds > 500, "it doubles its pauses: {seconds} s");
+}
+
+/// Up to a start whose answer was lost, on an instance whose data volume is to be kept.
+fn started_without_an_answer() -> Stage {
+    let mut stage = Stage::ready();
+    for s in &mut stage.agg.servers {
+        (s.starts, s.start_sent_at) = (0, None);
+    }
+    stage.agg.instance.ready_at = None;
+    stage.agg.instance.status = Status::Provisioning;
+    for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
+        v.delete_on_terminate = false;
+    }
+    stage
+}
+
+#[test]
+fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept() {
+    let mut stage = started_without_an_answer();
+    stage.servers.clear();
+    stage.volumes.retain(|v| v.id == "data");
+    (stage.volumes[0].server_id, stage.volumes[0].state) = (None, VolumeState::Available);
+    for _ in 0..6 {
+        let (words, planned) = stage.step();
+        assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
+        let now = stage.now;
+        for action in &planned.actions {
+            let id = if matches!(action, Action::ProveServerGone(_)) { "s1" } else { "x" };
+            let reply = if matches!(action, Action::TagVolume(_)) { Reply::Accepted } else { proof(id, now) };
+            stage.answer(action, Ok(reply));
+        }
+    }
+    let data = stage.agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
+    assert_eq!(data.status, VolumeStatus::Retained, "{:?}", stage.agg.instance.notes);
+    assert_eq!(stage.agg.instance.status, Status::ProvisioningFailed);
+}
+
+#[test]
+fn what_came_with_a_duplicate_goes_while_the_instance_lives() {
+    let mut stage = Stage::new();
+    let planned = stage.step().1;
+    stage.answer(&planned.actions[0], Err(lost()));
+    let name = stage.agg.servers[0].name.clone();
+    stage.servers.push(seen_server("older", &name, ServerState::Stopped));
+    let mut twin = seen_server("younger", &name, ServerState::Stopped);
+    twin.created_at = Some(T0.plus_ms(5));
+    twin.attachments = vec![attachment(0, "boot2", "sbs_volume")];
+    stage.servers.push(twin);
+    stage.volumes.push(seen_volume("boot2", "img_sbs_volume_0", "sbs_volume", Some("younger")));
+    let planned = stage.step().1;
+    let delete = planned.actions.iter().find(|a| matches!(a, Action::DeleteServer(_))).unwrap().clone();
+    stage.answer(&delete, Ok(Reply::Accepted));
+    stage.servers.pop();
+    stage.volumes[0].state = VolumeState::Available;
+    stage.volumes[0].server_id = None;
+    let planned = stage.step().1;
+    let prove = planned.actions.iter().find(|a| matches!(a, Action::ProveServerGone(_))).unwrap().clone();
+    let now = stage.now;
+    stage.answer(&prove, Ok(proof("younger", now)));
+    let (words, planned) = stage.step();
+    assert!(words.contains(&"DELETE_VOLUME".to_owned()), "{words:?} {}", notes(&planned));
+}
+
+#[test]
+fn a_foreign_volume_whose_detachment_is_refused_does_not_keep_the_server_running() {
+    let mut stage = Stage::ready();
+    stage.servers[0].attachments.push(attachment(3, "theirs", "sbs_volume"));
+    stage.volumes.push(seen_volume("theirs", "theirs", "sbs_volume", Some("s1")));
+    stage.cancel();
+    let refusal = CallError { kind: ErrorKind::Refused, effect: Effect::None, message: "no".into() };
+    for seconds in 0.. {
+        let (words, planned) = stage.step();
+        if words == ["DELETE"] {
+            assert!((100..400).contains(&seconds), "{seconds}");
+            break;
+        }
+        assert!(seconds < 400, "{words:?} {}", notes(&planned));
+        for action in &planned.actions {
+            stage.answer(action, Err(refusal.clone()));
+        }
+    }
+}
+
+#[test]
+fn of_two_data_volumes_with_one_name_one_is_attached_and_the_other_removed() {
+    let mut stage = Stage::new();
+    let planned = stage.step().1;
+    stage.create(&planned.actions[0]);
+    let planned = stage.step().1;
+    let create = planned.actions.iter().find(|a| matches!(a, Action::CreateVolume(_))).unwrap().clone();
+    stage.answer(&create, Err(lost()));
+    let Action::CreateVolume(row) = &create else { panic!() };
+    stage.volumes.push(seen_volume("data", &row.name, "sbs_volume", None));
+    stage.volumes.push(seen_volume("data2", &row.name, "sbs_volume", None));
+    let (words, planned) = stage.step();
+    let count = |w: &str| words.iter().filter(|x| *x == w).count();
+    assert_eq!((count("ATTACH_VOLUME"), count("DELETE_VOLUME")), (1, 1), "{words:?}");
+    let delete = planned.actions.iter().find(|a| matches!(a, Action::DeleteVolume(_))).unwrap();
+    let deleted = delete.volume_id().and_then(|id| planned.recorded.volume(id)?.provider_id.clone());
+    assert_eq!(deleted.as_deref(), Some("data2"));
+}
+
+#[test]
+fn a_server_that_turns_up_after_out_of_stock_is_kept() {
+    let mut stage = Stage::new();
+    let planned = stage.step().1;
+    let stock = CallError { kind: ErrorKind::OutOfStock, effect: Effect::Unknown, message: "none".into() };
+    stage.answer(&planned.actions[0], Err(stock));
+    let name = stage.agg.servers[0].name.clone();
+    stage.servers.push(seen_server("s1", &name, ServerState::Stopped));
+    let (words, planned) = stage.step();
+    assert!(words.contains(&"TAG_VOLUME".to_owned()), "{words:?}");
+    assert!(planned.recorded.instance.failure.is_none(), "{:?}", planned.recorded.instance.failure);
+}
+
+#[test]
+fn a_volume_to_be_kept_is_proven_gone_where_somebody_else_deleted_it() {
+    let mut stage = Stage::ready();
+    for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
+        v.delete_on_terminate = false;
+    }
+    stage.cancel();
+    let planned = stage.step().1;
+    stage.answer(&planned.actions[0], Ok(Reply::Accepted));
+    stage.servers.clear();
+    stage.volumes.clear();
+    for _ in 0..4 {
+        let planned = stage.step().1;
+        let now = stage.now;
+        for action in &planned.actions {
+            stage.answer(action, Ok(proof("x", now)));
+        }
+    }
+    let data = stage.agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
+    assert_eq!(data.status, VolumeStatus::Deleted, "retained would be billed in words only");
 }

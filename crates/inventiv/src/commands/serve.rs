@@ -5,9 +5,14 @@ use crate::failure::Failure;
 use crate::home;
 use crate::server::{self, Setup};
 use inventiv_core::name::is_control_plane;
+use inventiv_core::plan::Rules;
 use inventiv_orchestrator::Config;
 use inventiv_providers::credentials;
+use inventiv_providers::transport::is_loopback;
 use tracing_subscriber::EnvFilter;
+
+/// The shortest grace against a real cloud, in seconds: longer than a creation may take, and than a listing lags.
+const GRACE_MIN_S: i64 = 120;
 
 pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Result<(), Failure> {
     start_log(args.log_format);
@@ -33,12 +38,17 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
     let token_file = home::token_file(token_file)?;
     let token = home::token(&token_file)?;
     let api_url = credentials.api_url.clone();
+    if args.create_grace_seconds < GRACE_MIN_S && !is_loopback(&api_url) {
+        let text = format!("--create-grace-seconds: at least {GRACE_MIN_S} against a real cloud: listings lag");
+        return Err(Failure::refused(text));
+    }
+    let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
     let running = server::start(Setup {
         listen: args.listen,
         database,
         token,
         credentials,
-        config: Config { control_plane: args.control_plane, zones: args.zones, ..Config::default() },
+        config: Config { control_plane: args.control_plane, zones: args.zones, rules, ..Config::default() },
         calls_per_second: args.calls_per_second,
         forced_data_volume_gb: args.worker_data_volume_gb,
     })

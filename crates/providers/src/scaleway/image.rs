@@ -41,8 +41,13 @@ impl Scaleway {
             BootStorage::Local => &["instance_local", "instance_sbs"],
             BootStorage::Block => &["instance_sbs"],
         };
-        for kind in kinds {
-            if let Some(id) = self.local_image(zone, new, kind).await? {
+        for (n, kind) in kinds.iter().enumerate() {
+            let found = match self.local_image(zone, new, kind).await {
+                // A label may have no image of the first kind at all.
+                Err(e) if e.kind == ErrorKind::Refused && n + 1 < kinds.len() => None,
+                found => found?,
+            };
+            if let Some(id) = found {
                 let mut known = self.images.0.lock().unwrap_or_else(PoisonError::into_inner);
                 known.insert(key, (id.clone(), now_ms));
                 return Ok(id);

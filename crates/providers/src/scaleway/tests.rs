@@ -49,7 +49,7 @@ fn client(url: &str) -> Scaleway {
         _ => None,
     };
     let credentials = credentials::read(&env).unwrap();
-    Scaleway::new(&credentials, Arc::new(Real::new(false).unwrap()), 1e6, Arc::new(|| Timestamp(1)))
+    Scaleway::new(&credentials, Arc::new(Real::new(url, false).unwrap()), 1e6, Arc::new(|| Timestamp(1)))
 }
 
 fn block_volume() -> Value {

@@ -54,6 +54,8 @@ struct Ip {
     address: Option<String>,
     #[serde(default)]
     family: Option<String>,
+    #[serde(default)]
+    dynamic: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,7 +96,11 @@ impl Server {
             .collect();
         attachments.sort_by_key(|a| a.index);
         let v4 = |ip: &&Ip| ip.family.as_deref().is_none_or(|f| f == "inet");
-        let address = self.public_ips.iter().filter(v4).find_map(|ip| ip.address.clone());
+        // Our own address is the dynamic one; a flexible one was put there by somebody else.
+        let dynamic = self.public_ips.iter().filter(v4).filter(|ip| ip.dynamic).find_map(|ip| ip.address.clone());
+        let address = dynamic.or_else(|| self.public_ips.iter().filter(v4).find_map(|ip| ip.address.clone()));
+        let foreign = self.public_ips.iter().filter(|ip| !ip.dynamic).filter_map(|ip| ip.address.clone());
+        let foreign_addresses = foreign.collect();
         SeenServer {
             id: self.id,
             name: self.name,
@@ -102,6 +108,7 @@ impl Server {
             allowed: allowed.collect(),
             attachments,
             ip_address: address.or_else(|| self.public_ip.and_then(|ip| ip.address)),
+            foreign_addresses,
             image_name: self.image.and_then(|i| i.name),
             created_at: self.creation_date.as_deref().and_then(Timestamp::parse),
         }
