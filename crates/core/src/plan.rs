@@ -85,6 +85,19 @@ pub struct Plan {
     pub actions: Vec<Action>,
 }
 
+impl Plan {
+    /// Nothing is to be done, and nothing to be written but when to look again.
+    #[must_use]
+    pub fn only_waits(&self, before: &Aggregate) -> bool {
+        let (now, then) = (&self.recorded, before);
+        let same = || {
+            let instance = crate::recorded::Instance { wake_at: then.instance.wake_at, ..now.instance.clone() };
+            instance == then.instance && now.servers == then.servers && now.volumes == then.volumes
+        };
+        self.actions.is_empty() && self.events.is_empty() && same()
+    }
+}
+
 /// The plan while it is being made.
 struct Draft<'a, 'c> {
     agg: Aggregate,

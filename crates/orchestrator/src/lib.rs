@@ -17,6 +17,7 @@ pub use tick::TickReport;
 
 use inventiv_core::id::InstanceId;
 use inventiv_core::plan::Rules;
+use inventiv_core::time::Timestamp;
 use inventiv_providers::CloudProvider;
 use inventiv_store::Store;
 use std::collections::{HashMap, HashSet};
@@ -68,6 +69,8 @@ struct Inner {
     /// Instances that are being worked on by this process.
     in_flight: Mutex<HashSet<InstanceId>>,
     zones: Mutex<HashMap<String, ZoneState>>,
+    /// Instances that only wait: the version they wait in, and until when. Waiting alone is not worth a write.
+    resting: Mutex<HashMap<InstanceId, (i64, Timestamp)>>,
     steps: tokio::sync::Semaphore,
 }
 
@@ -77,7 +80,7 @@ struct ZoneState {
     /// How many requests the last complete listing took.
     pages: usize,
     /// When the last complete listing began.
-    listed_at: Option<inventiv_core::time::Timestamp>,
+    listed_at: Option<Timestamp>,
     /// It is being looked at.
     busy: bool,
 }
@@ -103,6 +106,7 @@ impl Orchestrator {
             config,
             in_flight: Mutex::default(),
             zones: Mutex::default(),
+            resting: Mutex::default(),
             steps,
         };
         Self { inner: Arc::new(inner) }
@@ -156,6 +160,24 @@ impl Orchestrator {
         let state = zones.entry(zone.to_owned()).or_default();
         change(state);
         state.clone()
+    }
+}
+
+impl Inner {
+    /// Remembers that an instance only waits.
+    fn rest(&self, id: &InstanceId, version: i64, until: Timestamp) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.insert(id.clone(), (version, until));
+    }
+
+    /// Whether it waits still: nobody has written anything since, and its time has not come.
+    fn is_resting(&self, id: &InstanceId, version: i64, now: Timestamp) -> bool {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = resting.get(id).is_some_and(|(v, until)| *v == version && *until > now);
+        if !still {
+            resting.remove(id);
+        }
+        still
     }
 }
 

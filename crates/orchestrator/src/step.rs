@@ -39,6 +39,10 @@ impl Inner {
                 },
             };
             let planned = self.plan_for(&before, &seen);
+            if planned.only_waits(&before) {
+                self.rest(&id, before.instance.version, planned.recorded.instance.wake_at);
+                return Ok(calls);
+            }
             if planned.actions.is_empty() {
                 let now = self.clock.now();
                 let writes: Vec<LogWrite> = planned.events.iter().map(|e| self.event(&before, e, now)).collect();

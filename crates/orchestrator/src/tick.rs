@@ -59,15 +59,18 @@ impl Orchestrator {
     /// Starts a tick's work on `tasks`. Nothing waits for a slow zone or instance but itself.
     pub(crate) async fn tick_into(&self, tasks: &TaskTracker, resync: bool) -> Result<Arc<Counters>, Error> {
         let counters = Arc::new(Counters::default());
-        let due = self.inner.store.due(&self.inner.account, self.inner.clock.now(), DUE_MAX).await?;
+        let now = self.inner.clock.now();
+        let due = self.inner.store.due(&self.inner.account, now, DUE_MAX).await?;
         let mut zones: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
-        for (id, zone) in due {
+        for (id, zone, version) in due {
+            if self.inner.is_resting(&id, version, now) {
+                continue;
+            }
             if let Some(claim) = self.claim(&id) {
                 zones.entry(zone).or_default().push(claim);
             }
         }
         if resync {
-            let now = self.inner.clock.now();
             self.inner.store.close_abandoned_logs(&self.inner.account, now.plus_ms(-ABANDONED_MS), now).await?;
             for zone in self.inner.store.zones(&self.inner.account).await? {
                 zones.entry(zone).or_default();
@@ -226,7 +229,7 @@ impl Orchestrator {
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
         let planned = self.inner.plan_for(agg, &seen);
-        if planned.recorded != *agg || !planned.actions.is_empty() {
+        if !planned.only_waits(agg) {
             self.spawn_step(claim, agg.clone(), seen, tasks, counters);
         }
         Ok(())

@@ -22,8 +22,8 @@ fn show(world: &World, id: &str) -> Answer {
 
 pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
     let wanted = |ip: &&Ip| ip.zone == req.zone && req.param("project").is_none_or(|p| ip.project == p);
-    let items: Vec<Value> = world.ips.values().filter(wanted).map(|ip| wire::ip(ip, world)).collect();
-    req.instance_page("/ips", "ips", &items, 50)
+    let items: Vec<&Ip> = world.ips.values().filter(wanted).collect();
+    req.instance_page("/ips", "ips", &items, 50, |ip| wire::ip(ip, world))
 }
 
 pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {

@@ -41,9 +41,16 @@ impl Req<'_> {
     }
 
     /// One page of a list with the Instance API's headers.
-    pub(crate) fn instance_page(&self, path: &str, key: &str, items: &[Value], default: usize) -> Answer {
+    pub(crate) fn instance_page<T>(
+        &self,
+        path: &str,
+        key: &str,
+        items: &[T],
+        default: usize,
+        show: impl Fn(&T) -> Value,
+    ) -> Answer {
         let (page, size) = self.page("per_page", default);
-        let shown: Vec<Value> = items.iter().skip((page - 1).saturating_mul(size)).take(size).cloned().collect();
+        let shown: Vec<Value> = items.iter().skip((page - 1).saturating_mul(size)).take(size).map(show).collect();
         let mut answer = answer::json(200, serde_json::json!({ key: shown }));
         answer.headers = self.paging_headers(path, items.len(), page, size);
         answer

@@ -26,8 +26,8 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
             && req.param("volume_type").is_none_or(|k| v.kind == k)
             && tags.iter().all(|t| v.tags.iter().any(|have| have == t))
     };
-    let items: Vec<Value> = world.locals.values().filter(wanted).map(|v| wire::local(world, v)).collect();
-    req.instance_page("/volumes", "volumes", &items, 100)
+    let items: Vec<&Local> = world.locals.values().filter(wanted).collect();
+    req.instance_page("/volumes", "volumes", &items, 100, |v| wire::local(world, v))
 }
 
 pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {

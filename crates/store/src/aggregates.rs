@@ -44,7 +44,7 @@ const CHUNK: usize = 100;
 static LIST_SERVERS: LazyLock<&'static str> = LazyLock::new(|| of_many("instance_servers", "instance_id"));
 static LIST_VOLUMES: LazyLock<&'static str> = LazyLock::new(|| of_many("instance_volumes", "instance_id"));
 static LIST_BY_ID: LazyLock<&'static str> = LazyLock::new(|| of_many("instances", "id"));
-const UNSETTLED: &str = "SELECT id, zone FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
+const UNSETTLED: &str = "SELECT id, zone, version FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
     ORDER BY wake_at LIMIT $3";
 const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE account_id = $1 AND settled = 0";
 const ZONES: &str = "SELECT zone FROM instances WHERE account_id = $1 AND status NOT IN \
@@ -200,15 +200,24 @@ impl Store {
         self.whole(&rows).await
     }
 
-    /// Unsettled instances that may be looked at now: id and zone, the longest waiting first.
+    /// Unsettled instances that may be looked at now: id, zone and version, the longest waiting first.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn due(&self, account: &str, now: Timestamp, limit: u32) -> Result<Vec<(InstanceId, String)>, Error> {
+    pub async fn due(
+        &self,
+        account: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(InstanceId, String, i64)>, Error> {
         let mut a = Args::new();
         a.text(account).time(now).int(limit.into());
         let rows = self.db.read(a.statement(UNSETTLED)).await?;
-        rows.iter().map(|r| Ok((Columns(r).word("id", InstanceId::parse)?, Columns(r).text("zone")?))).collect()
+        let due = |r| {
+            let c = Columns(r);
+            Ok((c.word("id", InstanceId::parse)?, c.text("zone")?, c.int("version")?))
+        };
+        rows.iter().map(due).collect()
     }
 
     /// When the next unsettled instance may be looked at.

@@ -321,7 +321,7 @@ async fn due_and_living_find_what_they_should() {
             store.insert(&agg, &[]).await.unwrap();
         }
         let due: Vec<InstanceId> =
-            store.due(ACCOUNT, at(100), 10).await.unwrap().into_iter().map(|(id, _)| id).collect();
+            store.due(ACCOUNT, at(100), 10).await.unwrap().into_iter().map(|(id, ..)| id).collect();
         assert_eq!(due, [InstanceId::new(2)]);
         assert_eq!(store.next_wake(ACCOUNT).await.unwrap(), Some(at(5)));
         assert!(store.due("scaleway:other", at(100), 10).await.unwrap().is_empty());
