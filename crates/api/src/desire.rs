@@ -235,9 +235,10 @@ async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError>
         let zones: Vec<&str> = catalogues.iter().map(|c| c.zone.as_str()).collect();
         return Err(ApiError::invalid(format!("zone: this server works in {}", zones.join(", "))));
     };
-    if let (None, Some(error)) = (catalogue.refreshed_at, &catalogue.error) {
+    if catalogue.refreshed_at.is_none() {
+        let why = catalogue.error.as_deref().unwrap_or("it is being read for the first time");
         let text =
-            format!("the catalogue of {} cannot be read: {error}; it is tried again every few seconds", wish.zone);
+            format!("the catalogue of {} is not there yet: {why}; it is tried again every few seconds", wish.zone);
         return Err(ApiError::unavailable(text));
     }
     let Some(offer) = app.store().offer(account, &wish.zone, &wish.instance_type).await? else {

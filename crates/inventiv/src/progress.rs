@@ -44,6 +44,15 @@ impl<'c> Progress<'c> {
         }
     }
 
+    /// Leaves out what has happened already.
+    pub(crate) async fn after_history(mut self) -> Result<Self, Failure> {
+        let logs = self.client.all("/action_logs", &[("instance_id", self.id.as_str()), ("limit", "500")]).await?;
+        for log in logs.iter().filter(|l| l["status"] != "in_progress") {
+            self.shown.insert(text(log, "id"), text(log, "status"));
+        }
+        Ok(self)
+    }
+
     /// Follows until the goal.
     pub(crate) async fn follow(&mut self, goal: &Goal) -> Result<Value, Failure> {
         let deadline = Instant::now() + goal.timeout;

@@ -26,6 +26,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The shortest pause between two ticks, in milliseconds.
+const PAUSE_MIN_MS: i64 = 10;
+/// How long an instance that is due may go without a step before its rest is forgotten, in milliseconds.
+const FORGOTTEN_MS: i64 = 5_000;
+
 /// What can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -117,9 +122,11 @@ impl Orchestrator {
     /// # Errors
     /// When the database refuses.
     pub async fn register(&self) -> Result<(), inventiv_store::Error> {
-        let account = self.inner.provider.account();
-        let now = self.inner.clock.now();
-        self.inner.store.remember_account(&self.inner.account, &account.provider, &account.project_id, now).await
+        let inner = &self.inner;
+        let account = inner.provider.account();
+        let now = inner.clock.now();
+        inner.store.remember_account(&inner.account, &account.provider, &account.project_id, now).await?;
+        inner.store.expect_catalogues(&inner.account, &inner.config.zones).await
     }
 
     /// Works until `stop` is cancelled; then finishes the calls that are under way.
@@ -128,7 +135,6 @@ impl Orchestrator {
         let catalogue = self.clone();
         let catalogue_stop = stop.clone();
         tasks.spawn(async move { catalogue.keep_catalogue(catalogue_stop).await });
-        let pause = Duration::from_millis(u64::try_from(self.inner.config.rules.poll_ms).unwrap_or(1_000).max(1));
         let mut resync_at = self.inner.clock.now();
         while !stop.is_cancelled() {
             let resync = self.inner.clock.now() >= resync_at;
@@ -138,10 +144,11 @@ impl Orchestrator {
             if let Err(e) = self.tick_into(&tasks, resync).await {
                 tracing::error!(error = %e, "the database did not answer; tries again");
             }
+            let pause_ms = self.inner.pause_ms();
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.inner.store.changed() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
             }
         }
         tasks.close();
@@ -168,6 +175,22 @@ impl Inner {
     fn rest(&self, id: &InstanceId, version: i64, until: Timestamp) {
         let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
         resting.insert(id.clone(), (version, until));
+    }
+
+    /// How long until the next of them may be looked at; at most one poll, because others may write, too.
+    fn pause_ms(&self) -> u64 {
+        let now = self.clock.now();
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was due long ago was settled by somebody else.
+        resting.retain(|_, (_, until)| now.ms_since(*until) < FORGOTTEN_MS);
+        let next = resting.values().map(|(_, until)| until.ms_since(now)).min();
+        let poll = self.config.rules.poll_ms;
+        u64::try_from(next.unwrap_or(poll).clamp(PAUSE_MIN_MS, poll.max(PAUSE_MIN_MS))).unwrap_or(1_000)
+    }
+
+    /// It is being worked on.
+    fn wake(&self, id: &InstanceId) {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     /// Whether it waits still: nobody has written anything since, and its time has not come.

@@ -28,6 +28,7 @@ impl Inner {
     /// `first` is the instance as it was read a moment ago: if that is out of date, the first write says so.
     pub(crate) async fn step(&self, first: Aggregate, mut seen: Observed) -> Result<usize, Error> {
         let id = first.instance.id.clone();
+        self.wake(&id);
         let mut known = Some(first);
         let mut calls = 0;
         for _ in 0..ROUNDS_MAX {
@@ -40,6 +41,9 @@ impl Inner {
             };
             let planned = self.plan_for(&before, &seen);
             if planned.only_waits(&before) {
+                if planned.recorded.instance.settled {
+                    return Ok(calls);
+                }
                 self.rest(&id, before.instance.version, planned.recorded.instance.wake_at);
                 return Ok(calls);
             }
@@ -47,7 +51,12 @@ impl Inner {
                 let now = self.clock.now();
                 let writes: Vec<LogWrite> = planned.events.iter().map(|e| self.event(&before, e, now)).collect();
                 match self.store.save(&before, &planned.recorded, &writes, now).await? {
-                    Saved::Version(_) => return Ok(calls),
+                    Saved::Version(version) => {
+                        if !planned.recorded.instance.settled {
+                            self.rest(&id, version, planned.recorded.instance.wake_at);
+                        }
+                        return Ok(calls);
+                    }
                     Saved::Stale => continue,
                 }
             }

@@ -23,12 +23,37 @@ const ADD: &str = "INSERT INTO offers (account_id, zone, instance_type, gpu_coun
 const MARK: &str = "INSERT INTO catalogues (account_id, zone, refreshed_at, error) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (account_id, zone) DO UPDATE SET \
     refreshed_at = COALESCE(excluded.refreshed_at, catalogues.refreshed_at), error = excluded.error";
+const EXPECT: &str =
+    "INSERT INTO catalogues (account_id, zone) VALUES ($1, $2) ON CONFLICT (account_id, zone) DO NOTHING";
+const FORGET: &str = "DELETE FROM catalogues WHERE account_id = $1 AND zone = $2";
 const LIST: &str = "SELECT offer_json FROM offers WHERE account_id = $1 AND ($2 IS NULL OR zone = $2) \
     ORDER BY zone, gpu_count, hourly_micros, instance_type";
 const ONE: &str = "SELECT offer_json FROM offers WHERE account_id = $1 AND zone = $2 AND instance_type = $3";
 const ZONES: &str = "SELECT zone, refreshed_at, error FROM catalogues WHERE account_id = $1 ORDER BY zone";
 
 impl Store {
+    /// Writes down which zones are worked in: exactly these. Their catalogues are read by and by.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn expect_catalogues(&self, account: &str, zones: &[String]) -> Result<(), Error> {
+        let known = self.catalogues(account).await?;
+        let mut statements = Vec::new();
+        for old in known.iter().filter(|c| !zones.contains(&c.zone)) {
+            for sql in [FORGET, DROP] {
+                let mut a = Args::new();
+                a.text(account).text(&old.zone);
+                statements.push(a.statement(sql));
+            }
+        }
+        for zone in zones {
+            let mut a = Args::new();
+            a.text(account).text(zone);
+            statements.push(a.statement(EXPECT));
+        }
+        self.db.write(statements).await.map(|_| ())
+    }
+
     /// Replaces a zone's offers.
     ///
     /// # Errors

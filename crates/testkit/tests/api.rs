@@ -266,5 +266,32 @@ async fn before_the_catalogue_was_read_a_wish_is_put_off_and_says_why() {
     assert_eq!(refused.0, 422);
     let (url, _home) = inventiv_testkit::database(Database::Sqlite).await;
     let store = inventiv_store::Store::open(&url).await.unwrap();
-    assert!(store.catalogues("scaleway:x").await.unwrap().is_empty());
+    store.remember_account("scaleway:x", "scaleway", "x", inventiv_core::time::Timestamp(0)).await.unwrap();
+    store.expect_catalogues("scaleway:x", &["fr-par-2".to_owned()]).await.unwrap();
+    let app = inventiv_api::App::new(inventiv_api::Settings {
+        store: store.clone(),
+        account_id: "scaleway:x".into(),
+        provider: "scaleway".into(),
+        token: TOKEN.into(),
+        forced_data_volume_gb: None,
+        now: Box::new(|| inventiv_core::time::Timestamp(0)),
+        ids: Box::new(|| 1),
+        metrics: Box::new(String::new),
+    });
+    let ask = async || {
+        let request = axum::http::Request::post("/instances")
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/json")
+            .body(axum::body::Body::from(wish().to_string()))
+            .unwrap();
+        let answer = app.router().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let (status, said) = ask().await;
+    assert!(status == 503 && said.contains("first time"), "{status} {said}");
+    store.mark_catalogue_error("scaleway:x", "fr-par-2", "connection refused").await.unwrap();
+    let (status, said) = ask().await;
+    assert!(status == 503 && said.contains("connection refused"), "{status} {said}");
 }

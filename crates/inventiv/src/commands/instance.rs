@@ -39,10 +39,11 @@ pub(crate) async fn run(command: InstanceCommand, connection: &Connection, outpu
             Ok(())
         }
         InstanceCommand::Terminate { id, wait, timeout } => {
+            let progress = follower(&client, &id).after_history().await?;
             let mut instance = client.delete(&format!("/instances/{}", encode(&id))).await?;
             let ended = matches!(instance["status"].as_str(), Some("terminated" | "provisioning_failed"));
             if wait && !ended {
-                instance = follow(&client, &id, "terminated", timeout).await?;
+                instance = follow(progress, "terminated", timeout).await?;
             }
             output::one(output, &instance, output::instance);
             Ok(())
@@ -69,14 +70,18 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
     put("tags", if args.tags.is_empty() { Value::Null } else { json!(args.tags) });
     let mut instance = client.post("/instances", &Value::Object(wish)).await?;
     if args.wait {
-        instance = follow(client, &text(&instance, "id"), "ready", args.timeout).await?;
+        instance = follow(follower(client, &text(&instance, "id")), "ready", args.timeout).await?;
     }
     output::one(output, &instance, output::instance);
     Ok(())
 }
 
-async fn follow(client: &Client, id: &str, status: &'static str, timeout: u64) -> Result<Value, Failure> {
+/// Standard output is for the result.
+fn follower<'c>(client: &'c Client, id: &str) -> Progress<'c> {
+    Progress::new(client, id, |line| eprintln!("{line}"))
+}
+
+async fn follow(mut progress: Progress<'_>, status: &'static str, timeout: u64) -> Result<Value, Failure> {
     let goal = Goal { status, timeout: Duration::from_secs(timeout), every: Duration::from_millis(500) };
-    // Standard output is for the result.
-    Progress::new(client, id, |line| eprintln!("{line}")).follow(&goal).await
+    progress.follow(&goal).await
 }
