@@ -641,3 +641,58 @@ fn a_volume_to_be_kept_is_proven_gone_where_somebody_else_deleted_it() {
     let data = stage.agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
     assert_eq!(data.status, VolumeStatus::Deleted, "retained would be billed in words only");
 }
+
+/// Up to the moment when only the start is missing.
+fn about_to_start() -> Stage {
+    let mut stage = Stage::ready();
+    for s in &mut stage.agg.servers {
+        (s.starts, s.start_sent_at, s.start_intended_at) = (0, None, None);
+    }
+    stage.agg.instance.ready_at = None;
+    stage.agg.instance.status = Status::Provisioning;
+    stage.servers[0].state = ServerState::Stopped;
+    stage.servers[0].allowed = vec![Allowed::Start];
+    stage
+}
+
+#[test]
+fn a_start_waits_until_the_cloud_allows_it() {
+    let mut stage = about_to_start();
+    stage.servers[0].allowed.clear();
+    let (words, planned) = stage.step();
+    assert!(words.is_empty() && notes(&planned).contains("allows the server to be started"), "{words:?}");
+    stage.servers[0].allowed.push(Allowed::Start);
+    assert_eq!(stage.step().0, ["START"]);
+}
+
+#[test]
+fn the_intent_to_start_alone_protects_what_is_to_be_kept() {
+    let mut stage = about_to_start();
+    for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
+        v.delete_on_terminate = false;
+    }
+    assert_eq!(stage.step().0, ["START"]);
+    // The process dies here; the server ran for an hour, and was deleted before anybody looked again.
+    stage.servers.clear();
+    stage.volumes.retain(|v| v.id == "data");
+    (stage.volumes[0].server_id, stage.volumes[0].state) = (None, VolumeState::Available);
+    for _ in 0..5 {
+        let (words, planned) = stage.step();
+        assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
+        let now = stage.now;
+        for action in planned.actions.iter().filter(|a| a.reads()) {
+            stage.answer(action, Ok(proof("s1", now)));
+        }
+    }
+}
+
+#[test]
+fn a_server_goes_only_upon_a_look_that_began_after_the_wish() {
+    let mut stage = Stage::ready();
+    let look = stage.look();
+    stage.now = stage.now.plus_ms(500);
+    stage.cancel();
+    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    assert!(planned.actions.is_empty(), "{:?}", planned.actions);
+    assert!(notes(&planned).contains("fresh look"), "{}", notes(&planned));
+}
