@@ -102,11 +102,9 @@ impl Db {
     }
 
     pub(crate) async fn check(&self) -> Result<(), Error> {
-        // Touches nothing, and still fails on a database that cannot be written.
-        const SQL: &str = "UPDATE provider_accounts SET provider = provider WHERE id = $1";
-        let mut args = crate::args::Args::new();
-        args.text("");
-        self.write(vec![args.statement(SQL)]).await.map(|_| ())
+        // Changes nothing, and still writes: it fails on a database that is full or read-only.
+        const SQL: &str = "UPDATE provider_accounts SET provider = provider";
+        self.write(vec![crate::args::Args::new().statement(SQL)]).await.map(|_| ())
     }
 }
 
