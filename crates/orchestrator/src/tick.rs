@@ -18,6 +18,8 @@ const DUE_MAX: u32 = 2_000;
 const LIVING_PAGE: u32 = 1_000;
 /// A zone whose listing takes at most so many requests is listed as soon as something seems to be gone.
 const LIST_AT_ONCE: usize = 12;
+/// With more instances due than this, a tick waits for the listing that is under way.
+const MANY_DUE: usize = 32;
 /// A line of the action log that is open for so long lost its process: no call takes that long.
 const ABANDONED_MS: i64 = 180_000;
 /// The rate budget counts as busy when a call that asks now would wait so long.
@@ -95,6 +97,10 @@ impl Orchestrator {
         tasks: &TaskTracker,
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
+        if !resync && claims.len() > MANY_DUE && self.zone_state(zone, |_| {}).busy {
+            // A listing is under way, and the next one will serve them all: no need to read them until then.
+            return Ok(());
+        }
         let ids: Vec<InstanceId> = claims.iter().map(|c| c.id.clone()).collect();
         let mut due: Vec<(Claim, Aggregate)> = Vec::with_capacity(claims.len());
         let mut found: BTreeMap<InstanceId, Aggregate> =
