@@ -1,7 +1,7 @@
 //! The planner: desired, recorded and observed in; what to record and what to do now out. Total and pure.
 //!
-//! Two steps. [`absorb`] writes down what the cloud shows (adoptions, new volumes, metadata, states). Then either
-//! [`present`] drives the instance towards *ready*, or [`absent`] drives it towards *proven gone*. Whatever cannot be
+//! Two steps. `absorb` writes down what the cloud shows (adoptions, new volumes, metadata, states). Then either
+//! `present` drives the instance towards *ready*, or `absent` drives it towards *proven gone*. Whatever cannot be
 //! done now leaves a note that says why. A crash is a pass that stopped early: the next pass starts here again.
 
 mod absent;

@@ -1,7 +1,7 @@
 //! Drives every instance: observe, plan, act, record; again and again, from whatever it finds.
 //!
 //! A [`tick`](Orchestrator::tick) takes what is due, looks at the cloud once for all of it, and gives each instance its
-//! [`step`]. There is no recovery code: a crash is a step that stopped early.
+//! step. There is no recovery code: a crash is a step that stopped early.
 
 mod act;
 mod catalogue;

@@ -1,6 +1,6 @@
 //! What Inventiv-Agents remembers: one SQL text, on SQLite and on PostgreSQL.
 //!
-//! [`db`] is the only file that knows there are two. An instance with its servers and volumes is read and written as one
+//! `db` is the only file that knows there are two. An instance with its servers and volumes is read and written as one
 //! [`Aggregate`](inventiv_core::recorded::Aggregate); every write is guarded by its version.
 
 mod aggregates;
