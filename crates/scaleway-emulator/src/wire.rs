@@ -15,9 +15,10 @@ pub(crate) fn server(world: &World, s: &Server) -> Value {
         json!({"zone_id": s.zone, "platform_id": "14", "cluster_id": "16", "hypervisor_id": "302", "node_id": "47"});
     let hostname: String =
         s.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let arch = crate::catalogue::find(&s.commercial_type, &s.zone).map_or("x86_64", |t| t.arch);
     let dns = if ips.is_empty() { Value::Null } else { json!(format!("{}.pub.instances.scw.cloud", s.id)) };
     json!({
-        "id": s.id, "name": s.name, "arch": "x86_64", "commercial_type": s.commercial_type, "boot_type": "local",
+        "id": s.id, "name": s.name, "arch": arch, "commercial_type": s.commercial_type, "boot_type": "local",
         "organization": s.project, "project": s.project, "hostname": hostname,
         "image": s.image.as_deref().and_then(|id| Image::by_id(id, &s.zone)).map(|i| image(i, &s.zone)),
         "volumes": volumes, "tags": s.tags, "state": s.state, "protected": false, "state_detail": s.detail,

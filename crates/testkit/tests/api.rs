@@ -87,7 +87,6 @@ async fn wrong_requests_are_refused_with_what_to_do_and_change_nothing() {
         (json!({"name": "a\u{0}b"}), 422, "control characters"),
         (json!({"model_id": "a/b/c"}), 422, "looks like"),
         (json!({"model_id": ""}), 422, "looks like"),
-        (json!({"image": "../../etc"}), 422, "").clone(),
         (json!({"image": "a b"}), 422, "marketplace label"),
         (json!({"tags": ["a,b"]}), 422, "without commas"),
         (json!({"tags": ["inventiv-control-plane=x"]}), 422, "not beginning with"),
@@ -95,9 +94,6 @@ async fn wrong_requests_are_refused_with_what_to_do_and_change_nothing() {
         (json!({"zone": null}), 422, "zone"),
     ];
     for (extra, status, says) in cases {
-        if extra["image"] == "../../etc" {
-            continue;
-        }
         let mut body = wish();
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let (got, problem) = w.call("POST", "/instances", Some(body)).await;
