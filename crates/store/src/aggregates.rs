@@ -84,7 +84,7 @@ impl Store {
         let mut statements = vec![instance_rows::insert(agg)];
         statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
         statements.extend(writes.iter().map(logs::statement));
-        self.db.write(statements).await?;
+        self.db.write_apart(statements).await?;
         self.tell_change();
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Store {
             statements.push(logs::history(owner, Some(before.instance.status), version + 1, now));
         }
         statements.extend(writes.iter().map(logs::statement));
-        Ok(match self.db.write(statements).await? {
+        Ok(match self.db.write_apart(statements).await? {
             Written::Done => Saved::Version(version + 1),
             Written::Stale => Saved::Stale,
         })

@@ -2,72 +2,98 @@
 
 use crate::error::{Error, corrupt};
 use inventiv_core::time::Timestamp;
-use sqlx::Row;
 use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{Arguments, Row};
 
 /// One SQL text with its values.
 pub(crate) struct Statement {
     pub(crate) sql: &'static str,
-    pub(crate) args: AnyArguments,
+    pub(crate) args: Args,
     /// How many rows must be touched, or the whole write is undone.
     pub(crate) expect_rows: Option<u64>,
 }
 
+/// What a column holds: the two kinds that both databases share.
+enum Value {
+    Text(Option<String>),
+    Int(Option<i64>),
+}
+
 /// Values in the order of `$1`, `$2`, …
 #[derive(Default)]
-pub(crate) struct Args(AnyArguments);
+pub(crate) struct Args(Vec<Value>);
 
 impl Args {
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    fn push<'q, T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any>>(&mut self, value: T) -> &mut Self {
-        use sqlx::Arguments;
-        // Encoding texts and integers cannot fail.
-        let _ = self.0.add(value);
+    fn push(&mut self, value: Value) -> &mut Self {
+        self.0.push(value);
         self
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds them to the driver's, after those that are there.
+    pub(crate) fn give(self, driver: &mut AnyArguments) {
+        for value in self.0 {
+            // Encoding texts and integers cannot fail.
+            let _ = match value {
+                Value::Text(text) => driver.add(text),
+                Value::Int(int) => driver.add(int),
+            };
+        }
+    }
+
+    /// As the driver takes them.
+    pub(crate) fn for_driver(self) -> AnyArguments {
+        let mut driver = AnyArguments::default();
+        self.give(&mut driver);
+        driver
+    }
+
     pub(crate) fn text(&mut self, value: &str) -> &mut Self {
-        self.push(value.to_owned())
+        self.push(Value::Text(Some(value.to_owned())))
     }
 
     pub(crate) fn opt_text(&mut self, value: Option<&str>) -> &mut Self {
-        self.push(value.map(str::to_owned))
+        self.push(Value::Text(value.map(str::to_owned)))
     }
 
     pub(crate) fn int(&mut self, value: i64) -> &mut Self {
-        self.push(value)
+        self.push(Value::Int(Some(value)))
     }
 
     pub(crate) fn opt_int(&mut self, value: Option<i64>) -> &mut Self {
-        self.push(value)
+        self.push(Value::Int(value))
     }
 
     pub(crate) fn flag(&mut self, value: bool) -> &mut Self {
-        self.push(i64::from(value))
+        self.int(i64::from(value))
     }
 
     pub(crate) fn time(&mut self, value: Timestamp) -> &mut Self {
-        self.push(value.0)
+        self.int(value.0)
     }
 
     pub(crate) fn opt_time(&mut self, value: Option<Timestamp>) -> &mut Self {
-        self.push(value.map(|t| t.0))
+        self.opt_int(value.map(|t| t.0))
     }
 
     pub(crate) fn json<T: serde::Serialize>(&mut self, value: &T) -> &mut Self {
         // Our own types always have a JSON form.
-        self.push(serde_json::to_string(value).unwrap_or_default())
+        self.push(Value::Text(Some(serde_json::to_string(value).unwrap_or_default())))
     }
 
     pub(crate) fn opt_json<T: serde::Serialize>(&mut self, value: Option<&T>) -> &mut Self {
-        self.push(value.map(|v| serde_json::to_string(v).unwrap_or_default()))
+        self.push(Value::Text(value.map(|v| serde_json::to_string(v).unwrap_or_default())))
     }
 
     pub(crate) fn statement(&mut self, sql: &'static str) -> Statement {
-        Statement { sql, args: std::mem::take(&mut self.0), expect_rows: None }
+        Statement { sql, args: std::mem::take(self), expect_rows: None }
     }
 
     /// A statement that must touch exactly one row.

@@ -2,13 +2,17 @@
 //!
 //! SQLite has one writer: a task that takes every write that waits and commits them together, each in its own savepoint,
 //! so that one flush of the disk serves many. Its transactions are `BEGIN IMMEDIATE` (deferred ones fail under load) and
-//! `synchronous=FULL` (with less, a power cut loses committed intents). PostgreSQL commits each write by itself.
+//! `synchronous=FULL` (with less, a power cut loses committed intents). PostgreSQL commits each write by itself. On both,
+//! the statements of a write travel together (`compose`): an exchange with the database costs more than a statement.
+
+mod compose;
 
 use crate::args::Statement;
 use crate::error::Error;
+use futures::TryStreamExt;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Either, Executor, Transaction};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,13 +30,21 @@ pub(crate) enum Written {
     Stale,
 }
 
+/// The statements of one write.
+pub(crate) enum Write {
+    /// Each sees what those before it did.
+    InOrder(Vec<Statement>),
+    /// No two touch the same row, so that they may happen at once.
+    Apart(Vec<Statement>),
+}
+
 type Reply = oneshot::Sender<Result<Written, Error>>;
 
 #[derive(Clone)]
 pub(crate) struct Db {
     readers: AnyPool,
     /// SQLite's one writer; `None` on PostgreSQL.
-    writer: Option<mpsc::Sender<(Vec<Statement>, Reply)>>,
+    writer: Option<mpsc::Sender<(Write, Reply)>>,
 }
 
 impl Db {
@@ -81,23 +93,24 @@ impl Db {
     }
 
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
-        Ok(sqlx::query_with(statement.sql, statement.args).fetch_all(&self.readers).await?)
+        Ok(sqlx::query_with(statement.sql, statement.args.for_driver()).fetch_all(&self.readers).await?)
     }
 
-    /// Writes all of it or nothing.
+    /// Writes all of it or nothing; each statement sees what those before it did.
     pub(crate) async fn write(&self, statements: Vec<Statement>) -> Result<Written, Error> {
-        let Some(writer) = &self.writer else {
-            let mut tx = self.readers.begin().await?;
-            let written = run(&mut tx, statements).await?;
-            match written {
-                Written::Done => tx.commit().await?,
-                Written::Stale => tx.rollback().await?,
-            }
-            return Ok(written);
-        };
+        self.take(Write::InOrder(statements)).await
+    }
+
+    /// Writes all of it or nothing. No two statements may touch the same row.
+    pub(crate) async fn write_apart(&self, statements: Vec<Statement>) -> Result<Written, Error> {
+        self.take(Write::Apart(statements)).await
+    }
+
+    async fn take(&self, write: Write) -> Result<Written, Error> {
+        let Some(writer) = &self.writer else { return write_postgres(&self.readers, write).await };
         let (reply, answer) = oneshot::channel();
         let stopped = || Error::Unavailable("the writer has stopped".to_owned());
-        writer.send((statements, reply)).await.map_err(|_| stopped())?;
+        writer.send((write, reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -117,17 +130,51 @@ async fn migrate(pool: &AnyPool) -> Result<(), Error> {
     })
 }
 
-async fn run(connection: &mut AnyConnection, statements: Vec<Statement>) -> Result<Written, sqlx::Error> {
-    for statement in statements {
-        let done = sqlx::query_with(statement.sql, statement.args).execute(&mut *connection).await?;
-        if statement.expect_rows.is_some_and(|n| n != done.rows_affected()) {
-            return Ok(Written::Stale);
+async fn write_postgres(pool: &AnyPool, write: Write) -> Result<Written, Error> {
+    const DIVISION_BY_ZERO: &str = "22012";
+    match write {
+        Write::Apart(statements) => {
+            let composed = compose::at_once(statements);
+            match sqlx::query_with(composed.sql, composed.args).execute(pool).await {
+                Ok(_) => Ok(Written::Done),
+                Err(sqlx::Error::Database(e)) if e.code().is_some_and(|c| c == DIVISION_BY_ZERO) => Ok(Written::Stale),
+                Err(e) => Err(e.into()),
+            }
+        }
+        Write::InOrder(statements) => {
+            let mut tx = pool.begin().await?;
+            for statement in statements {
+                let done = sqlx::query_with(statement.sql, statement.args.for_driver()).execute(&mut *tx).await?;
+                if statement.expect_rows.is_some_and(|n| n != done.rows_affected()) {
+                    tx.rollback().await?;
+                    return Ok(Written::Stale);
+                }
+            }
+            tx.commit().await?;
+            Ok(Written::Done)
         }
     }
-    Ok(Written::Done)
 }
 
-async fn write_in_batches(pool: AnyPool, mut receiver: mpsc::Receiver<(Vec<Statement>, Reply)>) {
+/// Runs a write of SQLite after `first` (nothing, or the beginning of a savepoint). `Stale`: it must be undone.
+async fn run_sqlite(connection: &mut AnyConnection, first: &str, write: Write) -> Result<Written, sqlx::Error> {
+    let (Write::InOrder(statements) | Write::Apart(statements)) = write;
+    let expected: Vec<Option<u64>> = statements.iter().map(|s| s.expect_rows).collect();
+    let composed = compose::in_order(first, statements);
+    let mut results = connection.fetch_many(sqlx::query_with(composed.sql, composed.args));
+    let mut done = Vec::with_capacity(expected.len());
+    while let Some(result) = results.try_next().await? {
+        if let Either::Left(result) = result {
+            done.push(result.rows_affected());
+        }
+    }
+    // The first result is the savepoint's, if there is one.
+    let done = &done[done.len().saturating_sub(expected.len())..];
+    let holds = done.iter().zip(&expected).all(|(rows, expected)| expected.is_none_or(|n| n == *rows));
+    Ok(if holds && done.len() == expected.len() { Written::Done } else { Written::Stale })
+}
+
+async fn write_in_batches(pool: AnyPool, mut receiver: mpsc::Receiver<(Write, Reply)>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while receiver.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let mut replies = Vec::with_capacity(batch.len());
@@ -148,7 +195,7 @@ async fn write_in_batches(pool: AnyPool, mut receiver: mpsc::Receiver<(Vec<State
 /// transaction that failed to end may still seem open to it.
 async fn commit_batch(
     pool: &AnyPool,
-    batch: impl Iterator<Item = (Vec<Statement>, Reply)>,
+    batch: impl Iterator<Item = (Write, Reply)>,
     replies: &mut Vec<(Reply, Result<Written, Error>)>,
 ) -> Result<(), sqlx::Error> {
     let mut batch = batch.peekable();
@@ -170,20 +217,20 @@ async fn commit_batch(
 
 async fn run_batch(
     connection: &mut AnyConnection,
-    batch: &mut std::iter::Peekable<impl Iterator<Item = (Vec<Statement>, Reply)>>,
+    batch: &mut std::iter::Peekable<impl Iterator<Item = (Write, Reply)>>,
     replies: &mut Vec<(Reply, Result<Written, Error>)>,
 ) -> Result<(), sqlx::Error> {
     let mut tx: Transaction<'_, Any> = connection.begin_with("BEGIN IMMEDIATE").await?;
-    while let Some((statements, reply)) = batch.next() {
+    while let Some((write, reply)) = batch.next() {
         // Alone, it needs no savepoint of its own: undoing the transaction undoes it.
         let alone = replies.is_empty() && batch.peek().is_none();
         if alone {
-            let result = run(&mut tx, statements).await;
+            let result = run_sqlite(&mut tx, "", write).await;
             let undo = !matches!(result, Ok(Written::Done));
             replies.push((reply, result.map_err(Error::from)));
             return if undo { tx.rollback().await } else { tx.commit().await };
         }
-        match run_nested(&mut tx, statements).await {
+        match run_nested(&mut tx, write).await {
             Ok(result) => replies.push((reply, result)),
             Err(broken) => {
                 replies.push((reply, Ok(Written::Done)));
@@ -195,15 +242,12 @@ async fn run_batch(
 }
 
 /// One write of a batch. The outer error is the batch's: its savepoint could not be ended as it should.
-async fn run_nested(
-    tx: &mut Transaction<'_, Any>,
-    statements: Vec<Statement>,
-) -> Result<Result<Written, Error>, sqlx::Error> {
-    let mut savepoint = tx.begin().await?;
-    let written = run(&mut savepoint, statements).await;
-    match written {
-        Ok(Written::Done) => savepoint.commit().await?,
-        Ok(Written::Stale) | Err(_) => savepoint.rollback().await?,
-    }
+async fn run_nested(connection: &mut AnyConnection, write: Write) -> Result<Result<Written, Error>, sqlx::Error> {
+    let written = run_sqlite(connection, "SAVEPOINT one_write", write).await;
+    let end = match written {
+        Ok(Written::Done) => "RELEASE one_write",
+        Ok(Written::Stale) | Err(_) => "ROLLBACK TO one_write; RELEASE one_write",
+    };
+    connection.execute(end).await?;
     Ok(written.map_err(Error::from))
 }
