@@ -157,6 +157,8 @@ impl SeenVolume {
 pub struct Picture {
     /// When the listing began: whatever happened later may be missing.
     pub began_at: Timestamp,
+    /// Nothing can be missing: no page shifted while the next was read. What is shown is there in any case.
+    pub complete: bool,
     /// All servers.
     pub servers: Vec<SeenServer>,
     /// All volumes, of both APIs.

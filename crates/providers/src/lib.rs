@@ -122,7 +122,7 @@ pub trait CloudProvider: Send + Sync {
 
     /// Every server type in a zone.
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
-    /// Every server and volume of the account in a zone. Fails rather than being incomplete.
+    /// Every server and volume of the account in a zone; [`Picture::complete`] says whether any may be missing.
     async fn observe(&self, zone: &str) -> Result<Picture, Error>;
     /// The servers and block volumes with exactly this name.
     async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error>;

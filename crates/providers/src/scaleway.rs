@@ -106,17 +106,20 @@ impl CloudProvider for Scaleway {
         let began_at = (self.now)();
         let (servers, blocks, locals) =
             tokio::try_join!(self.list_servers(zone, None), self.list_blocks(zone, None), self.list_locals(zone))?;
-        Ok(Picture { began_at, servers, volumes: blocks.into_iter().chain(locals).collect() })
+        let complete = servers.complete && blocks.complete && locals.complete;
+        let volumes = blocks.items.into_iter().chain(locals.items).collect();
+        Ok(Picture { began_at, complete, servers: servers.items, volumes })
     }
 
     async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error> {
         let began_at = (self.now)();
-        let (mut servers, mut volumes) =
+        let (servers, volumes) =
             tokio::try_join!(self.list_servers(zone, Some(name)), self.list_blocks(zone, Some(name)))?;
+        let (mut servers, mut volumes) = (servers.whole("servers")?, volumes.whole("block volumes")?);
         // The filter may match substrings.
         servers.retain(|s| s.name == name);
         volumes.retain(|v| v.name == name);
-        Ok(Picture { began_at, servers, volumes })
+        Ok(Picture { began_at, complete: true, servers, volumes })
     }
 
     async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {

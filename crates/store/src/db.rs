@@ -66,7 +66,8 @@ impl Db {
         }
         let url = format!("sqlite:{path}?mode=rwc");
         let pool = |size: u32| {
-            AnyPoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(10)).after_connect(|c, _| {
+            // A file does not hang up: asking each time whether it is still there only costs.
+            AnyPoolOptions::new().max_connections(size).test_before_acquire(false).acquire_timeout(Duration::from_secs(10)).after_connect(|c, _| {
                 Box::pin(async move {
                     c.execute("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
                         .await

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// The most that a page may hold.
 pub(super) const PAGE: u64 = 100;
 /// How often a listing that shifted while it was read is begun anew.
-const LISTING_TRIES: usize = 4;
+const LISTING_TRIES: usize = 3;
 
 /// One page of a listing.
 pub(super) struct Page<T> {
@@ -21,13 +21,30 @@ pub(super) struct Page<T> {
     pub(super) total: u64,
 }
 
-/// Reads all pages. Complete means: the same total on every page, and as many distinct ids as that.
-pub(super) async fn all_pages<T, F, Fut>(id: fn(&T) -> &str, what: &str, mut page: F) -> Result<Vec<T>, Error>
+/// A listing, each item once.
+pub(super) struct Listing<T> {
+    pub(super) items: Vec<T>,
+    /// The same total on every page, and as many distinct ids as that. If not, something moved from one page to another
+    /// while they were read: what is missing may exist.
+    pub(super) complete: bool,
+}
+
+impl<T> Listing<T> {
+    /// The items, if nothing can be missing.
+    pub(super) fn whole(self, what: &str) -> Result<Vec<T>, Error> {
+        let shifted = || format!("the list of {what} changed while it was read, every time; reads again");
+        self.complete.then_some(self.items).ok_or_else(|| Error::unavailable(Effect::None, shifted()))
+    }
+}
+
+/// Reads all pages, and again if they shifted; what the last try shows is given in any case.
+pub(super) async fn all_pages<T, F, Fut>(id: fn(&T) -> &str, mut page: F) -> Result<Listing<T>, Error>
 where
     F: FnMut(u64) -> Fut,
     Fut: Future<Output = Result<Page<T>, Error>>,
 {
-    for _ in 0..LISTING_TRIES {
+    let mut tries = 1;
+    loop {
         let first = page(1).await?;
         let (total, mut items) = (first.total, first.items);
         let mut steady = true;
@@ -36,15 +53,15 @@ where
             steady &= next.total == total;
             items.extend(next.items);
         }
-        let distinct = items.iter().map(id).collect::<BTreeSet<_>>().len() as u64;
-        if steady && distinct == total && items.len() as u64 == total {
-            return Ok(items);
+        let read = items.len() as u64;
+        let mut known = BTreeSet::new();
+        items.retain(|item| known.insert(id(item).to_owned()));
+        let complete = steady && read == total && items.len() as u64 == total;
+        if complete || tries == LISTING_TRIES {
+            return Ok(Listing { items, complete });
         }
+        tries += 1;
     }
-    Err(Error::unavailable(
-        Effect::None,
-        format!("the list of {what} changed while it was read, every time; reads again"),
-    ))
 }
 
 /// `X-Total-Count` of the Instance API.
@@ -72,13 +89,12 @@ pub(super) fn says_gone(error: Error, asked: String, resource: &str, id: &str) -
 }
 
 impl Scaleway {
-    pub(super) async fn list_servers(&self, zone: &str, name: Option<&str>) -> Result<Vec<SeenServer>, Error> {
+    pub(super) async fn list_servers(&self, zone: &str, name: Option<&str>) -> Result<Listing<SeenServer>, Error> {
         let filter = name.map_or_else(String::new, |n| format!("&name={}", encode(n)));
         let query = format!("order=creation_date_desc&project={}&per_page={PAGE}{filter}", self.account.project_id);
         let (zone, query) = (zone.to_owned(), query);
         all_pages(
             |s: &SeenServer| s.id.as_str(),
-            "servers",
             |page| {
                 let path = instance_path(&zone, &format!("servers?{query}&page={page}"));
                 async move {

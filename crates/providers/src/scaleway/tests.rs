@@ -1,5 +1,6 @@
 //! The client against small servers of its own: what it sends, and what it makes of what it gets.
 
+use super::server::{Page, all_pages};
 use super::{Scaleway, judge};
 use crate::credentials;
 use crate::transport::Real;
@@ -173,11 +174,22 @@ async fn only_a_typed_not_found_for_our_own_id_means_gone() {
 }
 
 #[tokio::test]
-async fn a_listing_that_does_not_add_up_is_no_listing() {
+async fn a_listing_that_does_not_add_up_shows_what_is_there_and_proves_nothing_absent() {
     // The header counts one more than the page holds.
     let (cloud, _) = server(200, "application/json", br#"{"servers":[],"volumes":[],"total_count":0}"#.to_vec()).await;
-    let error = cloud.observe("fr-par-1").await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unavailable);
+    let picture = cloud.observe("fr-par-1").await.unwrap();
+    assert!(!picture.complete);
+    // Where absence decides, as for a creation in doubt, that is not good enough.
+    assert_eq!(cloud.find("fr-par-1", "iva-x").await.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn an_item_that_moved_to_the_next_page_is_shown_once() {
+    let page = |items: Vec<u32>| Page { items, total: 101 };
+    let id = |n: &u32| if *n == 7 { "seven" } else { "other" };
+    let read = all_pages(id, |number| async move { Ok(page(if number == 1 { vec![7] } else { vec![7, 8] })) }).await;
+    let read = read.unwrap();
+    assert_eq!((read.items, read.complete), (vec![7, 8], false));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Volumes: block volumes by the Block API, `l_ssd` and `scratch` by the Instance API, unknown kinds by both.
 
-use super::server::{PAGE, Page, all_pages, says_gone, total_header};
+use super::server::{Listing, PAGE, Page, all_pages, says_gone, total_header};
 use super::{IOPS, Scaleway, block_path, instance_path, wire};
 use crate::error::Error;
 use crate::http::{Body, encode};
@@ -40,14 +40,13 @@ pub(super) fn check_iops(iops: Option<i64>) -> Result<(), Error> {
 }
 
 impl Scaleway {
-    pub(super) async fn list_blocks(&self, zone: &str, name: Option<&str>) -> Result<Vec<SeenVolume>, Error> {
+    pub(super) async fn list_blocks(&self, zone: &str, name: Option<&str>) -> Result<Listing<SeenVolume>, Error> {
         let filter = name.map_or_else(String::new, |n| format!("&name={}", encode(n)));
         let project = &self.account.project_id;
         let query =
             format!("project_id={project}&order_by=created_at_asc&include_deleted=false&page_size={PAGE}{filter}");
         all_pages(
             |v: &SeenVolume| v.id.as_str(),
-            "block volumes",
             |page| {
                 let path = block_path(zone, &format!("volumes?{query}&page={page}"));
                 async move {
@@ -62,11 +61,10 @@ impl Scaleway {
         .await
     }
 
-    pub(super) async fn list_locals(&self, zone: &str) -> Result<Vec<SeenVolume>, Error> {
+    pub(super) async fn list_locals(&self, zone: &str) -> Result<Listing<SeenVolume>, Error> {
         let query = format!("project={}&per_page={PAGE}", self.account.project_id);
         all_pages(
             |v: &SeenVolume| v.id.as_str(),
-            "local volumes",
             |page| {
                 let path = instance_path(zone, &format!("volumes?{query}&page={page}"));
                 async move {
