@@ -13,6 +13,8 @@ const USAGE: &str = "cargo xtask TASK
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that no compiler knows
   bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives or fleet alone
+  replay DIR [--report FILE.json]
+                 play recordings of the real API against the emulator, compare every exchange, print the score
   openapi        write openapi.json from the code";
 
 fn main() -> ExitCode {
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         "test" => tests::run(rest),
         "tidy" => tidy::run(&root()),
         "bench" => bench(rest),
+        "replay" => replay(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
     };
@@ -84,6 +87,15 @@ fn bench(args: &[String]) -> Result<(), String> {
         .env("TEST_DATABASE_URL", &postgres.url)
         .env("INVENTIV_BIN", target.join("release/inventiv"));
     run(&mut command)
+}
+
+fn replay(args: &[String]) -> Result<(), String> {
+    let mut command = Command::new("cargo");
+    // Where the caller stands, not where the workspace is: the folder is theirs.
+    command.args(["run", "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
+    command.args(["--package", "scaleway-replay", "--"]).args(args);
+    let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("the replay failed: {status}")) }
 }
 
 fn write_openapi() -> Result<(), String> {

@@ -11,6 +11,16 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
+impl Answer {
+    /// The text at a place of the body.
+    pub(crate) fn id(&self, place: &str) -> Option<String> {
+        match &self.body {
+            Body::Json(value) => value.pointer(place).and_then(Value::as_str).map(str::to_owned),
+            Body::Text(_) | Body::Empty(_) => None,
+        }
+    }
+}
+
 pub(crate) enum Body {
     Json(Value),
     Text(Bytes),
@@ -41,6 +51,40 @@ pub(crate) fn text(bytes: Bytes) -> Answer {
 
 pub(crate) fn not_found(resource: &str, id: &str) -> Answer {
     json(404, json!({"message": "resource is not found", "resource": resource, "resource_id": id, "type": "not_found"}))
+}
+
+/// A refusal of [`crate::faults::REFUSALS`] by name, for the kind of resource that a path is about.
+pub(crate) fn refusal(name: &str, resource: &str, id: &str) -> Answer {
+    match name {
+        "invalid_arguments" => invalid("name", "constraint", "refused by a fault"),
+        "denied_authentication" => denied(),
+        "permissions_denied" => json(
+            403,
+            json!({"details": [{"action": "write", "resource": resource}], "message": "insufficient permissions", "type": "permissions_denied"}),
+        ),
+        "quotas_exceeded" => quota(resource, 1),
+        "not_found" => not_found(resource, id),
+        "transient_state" => json(
+            409,
+            json!({"current_state": "configuring", "message": "resource is in a transient state", "resource": resource, "resource_id": id, "type": "transient_state"}),
+        ),
+        "expired" => json(
+            410,
+            json!({"expired_since": "2023-11-23T12:57:58.641038Z", "message": "resource has expired", "resource": resource, "resource_id": id, "type": "expired"}),
+        ),
+        "precondition_failed" if resource == "instance_server" => {
+            precondition(400, "resource_not_usable", "server should be stopped")
+        }
+        "precondition_failed" => precondition(412, "resource_not_usable", "refused by a fault"),
+        "rate_limited" => {
+            Answer { status: 429, body: Body::Empty(None), headers: vec![("x-envoy-ratelimited", "true".to_owned())] }
+        }
+        "out_of_stock" => out_of_stock(resource),
+        "gateway" => {
+            Answer { status: 503, body: Body::Text(Bytes::from_static(b"upstream connect error")), headers: Vec::new() }
+        }
+        _ => json(500, json!({"message": "Internal error", "type": "internal_server_error"})),
+    }
 }
 
 pub(crate) fn unknown_path() -> Answer {
@@ -83,6 +127,11 @@ pub(crate) fn quota(resource: &str, quota: usize) -> Answer {
 
 pub(crate) fn out_of_stock(resource: &str) -> Answer {
     json(503, json!({"message": "resource is out of stock", "resource": resource, "type": "out_of_stock"}))
+}
+
+/// A status with a plain text.
+pub(crate) fn plain(status: u16) -> Answer {
+    Answer { status, body: Body::Text(Bytes::from_static(b"upstream error")), headers: Vec::new() }
 }
 
 pub(crate) fn too_large() -> Response<Bytes> {

@@ -1,10 +1,11 @@
 //! Attaching and detaching volumes: by their own calls, and by replacing the whole map with PATCH.
 
 use crate::answer::{self, Answer};
+use crate::held::Slot;
 use crate::options::{ACTIONS_PAUSE, DETACH, DETACH_RUNNING};
 use crate::request::Req;
 use crate::servers;
-use crate::world::{Slot, World};
+use crate::world::World;
 use serde_json::{Map, Value};
 
 pub(crate) fn attach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
@@ -24,7 +25,8 @@ pub(crate) fn detach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         Ok(volume) => volume,
         Err(answer) => return answer,
     };
-    let slot = world.servers.get(id).and_then(|s| s.slots.iter().find(|(_, v)| v.volume == volume).map(|(i, _)| *i));
+    let slot =
+        world.held.servers.get(id).and_then(|s| s.slots.iter().find(|(_, v)| v.volume == volume).map(|(i, _)| *i));
     let Some(index) = slot else {
         return answer::invalid("volume_id", "constraint", &format!("Volume {volume} is not attached to this server"));
     };
@@ -48,6 +50,7 @@ pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> 
         wanted.push((index, volume.to_owned()));
     }
     let held: Vec<(u32, String)> = world
+        .held
         .servers
         .get(id)
         .map(|s| s.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect())
@@ -66,14 +69,14 @@ pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> 
 }
 
 fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool) -> Result<(), Answer> {
-    let Some(server) = world.servers.get(id) else { return Err(servers::missing(id)) };
+    let Some(server) = world.held.servers.get(id) else { return Err(servers::missing(id)) };
     let zone = server.zone.clone();
-    let block = world.blocks.get(volume).filter(|v| v.zone == zone);
-    let local = world.locals.get(volume).filter(|v| v.zone == zone);
+    let block = world.held.blocks.get(volume).filter(|v| v.zone == zone);
+    let local = world.held.locals.get(volume).filter(|v| v.zone == zone);
     let is_block = block.is_some();
     match (block, local) {
         (None, None) => return Err(answer::not_found("instance_volume", volume)),
-        (Some(v), _) if v.reference.is_some() || !matches!(v.status, "available") => {
+        (Some(v), _) if v.reference.is_some() || v.status != "available" => {
             let help = format!("Volume {volume} is {}", v.status);
             return Err(answer::invalid("volume_id", "constraint", &help));
         }
@@ -82,32 +85,38 @@ fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool
         }
         _ => {}
     }
-    let server = world.servers.get(id).map(|s| s.slots.len()).unwrap_or_default();
+    let server = world.held.servers.get(id).map(|s| s.slots.len()).unwrap_or_default();
     if server >= 16 {
         return Err(answer::invalid("volume_id", "constraint", "at most 16 volumes on one server"));
     }
     if is_block {
         world.attach_block(volume, id, false);
-    } else if let Some(v) = world.locals.get_mut(volume) {
+    } else if let Some(v) = world.held.locals.get_mut(volume) {
         v.server = Some(id.to_owned());
     }
-    let pause = world.now() + world.duration_ms(ACTIONS_PAUSE) * 1000;
-    if let Some(s) = world.servers.get_mut(id) {
+    let ms = world.duration_ms(ACTIONS_PAUSE);
+    let pause = world.now() + ms * 1_000;
+    if let Some(s) = world.held.servers.get_mut(id) {
+        // One after the other.
+        let shown_us =
+            s.slots.values().map(|slot| slot.shown_us).max().unwrap_or(0).max(pause - ms * 1_000) + ms * 1_000;
         let free = (0..).find(|i| !s.slots.contains_key(i)).unwrap_or(0);
-        s.slots.insert(index.unwrap_or(free), Slot { volume: volume.to_owned(), block: is_block, boot });
-        s.actions_from_us = pause;
+        s.slots.insert(index.unwrap_or(free), Slot { volume: volume.to_owned(), block: is_block, boot, shown_us });
+        if is_block {
+            s.actions_from_us = pause;
+        }
     }
     Ok(())
 }
 
 /// The server forgets the volume at once; a block volume stays `in_use` for a while, longer under a running guest.
 fn take(world: &mut World, id: &str, index: u32) {
-    let Some(server) = world.servers.get_mut(id) else { return };
+    let Some(server) = world.held.servers.get_mut(id) else { return };
     let spread = if server.state == "running" { DETACH_RUNNING } else { DETACH };
     let Some(slot) = server.slots.remove(&index) else { return };
     if slot.block {
         world.detach_block(&slot.volume, spread);
-    } else if let Some(v) = world.locals.get_mut(&slot.volume) {
+    } else if let Some(v) = world.held.locals.get_mut(&slot.volume) {
         v.server = None;
     }
 }

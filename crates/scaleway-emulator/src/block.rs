@@ -1,12 +1,13 @@
 //! Block Storage volumes, `v1` and `v1alpha1`: bare objects, 200 on creation, no paging headers.
 
 use crate::answer::{self, Answer};
+use crate::held::Block;
 use crate::options::{BLOCK_CREATE, BLOCK_UPDATE, DeleteInUse};
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::{Block, Event, World};
-use serde_json::{Value, json};
+use crate::world::{Event, World};
+use serde_json::Value;
 
 const GB: i64 = 1_000_000_000;
 
@@ -15,7 +16,7 @@ fn missing(id: &str) -> Answer {
 }
 
 fn show(world: &World, id: &str) -> Answer {
-    world.blocks.get(id).map_or_else(|| missing(id), |v| answer::json(200, wire::block(v)))
+    world.held.blocks.get(id).map_or_else(|| missing(id), |v| answer::json(200, wire::block(world, v)))
 }
 
 pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
@@ -29,15 +30,12 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
             && (tags.is_empty() || tags.iter().any(|t| v.tags.iter().any(|have| have == t)))
             && (ids.is_empty() || ids.contains(&v.id.as_str()))
     };
-    let mut found: Vec<&Block> = world.blocks.values().filter(wanted).collect();
+    let mut found: Vec<&Block> = world.held.blocks.values().filter(wanted).collect();
     found.sort_by(|a, b| (a.created_us, &a.id).cmp(&(b.created_us, &b.id)));
     if req.param("order_by") == Some("created_at_desc") {
         found.reverse();
     }
-    let (page, size) = req.page("page_size", 50);
-    let shown: Vec<Value> =
-        found.iter().skip((page - 1).saturating_mul(size)).take(size).map(|v| wire::block(v)).collect();
-    answer::json(200, json!({"volumes": shown, "total_count": found.len()}))
+    req.block_page("volumes", found, |v| wire::block(world, v))
 }
 
 pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
@@ -46,11 +44,17 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
         Err(answer) => return answer,
     };
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
-    let Some(size) = body.get("from_empty").and_then(|f| f.get("size")).and_then(Value::as_i64) else {
-        return answer::invalid("from_empty", "required", "from_empty with a size in bytes is required");
+    let source = match source(world, req, &body) {
+        Ok(source) => source,
+        Err(answer) => return answer,
     };
-    if let Some(answer) = wrong_size(size).or_else(|| wrong_iops(&body)) {
+    if let Some(answer) = wrong_size(source.size).or_else(|| wrong_iops(&body)) {
         return answer;
+    }
+    if let Some(max) = world.options.volume_quota
+        && world.held.blocks.values().filter(|v| v.zone == req.zone).count() >= max
+    {
+        return answer::quota("sbs_volumes", max);
     }
     let (id, now) = (world.new_id(), world.now());
     let volume = Block {
@@ -59,21 +63,51 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
         name: text("name").unwrap_or_else(|| format!("vol-{}", &id[..8])),
         project: text("project_id").unwrap_or_else(|| world.options.project.clone()),
         tags: strings(body.get("tags")),
-        size,
+        size: source.size,
         iops: body.get("perf_iops").and_then(Value::as_i64).unwrap_or(5_000),
-        status: "creating",
+        status: "creating".to_owned(),
         reference: None,
-        parent_snapshot: None,
+        parent_snapshot: source.snapshot,
         created_us: now,
         updated_us: now,
         detached_us: None,
+        grows: false,
+        freeing: false,
         coming: None,
     };
-    let answer = answer::json(200, wire::block(&volume));
-    world.blocks.insert(id.clone(), volume);
+    let answer = answer::json(200, wire::block(world, &volume));
+    world.held.blocks.insert(id.clone(), volume);
     let ms = world.duration_ms(BLOCK_CREATE);
     world.later(ms, Event::Made { volume: id });
     answer
+}
+
+/// What a new volume is made from.
+struct Source {
+    size: i64,
+    snapshot: Option<String>,
+}
+
+fn source(world: &World, req: &Req<'_>, body: &Value) -> Result<Source, Answer> {
+    let int = |v: &Value| v.get("size").and_then(Value::as_i64);
+    if let Some(from) = body.get("from_snapshot").filter(|f| f.is_object()) {
+        let id = from.get("snapshot_id").and_then(Value::as_str).unwrap_or_default();
+        let found = world.held.block_snapshots.get(id).filter(|s| s.zone == req.zone);
+        let snapshot = found.ok_or_else(|| answer::not_found("snapshot", id))?;
+        let size = int(from).unwrap_or(snapshot.size);
+        if size < snapshot.size {
+            let help = format!(
+                "size, when provided, must be equal to or larger than the size of the source snapshot. \
+                 Here the requested volume size is '{size}' whereas snapshot size is '{}'",
+                snapshot.size
+            );
+            return Err(answer::precondition(412, "resource_not_usable", &help));
+        }
+        return Ok(Source { size, snapshot: Some(id.to_owned()) });
+    }
+    let size = body.get("from_empty").and_then(int);
+    let size = size.ok_or_else(|| answer::invalid("from_empty", "required", "required key not provided"))?;
+    Ok(Source { size, snapshot: None })
 }
 
 fn wrong_size(size: i64) -> Option<Answer> {
@@ -88,7 +122,7 @@ fn wrong_iops(body: &Value) -> Option<Answer> {
 }
 
 pub(crate) fn get(world: &World, req: &Req<'_>, id: &str) -> Answer {
-    match world.blocks.get(id).filter(|v| v.zone == req.zone) {
+    match world.held.blocks.get(id).filter(|v| v.zone == req.zone) {
         Some(_) => show(world, id),
         None => missing(id),
     }
@@ -99,7 +133,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let Some(before) = world.blocks.get(id).filter(|v| v.zone == req.zone).cloned() else { return missing(id) };
+    let Some(before) = world.held.blocks.get(id).filter(|v| v.zone == req.zone).cloned() else { return missing(id) };
     let size = body.get("size").and_then(Value::as_i64).unwrap_or(before.size);
     let iops = body.get("perf_iops").and_then(Value::as_i64).unwrap_or(before.iops);
     if let Some(answer) = wrong_iops(&body) {
@@ -120,7 +154,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         return answer::invalid(argument, "constraint", &help);
     }
     let now = world.now();
-    if let Some(v) = world.blocks.get_mut(id) {
+    if let Some(v) = world.held.blocks.get_mut(id) {
         v.updated_us = now;
         if let Some(name) = body.get("name").and_then(Value::as_str) {
             name.clone_into(&mut v.name);
@@ -129,7 +163,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
             v.tags = strings(body.get("tags"));
         }
         if changes {
-            v.status = "updating";
+            "updating".clone_into(&mut v.status);
             v.coming = Some((size, iops));
         }
     }
@@ -141,13 +175,13 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 }
 
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    let Some(v) = world.blocks.get(id).filter(|v| v.zone == req.zone) else { return missing(id) };
+    let Some(v) = world.held.blocks.get(id).filter(|v| v.zone == req.zone) else { return missing(id) };
     if v.status != "available" && world.options.delete_in_use_block_volume == DeleteInUse::Refused {
         let help = format!("Volume is {}, deletion is not permitted.", v.status);
         return answer::precondition(412, "resource_still_in_use", &help);
     }
-    world.blocks.remove(id);
-    for server in world.servers.values_mut() {
+    world.held.blocks.remove(id);
+    for server in world.held.servers.values_mut() {
         server.slots.retain(|_, slot| slot.volume != id);
     }
     answer::no_content()

@@ -1,236 +1,359 @@
-//! Server types and images, with the figures of the recorded catalogue (fr-par-2, summer of 2026).
+//! Server types and images, with the figures that the catalogue and the marketplace have shown, and since when.
+//!
+//! `data/types.tsv` and `data/images.tsv` have a line for each time that something changed: what is shown is what was
+//! shown at the time of the emulator's clock.
 
-/// One server type.
+use crate::clock::day_us;
+use std::sync::OnceLock;
+
+/// One server type, in one time of its life.
 pub(crate) struct Type {
     pub(crate) name: &'static str,
+    since_us: i64,
+    zones: Vec<&'static str>,
     pub(crate) arch: &'static str,
     pub(crate) ncpus: i64,
     pub(crate) ram: i64,
-    /// Count, name, memory of one.
-    pub(crate) gpu: Option<(i64, &'static str, i64)>,
-    /// Most local storage, all volumes together.
+    pub(crate) gpus: i64,
+    /// Name of one, and its memory.
+    pub(crate) gpu: Option<(&'static str, i64)>,
+    /// Least and most local storage, all volumes together.
+    pub(crate) local_min: i64,
     pub(crate) local_max: i64,
+    /// Most in one local volume.
+    pub(crate) volume_max: i64,
     pub(crate) scratch_max: i64,
+    pub(crate) scratch_count: i64,
     pub(crate) hourly: f64,
-    pub(crate) monthly_hours: f64,
-    pub(crate) block_bandwidth: i64,
+    pub(crate) monthly: f64,
+    pub(crate) internal_bandwidth: i64,
     pub(crate) internet_bandwidth: i64,
-    pub(crate) zones: &'static [&'static str],
+    pub(crate) block_bandwidth: i64,
+    pub(crate) file_systems: i64,
+    pub(crate) hot_snapshot: bool,
+    pub(crate) alt_names: Vec<&'static str>,
+    pub(crate) end_of_service: bool,
 }
 
-/// Every zone there is.
-pub(crate) const ZONES: &[&str] = &[
-    "fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3",
-    "it-mil-1",
+/// Every zone there is, with its short name in the tables.
+const ZONE_NAMES: [(&str, &str); 10] = [
+    ("fr-par-1", "p1"),
+    ("fr-par-2", "p2"),
+    ("fr-par-3", "p3"),
+    ("nl-ams-1", "a1"),
+    ("nl-ams-2", "a2"),
+    ("nl-ams-3", "a3"),
+    ("pl-waw-1", "w1"),
+    ("pl-waw-2", "w2"),
+    ("pl-waw-3", "w3"),
+    ("it-mil-1", "m1"),
 ];
+
+pub(crate) fn is_zone(zone: &str) -> bool {
+    ZONE_NAMES.iter().any(|(name, _)| *name == zone)
+}
+
+pub(crate) fn zones() -> impl Iterator<Item = &'static str> {
+    ZONE_NAMES.iter().map(|(name, _)| *name)
+}
+
+fn lines(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).map(|l| l.split('\t').collect())
+}
+
+fn types() -> &'static [Type] {
+    static TYPES: OnceLock<Vec<Type>> = OnceLock::new();
+    TYPES.get_or_init(|| lines(include_str!("../data/types.tsv")).filter_map(|f| read_type(&f)).collect())
+}
+
+/// `None` would be a mistake in the table; a test reads every line.
+fn read_type(f: &[&'static str]) -> Option<Type> {
+    let int = |i: usize| f.get(i)?.parse::<i64>().ok();
+    let list = |i: usize| Some(f.get(i)?.split(',').filter(|v| *v != "-").collect::<Vec<_>>());
+    Some(Type {
+        name: f.first()?,
+        since_us: day_us(f.get(1)?)?,
+        zones: list(2)?,
+        arch: f.get(3)?,
+        ncpus: int(4)?,
+        ram: int(5)?,
+        gpus: int(6)?,
+        gpu: Some((*f.get(7)?, int(8)?)).filter(|(name, _)| *name != "-"),
+        local_min: int(9)?,
+        local_max: int(10)?,
+        volume_max: int(11)?,
+        scratch_max: int(12)?,
+        scratch_count: int(13)?,
+        hourly: f.get(14)?.parse().ok()?,
+        monthly: f.get(15)?.parse().ok()?,
+        internal_bandwidth: int(16)?,
+        internet_bandwidth: int(17)?,
+        block_bandwidth: int(18)?,
+        file_systems: int(19)?,
+        hot_snapshot: int(20)? == 1,
+        alt_names: list(21)?,
+        end_of_service: int(22)? == 1,
+    })
+}
+
+/// The types that a zone offers at a time, by name.
+pub(crate) fn in_zone(zone: &str, at_us: i64) -> Vec<&'static Type> {
+    let short = ZONE_NAMES.iter().find(|(name, _)| *name == zone).map_or("", |(_, short)| short);
+    let all = types();
+    let mut found: Vec<&Type> = Vec::new();
+    for (n, t) in all.iter().enumerate() {
+        let replaced = all.get(n + 1).is_some_and(|next| next.name == t.name && next.since_us <= at_us);
+        if t.since_us <= at_us && !replaced && t.zones.contains(&short) {
+            found.push(t);
+        }
+    }
+    found
+}
+
+/// The type of that name in that zone at a time.
+pub(crate) fn find(name: &str, zone: &str, at_us: i64) -> Option<&'static Type> {
+    let short = ZONE_NAMES.iter().find(|(n, _)| *n == zone).map_or("", |(_, short)| short);
+    let all = types();
+    let first = all.partition_point(|t| t.name < name);
+    let own = all[first..].iter().take_while(|t| t.name == name);
+    own.filter(|t| t.since_us <= at_us).last().filter(|t| t.zones.contains(&short))
+}
+
+/// The architecture of a type, offered or not.
+pub(crate) fn arch(name: &str) -> &'static str {
+    types().iter().find(|t| t.name == name).map_or("x86_64", |t| t.arch)
+}
+
+/// An image of the marketplace in one zone.
+#[derive(Debug, Clone)]
+pub(crate) struct MarketImage {
+    pub(crate) label: &'static str,
+    pub(crate) zone: &'static str,
+    pub(crate) local: bool,
+    pub(crate) arch: &'static str,
+    since_us: i64,
+    pub(crate) id: String,
+    /// The snapshot that its root volume is made from.
+    pub(crate) snapshot: String,
+    pub(crate) compatible: &'static [&'static str],
+    pub(crate) created: &'static str,
+    pub(crate) name: &'static str,
+}
 
 const GB: i64 = 1_000_000_000;
-const TB: i64 = 1_000 * GB;
-const ALL: &[&str] = ZONES;
-const PAR2: &[&str] = &["fr-par-2"];
-const PAR12: &[&str] = &["fr-par-1", "fr-par-2"];
-const PAR12_WAW2: &[&str] = &["fr-par-1", "fr-par-2", "pl-waw-2"];
-const PAR2_WAW2: &[&str] = &["fr-par-2", "pl-waw-2"];
-
-const L4: (&str, i64) = ("L4", 25_769_803_776);
-const L40S: (&str, i64) = ("L40S", 51_539_607_552);
-const H100: (&str, i64) = ("H100-PCIe", 85_899_345_920);
-const SXM: (&str, i64) = ("H100-SXM", 85_899_345_920);
-const B300: (&str, i64) = ("B300-SXM", 309_237_645_312);
-
-#[expect(clippy::too_many_arguments, reason = "one line of a table")]
-const fn gpu(
-    name: &'static str,
-    count: i64,
-    (gpu_name, memory): (&'static str, i64),
-    ncpus: i64,
-    ram: i64,
-    scratch_max: i64,
-    hourly: f64,
-    block_bandwidth: i64,
-    zones: &'static [&'static str],
-) -> Type {
-    Type {
-        name,
-        arch: "x86_64",
-        ncpus,
-        ram,
-        gpu: Some((count, gpu_name, memory)),
-        local_max: 0,
-        scratch_max,
-        hourly,
-        monthly_hours: 730.0,
-        block_bandwidth,
-        internet_bandwidth: 2_500_000_000,
-        zones,
-    }
-}
-
-const fn cpu(
-    name: &'static str,
-    arch: &'static str,
-    (ncpus, ram): (i64, i64),
-    local_max: i64,
-    hourly: f64,
-    block_bandwidth: i64,
-    internet_bandwidth: i64,
-) -> Type {
-    Type {
-        name,
-        arch,
-        ncpus,
-        ram,
-        gpu: None,
-        local_max,
-        scratch_max: 0,
-        hourly,
-        monthly_hours: 730.0,
-        block_bandwidth,
-        internet_bandwidth,
-        zones: ALL,
-    }
-}
-
-pub(crate) const TYPES: &[Type] = &[
-    gpu("B300-SXM-2-288G", 2, B300, 56, 1_030_792_151_040, 6 * TB, 18.96, 5_242_880_000, PAR2),
-    gpu("B300-SXM-4-288G", 4, B300, 112, 2_061_584_302_080, 12 * TB, 34.08, 5_242_880_000, PAR2),
-    gpu("B300-SXM-8-288G", 8, B300, 224, 4_123_168_604_160, 24 * TB, 60.0, 5_242_880_000, PAR2),
-    cpu("BASIC2-A2C-4G", "arm64", (2, 4_294_967_296), 0, 0.023, 83_886_080, 200_000_000),
-    cpu("DEV1-S", "x86_64", (2, 2_147_483_648), 20 * GB, 0.008_976, 104_857_600, 200_000_000),
-    cpu("DEV1-M", "x86_64", (3, 4_294_967_296), 40 * GB, 0.020_196, 157_286_400, 300_000_000),
-    cpu("GP1-XS", "x86_64", (4, 17_179_869_184), 150 * GB, 0.092_82, 314_572_800, 500_000_000),
-    gpu("H100-1-80G", 1, H100, 24, 257_698_037_760, 3 * TB, 2.8665, 2_097_152_000, PAR2_WAW2),
-    gpu("H100-2-80G", 2, H100, 48, 515_396_075_520, 6 * TB, 5.733, 4_194_304_000, PAR2_WAW2),
-    gpu("H100-SXM-2-80G", 2, SXM, 32, 257_698_037_760, 3_200 * GB, 6.6198, 5_242_880_000, PAR2),
-    gpu("H100-SXM-4-80G", 4, SXM, 64, 515_396_075_520, 6_400 * GB, 12.771, 5_242_880_000, PAR2),
-    gpu("H100-SXM-8-80G", 8, SXM, 128, 1_030_792_151_040, 12_800 * GB, 25.3308, 5_242_880_000, PAR2),
-    gpu("L4-1-24G", 1, L4, 8, 51_539_607_552, 0, 0.7875, 1_048_576_000, PAR12_WAW2),
-    gpu("L4-2-24G", 2, L4, 16, 103_079_215_104, 0, 1.575, 1_572_864_000, PAR12_WAW2),
-    gpu("L4-4-24G", 4, L4, 32, 206_158_430_208, 0, 3.15, 2_621_440_000, PAR12_WAW2),
-    gpu("L4-8-24G", 8, L4, 64, 412_316_860_416, 0, 6.3, 5_242_880_000, PAR12_WAW2),
-    gpu("L40S-1-48G", 1, L40S, 8, 103_079_215_104, 1_600 * GB, 1.469_916, 1_048_576_000, PAR2_WAW2),
-    gpu("L40S-2-48G", 2, L40S, 16, 206_158_430_208, 3_200 * GB, 2.939_832, 1_572_864_000, PAR2_WAW2),
-    gpu("L40S-4-48G", 4, L40S, 32, 412_316_860_416, 6_400 * GB, 5.879_664, 2_621_440_000, PAR2_WAW2),
-    gpu("L40S-8-48G", 8, L40S, 64, 824_633_720_832, 12_800 * GB, 11.759_328, 5_242_880_000, PAR2_WAW2),
-    cpu("PLAY2-PICO", "x86_64", (1, 2_147_483_648), 0, 0.014_28, 41_943_040, 100_000_000),
-    cpu("PRO2-XXS", "x86_64", (2, 8_589_934_592), 0, 0.056_1, 131_072_000, 350_000_000),
-    Type {
-        local_max: 400 * GB,
-        monthly_hours: 730.0,
-        internet_bandwidth: 2_000_000_000,
-        ..gpu("RENDER-S", 1, ("P100", 17_179_869_184), 10, 45_097_156_608, 0, 1.221, 2_147_483_648, PAR12)
-    },
+/// When images were made whose recordings do not tell.
+const MADE: &str = "2025-10-20T14:33:32.134908+00:00";
+const GPU_TYPES: &str = "c07";
+const X64_TYPES: &str = "c18";
+/// Labels that the marketplace lists and nobody recorded an image of: label, name, kinds, and whose types they run on.
+const UNRECORDED: &[(&str, &str, &str, &str)] = &[
+    ("ubuntu_noble_gpu_os_12", "Ubuntu Noble GPU OS 12 passthrough", "sbs", GPU_TYPES),
+    ("ubuntu_noble_gpu_os_13", "Ubuntu Noble GPU OS 13 passthrough", "sbs", GPU_TYPES),
+    ("debian_bookworm", "Debian Bookworm", "local sbs", X64_TYPES),
+    ("debian_trixie", "Debian Trixie", "local sbs", X64_TYPES),
+    ("almalinux_8", "AlmaLinux 8", "local sbs", X64_TYPES),
+    ("almalinux_9", "AlmaLinux 9", "local sbs", X64_TYPES),
+    ("centos_stream_9", "CentOS Stream 9", "local sbs", X64_TYPES),
+    ("docker", "Docker", "local sbs", X64_TYPES),
+    ("fedora_42", "Fedora 42", "local sbs", X64_TYPES),
+    ("fedora_43", "Fedora 43", "local sbs", X64_TYPES),
+    ("gitlab", "GitLab", "local sbs", X64_TYPES),
+    ("nextcloud", "Nextcloud", "local sbs", X64_TYPES),
+    ("rockylinux_8", "Rocky Linux 8", "local sbs", X64_TYPES),
+    ("rockylinux_9", "Rocky Linux 9", "local sbs", X64_TYPES),
+    ("wordpress", "WordPress", "local sbs", X64_TYPES),
 ];
+/// A local image of the GPU system: known from practice for RENDER-S, not from recordings.
+pub(crate) const LOCAL_GPU_LABEL: &str = "ubuntu_jammy_gpu_os_12";
 
-/// The type of that name in that zone.
-pub(crate) fn find(name: &str, zone: &str) -> Option<&'static Type> {
-    TYPES.iter().find(|t| t.name == name && t.zones.contains(&zone))
+fn compatible(list: &str) -> &'static [&'static str] {
+    static LISTS: OnceLock<Vec<(&str, Vec<&str>)>> = OnceLock::new();
+    let lists = LISTS.get_or_init(|| {
+        lines(include_str!("../data/compatible.tsv"))
+            .map(|f| (f[0], f[1..].join(" ")))
+            .map(|(n, t)| (n, leak(t)))
+            .collect()
+    });
+    lists.iter().find(|(name, _)| *name == list).map_or(&[], |(_, types)| types.as_slice())
 }
 
-/// One image in the marketplace; every zone has its own id of it.
-pub(crate) struct Image {
-    pub(crate) label: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) arch: &'static str,
-    pub(crate) local: bool,
-    /// Size of its root volume.
-    pub(crate) size: i64,
-    /// A digit that makes its ids.
-    pub(crate) number: u8,
-    pub(crate) fits: fn(&Type) -> bool,
+/// Made once in the life of the process.
+fn leak(types: String) -> Vec<&'static str> {
+    Box::leak(types.into_boxed_str()).split(' ').collect()
 }
 
-const JAMMY: &str = "Ubuntu 22.04 Jammy Jellyfish";
-const NOBLE: &str = "Ubuntu 24.04 Noble Numbat";
-const GPU12: &str = "Ubuntu Jammy GPU OS 12 passthrough";
-const NOBLE12: &str = "Ubuntu Noble GPU OS 12 passthrough";
-
-fn plain(t: &Type) -> bool {
-    t.gpu.is_none() && t.arch == "x86_64"
+fn images() -> &'static [MarketImage] {
+    static IMAGES: OnceLock<Vec<MarketImage>> = OnceLock::new();
+    IMAGES.get_or_init(all_images)
 }
 
-fn arm(t: &Type) -> bool {
-    t.arch == "arm64"
+fn all_images() -> Vec<MarketImage> {
+    let mut all: Vec<MarketImage> = lines(include_str!("../data/images.tsv")).filter_map(|f| read_image(&f)).collect();
+    let recorded = all.clone();
+    for (zone, short) in ZONE_NAMES {
+        // An image that was recorded in another zone is offered here, too, under an id of its own.
+        for like in &recorded {
+            let known = |i: &&MarketImage| i.label == like.label && i.zone == zone && i.local == like.local;
+            let newest =
+                recorded.iter().filter(|i| same_line(i, like)).map(|i| i.since_us).max() == Some(like.since_us);
+            let made = |i: &MarketImage| {
+                i.zone == zone && i.label == like.label && i.local == like.local && i.arch == like.arch
+            };
+            if newest && !recorded.iter().any(|i| known(&i) && i.arch == like.arch) && !all.iter().any(made) {
+                let id = made_id(&[like.label, short, if like.local { "local" } else { "sbs" }, like.arch]);
+                all.push(MarketImage { zone, since_us: 0, snapshot: snapshot_of(&id), id, ..like.clone() });
+            }
+        }
+        for (label, name, kinds, list) in UNRECORDED {
+            for kind in kinds.split(' ') {
+                let types = if kind == "local" { "c06" } else { list };
+                all.push(made_image(label, zone, kind == "local", name, compatible(types)));
+            }
+        }
+        all.push(made_image(LOCAL_GPU_LABEL, zone, true, "Ubuntu Jammy GPU OS 12 passthrough", &["RENDER-S"]));
+    }
+    all
 }
 
-fn with_local(t: &Type) -> bool {
-    plain(t) && t.local_max > 0
+fn same_line(a: &MarketImage, b: &MarketImage) -> bool {
+    a.label == b.label && a.zone == b.zone && a.local == b.local && a.arch == b.arch
 }
 
-fn any_gpu(t: &Type) -> bool {
-    t.gpu.is_some()
-}
-
-fn render(t: &Type) -> bool {
-    t.name == "RENDER-S"
-}
-
-pub(crate) const IMAGES: &[Image] = &[
-    Image {
-        label: "ubuntu_jammy",
-        name: JAMMY,
+fn made_image(
+    label: &'static str,
+    zone: &'static str,
+    local: bool,
+    name: &'static str,
+    compatible: &'static [&'static str],
+) -> MarketImage {
+    let id = made_id(&[label, zone, if local { "local" } else { "sbs" }]);
+    MarketImage {
+        label,
+        zone,
+        local,
         arch: "x86_64",
-        local: true,
-        size: 10 * GB,
-        number: 1,
-        fits: with_local,
-    },
-    Image { label: "ubuntu_jammy", name: JAMMY, arch: "arm64", local: false, size: 10 * GB, number: 2, fits: arm },
-    Image { label: "ubuntu_jammy", name: JAMMY, arch: "x86_64", local: false, size: 10 * GB, number: 3, fits: plain },
-    Image {
-        label: "ubuntu_noble",
-        name: NOBLE,
-        arch: "x86_64",
-        local: true,
-        size: 10 * GB,
-        number: 4,
-        fits: with_local,
-    },
-    Image { label: "ubuntu_noble", name: NOBLE, arch: "arm64", local: false, size: 10 * GB, number: 5, fits: arm },
-    Image { label: "ubuntu_noble", name: NOBLE, arch: "x86_64", local: false, size: 10 * GB, number: 6, fits: plain },
-    Image {
-        label: "ubuntu_jammy_gpu_os_12",
-        name: GPU12,
-        arch: "x86_64",
-        local: true,
-        size: 20 * GB,
-        number: 7,
-        fits: render,
-    },
-    Image {
-        label: "ubuntu_jammy_gpu_os_12",
-        name: GPU12,
-        arch: "x86_64",
-        local: false,
-        size: 20 * GB,
-        number: 8,
-        fits: any_gpu,
-    },
-    Image {
-        label: "ubuntu_noble_gpu_os_12",
-        name: NOBLE12,
-        arch: "x86_64",
-        local: false,
-        size: 20 * GB,
-        number: 9,
-        fits: any_gpu,
-    },
-];
+        since_us: 0,
+        snapshot: snapshot_of(&id),
+        id,
+        compatible,
+        created: MADE,
+        name,
+    }
+}
 
-impl Image {
-    /// Its id in a zone.
-    pub(crate) fn id(&self, zone: &str) -> String {
-        let index = ZONES.iter().position(|z| *z == zone).unwrap_or(0);
-        format!("a11ce000-0000-4000-8000-{:08x}{index:04x}", u32::from(self.number))
+/// The id of an image in the marketplace, whatever its zone.
+pub(crate) fn label_id(label: &str) -> String {
+    made_id(&["label", label])
+}
+
+/// An id that is the same in every run.
+fn made_id(parts: &[&str]) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.join("/").bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("a11ce000-0000-4000-8000-{:012x}", hash & 0xffff_ffff_ffff)
+}
+
+fn snapshot_of(image: &str) -> String {
+    format!("5a11ce00{}", image.get(8..).unwrap_or_default())
+}
+
+fn read_image(f: &[&'static str]) -> Option<MarketImage> {
+    let zone = ZONE_NAMES.iter().find(|(name, _)| Some(name) == f.get(1)).map(|(name, _)| *name)?;
+    let id = (*f.get(5)?).to_owned();
+    let text = |i: usize, other: String| f.get(i).filter(|v| **v != "-").map_or(other, |v| (*v).to_owned());
+    Some(MarketImage {
+        label: f.first()?,
+        zone,
+        local: *f.get(2)? == "local",
+        arch: f.get(3)?,
+        since_us: day_us(f.get(4)?)?,
+        snapshot: text(6, snapshot_of(&id)),
+        id,
+        compatible: compatible(f.get(7)?),
+        created: f.get(8).filter(|v| **v != "-").copied().unwrap_or(MADE),
+        name: f.get(9)?,
+    })
+}
+
+/// The images that a zone offers under a label at a time.
+pub(crate) fn images_of(label: &str, zone: &str, at_us: i64) -> Vec<&'static MarketImage> {
+    let own: Vec<&MarketImage> = images().iter().filter(|i| i.label == label && i.zone == zone).collect();
+    let newest = |i: &&MarketImage| {
+        let later = |o: &&MarketImage| same_line(o, i) && o.since_us <= at_us && o.since_us > i.since_us;
+        i.since_us <= at_us && !own.iter().any(later)
+    };
+    let mut found: Vec<&MarketImage> = own.iter().filter(|i| newest(i)).copied().collect();
+    // An image that is not older than the time asked for: the first there was.
+    if found.is_empty() {
+        found.extend(own.first());
+    }
+    found.sort_by(|a, b| (!a.local, &a.id).cmp(&(!b.local, &b.id)));
+    found
+}
+
+/// Every label that a zone offers, with its name.
+pub(crate) fn labels() -> Vec<(&'static str, &'static str)> {
+    let mut all: Vec<(&str, &str)> = images().iter().map(|i| (i.label, i.name)).collect();
+    all.sort_by_key(|(label, name)| (*name, *label));
+    all.dedup();
+    all
+}
+
+/// The image with that id, wherever it is.
+pub(crate) fn image_by_id(id: &str) -> Option<&'static MarketImage> {
+    images().iter().rev().find(|i| i.id == id)
+}
+
+/// Whether a snapshot is one that images of the marketplace are made from.
+pub(crate) fn is_market_snapshot(id: &str) -> bool {
+    images().iter().any(|i| i.snapshot == id)
+}
+
+/// The size of the root volume that an image makes, in bytes.
+pub(crate) fn root_size(name: &str) -> i64 {
+    if name.contains("GPU OS") {
+        20 * GB
+    } else if name.starts_with("Windows") {
+        25 * GB
+    } else {
+        10 * GB
+    }
+}
+
+/// The moments at which a table changes, in microseconds since 1970.
+pub(crate) fn changes_us() -> Vec<i64> {
+    let images = lines(include_str!("../data/images.tsv")).filter_map(|f| day_us(f.get(4)?));
+    let mut all: Vec<i64> = types().iter().map(|t| t.since_us).chain(images).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_tables_is_read() {
+        let rows = |text: &str| text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).count();
+        assert_eq!(types().len(), rows(include_str!("../data/types.tsv")));
+        let recorded = lines(include_str!("../data/images.tsv")).filter_map(|f| read_image(&f));
+        assert_eq!(recorded.filter(|i| !i.compatible.is_empty()).count(), rows(include_str!("../data/images.tsv")));
+        let sorted = types().windows(2).all(|w| (w[0].name, w[0].since_us) < (w[1].name, w[1].since_us));
+        assert!(sorted, "by type, then by time");
     }
 
-    /// The id of the snapshot that its root volume is made from.
-    pub(crate) fn snapshot_id(&self, zone: &str) -> String {
-        self.id(zone).replacen("a11ce000", "5a11ce00", 1)
-    }
-
-    /// The image with that id in that zone.
-    pub(crate) fn by_id(id: &str, zone: &str) -> Option<&'static Self> {
-        IMAGES.iter().find(|i| i.id(zone) == id)
+    #[test]
+    fn what_is_offered_and_at_which_price_depends_on_the_time() {
+        let at = |day| day_us(day).unwrap();
+        assert_eq!(in_zone("fr-par-1", at("2026-08-02")).len(), 136);
+        assert_eq!(in_zone("fr-par-1", at("2026-07-16")).len(), 135);
+        assert_eq!(in_zone("fr-par-1", at("2025-11-04")).len(), 68);
+        assert_eq!(in_zone("nl-ams-2", at("2026-08-17")).len(), 92);
+        let price = |day| find("L4-1-24G", "fr-par-2", at(day)).unwrap().hourly;
+        assert!((price("2026-09-01") - 0.7875).abs() < 1e-9 && (price("2025-11-04") - 0.75).abs() < 1e-9);
+        assert!(find("L40S-1-48G", "fr-par-1", at("2026-09-01")).is_none(), "not in that zone");
     }
 }

@@ -3,6 +3,10 @@
 use crate::options::ClockMode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// The most that it is moved at once: a century.
+const MOVE_MAX_US: i64 = 100 * 366 * 86_400 * 1_000_000;
+
+#[derive(Clone)]
 pub(crate) struct Clock {
     pub(crate) mode: ClockMode,
     start_us: i64,
@@ -11,10 +15,11 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new(mode: ClockMode) -> Self {
+    /// Starts at `start_us`, or now.
+    pub(crate) fn new(mode: ClockMode, start_us: Option<i64>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let start_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-        Self { mode, start_us, started: Instant::now(), moved_us: 0 }
+        let now_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        Self { mode, start_us: start_us.unwrap_or(now_us), started: Instant::now(), moved_us: 0 }
     }
 
     /// Microseconds since 1970.
@@ -23,14 +28,36 @@ impl Clock {
         let passed = match self.mode {
             ClockMode::Real | ClockMode::Instant => elapsed,
             ClockMode::Scaled(factor) => elapsed.saturating_mul(i64::from(factor)),
-            ClockMode::Manual => self.moved_us,
+            ClockMode::Manual => 0,
         };
-        self.start_us.saturating_add(passed)
+        self.start_us.saturating_add(passed).saturating_add(self.moved_us)
     }
 
-    pub(crate) fn advance_ms(&mut self, ms: i64) {
-        self.moved_us = self.moved_us.saturating_add(ms.max(0).saturating_mul(1000));
+    /// Moves it on by so much, whatever its mode.
+    pub(crate) fn advance_us(&mut self, us: i64) {
+        self.moved_us = self.moved_us.saturating_add(us.clamp(0, MOVE_MAX_US));
     }
+
+    /// Sets it to a moment; it goes on from there in its mode.
+    pub(crate) fn set_us(&mut self, now_us: i64) {
+        (self.start_us, self.started, self.moved_us) = (now_us, Instant::now(), 0);
+    }
+
+    pub(crate) fn set_mode(&mut self, mode: ClockMode) {
+        let now = self.now_us();
+        self.mode = mode;
+        self.set_us(now);
+    }
+}
+
+/// Midnight of a day such as `2026-07-30`, in microseconds since 1970.
+pub(crate) fn day_us(day: &str) -> Option<i64> {
+    moment_us(&format!("{day}T00:00:00Z"))
+}
+
+/// A moment such as `2026-07-30T12:53:15Z`.
+pub(crate) fn moment_us(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
 }
 
 /// The Instance API's notation.

@@ -1,20 +1,51 @@
-//! `/_emulator/…`: what it holds, what it was asked, and its clock. Outside of the emulated space, without a key.
+//! `/_emulator/…`: what it holds, what it was asked, its clock, its faults. Outside of the emulated space, without a key.
 
 use crate::answer::{self, Answer};
-use crate::clock::block_time;
-use crate::options::ClockMode;
+use crate::clock::{block_time, moment_us};
+use crate::held::Held;
+use crate::options::{ClockMode, DeleteInUse, StockRefusal};
 use crate::request::Req;
 use crate::wire;
 use crate::world::World;
 use serde_json::{Value, json};
 
+/// Its own description.
+const OPENAPI: &str = include_str!("control_openapi.json");
+
 pub(crate) fn answer(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Answer {
-    match (req.method, rest) {
-        ("GET", ["state"]) => answer::json(200, state(world)),
-        ("GET", ["journal"]) => answer::json(200, journal(world)),
-        ("GET", ["clock"]) => answer::json(200, json!({"now": block_time(world.now()), "mode": mode(world)})),
-        ("POST", ["clock"]) => advance(world, req),
-        _ => answer::unknown_path(),
+    let body = || req.json();
+    let done = match (req.method, rest) {
+        ("GET", ["openapi.json"]) => Ok(serde_json::from_str(OPENAPI).unwrap_or(Value::Null)),
+        ("GET", ["state"]) => Ok(state(world)),
+        ("PUT", ["state"]) => body().and_then(|saved| load(world, &saved)),
+        ("GET", ["state", "saved"]) => save(world),
+        ("GET", ["journal"]) => Ok(journal(world)),
+        ("DELETE", ["journal"]) => {
+            world.journal.clear();
+            Ok(journal(world))
+        }
+        ("GET", ["clock"]) => Ok(clock(world)),
+        ("POST", ["clock"]) => body().and_then(|b| move_clock(world, &b)),
+        ("GET", ["faults"]) => Ok(world.faults.shown()),
+        ("POST", ["faults"]) => body().and_then(|b| add_faults(world, &b)),
+        ("DELETE", ["faults"]) => {
+            world.faults.rules.clear();
+            Ok(world.faults.shown())
+        }
+        ("DELETE", ["faults", id]) => {
+            let known = world.faults.rules.iter().any(|f| f.id.to_string() == *id);
+            world.faults.rules.retain(|f| f.id.to_string() != *id);
+            if known { Ok(world.faults.shown()) } else { Err(answer::not_found("fault", id)) }
+        }
+        ("GET", ["options"]) => Ok(options(world)),
+        ("PATCH", ["options"]) => body().and_then(|b| set_options(world, &b)),
+        ("POST", ["strangers"]) => body().and_then(|b| strangers(world, req, &b)),
+        ("POST", ["reset"]) => body().map(|b| reset(world, &b)),
+        _ => Err(answer::unknown_path()),
+    };
+    match done {
+        Ok(value) => answer::json(200, value),
+        Err(answer) => answer,
     }
 }
 
@@ -27,42 +58,202 @@ fn mode(world: &World) -> String {
     }
 }
 
-fn advance(world: &mut World, req: &Req<'_>) -> Answer {
-    let body = match req.json() {
-        Ok(body) => body,
-        Err(answer) => return answer,
-    };
-    let Some(ms) = body.get("advance_ms").and_then(Value::as_i64).filter(|ms| *ms >= 0) else {
-        return answer::invalid("advance_ms", "required", "how many milliseconds to move a manual clock on");
-    };
-    if world.clock.mode != ClockMode::Manual {
-        return answer::invalid("advance_ms", "constraint", "only a manual clock can be moved");
+fn clock(world: &World) -> Value {
+    let next_ms = world.next_event_us().map(|us| (us + 999) / 1_000);
+    json!({"now": block_time(world.now()), "mode": mode(world), "next_event_in_ms": next_ms})
+}
+
+/// One of: move it on, move it to a moment, move it to the next event, change how it goes.
+fn move_clock(world: &mut World, body: &Value) -> Result<Value, Answer> {
+    let wrong = |key: &str, help: &str| Err(answer::invalid(key, "constraint", help));
+    if let Some(text) = body.get("mode").and_then(Value::as_str) {
+        match ClockMode::parse(text) {
+            Ok(mode) => world.clock.set_mode(mode),
+            Err(help) => return wrong("mode", &help),
+        }
     }
-    world.clock.advance_ms(ms);
+    let number = |key: &str, factor: i64| body.get(key).and_then(Value::as_i64).map(|n| n.saturating_mul(factor));
+    let us = number("advance_ms", 1_000).or(number("advance_s", 1_000_000)).or(number("advance_seconds", 1_000_000));
+    if let Some(us) = us {
+        if us < 0 {
+            return wrong("advance_ms", "the clock does not go back");
+        }
+        world.clock.advance_us(us);
+    } else if let Some(text) = body.get("now").and_then(Value::as_str) {
+        let Some(us) = moment_us(text) else {
+            return wrong("now", "a moment such as 2026-07-30T12:00:00Z");
+        };
+        if us < world.now() && !world.held.servers.is_empty() {
+            return wrong("now", "the clock goes back only while nothing is held: reset first");
+        }
+        world.clock.set_us(us);
+    } else if body.get("next_event").is_some_and(|v| v == true) {
+        let us = world.next_event_us().unwrap_or(0);
+        world.clock.advance_us(us);
+    } else if body.get("mode").is_none() {
+        return wrong("advance_ms", "say advance_ms, advance_s, now, next_event or mode");
+    }
     world.settle();
-    answer::json(200, json!({"now": block_time(world.now()), "mode": mode(world)}))
+    Ok(clock(world))
+}
+
+fn add_faults(world: &mut World, body: &Value) -> Result<Value, Answer> {
+    let one = [body.clone()];
+    let rules = body.get("faults").and_then(Value::as_array).map_or(&one[..], Vec::as_slice);
+    // All or none.
+    let mut faults = world.faults.clone();
+    for rule in rules {
+        faults.add(rule).map_err(|help| answer::invalid("faults", "constraint", &help))?;
+    }
+    world.faults = faults;
+    // From now on lists may lag: what is there now is the first past.
+    world.remember_past();
+    Ok(world.faults.shown())
+}
+
+fn options(world: &World) -> Value {
+    let o = &world.options;
+    let stock: Vec<Value> = o.out_of_stock.iter().map(|(zone, kind)| json!({"zone": zone, "type": kind})).collect();
+    json!({
+        "out_of_stock": stock, "stock_is_shown": o.stock_is_shown,
+        "stock_refusal": if o.stock_refusal == StockRefusal::Create { "create" } else { "power_on" },
+        "server_quota": o.server_quota, "ip_quota": o.ip_quota, "volume_quota": o.volume_quota,
+        "scratch_survives_delete": o.scratch_survives_delete, "scratch_with_volumes": o.scratch_with_volumes,
+        "delete_in_use_block_volume": if o.delete_in_use_block_volume == DeleteInUse::Refused { "refused" } else { "accepted" },
+        "lingers_stopped_after_terminate": o.lingers_stopped_after_terminate,
+        "local_gpu_image_for_render": o.local_gpu_image_for_render,
+    })
+}
+
+fn set_options(world: &mut World, body: &Value) -> Result<Value, Answer> {
+    let mut o = world.options.clone();
+    for (key, value) in body.as_object().into_iter().flatten() {
+        let wrong = |help: &str| answer::invalid(key, "constraint", help);
+        let flag = || value.as_bool().ok_or_else(|| wrong("true or false"));
+        let quota = || {
+            let number = value.as_u64().and_then(|n| usize::try_from(n).ok());
+            if value.is_null() || number.is_some() { Ok(number) } else { Err(wrong("a number, or null")) }
+        };
+        match key.as_str() {
+            "out_of_stock" => {
+                let items = value.as_array().ok_or_else(|| wrong("a list of {zone, type}"))?;
+                let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                o.out_of_stock = items.iter().map(|v| (text(v, "zone"), text(v, "type"))).collect();
+            }
+            "stock_is_shown" => o.stock_is_shown = flag()?,
+            "stock_refusal" => {
+                o.stock_refusal = match value.as_str() {
+                    Some("create") => StockRefusal::Create,
+                    Some("power_on") => StockRefusal::PowerOn,
+                    _ => return Err(wrong("create or power_on")),
+                }
+            }
+            "server_quota" => o.server_quota = quota()?,
+            "ip_quota" => o.ip_quota = quota()?,
+            "volume_quota" => o.volume_quota = quota()?,
+            "scratch_survives_delete" => o.scratch_survives_delete = flag()?,
+            "scratch_with_volumes" => o.scratch_with_volumes = flag()?,
+            "delete_in_use_block_volume" => {
+                o.delete_in_use_block_volume = match value.as_str() {
+                    Some("refused") => DeleteInUse::Refused,
+                    Some("accepted") => DeleteInUse::Accepted,
+                    _ => return Err(wrong("refused or accepted")),
+                }
+            }
+            "lingers_stopped_after_terminate" => o.lingers_stopped_after_terminate = flag()?,
+            "local_gpu_image_for_render" => o.local_gpu_image_for_render = flag()?,
+            _ => return Err(answer::invalid(key, "unknown", "there is no such option")),
+        }
+    }
+    world.options = o;
+    Ok(options(world))
+}
+
+/// Servers and volumes that somebody else made, by ordinary requests.
+fn strangers(world: &mut World, req: &Req<'_>, body: &Value) -> Result<Value, Answer> {
+    const MOST: u64 = 10_000;
+    let count = |key: &str| body.get(key).and_then(Value::as_u64).unwrap_or(0).min(MOST);
+    let zone = body.get("zone").and_then(Value::as_str).unwrap_or("fr-par-2");
+    let image = crate::catalogue::images_of("ubuntu_noble", zone, world.now()).into_iter().find(|i| !i.local);
+    let image = image.ok_or_else(|| answer::not_found("zone", zone))?;
+    let (mut servers, mut volumes) = (Vec::new(), Vec::new());
+    let ask = |body: Value| bytes::Bytes::from(body.to_string());
+    for n in 0..count("servers") {
+        let body = ask(json!({"name": format!("somebody-{n}"), "commercial_type": "PLAY2-PICO", "image": image.id}));
+        let made =
+            crate::server_create::create(world, &Req { method: "POST", zone, query: Vec::new(), body: &body, ..*req });
+        servers.push(made.id("/server/id").ok_or(made)?);
+    }
+    for n in 0..count("volumes") {
+        let body = ask(json!({"name": format!("somebody-{n}"), "from_empty": {"size": 10_000_000_000_i64}}));
+        let made = crate::block::create(world, &Req { method: "POST", zone, query: Vec::new(), body: &body, ..*req });
+        volumes.push(made.id("/id").ok_or(made)?);
+    }
+    Ok(json!({"servers": servers, "volumes": volumes}))
+}
+
+/// An empty account, no faults, the options as they are; with `seed`, ids and durations are drawn from it.
+fn reset(world: &mut World, body: &Value) -> Value {
+    let mut options = world.options.clone();
+    options.clock = world.clock.mode;
+    if let Some(seed) = body.get("seed").and_then(Value::as_u64) {
+        options.seed = Some(seed);
+    }
+    *world = World::new(options);
+    clock(world)
+}
+
+fn save(world: &World) -> Result<Value, Answer> {
+    let held = serde_json::to_value(&world.held);
+    let held = held.map_err(|e| answer::invalid("state", "format", &e.to_string()))?;
+    Ok(json!({"version": 1, "now": block_time(world.now()), "held": held}))
+}
+
+fn load(world: &mut World, saved: &Value) -> Result<Value, Answer> {
+    let wrong = |help: &str| answer::invalid("state", "format", help);
+    if saved.get("version").and_then(Value::as_i64) != Some(1) {
+        return Err(wrong("not a state that this version has saved (`version` is not 1)"));
+    }
+    let held: Held = serde_json::from_value(saved["held"].clone()).map_err(|e| wrong(&e.to_string()))?;
+    let now = saved["now"].as_str().and_then(moment_us).ok_or_else(|| wrong("`now` is no moment"))?;
+    world.held = held;
+    world.clock.set_us(now);
+    Ok(clock(world))
 }
 
 /// Everything it holds: servers and addresses as their APIs show them, volumes of both APIs in one form.
 pub(crate) fn state(world: &World) -> Value {
-    let servers: Vec<Value> = world.servers.values().map(|s| wire::server(world, s)).collect();
-    let blocks = world.blocks.values().map(|v| {
+    let held = &world.held;
+    let servers: Vec<Value> = held.servers.values().map(|s| wire::server(world, s)).collect();
+    let blocks = held.blocks.values().map(|v| {
         let on = v.reference.as_ref().map(|r| &r.server);
         json!({"id": v.id, "name": v.name, "volume_type": "sbs_volume", "zone": v.zone, "size": v.size, "perf_iops": v.iops,
             "status": v.status, "server": on, "tags": v.tags, "project": v.project})
     });
-    let locals = world.locals.values().map(|v| {
+    let locals = held.locals.values().map(|v| {
         json!({"id": v.id, "name": v.name, "volume_type": v.kind, "zone": v.zone, "size": v.size, "perf_iops": null,
             "status": v.state, "server": v.server, "tags": v.tags, "project": v.project})
     });
     let volumes: Vec<Value> = blocks.chain(locals).collect();
-    let dynamic = world.servers.values().filter_map(|s| s.dynamic_ip.as_ref()).map(|ip| (ip, true));
-    let flexible = world.ips.values().map(|ip| (ip, false));
+    let dynamic = held.servers.values().filter_map(|s| s.dynamic_ip.as_ref()).map(|ip| (ip, true));
+    let flexible = held.ips.values().map(|ip| (ip, false));
     let ips: Vec<Value> = flexible
         .chain(dynamic)
-        .map(|(ip, dynamic)| json!({"id": ip.id, "address": ip.address, "zone": ip.zone, "server": ip.server, "dynamic": dynamic}))
+        .map(|(ip, dynamic)| {
+            let address = ip.address.as_ref().or(ip.prefix.as_ref());
+            json!({"id": ip.id, "address": address, "zone": ip.zone, "server": ip.server, "dynamic": dynamic})
+        })
         .collect();
-    json!({"now": block_time(world.now()), "servers": servers, "volumes": volumes, "ips": ips})
+    let names = |zone: &str, id: &str, name: &str| json!({"id": id, "name": name, "zone": zone});
+    let snapshots = held.snapshots.values().map(|s| names(&s.zone, &s.id, &s.name));
+    let block_snapshots = held.block_snapshots.values().map(|s| names(&s.zone, &s.id, &s.name));
+    json!({
+        "now": block_time(world.now()), "servers": servers, "volumes": volumes, "ips": ips,
+        "snapshots": snapshots.chain(block_snapshots).collect::<Vec<_>>(),
+        "images": held.images.values().map(|i| names(&i.zone, &i.id, &i.name)).collect::<Vec<_>>(),
+        "security_groups": held.groups.values().map(|g| names(&g.zone, &g.id, &g.name)).collect::<Vec<_>>(),
+        "placement_groups": held.placements.values().map(|p| names(&p.zone, &p.id, &p.name)).collect::<Vec<_>>(),
+    })
 }
 
 /// Every request it remembers, oldest first, and how many there were.
@@ -72,7 +263,7 @@ pub(crate) fn journal(world: &World) -> Value {
         .iter()
         .map(|e| {
             json!({"seq": e.seq, "at": block_time(e.at_us), "method": e.method, "path": e.path, "query": e.query,
-                "status": e.status, "implemented": e.implemented})
+                "status": e.status, "implemented": e.implemented, "unimplemented": !e.implemented})
         })
         .collect();
     json!({"requests": world.requests, "entries": entries})

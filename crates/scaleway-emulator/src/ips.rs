@@ -1,10 +1,12 @@
 //! Flexible addresses: they survive every server. Dynamic ones are part of their server and are not listed here.
 
 use crate::answer::{self, Answer};
+use crate::held::Ip;
+use crate::history::Change;
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::{Ip, World};
+use crate::world::World;
 use serde_json::{Value, json};
 
 fn missing(id: &str) -> Answer {
@@ -12,17 +14,25 @@ fn missing(id: &str) -> Answer {
 }
 
 /// By id or by address.
-fn find(world: &World, req: &Req<'_>, id: &str) -> Option<String> {
-    world.ips.values().find(|ip| ip.zone == req.zone && (ip.id == id || ip.address == id)).map(|ip| ip.id.clone())
+pub(crate) fn find(world: &World, zone: &str, id: &str) -> Option<String> {
+    let named = |ip: &&Ip| ip.zone == zone && (ip.id == id || ip.address.as_deref() == Some(id));
+    world.held.ips.values().find(named).map(|ip| ip.id.clone())
 }
 
 fn show(world: &World, id: &str) -> Answer {
-    world.ips.get(id).map_or_else(|| missing(id), |ip| answer::json(200, json!({"ip": wire::ip(ip, world)})))
+    world.held.ips.get(id).map_or_else(|| missing(id), |ip| answer::json(200, json!({"ip": wire::ip(ip, world)})))
 }
 
 pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
-    let wanted = |ip: &&Ip| ip.zone == req.zone && req.param("project").is_none_or(|p| ip.project == p);
-    let items: Vec<&Ip> = world.ips.values().filter(wanted).collect();
+    let tags = req.params("tags");
+    let wanted = |ip: &&Ip| {
+        ip.zone == req.zone
+            && req.param("project").is_none_or(|p| ip.project == p)
+            && req.param("name").is_none_or(|n| ip.address.as_deref().is_some_and(|a| a.contains(n)))
+            && tags.iter().all(|t| ip.tags.iter().any(|have| have == t))
+    };
+    let mut items: Vec<&Ip> = world.held.ips.values().filter(wanted).collect();
+    items.sort_by_key(|ip| std::cmp::Reverse(ip.created));
     req.instance_page("/ips", "ips", &items, 50, |ip| wire::ip(ip, world))
 }
 
@@ -31,22 +41,45 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
         Ok(body) => body,
         Err(answer) => return answer,
     };
+    let v6 = match body.get("type").and_then(Value::as_str) {
+        Some("routed_ipv6") => true,
+        None | Some("routed_ipv4") => false,
+        Some(_) => return answer::invalid("type", "constraint", "expected routed_ipv4 or routed_ipv6"),
+    };
     let server = body.get("server").and_then(Value::as_str).map(str::to_owned);
-    if let Some(id) = server.as_ref().filter(|id| !world.servers.contains_key(*id)) {
+    if let Some(id) = server.as_ref().filter(|id| !world.held.servers.contains_key(*id)) {
         return crate::servers::missing(id);
     }
-    let id = world.new_id();
+    if let Some(max) = world.options.ip_quota
+        && world.held.ips.values().filter(|ip| ip.zone == req.zone).count() >= max
+    {
+        return answer::quota("ips", max);
+    }
+    let (id, other) = (world.new_id(), world.new_id());
+    let ipam = if world.has(Change::OneAddressId) { id.clone() } else { other };
     let address = format!("51.158.{}.{}", world.pick(250) + 1, world.pick(250) + 1);
-    let project = body.get("project").and_then(Value::as_str).unwrap_or(&world.options.project).to_owned();
-    let ip =
-        Ip { id: id.clone(), zone: req.zone.to_owned(), project, address, tags: strings(body.get("tags")), server };
+    let prefix = format!("2001:bc8:{:x}:{:x}::/64", world.pick(0xefff) + 0x1000, world.pick(0xefff) + 0x1000);
+    world.held.seq += 1;
+    let ip = Ip {
+        id: id.clone(),
+        zone: req.zone.to_owned(),
+        project: body.get("project").and_then(Value::as_str).unwrap_or(&world.options.project).to_owned(),
+        address: (!v6).then_some(address),
+        prefix: v6.then_some(prefix),
+        reverse: None,
+        ipam,
+        tags: strings(body.get("tags")),
+        server,
+        pending: false,
+        created: world.held.seq,
+    };
     let value = json!({"ip": wire::ip(&ip, world)});
-    world.ips.insert(id.clone(), ip);
+    world.held.ips.insert(id.clone(), ip);
     answer::created("ips", req.zone, &id, value)
 }
 
 pub(crate) fn get(world: &World, req: &Req<'_>, id: &str) -> Answer {
-    find(world, req, id).map_or_else(|| missing(id), |id| show(world, &id))
+    find(world, req.zone, id).map_or_else(|| missing(id), |id| show(world, &id))
 }
 
 pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
@@ -54,10 +87,21 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let Some(id) = find(world, req, id) else { return missing(id) };
-    if let Some(ip) = world.ips.get_mut(&id) {
+    let Some(id) = find(world, req.zone, id) else { return missing(id) };
+    if let Some(server) = body.get("server").and_then(Value::as_str)
+        && world.held.servers.get(server).is_none_or(|s| s.zone != req.zone)
+    {
+        return crate::servers::missing(server);
+    }
+    let server = body.get("server").and_then(Value::as_str).and_then(|s| world.held.servers.get(s));
+    let running = server.is_some_and(|s| s.state == "running");
+    if let Some(ip) = world.held.ips.get_mut(&id) {
         if let Some(server) = body.get("server") {
             ip.server = server.as_str().map(str::to_owned);
+            ip.pending = running;
+        }
+        if let Some(reverse) = body.get("reverse") {
+            ip.reverse = reverse.as_str().filter(|r| !r.is_empty()).map(str::to_owned);
         }
         if body.get("tags").is_some_and(Value::is_array) {
             ip.tags = strings(body.get("tags"));
@@ -67,9 +111,9 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 }
 
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    match find(world, req, id) {
+    match find(world, req.zone, id) {
         Some(id) => {
-            world.ips.remove(&id);
+            world.held.ips.remove(&id);
             answer::no_content()
         }
         None => missing(id),

@@ -8,16 +8,27 @@ mod actions;
 mod answer;
 mod attach;
 mod block;
+mod block_snapshots;
 mod catalogue;
 mod clock;
 mod control;
+mod faults;
+mod held;
+mod history;
+mod iam;
+mod images;
 mod ips;
 mod market;
+mod nics;
 pub mod options;
+mod placements;
 mod request;
 mod route;
+mod security;
 mod server_create;
 mod servers;
+mod snapshots;
+mod templates;
 mod user_data;
 mod volumes;
 mod wire;
@@ -80,7 +91,19 @@ impl Emulator {
             Ok(collected) => collected.to_bytes(),
             Err(_) => return answer::too_large().map(axum::body::Body::from),
         };
-        self.handle(&Request::from_parts(parts, body)).map(axum::body::Body::from)
+        let answer = self.handle(&Request::from_parts(parts, body));
+        let wire = answer.extensions().get::<route::Wire>().copied().unwrap_or_default();
+        if wire.delay_ms > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(wire.delay_ms)).await;
+        }
+        if wire.cut {
+            // A body that breaks off takes the connection with it.
+            let broken = futures::stream::once(async {
+                Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+            });
+            return answer.map(|_| axum::body::Body::from_stream(broken));
+        }
+        answer.map(axum::body::Body::from)
     }
 
     /// Everything it holds, as `GET /_emulator/state` shows it.
@@ -100,12 +123,52 @@ impl Emulator {
     /// Moves a clock that is moved by hand.
     pub fn advance_ms(&self, ms: i64) {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        world.clock.advance_ms(ms);
+        world.clock.advance_us(ms.saturating_mul(1_000));
         world.settle();
+    }
+
+    /// How long until something happens by itself, in milliseconds; `None`: nothing will.
+    #[must_use]
+    pub fn next_event_in_ms(&self) -> Option<i64> {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.next_event_us().map(|us| (us + 999) / 1_000)
+    }
+
+    /// Another account in the same state: what happens to one does not happen to the other.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { world: Arc::new(Mutex::new(world.clone())) }
+    }
+
+    /// Adds a fault, as `POST /_emulator/faults` does.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn add_fault(&self, fault: &serde_json::Value) -> Result<u64, String> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = world.faults.add(fault)?;
+        world.remember_past();
+        Ok(id)
+    }
+
+    /// Adds an image as an answer of the Instance API shows it.
+    pub fn add_image(&self, zone: &str, shown: &serde_json::Value) {
+        images::add(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner), zone, shown);
     }
 
     /// Changes the options of a running emulator.
     pub fn configure(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner).options);
     }
+}
+
+/// The moments at which the API or its catalogue has changed, in microseconds since 1970.
+#[must_use]
+pub fn changes_us() -> Vec<i64> {
+    let mut all = history::changes_us();
+    all.extend(catalogue::changes_us());
+    all.sort_unstable();
+    all.dedup();
+    all
 }

@@ -1,56 +1,67 @@
-//! Catalogue and marketplace: types with prices, availability, images by label.
+//! Catalogue and marketplace: types with prices, availability, images by label, at the time of the clock.
 
 use crate::answer::{self, Answer};
-use crate::catalogue::{IMAGES, Image, TYPES, Type, ZONES};
+use crate::catalogue::{self, MarketImage, Type};
+use crate::history::Change;
 use crate::request::Req;
-use crate::wire;
 use crate::world::World;
 use serde_json::{Map, Value, json};
 
-pub(crate) fn is_zone(zone: &str) -> bool {
-    ZONES.contains(&zone)
-}
-
-fn in_zone<'t>(zone: &'t str) -> impl Iterator<Item = &'static Type> + 't {
-    TYPES.iter().filter(move |t| t.zones.contains(&zone))
-}
-
 /// One page of a map, with the Instance API's paging headers.
-fn map_page(req: &Req<'_>, path: &str, all: Vec<(&str, Value)>) -> Answer {
+fn map_page(req: &Req<'_>, path: &str, key: &str, all: Vec<(&str, Value)>) -> Answer {
     let (page, size) = req.page("per_page", 50);
     let total = all.len();
     let shown: Map<String, Value> =
-        all.into_iter().skip((page - 1).saturating_mul(size)).take(size).map(|(k, v)| (k.to_owned(), v)).collect();
-    let mut answer = answer::json(200, json!({"servers": shown}));
+        all.into_iter().skip(req.skip(page, size)).take(size).map(|(k, v)| (k.to_owned(), v)).collect();
+    let mut answer = answer::json(200, json!({ key: shown }));
     answer.headers = req.paging_headers(path, total, page, size);
     answer
 }
 
-pub(crate) fn products(_world: &World, req: &Req<'_>) -> Answer {
-    map_page(req, "/products/servers", in_zone(req.zone).map(|t| (t.name, product(t))).collect())
+pub(crate) fn products(world: &World, req: &Req<'_>) -> Answer {
+    let all = catalogue::in_zone(req.zone, world.now());
+    map_page(req, "/products/servers", "servers", all.into_iter().map(|t| (t.name, product(world, t))).collect())
 }
 
-fn product(t: &Type) -> Value {
-    let gpu =
-        t.gpu.map(|(_, name, memory)| json!({"gpu_manufacturer": "NVIDIA", "gpu_name": name, "gpu_memory": memory}));
-    let per_volume = if t.local_max > 0 { (1_000_000_000_i64, 800_000_000_000_i64) } else { (0, 0) };
-    let bandwidth = t.internet_bandwidth;
-    json!({
-        "alt_names": [], "arch": t.arch, "ncpus": t.ncpus, "ram": t.ram, "gpu": t.gpu.map_or(0, |g| g.0),
-        "gpu_info": gpu, "mig_profile": null, "volumes_constraint": {"min_size": 0, "max_size": t.local_max},
-        "per_volume_constraint": {"l_ssd": {"min_size": per_volume.0, "max_size": per_volume.1}},
-        "scratch_storage_max_size": t.scratch_max, "scratch_storage_max_volumes_count": i32::from(t.scratch_max > 0),
-        "monthly_price": t.hourly * t.monthly_hours, "hourly_price": t.hourly,
-        "capabilities": {
-            "boot_types": ["local", "rescue"], "placement_groups": true, "block_storage": true,
-            "hot_snapshots_local_volume": t.local_max > 0, "private_network": 8, "max_file_systems": 0,
-        },
+fn product(world: &World, t: &Type) -> Value {
+    let gpu = t.gpu.map(|(name, memory)| json!({"gpu_manufacturer": "NVIDIA", "gpu_name": name, "gpu_memory": memory}));
+    let volume_min = if t.volume_max > 0 { 1_000_000_000_i64 } else { 0 };
+    let (inside, outside) = (t.internal_bandwidth, t.internet_bandwidth);
+    let modern = world.has(Change::FileSystems);
+    let interfaces = if modern {
+        json!([{"internal_bandwidth": inside, "internet_bandwidth": outside}])
+    } else {
+        json!([{"internal_bandwidth": inside, "internet_bandwidth": null}, {"internal_bandwidth": null, "internet_bandwidth": outside}])
+    };
+    let counted = world.has(Change::ScratchCount);
+    let scratch = if t.scratch_max == 0 && !counted { Value::Null } else { json!(t.scratch_max) };
+    let mut capabilities = json!({
+        "boot_types": ["local", "rescue"], "placement_groups": true, "block_storage": true,
+        "hot_snapshots_local_volume": t.hot_snapshot, "private_network": 8,
+    });
+    let mut value = json!({
+        "alt_names": t.alt_names, "arch": t.arch, "ncpus": t.ncpus, "ram": t.ram, "gpu": t.gpus, "mig_profile": null,
+        "volumes_constraint": {"min_size": t.local_min, "max_size": t.local_max},
+        "per_volume_constraint": {"l_ssd": {"min_size": volume_min, "max_size": t.volume_max}},
+        "scratch_storage_max_size": scratch, "monthly_price": t.monthly, "hourly_price": t.hourly,
         "network": {
-            "ipv6_support": true, "sum_internal_bandwidth": bandwidth, "sum_internet_bandwidth": bandwidth,
-            "interfaces": [{"internal_bandwidth": bandwidth, "internet_bandwidth": bandwidth}],
+            "ipv6_support": true, "sum_internal_bandwidth": inside, "sum_internet_bandwidth": outside,
+            "interfaces": interfaces,
         },
-        "block_bandwidth": t.block_bandwidth, "end_of_service": false,
-    })
+        "block_bandwidth": t.block_bandwidth,
+    });
+    if let (Some(object), Some(able)) = (value.as_object_mut(), capabilities.as_object_mut()) {
+        if modern {
+            able.insert("max_file_systems".to_owned(), json!(t.file_systems));
+            object.insert("gpu_info".to_owned(), json!(gpu));
+            object.insert("end_of_service".to_owned(), json!(t.end_of_service));
+        }
+        if counted {
+            object.insert("scratch_storage_max_volumes_count".to_owned(), json!(t.scratch_count));
+        }
+        object.insert("capabilities".to_owned(), capabilities);
+    }
+    value
 }
 
 pub(crate) fn availability(world: &World, req: &Req<'_>) -> Answer {
@@ -58,58 +69,133 @@ pub(crate) fn availability(world: &World, req: &Req<'_>) -> Answer {
         let gone = world.options.out_of_stock.contains(&(req.zone.to_owned(), t.name.to_owned()));
         if gone && world.options.stock_is_shown { "shortage" } else { "available" }
     };
-    let all = in_zone(req.zone).map(|t| (t.name, json!({"availability": word(t)}))).collect();
-    map_page(req, "/products/servers/availability", all)
+    let all = catalogue::in_zone(req.zone, world.now());
+    let all = all.into_iter().map(|t| (t.name, json!({"availability": word(t)}))).collect();
+    map_page(req, "/products/servers/availability", "servers", all)
 }
 
-pub(crate) fn volume_products() -> Answer {
+pub(crate) fn volume_products(req: &Req<'_>) -> Answer {
     let kind = |name: &str, snapshot: bool, max: i64| json!({"display_name": name, "capabilities": {"snapshot": snapshot}, "constraints": {"min": 1_000_000_000_i64, "max": max}});
-    let volumes = json!({"l_ssd": kind("Local SSD", true, 800_000_000_000), "scratch": kind("Scratch", false, 60_000_000_000_000)});
-    answer::json(200, json!({"volumes": volumes}))
+    let all = vec![
+        ("l_ssd", kind("Local SSD", true, 800_000_000_000)),
+        ("scratch", kind("Scratch Storage", false, 60_000_000_000_000)),
+    ];
+    map_page(req, "/products/volumes", "volumes", all)
 }
 
-fn offered(world: &World, image: &Image) -> bool {
-    image.number != 7 || world.options.local_gpu_image_for_render
+/// Types that a server could become: those of its architecture in its zone.
+pub(crate) fn compatible_types(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let (now, kind) = (
+        world.now(),
+        match crate::servers::find(world, req, id) {
+            Ok(s) => s.commercial_type.clone(),
+            Err(answer) => return answer,
+        },
+    );
+    let arch = catalogue::arch(&kind);
+    let types = catalogue::in_zone(req.zone, now);
+    let types: Vec<&str> = types.into_iter().filter(|t| t.arch == arch).map(|t| t.name).collect();
+    answer::json(200, json!({"compatible_types": types}))
+}
+
+/// Volume types of the Block API.
+pub(crate) fn volume_types(world: &World, req: &Req<'_>) -> Answer {
+    let kind = |name: &str, iops: i64| {
+        let price = json!({"currency_code": "EUR", "units": 0, "nanos": if iops == 5_000 { 118 } else { 177 } * 1_000});
+        json!({"type": name, "pricing": price, "snapshot_pricing": price, "specs": {"perf_iops": iops, "class": "sbs"}})
+    };
+    let _ = world;
+    req.block_page("volume_types", vec![kind("sbs_5k", 5_000), kind("sbs_15k", 15_000)], |v| v)
+}
+
+fn offered(world: &World, image: &MarketImage) -> bool {
+    !(image.local && image.label == catalogue::LOCAL_GPU_LABEL) || world.options.local_gpu_image_for_render
 }
 
 pub(crate) fn local_images(world: &World, req: &Req<'_>) -> Answer {
     let label = req.param("image_label").unwrap_or_default();
-    if !IMAGES.iter().any(|i| i.label == label) {
+    if !catalogue::labels().iter().any(|(l, _)| *l == label) && req.param("image_id").is_none() {
         return answer::not_found("MarketplaceImage", label);
     }
-    let zone = req.param("zone").unwrap_or("fr-par-1");
     let kind = req.param("type").filter(|t| *t != "unknown_type");
-    let found: Vec<Value> = IMAGES
-        .iter()
-        .filter(|i| i.label == label && offered(world, i) && kind.is_none_or(|k| k == word(i)))
-        .map(|i| local_image_value(i, zone))
-        .collect();
-    answer::json(200, json!({"total_count": found.len(), "local_images": found}))
+    let zones: Vec<&str> = req.param("zone").map_or_else(|| catalogue::zones().collect(), |z| vec![z]);
+    let images = zones.into_iter().flat_map(|zone| catalogue::images_of(label, zone, world.now()));
+    let found: Vec<&MarketImage> = images.filter(|i| offered(world, i) && kind.is_none_or(|k| k == word(i))).collect();
+    req.block_page("local_images", found, local_image_value)
 }
 
-const fn word(image: &Image) -> &'static str {
+const fn word(image: &MarketImage) -> &'static str {
     if image.local { "instance_local" } else { "instance_sbs" }
 }
 
-fn local_image_value(image: &Image, zone: &str) -> Value {
-    let types: Vec<&str> = TYPES.iter().filter(|t| (image.fits)(t)).map(|t| t.name).collect();
+fn local_image_value(image: &MarketImage) -> Value {
     json!({
-        "id": image.id(zone), "arch": image.arch, "zone": zone, "compatible_commercial_types": types,
+        "id": image.id, "arch": image.arch, "zone": image.zone, "compatible_commercial_types": image.compatible,
         "label": image.label, "type": word(image),
     })
 }
 
 pub(crate) fn local_image(world: &World, id: &str) -> Answer {
-    let found = ZONES.iter().find_map(|z| Image::by_id(id, z).map(|i| (i, *z)));
-    match found.filter(|(i, _)| offered(world, i)) {
-        Some((image, zone)) => answer::json(200, local_image_value(image, zone)),
+    match catalogue::image_by_id(id).filter(|i| offered(world, i)) {
+        Some(image) => answer::json(200, local_image_value(image)),
         None => answer::not_found("MarketplaceLocalImage", id),
     }
 }
 
-pub(crate) fn image(world: &World, req: &Req<'_>, id: &str) -> Answer {
-    match Image::by_id(id, req.zone).filter(|i| offered(world, i)) {
-        Some(i) => answer::json(200, json!({"image": wire::image(i, req.zone)})),
-        None => answer::not_found("instance_image", id),
+fn image_value(label: &str, name: &str) -> Value {
+    const AT: &str = "2025-10-20T14:33:32.134908Z";
+    json!({
+        "id": catalogue::label_id(label), "name": name, "description": name, "logo": "", "categories": ["distribution"],
+        "created_at": AT, "updated_at": AT, "valid_until": null, "label": label,
+    })
+}
+
+pub(crate) fn images(req: &Req<'_>) -> Answer {
+    req.block_page("images", catalogue::labels(), |(label, name)| image_value(label, name))
+}
+
+pub(crate) fn image(id: &str) -> Answer {
+    let labels = catalogue::labels();
+    match labels.iter().find(|(label, _)| catalogue::label_id(label) == id || *label == id) {
+        Some((label, name)) => answer::json(200, image_value(label, name)),
+        None => answer::not_found("MarketplaceImage", id),
     }
+}
+
+/// The product catalogue's prices: in euros, an hour for most types, a minute for those with GPUs.
+pub(crate) fn prices(world: &World, req: &Req<'_>) -> Answer {
+    let zone = req.param("zone").unwrap_or("fr-par-1");
+    let kinds = req.params("product_types");
+    let types = if kinds.is_empty() || kinds.contains(&"instance") {
+        catalogue::in_zone(zone, world.now())
+    } else {
+        Vec::new()
+    };
+    req.block_page("products", types, |t| price(t, zone))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 nano-euros")]
+fn price(t: &Type, zone: &str) -> Value {
+    let by_minute = t.gpus > 0;
+    let nanos = (if by_minute { t.hourly / 60.0 } else { t.hourly } * 1e9).round() as i64;
+    let unit = if by_minute { "minute" } else { "hour" };
+    let ram = t.ram / 1_073_741_824;
+    json!({
+        "sku": format!("/compute/{}/run_{zone}", t.name.to_lowercase().replace('-', "_")), "service_category": "Compute",
+        "product_category": "Instance", "product": t.name, "variant": format!("{} - {zone}", t.name),
+        "description": format!("{} - {zone} ({}€ per {unit})", t.name, t.hourly), "locality": {"zone": zone},
+        "price": {"retail_price": {"currency_code": "EUR", "units": nanos / 1_000_000_000, "nanos": nanos % 1_000_000_000}},
+        "properties": {
+            "hardware": {
+                "cpu": {"description": format!("vCPUs: {}", t.ncpus), "arch": if t.arch == "arm64" { "arm64" } else { "x64" },
+                    "type": "", "virtual": {"count": t.ncpus}, "threads": t.ncpus},
+                "ram": {"description": format!("{ram} GiB"), "size": t.ram, "type": "", "ecc_type": "standard"},
+                "storage": {"description": if t.local_max > 0 { "Local or Block" } else { "Block" }, "total": 0},
+                "network": {"description": "", "internal_bandwidth": t.internal_bandwidth,
+                    "public_bandwidth": t.internet_bandwidth, "max_public_bandwidth": t.internet_bandwidth},
+            },
+            "instance": {"range": "", "offer_id": t.name, "recommended_replacement_offer_ids": []},
+        },
+        "unit_of_measure": {"unit": unit, "size": 1}, "status": "general_availability", "badges": [],
+    })
 }

@@ -66,6 +66,8 @@ pub enum DeleteInUse {
 pub struct Options {
     /// How time passes.
     pub clock: ClockMode,
+    /// When the clock starts, in microseconds since 1970: the API and its catalogue are shown as of then. `None`: now.
+    pub start_us: Option<i64>,
     /// Draws durations from the recorded spread; `None`: the recorded median, always.
     pub seed: Option<u64>,
     /// The account's project, where a request names none.
@@ -80,8 +82,14 @@ pub struct Options {
     pub stock_refusal: StockRefusal,
     /// How many servers the project may have in one zone; `None`: no limit.
     pub server_quota: Option<usize>,
+    /// How many flexible addresses; `None`: no limit.
+    pub ip_quota: Option<usize>,
+    /// How many volumes of each API; `None`: no limit.
+    pub volume_quota: Option<usize>,
     /// Scratch volumes survive `DELETE /servers/{id}`.
     pub scratch_survives_delete: bool,
+    /// A type with scratch gets it even when the request names volumes without scratch.
+    pub scratch_with_volumes: bool,
     /// See [`DeleteInUse`].
     pub delete_in_use_block_volume: DeleteInUse,
     /// After terminate, the server is shown as `stopped` without volumes for 6 s before it is gone.
@@ -96,6 +104,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             clock: ClockMode::Real,
+            start_us: None,
             seed: None,
             project: "11111111-1111-4111-8111-111111111111".to_owned(),
             secret_key: None,
@@ -103,7 +112,10 @@ impl Default for Options {
             stock_is_shown: true,
             stock_refusal: StockRefusal::Create,
             server_quota: None,
+            ip_quota: None,
+            volume_quota: None,
             scratch_survives_delete: false,
+            scratch_with_volumes: false,
             delete_in_use_block_volume: DeleteInUse::Refused,
             lingers_stopped_after_terminate: false,
             local_gpu_image_for_render: true,
@@ -131,8 +143,17 @@ pub(crate) const TERMINATE: Spread = Spread { p50: 5_000, p90: 16_000, max: 60_0
 pub(crate) const TERMINATE_GPU: Spread = Spread { p50: 15_000, p90: 15_000, max: 16_000 };
 pub(crate) const BLOCK_CREATE: Spread = Spread { p50: 2_000, p90: 5_000, max: 6_000 };
 pub(crate) const BLOCK_UPDATE: Spread = Spread { p50: 3_000, p90: 6_000, max: 6_000 };
-pub(crate) const ATTACH: Spread = Spread { p50: 1_000, p90: 3_000, max: 5_000 };
+pub(crate) const ATTACH: Spread = Spread { p50: 3_000, p90: 5_000, max: 6_000 };
 pub(crate) const DETACH: Spread = Spread { p50: 1_000, p90: 5_000, max: 6_000 };
 pub(crate) const DETACH_RUNNING: Spread = Spread { p50: 5_000, p90: 45_000, max: 66_000 };
 pub(crate) const DETACH_AT_END: Spread = Spread { p50: 3_000, p90: 5_000, max: 6_000 };
 pub(crate) const ACTIONS_PAUSE: Spread = Spread { p50: 1_000, p90: 1_000, max: 1_000 };
+pub(crate) const SNAPSHOT: Spread = Spread { p50: 20_000, p90: 60_000, max: 120_000 };
+pub(crate) const SNAPSHOT_EXPORT: Spread = Spread { p50: 60_000, p90: 120_000, max: 240_000 };
+pub(crate) const BLOCK_SNAPSHOT: Spread = Spread { p50: 3_000, p90: 6_000, max: 11_000 };
+pub(crate) const BLOCK_SNAPSHOT_EXPORT: Spread = Spread { p50: 5_000, p90: 11_000, max: 60_000 };
+pub(crate) const NIC_ATTACH: Spread = Spread { p50: 1_000, p90: 30_000, max: 60_000 };
+pub(crate) const SYNC: Spread = Spread { p50: 1_000, p90: 5_000, max: 10_000 };
+pub(crate) const REATTACH: Spread = Spread { p50: 20_000, p90: 60_000, max: 60_000 };
+pub(crate) const GUEST_BOOT: Spread = Spread { p50: 25_000, p90: 120_000, max: 240_000 };
+pub(crate) const GUEST_READY: Spread = Spread { p50: 90_000, p90: 150_000, max: 240_000 };

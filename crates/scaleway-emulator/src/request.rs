@@ -10,6 +10,8 @@ pub(crate) struct Req<'a> {
     pub(crate) zone: &'a str,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: &'a Bytes,
+    /// A fault: from the second page on, lists begin so many items later.
+    pub(crate) shift: usize,
 }
 
 impl Req<'_> {
@@ -21,6 +23,25 @@ impl Req<'_> {
     /// Every value of a query parameter, comma-joined ones taken apart.
     pub(crate) fn params(&self, name: &str) -> Vec<&str> {
         self.query.iter().filter(|(k, _)| k == name).flat_map(|(_, v)| v.split(',')).filter(|v| !v.is_empty()).collect()
+    }
+
+    /// A query parameter that is true or false, in any spelling.
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        self.param(name).and_then(|v| v.to_ascii_lowercase().parse().ok())
+    }
+
+    /// Where a page begins.
+    pub(crate) fn skip(&self, page: usize, size: usize) -> usize {
+        let shift = if page > 1 { self.shift } else { 0 };
+        (page - 1).saturating_mul(size).saturating_add(shift)
+    }
+
+    /// One page of a list in the manner of the Block API.
+    pub(crate) fn block_page<T>(&self, key: &str, items: Vec<T>, show: impl Fn(T) -> Value) -> Answer {
+        let (page, size) = self.page("page_size", 50);
+        let total = items.len();
+        let shown: Vec<Value> = items.into_iter().skip(self.skip(page, size)).take(size).map(show).collect();
+        answer::json(200, serde_json::json!({ key: shown, "total_count": total }))
     }
 
     /// The body as a JSON object; an empty body is an empty object.
@@ -50,7 +71,7 @@ impl Req<'_> {
         show: impl Fn(&T) -> Value,
     ) -> Answer {
         let (page, size) = self.page("per_page", default);
-        let shown: Vec<Value> = items.iter().skip((page - 1).saturating_mul(size)).take(size).map(show).collect();
+        let shown: Vec<Value> = items.iter().skip(self.skip(page, size)).take(size).map(show).collect();
         let mut answer = answer::json(200, serde_json::json!({ key: shown }));
         answer.headers = self.paging_headers(path, items.len(), page, size);
         answer
@@ -68,7 +89,7 @@ impl Req<'_> {
             .query
             .iter()
             .filter(|(k, _)| k != "page" && k != "per_page")
-            .map(|(k, v)| format!("{k}={v}"))
+            .map(|(k, v)| format!("{}={}", encode(k), encode(v)))
             .collect();
         let others = others.join("&");
         let last = total.div_ceil(size);
@@ -84,6 +105,12 @@ impl Req<'_> {
         links.push(link(last, "last"));
         vec![("x-total-count", total.to_string()), ("link", links.join(","))]
     }
+}
+
+/// Percent-encoding, as the real gateway writes links.
+fn encode(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// A query string taken apart and decoded.

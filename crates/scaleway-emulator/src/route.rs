@@ -1,11 +1,23 @@
-//! From method and path to a handler; everything is written to the journal.
+//! From method and path to a handler, through the faults that strike it; everything is written to the journal.
 
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, Body};
+use crate::faults::Effect;
+use crate::placements::Version;
 use crate::request::{Req, decode, parse_query};
 use crate::world::{Entry, World};
-use crate::{actions, attach, block, control, ips, market, server_create, servers, user_data, volumes};
+use crate::{
+    actions, attach, block, block_snapshots, catalogue, control, iam, images, ips, market, nics, placements, security,
+    server_create, servers, snapshots, templates, user_data, volumes,
+};
 use bytes::Bytes;
 use http::{Request, Response};
+
+/// What the wire does with an answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wire {
+    pub(crate) delay_ms: u64,
+    pub(crate) cut: bool,
+}
 
 pub(crate) fn answer(world: &mut World, request: &Request<Bytes>) -> Response<Bytes> {
     world.settle();
@@ -14,23 +26,126 @@ pub(crate) fn answer(world: &mut World, request: &Request<Bytes>) -> Response<By
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     let query = request.uri().query().unwrap_or_default();
     let zone = if let [_, _, "zones", zone, ..] = parts.as_slice() { *zone } else { "" };
-    let req = Req { method: request.method().as_str(), zone, query: parse_query(query), body: request.body() };
+    let method = request.method().as_str();
+    let mut req = Req { method, zone, query: parse_query(query), body: request.body(), shift: 0 };
     if let ["_emulator", rest @ ..] = parts.as_slice() {
         return answer::finish(control::answer(world, &req, rest), "emulator", "control");
     }
-    let answered = if authenticated(world, request) { dispatch(world, &req, &parts) } else { Some(answer::denied()) };
-    let implemented = answered.is_some();
-    let answer = answered.unwrap_or_else(answer::unknown_path);
+    let mut rng = world.rng.clone();
+    let effects = world.faults.strike(method, path, || rng.u32(..100));
+    world.rng = rng;
+    let mut wire = Wire::default();
+    for effect in &effects {
+        wire.delay_ms += effect.delay_ms();
+        wire.cut |= matches!(effect, Effect::CutBefore | Effect::CutAfter);
+        req.shift += usize::from(*effect == Effect::Shift);
+    }
+    let struck = before(&effects, &parts);
+    let (answer, implemented) = match struck {
+        Some(answer) => (answer, true),
+        None if !authenticated(world, request) => (answer::denied(), true),
+        None => {
+            let done = act(world, &req, &parts, &effects);
+            let implemented = done.is_some();
+            (after(&effects, done.unwrap_or_else(answer::unknown_path)), implemented)
+        }
+    };
     journal(world, &req, path, query, answer.status, implemented);
     let request_id = world.new_id();
-    answer::finish(answer, zone, &request_id)
+    let mut response = answer::finish(answer, zone, &request_id);
+    spoil(&effects, &mut response);
+    response.extensions_mut().insert(wire);
+    response
+}
+
+/// What answers instead of a handler.
+fn before(effects: &[Effect], parts: &[&str]) -> Option<Answer> {
+    effects.iter().find_map(|effect| {
+        if let Effect::Refuse(name) = effect {
+            let (resource, id) = named(parts);
+            return Some(answer::refusal(name, resource, id));
+        }
+        if let Effect::Before(status) = effect {
+            return Some(answer::plain(*status));
+        }
+        (*effect == Effect::CutBefore).then(|| answer::plain(502))
+    })
+}
+
+/// The kind of resource that a path is about, and its id.
+fn named<'p>(parts: &[&'p str]) -> (&'static str, &'p str) {
+    let id = parts.get(5).copied().unwrap_or_default();
+    let kind = match (parts.first().copied().unwrap_or_default(), parts.get(4).copied().unwrap_or_default()) {
+        ("block", "snapshots") => "snapshot",
+        ("block", _) => "volume",
+        (_, "volumes") => "instance_volume",
+        (_, "images") => "instance_image",
+        (_, "ips") => "instance_ip",
+        (_, "snapshots") => "instance_snapshot",
+        (_, "security_groups") => "instance_security_group",
+        (_, "placement_groups") => "instance_placement_group",
+        _ => "instance_server",
+    };
+    (kind, id)
+}
+
+/// Lets a handler answer, upon an older state where a list lags, and undoes what a fault does not let happen.
+fn act(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) -> Option<Answer> {
+    let lag = effects.iter().find_map(|e| if let Effect::Lag(ms) = e { Some(*ms) } else { None });
+    if let Some(past) = lag.filter(|_| req.method == "GET").and_then(|ms| world.past_held(ms)) {
+        let present = std::mem::replace(&mut world.held, past);
+        let answer = dispatch(world, req, parts);
+        world.held = present;
+        return answer;
+    }
+    if req.method != "GET" {
+        world.remember_past();
+    }
+    let seq = world.held.seq;
+    let answer = dispatch(world, req, parts);
+    let id = parts.get(5).copied().unwrap_or_default();
+    if effects.contains(&Effect::Hang) {
+        world.forget_events_after(seq);
+    }
+    if effects.contains(&Effect::FallBack) {
+        world.fall_back(id, seq);
+    }
+    if effects.contains(&Effect::Vanish) {
+        servers::remove(world, id);
+        world.held.locals.remove(id);
+        world.held.blocks.remove(id);
+    }
+    answer
+}
+
+fn after(effects: &[Effect], answer: Answer) -> Answer {
+    let status = effects.iter().find_map(|e| if let Effect::After(status) = e { Some(*status) } else { None });
+    let answer = status.map_or(answer, answer::plain);
+    if effects.contains(&Effect::Garble) {
+        return Answer { body: Body::Text(Bytes::from_static(b"\x00\xff<html>not what you expect")), ..answer };
+    }
+    answer
+}
+
+fn spoil(effects: &[Effect], response: &mut Response<Bytes>) {
+    for effect in effects {
+        if let Effect::Truncate(bytes) = effect {
+            let body = response.body().slice(..(*bytes).min(response.body().len()));
+            *response.body_mut() = body;
+        }
+        if *effect == Effect::Garble {
+            let json = http::HeaderValue::from_static("application/json");
+            response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        }
+    }
 }
 
 fn authenticated(world: &World, request: &Request<Bytes>) -> bool {
     let token = request.headers().get("x-auth-token").and_then(|v| v.to_str().ok());
+    let path = request.uri().path();
     match (&world.options.secret_key, token) {
         // The catalogue is public; whoever names no key may read nothing else.
-        (_, None) => request.uri().path().starts_with("/marketplace/"),
+        (_, None) => path.starts_with("/marketplace/") || path.starts_with("/product-catalog/") || path == "/metadata",
         (None, Some(_)) => true,
         (Some(key), Some(token)) => key == token,
     }
@@ -56,19 +171,28 @@ fn journal(world: &mut World, req: &Req<'_>, path: &str, query: &str, status: u1
 /// `None`: there is no such endpoint here.
 fn dispatch(world: &mut World, req: &Req<'_>, parts: &[&str]) -> Option<Answer> {
     match parts {
-        ["instance", "v1", "zones", zone, rest @ ..] if market::is_zone(zone) => instance(world, req, rest),
-        ["block", "v1" | "v1alpha1", "zones", zone, "volumes", rest @ ..] if market::is_zone(zone) => {
-            match (req.method, rest) {
-                ("GET", []) => Some(block::list(world, req)),
-                ("POST", []) => Some(block::create(world, req)),
-                ("GET", [id]) => Some(block::get(world, req, id)),
-                ("PATCH", [id]) => Some(block::patch(world, req, id)),
-                ("DELETE", [id]) => Some(block::delete(world, req, id)),
-                _ => None,
-            }
+        ["instance", version, "zones", zone, ..] if !catalogue::is_zone(zone) && version.starts_with('v') => {
+            Some(answer::not_found("zone", zone))
         }
-        ["marketplace", "v2", "local-images"] if req.method == "GET" => Some(market::local_images(world, req)),
-        ["marketplace", "v2", "local-images", id] if req.method == "GET" => Some(market::local_image(world, id)),
+        ["instance", "v1", "zones", _, rest @ ..] => instance(world, req, rest),
+        ["instance", "v2alpha1", "zones", _, "private-network-interfaces", rest @ ..] => nics::v2(world, req, rest),
+        ["instance", "v2alpha1", "zones", _, "templates", rest @ ..] => templates::answer(world, req, rest),
+        ["instance", "v2alpha1", "zones", _, "placement-groups", rest @ ..] => {
+            placement_groups(world, req, Version::V2, rest)
+        }
+        ["block", "v1" | "v1alpha1", "zones", zone, rest @ ..] if catalogue::is_zone(zone) => block(world, req, rest),
+        ["iam", "v1alpha1", "api-keys", key] if req.method == "GET" => Some(iam::api_key(world, key)),
+        ["iam", "v1alpha1", "ssh-keys", rest @ ..] => iam::ssh_keys(world, req, rest),
+        ["marketplace", "v2", rest @ ..] if req.method == "GET" => Some(match rest {
+            ["local-images"] => market::local_images(world, req),
+            ["local-images", id] => market::local_image(world, id),
+            ["images"] => market::images(req),
+            ["images", id] => market::image(id),
+            _ => return None,
+        }),
+        ["product-catalog", "v2alpha1", "public-catalog", "products"] if req.method == "GET" => {
+            Some(market::prices(world, req))
+        }
         ["metadata"] if req.method == "GET" => {
             Some(answer::json(200, serde_json::json!({"platform": "scaleway", "partition": "", "domain": ""})))
         }
@@ -76,7 +200,75 @@ fn dispatch(world: &mut World, req: &Req<'_>, parts: &[&str]) -> Option<Answer> 
     }
 }
 
+fn block(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Option<Answer> {
+    Some(match (req.method, rest) {
+        ("GET", ["volumes"]) => block::list(world, req),
+        ("POST", ["volumes"]) => block::create(world, req),
+        ("GET", ["volumes", id]) => block::get(world, req, id),
+        ("PATCH", ["volumes", id]) => block::patch(world, req, id),
+        ("DELETE", ["volumes", id]) => block::delete(world, req, id),
+        ("GET", ["volume-types"]) => market::volume_types(world, req),
+        ("GET", ["snapshots"]) => block_snapshots::list(world, req),
+        ("POST", ["snapshots"]) => block_snapshots::create(world, req),
+        ("POST", ["snapshots", "import-from-object-storage"]) => block_snapshots::import(world, req),
+        ("GET", ["snapshots", id]) => block_snapshots::get(world, req, id),
+        ("PATCH", ["snapshots", id]) => block_snapshots::patch(world, req, id),
+        ("DELETE", ["snapshots", id]) => block_snapshots::delete(world, req, id),
+        ("POST", ["snapshots", id, "export-to-object-storage"]) => block_snapshots::export(world, req, id),
+        _ => return None,
+    })
+}
+
+fn placement_groups(world: &mut World, req: &Req<'_>, version: Version, rest: &[&str]) -> Option<Answer> {
+    Some(match (req.method, rest) {
+        ("GET", []) => placements::list(world, req, version),
+        ("POST", []) => placements::create(world, req, version),
+        ("GET", [id]) => placements::get(world, req, version, id),
+        ("PATCH", [id]) => placements::patch(world, req, version, id),
+        ("DELETE", [id]) => placements::delete(world, req, id),
+        _ => return None,
+    })
+}
+
 fn instance(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Option<Answer> {
+    match rest {
+        ["servers", id, "private_nics", rest @ ..] => return nics::v1(world, req, id, rest),
+        ["placement_groups", rest @ ..] => return placement_groups(world, req, Version::V1, rest),
+        ["security_groups", rest @ ..] => return security_groups(world, req, rest),
+        ["servers", ..] => return of_servers(world, req, rest),
+        _ => {}
+    }
+    Some(match (req.method, rest) {
+        ("GET", ["volumes"]) => volumes::list(world, req),
+        ("POST", ["volumes"]) => volumes::create(world, req),
+        ("GET", ["volumes", id]) => volumes::get(world, req, id),
+        ("PATCH", ["volumes", id]) => volumes::patch(world, req, id),
+        ("DELETE", ["volumes", id]) => volumes::delete(world, req, id),
+        ("GET", ["snapshots"]) => snapshots::list(world, req),
+        ("POST", ["snapshots"]) => snapshots::create(world, req),
+        ("GET", ["snapshots", id]) => snapshots::get(world, req, id),
+        ("PATCH", ["snapshots", id]) => snapshots::patch(world, req, id),
+        ("DELETE", ["snapshots", id]) => snapshots::delete(world, req, id),
+        ("POST", ["snapshots", id, "export"]) => snapshots::export(world, req, id),
+        ("GET", ["ips"]) => ips::list(world, req),
+        ("POST", ["ips"]) => ips::create(world, req),
+        ("GET", ["ips", id]) => ips::get(world, req, id),
+        ("PATCH", ["ips", id]) => ips::patch(world, req, id),
+        ("DELETE", ["ips", id]) => ips::delete(world, req, id),
+        ("GET", ["images"]) => images::list(world, req),
+        ("POST", ["images"]) => images::create(world, req),
+        ("GET", ["images", id]) => images::get(world, req, id),
+        ("PATCH", ["images", id]) => images::patch(world, req, id),
+        ("DELETE", ["images", id]) => images::delete(world, req, id),
+        ("GET", ["products", "servers"]) => market::products(world, req),
+        ("GET", ["products", "servers", "availability"]) => market::availability(world, req),
+        ("GET", ["products", "volumes"]) => market::volume_products(req),
+        ("GET", ["dashboard"]) => servers::dashboard(world, req),
+        _ => return None,
+    })
+}
+
+fn of_servers(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Option<Answer> {
     Some(match (req.method, rest) {
         ("GET", ["servers"]) => servers::list(world, req),
         ("POST", ["servers"]) => server_create::create(world, req),
@@ -87,24 +279,26 @@ fn instance(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Option<Answer> {
         ("GET", ["servers", id, "action"]) => actions::list(world, req, id),
         ("POST", ["servers", id, "attach-volume"]) => attach::attach(world, req, id),
         ("POST", ["servers", id, "detach-volume"]) => attach::detach(world, req, id),
+        ("GET", ["servers", id, "compatible-types"]) => market::compatible_types(world, req, id),
         ("GET", ["servers", id, "user_data"]) => user_data::list(world, req, id),
         ("GET", ["servers", id, "user_data", key]) => user_data::get(world, req, id, key),
         ("PATCH", ["servers", id, "user_data", key]) => user_data::set(world, req, id, key),
         ("DELETE", ["servers", id, "user_data", key]) => user_data::delete(world, req, id, key),
-        ("GET", ["volumes"]) => volumes::list(world, req),
-        ("POST", ["volumes"]) => volumes::create(world, req),
-        ("GET", ["volumes", id]) => volumes::get(world, req, id),
-        ("PATCH", ["volumes", id]) => volumes::patch(world, req, id),
-        ("DELETE", ["volumes", id]) => volumes::delete(world, req, id),
-        ("GET", ["ips"]) => ips::list(world, req),
-        ("POST", ["ips"]) => ips::create(world, req),
-        ("GET", ["ips", id]) => ips::get(world, req, id),
-        ("PATCH", ["ips", id]) => ips::patch(world, req, id),
-        ("DELETE", ["ips", id]) => ips::delete(world, req, id),
-        ("GET", ["images", id]) => market::image(world, req, id),
-        ("GET", ["products", "servers"]) => market::products(world, req),
-        ("GET", ["products", "servers", "availability"]) => market::availability(world, req),
-        ("GET", ["products", "volumes"]) => market::volume_products(),
+        _ => return None,
+    })
+}
+
+fn security_groups(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Option<Answer> {
+    Some(match (req.method, rest) {
+        ("GET", []) => security::list(world, req),
+        ("POST", []) => security::create(world, req),
+        ("GET", [id]) => security::get(world, req, id),
+        ("PATCH", [id]) => security::patch(world, req, id),
+        ("DELETE", [id]) => security::delete(world, req, id),
+        ("GET", [id, "rules"]) => security::rules(world, req, id),
+        ("PUT", [id, "rules"]) => security::set_rules(world, req, id),
+        ("POST", [id, "rules"]) => security::add_rule(world, req, id),
+        ("GET" | "PATCH" | "DELETE", [id, "rules", rule]) => security::one_rule(world, req, id, rule),
         _ => return None,
     })
 }

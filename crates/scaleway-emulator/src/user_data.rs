@@ -32,7 +32,10 @@ pub(crate) fn set(world: &mut World, req: &Req<'_>, id: &str, key: &str) -> Answ
 
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str, key: &str) -> Answer {
     match servers::find(world, req, id) {
-        Ok(s) => answer::no_content_text(if s.user_data.remove(key).is_some() { 204 } else { 404 }),
+        Ok(s) => match s.user_data.remove(key) {
+            Some(_) => answer::no_content(),
+            None => answer::no_content_text(404),
+        },
         Err(answer) => answer,
     }
 }

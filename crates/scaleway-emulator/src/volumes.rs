@@ -1,9 +1,10 @@
 //! Instance volumes: `l_ssd` and `scratch`. A block volume's id is not found here.
 
 use crate::answer::{self, Answer};
+use crate::held::Local;
 use crate::request::Req;
 use crate::wire;
-use crate::world::{Local, World};
+use crate::world::World;
 use serde_json::{Value, json};
 
 fn missing(id: &str) -> Answer {
@@ -11,7 +12,7 @@ fn missing(id: &str) -> Answer {
 }
 
 fn show(world: &World, status: u16, id: &str) -> Answer {
-    match world.locals.get(id) {
+    match world.held.locals.get(id) {
         Some(v) => answer::json(status, json!({"volume": wire::local(world, v)})),
         None => missing(id),
     }
@@ -26,7 +27,8 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
             && req.param("volume_type").is_none_or(|k| v.kind == k)
             && tags.iter().all(|t| v.tags.iter().any(|have| have == t))
     };
-    let items: Vec<&Local> = world.locals.values().filter(wanted).collect();
+    let mut items: Vec<&Local> = world.held.locals.values().filter(wanted).collect();
+    items.sort_by(|a, b| (b.created_us, &b.id).cmp(&(a.created_us, &a.id)));
     req.instance_page("/volumes", "volumes", &items, 100, |v| wire::local(world, v))
 }
 
@@ -40,31 +42,43 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
         Some("scratch") => "scratch",
         _ => return answer::invalid("volume_type", "constraint", "expected l_ssd or scratch"),
     };
-    let Some(size) = body.get("size").and_then(Value::as_i64).filter(|s| *s >= 1_000_000_000) else {
+    let base = body.get("base_snapshot").and_then(Value::as_str);
+    let base = match base.map(|id| world.held.snapshots.get(id).filter(|s| s.zone == req.zone).ok_or(id)) {
+        Some(Err(id)) => return answer::not_found("instance_snapshot", id),
+        Some(Ok(snapshot)) => Some(snapshot.size),
+        None => None,
+    };
+    let size = body.get("size").and_then(Value::as_i64).or(base).filter(|s| *s >= 1_000_000_000);
+    let Some(size) = size else {
         return answer::invalid("size", "constraint", "size is required, at least 1 GB");
     };
+    if let Some(max) = world.options.volume_quota
+        && world.held.locals.values().filter(|v| v.zone == req.zone).count() >= max
+    {
+        return answer::quota("volumes", max);
+    }
     let (id, now) = (world.new_id(), world.now());
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
     let volume = Local {
         id: id.clone(),
         zone: req.zone.to_owned(),
         name: text("name").unwrap_or_else(|| format!("vol-{}", &id[..8])),
-        kind,
+        kind: kind.to_owned(),
         project: text("project").unwrap_or_else(|| world.options.project.clone()),
         tags: strings(body.get("tags")),
         size,
         server: None,
-        state: "available",
+        state: "available".to_owned(),
         created_us: now,
         modified_us: now,
     };
     let value = json!({"volume": wire::local(world, &volume)});
-    world.locals.insert(id.clone(), volume);
+    world.held.locals.insert(id.clone(), volume);
     answer::created("volumes", req.zone, &id, value)
 }
 
 pub(crate) fn get(world: &World, req: &Req<'_>, id: &str) -> Answer {
-    match world.locals.get(id).filter(|v| v.zone == req.zone) {
+    match world.held.locals.get(id).filter(|v| v.zone == req.zone) {
         Some(_) => show(world, 200, id),
         None => missing(id),
     }
@@ -76,7 +90,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         Err(answer) => return answer,
     };
     let now = world.now();
-    let Some(v) = world.locals.get_mut(id).filter(|v| v.zone == req.zone) else { return missing(id) };
+    let Some(v) = world.held.locals.get_mut(id).filter(|v| v.zone == req.zone) else { return missing(id) };
     v.modified_us = now;
     if let Some(name) = body.get("name").and_then(Value::as_str) {
         name.clone_into(&mut v.name);
@@ -91,13 +105,13 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 }
 
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    match world.locals.get(id).filter(|v| v.zone == req.zone) {
+    match world.held.locals.get(id).filter(|v| v.zone == req.zone) {
         None => missing(id),
         Some(v) if v.server.is_some() => {
             answer::precondition(400, "resource_still_in_use", "volume is attached to a server")
         }
         Some(_) => {
-            world.locals.remove(id);
+            world.held.locals.remove(id);
             answer::no_content()
         }
     }

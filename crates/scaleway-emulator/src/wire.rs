@@ -1,44 +1,87 @@
-//! Resources as the real API writes them.
+//! Resources as the real API writes them, at the time of the clock.
 
-use crate::catalogue::Image;
+use crate::catalogue::MarketImage;
 use crate::clock::{block_time, instance_time};
-use crate::world::{Block, Ip, Local, Server, World};
+use crate::held::{
+    Block, BlockSnapshot, Image, ImageVolume, Ip, Local, Nic, Placement, Reference, Server, Slot, Snapshot,
+};
+use crate::history::Change;
+use crate::world::World;
 use serde_json::{Map, Value, json};
 
+/// Who owns the images of the marketplace.
+const MARKET: &str = "51b656e3-4865-41e8-adbc-0c45bdd780db";
+
+/// How long a machine takes to make its administrator's password, in microseconds.
+const PASSWORD_US: i64 = 60_000_000;
+/// Encrypted with nobody's key.
+const PASSWORD: &str = "ZW11bGF0ZWQ=";
+
 pub(crate) fn server(world: &World, s: &Server) -> Value {
+    let held = &world.held;
     let volumes: Map<String, Value> =
         s.slots.iter().map(|(index, slot)| (index.to_string(), attached(world, s, slot))).collect();
-    let flexible = world.ips.values().filter(|ip| ip.server.as_deref() == Some(&s.id)).map(|ip| server_ip(ip, false));
-    let ips: Vec<Value> = flexible.chain(s.dynamic_ip.iter().map(|ip| server_ip(ip, true))).collect();
-    let stopped = s.state == "stopped";
-    let location =
-        json!({"zone_id": s.zone, "platform_id": "14", "cluster_id": "16", "hypervisor_id": "302", "node_id": "47"});
-    let hostname: String =
-        s.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    let arch = crate::catalogue::find(&s.commercial_type, &s.zone).map_or("x86_64", |t| t.arch);
-    let dns = if ips.is_empty() { Value::Null } else { json!(format!("{}.pub.instances.scw.cloud", s.id)) };
-    json!({
-        "id": s.id, "name": s.name, "arch": arch, "commercial_type": s.commercial_type, "boot_type": "local",
-        "organization": s.project, "project": s.project, "hostname": hostname,
-        "image": s.image.as_deref().and_then(|id| Image::by_id(id, &s.zone)).map(|i| image(i, &s.zone)),
-        "volumes": volumes, "tags": s.tags, "state": s.state, "protected": false, "state_detail": s.detail,
-        "public_ip": ips.first(), "public_ips": ips, "mac_address": s.mac, "routed_ip_enabled": true, "ipv6": null,
-        "extra_networks": [], "dynamic_ip_required": s.dynamic_ip_required, "enable_ipv6": false, "private_ip": null,
+    let mut flexible: Vec<&Ip> = held.ips.values().filter(|ip| ip.server.as_deref() == Some(&s.id)).collect();
+    flexible.sort_by_key(|ip| (ip.prefix.is_some(), ip.created));
+    let dynamic = s.dynamic_ip.iter().map(|ip| server_ip(ip, true, true));
+    let flexible = flexible.into_iter().enumerate().map(|(n, ip)| server_ip(ip, false, n == 0));
+    let ips: Vec<Value> = flexible.chain(dynamic).collect();
+    let mut nics: Vec<&Nic> = held.nics.values().filter(|n| n.server == s.id).collect();
+    nics.sort_by_key(|n| std::cmp::Reverse(n.created_us));
+    let group = held.groups.get(&s.security_group).map(|g| json!({"id": g.id, "name": g.name}));
+    let placement = s.placement.as_ref().and_then(|id| held.placements.get(id));
+    let mut value = json!({
+        "id": s.id, "name": s.name, "arch": world.arch_of(&s.commercial_type, &s.zone),
+        "commercial_type": s.commercial_type, "boot_type": s.boot_type, "organization": world.options.project,
+        "project": s.project, "hostname": hostname(&s.name), "image": s.image, "volumes": volumes, "tags": s.tags,
+        "state": s.state, "protected": s.protected, "state_detail": s.detail, "public_ip": ips.first(),
+        "public_ips": ips, "mac_address": s.mac, "routed_ip_enabled": true, "ipv6": null, "extra_networks": [],
+        "dynamic_ip_required": s.dynamic_ip_required, "enable_ipv6": false, "private_ip": null,
         "creation_date": instance_time(s.created_us), "modification_date": instance_time(s.modified_us),
-        "bootscript": null, "security_group": {"id": s.security_group, "name": "Default security group"},
-        "location": if stopped { Value::Null } else { location }, "maintenances": [],
-        "allowed_actions": allowed(world, s), "placement_group": null, "private_nics": [], "zone": s.zone,
-        "filesystems": [], "end_of_service": false, "dns": dns,
-        "admin_password_encryption_ssh_key_id": null, "admin_password_encrypted_value": "",
-    })
+        "bootscript": null, "security_group": group, "location": location(s), "maintenances": [],
+        "allowed_actions": allowed(world, s), "placement_group": placement.map(|p| placement_v1(world, p, false)),
+        "private_nics": nics.into_iter().map(private_nic).collect::<Vec<_>>(), "zone": s.zone,
+    });
+    if let Some(object) = value.as_object_mut() {
+        if world.has(Change::FileSystems) {
+            object.insert("filesystems".to_owned(), json!([]));
+            object.insert("end_of_service".to_owned(), json!(world.ends(&s.commercial_type, &s.zone)));
+        }
+        if world.has(Change::Dns) {
+            object.insert("dns".to_owned(), json!(format!("{}.pub.instances.scw.cloud", s.id)));
+        }
+        if let Some(key) = &s.password_key {
+            object.insert("admin_password_encryption_ssh_key_id".to_owned(), json!(key));
+            // The machine makes it some time after its start.
+            if s.state == "running" && world.now() > s.modified_us + PASSWORD_US {
+                object.insert("admin_password_encrypted_value".to_owned(), json!(PASSWORD));
+            }
+        }
+    }
+    value
+}
+
+/// A name as a machine's own: what a host name may not have becomes a dash.
+fn hostname(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+fn location(s: &Server) -> Value {
+    let placed = s.state != "stopped" && !(s.state == "starting" && s.detail == "allocating node");
+    if placed {
+        json!({"zone_id": s.zone, "platform_id": "14", "cluster_id": "16", "hypervisor_id": "302", "node_id": "47"})
+    } else {
+        Value::Null
+    }
 }
 
 /// What may be done to a server now.
 pub(crate) fn allowed(world: &World, s: &Server) -> &'static [&'static str] {
-    if world.now() < s.actions_from_us {
+    let snapshotting = |slot: &Slot| world.held.locals.get(&slot.volume).is_some_and(|v| v.state == "snapshotting");
+    if world.now() < s.actions_from_us || s.deleting || s.slots.values().any(snapshotting) {
         return &[];
     }
-    match s.state {
+    match s.state.as_str() {
         "stopped" => &["poweron", "backup"],
         "running" => &["poweroff", "terminate", "reboot", "stop_in_place", "backup"],
         "stopped in place" => &["poweron", "poweroff", "terminate", "reboot", "backup"],
@@ -46,16 +89,19 @@ pub(crate) fn allowed(world: &World, s: &Server) -> &'static [&'static str] {
     }
 }
 
-fn attached(world: &World, s: &Server, slot: &crate::world::Slot) -> Value {
+fn attached(world: &World, s: &Server, slot: &Slot) -> Value {
     if slot.block {
-        let state = world.blocks.get(&slot.volume).and_then(|v| v.reference.as_ref()).map(|r| r.status);
-        let state = if state == Some("attaching") { "attaching" } else { "available" };
-        return json!({"boot": slot.boot, "volume_type": "sbs_volume", "id": slot.volume, "state": state, "zone": s.zone});
+        let mut value = json!({"boot": slot.boot, "volume_type": "sbs_volume", "id": slot.volume, "zone": s.zone});
+        if let Some(object) = value.as_object_mut().filter(|_| world.has(Change::VolumeState)) {
+            let attaching = world.now() < slot.shown_us;
+            object.insert("state".to_owned(), json!(if attaching { "attaching" } else { "available" }));
+        }
+        return value;
     }
-    let mut value = world.locals.get(&slot.volume).map_or(Value::Null, |v| local(world, v));
+    let mut value = world.held.locals.get(&slot.volume).map_or(Value::Null, |v| local(world, v));
     if let Some(object) = value.as_object_mut() {
         object.insert("boot".to_owned(), json!(slot.boot));
-        if s.detail == "terminating" {
+        if s.deleting {
             object.insert("state".to_owned(), json!("deleting"));
         }
     }
@@ -63,63 +109,167 @@ fn attached(world: &World, s: &Server, slot: &crate::world::Slot) -> Value {
 }
 
 pub(crate) fn local(world: &World, v: &Local) -> Value {
-    let server = v.server.as_ref().and_then(|id| world.servers.get(id)).map(|s| json!({"id": s.id, "name": s.name}));
-    json!({
-        "id": v.id, "name": v.name, "volume_type": v.kind, "export_uri": null, "organization": v.project,
-        "project": v.project, "server": server, "size": v.size, "state": v.state,
+    let mut value = json!({
+        "id": v.id, "name": v.name, "volume_type": v.kind, "export_uri": null, "organization": world.options.project,
+        "project": v.project, "server": owner(world, v.server.as_ref()), "size": v.size, "state": v.state,
         "creation_date": instance_time(v.created_us), "modification_date": instance_time(v.modified_us),
         "tags": v.tags, "zone": v.zone,
+    });
+    if let Some(object) = value.as_object_mut().filter(|_| world.has(Change::NoExport) && !world.has(Change::Export)) {
+        object.remove("export_uri");
+    }
+    value
+}
+
+fn owner(world: &World, server: Option<&String>) -> Value {
+    let server = server.and_then(|id| world.held.servers.get(id));
+    server.map_or(Value::Null, |s| json!({"id": s.id, "name": s.name}))
+}
+
+fn block_type(iops: i64) -> &'static str {
+    if iops == 15_000 { "sbs_15k" } else { "sbs_5k" }
+}
+
+pub(crate) fn block(world: &World, v: &Block) -> Value {
+    let reference = |r: &Reference| {
+        json!({
+            "id": r.id, "product_resource_type": "instance_server", "product_resource_id": r.server,
+            "created_at": block_time(r.created_us), "type": "exclusive", "status": r.status,
+        })
+    };
+    let mut value = json!({
+        "id": v.id, "name": v.name, "type": block_type(v.iops), "size": v.size, "project_id": v.project,
+        "created_at": block_time(v.created_us), "updated_at": block_time(v.updated_us),
+        "references": v.reference.iter().map(reference).collect::<Vec<_>>(), "parent_snapshot_id": v.parent_snapshot,
+        "status": v.status, "tags": v.tags, "specs": {"perf_iops": v.iops, "class": "sbs"},
+        "last_detached_at": v.detached_us.map(block_time), "zone": v.zone,
+    });
+    if let Some(object) = value.as_object_mut().filter(|_| world.has(Change::Keys)) {
+        object.insert("kms_key_id".to_owned(), Value::Null);
+    }
+    value
+}
+
+pub(crate) fn snapshot(world: &World, s: &Snapshot) -> Value {
+    let base = s.base.as_ref().and_then(|(id, _)| world.held.locals.get(id));
+    let base = base.map(|v| json!({"id": v.id, "name": v.name}));
+    json!({
+        "id": s.id, "name": s.name, "volume_type": s.kind, "creation_date": instance_time(s.created_us),
+        "modification_date": instance_time(s.modified_us), "organization": world.options.project,
+        "project": s.project, "size": s.size, "state": s.state, "base_volume": base, "tags": s.tags, "zone": s.zone,
+        "error_details": null,
     })
 }
 
-pub(crate) fn block(v: &Block) -> Value {
-    let references: Vec<Value> = v
-        .reference
-        .iter()
-        .map(|r| {
+pub(crate) fn block_snapshot(world: &World, s: &BlockSnapshot) -> Value {
+    let links: Vec<Value> = world
+        .held
+        .images
+        .values()
+        .filter_map(|i| i.links.get(&s.id).map(|link| (i, link)))
+        .map(|(i, link)| {
             json!({
-                "id": r.id, "product_resource_type": "instance_server", "product_resource_id": r.server,
-                "created_at": block_time(r.created_us), "type": "exclusive", "status": r.status,
+                "id": link, "product_resource_type": "instance_image", "product_resource_id": i.id,
+                "created_at": i.created.replace("+00:00", "Z"), "type": "link", "status": "attached",
             })
         })
         .collect();
-    json!({
-        "id": v.id, "name": v.name, "type": if v.iops == 15_000 { "sbs_15k" } else { "sbs_5k" }, "size": v.size,
-        "project_id": v.project, "created_at": block_time(v.created_us), "updated_at": block_time(v.updated_us),
-        "references": references, "parent_snapshot_id": v.parent_snapshot, "status": v.status, "tags": v.tags,
-        "specs": {"perf_iops": v.iops, "class": "sbs"}, "last_detached_at": v.detached_us.map(block_time),
-        "kms_key_id": null, "zone": v.zone,
-    })
+    let parent = s
+        .parent
+        .as_ref()
+        .and_then(|(id, ..)| world.held.blocks.get(id))
+        .map(|v| json!({"id": v.id, "name": v.name, "type": block_type(v.iops), "status": v.status}));
+    let status = if s.status == "available" && !links.is_empty() { "in_use" } else { &s.status };
+    let mut value = json!({
+        "id": s.id, "name": s.name, "parent_volume": parent, "size": s.size, "project_id": s.project,
+        "created_at": block_time(s.created_us), "updated_at": block_time(s.updated_us), "references": links,
+        "status": status, "tags": s.tags, "zone": s.zone, "class": "sbs",
+    });
+    if let Some(object) = value.as_object_mut().filter(|_| world.has(Change::PublicSnapshots)) {
+        object.insert("public".to_owned(), json!(s.public));
+    }
+    value
 }
 
 pub(crate) fn ip(v: &Ip, world: &World) -> Value {
-    let server = v.server.as_ref().and_then(|id| world.servers.get(id)).map(|s| json!({"id": s.id, "name": s.name}));
-    let state = if server.is_some() { "attached" } else { "detached" };
+    let server = owner(world, v.server.as_ref());
+    let kind = if v.prefix.is_some() { "routed_ipv6" } else { "routed_ipv4" };
     json!({
-        "id": v.id, "address": v.address, "prefix": null, "reverse": null, "server": server, "organization": v.project,
-        "project": v.project, "zone": v.zone, "type": "routed_ipv4", "state": state, "tags": v.tags, "ipam_id": v.id,
+        "id": v.id, "address": v.address, "prefix": v.prefix, "reverse": v.reverse,
+        "state": if server.is_null() { "detached" } else { ip_state(v) }, "server": server,
+        "organization": world.options.project, "project": v.project, "zone": v.zone, "type": kind, "tags": v.tags,
+        "ipam_id": v.ipam,
     })
 }
 
-fn server_ip(v: &Ip, dynamic: bool) -> Value {
+fn ip_state(v: &Ip) -> &'static str {
+    if v.pending { "pending" } else { "attached" }
+}
+
+fn server_ip(v: &Ip, dynamic: bool, first: bool) -> Value {
+    let v6 = v.prefix.as_ref().map(|p| p.trim_end_matches("/64").to_owned() + "1");
     json!({
-        "id": v.id, "address": v.address, "dynamic": dynamic, "gateway": "62.210.0.1", "netmask": "32", "family": "inet",
-        "provisioning_mode": "dhcp", "tags": v.tags, "state": if dynamic { "pending" } else { "attached" }, "ipam_id": v.id,
+        "id": v.id, "address": v6.as_ref().or(v.address.as_ref()), "dynamic": dynamic,
+        "gateway": if v6.is_some() { "fe80::dc00:ff:fe20:e1b9" } else { "62.210.0.1" },
+        "netmask": if v6.is_some() { "64" } else { "32" }, "family": if v6.is_some() { "inet6" } else { "inet" },
+        "provisioning_mode": match (v6.is_some(), first) { (true, _) => "slaac", (false, true) => "dhcp", (false, false) => "manual" }, "tags": v.tags, "state": ip_state(v),
+        "ipam_id": v.ipam,
     })
 }
 
-pub(crate) fn image(i: &Image, zone: &str) -> Value {
-    const OWNER: &str = "51b656e3-4865-41e8-adbc-0c45bdd780db";
-    const MADE: &str = "2025-10-20T14:33:32.134908+00:00";
-    let snapshot = i.snapshot_id(zone);
-    let root = if i.local {
-        json!({"volume_type": "l_ssd", "id": snapshot, "size": i.size, "name": i.name})
-    } else {
-        json!({"volume_type": "sbs_snapshot", "id": snapshot, "size": 0, "name": ""})
-    };
+/// A root or extra volume of an image.
+fn image_volume(v: &ImageVolume) -> Value {
+    json!({"id": v.snapshot, "name": v.name, "volume_type": v.kind, "size": v.size})
+}
+
+pub(crate) fn image(i: &Image) -> Value {
+    let extra: Map<String, Value> = i.extra.iter().map(|(n, v)| (n.clone(), image_volume(v))).collect();
     json!({
-        "id": i.id(zone), "name": i.name, "organization": OWNER, "project": OWNER, "root_volume": root,
-        "extra_volumes": {}, "public": true, "arch": i.arch, "creation_date": MADE, "modification_date": MADE,
-        "default_bootscript": null, "from_server": "", "state": "available", "tags": [], "zone": zone,
+        "id": i.id, "name": i.name, "organization": i.organization, "project": i.project,
+        "root_volume": image_volume(&i.root), "extra_volumes": extra, "public": i.public, "arch": i.arch,
+        "creation_date": i.created, "modification_date": i.modified, "default_bootscript": null,
+        "from_server": i.from_server, "state": "available", "tags": i.tags, "zone": i.zone,
+    })
+}
+
+pub(crate) fn market_image(i: &MarketImage) -> Value {
+    let kind = if i.local { "l_ssd" } else { "sbs_snapshot" };
+    let (name, size) = if i.local { (i.name, crate::catalogue::root_size(i.name)) } else { ("", 0) };
+    json!({
+        "id": i.id, "name": i.name, "organization": MARKET, "project": MARKET,
+        "root_volume": {"volume_type": kind, "id": i.snapshot, "size": size, "name": name},
+        "extra_volumes": {}, "public": true, "arch": i.arch, "creation_date": i.created, "modification_date": i.created,
+        "default_bootscript": null, "from_server": "", "state": "available", "tags": [], "zone": i.zone,
+    })
+}
+
+/// A server shows its group as one whose policy is not respected; the group itself shows that it is.
+pub(crate) fn placement_v1(world: &World, p: &Placement, respected: bool) -> Value {
+    json!({
+        "id": p.id, "name": p.name, "organization": world.options.project, "project": p.project,
+        "policy_mode": p.mode, "policy_type": p.kind, "policy_respected": respected, "tags": p.tags, "zone": p.zone,
+    })
+}
+
+pub(crate) fn placement_v2(p: &Placement) -> Value {
+    json!({
+        "id": p.id, "name": p.name, "project_id": p.project, "policy_type": p.kind, "tags": p.tags,
+        "created_at": block_time(p.created_us), "updated_at": block_time(p.updated_us), "zone": p.zone,
+    })
+}
+
+pub(crate) fn private_nic(n: &Nic) -> Value {
+    json!({
+        "id": n.id, "private_network_id": n.network, "server_id": n.server, "mac_address": n.mac,
+        "state": if n.attached { "available" } else { "syncing" }, "creation_date": instance_time(n.created_us),
+        "modification_date": instance_time(n.updated_us), "zone": n.zone, "tags": n.tags, "ipam_ip_ids": n.ips,
+    })
+}
+
+pub(crate) fn interface(n: &Nic) -> Value {
+    json!({
+        "id": n.id, "private_network_id": n.network, "project_id": n.project, "server_id": n.server,
+        "security_group_id": "", "mac_address": n.mac, "status": if n.attached { "available" } else { "attaching" },
+        "ip_ids": n.ips, "tags": n.tags, "created_at": block_time(n.created_us), "updated_at": block_time(n.updated_us),
     })
 }

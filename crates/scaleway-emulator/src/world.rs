@@ -3,104 +3,21 @@
 //! Whatever takes time is an [`Event`] with a moment; [`World::settle`] lets everything due happen, in order, before a
 //! request is answered. An event whose server has been told something else since (its `epoch`) is void.
 
+use crate::catalogue;
 use crate::clock::Clock;
-use crate::options::{ClockMode, Options, Spread};
+use crate::faults::Faults;
+use crate::held::{Block, Held, Ip, Reference, SecurityGroup};
+use crate::history::{self, Change};
+use crate::options::{ClockMode, GUEST_BOOT, GUEST_READY, Options, Spread};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-
-/// A server.
-#[derive(Debug, Clone)]
-pub(crate) struct Server {
-    pub(crate) id: String,
-    pub(crate) zone: String,
-    pub(crate) name: String,
-    pub(crate) project: String,
-    pub(crate) commercial_type: String,
-    pub(crate) image: Option<String>,
-    pub(crate) tags: Vec<String>,
-    pub(crate) state: &'static str,
-    pub(crate) detail: &'static str,
-    /// Index → (volume id, volume is on block storage, boot flag).
-    pub(crate) slots: BTreeMap<u32, Slot>,
-    pub(crate) dynamic_ip_required: bool,
-    pub(crate) dynamic_ip: Option<Ip>,
-    pub(crate) security_group: String,
-    pub(crate) user_data: BTreeMap<String, bytes::Bytes>,
-    pub(crate) created_us: i64,
-    pub(crate) modified_us: i64,
-    pub(crate) mac: String,
-    /// No action is allowed before.
-    pub(crate) actions_from_us: i64,
-    pub(crate) epoch: u64,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Slot {
-    pub(crate) volume: String,
-    pub(crate) block: bool,
-    pub(crate) boot: bool,
-}
-
-/// An address, dynamic or flexible.
-#[derive(Debug, Clone)]
-pub(crate) struct Ip {
-    pub(crate) id: String,
-    pub(crate) zone: String,
-    pub(crate) project: String,
-    pub(crate) address: String,
-    pub(crate) tags: Vec<String>,
-    pub(crate) server: Option<String>,
-}
-
-/// A volume on a machine's own disk, or a scratch volume.
-#[derive(Debug, Clone)]
-pub(crate) struct Local {
-    pub(crate) id: String,
-    pub(crate) zone: String,
-    pub(crate) name: String,
-    pub(crate) kind: &'static str,
-    pub(crate) project: String,
-    pub(crate) tags: Vec<String>,
-    pub(crate) size: i64,
-    pub(crate) server: Option<String>,
-    pub(crate) state: &'static str,
-    pub(crate) created_us: i64,
-    pub(crate) modified_us: i64,
-}
-
-/// A volume on block storage.
-#[derive(Debug, Clone)]
-pub(crate) struct Block {
-    pub(crate) id: String,
-    pub(crate) zone: String,
-    pub(crate) name: String,
-    pub(crate) project: String,
-    pub(crate) tags: Vec<String>,
-    pub(crate) size: i64,
-    pub(crate) iops: i64,
-    pub(crate) status: &'static str,
-    pub(crate) reference: Option<Reference>,
-    pub(crate) parent_snapshot: Option<String>,
-    pub(crate) created_us: i64,
-    pub(crate) updated_us: i64,
-    pub(crate) detached_us: Option<i64>,
-    /// Size and speed that an update under way will bring.
-    pub(crate) coming: Option<(i64, i64)>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Reference {
-    pub(crate) id: String,
-    pub(crate) server: String,
-    pub(crate) status: &'static str,
-    pub(crate) created_us: i64,
-}
+use std::collections::VecDeque;
 
 /// Something that happens by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Event {
     /// A server's state changes.
-    State { server: String, epoch: u64, state: &'static str, detail: &'static str },
+    State { server: String, epoch: u64, state: String, detail: String },
     /// A server that was terminated is gone.
     Gone { server: String, epoch: u64 },
     /// A block volume is made.
@@ -111,6 +28,26 @@ pub(crate) enum Event {
     Attached { volume: String, reference: String },
     /// A detachment is complete.
     Detached { volume: String, reference: String },
+    /// A snapshot of a local volume is made, exported or read in.
+    Snapshot { snapshot: String, state: String },
+    /// The same of a block volume.
+    BlockSnapshot { snapshot: String, status: String },
+    /// A private network interface is attached.
+    Nic { nic: String },
+    /// A security group's rules are in force.
+    Synced { group: String },
+    /// A dynamic address is taken away from a server that stops.
+    Released { server: String, epoch: u64 },
+    /// A guest tells that it is up; it does so on its way out, too.
+    Guest { server: String, boots: u64 },
+    /// The local volumes of a server begin to go with it.
+    Deleting { server: String, epoch: u64 },
+    /// A terminated server is shown as stopped, without volumes, for a while.
+    Emptied { server: String, epoch: u64 },
+    /// A block volume's reference is gone, the volume not yet free.
+    Unreferenced { volume: String, reference: String },
+    /// A block volume of a server that is gone begins to detach.
+    Detaching { volume: String, reference: String },
 }
 
 /// One line of the journal.
@@ -125,41 +62,42 @@ pub(crate) struct Entry {
     pub(crate) implemented: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) options: Options,
     pub(crate) clock: Clock,
-    pub(crate) servers: BTreeMap<String, Server>,
-    pub(crate) locals: BTreeMap<String, Local>,
-    pub(crate) blocks: BTreeMap<String, Block>,
-    pub(crate) ips: BTreeMap<String, Ip>,
+    pub(crate) held: Held,
     pub(crate) journal: VecDeque<Entry>,
     pub(crate) requests: u64,
-    due: BinaryHeap<Reverse<(i64, u64, Event)>>,
-    seq: u64,
-    rng: fastrand::Rng,
+    pub(crate) faults: Faults,
+    pub(crate) rng: fastrand::Rng,
+    /// What was held before each change of the last while, kept only while a fault lets lists lag.
+    past: VecDeque<(i64, Held)>,
 }
 
 impl World {
     pub(crate) fn new(options: Options) -> Self {
-        let clock = Clock::new(options.clock);
+        let clock = Clock::new(options.clock, options.start_us);
         let rng = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Self {
+            faults: Faults::default(),
             options,
             clock,
-            servers: BTreeMap::new(),
-            locals: BTreeMap::new(),
-            blocks: BTreeMap::new(),
-            ips: BTreeMap::new(),
+            held: Held::default(),
             journal: VecDeque::new(),
             requests: 0,
-            due: BinaryHeap::new(),
-            seq: 0,
             rng,
+            past: VecDeque::new(),
         }
     }
 
     pub(crate) fn now(&self) -> i64 {
         self.clock.now_us()
+    }
+
+    /// Whether the API has changed so by now.
+    pub(crate) fn has(&self, change: Change) -> bool {
+        history::has(change, self.now())
     }
 
     pub(crate) fn new_id(&mut self) -> String {
@@ -186,20 +124,31 @@ impl World {
         self.rng.i64(low..=high.max(low))
     }
 
+    /// When the next thing happens by itself, from now.
+    pub(crate) fn next_event_us(&self) -> Option<i64> {
+        let now = self.now();
+        let shown = self.held.servers.values().flat_map(|s| s.slots.values().map(|slot| slot.shown_us));
+        let pauses = self.held.servers.values().map(|s| s.actions_from_us).chain(shown);
+        let pause = pauses.filter(|at| *at > now).min();
+        let event = self.held.due.peek().map(|Reverse((at, ..))| *at);
+        event.into_iter().chain(pause).min().map(|at| (at - now).max(0))
+    }
+
     /// Lets something happen `ms` from now.
     pub(crate) fn later(&mut self, ms: i64, event: Event) {
-        self.seq += 1;
-        self.due.push(Reverse((self.now() + ms * 1000, self.seq, event)));
+        self.held.seq += 1;
+        let at = self.now().saturating_add(ms.saturating_mul(1000));
+        self.held.due.push(Reverse((at, self.held.seq, event)));
     }
 
     /// Lets everything happen that is due.
     pub(crate) fn settle(&mut self) {
         let now = self.now();
-        while let Some(Reverse((at, ..))) = self.due.peek() {
+        while let Some(Reverse((at, ..))) = self.held.due.peek() {
             if *at > now {
                 return;
             }
-            if let Some(Reverse((at, _, event))) = self.due.pop() {
+            if let Some(Reverse((at, _, event))) = self.held.due.pop() {
                 self.happen(at, event);
             }
         }
@@ -208,74 +157,272 @@ impl World {
     fn happen(&mut self, at: i64, event: Event) {
         match event {
             Event::State { server, epoch, state, detail } => self.enter_state(&server, epoch, state, detail, at),
-            Event::Gone { server, epoch } => {
-                if self.servers.get(&server).is_some_and(|s| s.epoch == epoch) {
-                    self.remove_terminated(&server);
+            Event::Guest { server, boots } => self.guest_is_up(&server, boots),
+            Event::Gone { server, epoch } if self.is_at(&server, epoch) => self.remove_terminated(&server),
+            Event::Emptied { server, epoch } if self.is_at(&server, epoch) => self.empty(&server),
+            Event::Gone { .. } | Event::Emptied { .. } => {}
+            Event::Deleting { server, epoch } => {
+                if let Some(s) = self.held.servers.get_mut(&server).filter(|s| s.epoch == epoch) {
+                    s.deleting = true;
                 }
             }
-            Event::Made { volume } => {
-                if let Some(v) = self.blocks.get_mut(&volume).filter(|v| v.status == "creating") {
-                    v.status = if v.reference.is_some() { "in_use" } else { "available" };
-                    v.updated_us = at;
+            Event::Released { server, epoch } => {
+                if let Some(s) = self.held.servers.get_mut(&server).filter(|s| s.epoch == epoch) {
+                    s.dynamic_ip = None;
                 }
             }
-            Event::Updated { volume } => {
-                if let Some(v) = self.blocks.get_mut(&volume).filter(|v| v.status == "updating") {
-                    v.status = if v.reference.is_some() { "in_use" } else { "available" };
-                    if let Some((size, iops)) = v.coming.take() {
-                        (v.size, v.iops) = (size, iops);
-                    }
-                    v.updated_us = at;
-                }
-            }
-            Event::Attached { volume, reference } => {
-                let of = |r: &&mut Reference| r.id == reference && r.status == "attaching";
-                if let Some(r) = self.blocks.get_mut(&volume).and_then(|v| v.reference.as_mut()).filter(of) {
-                    r.status = "attached";
+            Event::Made { volume } => self.settle_block(&volume, "creating", at),
+            Event::Updated { volume } => self.settle_block(&volume, "updating", at),
+            Event::Attached { volume, reference } => self.refer(&volume, &reference, "attached"),
+            Event::Detaching { volume, reference } => self.refer(&volume, &reference, "detaching"),
+            Event::Unreferenced { volume, reference } => {
+                if let Some(v) = self.referenced(&volume, &reference) {
+                    (v.reference, v.freeing) = (None, true);
                 }
             }
             Event::Detached { volume, reference } => {
-                if let Some(v) = self.blocks.get_mut(&volume)
-                    && v.reference.as_ref().is_some_and(|r| r.id == reference)
-                {
-                    v.reference = None;
-                    v.status = "available";
-                    v.detached_us = Some(at);
-                    v.updated_us = at;
+                let freed = self
+                    .held
+                    .blocks
+                    .get_mut(&volume)
+                    .filter(|v| v.freeing || v.reference.as_ref().is_some_and(|r| r.id == reference));
+                if let Some(v) = freed {
+                    (v.reference, v.freeing) = (None, false);
+                    "available".clone_into(&mut v.status);
+                    (v.detached_us, v.updated_us) = (Some(at), at);
+                }
+            }
+            Event::Snapshot { snapshot, state } => self.end_snapshot(&snapshot, state, at),
+            Event::BlockSnapshot { snapshot, status } => {
+                if let Some(s) = self.held.block_snapshots.get_mut(&snapshot) {
+                    s.status = status;
+                }
+            }
+            Event::Nic { nic } => {
+                if let Some(n) = self.held.nics.get_mut(&nic) {
+                    (n.attached, n.updated_us) = (true, at);
+                }
+            }
+            Event::Synced { group } => {
+                if let Some(g) = self.held.groups.get_mut(&group) {
+                    g.syncing = false;
                 }
             }
         }
     }
 
-    fn enter_state(&mut self, id: &str, epoch: u64, state: &'static str, detail: &'static str, at: i64) {
-        let address = format!("51.15.{}.{}", self.pick(250) + 1, self.pick(250) + 1);
-        let ip_id = self.new_id();
-        let Some(server) = self.servers.get_mut(id).filter(|s| s.epoch == epoch) else { return };
+    /// Whether a server has been told nothing else since.
+    fn is_at(&self, server: &str, epoch: u64) -> bool {
+        self.held.servers.get(server).is_some_and(|s| s.epoch == epoch)
+    }
+
+    /// The block volume, if that still holds it.
+    fn referenced(&mut self, volume: &str, reference: &str) -> Option<&mut Block> {
+        self.held.blocks.get_mut(volume).filter(|v| v.reference.as_ref().is_some_and(|r| r.id == reference))
+    }
+
+    /// A reference goes on: to attached only from attaching, to detaching from anything.
+    fn refer(&mut self, volume: &str, reference: &str, status: &str) {
+        let Some(r) = self.referenced(volume, reference).and_then(|v| v.reference.as_mut()) else { return };
+        if status == "detaching" || r.status == "attaching" {
+            status.clone_into(&mut r.status);
+        }
+    }
+
+    fn end_snapshot(&mut self, snapshot: &str, state: String, at: i64) {
+        let Some(s) = self.held.snapshots.get_mut(snapshot) else { return };
+        (s.state, s.modified_us) = (state, at);
+        let base = s.base.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
+        if let Some(v) = self.held.locals.get_mut(&base).filter(|v| v.state == "snapshotting") {
+            "available".clone_into(&mut v.state);
+        }
+    }
+
+    fn settle_block(&mut self, volume: &str, from: &str, at: i64) {
+        let Some(v) = self.held.blocks.get_mut(volume).filter(|v| v.status == from) else { return };
+        let to = if v.reference.is_some() { "in_use" } else { "available" };
+        to.clone_into(&mut v.status);
+        if std::mem::take(&mut v.grows)
+            && let Some(r) = v.reference.as_mut()
+        {
+            "attaching".clone_into(&mut r.status);
+        }
+        if let Some((size, iops)) = v.coming.take() {
+            (v.size, v.iops) = (size, iops);
+        }
+        v.updated_us = at;
+    }
+
+    fn enter_state(&mut self, id: &str, epoch: u64, state: String, detail: String, at: i64) {
+        let Some(server) = self.held.servers.get_mut(id).filter(|s| s.epoch == epoch) else { return };
+        let starts = state == "running" && server.state != "running";
         (server.state, server.detail, server.modified_us) = (state, detail, at);
-        if state == "running" && server.dynamic_ip_required && server.dynamic_ip.is_none() {
-            let (zone, project) = (server.zone.clone(), server.project.clone());
-            server.dynamic_ip =
-                Some(Ip { id: ip_id, zone, project, address, tags: Vec::new(), server: Some(id.to_owned()) });
-        } else if state == "stopped" {
+        if server.state == "stopped" {
             server.dynamic_ip = None;
+        }
+        if !starts {
+            return;
+        }
+        server.boots += 1;
+        let boots = server.boots;
+        self.give_dynamic_ip(id);
+        let Some(server) = self.held.servers.get(id) else { return };
+        let spread = if is_windows(server) { GUEST_READY } else { GUEST_BOOT };
+        let ms = self.duration_ms(spread);
+        self.later(ms, Event::Guest { server: id.to_owned(), boots });
+    }
+
+    /// It can only tell through a public address.
+    fn guest_is_up(&mut self, id: &str, boots: u64) {
+        let flexible = self.held.ips.values().any(|ip| ip.server.as_deref() == Some(id));
+        let Some(server) = self.held.servers.get_mut(id).filter(|s| s.boots == boots) else { return };
+        if !matches!(server.state.as_str(), "running" | "stopping") || !(flexible || server.dynamic_ip.is_some()) {
+            return;
+        }
+        let word = if is_windows(server) { "ready" } else { "booted" };
+        word.clone_into(&mut server.detail);
+        if let Some(ip) = server.dynamic_ip.as_mut() {
+            ip.pending = false;
+        }
+        for ip in self.held.ips.values_mut().filter(|ip| ip.server.as_deref() == Some(id)) {
+            ip.pending = false;
+        }
+    }
+
+    /// A running server that wants a dynamic address, and has no flexible one, gets one.
+    pub(crate) fn give_dynamic_ip(&mut self, id: &str) {
+        let has_flexible = self.held.ips.values().any(|ip| ip.server.as_deref() == Some(id));
+        let wants = |s: &&crate::held::Server| s.state == "running" && s.dynamic_ip_required && s.dynamic_ip.is_none();
+        let Some((zone, project)) = self
+            .held
+            .servers
+            .get(id)
+            .filter(wants)
+            .filter(|_| !has_flexible)
+            .map(|s| (s.zone.clone(), s.project.clone()))
+        else {
+            return;
+        };
+        let address = format!("51.15.{}.{}", self.pick(250) + 1, self.pick(250) + 1);
+        let (ip_id, other) = (self.new_id(), self.new_id());
+        let ipam = if self.has(Change::OneAddressId) { ip_id.clone() } else { other };
+        let ip = Ip {
+            id: ip_id,
+            zone,
+            project,
+            address: Some(address),
+            prefix: None,
+            reverse: None,
+            ipam,
+            tags: Vec::new(),
+            server: Some(id.to_owned()),
+            pending: true,
+            created: 0,
+        };
+        if let Some(server) = self.held.servers.get_mut(id) {
+            server.dynamic_ip = Some(ip);
         }
     }
 
     /// The end of `terminate`: local volumes go with the server, block volumes and flexible addresses stay.
     fn remove_terminated(&mut self, id: &str) {
-        let Some(server) = self.servers.remove(id) else { return };
-        for slot in server.slots.values() {
-            if slot.block {
-                self.detach_block(&slot.volume, crate::options::DETACH_AT_END);
-            } else {
-                self.locals.remove(&slot.volume);
-            }
-        }
+        self.empty(id);
+        self.held.servers.remove(id);
+        self.held.nics.retain(|_, n| n.server != id);
         self.free_ips(id);
     }
 
+    /// Takes a terminated server's volumes away from it.
+    fn empty(&mut self, id: &str) {
+        let Some(server) = self.held.servers.get_mut(id) else { return };
+        let slots = std::mem::take(&mut server.slots);
+        "stopped".clone_into(&mut server.state);
+        server.detail.clear();
+        server.deleting = false;
+        for slot in slots.into_values() {
+            if slot.block {
+                self.detach_block(&slot.volume, crate::options::DETACH_AT_END);
+            } else {
+                self.held.locals.remove(&slot.volume);
+            }
+        }
+    }
+
+    /// The group that new servers of a project are in: made on first use.
+    pub(crate) fn default_group(&mut self, zone: &str, project: &str) -> String {
+        let own = |g: &&SecurityGroup| g.zone == zone && g.project == project && g.project_default;
+        if let Some(group) = self.held.groups.values().find(own) {
+            return group.id.clone();
+        }
+        let (id, now) = (self.new_id(), self.now());
+        let group = SecurityGroup {
+            zone: zone.to_owned(),
+            project: project.to_owned(),
+            name: "Default security group".to_owned(),
+            description: Some("Auto generated security group.".to_owned()),
+            project_default: true,
+            created_us: now,
+            modified_us: now,
+            ..SecurityGroup::new(id.clone())
+        };
+        self.held.groups.insert(id.clone(), group);
+        id
+    }
+
+    /// Remembers what is held now, if any fault asks for a list that lags.
+    pub(crate) fn remember_past(&mut self) {
+        let lag_us = self.faults.lag_ms().saturating_mul(1_000);
+        if lag_us == 0 {
+            self.past.clear();
+            return;
+        }
+        let now = self.now();
+        self.past.push_back((now, self.held.clone()));
+        // One that is older than the lag is needed: it held until the next.
+        while self.past.get(1).is_some_and(|(at, _)| *at < now - lag_us) {
+            self.past.pop_front();
+        }
+    }
+
+    /// What was held so long ago: `None` if nothing has changed since.
+    pub(crate) fn past_held(&self, ms: i64) -> Option<Held> {
+        let then = self.now().saturating_sub(ms.saturating_mul(1_000));
+        self.past.iter().find(|(at, _)| *at >= then).map(|(_, held)| held.clone())
+    }
+
+    /// Whatever was going to happen because of the last request never happens.
+    pub(crate) fn forget_events_after(&mut self, seq: u64) {
+        self.held.due.retain(|Reverse((_, n, _))| *n <= seq);
+    }
+
+    /// A start that comes to nothing: after a while the server is stopped again.
+    pub(crate) fn fall_back(&mut self, server: &str, seq: u64) {
+        let Some(epoch) = self.held.servers.get(server).map(|s| s.epoch) else { return };
+        let state = |e: &Event| matches!(e, Event::State { server: s, .. } if s == server);
+        let ends = self.held.due.iter().filter(|Reverse((_, n, e))| *n > seq && state(e)).map(|Reverse((at, ..))| *at);
+        let ms = (ends.max().unwrap_or(self.now()) - self.now()) / 1_000;
+        self.forget_events_after(seq);
+        let (server, state, detail) = (server.to_owned(), "stopped".to_owned(), String::new());
+        self.later(ms, Event::State { server, epoch, state, detail });
+    }
+
+    /// A type's architecture.
+    pub(crate) fn arch_of(&self, commercial_type: &str, zone: &str) -> &'static str {
+        catalogue::find(commercial_type, zone, self.now()).map_or_else(|| catalogue::arch(commercial_type), |t| t.arch)
+    }
+
+    /// Whether a type is on its way out.
+    pub(crate) fn ends(&self, commercial_type: &str, zone: &str) -> bool {
+        catalogue::find(commercial_type, zone, self.now()).is_some_and(|t| t.end_of_service)
+    }
+
+    /// A block volume that just is there.
+    pub(crate) fn insert_block(&mut self, volume: Block) {
+        self.held.blocks.insert(volume.id.clone(), volume);
+    }
+
     pub(crate) fn free_ips(&mut self, server: &str) {
-        for ip in self.ips.values_mut().filter(|ip| ip.server.as_deref() == Some(server)) {
+        for ip in self.held.ips.values_mut().filter(|ip| ip.server.as_deref() == Some(server)) {
             ip.server = None;
         }
     }
@@ -283,11 +430,11 @@ impl World {
     /// Begins a block volume's attachment.
     pub(crate) fn attach_block(&mut self, volume: &str, server: &str, at_once: bool) {
         let (reference, now) = (self.new_id(), self.now());
-        let status = if at_once { "attached" } else { "attaching" };
-        if let Some(v) = self.blocks.get_mut(volume) {
+        let status = if at_once { "attached" } else { "attaching" }.to_owned();
+        if let Some(v) = self.held.blocks.get_mut(volume) {
             v.reference = Some(Reference { id: reference.clone(), server: server.to_owned(), status, created_us: now });
             if v.status != "creating" {
-                v.status = "in_use";
+                "in_use".clone_into(&mut v.status);
             }
             v.updated_us = now;
         }
@@ -297,15 +444,38 @@ impl World {
         }
     }
 
-    /// Begins a block volume's detachment: it stays `in_use` for a while.
-    pub(crate) fn detach_block(&mut self, volume: &str, spread: Spread) {
-        let ms = self.duration_ms(spread);
-        let reference = self.blocks.get_mut(volume).and_then(|v| v.reference.as_mut()).map(|r| {
-            r.status = "detaching";
-            r.id.clone()
-        });
-        if let Some(reference) = reference {
-            self.later(ms, Event::Detached { volume: volume.to_owned(), reference });
+    /// A root volume of a size of its own is grown after it is made, and attached anew for that.
+    pub(crate) fn reattach_later(&mut self, volume: &str) {
+        let Some(reference) = self.held.blocks.get(volume).and_then(|v| v.reference.as_ref()).map(|r| r.id.clone())
+        else {
+            return;
+        };
+        let ms = self.duration_ms(crate::options::REATTACH);
+        self.later(ms, Event::Attached { volume: volume.to_owned(), reference });
+        if let Some(v) = self.held.blocks.get_mut(volume) {
+            v.grows = true;
         }
     }
+
+    /// Begins a block volume's detachment: it stays `in_use` for a while, at first with its reference as it was.
+    pub(crate) fn detach_block(&mut self, volume: &str, spread: Spread) {
+        // What is still being made is made before it is let go.
+        let now = self.now();
+        self.settle_block(volume, "creating", now);
+        let reference = self.held.blocks.get(volume).and_then(|v| v.reference.as_ref()).map(|r| r.id.clone());
+        if let Some(reference) = reference {
+            self.later(spread.p50 / 10, Event::Detaching { volume: volume.to_owned(), reference: reference.clone() });
+            self.free_block(volume, reference, spread);
+        }
+    }
+
+    fn free_block(&mut self, volume: &str, reference: String, spread: Spread) {
+        let (ms, volume) = (self.duration_ms(spread), volume.to_owned());
+        self.later(ms * 9 / 10, Event::Unreferenced { volume: volume.clone(), reference: reference.clone() });
+        self.later(ms, Event::Detached { volume, reference });
+    }
+}
+
+fn is_windows(server: &crate::held::Server) -> bool {
+    server.image["name"].as_str().is_some_and(|n| n.starts_with("Windows"))
 }

@@ -112,7 +112,8 @@ async fn a_late_arrival_of_a_burned_attempt_is_removed_even_after_the_end() {
     w.until_status(&id, "terminated").await;
     assert_eq!(w.left(), (0, 0, 0));
     // The cloud carries out what it was asked an hour ago.
-    let image = "a11ce000-0000-4000-8000-000000080001";
+    let list = "/marketplace/v2/local-images?image_label=ubuntu_jammy_gpu_os_12&zone=fr-par-2&type=instance_sbs";
+    let image = w.stranger("GET", list, None)["local_images"][0]["id"].clone();
     let late = json!({"name": name, "commercial_type": "L40S-1-48G", "image": image, "tags": []});
     w.stranger("POST", "/instance/v1/zones/fr-par-2/servers", Some(late));
     assert_eq!(w.left().0, 1);

@@ -1,0 +1,344 @@
+//! Plays one recording: sends its requests in order, and lets the emulator's time pass only where an answer asks for it.
+//!
+//! Recordings do not tell when a request was sent. So the clock stands still until the recorded answer shows something
+//! that has not happened yet; then it moves from one event to the next until the answers are equal. A state that the
+//! recording saw in a single poll may have been passed.
+
+use crate::compare::{Answer, Difference, differences};
+use crate::names::{Names, is_uuid};
+use crate::recording::Exchange;
+use crate::scope::{Product, product};
+use bytes::Bytes;
+use http::Request;
+use scaleway_emulator::Emulator;
+use scaleway_emulator::options::{ClockMode, Options};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// How many events an answer may wait for.
+const EVENTS_MAX: usize = 24;
+/// How many later polls are looked at for a state that was passed.
+const POLLS_MAX: usize = 6;
+
+/// What became of one exchange.
+pub(crate) enum Verdict {
+    Equal,
+    Different(Vec<Difference>),
+    OutOfScope(&'static str),
+}
+
+/// What became of one recording.
+pub(crate) struct Played {
+    pub(crate) verdicts: Vec<Verdict>,
+    /// What the emulator was given before the first request, or made to do: each a sentence.
+    pub(crate) seeded: Vec<String>,
+    /// When it was played, in microseconds since 1970.
+    pub(crate) as_of_us: i64,
+}
+
+impl Played {
+    pub(crate) fn wrong(&self) -> usize {
+        self.verdicts.iter().filter(|v| matches!(v, Verdict::Different(_))).count()
+    }
+}
+
+/// Plays a recording as of a moment: the API grew over time.
+pub(crate) fn play(exchanges: &[Exchange], as_of_us: i64, lingers: bool) -> Played {
+    let mut seeded = Vec::new();
+    if lingers {
+        seeded.push("terminated servers are shown as stopped for a while: seen, and chance".to_owned());
+    }
+    let options = Options {
+        clock: ClockMode::Manual,
+        start_us: Some(as_of_us),
+        project: organization(exchanges),
+        lingers_stopped_after_terminate: lingers,
+        ..Options::default()
+    };
+    seeded.push(format!("organization {}", options.project));
+    let emulator = Emulator::new(options);
+    seed_images(&emulator, exchanges, &mut seeded);
+    let mut player = Player { emulator, names: Names::default(), created: HashSet::new(), lost: HashSet::new() };
+    let mut verdicts = Vec::with_capacity(exchanges.len());
+    for n in 0..exchanges.len() {
+        let verdict = player.exchange(exchanges, n, &mut seeded);
+        verdicts.push(verdict);
+    }
+    Played { verdicts, seeded, as_of_us }
+}
+
+/// The organization that owns everything: as the first answer that names one says.
+fn organization(exchanges: &[Exchange]) -> String {
+    fn find(v: &Value) -> Option<&str> {
+        match v {
+            Value::Object(map) if !map.get("public").is_some_and(|p| p == true) => {
+                let own = map.get("organization").or(map.get("organization_id")).and_then(Value::as_str);
+                own.filter(|o| is_uuid(o))
+                    .or_else(|| map.iter().filter(|(k, _)| *k != "image").find_map(|(_, v)| find(v)))
+            }
+            Value::Array(items) => items.iter().find_map(find),
+            Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        }
+    }
+    fn project(v: &Value) -> Option<&str> {
+        v.get("project").or(v.get("project_id")).and_then(Value::as_str).filter(|p| is_uuid(p))
+    }
+    let named = exchanges.iter().filter(|e| e.status < 300 && product(&e.path) != Product::Marketplace);
+    let named = named.clone().find_map(|e| find(&e.answer)).or_else(|| named.clone().find_map(|e| project(&e.answer)));
+    named.unwrap_or("11111111-1111-4111-8111-111111111111").to_owned()
+}
+
+/// Images that a request names before any answer has: the recording presupposes them.
+fn seed_images(emulator: &Emulator, exchanges: &[Exchange], seeded: &mut Vec<String>) {
+    let mut known = HashSet::new();
+    for e in exchanges {
+        let asked = e.path.split("/images/").nth(1).filter(|_| e.path.starts_with("/instance/"));
+        let named = e.body.get("image").and_then(Value::as_str).or(asked).filter(|id| is_uuid(id));
+        if let Some(id) = named.filter(|id| !known.contains(*id)) {
+            let image = exchanges.iter().filter(|e| e.status < 300).find_map(|e| {
+                let image = e.answer.get("image").or_else(|| e.answer.pointer("/server/image"));
+                image.filter(|i| i["id"] == id)
+            });
+            if let Some(image) = image {
+                let zone = e.path.split('/').nth(4).unwrap_or_default();
+                emulator.add_image(zone, image);
+                seeded
+                    .push(format!("image {id} ({}, as the recording shows it)", image["name"].as_str().unwrap_or("?")));
+            }
+        }
+        collect(&e.answer, &mut known);
+    }
+}
+
+/// Every id that an answer names.
+fn collect(value: &Value, ids: &mut HashSet<String>) {
+    match value {
+        Value::String(s) => ids.extend(s.split('/').filter(|word| is_uuid(word)).map(str::to_owned)),
+        Value::Array(items) => items.iter().for_each(|v| collect(v, ids)),
+        Value::Object(map) => map.values().for_each(|v| collect(v, ids)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+struct Player {
+    emulator: Emulator,
+    names: Names,
+    /// Recorded ids of what this recording created, or saw created.
+    created: HashSet<String>,
+    /// Recorded ids of what was made by a request whose body was not recorded.
+    lost: HashSet<String>,
+}
+
+/// One way to play an exchange.
+struct Try {
+    emulator: Emulator,
+    names: Names,
+    wrong: Vec<Difference>,
+}
+
+impl Player {
+    fn exchange(&mut self, all: &[Exchange], n: usize, seeded: &mut Vec<String>) -> Verdict {
+        let e = &all[n];
+        if product(&e.path) == Product::Other {
+            collect(&e.answer, &mut self.created);
+            return Verdict::OutOfScope("another product");
+        }
+        if e.path.starts_with("/iam/v1alpha1/api-keys/")
+            && !self.names.knows(e.path.rsplit('/').next().unwrap_or_default())
+        {
+            return Verdict::OutOfScope("an API key that the recording presupposes");
+        }
+        if e.path.ends_with("-filesystem") {
+            return Verdict::OutOfScope("a file system that the recording presupposes");
+        }
+        if let Some(reason) = self.cannot_be_played(e) {
+            let mut named = HashSet::new();
+            collect(&e.answer, &mut named);
+            self.lost.extend(named.iter().filter(|id| !self.created.contains(*id)).cloned());
+            self.created.extend(named);
+            return Verdict::OutOfScope(reason);
+        }
+        if e.status == 400 && e.path.ends_with("/action") && e.answer["help_message"] == "server should be stopped" {
+            let fault = json!({"method": e.method, "path": self.names.ours(&e.path), "nth": 1, "effect": {"error": "precondition_failed"}});
+            if let Err(wrong) = self.emulator.add_fault(&fault) {
+                seeded.push(wrong);
+            }
+            seeded.push(format!("exchange {}: a start is refused once", e.index));
+        }
+        if e.status == 429 {
+            let fault = json!({"method": e.method, "path": e.path, "nth": 1, "effect": {"error": "rate_limited"}});
+            if let Err(wrong) = self.emulator.add_fault(&fault) {
+                seeded.push(wrong);
+            }
+            seeded.push(format!("exchange {}: the rate limit strikes", e.index));
+        }
+        let best = self.best(e);
+        let stock = |d: &Difference| d.at.starts_with(".servers.") && d.at.ends_with(".availability");
+        if !best.wrong.is_empty() && best.wrong.iter().all(stock) {
+            self.take(best, e);
+            return Verdict::OutOfScope("the stock of that hour, which the recording presupposes");
+        }
+        if best.wrong.is_empty() {
+            self.take(best, e);
+            return Verdict::Equal;
+        }
+        if e.method == "GET" {
+            if let Some(strangers) = self.strangers(e) {
+                let pruned = Exchange { answer: strangers.0, headers: strangers.1, ..copy(e) };
+                let again = self.best(&pruned);
+                if again.wrong.is_empty() {
+                    self.take(again, e);
+                    return Verdict::OutOfScope("the list shows resources that the recording never creates");
+                }
+            }
+            if self.was_passed(all, n) {
+                collect(&e.answer, &mut self.created);
+                return Verdict::Equal;
+            }
+        }
+        let wrong = best.wrong.clone();
+        self.take(best, e);
+        Verdict::Different(wrong)
+    }
+
+    /// Requests that lost their body, and what is about something that such a request made.
+    fn cannot_be_played(&self, e: &Exchange) -> Option<&'static str> {
+        let needs_body = matches!(e.method.as_str(), "POST" | "PATCH" | "PUT") && !e.path.contains("/user_data/");
+        if needs_body && e.body.is_null() {
+            return Some("a request whose body was not recorded");
+        }
+        let named = format!("{}{}{:?}", e.path, e.body, e.query);
+        let lost = self.lost.iter().any(|id| named.contains(id.as_str()));
+        lost.then_some("about something that was made by a request whose body was not recorded")
+    }
+
+    fn take(&mut self, tried: Try, e: &Exchange) {
+        (self.emulator, self.names) = (tried.emulator, tried.names);
+        // Requests that came one after the other are not answered in the same moment.
+        self.emulator.advance_ms(1);
+        collect(&e.answer, &mut self.created);
+    }
+
+    /// The first of the moments to come at which the answers are equal, or the one at which they differ least.
+    fn best(&self, e: &Exchange) -> Try {
+        let mut at = self.emulator.fork();
+        let mut best = self.send(&at, e);
+        for _ in 0..EVENTS_MAX {
+            if best.wrong.is_empty() {
+                break;
+            }
+            let Some(ms) = at.next_event_in_ms() else { break };
+            at = at.fork();
+            at.advance_ms(ms);
+            let tried = self.send(&at, e);
+            let weight = |t: &Try| if status_only(&t.wrong) { usize::MAX } else { t.wrong.len() };
+            if weight(&tried) < weight(&best) {
+                best = tried;
+            }
+        }
+        best
+    }
+
+    fn send(&self, at: &Emulator, e: &Exchange) -> Try {
+        let (emulator, mut names) = (at.fork(), self.names.clone());
+        let answer = emulator.handle(&request(e, &names));
+        let mut headers = serde_json::Map::new();
+        for name in ["content-type", "x-total-count", "link", "location"] {
+            if let Some(text) = answer.headers().get(name).and_then(|v| v.to_str().ok()) {
+                headers.insert(name.to_owned(), json!(text));
+            }
+        }
+        let json =
+            headers.get("content-type").and_then(Value::as_str).is_some_and(|t| t.starts_with("application/json"));
+        let body = match serde_json::from_slice(answer.body()) {
+            Ok(value) if json => value,
+            _ if answer.body().is_empty() => Value::Null,
+            _ => json!(String::from_utf8_lossy(answer.body())),
+        };
+        let recorded = Answer { status: e.status, headers: &e.headers, body: &e.answer };
+        let emulated = Answer { status: answer.status().as_u16(), headers: &Value::Object(headers), body: &body };
+        let wrong = differences(&recorded, &emulated, &mut names);
+        Try { emulator, names, wrong }
+    }
+
+    /// A list without the items that nothing in the recording has created, and its headers without counts.
+    fn strangers(&self, e: &Exchange) -> Option<(Value, Value)> {
+        let (mut answer, mut headers, mut dropped) = (e.answer.clone(), e.headers.clone(), 0_u64);
+        let items = answer.as_object_mut()?.values_mut().find_map(Value::as_array_mut)?;
+        items.retain(|item| {
+            let ours = item["id"]
+                .as_str()
+                .is_none_or(|id| (self.created.contains(id) || self.names.knows(id)) && !self.lost.contains(id));
+            dropped += u64::from(!ours);
+            ours
+        });
+        if dropped == 0 {
+            return None;
+        }
+        if let Some(total) = answer.get_mut("total_count") {
+            *total = json!(total.as_u64()?.saturating_sub(dropped));
+        }
+        if let Some(total) = headers.get("x-total-count").and_then(Value::as_str).and_then(|t| t.parse::<u64>().ok()) {
+            headers["x-total-count"] = json!(total.saturating_sub(dropped).to_string());
+            headers["link"] = json!("REDACTED");
+        }
+        Some((answer, headers))
+    }
+
+    /// Whether the emulator is where a later poll of the recording is, and the recorded state was seen in this poll alone.
+    fn was_passed(&self, all: &[Exchange], n: usize) -> bool {
+        let e = &all[n];
+        let same = |other: &&Exchange| other.method == "GET" && other.path == e.path && other.query == e.query;
+        let later: Vec<&Exchange> = all[n + 1..].iter().filter(same).take(POLLS_MAX).collect();
+        if later.first().is_some_and(|next| next.status == e.status && words(&next.answer) == words(&e.answer)) {
+            return false;
+        }
+        later.iter().any(|next| self.send(&self.emulator, next).wrong.is_empty())
+    }
+}
+
+/// The words that tell a state.
+fn words(answer: &Value) -> Vec<&str> {
+    let inner = answer.as_object().filter(|o| o.len() == 1).and_then(|o| o.values().next()).unwrap_or(answer);
+    ["state", "state_detail", "status"].iter().filter_map(|k| inner.get(k).and_then(Value::as_str)).collect()
+}
+
+fn status_only(wrong: &[Difference]) -> bool {
+    wrong.first().is_some_and(|d| d.at == "status")
+}
+
+fn copy(e: &Exchange) -> Exchange {
+    Exchange {
+        index: e.index,
+        method: e.method.clone(),
+        path: e.path.clone(),
+        query: e.query.clone(),
+        content_type: e.content_type.clone(),
+        body: e.body.clone(),
+        status: e.status,
+        headers: e.headers.clone(),
+        answer: e.answer.clone(),
+    }
+}
+
+/// The recorded request with every recorded name replaced by ours.
+fn request(e: &Exchange, names: &Names) -> Request<Bytes> {
+    let mut uri = names.ours(&e.path).replace(' ', "%20");
+    let pairs = e.query.iter().flat_map(|(k, values)| values.iter().map(move |v| (k, v)));
+    for (n, (key, value)) in pairs.enumerate() {
+        uri.push(if n == 0 { '?' } else { '&' });
+        uri.push_str(&format!("{key}={}", encode(&names.ours(value))));
+    }
+    let body = e.body.as_str().map_or_else(|| names.ours(&e.body.to_string()), str::to_owned);
+    let body = if e.body.is_null() { Bytes::new() } else { Bytes::from(body) };
+    let mut builder = Request::builder().method(e.method.as_str()).uri(uri).header("x-auth-token", "recorded");
+    if let Some(content_type) = &e.content_type {
+        builder = builder.header("content-type", content_type);
+    }
+    builder.body(body).unwrap_or_default()
+}
+
+fn encode(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b',');
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}

@@ -1,0 +1,54 @@
+//! When the API grew: what an answer shows depends on the time of the emulator's clock.
+//!
+//! Each moment lies between the last recording without and the first recording with.
+
+use crate::clock::day_us;
+
+/// A change of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Types show `gpu_info`, `end_of_service` and file systems, and one interface for both networks; servers show
+    /// `filesystems` and `end_of_service`.
+    FileSystems,
+    /// A server's block volumes show their state.
+    VolumeState,
+    /// Types show how many scratch volumes they take, and 0 instead of null where they take none.
+    ScratchCount,
+    /// Servers show their name in the DNS.
+    Dns,
+    /// Block snapshots show whether they are public.
+    PublicSnapshots,
+    /// Block volumes show the key that they are encrypted with.
+    Keys,
+    /// Tasks of server actions are all the same.
+    FakeTasks,
+    /// An address has one id for Instance and IPAM.
+    OneAddressId,
+    /// Local volumes do not show where they were exported to,
+    NoExport,
+    /// and do again.
+    Export,
+}
+
+const DAYS: [(Change, &str); 10] = [
+    (Change::FileSystems, "2025-03-15"),
+    (Change::VolumeState, "2025-10-01"),
+    (Change::ScratchCount, "2025-12-15"),
+    (Change::Dns, "2025-12-15"),
+    (Change::PublicSnapshots, "2026-04-01"),
+    (Change::Keys, "2026-06-10"),
+    (Change::FakeTasks, "2026-06-10"),
+    (Change::OneAddressId, "2025-12-15"),
+    (Change::NoExport, "2025-11-04"),
+    (Change::Export, "2025-12-15"),
+];
+
+/// Whether a change had come by then.
+pub(crate) fn has(change: Change, at_us: i64) -> bool {
+    DAYS.iter().any(|(c, day)| *c == change && day_us(day).is_some_and(|since| since <= at_us))
+}
+
+/// Every moment at which an answer changes its form, in microseconds since 1970.
+pub(crate) fn changes_us() -> Vec<i64> {
+    DAYS.iter().filter_map(|(_, day)| day_us(day)).collect()
+}
