@@ -19,6 +19,14 @@ tidy:
 bench:
     cargo xtask bench
 
+# Official clients of Scaleway against the emulator.
+clients:
+    cargo xtask clients
+
+# Recordings of the real API against the emulator.
+replay DIR *ARGS:
+    cargo xtask replay {{DIR}} {{ARGS}}
+
 # Write openapi.json from the code.
 openapi:
     cargo xtask openapi

@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask check | test | tidy | bench | openapi`. Each is also a `just` recipe.
 
+mod clients;
 mod postgres;
 mod tests;
 mod tidy;
@@ -13,6 +14,7 @@ const USAGE: &str = "cargo xtask TASK
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that no compiler knows
   bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives or fleet alone
+  clients        official clients of Scaleway against the emulator
   replay DIR [--report FILE.json]
                  play recordings of the real API against the emulator, compare every exchange, print the score
   openapi        write openapi.json from the code";
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         "test" => tests::run(rest),
         "tidy" => tidy::run(&root()),
         "bench" => bench(rest),
+        "clients" => clients::run(),
         "replay" => replay(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
@@ -48,12 +51,28 @@ fn check() -> Result<(), String> {
     step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
     step("tidy", || tidy::run(&root()))?;
     step("tests", || tests::run(&[]))?;
+    step("official clients against the emulator", clients::run)?;
+    step("recordings against the emulator", recordings)?;
     step("docs", || {
         let mut command = Command::new("cargo");
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
         run(&mut command)
     })?;
     step("licences and sources", deny)
+}
+
+/// The score that the emulator must reach on recordings of the real API, in percent, where there are any.
+const REPLAY_GOAL: &str = "99.5";
+
+/// Recordings do not travel with the repository: `SCW_RECORDINGS` names their folder, or they stand beside the checkout.
+fn recordings() -> Result<(), String> {
+    let beside = root().join("../shared/scaleway/recordings");
+    let folder = std::env::var_os("SCW_RECORDINGS").map_or(beside, PathBuf::from);
+    if !folder.is_dir() {
+        println!("left out: no recordings in {} (SCW_RECORDINGS names another folder)", folder.display());
+        return Ok(());
+    }
+    replay(&[folder.display().to_string(), "--goal".to_owned(), REPLAY_GOAL.to_owned(), "--brief".to_owned()])
 }
 
 fn step(name: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {

@@ -26,6 +26,9 @@ struct Args {
     /// Only recordings whose name contains this.
     #[arg(long)]
     only: Option<String>,
+    /// Leaves out the differences; the report has them.
+    #[arg(long)]
+    brief: bool,
     /// Fails below this score, in percent.
     #[arg(long, default_value_t = 0.0)]
     goal: f64,
@@ -56,7 +59,7 @@ fn run(args: &Args) -> Result<bool, String> {
         let name = file.strip_prefix(&args.folder).unwrap_or(file).to_string_lossy().into_owned();
         report.add(&name, &exchanges, &play_when_it_was(&exchanges));
     }
-    report.print();
+    report.print(args.brief);
     if let Some(path) = &args.report {
         std::fs::write(path, report.json()).map_err(|e| format!("{}: {e}", path.display()))?;
     }

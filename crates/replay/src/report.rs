@@ -93,7 +93,7 @@ impl Report {
         self.all().score()
     }
 
-    pub(crate) fn print(&self) {
+    pub(crate) fn print(&self, brief: bool) {
         println!("{:<44} {:>7} {:>10} {:>13} {:>8}", "", "equal", "different", "out of scope", "score");
         let row = |name: &str, c: Count| {
             println!("{name:<44} {:>7} {:>10} {:>13} {:>7.2}%", c.equal, c.different, c.out, c.score());
@@ -118,6 +118,9 @@ impl Report {
             println!("  {n:>5}  {reason}");
         }
         println!("seeded: {} facts in {} recordings (the report names each)", self.seeded, self.files.len());
+        if brief {
+            return;
+        }
         if !self.places.is_empty() {
             println!("\ndifferences, the most frequent first:");
         }

@@ -94,7 +94,7 @@ fn source(world: &World, req: &Req<'_>, body: &Value) -> Result<Source, Answer> 
         let id = from.get("snapshot_id").and_then(Value::as_str).unwrap_or_default();
         let found = world.held.block_snapshots.get(id).filter(|s| s.zone == req.zone);
         let snapshot = found.ok_or_else(|| answer::not_found("snapshot", id))?;
-        let size = int(from).unwrap_or(snapshot.size);
+        let size = int(from).filter(|size| *size != 0).unwrap_or(snapshot.size);
         if size < snapshot.size {
             let help = format!(
                 "size, when provided, must be equal to or larger than the size of the source snapshot. \

@@ -147,13 +147,16 @@ pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     answer::no_content()
 }
 
+/// How the ids of those begin that nobody can edit.
+const FIXED: &str = "11111111-2222-4333-8444-";
+
 /// The drops of mail that nobody can edit: port and range of each.
 fn fixed(zone: &str) -> impl Iterator<Item = Value> {
     let of = ["0.0.0.0/0", "::/0"].into_iter().flat_map(|range| [25, 465, 587].map(|port| (range, port)));
     let zone = zone.to_owned();
     of.enumerate().map(move |(n, (range, port))| {
         json!({
-            "id": format!("11111111-2222-4333-8444-{:012}", n + 1), "protocol": "TCP", "direction": "outbound",
+            "id": format!("{FIXED}{:012}", n + 1), "protocol": "TCP", "direction": "outbound",
             "ip_range": range, "dest_ip_range": null, "dest_port_from": port, "dest_port_to": null, "position": n + 1,
             "editable": false, "action": "drop", "zone": zone,
         })
@@ -168,15 +171,17 @@ fn rule(r: &Rule, position: usize, zone: &str) -> Value {
     })
 }
 
-fn all_rules(g: &SecurityGroup) -> Value {
+/// One page, without the headers that other lists have.
+fn all_rules(g: &SecurityGroup, req: &Req<'_>) -> Value {
+    let (page, size) = req.page("per_page", 50);
     let fixed = fixed(&g.zone).filter(|_| g.default_security);
     let own = g.rules.iter().enumerate().map(|(n, r)| rule(r, n + 1, &g.zone));
-    json!({"rules": fixed.chain(own).collect::<Vec<_>>()})
+    json!({"rules": fixed.chain(own).skip(req.skip(page, size)).take(size).collect::<Vec<_>>()})
 }
 
 pub(crate) fn rules(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     match find(world, req, id) {
-        Ok(g) => answer::json(200, all_rules(g)),
+        Ok(g) => answer::json(200, all_rules(g, req)),
         Err(answer) => answer,
     }
 }
@@ -249,7 +254,9 @@ pub(crate) fn set_rules(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         Err(answer) => return answer,
     };
     let given = body.get("rules").and_then(Value::as_array).into_iter().flatten();
-    let given = given.filter(|r| r.get("editable").and_then(Value::as_bool) != Some(false));
+    // Whoever sends back what was read sends those that nobody can edit, too.
+    let own = |r: &&Value| !r.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with(FIXED));
+    let given = given.filter(own);
     let rules: Result<Vec<Rule>, Answer> = given.map(|r| new_rule(world, r)).collect();
     match rules {
         Ok(rules) => {

@@ -1,0 +1,95 @@
+//! `cargo xtask clients`: official clients of Scaleway against the emulator's executable, each in a place of its own.
+
+use crate::{cargo, root};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The emulator as a program, on a free port, with its clock a hundred times faster.
+struct Emulator {
+    child: Child,
+    url: String,
+}
+
+impl Emulator {
+    fn start(target: &Path) -> Result<Self, String> {
+        let mut child = Command::new(target.join("debug/scaleway-emulator"))
+            .args(["--listen", "127.0.0.1:0", "--clock", "x100", "--seed", "1"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("scaleway-emulator: {e}"))?;
+        let mut first = String::new();
+        if let Some(out) = child.stdout.take() {
+            BufReader::new(out).read_line(&mut first).map_err(|e| e.to_string())?;
+        }
+        let url = first.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned);
+        match url {
+            Some(url) => Ok(Self { child, url }),
+            None => Err(format!("the emulator did not say where it listens: {first}")),
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It holds nothing that is worth a goodbye.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Without Python there is nothing to run: an error in CI, a line elsewhere.
+pub(crate) fn run() -> Result<(), String> {
+    let can = Command::new("python3").args(["-c", "import venv, ensurepip"]).stderr(Stdio::null()).status();
+    if !can.is_ok_and(|s| s.success()) {
+        let help = "python3 with its venv module is missing (Debian: apt-get install python3-venv)";
+        if std::env::var_os("CI").is_some() {
+            return Err(help.to_owned());
+        }
+        println!("left out: {help}");
+        return Ok(());
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let python = python(&target)?;
+    cargo(&["build", "--quiet", "--package", "scaleway-emulator"])?;
+    let emulator = Emulator::start(&target)?;
+    let project = "11111111-1111-4111-8111-111111111111";
+    let done = Command::new(python)
+        .arg(root().join("crates/scaleway-emulator/clients/python/suite.py"))
+        .env("SCW_API_URL", &emulator.url)
+        .env("SCW_ACCESS_KEY", "SCWXXXXXXXXXXXXXXXXX")
+        .env("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222")
+        .env("SCW_DEFAULT_PROJECT_ID", project)
+        .env("SCW_DEFAULT_ORGANIZATION_ID", project)
+        .env("SCW_DEFAULT_ZONE", "fr-par-2")
+        .env("SCW_DEFAULT_REGION", "fr-par")
+        .status()
+        .map_err(|e| format!("python: {e}"))?;
+    if done.success() { Ok(()) } else { Err("the Python SDK does not get along with the emulator".to_owned()) }
+}
+
+/// The interpreter of a virtual environment that has the SDK, made once for each list of packages.
+fn python(target: &Path) -> Result<PathBuf, String> {
+    let wanted = root().join("crates/scaleway-emulator/clients/python/requirements.txt");
+    let wanted_text = std::fs::read_to_string(&wanted).map_err(|e| format!("{}: {e}", wanted.display()))?;
+    let folder = target.join("clients-python");
+    let mark = folder.join("installed.txt");
+    let python = folder.join("bin/python");
+    if std::fs::read_to_string(&mark).is_ok_and(|text| text == wanted_text) {
+        return Ok(python);
+    }
+    println!("making {} with {}", folder.display(), wanted_text.trim());
+    let step = |command: &mut Command| match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?}: {status}")),
+        Err(e) => Err(format!("{command:?}: {e}")),
+    };
+    step(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    step(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(&wanted),
+    )?;
+    std::fs::write(&mark, wanted_text).map_err(|e| format!("{}: {e}", mark.display()))?;
+    Ok(python)
+}
