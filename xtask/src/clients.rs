@@ -57,7 +57,7 @@ pub(crate) fn run() -> Result<(), String> {
     let done = Command::new(python)
         .arg(root().join("crates/scaleway-emulator/clients/python/suite.py"))
         .env("SCW_API_URL", &emulator.url)
-        .env("SCW_ACCESS_KEY", "SCWXXXXXXXXXXXXXXXXX")
+        .env("SCW_ACCESS_KEY", "SCW00000000000000000")
         .env("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222")
         .env("SCW_DEFAULT_PROJECT_ID", project)
         .env("SCW_DEFAULT_ORGANIZATION_ID", project)

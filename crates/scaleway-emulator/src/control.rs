@@ -174,7 +174,9 @@ fn strangers(world: &mut World, req: &Req<'_>, body: &Value) -> Result<Value, An
     const MOST: u64 = 10_000;
     let count = |key: &str| body.get(key).and_then(Value::as_u64).unwrap_or(0).min(MOST);
     let zone = body.get("zone").and_then(Value::as_str).unwrap_or("fr-par-2");
-    let image = crate::catalogue::images_of("ubuntu_noble", zone, world.now()).into_iter().find(|i| !i.local);
+    let image = crate::catalogue::images_of("ubuntu_noble", zone, world.now())
+        .into_iter()
+        .find(|i| !i.local && i.compatible.contains(&"PLAY2-PICO"));
     let image = image.ok_or_else(|| answer::not_found("zone", zone))?;
     let (mut servers, mut volumes) = (Vec::new(), Vec::new());
     let ask = |body: Value| bytes::Bytes::from(body.to_string());

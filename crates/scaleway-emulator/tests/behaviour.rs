@@ -256,25 +256,85 @@ fn an_instant_clock_lets_nothing_wait() {
     assert_eq!(ask(&e, "GET", &path, None).1["server"]["state"], "running");
 }
 
+/// An account with one of everything, and their ids.
+fn furnished() -> (Emulator, Vec<String>) {
+    let e = emulator();
+    let local = create(&e, "DEV1-S", "ubuntu_noble", "instance_local");
+    let block = create(&e, "PLAY2-PICO", "ubuntu_noble", "instance_sbs");
+    let made = |path: &str, body: Value, at: &str| ask(&e, "POST", path, Some(body)).1.pointer(at).unwrap().clone();
+    let volume = made(BLOCK, json!({"name": "v", "from_empty": {"size": 1_000_000_000_i64}}), "/id");
+    e.advance_ms(10_000);
+    let blocks = BLOCK.replace("/volumes", "/snapshots");
+    let root = &local["volumes"]["0"]["id"];
+    let ids = vec![
+        local["id"].clone(),
+        block["id"].clone(),
+        root.clone(),
+        made(&blocks, json!({"volume_id": volume, "name": "s"}), "/id"),
+        made(&format!("{INSTANCE}/snapshots"), json!({"volume_id": root, "name": "s"}), "/snapshot/id"),
+        made(&format!("{INSTANCE}/ips"), json!({}), "/ip/id"),
+        made(&format!("{INSTANCE}/security_groups"), json!({"name": "g"}), "/security_group/id"),
+        made(&format!("{INSTANCE}/placement_groups"), json!({"name": "p"}), "/placement_group/id"),
+        volume,
+    ];
+    (e, ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect())
+}
+
+/// JSON as a careless or hostile client writes it, now and then with a name that means something.
+fn any_body() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|n| json!(n)),
+        "[ -~]{0,12}".prop_map(Value::from),
+        "ID[0-8]".prop_map(Value::from),
+        "poweron|poweroff|terminate|reboot|stop_in_place|backup|l_ssd|scratch|sbs_volume|TCP|inbound|accept"
+            .prop_map(Value::from),
+    ];
+    let key = "name|action|volume_id|volumes|size|from_empty|from_snapshot|snapshot_id|tags|perf_iops|commercial_type|image|\
+               public_ips|server|server_id|private_network_id|rules|protocol|direction|ip_range|dest_port_from|root_volume|\
+               extra_volumes|security_group|placement_group|id|boot|base_snapshot|volume_type|advance_ms|effect|path|nth|[01]";
+    leaf.prop_recursive(3, 24, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..6).prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+const FUZZ_CASES: u32 = 6_000;
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(FUZZ_CASES))]
     #[test]
-    fn no_request_makes_it_panic(
-        method in "GET|POST|PATCH|PUT|DELETE",
-        path in "/(instance/v1|block/v1|block/v1alpha1|marketplace/v2|_emulator|x)/zones/(fr-par-2|mars)/(servers|volumes|ips|images|products)(/[a-z0-9%-]{0,12}){0,3}",
-        query in "([a-z_]{1,8}=[a-z0-9,%-]{0,8}&){0,3}",
-        body in prop_oneof![
-            "[ -~]{0,60}",
-            Just(r#"{"volumes":{"0":7,"x":{}},"commercial_type":"DEV1-S"}"#.to_owned()),
-            Just(r#"{"from_empty":{"size":-1}}"#.to_owned()),
-            Just(r#"{"action":[],"volume_id":null,"size":1e99}"#.to_owned()),
-        ],
+    fn no_request_makes_it_panic_or_fail(
+        requests in prop::collection::vec((
+            "GET|POST|PATCH|PUT|DELETE",
+            "/(instance/v1|instance/v2alpha1|block/v1|block/v1alpha1|marketplace/v2|iam/v1alpha1|_emulator|x)/zones/(fr-par-2|mars)/\
+             (servers|volumes|ips|images|products|snapshots|security_groups|placement_groups|placement-groups|templates|\
+             private-network-interfaces|ssh-keys|local-images)(/(ID[0-8]|[a-z0-9%-]{0,12}))?\
+             (/(action|attach-volume|detach-volume|user_data|rules|private_nics|export|compatible-types|servers|[a-z0-9-]{0,8}))?(/[a-z0-9-]{0,6})?\
+             |/_emulator/(clock|faults|options|state|reset|strangers|journal)",
+            "([a-z_]{1,8}=[a-z0-9,%-]{0,8}&){0,2}((page|per_page|page_size)=[0-9-]{1,20})?",
+            any_body(),
+            any::<bool>(),
+        ), 1..4),
     ) {
-        let e = emulator();
-        let uri = format!("{path}?{query}");
-        if let Ok(request) = Request::builder().method(method.as_str()).uri(uri).header("x-auth-token", "t").body(Bytes::from(body)) {
-            let status = e.handle(&request).status().as_u16();
-            prop_assert!(status < 500, "{}", status);
+        let (e, ids) = furnished();
+        let real = |text: &str| {
+            ids.iter().enumerate().fold(text.to_owned(), |text, (n, id)| text.replace(&format!("ID{n}"), id))
+        };
+        for (method, path, query, body, whole) in requests {
+            let body = real(&body.to_string());
+            let body = if whole { body } else { body.chars().take(body.len() / 2).collect() };
+            let uri = format!("{}?{query}", real(&path));
+            let request = Request::builder().method(method.as_str()).uri(uri).header("x-auth-token", "t").body(Bytes::from(body));
+            if let Ok(request) = request {
+                let faulty = !e.handle(&Request::builder().uri("/_emulator/faults").body(Bytes::new()).unwrap()).body().ends_with(b"[]}");
+                let status = e.handle(&request).status().as_u16();
+                prop_assert!(status < 500 || faulty, "{}: {:?}", status, request);
+            }
         }
     }
 }
