@@ -13,7 +13,7 @@ const USAGE: &str = "cargo xtask TASK
   check          everything that CI runs: format, lints, tidy, tests on both databases, docs, licences
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that no compiler knows
-  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives or fleet alone
+  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, fleet or emulator alone
   clients        official clients of Scaleway against the emulator
   replay DIR [--report FILE.json]
                  play recordings of the real API against the emulator, compare every exchange, print the score
@@ -96,6 +96,12 @@ fn deny() -> Result<(), String> {
 }
 
 fn bench(args: &[String]) -> Result<(), String> {
+    let mut emulator = Command::new("cargo");
+    emulator.args(["bench", "--package", "scaleway-emulator", "--bench", "emulator", "--"]).args(args);
+    run(&mut emulator)?;
+    if args.iter().any(|a| a == "emulator") {
+        return Ok(());
+    }
     cargo(&["build", "--release", "--package", "inventiv"])?;
     let postgres = postgres::Postgres::start()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);

@@ -35,7 +35,7 @@ pub(crate) struct Server {
     pub(crate) project: String,
     pub(crate) commercial_type: String,
     /// The image as every answer shows it, whatever becomes of the image.
-    pub(crate) image: serde_json::Value,
+    pub(crate) image: std::sync::Arc<serde_json::Value>,
     pub(crate) tags: Vec<String>,
     pub(crate) state: String,
     pub(crate) detail: String,

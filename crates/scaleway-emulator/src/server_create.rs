@@ -10,6 +10,7 @@ use crate::wire;
 use crate::world::{Event, World};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const GB: i64 = 1_000_000_000;
 const REQUIRED: &str = "required key not provided";
@@ -145,7 +146,7 @@ fn make(world: &mut World, req: &Req<'_>, body: &Value, wanted: &Wanted) -> Answ
         name: text("name").unwrap_or_else(|| format!("srv-{}", &id[..8])),
         project,
         commercial_type: wanted.kind.name.to_owned(),
-        image: wanted.image.as_ref().map_or(Value::Null, |i| i.shown.clone()),
+        image: wanted.image.as_ref().map_or_else(Arc::default, |i| world.shared(&i.shown)),
         tags: crate::volumes::strings(body.get("tags")),
         state: "stopped".to_owned(),
         detail: String::new(),

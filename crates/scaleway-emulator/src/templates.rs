@@ -105,7 +105,7 @@ fn create_server(world: &mut World, req: &Req<'_>, id: &str) -> Result<Answer, A
     let shown = as_new(server, &block_time(world.now()));
     // Such a server shows no image.
     if let Some(s) = server["id"].as_str().and_then(|id| world.held.servers.get_mut(id)) {
-        s.image = Value::Null;
+        s.image = std::sync::Arc::default();
     }
     Ok(answer::json(200, shown))
 }

@@ -33,7 +33,7 @@ pub(crate) fn server(world: &World, s: &Server) -> Value {
     let mut value = json!({
         "id": s.id, "name": s.name, "arch": world.arch_of(&s.commercial_type, &s.zone),
         "commercial_type": s.commercial_type, "boot_type": s.boot_type, "organization": world.options.project,
-        "project": s.project, "hostname": hostname(&s.name), "image": s.image, "volumes": volumes, "tags": s.tags,
+        "project": s.project, "hostname": hostname(&s.name), "image": *s.image, "volumes": volumes, "tags": s.tags,
         "state": s.state, "protected": s.protected, "state_detail": s.detail, "public_ip": ips.first(),
         "public_ips": ips, "mac_address": s.mac, "routed_ip_enabled": true, "ipv6": null, "extra_networks": [],
         "dynamic_ip_required": s.dynamic_ip_required, "enable_ipv6": false, "private_ip": null,

@@ -10,8 +10,10 @@ use crate::held::{Block, Held, Ip, Reference, SecurityGroup};
 use crate::history::{self, Change};
 use crate::options::{ClockMode, GUEST_BOOT, GUEST_READY, Options, Spread};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Something that happens by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,6 +73,8 @@ pub(crate) struct World {
     pub(crate) requests: u64,
     pub(crate) faults: Faults,
     pub(crate) rng: fastrand::Rng,
+    /// Images as they are shown, by id: thousands of servers share one.
+    shown: HashMap<String, Arc<Value>>,
     /// What was held before each change of the last while, kept only while a fault lets lists lag.
     past: VecDeque<(i64, Held)>,
 }
@@ -87,6 +91,7 @@ impl World {
             journal: VecDeque::new(),
             requests: 0,
             rng,
+            shown: HashMap::new(),
             past: VecDeque::new(),
         }
     }
@@ -409,6 +414,19 @@ impl World {
     /// A type's architecture.
     pub(crate) fn arch_of(&self, commercial_type: &str, zone: &str) -> &'static str {
         catalogue::find(commercial_type, zone, self.now()).map_or_else(|| catalogue::arch(commercial_type), |t| t.arch)
+    }
+
+    /// The same value in one place.
+    pub(crate) fn shared(&mut self, image: &Value) -> Arc<Value> {
+        let id = image["id"].as_str().unwrap_or_default();
+        match self.shown.get(id).filter(|known| ***known == *image) {
+            Some(known) => known.clone(),
+            None => {
+                let fresh = Arc::new(image.clone());
+                self.shown.insert(id.to_owned(), fresh.clone());
+                fresh
+            }
+        }
     }
 
     /// Whether a type is on its way out.
