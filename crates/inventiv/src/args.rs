@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Show two whole lives against a pretended cloud, and prove that nothing is left.
     Demo(Demo),
+    /// Show that the provider does what we rely on: on a pretended cloud or, with --live, on your own account.
+    Doctor(Doctor),
     /// Create, list, show and terminate instances.
     Instance {
         #[command(subcommand)]
@@ -111,6 +113,37 @@ pub(crate) struct Demo {
     /// How fast the pretended cloud's time passes: real, xN or instant.
     #[arg(long, default_value = "x10", value_parser = scaleway_emulator::options::ClockMode::parse)]
     pub(crate) clock: scaleway_emulator::options::ClockMode,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// On the account that SCW_* or the config file name: it makes the smallest things, says so first, and asks.
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// The most that it may cost, in euros.
+    #[arg(long, default_value_t = 1.0, value_parser = euros)]
+    pub(crate) max_eur: f64,
+    /// Where.
+    #[arg(long, default_value = "fr-par-2")]
+    pub(crate) zone: String,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Write every exchange into this new file, without secrets (*.jsonl.gz).
+    #[arg(long)]
+    pub(crate) record: Option<PathBuf>,
+}
+
+impl Doctor {
+    /// The most that it may cost, in micro-euros.
+    #[expect(clippy::cast_possible_truncation, reason = "at most a thousand euros")]
+    pub(crate) fn max_eur_micros(&self) -> i64 {
+        (self.max_eur * 1e6) as i64
+    }
+}
+
+fn euros(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|e| (0.0..=1_000.0).contains(e)).ok_or_else(|| "an amount from 0 to 1000".to_owned())
 }
 
 #[derive(Subcommand)]

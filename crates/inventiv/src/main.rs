@@ -38,6 +38,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(serve) => commands::serve::run(serve, cli.connection.token_file.as_deref()).await,
         Command::Demo(demo) => commands::demo::run(demo, output).await,
+        Command::Doctor(doctor) => commands::doctor::run(doctor, output).await,
         Command::Instance { command } => commands::instance::run(command, &cli.connection, output).await,
         Command::Volume { command } => commands::volume::run(command, &cli.connection, output).await,
         Command::Offer { command } => commands::offer::run(command, &cli.connection, output).await,

@@ -219,3 +219,58 @@ fn a_server_that_is_killed_again_and_again_finishes_every_life() {
         assert!(out.status.success() && !out.stdout.is_empty());
     }
 }
+
+/// The emulator over HTTP, its clock fifty times faster.
+fn cloud(runtime: &tokio::runtime::Runtime) -> (Emulator, String) {
+    let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), ..Options::default() });
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = emulator.clone();
+    runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
+    (emulator, url)
+}
+
+#[test]
+fn the_doctor_says_what_it_costs_asks_and_cleans_up_after_a_kill() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (emulator, url) = cloud(&runtime);
+    let folder = tempfile::tempdir().unwrap();
+    let env = [
+        ("SCW_API_URL", url.as_str()),
+        ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222"),
+        ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
+    ];
+    let left = || {
+        let state = emulator.state();
+        ["servers", "volumes", "ips"].iter().map(|k| state[*k].as_array().unwrap().len()).sum::<usize>()
+    };
+    let dear = inventiv(&["doctor", "--live", "--yes", "--max-eur", "0.001"], &env);
+    assert_eq!(dear.status.code(), Some(4), "{}", text(&dear.stderr));
+    let silent = inventiv(&["doctor", "--live"], &env);
+    assert_eq!(silent.status.code(), Some(4), "nobody said yes: {}", text(&silent.stderr));
+    assert!(text(&silent.stdout).contains("at the most"), "the cost comes first: {}", text(&silent.stdout));
+    assert_eq!(left(), 0);
+    // Killed as soon as it has made something.
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+    killed.args(["doctor", "--live", "--yes"]).env_clear().envs(env).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut killed = killed.spawn().unwrap();
+    let began = Instant::now();
+    while emulator.state()["servers"].as_array().unwrap().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it makes nothing");
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(left() > 0);
+    let record = folder.path().join("live.jsonl.gz");
+    let args = ["doctor", "--live", "--yes", "--output", "json", "--record", record.to_str().unwrap()];
+    let again = inventiv(&args, &env);
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert_eq!(left(), 0, "{:#}", emulator.state());
+    let result: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&result["live"], &result["broken"]), (&json!(true), &json!([])));
+    assert!(result["settled"].as_array().unwrap().len() >= 5);
+    assert!(std::fs::metadata(&record).unwrap().len() > 1_000);
+    let twice = inventiv(&args, &env);
+    assert_eq!(twice.status.code(), Some(4), "a recording is not overwritten: {}", text(&twice.stderr));
+}

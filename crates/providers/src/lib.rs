@@ -4,9 +4,11 @@
 //! [`ErrorKind::Unsupported`](inventiv_core::error::ErrorKind), never a silent success; there are no default bodies.
 
 pub mod budget;
+pub mod contract;
 pub mod credentials;
 pub mod error;
 pub mod http;
+pub mod recording;
 pub mod scaleway;
 pub mod transport;
 

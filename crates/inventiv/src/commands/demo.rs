@@ -70,7 +70,7 @@ fn say(output: Output, line: &str) {
     if output == Output::Json { eprintln!("{line}") } else { print(line) }
 }
 
-async fn serve_emulator(emulator: &Emulator) -> Result<SocketAddr, Failure> {
+pub(crate) async fn serve_emulator(emulator: &Emulator) -> Result<SocketAddr, Failure> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.map_err(|e| Failure::general(format!("cannot listen on loopback: {e}")))?;
     let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;

@@ -1,0 +1,174 @@
+//! `inventiv doctor`: what we promise of a provider, shown on a pretended cloud or, with `--live`, on your own account.
+
+use crate::args::{Doctor, Output};
+use crate::failure::Failure;
+use crate::output::print;
+use inventiv_core::offer::Offer;
+use inventiv_orchestrator::Clock;
+use inventiv_orchestrator::clock::SystemClock;
+use inventiv_providers::contract::{self, Line, PREFIX, Suite};
+use inventiv_providers::recording::Recording;
+use inventiv_providers::scaleway::Scaleway;
+use inventiv_providers::transport::{Real, Transport};
+use inventiv_providers::{CloudProvider, credentials};
+use scaleway_emulator::Emulator;
+use scaleway_emulator::options::{ClockMode, Options};
+use serde_json::json;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The image that the server is made from.
+const IMAGE: &str = "ubuntu_noble";
+/// What a GB of block storage costs an hour, in micro-euros, rounded up: 0.000118 € in the summer of 2026.
+const GB_HOUR_MICROS: i64 = 118;
+/// The volumes of a run, in GB: boot and data.
+const GB_HELD: i64 = 12;
+/// How many hours a run is paid for at the most: it gives up before.
+const HOURS: i64 = 1;
+
+pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
+    let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), ..Options::default() });
+    let cloud = if args.live { None } else { Some(crate::commands::demo::serve_emulator(&emulator).await?) };
+    let env = |name: &str| match (cloud, name) {
+        (None, _) => std::env::var(name).ok(),
+        (Some(_), "SCW_SECRET_KEY") => Some("22222222-2222-4222-8222-222222222222".to_owned()),
+        (Some(_), "SCW_DEFAULT_PROJECT_ID") => Some("11111111-1111-4111-8111-111111111111".to_owned()),
+        (Some(address), "SCW_API_URL") => Some(format!("http://{address}")),
+        (Some(_), _) => None,
+    };
+    let credentials = credentials::read(&env).map_err(|e| Failure::refused(e.to_string()))?;
+    let real = Real::new(&credentials.api_url, credentials.insecure).map_err(|e| Failure::general(e.to_string()))?;
+    let real: Arc<dyn Transport> = Arc::new(real);
+    let recording = match &args.record {
+        None => None,
+        Some(path) => Some(Arc::new(
+            Recording::new(real.clone(), path)
+                .map_err(|e| Failure::refused(format!("--record {}: {e}", path.display())))?,
+        )),
+    };
+    let wire: Arc<dyn Transport> = recording.clone().map_or(real, |r| r);
+    let provider = Scaleway::new(&credentials, wire, 10.0, Arc::new(|| SystemClock.now()));
+    let offers = provider.offers(&args.zone).await.map_err(|e| Failure::unreachable(e.to_string()))?;
+    let offer = contract::cheapest(&offers).ok_or_else(|| {
+        Failure::refused(format!("no small type can be had in {} now: try another --zone", args.zone))
+    })?;
+    let most = most_micros(offer);
+    announce(&args, offer, most, &credentials.api_url, output);
+    if most > args.max_eur_micros() {
+        let text = format!("it could cost {}, more than --max-eur {}: nothing was made", euros(most), args.max_eur);
+        return Err(Failure::refused(text));
+    }
+    if args.live && !args.yes && !agreed()? {
+        return Err(Failure::refused("not agreed to: nothing was made"));
+    }
+    let (every, patience) = if args.live {
+        (Duration::from_secs(3), Duration::from_secs(900))
+    } else {
+        (Duration::from_millis(30), Duration::from_secs(30))
+    };
+    let say = move |line: &Line| {
+        if output == Output::Table {
+            print(&shown(line))
+        }
+    };
+    let suite = Suite {
+        cloud: &provider,
+        zone: args.zone.clone(),
+        instance_type: offer.instance_type.clone(),
+        image: IMAGE.to_owned(),
+        every,
+        patience,
+        say: &say,
+    };
+    let lines = tokio::select! {
+        lines = suite.run() => lines,
+        () = crate::server::asked_to_stop() => stopped(&suite).await?,
+    };
+    if let Some(recording) = recording {
+        recording.finish().map_err(|e| Failure::general(format!("the recording could not be ended: {e}")))?;
+    }
+    conclude(&lines, args.live, output)
+}
+
+/// Ctrl-C: takes away what was made, whatever the suite was doing.
+async fn stopped(suite: &Suite<'_>) -> Result<Vec<Line>, Failure> {
+    eprintln!("stopping: taking away what was made (a second Ctrl-C leaves that to the next run)");
+    let mut lines = Vec::new();
+    tokio::select! {
+        done = suite.clean(&mut lines) => done.map_err(Failure::left_behind)?,
+        () = crate::server::asked_to_stop() => {
+            return Err(Failure::left_behind(format!("things named {PREFIX}-… may be left: run `inventiv doctor` again")));
+        }
+    }
+    Err(Failure::general("stopped before the end; nothing of it is left"))
+}
+
+fn most_micros(offer: &Offer) -> i64 {
+    HOURS * (offer.price.micros + GB_HELD * GB_HOUR_MICROS)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "prices for people")]
+fn euros(micros: i64) -> String {
+    format!("{:.4} €", micros as f64 / 1e6)
+}
+
+fn announce(args: &Doctor, offer: &Offer, most: i64, url: &str, output: Output) {
+    let whose = if args.live { "your account" } else { "a pretended cloud in this process" };
+    let text = format!(
+        "On {whose} ({url}), zone {}, this makes and takes away again, all named {PREFIX}-…:\n  \
+         1 server {} ({} an hour), its boot volume (10 GB), 1 block volume (2 GB), 1 dynamic address\n\
+         It costs {} at the most: {HOURS} hour of all of it. It usually takes three minutes.",
+        args.zone,
+        offer.instance_type,
+        euros(offer.price.micros),
+        euros(most)
+    );
+    if output == Output::Json { eprintln!("{text}") } else { print(&text) }
+}
+
+fn agreed() -> Result<bool, Failure> {
+    eprint!("Go on? Type yes: ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|e| Failure::general(format!("cannot read the answer: {e}; use --yes")))?;
+    Ok(answer.trim() == "yes")
+}
+
+fn shown(line: &Line) -> String {
+    match line {
+        Line::Kept(what, seen) => format!("  ok       {what}: {seen}"),
+        Line::Broken(what, why) => format!("  BROKEN   {what}: {why}"),
+        Line::Settled(what, seen) => format!("  settled  {what}: {seen}"),
+        Line::Removed(what) => format!("  removed  {what}"),
+    }
+}
+
+fn conclude(lines: &[Line], live: bool, output: Output) -> Result<(), Failure> {
+    let of = |pick: fn(&Line) -> Option<(&str, &str)>| lines.iter().filter_map(pick).collect::<Vec<_>>();
+    let kept = of(|l| if let Line::Kept(a, b) = l { Some((a, b)) } else { None });
+    let broken = of(|l| if let Line::Broken(a, b) = l { Some((a, b)) } else { None });
+    let settled = of(|l| if let Line::Settled(a, b) = l { Some((a, b)) } else { None });
+    if output == Output::Json {
+        let pairs = |of: &[(&str, &str)]| of.iter().map(|(a, b)| json!({"what": a, "seen": b})).collect::<Vec<_>>();
+        print(&format!(
+            "{:#}",
+            json!({"live": live, "kept": pairs(&kept), "broken": pairs(&broken), "settled": pairs(&settled)})
+        ));
+    } else {
+        print(&format!(
+            "\n{} promises kept, {} broken, {} open points looked at.",
+            kept.len(),
+            broken.len(),
+            settled.len()
+        ));
+        if !live {
+            print("On the pretended cloud the open points show its options, not the cloud: `--live` settles them.");
+        }
+    }
+    match broken.first() {
+        None => Ok(()),
+        Some((what, why)) => Err(Failure::general(format!("{what}: {why}"))),
+    }
+}
