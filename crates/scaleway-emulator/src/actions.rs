@@ -45,7 +45,8 @@ pub(crate) fn action(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let Some((description, path)) = path_of(name, &server.state, gpu) else {
         return answer::invalid("action", "constraint", "unknown action");
     };
-    if !wire::allowed(world, &server).contains(&name) {
+    let whatever = name == "terminate" && server.state == "stopped" && world.options.terminate_stopped_server;
+    if !wire::allowed(world, &server).contains(&name) && !whatever {
         let help = match (name, server.state.as_str()) {
             ("poweron", _) => "server should be stopped",
             (_, "stopped") => "server should be running",
@@ -54,11 +55,15 @@ pub(crate) fn action(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         return answer::precondition(400, "resource_not_usable", help);
     }
     let key = (server.zone.clone(), server.commercial_type.clone());
-    let no_stock = world.options.stock_refusal == StockRefusal::PowerOn && world.options.out_of_stock.contains(&key);
-    if name == "poweron" && no_stock {
+    let no_stock = name == "poweron" && world.options.out_of_stock.contains(&key);
+    if no_stock && world.options.stock_refusal == StockRefusal::PowerOn {
         return answer::out_of_stock(&server.commercial_type);
     }
+    let seq = world.held.seq;
     walk(world, id, &path, name == "terminate");
+    if no_stock && world.options.stock_refusal == StockRefusal::FallBack {
+        world.fall_back(id, seq);
+    }
     task(world, req, id, description)
 }
 

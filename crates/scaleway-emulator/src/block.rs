@@ -20,10 +20,10 @@ fn show(world: &World, id: &str) -> Answer {
 }
 
 pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
-    let (tags, ids) = (req.params("tags"), req.params("volume_ids"));
+    let (tags, ids, exact) = (req.params("tags"), req.params("volume_ids"), world.options.block_name_exact);
     let wanted = |v: &&Block| {
         v.zone == req.zone
-            && req.param("name").is_none_or(|n| v.name.contains(n))
+            && req.param("name").is_none_or(|n| if exact { v.name == n } else { v.name.contains(n) })
             && req.param("project_id").or(req.param("organization_id")).is_none_or(|p| v.project == p)
             && req.param("volume_type").is_none_or(|t| t == if v.iops == 15_000 { "sbs_15k" } else { "sbs_5k" })
             && req.param("product_resource_id").is_none_or(|id| v.reference.as_ref().is_some_and(|r| r.server == id))
@@ -153,13 +153,13 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         let help = format!("can't update {argument} when volume is not available");
         return answer::invalid(argument, "constraint", &help);
     }
-    let now = world.now();
+    let (now, by_patch) = (world.now(), world.options.block_tags_by_patch);
     if let Some(v) = world.held.blocks.get_mut(id) {
         v.updated_us = now;
         if let Some(name) = body.get("name").and_then(Value::as_str) {
             name.clone_into(&mut v.name);
         }
-        if body.get("tags").is_some_and(Value::is_array) {
+        if by_patch && body.get("tags").is_some_and(Value::is_array) {
             v.tags = strings(body.get("tags"));
         }
         if changes {

@@ -112,56 +112,53 @@ fn add_faults(world: &mut World, body: &Value) -> Result<Value, Answer> {
 }
 
 fn options(world: &World) -> Value {
-    let o = &world.options;
+    let mut o = world.options.clone();
     let stock: Vec<Value> = o.out_of_stock.iter().map(|(zone, kind)| json!({"zone": zone, "type": kind})).collect();
-    json!({
-        "out_of_stock": stock, "stock_is_shown": o.stock_is_shown,
-        "stock_refusal": if o.stock_refusal == StockRefusal::Create { "create" } else { "power_on" },
-        "server_quota": o.server_quota, "ip_quota": o.ip_quota, "volume_quota": o.volume_quota,
-        "scratch_survives_delete": o.scratch_survives_delete, "scratch_with_volumes": o.scratch_with_volumes,
-        "delete_in_use_block_volume": if o.delete_in_use_block_volume == DeleteInUse::Refused { "refused" } else { "accepted" },
-        "lingers_stopped_after_terminate": o.lingers_stopped_after_terminate,
-        "local_gpu_image_for_render": o.local_gpu_image_for_render,
-    })
+    let refused = o.delete_in_use_block_volume == DeleteInUse::Refused;
+    let refusal = match o.stock_refusal {
+        StockRefusal::Create => "create",
+        StockRefusal::PowerOn => "power_on",
+        StockRefusal::FallBack => "fall_back",
+    };
+    let mut shown = serde_json::Map::new();
+    shown.insert("out_of_stock".to_owned(), json!(stock));
+    shown.insert("stock_refusal".to_owned(), json!(refusal));
+    shown.insert("delete_in_use_block_volume".to_owned(), json!(if refused { "refused" } else { "accepted" }));
+    shown.extend(o.flags().map(|(name, on)| (name.to_owned(), json!(*on))));
+    shown.extend(o.limits().map(|(name, most)| (name.to_owned(), json!(*most))));
+    Value::Object(shown)
 }
 
+/// All or none.
 fn set_options(world: &mut World, body: &Value) -> Result<Value, Answer> {
     let mut o = world.options.clone();
     for (key, value) in body.as_object().into_iter().flatten() {
         let wrong = |help: &str| answer::invalid(key, "constraint", help);
-        let flag = || value.as_bool().ok_or_else(|| wrong("true or false"));
-        let quota = || {
+        if let Some((_, flag)) = o.flags().into_iter().find(|(name, _)| name == key) {
+            *flag = value.as_bool().ok_or_else(|| wrong("true or false"))?;
+            continue;
+        }
+        if let Some((_, most)) = o.limits().into_iter().find(|(name, _)| name == key) {
             let number = value.as_u64().and_then(|n| usize::try_from(n).ok());
-            if value.is_null() || number.is_some() { Ok(number) } else { Err(wrong("a number, or null")) }
-        };
-        match key.as_str() {
-            "out_of_stock" => {
+            if !value.is_null() && number.is_none() {
+                return Err(wrong("a number, or null"));
+            }
+            *most = number;
+            continue;
+        }
+        match (key.as_str(), value.as_str()) {
+            ("out_of_stock", _) => {
                 let items = value.as_array().ok_or_else(|| wrong("a list of {zone, type}"))?;
                 let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 o.out_of_stock = items.iter().map(|v| (text(v, "zone"), text(v, "type"))).collect();
             }
-            "stock_is_shown" => o.stock_is_shown = flag()?,
-            "stock_refusal" => {
-                o.stock_refusal = match value.as_str() {
-                    Some("create") => StockRefusal::Create,
-                    Some("power_on") => StockRefusal::PowerOn,
-                    _ => return Err(wrong("create or power_on")),
-                }
-            }
-            "server_quota" => o.server_quota = quota()?,
-            "ip_quota" => o.ip_quota = quota()?,
-            "volume_quota" => o.volume_quota = quota()?,
-            "scratch_survives_delete" => o.scratch_survives_delete = flag()?,
-            "scratch_with_volumes" => o.scratch_with_volumes = flag()?,
-            "delete_in_use_block_volume" => {
-                o.delete_in_use_block_volume = match value.as_str() {
-                    Some("refused") => DeleteInUse::Refused,
-                    Some("accepted") => DeleteInUse::Accepted,
-                    _ => return Err(wrong("refused or accepted")),
-                }
-            }
-            "lingers_stopped_after_terminate" => o.lingers_stopped_after_terminate = flag()?,
-            "local_gpu_image_for_render" => o.local_gpu_image_for_render = flag()?,
+            ("stock_refusal", Some("create")) => o.stock_refusal = StockRefusal::Create,
+            ("stock_refusal", Some("power_on")) => o.stock_refusal = StockRefusal::PowerOn,
+            ("stock_refusal", Some("fall_back")) => o.stock_refusal = StockRefusal::FallBack,
+            ("stock_refusal", _) => return Err(wrong("create, power_on or fall_back")),
+            ("delete_in_use_block_volume", Some("refused")) => o.delete_in_use_block_volume = DeleteInUse::Refused,
+            ("delete_in_use_block_volume", Some("accepted")) => o.delete_in_use_block_volume = DeleteInUse::Accepted,
+            ("delete_in_use_block_volume", _) => return Err(wrong("refused or accepted")),
             _ => return Err(answer::invalid(key, "unknown", "there is no such option")),
         }
     }
@@ -205,13 +202,13 @@ fn reset(world: &mut World, body: &Value) -> Value {
     clock(world)
 }
 
-fn save(world: &World) -> Result<Value, Answer> {
+pub(crate) fn save(world: &World) -> Result<Value, Answer> {
     let held = serde_json::to_value(&world.held);
     let held = held.map_err(|e| answer::invalid("state", "format", &e.to_string()))?;
     Ok(json!({"version": 1, "now": block_time(world.now()), "held": held}))
 }
 
-fn load(world: &mut World, saved: &Value) -> Result<Value, Answer> {
+pub(crate) fn load(world: &mut World, saved: &Value) -> Result<Value, Answer> {
     let wrong = |help: &str| answer::invalid("state", "format", help);
     if saved.get("version").and_then(Value::as_i64) != Some(1) {
         return Err(wrong("not a state that this version has saved (`version` is not 1)"));

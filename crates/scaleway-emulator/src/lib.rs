@@ -152,6 +152,24 @@ impl Emulator {
         Ok(id)
     }
 
+    /// Its state, to be loaded again.
+    #[must_use]
+    pub fn saved(&self) -> String {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        control::save(&world).map_or_else(|_| String::new(), |state| state.to_string())
+    }
+
+    /// Goes on from a state that was saved.
+    ///
+    /// # Errors
+    /// Says what is wrong with it; nothing has changed then.
+    pub fn load(&self, saved: &str) -> Result<(), String> {
+        let saved: serde_json::Value = serde_json::from_str(saved).map_err(|e| e.to_string())?;
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = control::load(&mut world, &saved);
+        done.map(|_| ()).map_err(|_| "not a state that this version has saved".to_owned())
+    }
+
     /// Adds an image as an answer of the Instance API shows it.
     pub fn add_image(&self, zone: &str, shown: &serde_json::Value) {
         images::add(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner), zone, shown);

@@ -3,6 +3,7 @@
 use clap::Parser;
 use scaleway_emulator::{Emulator, options::ClockMode, options::Options};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// A Scaleway that runs on your machine. Point any official client at it with SCW_API_URL.
@@ -18,6 +19,23 @@ struct Args {
     /// Draw durations from the recorded spread instead of taking the recorded median.
     #[arg(long)]
     seed: Option<u64>,
+    /// When the clock starts, such as 2025-11-04T10:00:00Z: the API and its catalogue are shown as of then.
+    #[arg(long, value_parser = moment)]
+    now: Option<i64>,
+    /// How many requests the journal keeps.
+    #[arg(long, default_value_t = 10_000)]
+    journal: usize,
+    /// A state to begin with, as `--save` or GET /_emulator/state/saved wrote it.
+    #[arg(long)]
+    load: Option<PathBuf>,
+    /// Where to write the state when it stops (Ctrl-C).
+    #[arg(long)]
+    save: Option<PathBuf>,
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    let moment = text.parse::<jiff::Timestamp>().map_err(|_| "a moment such as 2026-07-30T12:00:00Z".to_owned())?;
+    Ok(moment.as_microsecond())
 }
 
 fn main() -> ExitCode {
@@ -38,10 +56,24 @@ async fn serve(args: Args) -> Result<(), String> {
         .await
         .map_err(|e| format!("cannot listen on {}: {e}; choose another --listen", args.listen))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let emulator = Emulator::new(Options { clock: args.clock, seed: args.seed, ..Options::default() });
+    let emulator = Emulator::new(Options {
+        clock: args.clock,
+        seed: args.seed,
+        start_us: args.now,
+        journal_len: args.journal,
+        ..Options::default()
+    });
+    if let Some(path) = &args.load {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        emulator.load(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
     println!("listening on http://{address} (SCW_API_URL=http://{address})");
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    emulator.serve(listener, stop).await.map_err(|e| e.to_string())
+    emulator.serve(listener, stop).await.map_err(|e| e.to_string())?;
+    match &args.save {
+        Some(path) => std::fs::write(path, emulator.saved()).map_err(|e| format!("{}: {e}", path.display())),
+        None => Ok(()),
+    }
 }

@@ -1,12 +1,29 @@
 //! Options: the clock, what refuses, and every behaviour that no recording shows.
 //!
 //! # Not evidenced
-//! These behaviours are settled by nothing that was recorded. Each is an option with the likeliest default:
-//! [`Options::scratch_survives_delete`], [`Options::delete_in_use_block_volume`], [`Options::stock_refusal`],
-//! [`Options::lingers_stopped_after_terminate`] (seen once), [`Options::local_gpu_image_for_render`] (known from
-//! practice, not from recordings). The bodies of refusals for a running server's DELETE, a stopped server's terminate,
-//! an attached local volume's DELETE and a second attachment are not recorded either: they take the recorded form of a
-//! refused action.
+//! These behaviours are settled by nothing that was recorded. Each is an option with the likeliest default, so that a run
+//! on a real account can settle it:
+//!
+//! | option | what nobody has seen |
+//! |---|---|
+//! | [`Options::delete_in_use_block_volume`] | DELETE of a block volume that is in use: refused (412), or accepted |
+//! | [`Options::delete_attached_local_volume`] | DELETE of an `l_ssd` or scratch volume on a server: refused, or accepted |
+//! | [`Options::delete_running_server`] | DELETE of a running server: refused (400), or accepted |
+//! | [`Options::terminate_stopped_server`] | `terminate` of a stopped server: refused (400), or accepted |
+//! | [`Options::scratch_survives_delete`] | whether scratch survives `DELETE /servers/{id}` |
+//! | [`Options::scratch_with_volumes`] | whether a `volumes` map without scratch keeps the automatic one away |
+//! | [`Options::stock_refusal`] | where a type that is out of stock is refused: creation, start, or by falling back to stopped |
+//! | [`Options::boot_volume_name_honoured`] | a name for an image's block boot volume, given at creation |
+//! | [`Options::block_tags_by_patch`] | tags of a block volume by PATCH |
+//! | [`Options::server_tags_any`] | several tags in `GET /servers`: all of them, or any |
+//! | [`Options::block_name_exact`] | the `name` filter of block volumes: a part, or the whole name |
+//! | [`Options::user_data_max`] | how large one value of user data may be |
+//! | [`Options::lingers_stopped_after_terminate`] | seen in 1 of 60 recordings: `stopped` for a while before the 404 |
+//! | [`Options::local_gpu_image_for_render`] | known from practice, not from recordings |
+//!
+//! The bodies of these refusals take the recorded form of a refused action or precondition. So do those for a protected
+//! server and for a second attachment. Rate limits of the Instance API, `locked`, volumes in `error` and what a quota or
+//! stock refuses with are set as faults.
 
 /// How time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +67,16 @@ pub enum StockRefusal {
     Create,
     /// When it is started.
     PowerOn,
+    /// Not at all: the start is accepted, and the server falls back to stopped.
+    FallBack,
 }
 
-/// What a Block API DELETE of an attached volume does.
+/// What a request does that may be against the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeleteInUse {
-    /// Refused: 412 `precondition_failed`.
+    /// Refused: `precondition_failed`.
     Refused,
-    /// Accepted, the volume goes.
+    /// Accepted: it goes.
     Accepted,
 }
 
@@ -90,8 +109,24 @@ pub struct Options {
     pub scratch_survives_delete: bool,
     /// A type with scratch gets it even when the request names volumes without scratch.
     pub scratch_with_volumes: bool,
-    /// See [`DeleteInUse`].
+    /// DELETE of a block volume that is in use.
     pub delete_in_use_block_volume: DeleteInUse,
+    /// DELETE of an `l_ssd` or scratch volume on a server is accepted.
+    pub delete_attached_local_volume: bool,
+    /// DELETE of a running server is accepted.
+    pub delete_running_server: bool,
+    /// `terminate` of a stopped server is accepted.
+    pub terminate_stopped_server: bool,
+    /// The name that a request gives an image's block boot volume is its name.
+    pub boot_volume_name_honoured: bool,
+    /// PATCH sets the tags of a block volume; if not, it is accepted and changes nothing.
+    pub block_tags_by_patch: bool,
+    /// `GET /servers` with several tags lists servers with any of them.
+    pub server_tags_any: bool,
+    /// The `name` filter of block volumes means the whole name.
+    pub block_name_exact: bool,
+    /// The most bytes that one value of user data may have; `None`: no limit.
+    pub user_data_max: Option<usize>,
     /// After terminate, the server is shown as `stopped` without volumes for 6 s before it is gone.
     pub lingers_stopped_after_terminate: bool,
     /// The marketplace has an `instance_local` image of the GPU system for RENDER-S.
@@ -117,10 +152,48 @@ impl Default for Options {
             scratch_survives_delete: false,
             scratch_with_volumes: false,
             delete_in_use_block_volume: DeleteInUse::Refused,
+            delete_attached_local_volume: false,
+            delete_running_server: false,
+            terminate_stopped_server: false,
+            boot_volume_name_honoured: false,
+            block_tags_by_patch: true,
+            server_tags_any: false,
+            block_name_exact: false,
+            user_data_max: None,
             lingers_stopped_after_terminate: false,
             local_gpu_image_for_render: true,
             journal_len: 10_000,
         }
+    }
+}
+
+impl Options {
+    /// Those that are on or off, by name.
+    pub(crate) fn flags(&mut self) -> [(&'static str, &mut bool); 12] {
+        [
+            ("stock_is_shown", &mut self.stock_is_shown),
+            ("scratch_survives_delete", &mut self.scratch_survives_delete),
+            ("scratch_with_volumes", &mut self.scratch_with_volumes),
+            ("delete_attached_local_volume", &mut self.delete_attached_local_volume),
+            ("delete_running_server", &mut self.delete_running_server),
+            ("terminate_stopped_server", &mut self.terminate_stopped_server),
+            ("boot_volume_name_honoured", &mut self.boot_volume_name_honoured),
+            ("block_tags_by_patch", &mut self.block_tags_by_patch),
+            ("server_tags_any", &mut self.server_tags_any),
+            ("block_name_exact", &mut self.block_name_exact),
+            ("lingers_stopped_after_terminate", &mut self.lingers_stopped_after_terminate),
+            ("local_gpu_image_for_render", &mut self.local_gpu_image_for_render),
+        ]
+    }
+
+    /// Those that are a most, or none, by name.
+    pub(crate) fn limits(&mut self) -> [(&'static str, &mut Option<usize>); 4] {
+        [
+            ("server_quota", &mut self.server_quota),
+            ("ip_quota", &mut self.ip_quota),
+            ("volume_quota", &mut self.volume_quota),
+            ("user_data_max", &mut self.user_data_max),
+        ]
     }
 }
 

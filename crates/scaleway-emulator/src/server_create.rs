@@ -230,7 +230,9 @@ fn give_root(world: &mut World, server: &str, kind: &Type, image: &Source, templ
         let name = named.unwrap_or(own).to_owned();
         give_local(world, server, 0, "l_ssd", name, asked.unwrap_or(default), boot);
     } else {
-        let name = format!("{}_sbs_volume_0", image.name);
+        let given = template.and_then(|t| t.get("name")).and_then(Value::as_str).filter(|n| !n.is_empty());
+        let given = given.filter(|_| world.options.boot_volume_name_honoured);
+        let name = given.map_or_else(|| format!("{}_sbs_volume_0", image.name), str::to_owned);
         let snapshot = Some(image.root.snapshot.clone());
         let id = new_block(world, server, name, asked.unwrap_or(least).max(least), snapshot);
         if asked.is_some() {

@@ -28,14 +28,18 @@ pub(crate) fn show(world: &World, id: &str) -> Answer {
 
 pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
     let tags = req.params("tags");
-    let ids = req.params("servers");
+    let (ids, any) = (req.params("servers"), world.options.server_tags_any);
+    let has = |s: &Server| {
+        let own: Vec<String> = s.tags.clone();
+        move |t: &&str| own.iter().any(|have| have == t)
+    };
     let wanted = |s: &&Server| {
         s.zone == req.zone
             && req.param("name").is_none_or(|n| s.name.contains(n))
             && req.param("project").is_none_or(|p| s.project == p)
             && req.param("state").is_none_or(|v| s.state == v)
             && req.param("commercial_type").is_none_or(|v| s.commercial_type == v)
-            && tags.iter().all(|t| s.tags.iter().any(|have| have == t))
+            && (tags.is_empty() || if any { tags.iter().any(has(s)) } else { tags.iter().all(has(s)) })
             && (ids.is_empty() || ids.contains(&s.id.as_str()))
     };
     let mut found: Vec<&Server> = world.held.servers.values().filter(wanted).collect();
@@ -149,11 +153,12 @@ fn write(s: &mut Server, body: &Value) {
 
 /// Only a stopped server can be deleted; every volume stays, except (as nobody has seen otherwise) scratch.
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let whatever = world.options.delete_running_server;
     match find(world, req, id) {
         Ok(s) if s.protected => {
             return answer::precondition(400, "protected_resource", "server is protected");
         }
-        Ok(s) if s.state == "stopped" => {}
+        Ok(s) if s.state == "stopped" || whatever => {}
         Ok(_) => return answer::precondition(400, "resource_not_usable", "server should be stopped"),
         Err(answer) => return answer,
     }

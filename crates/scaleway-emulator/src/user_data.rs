@@ -21,6 +21,9 @@ pub(crate) fn get(world: &mut World, req: &Req<'_>, id: &str, key: &str) -> Answ
 }
 
 pub(crate) fn set(world: &mut World, req: &Req<'_>, id: &str, key: &str) -> Answer {
+    if world.options.user_data_max.is_some_and(|max| req.body.len() > max) {
+        return answer::invalid("content", "constraint", "too large");
+    }
     match servers::find(world, req, id) {
         Ok(s) => {
             s.user_data.insert(key.to_owned(), req.body.clone());

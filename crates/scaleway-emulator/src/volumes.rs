@@ -107,10 +107,13 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     match world.held.locals.get(id).filter(|v| v.zone == req.zone) {
         None => missing(id),
-        Some(v) if v.server.is_some() => {
+        Some(v) if v.server.is_some() && !world.options.delete_attached_local_volume => {
             answer::precondition(400, "resource_still_in_use", "volume is attached to a server")
         }
         Some(_) => {
+            for server in world.held.servers.values_mut() {
+                server.slots.retain(|_, slot| slot.volume != id);
+            }
             world.held.locals.remove(id);
             answer::no_content()
         }
