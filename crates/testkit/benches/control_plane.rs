@@ -99,7 +99,9 @@ async fn lag_of_one(table: &mut Table) {
             ready_for(0, volume.as_ref().is_some_and(|v| v["status"] == "available"), &mut waits);
             ready_for(1, server["state"] == "running", &mut waits);
             ready_for(2, terminating && state["servers"] == json!([]), &mut waits);
-            ready_for(3, terminating && volume.as_ref().is_some_and(|v| v["status"] == "available"), &mut waits);
+            // The last of them decides.
+            let free = state["volumes"].as_array().unwrap().iter().all(|v| v["status"] == "available");
+            ready_for(3, terminating && state["servers"] == json!([]) && free, &mut waits);
             if let (Some(since), true) = (waits[0], attached && !terminating && lags.len() == done) {
                 lags.push(("volume made → attach", ms - since));
             }
@@ -320,6 +322,7 @@ async fn serve_and_measure(
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let token_file = home.path().join("token");
     std::fs::write(&token_file, "tttttttttttttttttttttttt").unwrap();
+    let asked_before = emulator.journal()["requests"].as_u64().unwrap();
     let mut child = Command::new(binary)
         .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--database", database, "--control-plane", "bench"])
         .args(["--zones", "fr-par-2", "--calls-per-second", "1000", "--token-file", token_file.to_str().unwrap()])
@@ -362,10 +365,9 @@ async fn serve_and_measure(
         e["method"] == "GET" && (path.ends_with("/servers") || path.ends_with("/volumes")) && !path.contains("products")
     };
     if n > 0 {
-        // All of the last start's listings are at the journal's end; its first entry after the lives is a catalogue read.
         let entries = journal["entries"].as_array().unwrap();
-        let start = entries.iter().rposition(|e| !matches!(e["method"].as_str(), Some("GET"))).map_or(0, |p| p + 1);
-        let calls = entries[start..].iter().filter(listing).count();
+        let since = |e: &&Value| e["seq"].as_u64().is_some_and(|seq| seq > asked_before);
+        let calls = entries.iter().filter(since).filter(listing).count();
         table.row(&format!("one no-change pass over {n} instances: calls"), calls as f64, "calls", "linear");
         table.row(&format!("one no-change pass over {n} instances (and its start): CPU"), cpu, "s", "linear");
     }
