@@ -293,7 +293,8 @@ impl Player {
         if later.first().is_some_and(|next| next.status == e.status && words(&next.answer) == words(&e.answer)) {
             return false;
         }
-        later.iter().any(|next| self.send(&self.emulator, next).wrong.is_empty())
+        // Where the emulator is, or will be without having been where this poll was.
+        later.iter().any(|next| self.best(next).wrong.is_empty())
     }
 }
 

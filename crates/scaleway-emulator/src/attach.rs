@@ -103,7 +103,7 @@ fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool
         let free = (0..).find(|i| !s.slots.contains_key(i)).unwrap_or(0);
         s.slots.insert(index.unwrap_or(free), Slot { volume: volume.to_owned(), block: is_block, boot, shown_us });
         if is_block {
-            s.actions_from_us = pause;
+            s.actions_from_us = pause.max(shown_us);
         }
     }
     Ok(())

@@ -15,6 +15,9 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+/// With a seed, one detachment in so many shows its reference in error for a while.
+const FAILING_ONE_IN: u32 = 50;
+
 /// Something that happens by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Event {
@@ -46,6 +49,8 @@ pub(crate) enum Event {
     Deleting { server: String, epoch: u64 },
     /// A terminated server is shown as stopped, without volumes, for a while.
     Emptied { server: String, epoch: u64 },
+    /// The reference of a block volume of a server that is gone is in error for a moment.
+    Failing { volume: String, reference: String },
     /// A block volume's reference is gone, the volume not yet free.
     Unreferenced { volume: String, reference: String },
     /// A block volume of a server that is gone begins to detach.
@@ -72,6 +77,8 @@ pub(crate) struct World {
     pub(crate) journal: VecDeque<Entry>,
     pub(crate) requests: u64,
     pub(crate) faults: Faults,
+    /// While an event happens: when it was due.
+    moment: Option<i64>,
     pub(crate) rng: fastrand::Rng,
     /// Images as they are shown, by id: thousands of servers share one.
     shown: HashMap<String, Arc<Value>>,
@@ -90,14 +97,16 @@ impl World {
             held: Held::default(),
             journal: VecDeque::new(),
             requests: 0,
+            moment: None,
             rng,
             shown: HashMap::new(),
             past: VecDeque::new(),
         }
     }
 
+    /// The moment in which something happens: the clock's, or that of an event that was due before anybody asked.
     pub(crate) fn now(&self) -> i64 {
-        self.clock.now_us()
+        self.moment.unwrap_or_else(|| self.clock.now_us())
     }
 
     /// Whether the API has changed so by now.
@@ -154,7 +163,10 @@ impl World {
                 return;
             }
             if let Some(Reverse((at, _, event))) = self.held.due.pop() {
+                // What follows from it follows from when it happened, however late it is noticed.
+                self.moment = Some(at);
                 self.happen(at, event);
+                self.moment = None;
             }
         }
     }
@@ -180,6 +192,7 @@ impl World {
             Event::Updated { volume } => self.settle_block(&volume, "updating", at),
             Event::Attached { volume, reference } => self.refer(&volume, &reference, "attached"),
             Event::Detaching { volume, reference } => self.refer(&volume, &reference, "detaching"),
+            Event::Failing { volume, reference } => self.refer(&volume, &reference, "error"),
             Event::Unreferenced { volume, reference } => {
                 if let Some(v) = self.referenced(&volume, &reference) {
                     (v.reference, v.freeing) = (None, true);
@@ -226,10 +239,10 @@ impl World {
         self.held.blocks.get_mut(volume).filter(|v| v.reference.as_ref().is_some_and(|r| r.id == reference))
     }
 
-    /// A reference goes on: to attached only from attaching, to detaching from anything.
+    /// A reference goes on: to attached only from attaching, to detaching or error from anything.
     fn refer(&mut self, volume: &str, reference: &str, status: &str) {
         let Some(r) = self.referenced(volume, reference).and_then(|v| v.reference.as_mut()) else { return };
-        if status == "detaching" || r.status == "attaching" {
+        if matches!(status, "detaching" | "error") || r.status == "attaching" {
             status.clone_into(&mut r.status);
         }
     }
@@ -482,7 +495,12 @@ impl World {
         self.settle_block(volume, "creating", now);
         let reference = self.held.blocks.get(volume).and_then(|v| v.reference.as_ref()).map(|r| r.id.clone());
         if let Some(reference) = reference {
-            self.later(spread.p50 / 10, Event::Detaching { volume: volume.to_owned(), reference: reference.clone() });
+            let named = (volume.to_owned(), reference.clone());
+            self.later(spread.p50 / 10, Event::Detaching { volume: named.0.clone(), reference: named.1.clone() });
+            // Seen a few times in thousands: only where durations are drawn, too.
+            if self.options.seed.is_some() && self.pick(FAILING_ONE_IN) == 0 {
+                self.later(spread.p50 / 5, Event::Failing { volume: named.0, reference: named.1 });
+            }
             self.free_block(volume, reference, spread);
         }
     }

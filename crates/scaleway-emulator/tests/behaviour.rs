@@ -248,6 +248,20 @@ fn the_journal_is_a_ring_and_an_unknown_endpoint_is_marked() {
 }
 
 #[test]
+fn what_follows_from_an_event_does_not_wait_for_somebody_to_ask() {
+    let e = emulator();
+    let s = create(&e, "PLAY2-PICO", "ubuntu_noble", "instance_sbs");
+    act(&e, &s["id"], "poweron");
+    e.advance_ms(60_000);
+    act(&e, &s["id"], "terminate");
+    // Nobody asks for an hour: the server went, and its volume became free, long ago.
+    e.advance_ms(3_600_000);
+    let boot = format!("{BLOCK}/{}", s["volumes"]["0"]["id"].as_str().unwrap());
+    assert_eq!(ask(&e, "GET", &boot, None).1["status"], "available");
+    assert_eq!(ask(&e, "DELETE", &boot, None).0, 204);
+}
+
+#[test]
 fn an_instant_clock_lets_nothing_wait() {
     let e = Emulator::new(Options { clock: ClockMode::Instant, ..Options::default() });
     let s = create(&e, "L40S-1-48G", "ubuntu_jammy_gpu_os_12", "instance_sbs");
