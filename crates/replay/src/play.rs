@@ -298,10 +298,12 @@ impl Player {
     }
 }
 
-/// The words that tell a state.
+/// The words that tell a state: of the resource, and of a block volume's references.
 fn words(answer: &Value) -> Vec<&str> {
     let inner = answer.as_object().filter(|o| o.len() == 1).and_then(|o| o.values().next()).unwrap_or(answer);
-    ["state", "state_detail", "status"].iter().filter_map(|k| inner.get(k).and_then(Value::as_str)).collect()
+    let own = ["state", "state_detail", "status"].iter().filter_map(|k| inner.get(k));
+    let references = inner.get("references").and_then(Value::as_array).into_iter().flatten();
+    own.chain(references.filter_map(|r| r.get("status"))).filter_map(Value::as_str).collect()
 }
 
 fn status_only(wrong: &[Difference]) -> bool {
