@@ -13,6 +13,7 @@ mod catalogue;
 mod clock;
 mod control;
 mod faults;
+mod happen;
 mod held;
 mod history;
 mod iam;
