@@ -164,16 +164,27 @@ async fn run_sqlite(connection: &mut AnyConnection, first: &str, write: Write) -
     let expected: Vec<Option<u64>> = statements.iter().map(|s| s.expect_rows).collect();
     let composed = compose::in_order(first, statements);
     let mut results = connection.fetch_many(sqlx::query_with(composed.sql, composed.args));
-    let mut done = Vec::with_capacity(expected.len());
-    while let Some(result) = results.try_next().await? {
-        if let Either::Left(result) = result {
-            done.push(result.rows_affected());
+    let mut done = Vec::with_capacity(expected.len() + 1);
+    let ended = loop {
+        match results.try_next().await {
+            Ok(Some(Either::Left(result))) => done.push(result.rows_affected()),
+            Ok(Some(Either::Right(_))) => {}
+            Ok(None) => break Ok(()),
+            Err(e) => break Err(e),
         }
+    };
+    // The first result is that of `first`, if there is one.
+    let done = done.get(usize::from(!first.is_empty())..).unwrap_or_default();
+    // The text runs on after a guard that did not hold, and a statement that trusted it may fail then: whoever wrote
+    // first is the reason, not what they wrote.
+    if done.iter().zip(&expected).any(|(rows, expected)| expected.is_some_and(|n| n != *rows)) {
+        return Ok(Written::Stale);
     }
-    // The first result is the savepoint's, if there is one.
-    let done = &done[done.len().saturating_sub(expected.len())..];
-    let holds = done.iter().zip(&expected).all(|(rows, expected)| expected.is_none_or(|n| n == *rows));
-    Ok(if holds && done.len() == expected.len() { Written::Done } else { Written::Stale })
+    ended?;
+    if done.len() == expected.len() {
+        return Ok(Written::Done);
+    }
+    Err(sqlx::Error::Protocol(format!("{} of {} statements were answered", done.len(), expected.len())))
 }
 
 async fn write_in_batches(pool: AnyPool, mut receiver: mpsc::Receiver<(Write, Reply)>) {

@@ -213,6 +213,31 @@ async fn a_stale_write_writes_nothing_at_all() {
 }
 
 #[tokio::test]
+async fn a_stale_write_is_stale_even_where_it_would_collide_with_what_the_winner_wrote() {
+    for kind in Database::both() {
+        let (store, _home, _) = open(kind).await;
+        let before = instance(1);
+        store.insert(&before, &[]).await.unwrap();
+        let attempt = |n: u128| {
+            let mut theirs = before.clone();
+            theirs.instance.status = Status::Terminating;
+            theirs.servers.push(server(n, 1));
+            theirs
+        };
+        assert_eq!(store.save(&before, &attempt(1), &[], at(10)).await.unwrap(), Saved::Version(1));
+        // The same attempt, and the same line of history: alone, and in one batch with others.
+        assert_eq!(store.save(&before, &attempt(2), &[], at(11)).await.unwrap(), Saved::Stale);
+        let late: Vec<_> = (3..20).map(attempt).collect();
+        let writes = late.iter().map(|theirs| store.save(&before, theirs, &[], at(12)));
+        for saved in futures::future::join_all(writes).await {
+            assert_eq!(saved.unwrap(), Saved::Stale);
+        }
+        let kept = store.instance(&before.instance.id).await.unwrap().unwrap();
+        assert_eq!(kept.servers, attempt(1).servers);
+    }
+}
+
+#[tokio::test]
 async fn one_attempt_can_be_started_only_once() {
     for kind in Database::both() {
         let (store, _home, _) = open(kind).await;
