@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Rent GPU instances, know every volume, leave nothing behind.
 ///
 /// Exit codes: 0 done; 1 something went wrong here; 2 wrong usage; 3 not found; 4 refused; 5 the server cannot be
-/// reached or cannot serve now; 6 the instance failed; 7 it took too long; 8 the demo left something behind.
+/// reached or cannot serve now; 6 the instance failed; 7 it took too long; 8 something is left behind.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 pub(crate) struct Cli {

@@ -42,7 +42,7 @@ impl Failure {
         Self::new(7, message)
     }
 
-    /// The demo did not end as it should.
+    /// The demo or the doctor left something in the cloud, or cannot say that it did not.
     pub(crate) fn left_behind(message: impl Into<String>) -> Self {
         Self::new(8, message)
     }

@@ -12,6 +12,7 @@ use inventiv_store::Store;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -70,26 +71,52 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
 }
 
 impl Running {
+    /// Until somebody asks to stop, or one of the tasks ends by itself, which none should.
+    pub(crate) async fn until_asked_to_stop(&mut self) -> Result<(), Failure> {
+        let mut asks = Asks::listen()?;
+        tokio::select! {
+            () = asks.next() => Ok(()),
+            ended = &mut self.orchestrator => Err(Failure::general(format!("the reconciler stopped: {}", why(ended)))),
+            ended = &mut self.api => Err(Failure::general(format!("the API stopped: {}", why(ended)))),
+        }
+    }
+
     /// Stops taking work, finishes the calls that are under way.
     pub(crate) async fn shut_down(self) -> Result<(), Failure> {
         self.stop.cancel();
-        let _ = self.orchestrator.await;
-        match self.api.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(e)) => Err(Failure::general(format!("the API stopped: {e}"))),
-            Err(e) => Err(Failure::general(format!("the API stopped: {e}"))),
+        let orchestrator = self.orchestrator.await;
+        match (self.api.await, orchestrator) {
+            (Ok(Ok(())), Ok(())) => Ok(()),
+            (Ok(Ok(())), Err(e)) => Err(Failure::general(format!("the reconciler stopped: {e}"))),
+            (ended, _) => Err(Failure::general(format!("the API stopped: {}", why(ended)))),
         }
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn asked_to_stop() {
-    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
+/// Why a task ended, for people.
+fn why<T: std::fmt::Debug>(ended: Result<T, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(value) => format!("it ended with {value:?}"),
+        Err(e) => e.to_string(),
+    }
+}
+
+/// Everybody who asks this process to stop: Ctrl-C and SIGTERM, from the moment that it listens. None is missed.
+pub(crate) struct Asks {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Asks {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|e| Failure::general(format!("cannot listen for signals: {e}")));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

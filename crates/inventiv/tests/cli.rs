@@ -221,56 +221,101 @@ fn a_server_that_is_killed_again_and_again_finishes_every_life() {
 }
 
 /// The emulator over HTTP, its clock fifty times faster.
-fn cloud(runtime: &tokio::runtime::Runtime) -> (Emulator, String) {
-    let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), ..Options::default() });
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let serving = emulator.clone();
-    runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
-    (emulator, url)
+struct Cloud {
+    emulator: Emulator,
+    url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Cloud {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), ..Options::default() });
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = emulator.clone();
+        runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
+        Self { emulator, url, _runtime: runtime }
+    }
+
+    fn env(&self) -> [(&str, &str); 3] {
+        [
+            ("SCW_API_URL", self.url.as_str()),
+            ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222"),
+            ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
+        ]
+    }
+
+    fn left(&self) -> usize {
+        let state = self.emulator.state();
+        ["servers", "volumes", "ips"].iter().map(|k| state[*k].as_array().unwrap().len()).sum()
+    }
+
+    /// Runs the doctor until it has made a server.
+    fn doctor_with_a_server(&self) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+        command.args(["doctor", "--live", "--yes"]).env_clear().envs(self.env()).stdin(Stdio::null());
+        let doctor = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let began = Instant::now();
+        while self.emulator.state()["servers"].as_array().unwrap().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(60), "it makes nothing");
+            std::thread::yield_now();
+        }
+        doctor
+    }
 }
 
 #[test]
 fn the_doctor_says_what_it_costs_asks_and_cleans_up_after_a_kill() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (emulator, url) = cloud(&runtime);
+    let cloud = Cloud::start();
     let folder = tempfile::tempdir().unwrap();
-    let env = [
-        ("SCW_API_URL", url.as_str()),
-        ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222"),
-        ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
-    ];
-    let left = || {
-        let state = emulator.state();
-        ["servers", "volumes", "ips"].iter().map(|k| state[*k].as_array().unwrap().len()).sum::<usize>()
-    };
-    let dear = inventiv(&["doctor", "--live", "--yes", "--max-eur", "0.001"], &env);
+    let dear = inventiv(&["doctor", "--live", "--yes", "--max-eur", "0.001"], &cloud.env());
     assert_eq!(dear.status.code(), Some(4), "{}", text(&dear.stderr));
-    let silent = inventiv(&["doctor", "--live"], &env);
+    let silent = inventiv(&["doctor", "--live"], &cloud.env());
     assert_eq!(silent.status.code(), Some(4), "nobody said yes: {}", text(&silent.stderr));
     assert!(text(&silent.stdout).contains("at the most"), "the cost comes first: {}", text(&silent.stdout));
-    assert_eq!(left(), 0);
-    // Killed as soon as it has made something.
-    let mut killed = Command::new(env!("CARGO_BIN_EXE_inventiv"));
-    killed.args(["doctor", "--live", "--yes"]).env_clear().envs(env).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut killed = killed.spawn().unwrap();
-    let began = Instant::now();
-    while emulator.state()["servers"].as_array().unwrap().is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it makes nothing");
-        std::thread::yield_now();
-    }
+    assert_eq!(cloud.left(), 0);
+    let mut killed = cloud.doctor_with_a_server();
     killed.kill().unwrap();
     killed.wait().unwrap();
-    assert!(left() > 0);
+    assert!(cloud.left() > 0);
     let record = folder.path().join("live.jsonl.gz");
     let args = ["doctor", "--live", "--yes", "--output", "json", "--record", record.to_str().unwrap()];
-    let again = inventiv(&args, &env);
+    let again = inventiv(&args, &cloud.env());
     assert!(again.status.success(), "{}", text(&again.stderr));
-    assert_eq!(left(), 0, "{:#}", emulator.state());
+    assert_eq!(cloud.left(), 0, "{:#}", cloud.emulator.state());
     let result: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!((&result["live"], &result["broken"]), (&json!(true), &json!([])));
     assert!(result["settled"].as_array().unwrap().len() >= 5);
     assert!(std::fs::metadata(&record).unwrap().len() > 1_000);
-    let twice = inventiv(&args, &env);
+    let twice = inventiv(&args, &cloud.env());
     assert_eq!(twice.status.code(), Some(4), "a recording is not overwritten: {}", text(&twice.stderr));
+}
+
+#[test]
+fn ctrl_c_lets_the_creation_end_and_takes_it_away_and_a_second_one_says_what_may_be_left() {
+    let cloud = Cloud::start();
+    // The server is made; its answer comes later than any signal.
+    let slow = json!({"method": "POST", "path": "*/servers", "effect": {"delay_ms": 1_500}});
+    cloud.emulator.add_fault(&slow).unwrap();
+    let interrupt = |doctor: &Child| {
+        let sent = Command::new("kill").args(["-INT", &doctor.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    };
+    let doctor = cloud.doctor_with_a_server();
+    interrupt(&doctor);
+    let out = doctor.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("nothing of it is left"), "{}", text(&out.stderr));
+    assert_eq!(cloud.left(), 0, "{:#}", cloud.emulator.state());
+    let mut doctor = cloud.doctor_with_a_server();
+    interrupt(&doctor);
+    let mut said = std::io::BufReader::new(doctor.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    assert!(line.starts_with("stopping"), "{line}");
+    interrupt(&doctor);
+    std::io::Read::read_to_string(&mut said, &mut line).unwrap();
+    assert_eq!(doctor.wait().unwrap().code(), Some(8), "{line}");
+    assert!(line.contains("may be left"), "{line}");
 }

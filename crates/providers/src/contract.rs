@@ -1,17 +1,24 @@
 //! What a provider promises, as a suite: tests run it against the emulator, `inventiv doctor --live` on a real account.
 //!
-//! It makes the smallest things there are, under names of its own, and takes them away whatever happens; a run that was
-//! killed is cleaned up by the next. Where nobody has evidence of what the cloud does, it looks, and says what it saw.
+//! It makes the smallest things there are, under names of its own, and takes them away whatever happens (`clean`); a run
+//! that was killed is cleaned up by the next. Where nobody has evidence of what the cloud does, it looks, and says what
+//! it saw. Asked to stop, it lets the call that is under way end first: what a dropped call made, nobody would know.
+
+mod clean;
+
+pub use clean::{PREFIX, is_own};
 
 use crate::{Answer, CloudProvider, Error, Existence, NewServer, NewVolume, VolumeRef};
+use clean::{Role, name};
+use inventiv_core::error::Effect;
 use inventiv_core::observed::{SeenServer, SeenVolume, ServerState, VolumeState};
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::BLOCK_KIND;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How every name begins.
-pub const PREFIX: &str = "inventiv-doctor";
+/// The last promise of a run: either kept, or what is left is said.
+pub const NOTHING_LEFT: &str = "nothing of it is left";
 const GB: i64 = 1_000_000_000;
 
 /// What the suite runs with.
@@ -26,8 +33,16 @@ pub struct Suite<'a> {
     pub image: String,
     /// How often something is looked at that takes time.
     pub every: Duration,
-    /// How long anything may take.
+    /// How long any one thing may take, and all of the cleaning.
     pub patience: Duration,
+    /// How long all of it may take before the cleaning.
+    pub limit: Duration,
+    /// How long after a creation without an answer its result may still turn up.
+    pub late: Duration,
+    /// Which run this is: 12 hexadecimal digits, part of every name.
+    pub run: String,
+    /// Whether somebody wants it to stop.
+    pub stop: &'a (dyn Fn() -> bool + Send + Sync),
     /// Is told each line as it happens.
     pub say: &'a (dyn Fn(&Line) + Send + Sync),
 }
@@ -43,6 +58,8 @@ pub enum Line {
     Settled(&'static str, String),
     /// Something that was taken away.
     Removed(String),
+    /// Something that is somebody else's, and stays.
+    Spared(String),
 }
 
 /// The cheapest type without a GPU that can be had and boots on block storage.
@@ -59,160 +76,225 @@ pub fn cheapest(offers: &[Offer]) -> Option<&Offer> {
 
 type Step<T> = Result<T, String>;
 
+/// What came of it so far, and what must not be forgotten.
+#[derive(Default)]
+struct Course {
+    lines: Vec<Line>,
+    servers: Vec<String>,
+    volumes: Vec<VolumeRef>,
+    /// When a creation ended without an answer.
+    unanswered: Option<Instant>,
+    ends: Option<Instant>,
+}
+
 impl Suite<'_> {
     /// Cleans up, runs everything, cleans up. Gives what came of it, line by line.
     pub async fn run(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        let done = match self.clean(&mut lines).await {
-            Ok(()) => self.all(&mut lines).await,
+        let mut course = Course::default();
+        let done = match self.clean_earlier(&mut course).await {
+            Ok(()) => {
+                course.ends = Some(Instant::now() + self.limit);
+                self.all(&mut course).await
+            }
             Err(e) => Err(("what an earlier run left is taken away", e)),
         };
-        if let Err((what, why)) = done {
-            self.tell(&mut lines, Line::Broken(what, why));
+        match done {
+            Err((what, why)) if !(self.stop)() => self.tell(&mut course, Line::Broken(what, why)),
+            // Whoever wanted it to stop knows why it did.
+            Ok(()) | Err(_) => {}
         }
-        match self.clean(&mut lines).await {
-            Ok(()) => self.tell(&mut lines, Line::Kept("nothing of it is left", "proven by listing".to_owned())),
-            Err(why) => self.tell(&mut lines, Line::Broken("nothing of it is left", why)),
+        match self.clean_own(&mut course).await {
+            Ok(how) => self.kept(&mut course, NOTHING_LEFT, how),
+            Err(why) => self.tell(&mut course, Line::Broken(NOTHING_LEFT, why)),
         }
-        lines
+        course.lines
     }
 
-    fn tell(&self, lines: &mut Vec<Line>, line: Line) {
+    fn tell(&self, course: &mut Course, line: Line) {
         (self.say)(&line);
-        lines.push(line);
+        course.lines.push(line);
     }
 
-    fn kept(&self, lines: &mut Vec<Line>, what: &'static str, seen: impl Into<String>) {
-        self.tell(lines, Line::Kept(what, seen.into()));
+    fn kept(&self, course: &mut Course, what: &'static str, seen: impl Into<String>) {
+        self.tell(course, Line::Kept(what, seen.into()));
     }
 
-    async fn all(&self, lines: &mut Vec<Line>) -> Result<(), (&'static str, String)> {
+    /// Before anything is made or waited for: whether to go on at all.
+    fn go_on(&self, course: &Course) -> Step<()> {
+        if (self.stop)() {
+            return Err("asked to stop".to_owned());
+        }
+        let late = course.ends.is_some_and(|end| Instant::now() > end);
+        expect(!late, || format!("not done within {} minutes", self.limit.as_secs() / 60))
+    }
+
+    async fn all(&self, course: &mut Course) -> Result<(), (&'static str, String)> {
         let data =
-            self.volume_alone(lines).await.map_err(|e| ("a block volume is made, found, tagged and grown", e))?;
+            self.volume_alone(course).await.map_err(|e| ("a block volume is made, found, tagged and grown", e))?;
         let server =
-            self.server_stopped(lines, &data).await.map_err(|e| ("a server is made and gets the volume", e))?;
-        self.server_running(lines, &server).await.map_err(|e| ("a server runs", e))?;
-        self.ends(lines, &server, &data)
+            self.server_stopped(course, &data).await.map_err(|e| ("a server is made and gets the volume", e))?;
+        let leaves = self.server_running(course, &server).await.map_err(|e| ("a server runs", e))?;
+        self.ends(course, &server, &data, leaves)
             .await
             .map_err(|e| ("terminate leaves block volumes, which are then deleted", e))
     }
 
-    async fn volume_alone(&self, lines: &mut Vec<Line>) -> Step<VolumeRef> {
-        let name = format!("{PREFIX}-data");
+    /// What a creation gave. One without an answer may still have made something.
+    fn made<T>(course: &mut Course, answer: Result<Answer<T>, Error>) -> Step<T> {
+        match answer {
+            Ok(made) => Ok(made.value),
+            Err(e) => {
+                if e.effect == Effect::Unknown {
+                    course.unanswered = Some(Instant::now());
+                }
+                Err(text(e))
+            }
+        }
+    }
+
+    async fn volume_alone(&self, course: &mut Course) -> Step<VolumeRef> {
+        self.go_on(course)?;
+        let first = name(&self.run, Role::Data);
         let new =
-            NewVolume { name: name.clone(), tags: vec![PREFIX.to_owned()], size_bytes: GB, perf_iops: Some(5_000) };
-        let made = self.cloud.create_volume(&self.zone, &new).await.map_err(text)?.value;
-        let data = VolumeRef { id: made.id.clone(), volume_type: BLOCK_KIND.to_owned() };
-        let seen = self.until_volume(&data, |v| v.state == VolumeState::Available).await?;
+            NewVolume { name: first.clone(), tags: vec![PREFIX.to_owned()], size_bytes: GB, perf_iops: Some(5_000) };
+        let made = Self::made(course, self.cloud.create_volume(&self.zone, &new).await)?;
+        let data = VolumeRef { id: made.id, volume_type: BLOCK_KIND.to_owned() };
+        course.volumes.push(data.clone());
+        let seen = self.until_volume(course, &data, |v| v.state == VolumeState::Available).await?;
         expect(seen.size_bytes == Some(GB), || format!("its size is {:?}, not {GB} bytes", seen.size_bytes))?;
-        self.kept(lines, "a block volume is made in bytes and becomes available", format!("{} of 1 GB", data.id));
-        let found = self.cloud.find(&self.zone, &name).await.map_err(text)?;
+        self.kept(course, "a block volume is made in bytes and becomes available", format!("{} of 1 GB", data.id));
+        let found = self.cloud.find(&self.zone, &first).await.map_err(text)?;
         let ids: Vec<&str> = found.volumes.iter().map(|v| v.id.as_str()).collect();
         expect(ids == [data.id.as_str()], || format!("by its name were found {ids:?}"))?;
-        self.kept(lines, "it is found by its name, and nothing else is", name);
-        let renamed = format!("{PREFIX}-data-renamed");
+        self.kept(course, "it is found by its name, and nothing else is", first);
+        let renamed = name(&self.run, Role::Renamed);
         self.cloud.tag_volume(&self.zone, &data, &renamed, &["doctor".to_owned()]).await.map_err(text)?;
-        let seen = self.until_volume(&data, |v| v.name == renamed).await?;
-        self.kept(lines, "it is renamed at once", seen.name);
-        self.tell(lines, Line::Settled("tags of a block volume by PATCH", "accepted".to_owned()));
+        let seen = self.until_volume(course, &data, |v| v.name == renamed).await?;
+        self.kept(course, "it is renamed at once", seen.name);
+        self.tell(course, Line::Settled("tags of a block volume by PATCH", "accepted".to_owned()));
         self.cloud.resize_volume(&self.zone, &data, 2 * GB - 1).await.map_err(text)?;
-        self.until_volume(&data, |v| v.size_bytes == Some(2 * GB) && v.state == VolumeState::Available).await?;
-        self.kept(lines, "it grows, and a part of a GB is rounded up", "2 GB");
+        self.until_volume(course, &data, |v| v.size_bytes == Some(2 * GB) && v.state == VolumeState::Available).await?;
+        self.kept(course, "it grows, and a part of a GB is rounded up", "2 GB");
         Ok(data)
     }
 
-    async fn server_stopped(&self, lines: &mut Vec<Line>, data: &VolumeRef) -> Step<SeenServer> {
+    async fn server_stopped(&self, course: &mut Course, data: &VolumeRef) -> Step<SeenServer> {
+        let mut made = self.server_made(course).await?;
+        let terminated = self.cloud.terminate_server(&self.zone, &made.id).await;
+        if self.settle(course, "terminate of a stopped server", terminated) {
+            self.until_server_gone(course, &made.id).await?;
+            made = self.server_made(course).await?;
+        }
+        self.cloud.attach_volume(&self.zone, &made.id, data).await.map_err(text)?;
+        self.until_volume(course, data, |v| v.server_id.as_deref() == Some(&made.id) && v.attachment_settled).await?;
+        self.kept(course, "the volume is attached", data.id.clone());
+        let twice = self.cloud.attach_volume(&self.zone, &made.id, data).await;
+        self.settle(course, "a second attachment of the same volume", twice);
+        let refused = self.cloud.delete_volume(&self.zone, data).await;
+        self.settle(course, "deletion of a block volume that is in use", refused);
+        Ok(made)
+    }
+
+    async fn server_made(&self, course: &mut Course) -> Step<SeenServer> {
+        self.go_on(course)?;
         let new = NewServer {
-            name: format!("{PREFIX}-server"),
+            name: name(&self.run, Role::Server),
             tags: vec![PREFIX.to_owned()],
             instance_type: self.instance_type.clone(),
             image: self.image.clone(),
             boot_storage: BootStorage::Block,
         };
-        let made = self.cloud.create_server(&self.zone, &new).await.map_err(text)?.value;
+        let made = Self::made(course, self.cloud.create_server(&self.zone, &new).await)?;
+        course.servers.push(made.id.clone());
         expect(made.state == ServerState::Stopped, || format!("it is born {}", made.state.text()))?;
-        let boot = made.attachments.first().ok_or("its answer shows no volume")?.clone();
+        let boot = made.attachments.first().ok_or("its answer shows no volume")?;
+        let boot = VolumeRef { id: boot.volume_id.clone(), volume_type: boot.volume_type.clone() };
+        course.volumes.push(boot.clone());
         self.kept(
-            lines,
+            course,
             "a server is born stopped, with its boot volume in the answer",
-            format!("{} on {}", made.id, boot.volume_id),
+            format!("{} on {}", made.id, boot.id),
         );
-        let boot = VolumeRef { id: boot.volume_id, volume_type: boot.volume_type };
         // Born with a name that says nothing: from here on a killed run finds it.
-        self.cloud.tag_volume(&self.zone, &boot, &format!("{PREFIX}-boot"), &[]).await.map_err(text)?;
-        self.kept(lines, "its boot volume is renamed", boot.id.clone());
+        let boot_name = name(&self.run, Role::Boot);
+        self.cloud.tag_volume(&self.zone, &boot, &boot_name, &[PREFIX.to_owned()]).await.map_err(text)?;
+        self.kept(course, "its boot volume is renamed", boot.id);
         self.cloud.set_user_data(&self.zone, &made.id, "#cloud-config\n").await.map_err(text)?;
-        self.kept(lines, "it takes first-boot instructions", "cloud-init");
-        let refused = self.cloud.terminate_server(&self.zone, &made.id).await;
-        self.settle(lines, "terminate of a stopped server", refused);
-        self.cloud.attach_volume(&self.zone, &made.id, data).await.map_err(text)?;
-        self.until_volume(data, |v| v.server_id.as_deref() == Some(&made.id) && v.attachment_settled).await?;
-        self.kept(lines, "the volume is attached", data.id.clone());
-        let twice = self.cloud.attach_volume(&self.zone, &made.id, data).await;
-        self.settle(lines, "a second attachment of the same volume", twice);
-        let refused = self.cloud.delete_volume(&self.zone, data).await;
-        self.settle(lines, "deletion of a block volume that is in use", refused);
+        self.kept(course, "it takes first-boot instructions", "cloud-init");
         Ok(made)
     }
 
-    async fn server_running(&self, lines: &mut Vec<Line>, server: &SeenServer) -> Step<()> {
+    /// Whether it is on its way out: its deletion was accepted while it ran.
+    async fn server_running(&self, course: &mut Course, server: &SeenServer) -> Step<bool> {
         let began = Instant::now();
-        self.until_server(&server.id, |s| s.allowed.contains(&inventiv_core::observed::Allowed::Start)).await?;
+        self.until_server(course, &server.id, |s| s.allowed.contains(&inventiv_core::observed::Allowed::Start)).await?;
         self.cloud.start_server(&self.zone, &server.id).await.map_err(text)?;
-        self.until_server(&server.id, |s| s.state == ServerState::Running).await?;
-        self.kept(lines, "it starts", format!("after {:.0} s", began.elapsed().as_secs_f32()));
+        self.until_server(course, &server.id, |s| s.state == ServerState::Running).await?;
+        self.kept(course, "it starts", format!("after {:.0} s", began.elapsed().as_secs_f32()));
         let refused = self.cloud.delete_server(&self.zone, &server.id).await;
-        self.settle(lines, "deletion of a running server", refused);
-        Ok(())
+        Ok(self.settle(course, "deletion of a running server", refused))
     }
 
-    async fn ends(&self, lines: &mut Vec<Line>, server: &SeenServer, data: &VolumeRef) -> Step<()> {
-        let may = inventiv_core::observed::Allowed::Terminate;
-        self.until_server(&server.id, |s| s.allowed.contains(&may)).await?;
+    async fn ends(&self, course: &mut Course, server: &SeenServer, data: &VolumeRef, leaves: bool) -> Step<()> {
         let began = Instant::now();
-        self.cloud.terminate_server(&self.zone, &server.id).await.map_err(text)?;
-        let gone = self.until_server_gone(&server.id).await?;
-        self.kept(
-            lines,
-            "terminate takes it away, and a typed not-found says so",
-            format!("{gone}, after {:.0} s", began.elapsed().as_secs_f32()),
-        );
+        if leaves {
+            let gone = self.until_server_gone(course, &server.id).await?;
+            self.tell(course, Line::Settled("after its deletion while it ran", format!("the server is gone: {gone}")));
+        } else {
+            let may = inventiv_core::observed::Allowed::Terminate;
+            self.until_server(course, &server.id, |s| s.allowed.contains(&may)).await?;
+            self.cloud.terminate_server(&self.zone, &server.id).await.map_err(text)?;
+            let gone = self.until_server_gone(course, &server.id).await?;
+            self.kept(
+                course,
+                "terminate takes it away, and a typed not-found says so",
+                format!("{gone}, after {:.0} s", began.elapsed().as_secs_f32()),
+            );
+        }
         let blocks = server.attachments.iter().filter(|a| a.volume_type == BLOCK_KIND);
         let boots = blocks.map(|a| VolumeRef { id: a.volume_id.clone(), volume_type: a.volume_type.clone() });
         for volume in boots.chain([data.clone()]) {
             let began = Instant::now();
             let there = self.cloud.volume(&self.zone, &volume).await.map_err(text)?;
             if volume.id == data.id && matches!(there, Existence::Gone(_)) {
-                self.tell(lines, Line::Settled("after its deletion in use", "the volume is gone".to_owned()));
+                self.tell(course, Line::Settled("after its deletion in use", "the volume is gone".to_owned()));
                 continue;
             }
-            self.until_volume(&volume, |v| v.state == VolumeState::Available).await?;
+            self.until_volume(course, &volume, |v| v.state == VolumeState::Available).await?;
             self.kept(
-                lines,
+                course,
                 "its block volume stays and becomes free",
                 format!("{} after {:.0} s", volume.id, began.elapsed().as_secs_f32()),
             );
             self.cloud.delete_volume(&self.zone, &volume).await.map_err(text)?;
             match self.cloud.volume(&self.zone, &volume).await.map_err(text)? {
-                Existence::Gone(answer) => self.kept(lines, "a deleted volume is a typed not-found", answer.answer),
+                Existence::Gone(answer) => self.kept(course, "a deleted volume is a typed not-found", answer.answer),
                 Existence::Exists(_) => return Err(format!("{} is still there after its deletion", volume.id)),
             }
         }
         Ok(())
     }
 
-    /// What nobody has recorded: writes down whether it was accepted, or with which words it was refused.
-    fn settle<T>(&self, lines: &mut Vec<Line>, what: &'static str, done: Result<Answer<T>, Error>) {
+    /// What nobody has recorded: writes down whether it was accepted (and says so), or with which words it was refused.
+    fn settle<T>(&self, course: &mut Course, what: &'static str, done: Result<Answer<T>, Error>) -> bool {
+        let accepted = done.is_ok();
         let seen = match done {
             Ok(_) => "accepted".to_owned(),
             Err(e) => format!("HTTP {}: {}", e.status.map_or_else(|| "-".to_owned(), |s| s.to_string()), e.message),
         };
-        self.tell(lines, Line::Settled(what, seen));
+        self.tell(course, Line::Settled(what, seen));
+        accepted
     }
 
-    async fn until_volume(&self, volume: &VolumeRef, done: impl Fn(&SeenVolume) -> bool) -> Step<SeenVolume> {
+    async fn until_volume(
+        &self,
+        course: &Course,
+        volume: &VolumeRef,
+        done: impl Fn(&SeenVolume) -> bool,
+    ) -> Step<SeenVolume> {
         let began = Instant::now();
         loop {
+            self.go_on(course)?;
             match self.cloud.volume(&self.zone, volume).await.map_err(text)? {
                 Existence::Exists(seen) if done(&seen) => return Ok(seen),
                 Existence::Exists(seen) if began.elapsed() > self.patience => {
@@ -224,9 +306,10 @@ impl Suite<'_> {
         }
     }
 
-    async fn until_server(&self, id: &str, done: impl Fn(&SeenServer) -> bool) -> Step<SeenServer> {
+    async fn until_server(&self, course: &Course, id: &str, done: impl Fn(&SeenServer) -> bool) -> Step<SeenServer> {
         let began = Instant::now();
         loop {
+            self.go_on(course)?;
             match self.cloud.server(&self.zone, id).await.map_err(text)? {
                 Existence::Exists(seen) if done(&seen) => return Ok(seen),
                 Existence::Exists(seen) if began.elapsed() > self.patience => {
@@ -238,9 +321,10 @@ impl Suite<'_> {
         }
     }
 
-    async fn until_server_gone(&self, id: &str) -> Step<String> {
+    async fn until_server_gone(&self, course: &Course, id: &str) -> Step<String> {
         let began = Instant::now();
         loop {
+            self.go_on(course)?;
             match self.cloud.server(&self.zone, id).await.map_err(text)? {
                 Existence::Gone(gone) => return Ok(gone.answer),
                 Existence::Exists(seen) if began.elapsed() > self.patience => {
@@ -249,63 +333,6 @@ impl Suite<'_> {
                 Existence::Exists(_) => tokio::time::sleep(self.every).await,
             }
         }
-    }
-
-    /// Takes away everything that bears the suite's name, and what hangs on it, until a complete listing shows none.
-    ///
-    /// # Errors
-    /// Says what could not be taken away.
-    pub async fn clean(&self, lines: &mut Vec<Line>) -> Result<(), String> {
-        let began = Instant::now();
-        loop {
-            let picture = self.cloud.observe(&self.zone).await.map_err(text)?;
-            let servers: Vec<&SeenServer> = picture.servers.iter().filter(|s| s.name.starts_with(PREFIX)).collect();
-            let on = |v: &SeenVolume| servers.iter().any(|s| s.has(&v.id));
-            let volumes: Vec<&SeenVolume> =
-                picture.volumes.iter().filter(|v| v.name.starts_with(PREFIX) || on(v)).collect();
-            if servers.is_empty() && volumes.is_empty() && picture.complete {
-                return Ok(());
-            }
-            if began.elapsed() > self.patience * 2 {
-                let names = servers.iter().map(|s| &s.id).chain(volumes.iter().map(|v| &v.id));
-                return Err(format!("still there: {}", names.cloned().collect::<Vec<_>>().join(", ")));
-            }
-            for server in servers {
-                self.remove_server(lines, server, &picture.volumes).await?;
-            }
-            for volume in volumes.into_iter().filter(|v| v.state == VolumeState::Available) {
-                let named = VolumeRef { id: volume.id.clone(), volume_type: volume.volume_type.clone() };
-                if self.cloud.delete_volume(&self.zone, &named).await.is_ok() {
-                    self.tell(lines, Line::Removed(format!("volume {} {}", volume.id, volume.name)));
-                }
-            }
-            tokio::time::sleep(self.every).await;
-        }
-    }
-
-    /// Its volumes get the suite's name first: once it is gone, nothing else would tell whose they are.
-    async fn remove_server(&self, lines: &mut Vec<Line>, server: &SeenServer, volumes: &[SeenVolume]) -> Step<()> {
-        for a in &server.attachments {
-            let named = volumes.iter().any(|v| v.id == a.volume_id && v.name.starts_with(PREFIX));
-            if !named {
-                let volume = VolumeRef { id: a.volume_id.clone(), volume_type: a.volume_type.clone() };
-                self.cloud.tag_volume(&self.zone, &volume, &format!("{PREFIX}-boot"), &[]).await.map_err(text)?;
-            }
-        }
-        let done = match server.state {
-            ServerState::Running | ServerState::StoppedInPlace => {
-                self.cloud.terminate_server(&self.zone, &server.id).await
-            }
-            ServerState::Stopped => self.cloud.delete_server(&self.zone, &server.id).await,
-            ServerState::Starting | ServerState::Stopping | ServerState::Locked | ServerState::Other(_) => {
-                return Ok(());
-            }
-        };
-        // A refusal is tried again at the next look: the state may have changed.
-        if done.is_ok() {
-            self.tell(lines, Line::Removed(format!("server {} {}", server.id, server.name)));
-        }
-        Ok(())
     }
 }
 

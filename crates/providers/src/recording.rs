@@ -1,13 +1,17 @@
 //! A transport that writes every exchange down, without secrets: one JSON object per line, gzip'd.
 //!
-//! The form is that of the recordings which the emulator is judged by, so that what a user records can be played.
+//! The form is that of the recordings which the emulator is judged by, so that what a user records can be played. What
+//! else a project holds is nobody's business: lists are written down with what the recorder calls its own, and
+//! `left_out` says how many items of a page are missing.
 
 use crate::transport::{NetError, Transport};
 use async_trait::async_trait;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -16,41 +20,119 @@ use std::time::Instant;
 
 /// Headers of an answer that say something about the API.
 const KEPT_HEADERS: [&str; 4] = ["content-type", "link", "x-total-count", "location"];
-/// Keys whose values may be nobody's business.
-const HIDDEN: [&str; 5] = ["secret", "password", "token", "creation_ip", "public_key"];
+/// Parts of keys whose values may be nobody's business.
+const HIDDEN: [&str; 6] = ["secret", "password", "token", "creation_ip", "public_key", "private_key"];
+/// Keys which only something that belongs to a project has: what a catalogue lists has none.
+const OWNED: [&str; 2] = ["project", "project_id"];
+/// How much of a body is written down that is no JSON, in characters.
+const TEXT_LEN: usize = 500;
+const BLACK: &str = "REDACTED";
 
 /// Writes down what passes; clones share the file.
 pub struct Recording {
     below: Arc<dyn Transport>,
-    file: Mutex<(GzEncoder<File>, u64)>,
+    secrets: Vec<SecretString>,
+    own: fn(&str) -> bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: GzEncoder<File>,
+    written: u64,
+    /// Ids of what was made meanwhile.
+    made: HashSet<String>,
+    failed: Option<std::io::Error>,
 }
 
 impl Recording {
-    /// Records what goes over `below` into a new file.
+    /// Records what goes over `below` into a new file. `own` tells from a name what the recorder's own is; `secrets` are
+    /// blackened wherever they stand.
     ///
     /// # Errors
     /// When the file cannot be made; a file that is there is not overwritten.
-    pub fn new(below: Arc<dyn Transport>, path: &Path) -> std::io::Result<Self> {
-        let file = File::create_new(path)?;
-        Ok(Self { below, file: Mutex::new((GzEncoder::new(file, Compression::default()), 0)) })
+    pub fn new(
+        below: Arc<dyn Transport>,
+        path: &Path,
+        own: fn(&str) -> bool,
+        secrets: Vec<SecretString>,
+    ) -> std::io::Result<Self> {
+        let file = GzEncoder::new(File::create_new(path)?, Compression::default());
+        let state = Mutex::new(State { file, written: 0, made: HashSet::new(), failed: None });
+        Ok(Self { below, secrets, own, state })
     }
 
     /// Ends the file.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses, or did so before.
     pub fn finish(&self) -> std::io::Result<()> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).0.try_finish()
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.failed.take() {
+            Some(e) => Err(e),
+            None => state.file.try_finish(),
+        }
     }
 
-    fn write(&self, exchange: impl FnOnce(u64) -> Value) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = file.1;
-        file.1 += 1;
-        let line = format!("{}\n", exchange(index));
-        // A recording that cannot be written must not stop what is recorded.
-        let _ = file.0.write_all(line.as_bytes()).and_then(|()| file.0.flush());
+    fn write(&self, asked: &Value, mut answered: Value, ms: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked["method"] == "POST" {
+            ids(&answered["body"], &mut state.made);
+        }
+        let own = |item: &Value| {
+            let named = item["name"].as_str().is_some_and(self.own);
+            named || item["id"].as_str().is_some_and(|id| state.made.contains(id))
+        };
+        let left_out = leave_out(&mut answered, own);
+        let mut line = json!({"index": state.written, "duration_ms": ms, "request": asked, "response": answered});
+        if left_out > 0 {
+            line["left_out"] = json!(left_out);
+        }
+        let mut line = format!("{line}\n");
+        for secret in &self.secrets {
+            let escaped = Value::from(secret.expose_secret()).to_string();
+            let escaped = escaped.trim_matches('"');
+            if !escaped.is_empty() {
+                line = line.replace(escaped, BLACK);
+            }
+        }
+        state.written += 1;
+        // A recording that cannot be written must not stop what is recorded: `finish` tells.
+        if state.failed.is_none() {
+            state.failed = state.file.write_all(line.as_bytes()).and_then(|()| state.file.flush()).err();
+        }
     }
+}
+
+/// Every id in an answer.
+fn ids(value: &Value, found: &mut HashSet<String>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("id").and_then(Value::as_str).map(str::to_owned));
+            map.values().for_each(|inner| ids(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| ids(inner, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Takes from a list what belongs to a project and is not our own, and from its totals as many; says how many.
+fn leave_out(answer: &mut Value, own: impl Fn(&Value) -> bool) -> u64 {
+    let mut left_out = 0;
+    for list in answer["body"].as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_array_mut) {
+        let before = list.len();
+        list.retain(|item| !OWNED.iter().any(|key| item.get(key).is_some()) || own(item));
+        left_out += u64::try_from(before - list.len()).unwrap_or(0);
+    }
+    if left_out > 0 {
+        if let Some(total) = answer["body"].get_mut("total_count") {
+            *total = total.as_u64().map_or(Value::Null, |n| json!(n.saturating_sub(left_out)));
+        }
+        if let Some(total) = answer["headers"].get_mut("x-total-count") {
+            let number = total.as_str().and_then(|n| n.parse::<u64>().ok());
+            *total = number.map_or(Value::Null, |n| json!(n.saturating_sub(left_out).to_string()));
+        }
+    }
+    left_out
 }
 
 #[async_trait]
@@ -61,9 +143,7 @@ impl Transport for Recording {
         let answer = self.below.send(request).await;
         if let Ok(answer) = &answer {
             let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.write(
-                |index| json!({"index": index, "duration_ms": ms, "request": asked, "response": response(answer)}),
-            );
+            self.write(&asked, response(answer), ms);
         }
         answer
     }
@@ -95,7 +175,8 @@ fn body(bytes: &Bytes) -> Value {
     if bytes.is_empty() {
         return Value::Null;
     }
-    let mut value = serde_json::from_slice(bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(bytes)));
+    let text = || json!(String::from_utf8_lossy(bytes).chars().take(TEXT_LEN).collect::<String>());
+    let mut value = serde_json::from_slice(bytes).unwrap_or_else(|_| text());
     hide(&mut value);
     value
 }
@@ -105,8 +186,9 @@ fn hide(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map.iter_mut() {
-                let hidden = HIDDEN.iter().any(|h| key.contains(h)) && inner.is_string();
-                if hidden { *inner = json!("REDACTED") } else { hide(inner) }
+                let key = key.to_lowercase();
+                let hidden = HIDDEN.iter().any(|h| key.contains(h)) && !inner.is_null();
+                if hidden { *inner = json!(BLACK) } else { hide(inner) }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(hide),
@@ -119,41 +201,90 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    struct Fixed;
+    /// Answers with what it is made of, and with a cookie.
+    struct Fixed(&'static str);
 
     #[async_trait]
     impl Transport for Fixed {
         async fn send(&self, _: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
-            let body = Bytes::from_static(br#"{"id":"x","secret_key":"abc","inner":[{"admin_password":"p"}]}"#);
-            Ok(http::Response::builder()
-                .status(200)
-                .header("set-cookie", "c")
-                .header("content-type", "application/json")
-                .body(body)
-                .unwrap())
+            let answer = http::Response::builder().status(200).header("set-cookie", "biscuit");
+            let answer = answer.header("content-type", "application/json").header("x-total-count", "3");
+            Ok(answer.body(Bytes::from_static(self.0.as_bytes())).unwrap())
         }
+    }
+
+    /// What is written down of a call.
+    async fn recorded(request: http::Request<Bytes>, answer: &'static str) -> (String, Value) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.jsonl.gz");
+        let record = || {
+            let secrets = vec![SecretString::from("k\"ey")];
+            Recording::new(Arc::new(Fixed(answer)), &path, |name| name.starts_with("mine-"), secrets)
+        };
+        let recording = record().unwrap();
+        recording.send(request).await.unwrap();
+        recording.finish().unwrap();
+        assert!(record().is_err(), "nothing is overwritten");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(File::open(&path).unwrap()).read_to_string(&mut text).unwrap();
+        let line = serde_json::from_str(text.trim()).unwrap();
+        (text, line)
+    }
+
+    fn get(uri: &str) -> http::Request<Bytes> {
+        http::Request::get(uri).header("x-auth-token", "hush").body(Bytes::new()).unwrap()
     }
 
     #[tokio::test]
     async fn an_exchange_is_written_down_without_its_secrets() {
+        let answer = r#"{"id":"x","Secret_Key":"abc","inner":[{"adminPassword":"pw"}],"tokens":{"a":["tk"]},
+            "message":"the k\"ey is bad","token_expires":null}"#;
+        let (text, line) = recorded(get("/instance/v1/zones/fr-par-1/servers?tags=a&tags=b"), answer).await;
+        for secret in ["hush", "abc", "pw", "tk", "k\\\"ey", "biscuit"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        assert_eq!(line["request"]["query"]["tags"], json!(["a", "b"]));
+        assert_eq!(line["response"]["body"]["Secret_Key"], BLACK);
+        assert_eq!(line["response"]["body"]["message"], "the REDACTED is bad");
+        assert_eq!(line["response"]["body"]["token_expires"], Value::Null, "a type that says something");
+    }
+
+    #[tokio::test]
+    async fn what_else_a_project_holds_is_left_out_of_lists() {
+        let answer = r#"{"servers":[{"id":"1","name":"payroll","project":"p"},{"id":"2","name":"mine-a","project":"p"},
+            {"id":"3","name":"mail","project":"p"}],"total_count":3}"#;
+        let (text, line) = recorded(get("/servers"), answer).await;
+        assert!(!text.contains("payroll") && !text.contains("mail"), "{text}");
+        assert_eq!(line["response"]["body"]["servers"].as_array().unwrap().len(), 1);
+        assert_eq!(line["response"]["body"]["total_count"], 1);
+        assert_eq!((&line["response"]["headers"]["x-total-count"], &line["left_out"]), (&json!("1"), &json!(2)));
+        let (_, catalogue) = recorded(get("/images"), r#"{"images":[{"id":"1","name":"Ubuntu"}]}"#).await;
+        assert_eq!(catalogue["response"]["body"]["images"][0]["name"], "Ubuntu");
+        assert_eq!(catalogue.get("left_out"), None);
+    }
+
+    #[tokio::test]
+    async fn what_was_made_meanwhile_is_kept_whatever_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.jsonl.gz");
-        let recording = Recording::new(Arc::new(Fixed), &path).unwrap();
-        let request = http::Request::get("/instance/v1/zones/fr-par-1/servers?tags=a&tags=b")
-            .header("x-auth-token", "hush")
-            .body(Bytes::new())
-            .unwrap();
-        recording.send(request).await.unwrap();
+        let below = Fixed(r#"{"volumes":[{"id":"7","name":"boot","project_id":"p"}]}"#);
+        let recording = Recording::new(Arc::new(below), &path, |_| false, Vec::new()).unwrap();
+        recording.send(http::Request::post("/servers").body(Bytes::new()).unwrap()).await.unwrap();
+        recording.send(get("/volumes")).await.unwrap();
         recording.finish().unwrap();
         let mut text = String::new();
         flate2::read::GzDecoder::new(File::open(&path).unwrap()).read_to_string(&mut text).unwrap();
-        assert!(
-            !text.contains("hush") && !text.contains("abc") && !text.contains("\"p\"") && !text.contains("cookie"),
-            "{text}"
-        );
-        let line: Value = serde_json::from_str(text.trim()).unwrap();
-        assert_eq!(line["request"]["query"]["tags"], json!(["a", "b"]));
-        assert_eq!(line["response"]["body"]["secret_key"], "REDACTED");
-        assert!(Recording::new(Arc::new(Fixed), &path).is_err(), "nothing is overwritten");
+        assert_eq!(text.matches("\"boot\"").count(), 2, "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_refuses_is_told_at_the_end() {
+        let below = Arc::new(Fixed("{}"));
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let file = GzEncoder::new(full, Compression::default());
+        let state = Mutex::new(State { file, written: 0, made: HashSet::new(), failed: None });
+        let recording = Recording { below, secrets: Vec::new(), own: |_| true, state };
+        recording.send(get("/servers")).await.unwrap();
+        assert!(recording.finish().is_err());
     }
 }

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_core::observed::VolumeState;
 use inventiv_core::time::Timestamp;
 use inventiv_providers::contract::{self, Line, Suite};
 use inventiv_providers::scaleway::Scaleway;
-use inventiv_providers::{CloudProvider, credentials};
+use inventiv_providers::{CloudProvider, Existence, NewServer, NewVolume, VolumeRef, credentials};
 use inventiv_testkit::{InProcess, PROJECT};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, DeleteInUse, Options};
@@ -26,19 +27,29 @@ fn cloud(emulator: &Emulator) -> Scaleway {
     Scaleway::new(&credentials, Arc::new(InProcess::new(emulator.router())), 1e6, Arc::new(|| Timestamp(1)))
 }
 
-async fn run(emulator: &Emulator) -> Vec<Line> {
-    let cloud = cloud(emulator);
-    let offers = cloud.offers(ZONE).await.unwrap();
-    let suite = Suite {
-        cloud: &cloud,
+const RUN: &str = "0123456789ab";
+
+fn suite<'a>(cloud: &'a Scaleway, stop: &'a (dyn Fn() -> bool + Send + Sync)) -> Suite<'a> {
+    Suite {
+        cloud,
         zone: ZONE.to_owned(),
-        instance_type: contract::cheapest(&offers).unwrap().instance_type.clone(),
+        instance_type: "PLAY2-PICO".to_owned(),
         image: "ubuntu_noble".to_owned(),
         every: Duration::from_millis(2),
         patience: Duration::from_secs(20),
+        limit: Duration::from_secs(60),
+        late: Duration::from_millis(30),
+        run: RUN.to_owned(),
+        stop,
         say: &|_| {},
-    };
-    suite.run().await
+    }
+}
+
+async fn run(emulator: &Emulator) -> Vec<Line> {
+    let cloud = cloud(emulator);
+    let offers = cloud.offers(ZONE).await.unwrap();
+    assert_eq!(contract::cheapest(&offers).unwrap().instance_type, "PLAY2-PICO");
+    suite(&cloud, &|| false).run().await
 }
 
 fn emulator(change: impl FnOnce(&mut Options)) -> Emulator {
@@ -59,8 +70,10 @@ fn left(e: &Emulator) -> usize {
 #[tokio::test]
 async fn every_promise_is_kept_and_nothing_is_left_whatever_the_cloud_does_where_nobody_knows() {
     type Change = fn(&mut Options);
-    let unknowns: [Change; 4] = [
+    let unknowns: [Change; 6] = [
         |_| {},
+        |o| o.delete_running_server = true,
+        |o| o.terminate_stopped_server = true,
         |o| o.delete_in_use_block_volume = DeleteInUse::Accepted,
         |o| o.lingers_stopped_after_terminate = true,
         |o| o.seed = Some(5),
@@ -83,8 +96,8 @@ async fn what_a_killed_run_left_is_taken_away_by_the_next_and_strangers_are_let_
     let before = left(&e);
     // Killed right after it made things: none of them was taken away.
     let killed = cloud(&e);
-    let new = inventiv_providers::NewServer {
-        name: format!("{}-server", contract::PREFIX),
+    let new = NewServer {
+        name: format!("{}-ba9876543210-server", contract::PREFIX),
         tags: Vec::new(),
         instance_type: "PLAY2-PICO".to_owned(),
         image: "ubuntu_noble".to_owned(),
@@ -105,16 +118,103 @@ async fn a_cloud_that_breaks_a_promise_is_told_and_nothing_is_left() {
     e.add_fault(&json!({"method": "POST", "path": "*/action", "nth": 1, "effect": {"error": "internal_server_error"}}))
         .unwrap();
     let cloud = cloud(&e);
-    let suite = Suite {
-        cloud: &cloud,
-        zone: ZONE.to_owned(),
-        instance_type: "PLAY2-PICO".to_owned(),
-        image: "ubuntu_noble".to_owned(),
-        every: Duration::from_millis(2),
-        patience: Duration::from_millis(500),
-        say: &|_| {},
-    };
+    let suite = Suite { patience: Duration::from_millis(500), ..suite(&cloud, &|| false) };
     let lines = suite.run().await;
     assert_eq!(broken(&lines).len(), 1, "{lines:#?}");
     assert_eq!(left(&e), 0, "{:#}", e.state());
+}
+
+#[tokio::test]
+async fn cleaning_goes_on_whatever_answer_fails() {
+    for path in ["*/servers*", "*/volumes*"] {
+        for method in ["GET", "PATCH", "POST", "DELETE"] {
+            let e = emulator(|o| o.seed = Some(1));
+            let fault =
+                json!({"method": method, "path": path, "percent": 30, "effect": {"error": "internal_server_error"}});
+            e.add_fault(&fault).unwrap();
+            let cloud = cloud(&e);
+            let lines = suite(&cloud, &|| false).run().await;
+            assert_eq!(left(&e), 0, "{method} {path}: {lines:#?}");
+            assert!(
+                lines.iter().any(|l| matches!(l, Line::Kept(contract::NOTHING_LEFT, _))),
+                "{method} {path}: {lines:#?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn cleaning_goes_on_after_a_listing_that_failed_for_good() {
+    let e = emulator(|_| {});
+    let cloud = cloud(&e);
+    // More in a row than a read is repeated: the first look of the run fails, and so does its last promise's first.
+    let fault = json!({"method": "GET", "path": "*/servers", "times": 6, "effect": {"error": "internal_server_error"}});
+    e.add_fault(&fault).unwrap();
+    let lines = suite(&cloud, &|| false).run().await;
+    assert_eq!(broken(&lines), Vec::<&Line>::new(), "{lines:#?}");
+    assert_eq!(left(&e), 0, "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_is_lost_is_found_and_taken_away() {
+    for path in ["*/servers", "*/volumes"] {
+        let e = emulator(|_| {});
+        e.add_fault(&json!({"method": "POST", "path": path, "nth": 1, "effect": {"cut": "after"}})).unwrap();
+        // It does not show at once either.
+        e.add_fault(&json!({"method": "GET", "path": path, "effect": {"lag_ms": 20_000}})).unwrap();
+        let cloud = cloud(&e);
+        let lines = suite(&cloud, &|| false).run().await;
+        assert_eq!(broken(&lines).len(), 1, "{lines:#?}");
+        assert_eq!(left(&e), 0, "{path}: {lines:#?} {:#}", e.state());
+        assert!(lines.iter().any(|l| matches!(l, Line::Removed(_))), "{lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn asked_to_stop_at_any_moment_it_leaves_nothing_and_says_so() {
+    // Stop after so many questions whether to: before every step and look.
+    for asked in (0..60).step_by(3) {
+        let e = emulator(|_| {});
+        let cloud = cloud(&e);
+        let count = std::sync::atomic::AtomicU32::new(0);
+        let stop = || count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= asked;
+        let lines = suite(&cloud, &stop).run().await;
+        assert_eq!(broken(&lines), Vec::<&Line>::new(), "{lines:#?}");
+        assert!(matches!(lines.last(), Some(Line::Kept(contract::NOTHING_LEFT, _))), "{lines:#?}");
+        assert_eq!(left(&e), 0, "after {asked}: {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_somebody_elses_stays_however_near_it_is() {
+    let e = emulator(|_| {});
+    let cloud = cloud(&e);
+    let server = |name: String| NewServer {
+        name,
+        tags: Vec::new(),
+        instance_type: "PLAY2-PICO".to_owned(),
+        image: "ubuntu_noble".to_owned(),
+        boot_storage: inventiv_core::offer::BootStorage::Block,
+    };
+    let near = cloud.create_server(ZONE, &server("inventiv-doctorate-db".to_owned())).await.unwrap().value;
+    // A volume of theirs on a server that an earlier run left.
+    let left_over = format!("{}-ba9876543210-server", contract::PREFIX);
+    let ours = cloud.create_server(ZONE, &server(left_over)).await.unwrap().value;
+    let theirs =
+        NewVolume { name: "wedding-photos".to_owned(), tags: Vec::new(), size_bytes: 5_000_000_000, perf_iops: None };
+    let theirs = cloud.create_volume(ZONE, &theirs).await.unwrap().value;
+    let theirs = VolumeRef { id: theirs.id, volume_type: "sbs_volume".to_owned() };
+    while !matches!(cloud.volume(ZONE, &theirs).await.unwrap(), Existence::Exists(v) if v.state == VolumeState::Available)
+    {
+        tokio::task::yield_now().await;
+    }
+    cloud.attach_volume(ZONE, &ours.id, &theirs).await.unwrap();
+    let lines = run(&e).await;
+    assert_eq!(broken(&lines), Vec::<&Line>::new(), "{lines:#?}");
+    assert!(lines.iter().any(|l| matches!(l, Line::Spared(what) if what.contains("wedding-photos"))), "{lines:#?}");
+    assert!(matches!(cloud.server(ZONE, &near.id).await.unwrap(), Existence::Exists(_)));
+    assert!(matches!(cloud.server(ZONE, &ours.id).await.unwrap(), Existence::Gone(_)));
+    let Existence::Exists(kept) = cloud.volume(ZONE, &theirs).await.unwrap() else { panic!("it is gone") };
+    assert_eq!(kept.name, "wedding-photos");
+    assert_eq!(left(&e), 3, "their server, its boot volume, their volume: {:#}", e.state());
 }

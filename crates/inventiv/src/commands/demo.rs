@@ -34,7 +34,7 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(|e| Failure::general(format!("cannot make a temporary folder: {e}")))?;
     let emulator = Emulator::new(Options { clock: args.clock, ..Options::default() });
     let cloud = serve_emulator(&emulator).await?;
-    let running = serve(&args, cloud, folder.path()).await?;
+    let mut running = serve(&args, cloud, folder.path()).await?;
     let token_file = folder.path().join("token");
     let client = Client::new(&format!("http://{}", running.address), crate::home::read_token(&token_file)?)?;
     wait_for_catalogue(&client).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
         print(&format!("{:#}", json!({"lives": lives, "left_behind": left})));
     }
     if args.keep {
-        stay(&running, cloud, &token_file).await;
+        stay(&mut running, cloud, &token_file).await?;
     }
     running.shut_down().await?;
     if servers + volumes + ips > 0 {
@@ -164,7 +164,7 @@ fn left_behind(emulator: &Emulator) -> Value {
     emulator.state()
 }
 
-async fn stay(running: &Running, cloud: SocketAddr, token_file: &std::path::Path) {
+async fn stay(running: &mut Running, cloud: SocketAddr, token_file: &std::path::Path) -> Result<(), Failure> {
     let api = running.address;
     eprintln!(
         "\nStaying up until Ctrl-C.\n  API               http://{api}\n  pretended cloud   http://{cloud}/_emulator/state\n\n\
@@ -175,5 +175,5 @@ async fn stay(running: &Running, cloud: SocketAddr, token_file: &std::path::Path
          curl -s http://{cloud}/_emulator/state",
         token_file.display()
     );
-    server::asked_to_stop().await;
+    running.until_asked_to_stop().await
 }

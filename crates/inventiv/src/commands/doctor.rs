@@ -3,10 +3,11 @@
 use crate::args::{Doctor, Output};
 use crate::failure::Failure;
 use crate::output::print;
+use crate::server::Asks;
 use inventiv_core::offer::Offer;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
-use inventiv_providers::contract::{self, Line, PREFIX, Suite};
+use inventiv_providers::contract::{self, Line, NOTHING_LEFT, PREFIX, Suite};
 use inventiv_providers::recording::Recording;
 use inventiv_providers::scaleway::Scaleway;
 use inventiv_providers::transport::{Real, Transport};
@@ -16,6 +17,7 @@ use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::json;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The image that the server is made from.
@@ -24,8 +26,16 @@ const IMAGE: &str = "ubuntu_noble";
 const GB_HOUR_MICROS: i64 = 118;
 /// The volumes of a run, in GB: boot and data.
 const GB_HELD: i64 = 12;
-/// How many hours a run is paid for at the most: it gives up before.
+/// What a dynamic public IPv4 address costs an hour at the most, in micro-euros: 0.004 € by Scaleway's price list.
+const ADDRESS_HOUR_MICROS: i64 = 5_000;
+/// How many hours a run is paid for at the most: `LIMIT` and `PATIENCE` end it before.
 const HOURS: i64 = 1;
+/// How long a run on a real account goes on before it cleans up.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
+/// How long it waits for any one thing, and for the cleaning.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long after a creation without an answer its result may still turn up on a real account: listings lag.
+const LATE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), ..Options::default() });
@@ -43,7 +53,7 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     let recording = match &args.record {
         None => None,
         Some(path) => Some(Arc::new(
-            Recording::new(real.clone(), path)
+            Recording::new(real.clone(), path, contract::is_own, vec![credentials.secret_key.clone()])
                 .map_err(|e| Failure::refused(format!("--record {}: {e}", path.display())))?,
         )),
     };
@@ -62,16 +72,17 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     if args.live && !args.yes && !agreed()? {
         return Err(Failure::refused("not agreed to: nothing was made"));
     }
-    let (every, patience) = if args.live {
-        (Duration::from_secs(3), Duration::from_secs(900))
+    let (every, patience, late) = if args.live {
+        (Duration::from_secs(3), PATIENCE, LATE)
     } else {
-        (Duration::from_millis(30), Duration::from_secs(30))
+        (Duration::from_millis(30), Duration::from_secs(30), Duration::from_secs(1))
     };
     let say = move |line: &Line| {
         if output == Output::Table {
             print(&shown(line))
         }
     };
+    let stop = AtomicBool::new(false);
     let suite = Suite {
         cloud: &provider,
         zone: args.zone.clone(),
@@ -79,33 +90,54 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
         image: IMAGE.to_owned(),
         every,
         patience,
+        limit: LIMIT,
+        late,
+        run: this_run(),
+        stop: &|| stop.load(Ordering::Relaxed),
         say: &say,
     };
-    let lines = tokio::select! {
-        lines = suite.run() => lines,
-        () = crate::server::asked_to_stop() => stopped(&suite).await?,
-    };
-    if let Some(recording) = recording {
-        recording.finish().map_err(|e| Failure::general(format!("the recording could not be ended: {e}")))?;
+    let lines = until_done_or_left(&suite, &stop).await;
+    let recorded = recording.map_or(Ok(()), |r| r.finish());
+    let recorded = recorded.map_err(|e| Failure::general(format!("the recording is not whole: {e}")));
+    let lines = lines?;
+    let left = lines.iter().find_map(|l| if let Line::Broken(NOTHING_LEFT, why) = l { Some(why) } else { None });
+    match left {
+        Some(why) => {
+            // What is left is worse than what was broken.
+            let _ = conclude(&lines, args.live, output);
+            Err(Failure::left_behind(format!("{why}; run `inventiv doctor` again, it goes on with that")))
+        }
+        None if stop.load(Ordering::Relaxed) => Err(Failure::general("stopped before the end; nothing of it is left")),
+        None => conclude(&lines, args.live, output).and(recorded),
     }
-    conclude(&lines, args.live, output)
 }
 
-/// Ctrl-C: takes away what was made, whatever the suite was doing.
-async fn stopped(suite: &Suite<'_>) -> Result<Vec<Line>, Failure> {
-    eprintln!("stopping: taking away what was made (a second Ctrl-C leaves that to the next run)");
-    let mut lines = Vec::new();
+/// Ctrl-C lets the call that is under way end, and what was made is taken away; a second one lets everything be.
+async fn until_done_or_left(suite: &Suite<'_>, stop: &AtomicBool) -> Result<Vec<Line>, Failure> {
+    let mut asks = Asks::listen()?;
+    let run = suite.run();
+    tokio::pin!(run);
     tokio::select! {
-        done = suite.clean(&mut lines) => done.map_err(Failure::left_behind)?,
-        () = crate::server::asked_to_stop() => {
-            return Err(Failure::left_behind(format!("things named {PREFIX}-… may be left: run `inventiv doctor` again")));
+        lines = &mut run => return Ok(lines),
+        () = asks.next() => stop.store(true, Ordering::Relaxed),
+    }
+    eprintln!("stopping: taking away what was made (a second Ctrl-C leaves that to the next run)");
+    tokio::select! {
+        lines = &mut run => Ok(lines),
+        () = asks.next() => {
+            Err(Failure::left_behind(format!("things named {PREFIX}-… may be left: run `inventiv doctor` again")))
         }
     }
-    Err(Failure::general("stopped before the end; nothing of it is left"))
+}
+
+/// When it began and which process it is: a name that no other run has.
+fn this_run() -> String {
+    let seconds = SystemClock.now().0 / 1_000_000;
+    format!("{:08x}{:04x}", seconds & 0xffff_ffff, std::process::id() & 0xffff)
 }
 
 fn most_micros(offer: &Offer) -> i64 {
-    HOURS * (offer.price.micros + GB_HELD * GB_HOUR_MICROS)
+    HOURS * (offer.price.micros + GB_HELD * GB_HOUR_MICROS + ADDRESS_HOUR_MICROS)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "prices for people")]
@@ -118,7 +150,8 @@ fn announce(args: &Doctor, offer: &Offer, most: i64, url: &str, output: Output) 
     let text = format!(
         "On {whose} ({url}), zone {}, this makes and takes away again, all named {PREFIX}-…:\n  \
          1 server {} ({} an hour), its boot volume (10 GB), 1 block volume (2 GB), 1 dynamic address\n\
-         It costs {} at the most: {HOURS} hour of all of it. It usually takes three minutes.",
+         It costs {} at the most: {HOURS} hour of all of it, then it has given up and says what is left. It usually takes\n\
+         three minutes. What an earlier run left under such a name goes first: let only one run at a time.",
         args.zone,
         offer.instance_type,
         euros(offer.price.micros),
@@ -142,6 +175,7 @@ fn shown(line: &Line) -> String {
         Line::Broken(what, why) => format!("  BROKEN   {what}: {why}"),
         Line::Settled(what, seen) => format!("  settled  {what}: {seen}"),
         Line::Removed(what) => format!("  removed  {what}"),
+        Line::Spared(what) => format!("  SPARED   {what}"),
     }
 }
 
@@ -150,11 +184,13 @@ fn conclude(lines: &[Line], live: bool, output: Output) -> Result<(), Failure> {
     let kept = of(|l| if let Line::Kept(a, b) = l { Some((a, b)) } else { None });
     let broken = of(|l| if let Line::Broken(a, b) = l { Some((a, b)) } else { None });
     let settled = of(|l| if let Line::Settled(a, b) = l { Some((a, b)) } else { None });
+    let spared: Vec<&str> =
+        lines.iter().filter_map(|l| if let Line::Spared(a) = l { Some(a.as_str()) } else { None }).collect();
     if output == Output::Json {
         let pairs = |of: &[(&str, &str)]| of.iter().map(|(a, b)| json!({"what": a, "seen": b})).collect::<Vec<_>>();
         print(&format!(
             "{:#}",
-            json!({"live": live, "kept": pairs(&kept), "broken": pairs(&broken), "settled": pairs(&settled)})
+            json!({"live": live, "kept": pairs(&kept), "broken": pairs(&broken), "settled": pairs(&settled), "spared": spared})
         ));
     } else {
         print(&format!(

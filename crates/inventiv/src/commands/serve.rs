@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
         return Err(Failure::refused(text));
     }
     let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
-    let running = server::start(Setup {
+    let mut running = server::start(Setup {
         listen: args.listen,
         database,
         token,
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
         tracing::warn!(%address, "listening beyond this machine: whoever reaches this port can try the token; put TLS before it");
     }
     tracing::info!(%address, provider = api_url, token_file = %token_file.display(), "serving");
-    server::asked_to_stop().await;
+    running.until_asked_to_stop().await?;
     tracing::info!("stopping: finishing the calls that are under way");
     running.shut_down().await
 }

@@ -1,0 +1,260 @@
+//! Taking away what a run of the suite made, and proving that it is gone.
+//!
+//! A name with a run in it says that something is ours, and nothing else does: what merely begins like it, or hangs on a
+//! server of ours, is somebody else's and stays.
+
+use super::{Course, Line, Step, Suite, text};
+use crate::{Existence, VolumeRef};
+use inventiv_core::observed::{Attachment, Picture, SeenServer, SeenVolume, ServerState, VolumeState};
+use inventiv_core::recorded::BLOCK_KIND;
+use tokio::time::Instant;
+
+/// How every name begins, and what everything is tagged with.
+pub const PREFIX: &str = "inventiv-doctor";
+/// How many digits tell a run.
+const RUN_LEN: usize = 12;
+/// Complete listings without anything of ours before we believe them: one alone can miss what moved between two pages.
+const EMPTY_LISTINGS: u32 = 2;
+
+/// What something of ours is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Server,
+    Boot,
+    Data,
+    /// The data volume, once it has been renamed.
+    Renamed,
+}
+
+const ROLES: [(Role, &str); 4] =
+    [(Role::Server, "server"), (Role::Boot, "boot"), (Role::Data, "data"), (Role::Renamed, "renamed")];
+
+/// A name of ours.
+pub(super) fn name(run: &str, role: Role) -> String {
+    let role = ROLES.iter().find(|(r, _)| *r == role).map_or("", |(_, text)| text);
+    format!("{PREFIX}-{run}-{role}")
+}
+
+/// The run that a name tells; `None` for everybody else's.
+fn run_of(name: &str) -> Option<&str> {
+    let (run, role) = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split_once('-')?;
+    let digits = run.len() == RUN_LEN && run.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (digits && ROLES.iter().any(|(_, text)| *text == role)).then_some(run)
+}
+
+/// Whether a run of the suite gave this name.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    run_of(name).is_some()
+}
+
+/// Whose things are taken away.
+#[derive(Clone, Copy)]
+enum Whose<'a> {
+    Anybodys,
+    Of(&'a str),
+}
+
+impl Whose<'_> {
+    fn named(self, name: &str) -> bool {
+        match (self, run_of(name)) {
+            (Self::Anybodys, run) => run.is_some(),
+            (Self::Of(own), run) => run == Some(own),
+        }
+    }
+}
+
+impl Suite<'_> {
+    /// Takes away what earlier runs left.
+    pub(super) async fn clean_earlier(&self, course: &mut Course) -> Step<()> {
+        let done = self.clean(course, Whose::Anybodys).await.map(|_| ());
+        // What it knew of was theirs.
+        (course.servers, course.volumes) = (Vec::new(), Vec::new());
+        done
+    }
+
+    /// Takes away what this run made; says how we know.
+    pub(super) async fn clean_own(&self, course: &mut Course) -> Step<String> {
+        let last = self.clean(course, Whose::Of(&self.run)).await?;
+        let others = last.servers.iter().map(|s| ("server", &s.id, &s.name));
+        for (kind, id, name) in others.chain(last.volumes.iter().map(|v| ("volume", &v.id, &v.name))) {
+            if run_of(name).is_some() {
+                self.tell(
+                    course,
+                    Line::Spared(format!("{kind} {id} {name}, of another run that goes on, or was killed")),
+                );
+            }
+        }
+        let asked = course.servers.len() + course.volumes.len();
+        Ok(format!("absent from {EMPTY_LISTINGS} complete listings, and {asked} typed not-founds for what it made"))
+    }
+
+    /// Until complete listings show nothing of it, and every id that we know is a typed not-found. A call that fails is
+    /// made again at the next look; only time ends it. Gives the last listing.
+    async fn clean(&self, course: &mut Course, whose: Whose<'_>) -> Step<Picture> {
+        let (began, mut empty, mut trouble) = (Instant::now(), 0, None);
+        loop {
+            let left = match self.cloud.observe(&self.zone).await {
+                Ok(picture) => {
+                    let left = self.take_away(course, whose, &picture, &mut trouble).await;
+                    empty = if left.is_empty() && picture.complete { empty + 1 } else { 0 };
+                    let late = course.unanswered.is_some_and(|at| at.elapsed() < self.late);
+                    if empty >= EMPTY_LISTINGS && !late {
+                        match self.still_there(course).await {
+                            Ok(there) if there.is_empty() => return Ok(picture),
+                            Ok(there) => there,
+                            Err(e) => {
+                                trouble = Some(e);
+                                left
+                            }
+                        }
+                    } else {
+                        left
+                    }
+                }
+                Err(e) => {
+                    trouble = Some(text(e));
+                    Vec::new()
+                }
+            };
+            if began.elapsed() > self.patience {
+                let left = if left.is_empty() { "no proof that nothing is".to_owned() } else { left.join(", ") };
+                let trouble = trouble.map_or_else(String::new, |t| format!("; the last trouble: {t}"));
+                return Err(format!("still there after {:?}: {left}{trouble}", self.patience));
+            }
+            tokio::time::sleep(self.every).await;
+        }
+    }
+
+    /// Takes away what a picture shows of it; gives the ids of all that was there.
+    async fn take_away(
+        &self,
+        course: &mut Course,
+        whose: Whose<'_>,
+        picture: &Picture,
+        trouble: &mut Option<String>,
+    ) -> Vec<String> {
+        let mut left = Vec::new();
+        for server in picture.servers.iter().filter(|s| whose.named(&s.name)) {
+            left.push(server.id.clone());
+            if let Err(e) = self.remove_server(course, server, &picture.volumes, trouble).await {
+                *trouble = Some(e);
+            }
+        }
+        let ours = |v: &&SeenVolume| whose.named(&v.name) || course.volumes.iter().any(|known| known.id == v.id);
+        let volumes: Vec<&SeenVolume> = picture.volumes.iter().filter(ours).collect();
+        for volume in volumes {
+            left.push(volume.id.clone());
+            if !matches!(volume.state, VolumeState::Available | VolumeState::Error) {
+                continue;
+            }
+            let named = VolumeRef { id: volume.id.clone(), volume_type: volume.volume_type.clone() };
+            match self.cloud.delete_volume(&self.zone, &named).await {
+                Ok(_) => self.tell(course, Line::Removed(format!("volume {} {}", volume.id, volume.name))),
+                Err(e) => *trouble = Some(text(e)),
+            }
+        }
+        left
+    }
+
+    /// Its boot volume gets a name of ours first: once the server is gone, nothing else would tell whose it is.
+    async fn remove_server(
+        &self,
+        course: &mut Course,
+        server: &SeenServer,
+        volumes: &[SeenVolume],
+        trouble: &mut Option<String>,
+    ) -> Step<()> {
+        let running = match server.state {
+            ServerState::Running | ServerState::StoppedInPlace => true,
+            ServerState::Stopped => false,
+            ServerState::Starting | ServerState::Stopping | ServerState::Locked | ServerState::Other(_) => {
+                return Ok(());
+            }
+        };
+        let run = run_of(&server.name).unwrap_or(&self.run);
+        for attachment in &server.attachments {
+            let seen = volumes.iter().find(|v| v.id == attachment.volume_id).map(|v| v.name.as_str());
+            let Some(seen) = seen.or(attachment.name.as_deref()) else {
+                return Err(format!("volume {} is on server {}, and not listed yet", attachment.volume_id, server.id));
+            };
+            if run_of(seen).is_some() || course.volumes.iter().any(|v| v.id == attachment.volume_id) {
+                continue;
+            }
+            if server.came_with(attachment, seen) {
+                let volume =
+                    VolumeRef { id: attachment.volume_id.clone(), volume_type: attachment.volume_type.clone() };
+                // Known from here on, so that a name that could not be given does not keep the server alive.
+                course.volumes.push(volume.clone());
+                let boot = name(run, Role::Boot);
+                if let Err(e) = self.cloud.tag_volume(&self.zone, &volume, &boot, &[PREFIX.to_owned()]).await {
+                    *trouble = Some(text(e));
+                }
+            } else {
+                self.spare(course, server, attachment, seen)?;
+            }
+        }
+        let done = if running {
+            self.cloud.terminate_server(&self.zone, &server.id).await
+        } else {
+            self.cloud.delete_server(&self.zone, &server.id).await
+        };
+        done.map_err(text)?;
+        self.tell(course, Line::Removed(format!("server {} {}", server.id, server.name)));
+        Ok(())
+    }
+
+    /// Somebody else's volume on a server of ours: a block volume outlives the server, a local one would not.
+    fn spare(&self, course: &mut Course, server: &SeenServer, attachment: &Attachment, name: &str) -> Step<()> {
+        let spared =
+            Line::Spared(format!("volume {} {name}, which somebody put on {}", attachment.volume_id, server.name));
+        if !course.lines.contains(&spared) {
+            self.tell(course, spared);
+        }
+        if attachment.volume_type == BLOCK_KIND {
+            return Ok(());
+        }
+        let (volume, server) = (&attachment.volume_id, &server.id);
+        Err(format!(
+            "local volume {volume} is not ours and would go with server {server}: detach it, then run this again"
+        ))
+    }
+
+    /// Everything that we know by id and that has no typed not-found.
+    async fn still_there(&self, course: &Course) -> Step<Vec<String>> {
+        let mut there = Vec::new();
+        for id in &course.servers {
+            if let Existence::Exists(_) = self.cloud.server(&self.zone, id).await.map_err(text)? {
+                there.push(id.clone());
+            }
+        }
+        for volume in &course.volumes {
+            if let Existence::Exists(_) = self.cloud.volume(&self.zone, volume).await.map_err(text)? {
+                there.push(volume.id.clone());
+            }
+        }
+        Ok(there)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_name_says_that_something_is_ours() {
+        assert_eq!(run_of(&name("0123456789ab", Role::Boot)), Some("0123456789ab"));
+        for other in [
+            "inventiv-doctor",
+            "inventiv-doctor-data",
+            "inventiv-doctorate-db",
+            "inventiv-doctor-0123456789ab",
+            "inventiv-doctor-0123456789ab-db",
+            "inventiv-doctor-0123456789AB-data",
+            "inventiv-doctor-0123456789abc-data",
+            "my-inventiv-doctor-0123456789ab-data",
+        ] {
+            assert_eq!(run_of(other), None, "{other}");
+        }
+    }
+}
