@@ -100,15 +100,20 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     let recorded = recording.map_or(Ok(()), |r| r.finish());
     let recorded = recorded.map_err(|e| Failure::general(format!("the recording is not whole: {e}")));
     let lines = lines?;
+    judge(&lines, &args, output, stop.load(Ordering::Relaxed)).and(recorded)
+}
+
+/// The exit code and the last sentence.
+fn judge(lines: &[Line], args: &Doctor, output: Output, stopped: bool) -> Result<(), Failure> {
     let left = lines.iter().find_map(|l| if let Line::Broken(NOTHING_LEFT, why) = l { Some(why) } else { None });
     match left {
         Some(why) => {
             // What is left is worse than what was broken.
-            let _ = conclude(&lines, args.live, output);
+            let _ = conclude(lines, args.live, output);
             Err(Failure::left_behind(format!("{why}; run `inventiv doctor` again, it goes on with that")))
         }
-        None if stop.load(Ordering::Relaxed) => Err(Failure::general("stopped before the end; nothing of it is left")),
-        None => conclude(&lines, args.live, output).and(recorded),
+        None if stopped => Err(Failure::general("stopped before the end; nothing of it is left")),
+        None => conclude(lines, args.live, output),
     }
 }
 
