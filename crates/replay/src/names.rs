@@ -1,33 +1,41 @@
 //! What a recorded id, address or date is called here, as they first appear.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-/// Recorded names and ours.
+/// Recorded names and ours: to each of one side belongs one of the other.
 #[derive(Clone, Default)]
-pub(crate) struct Names(HashMap<String, String>);
+pub(crate) struct Names {
+    ours: HashMap<String, String>,
+    recorded: HashMap<String, String>,
+}
 
 impl Names {
     /// Whether the two may be the same thing; remembers it, if neither was known.
     pub(crate) fn same(&mut self, recorded: &str, ours: &str) -> bool {
-        if recorded == ours {
-            return true;
-        }
         if is_date(recorded) {
             return is_date(ours) && recorded.ends_with('Z') == ours.ends_with('Z');
         }
-        if is_name(recorded) {
-            return match self.0.get(recorded) {
-                Some(known) => known == ours,
-                None => {
-                    let alike = is_name(ours);
-                    if alike {
-                        self.0.insert(recorded.to_owned(), ours.to_owned());
-                    }
-                    alike
-                }
-            };
+        if let Some(kind) = kind(recorded) {
+            return self::kind(ours) == Some(kind) && self.bound(recorded, ours);
+        }
+        if recorded == ours {
+            return true;
         }
         self.ours(recorded) == ours || self.same_inside(recorded, ours)
+    }
+
+    /// Whether they belong together: from now on they do, if neither belonged to anything.
+    fn bound(&mut self, recorded: &str, ours: &str) -> bool {
+        match (self.ours.get(recorded), self.recorded.get(ours)) {
+            (None, None) => {
+                self.ours.insert(recorded.to_owned(), ours.to_owned());
+                self.recorded.insert(ours.to_owned(), recorded.to_owned());
+                true
+            }
+            (Some(known), _) => known == ours,
+            (None, Some(_)) => false,
+        }
     }
 
     /// Whether two texts are the same but for the names in them.
@@ -37,13 +45,15 @@ impl Names {
         }
         let words = |text: &str| -> Vec<String> { text.split('/').map(str::to_owned).collect() };
         let (a, b) = (words(recorded), words(ours));
-        let named = a.iter().any(|w| is_name(w));
-        named && a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| x == y || (is_name(x) && self.same(x, y)))
+        let named = a.iter().any(|w| kind(w).is_some());
+        named
+            && a.len() == b.len()
+            && a.iter().zip(&b).all(|(x, y)| if kind(x).is_some() { self.same(x, y) } else { x == y })
     }
 
     /// Whether anything was ever called that.
     pub(crate) fn knows(&self, recorded: &str) -> bool {
-        self.0.contains_key(recorded)
+        self.ours.contains_key(recorded)
     }
 
     /// A text with every recorded name replaced by ours.
@@ -66,12 +76,12 @@ impl Names {
 
     /// A word made of the characters of ids and addresses: itself a name, or one followed by a dotted ending.
     fn word(&self, word: &str) -> String {
-        if let Some(ours) = self.0.get(word) {
+        if let Some(ours) = self.ours.get(word) {
             return ours.clone();
         }
         if word.len() > 36 && word.is_char_boundary(36) {
             let (head, tail) = word.split_at(36);
-            if let Some(ours) = self.0.get(head) {
+            if let Some(ours) = self.ours.get(head) {
                 return format!("{ours}{}", self.word(tail));
             }
         }
@@ -91,9 +101,31 @@ const fn is_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':')
 }
 
-/// An id, an address of a network or of an interface.
-fn is_name(text: &str) -> bool {
-    is_uuid(text) || is_mac(text) || is_address(text)
+/// What a name is a name of: only those of one kind can be the same thing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Id,
+    Interface,
+    /// An address of IPv4 or IPv6, with the length of its prefix where it has one.
+    Address {
+        v6: bool,
+        prefix: Option<u8>,
+    },
+}
+
+/// Which kind of name a text is, if it is one.
+fn kind(text: &str) -> Option<Kind> {
+    if is_uuid(text) {
+        return Some(Kind::Id);
+    }
+    if is_mac(text) {
+        return Some(Kind::Interface);
+    }
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
+        None => (text, None),
+    };
+    Some(Kind::Address { v6: matches!(address.parse::<IpAddr>().ok()?, IpAddr::V6(_)), prefix })
 }
 
 pub(crate) fn is_uuid(text: &str) -> bool {
@@ -107,10 +139,6 @@ pub(crate) fn is_uuid(text: &str) -> bool {
 fn is_mac(text: &str) -> bool {
     text.len() == 17
         && text.bytes().enumerate().all(|(i, b)| if i % 3 == 2 { b == b':' } else { b.is_ascii_hexdigit() })
-}
-
-fn is_address(text: &str) -> bool {
-    text.split('/').next().is_some_and(|a| a.parse::<std::net::IpAddr>().is_ok())
 }
 
 fn is_date(text: &str) -> bool {
@@ -127,10 +155,26 @@ mod tests {
         let mut names = Names::default();
         assert!(names.same(a, b) && names.same(a, b));
         assert!(!names.same(a, "00000000-0000-4000-8000-000000000002"), "bound to another");
+        assert!(!names.same("6bc4b49b-bd60-4d64-8ffc-9346f18ef88c", b), "ours is bound to another");
         assert!(!names.same("stopped", "running"));
         assert_eq!(names.ours(&format!("/servers/{a}/action")), format!("/servers/{b}/action"));
         assert!(names.same(&format!("{a}.pub.instances.scw.cloud"), &format!("{b}.pub.instances.scw.cloud")));
         assert!(names.same("2026-07-30T12:53:15.567675+00:00", "2026-11-24T00:00:00.000001+00:00"));
         assert!(!names.same("2026-07-30T12:53:15.567675+00:00", "2026-11-24T00:00:00.000001Z"), "another notation");
+    }
+    #[test]
+    fn only_names_of_one_kind_are_the_same() {
+        for (a, b, same) in [
+            ("51.15.1.2", "51.15.9.9", true),
+            ("51.15.1.2", "2001:bc8::1", false),
+            ("51.15.1.2", "6bc4b49b-bd60-4d64-8ffc-9346f18ef88b", false),
+            ("2001:bc8:710::/64", "2001:bc8:711::/64", true),
+            ("2001:bc8:710::/64", "2001:bc8:711::/56", false),
+            ("2001:bc8:710::/64", "2001:bc8:711::", false),
+            ("de:00:00:95:66:df", "de:00:00:00:00:01", true),
+            ("de:00:00:95:66:df", "51.15.1.2", false),
+        ] {
+            assert_eq!(Names::default().same(a, b), same, "{a} {b}");
+        }
     }
 }

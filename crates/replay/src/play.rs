@@ -1,11 +1,13 @@
 //! Plays one recording: sends its requests in order, and lets the emulator's time pass only where an answer asks for it.
 //!
 //! Recordings do not tell when a request was sent. So the clock stands still until the recorded answer shows something
-//! that has not happened yet; then it moves from one event to the next until the answers are equal. A state that the
-//! recording saw in a single poll may have been passed.
+//! that has not happened yet; then it moves from one event to the next until the answers are equal, and whatever the
+//! emulator is in between must have been seen somewhere ([`unheard`]). A state that the recording saw in a single poll may
+//! have been passed.
 
 use crate::compare::{Answer, Difference, differences};
 use crate::names::{Names, is_uuid};
+use crate::passed::unheard;
 use crate::recording::Exchange;
 use crate::scope::{Product, product};
 use bytes::Bytes;
@@ -23,6 +25,8 @@ const POLLS_MAX: usize = 6;
 /// What became of one exchange.
 pub(crate) enum Verdict {
     Equal,
+    /// Equal, the emulator being where the recording's next poll is: the recorded state was seen in this poll alone.
+    Passed,
     Different(Vec<Difference>),
     OutOfScope(&'static str),
 }
@@ -32,8 +36,9 @@ pub(crate) struct Played {
     pub(crate) verdicts: Vec<Verdict>,
     /// What the emulator was given before the first request, or made to do: each a sentence.
     pub(crate) seeded: Vec<String>,
-    /// When it was played, in microseconds since 1970.
-    pub(crate) as_of_us: i64,
+    pub(crate) chance: Chance,
+    /// How many requests that are no polls had to wait for something.
+    pub(crate) moved_for_changes: u64,
 }
 
 impl Played {
@@ -42,29 +47,51 @@ impl Played {
     }
 }
 
-/// Plays a recording as of a moment: the API grew over time.
-pub(crate) fn play(exchanges: &[Exchange], as_of_us: i64, lingers: bool) -> Played {
+/// What a recording does not tell and each run of the real cloud draws anew.
+#[derive(Clone, Copy)]
+pub(crate) struct Chance {
+    /// When it was, in microseconds since 1970: the API grew over time.
+    pub(crate) as_of_us: i64,
+    /// Whether terminated servers are shown as stopped for a while.
+    pub(crate) lingers: bool,
+    /// What durations are drawn from; `None`: the medians.
+    pub(crate) seed: Option<u64>,
+}
+
+/// Plays a recording.
+pub(crate) fn play(exchanges: &[Exchange], chance: Chance) -> Played {
+    let Chance { as_of_us, lingers, seed } = chance;
     let mut seeded = Vec::new();
     if lingers {
         seeded.push("terminated servers are shown as stopped for a while: seen, and chance".to_owned());
+    }
+    if let Some(seed) = seed {
+        seeded.push(format!("durations drawn from seed {seed}: some servers are faster than others"));
     }
     let options = Options {
         clock: ClockMode::Manual,
         start_us: Some(as_of_us),
         project: organization(exchanges),
         lingers_stopped_after_terminate: lingers,
+        seed,
         ..Options::default()
     };
     seeded.push(format!("organization {}", options.project));
     let emulator = Emulator::new(options);
     seed_images(&emulator, exchanges, &mut seeded);
-    let mut player = Player { emulator, names: Names::default(), created: HashSet::new(), lost: HashSet::new() };
+    let mut player = Player {
+        emulator,
+        names: Names::default(),
+        created: HashSet::new(),
+        lost: HashSet::new(),
+        moved_for_changes: 0,
+    };
     let mut verdicts = Vec::with_capacity(exchanges.len());
     for n in 0..exchanges.len() {
         let verdict = player.exchange(exchanges, n, &mut seeded);
         verdicts.push(verdict);
     }
-    Played { verdicts, seeded, as_of_us }
+    Played { verdicts, seeded, chance, moved_for_changes: player.moved_for_changes }
 }
 
 /// The organization that owns everything: as the first answer that names one says.
@@ -127,6 +154,7 @@ struct Player {
     created: HashSet<String>,
     /// Recorded ids of what was made by a request whose body was not recorded.
     lost: HashSet<String>,
+    moved_for_changes: u64,
 }
 
 /// One way to play an exchange.
@@ -134,6 +162,8 @@ struct Try {
     emulator: Emulator,
     names: Names,
     wrong: Vec<Difference>,
+    /// Whether it is sent later than now.
+    moved: bool,
 }
 
 impl Player {
@@ -158,19 +188,16 @@ impl Player {
             self.created.extend(named);
             return Verdict::OutOfScope(reason);
         }
-        if e.status == 400 && e.path.ends_with("/action") && e.answer["help_message"] == "server should be stopped" {
-            let fault = json!({"method": e.method, "path": self.names.ours(&e.path), "nth": 1, "effect": {"error": "precondition_failed"}});
+        if let Some((error, reason)) = struck(e) {
+            // The exchange is not judged; what the emulator does with it must not differ from what happened.
+            let fault =
+                json!({"method": e.method, "path": self.names.ours(&e.path), "nth": 1, "effect": {"error": error}});
             if let Err(wrong) = self.emulator.add_fault(&fault) {
                 seeded.push(wrong);
             }
-            seeded.push(format!("exchange {}: a start is refused once", e.index));
-        }
-        if e.status == 429 {
-            let fault = json!({"method": e.method, "path": e.path, "nth": 1, "effect": {"error": "rate_limited"}});
-            if let Err(wrong) = self.emulator.add_fault(&fault) {
-                seeded.push(wrong);
-            }
-            seeded.push(format!("exchange {}: the rate limit strikes", e.index));
+            let tried = self.best(e);
+            self.take(tried, e);
+            return Verdict::OutOfScope(reason);
         }
         let best = self.best(e);
         let stock = |d: &Difference| d.at.starts_with(".servers.") && d.at.ends_with(".availability");
@@ -193,7 +220,7 @@ impl Player {
             }
             if self.was_passed(all, n) {
                 collect(&e.answer, &mut self.created);
-                return Verdict::Equal;
+                return Verdict::Passed;
             }
         }
         let wrong = best.wrong.clone();
@@ -213,6 +240,7 @@ impl Player {
     }
 
     fn take(&mut self, tried: Try, e: &Exchange) {
+        self.moved_for_changes += u64::from(tried.moved && e.method != "GET");
         (self.emulator, self.names) = (tried.emulator, tried.names);
         // Requests that came one after the other are not answered in the same moment.
         self.emulator.advance_ms(1);
@@ -223,6 +251,7 @@ impl Player {
     fn best(&self, e: &Exchange) -> Try {
         let mut at = self.emulator.fork();
         let mut best = self.send(&at, e);
+        let mut strange = Vec::new();
         for _ in 0..EVENTS_MAX {
             if best.wrong.is_empty() {
                 break;
@@ -230,10 +259,12 @@ impl Player {
             let Some(ms) = at.next_event_in_ms() else { break };
             at = at.fork();
             at.advance_ms(ms);
-            let tried = self.send(&at, e);
+            strange.extend(unheard(&at.state()));
+            let mut tried = self.send(&at, e);
             let weight = |t: &Try| if status_only(&t.wrong) { usize::MAX } else { t.wrong.len() };
             if weight(&tried) < weight(&best) {
-                best = tried;
+                tried.wrong.extend(strange.iter().cloned());
+                best = Try { moved: true, ..tried };
             }
         }
         best
@@ -258,7 +289,7 @@ impl Player {
         let recorded = Answer { status: e.status, headers: &e.headers, body: &e.answer };
         let emulated = Answer { status: answer.status().as_u16(), headers: &Value::Object(headers), body: &body };
         let wrong = differences(&recorded, &emulated, &mut names);
-        Try { emulator, names, wrong }
+        Try { emulator, names, wrong, moved: false }
     }
 
     /// A list without the items that nothing in the recording has created, and its headers without counts.
@@ -296,6 +327,16 @@ impl Player {
         // Where the emulator is, or will be without having been where this poll was.
         later.iter().any(|next| self.best(next).wrong.is_empty())
     }
+}
+
+/// What chance did in that hour, and no request asked for: the error, and why it is not judged.
+fn struck(e: &Exchange) -> Option<(&'static str, &'static str)> {
+    if e.status == 429 {
+        return Some(("rate_limited", "the rate limit of that hour, which the recording presupposes"));
+    }
+    let refused =
+        e.status == 400 && e.path.ends_with("/action") && e.answer["help_message"] == "server should be stopped";
+    refused.then_some(("precondition_failed", "a start refused by chance, the server being stopped"))
 }
 
 /// The words that tell a state: of the resource, and of a block volume's references.

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 #[derive(Default, Clone, Copy)]
-struct Count {
+pub(crate) struct Count {
     equal: u64,
     different: u64,
     out: u64,
 }
 
 impl Count {
-    fn score(self) -> f64 {
+    pub(crate) fn score(self) -> f64 {
         let judged = self.equal + self.different;
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         if judged == 0 { 100.0 } else { self.equal as f64 * 100.0 / judged as f64 }
@@ -31,6 +31,8 @@ pub(crate) struct Report {
     /// Kind, place → how often, and where first.
     places: BTreeMap<(String, String), (u64, String)>,
     seeded: u64,
+    passed: u64,
+    moved_for_changes: u64,
 }
 
 impl Report {
@@ -46,13 +48,14 @@ impl Report {
             ];
             for count in counts {
                 match verdict {
-                    Verdict::Equal => count.equal += 1,
+                    Verdict::Equal | Verdict::Passed => count.equal += 1,
                     Verdict::Different(_) => count.different += 1,
                     Verdict::OutOfScope(_) => count.out += 1,
                 }
             }
             match verdict {
                 Verdict::Equal => {}
+                Verdict::Passed => self.passed += 1,
                 Verdict::OutOfScope(reason) => {
                     *self.reasons.entry(reason).or_default() += 1;
                     out.push(json!({"index": e.index, "method": e.method, "path": e.path, "reason": reason}));
@@ -73,7 +76,9 @@ impl Report {
             }
         }
         self.seeded += played.seeded.len() as u64;
-        let as_of = jiff::Timestamp::from_microsecond(played.as_of_us).map(|t| t.to_string()).unwrap_or_default();
+        self.moved_for_changes += played.moved_for_changes;
+        let as_of =
+            jiff::Timestamp::from_microsecond(played.chance.as_of_us).map(|t| t.to_string()).unwrap_or_default();
         self.files.push(json!({
             "file": file, "as_of": as_of, "equal": own.equal, "different": own.different, "out_of_scope": own.out,
             "seeded": played.seeded, "differences": differences, "left_out": out,
@@ -81,16 +86,32 @@ impl Report {
     }
 
     fn all(&self) -> Count {
-        self.products.values().fold(Count::default(), |a, b| Count {
-            equal: a.equal + b.equal,
-            different: a.different + b.different,
-            out: a.out + b.out,
-        })
+        sum(self.products.values().copied())
     }
 
     /// Equal of all that was judged, in percent.
     pub(crate) fn score(&self) -> f64 {
         self.all().score()
+    }
+
+    /// How many exchanges were judged.
+    pub(crate) fn judged(&self) -> u64 {
+        let all = self.all();
+        all.equal + all.different
+    }
+
+    /// Servers, volumes and block volumes.
+    pub(crate) fn core(&self) -> Count {
+        sum(self.kinds.iter().filter(|(k, _)| is_core(k)).map(|(_, count)| *count))
+    }
+
+    /// How much of Instance, Block and Marketplace was left out, in percent.
+    pub(crate) fn out_of_scope(&self) -> f64 {
+        let wanted = [Product::Instance, Product::Block, Product::Marketplace];
+        let count = sum(wanted.iter().filter_map(|p| self.products.get(p).copied()));
+        #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+        let share = count.out as f64 * 100.0 / (count.equal + count.different + count.out).max(1) as f64;
+        share
     }
 
     pub(crate) fn print(&self, brief: bool) {
@@ -105,18 +126,20 @@ impl Report {
         for (product, count) in &self.products {
             row(product.text(), *count);
         }
-        let core = self.kinds.iter().filter(|(k, _)| is_core(k)).fold(Count::default(), |a, (_, b)| Count {
-            equal: a.equal + b.equal,
-            different: a.different + b.different,
-            out: a.out + b.out,
-        });
         println!();
-        row("servers, volumes and block volumes", core);
+        row("servers, volumes and block volumes", self.core());
         row("all", self.all());
         println!("\nout of scope, by reason:");
         for (reason, n) in &self.reasons {
             println!("  {n:>5}  {reason}");
         }
+        println!(
+            "left out of Instance, Block and Marketplace: {:.2} %; polls whose state was passed: {}; changes that had to wait \
+             for something: {}",
+            self.out_of_scope(),
+            self.passed,
+            self.moved_for_changes
+        );
         println!("seeded: {} facts in {} recordings (the report names each)", self.seeded, self.files.len());
         if brief {
             return;
@@ -137,11 +160,20 @@ impl Report {
         let products: BTreeMap<&str, Value> = self.products.iter().map(|(p, c)| (p.text(), counts(c))).collect();
         let kinds: BTreeMap<&String, Value> = self.kinds.iter().map(|(k, c)| (k, counts(c))).collect();
         let report = json!({
-            "score": self.score(), "all": counts(&self.all()), "products": products, "kinds": kinds,
+            "score": self.score(), "core": counts(&self.core()), "left_out_percent": self.out_of_scope(),
+            "passed_polls": self.passed, "changes_that_waited": self.moved_for_changes, "all": counts(&self.all()), "products": products, "kinds": kinds,
             "out_of_scope": self.reasons, "recordings": self.files,
         });
         format!("{report:#}\n")
     }
+}
+
+fn sum(counts: impl Iterator<Item = Count>) -> Count {
+    counts.fold(Count::default(), |a, b| Count {
+        equal: a.equal + b.equal,
+        different: a.different + b.different,
+        out: a.out + b.out,
+    })
 }
 
 /// A place with every number in brackets left out.

@@ -40,54 +40,72 @@ fn volume_id(req: &Req<'_>) -> Result<String, Answer> {
     id.map(str::to_owned).ok_or_else(|| answer::invalid("volume_id", "required", "required key not provided"))
 }
 
-/// `PATCH /servers/{id}` with `volumes`: what the map leaves out is detached.
+/// `PATCH /servers/{id}` with `volumes`: what the map leaves out is detached, the rest is where the map says. All or nothing.
 pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> Result<(), Answer> {
-    let mut wanted = Vec::new();
+    let Some(server) = world.held.servers.get(id) else { return Err(servers::missing(id)) };
+    let held: Vec<(u32, String)> = server.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect();
+    let is_held = |volume: &str| held.iter().any(|(_, h)| h == volume);
+    if map.len() > SLOTS_MAX {
+        return Err(full());
+    }
+    let mut wanted: Vec<(u32, String)> = Vec::new();
     for (index, entry) in map {
         let index: u32 = index.parse().map_err(|_| answer::invalid("volumes", "format", "keys are numbers"))?;
         let volume = entry.get("id").and_then(Value::as_str);
         let volume = volume.ok_or_else(|| answer::invalid("volumes", "required", "required key not provided"))?;
+        if wanted.iter().any(|(i, w)| *i == index || w == volume) {
+            return Err(answer::invalid("volumes", "constraint", &format!("Volume {volume} is named twice")));
+        }
+        if !is_held(volume) {
+            attachable(world, id, volume)?;
+        }
         wanted.push((index, volume.to_owned()));
     }
-    let held: Vec<(u32, String)> = world
-        .held
-        .servers
-        .get(id)
-        .map(|s| s.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect())
-        .unwrap_or_default();
-    for (index, volume) in &held {
-        if !wanted.iter().any(|(_, w)| w == volume) {
-            take(world, id, *index);
+    for (index, _) in held.iter().filter(|(_, h)| !wanted.iter().any(|(_, w)| w == h)) {
+        take(world, id, *index);
+    }
+    if let Some(server) = world.held.servers.get_mut(id) {
+        for slot in std::mem::take(&mut server.slots).into_values() {
+            if let Some((index, _)) = wanted.iter().find(|(_, w)| *w == slot.volume) {
+                server.slots.insert(*index, slot);
+            }
         }
     }
-    for (index, volume) in &wanted {
-        if !held.iter().any(|(_, h)| h == volume) {
-            put(world, id, Some(*index), volume, false)?;
-        }
+    for (index, volume) in wanted.iter().filter(|(_, w)| !is_held(w)) {
+        put(world, id, Some(*index), volume, false)?;
     }
     Ok(())
 }
 
-fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool) -> Result<(), Answer> {
+/// How many volumes a server takes.
+const SLOTS_MAX: usize = 16;
+
+fn full() -> Answer {
+    answer::invalid("volume_id", "constraint", "at most 16 volumes on one server")
+}
+
+/// Whether a volume can be attached to a server, and is a block volume.
+fn attachable(world: &World, id: &str, volume: &str) -> Result<bool, Answer> {
     let Some(server) = world.held.servers.get(id) else { return Err(servers::missing(id)) };
-    let zone = server.zone.clone();
-    let block = world.held.blocks.get(volume).filter(|v| v.zone == zone);
-    let local = world.held.locals.get(volume).filter(|v| v.zone == zone);
-    let is_block = block.is_some();
+    let block = world.held.blocks.get(volume).filter(|v| v.zone == server.zone);
+    let local = world.held.locals.get(volume).filter(|v| v.zone == server.zone);
     match (block, local) {
-        (None, None) => return Err(answer::not_found("instance_volume", volume)),
+        (None, None) => Err(answer::not_found("instance_volume", volume)),
         (Some(v), _) if v.reference.is_some() || v.status != "available" => {
             let help = format!("Volume {volume} is {}", v.status);
-            return Err(answer::invalid("volume_id", "constraint", &help));
+            Err(answer::invalid("volume_id", "constraint", &help))
         }
         (_, Some(v)) if v.server.is_some() => {
-            return Err(answer::invalid("volume_id", "constraint", &format!("Volume {volume} is already attached")));
+            Err(answer::invalid("volume_id", "constraint", &format!("Volume {volume} is already attached")))
         }
-        _ => {}
+        (block, _) => Ok(block.is_some()),
     }
-    let server = world.held.servers.get(id).map(|s| s.slots.len()).unwrap_or_default();
-    if server >= 16 {
-        return Err(answer::invalid("volume_id", "constraint", "at most 16 volumes on one server"));
+}
+
+fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool) -> Result<(), Answer> {
+    let is_block = attachable(world, id, volume)?;
+    if world.held.servers.get(id).is_some_and(|s| s.slots.len() >= SLOTS_MAX) {
+        return Err(full());
     }
     if is_block {
         world.attach_block(volume, id, false);

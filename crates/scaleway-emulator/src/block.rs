@@ -148,7 +148,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         }
     }
     let changes = size != before.size || iops != before.iops;
-    if changes && before.status == "creating" {
+    if changes && matches!(before.status.as_str(), "creating" | "updating") {
         let argument = if iops == before.iops { "size" } else { "perf_iops" };
         let help = format!("can't update {argument} when volume is not available");
         return answer::invalid(argument, "constraint", &help);

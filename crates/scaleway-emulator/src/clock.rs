@@ -5,6 +5,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The most that it is moved at once: a century.
 const MOVE_MAX_US: i64 = 100 * 366 * 86_400 * 1_000_000;
+/// Where time ends, in the year 9987: what is counted from a moment must not run over.
+const MOMENT_MAX_US: i64 = 253_000_000_000_000_000;
 
 #[derive(Clone)]
 pub(crate) struct Clock {
@@ -30,7 +32,7 @@ impl Clock {
             ClockMode::Scaled(factor) => elapsed.saturating_mul(i64::from(factor)),
             ClockMode::Manual => 0,
         };
-        self.start_us.saturating_add(passed).saturating_add(self.moved_us)
+        self.start_us.saturating_add(passed).saturating_add(self.moved_us).min(MOMENT_MAX_US)
     }
 
     /// Moves it on by so much, whatever its mode.

@@ -213,11 +213,28 @@ pub(crate) fn load(world: &mut World, saved: &Value) -> Result<Value, Answer> {
     if saved.get("version").and_then(Value::as_i64) != Some(1) {
         return Err(wrong("not a state that this version has saved (`version` is not 1)"));
     }
+    if !numbers_are_sane(&saved["held"]) {
+        return Err(wrong("a number in it is larger than any that was saved"));
+    }
     let held: Held = serde_json::from_value(saved["held"].clone()).map_err(|e| wrong(&e.to_string()))?;
     let now = saved["now"].as_str().and_then(moment_us).ok_or_else(|| wrong("`now` is no moment"))?;
     world.held = held;
     world.clock.set_us(now);
+    world.forget_past();
     Ok(clock(world))
+}
+
+/// The largest number that every JSON reader keeps exactly: 2^53, in microseconds the year 2255.
+const NUMBER_MAX: i64 = 1 << 53;
+
+/// Whether one can count on from every number in a saved state.
+fn numbers_are_sane(value: &Value) -> bool {
+    match value {
+        Value::Number(n) => n.as_i64().is_some_and(|n| (-NUMBER_MAX..=NUMBER_MAX).contains(&n)) || n.is_f64(),
+        Value::Array(items) => items.iter().all(numbers_are_sane),
+        Value::Object(map) => map.values().all(numbers_are_sane),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
 }
 
 /// Everything it holds: servers and addresses as their APIs show them, volumes of both APIs in one form.
@@ -227,7 +244,8 @@ pub(crate) fn state(world: &World) -> Value {
     let blocks = held.blocks.values().map(|v| {
         let on = v.reference.as_ref().map(|r| &r.server);
         json!({"id": v.id, "name": v.name, "volume_type": "sbs_volume", "zone": v.zone, "size": v.size, "perf_iops": v.iops,
-            "status": v.status, "server": on, "tags": v.tags, "project": v.project})
+            "status": v.status, "reference_status": v.reference.as_ref().map(|r| &r.status), "server": on, "tags": v.tags,
+            "project": v.project})
     });
     let locals = held.locals.values().map(|v| {
         json!({"id": v.id, "name": v.name, "volume_type": v.kind, "zone": v.zone, "size": v.size, "perf_iops": null,
@@ -244,8 +262,10 @@ pub(crate) fn state(world: &World) -> Value {
         })
         .collect();
     let names = |zone: &str, id: &str, name: &str| json!({"id": id, "name": name, "zone": zone});
-    let snapshots = held.snapshots.values().map(|s| names(&s.zone, &s.id, &s.name));
-    let block_snapshots = held.block_snapshots.values().map(|s| names(&s.zone, &s.id, &s.name));
+    let snapshot =
+        |zone: &str, id: &str, name: &str, state: &str| json!({"id": id, "name": name, "zone": zone, "state": state});
+    let snapshots = held.snapshots.values().map(|s| snapshot(&s.zone, &s.id, &s.name, &s.state));
+    let block_snapshots = held.block_snapshots.values().map(|s| snapshot(&s.zone, &s.id, &s.name, &s.status));
     json!({
         "now": block_time(world.now()), "servers": servers, "volumes": volumes, "ips": ips,
         "snapshots": snapshots.chain(block_snapshots).collect::<Vec<_>>(),

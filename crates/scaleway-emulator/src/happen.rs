@@ -43,6 +43,10 @@ impl World {
                     (v.reference, v.freeing) = (None, false);
                     "available".clone_into(&mut v.status);
                     (v.detached_us, v.updated_us) = (Some(at), at);
+                    // What was being changed is changed.
+                    if let Some((size, iops)) = v.coming.take() {
+                        (v.size, v.iops) = (size, iops);
+                    }
                 }
             }
             Event::Snapshot { snapshot, state } => self.end_snapshot(&snapshot, state, at),

@@ -200,7 +200,7 @@ pub(crate) fn dashboard(world: &World, req: &Req<'_>) -> Answer {
         "servers_count": servers.len(), "running_servers_count": servers.iter().filter(|s| s.state == "running").count(),
         "servers_by_types": by_type, "volumes_count": locals.clone().count(),
         "volumes_l_ssd_count": locals.clone().filter(|v| v.kind == "l_ssd").count(), "volumes_b_ssd_count": 0,
-        "volumes_l_ssd_total_size": locals.filter(|v| v.kind == "l_ssd").map(|v| v.size).sum::<i64>(),
+        "volumes_l_ssd_total_size": locals.filter(|v| v.kind == "l_ssd").fold(0_i64, |sum, v| sum.saturating_add(v.size)),
         "volumes_b_ssd_total_size": 0, "images_count": held.images.values().filter(|i| i.zone == req.zone).count(),
         "snapshots_count": held.snapshots.values().filter(|s| s.zone == req.zone).count(),
         "ips_count": ips.clone().count(), "ips_unused": ips.filter(|i| i.server.is_none()).count(),

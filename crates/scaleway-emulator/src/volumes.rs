@@ -7,6 +7,13 @@ use crate::wire;
 use crate::world::World;
 use serde_json::{Value, json};
 
+/// How large a local volume can be, in bytes: more than any type takes.
+const SIZES: std::ops::RangeInclusive<i64> = 1_000_000_000..=10_000_000_000_000;
+
+fn wrong_size() -> Answer {
+    answer::invalid("size", "constraint", "size is required, at least 1 GB and at most 10 TB")
+}
+
 fn missing(id: &str) -> Answer {
     answer::not_found("instance_volume", id)
 }
@@ -48,10 +55,8 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
         Some(Ok(snapshot)) => Some(snapshot.size),
         None => None,
     };
-    let size = body.get("size").and_then(Value::as_i64).or(base).filter(|s| *s >= 1_000_000_000);
-    let Some(size) = size else {
-        return answer::invalid("size", "constraint", "size is required, at least 1 GB");
-    };
+    let size = body.get("size").and_then(Value::as_i64).or(base).filter(|s| SIZES.contains(s));
+    let Some(size) = size else { return wrong_size() };
     if let Some(max) = world.options.volume_quota
         && world.held.locals.values().filter(|v| v.zone == req.zone).count() >= max
     {
@@ -90,7 +95,11 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         Err(answer) => return answer,
     };
     let now = world.now();
+    let size = body.get("size").and_then(Value::as_i64);
     let Some(v) = world.held.locals.get_mut(id).filter(|v| v.zone == req.zone) else { return missing(id) };
+    if size.is_some_and(|s| !SIZES.contains(&s)) {
+        return wrong_size();
+    }
     v.modified_us = now;
     if let Some(name) = body.get("name").and_then(Value::as_str) {
         name.clone_into(&mut v.name);
@@ -98,7 +107,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     if body.get("tags").is_some_and(Value::is_array) {
         v.tags = strings(body.get("tags"));
     }
-    if let Some(size) = body.get("size").and_then(Value::as_i64) {
+    if let Some(size) = size {
         v.size = size;
     }
     show(world, 200, id)

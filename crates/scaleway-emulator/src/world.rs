@@ -15,6 +15,8 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+/// How many changes a list can lag behind: each is a copy of all that is held.
+const PASTS_MAX: usize = 500;
 /// With a seed, one detachment in so many shows its reference in error for a while.
 const FAILING_ONE_IN: u32 = 50;
 
@@ -261,9 +263,16 @@ impl World {
         let now = self.now();
         self.past.push_back((now, self.held.clone()));
         // One that is older than the lag is needed: it held until the next.
-        while self.past.get(1).is_some_and(|(at, _)| *at < now - lag_us) {
+        let then = now.saturating_sub(lag_us);
+        while self.past.get(1).is_some_and(|(at, _)| *at < then) || self.past.len() > PASTS_MAX {
             self.past.pop_front();
         }
+    }
+
+    /// What is held now came from elsewhere: lists do not lag behind it.
+    pub(crate) fn forget_past(&mut self) {
+        self.past.clear();
+        self.remember_past();
     }
 
     /// What was held so long ago: `None` if nothing has changed since.

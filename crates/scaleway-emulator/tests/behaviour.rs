@@ -191,6 +191,61 @@ fn a_block_volume_takes_its_time_and_is_refused_while_in_use() {
 }
 
 #[test]
+fn a_volume_is_updated_once_at_a_time_and_a_detachment_does_not_undo_it() {
+    let e = emulator();
+    let (_, v) = ask(&e, "POST", BLOCK, Some(json!({"name": "d", "from_empty": {"size": 20_000_000_000_i64}})));
+    let one = format!("{BLOCK}/{}", v["id"].as_str().unwrap());
+    e.advance_ms(5_000);
+    let s = create(&e, "L4-1-24G", "ubuntu_jammy_gpu_os_12", "instance_sbs");
+    let server = format!("{INSTANCE}/servers/{}", s["id"].as_str().unwrap());
+    let body = json!({"volume_id": v["id"], "volume_type": "sbs_volume"});
+    assert_eq!(ask(&e, "POST", &format!("{server}/attach-volume"), Some(body.clone())).0, 200);
+    e.advance_ms(5_000);
+    assert_eq!(ask(&e, "POST", &format!("{server}/detach-volume"), Some(body)).0, 200);
+    assert_eq!(ask(&e, "PATCH", &one, Some(json!({"size": 30_000_000_000_i64}))).1["status"], "updating");
+    let (status, refused) = ask(&e, "PATCH", &one, Some(json!({"perf_iops": 15000})));
+    assert_eq!((status, &refused["details"][0]["argument_name"]), (400, &json!("perf_iops")), "{refused}");
+    assert_eq!(ask(&e, "PATCH", &one, Some(json!({"name": "e"}))).0, 200, "a name is no update");
+    e.advance_ms(60_000);
+    let (_, grown) = ask(&e, "GET", &one, None);
+    assert_eq!((&grown["status"], &grown["size"]), (&json!("available"), &json!(30_000_000_000_i64)), "{grown}");
+}
+
+#[test]
+fn the_map_of_volumes_is_replaced_as_a_whole_or_not_at_all() {
+    let e = emulator();
+    let local = |size: i64| {
+        let body = json!({"name": "l", "volume_type": "l_ssd", "size": size});
+        ask(&e, "POST", &format!("{INSTANCE}/volumes"), Some(body))
+    };
+    assert_eq!(local(i64::MAX).0, 400, "larger than any disk");
+    let extra = local(10_000_000_000).1["volume"]["id"].clone();
+    let s = create(&e, "GP1-XS", "ubuntu_jammy", "instance_local");
+    let server = format!("{INSTANCE}/servers/{}", s["id"].as_str().unwrap());
+    let boot = s["volumes"]["0"]["id"].clone();
+    let patch = |map: Value| ask(&e, "PATCH", &server, Some(json!({"volumes": map})));
+    let shown = || {
+        let (_, shown) = ask(&e, "GET", &server, None);
+        let map = shown["server"]["volumes"].as_object().unwrap().clone();
+        map.into_iter().map(|(i, v)| (i, v["id"].clone())).collect::<Vec<_>>()
+    };
+    let held = vec![("0".to_owned(), boot.clone())];
+    assert_eq!(shown(), held);
+    let nobodys = "00000000-0000-4000-8000-00000000ffff";
+    for (map, status) in [
+        (json!({"0": {"id": extra}, "1": {"id": nobodys}}), 404),
+        (json!({"0": {"id": extra}, "1": {"id": extra}}), 400),
+        (json!({"0": {"id": extra}, "x": {"id": boot}}), 400),
+    ] {
+        assert_eq!(patch(map.clone()).0, status, "{map}");
+        assert_eq!(shown(), held, "nothing has changed: {map}");
+    }
+    assert_eq!(patch(json!({"0": {"id": extra}, "1": {"id": boot}})).0, 200);
+    e.advance_ms(60_000);
+    assert_eq!(shown(), [("0".to_owned(), extra), ("1".to_owned(), boot)], "the boot volume has moved");
+}
+
+#[test]
 fn an_id_of_one_api_is_not_found_in_the_other() {
     let e = emulator();
     let s = create(&e, "RENDER-S", "ubuntu_jammy_gpu_os_12", "instance_local");
@@ -329,6 +384,8 @@ proptest! {
              (servers|volumes|ips|images|products|snapshots|security_groups|placement_groups|placement-groups|templates|\
              private-network-interfaces|ssh-keys|local-images)(/(ID[0-8]|[a-z0-9%-]{0,12}))?\
              (/(action|attach-volume|detach-volume|user_data|rules|private_nics|export|compatible-types|servers|[a-z0-9-]{0,8}))?(/[a-z0-9-]{0,6})?\
+             |/instance/v1/zones/fr-par-2/dashboard|/marketplace/v2/(images|local-images|versions|categories)(/ID[0-8])?\
+             |/iam/v1alpha1/(ssh-keys|api-keys)(/ID[0-8])?|/product-catalog/v2alpha1/public-catalog/products\
              |/_emulator/(clock|faults|options|state|reset|strangers|journal)",
             "([a-z_]{1,8}=[a-z0-9,%-]{0,8}&){0,2}((page|per_page|page_size)=[0-9-]{1,20})?",
             any_body(),

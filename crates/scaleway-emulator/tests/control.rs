@@ -343,7 +343,16 @@ fn a_state_is_saved_and_goes_on_where_it_was() {
     assert_eq!(state_of(&e, &id), "starting", "only there");
     let (status, body) = ask(&other, "PUT", "/_emulator/state", Some(json!({"version": 2})));
     assert_eq!((status, &body["type"]), (400, &json!("invalid_arguments")));
+    let mut far = saved.clone();
+    far["held"]["servers"][&id]["created_us"] = json!(i64::MAX - 1);
+    assert!(saved["held"]["servers"][&id]["created_us"].is_i64());
+    assert_eq!(ask(&other, "PUT", "/_emulator/state", Some(far)).0, 400, "nobody can count on from there");
     assert_eq!(state_of(&other, &id), "running", "a state that cannot be loaded changes nothing");
+    server(&other);
+    fault(&other, json!({"method": "GET", "path": "*/servers", "effect": {"lag_ms": 60_000}}));
+    assert_eq!(ask(&other, "PUT", "/_emulator/state", Some(saved)).0, 200);
+    let (_, list) = ask(&other, "GET", &format!("{INSTANCE}/servers"), None);
+    assert_eq!(list["servers"].as_array().unwrap().len(), 1, "lists do not lag behind a state that was loaded");
 }
 
 #[test]
@@ -362,6 +371,12 @@ fn the_clock_moves_by_hand_to_the_next_event_or_to_another_year() {
     assert!(year["now"].as_str().unwrap().starts_with("2025-11-04T10:00:00"), "{year}");
     let (_, types) = ask(&e, "GET", &format!("{INSTANCE}/products/servers"), None);
     assert!(types["servers"].get("BASIC3-X2C-4G").is_none(), "it came later");
+    for _ in 0..9_000 {
+        assert_eq!(clock(json!({"advance_ms": i64::MAX})).0, 200);
+    }
+    let last = volume(&e, "at the end of time");
+    let (_, last) = ask(&e, "GET", &format!("{BLOCK}/{last}"), None);
+    assert!(last["created_at"].as_str().unwrap().starts_with("9987-"), "{last}");
 }
 
 #[test]
