@@ -26,6 +26,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(instances::create, instances::list))
         .routes(routes!(instances::show, instances::terminate))
+        .routes(routes!(instances::proof))
         .routes(routes!(volumes::list))
         .routes(routes!(volumes::show, volumes::change))
         .routes(routes!(action_logs::list))

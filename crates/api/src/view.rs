@@ -1,5 +1,9 @@
 //! What the API shows. Sizes in bytes and whole GB, money in millionths, times in RFC 3339 with microseconds, UTC.
 
+mod proof;
+
+pub(crate) use proof::{InstanceProof, StuckView};
+
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::{Aggregate, Note, Proof, Volume};
 use inventiv_core::size::gb_ceil;
@@ -101,6 +105,8 @@ pub(crate) struct InstanceDetail {
     pub(crate) storages: Vec<Storage>,
     /// Why nothing more is done now.
     pub(crate) notes: Vec<NoteView>,
+    /// What should have been gone for 15 minutes, and is not: a person should look.
+    pub(crate) stuck: Vec<StuckView>,
     /// Which rule gave the data volume's size.
     pub(crate) data_volume_reason: String,
     /// Whether the boot volume's size is the cloud's own, in words.
@@ -110,7 +116,7 @@ pub(crate) struct InstanceDetail {
 }
 
 impl InstanceDetail {
-    pub(crate) fn of(agg: &Aggregate, history: &[StateChange]) -> Self {
+    pub(crate) fn of(agg: &Aggregate, history: &[StateChange], now: Timestamp) -> Self {
         let mut volumes: Vec<&Volume> = agg.volumes.iter().collect();
         volumes.sort_by_key(|v| !v.is_boot);
         let spec = &agg.instance.spec;
@@ -131,6 +137,7 @@ impl InstanceDetail {
             instance: Instance::of(agg),
             storages: volumes.into_iter().map(Storage::of).collect(),
             notes: agg.instance.notes.iter().map(NoteView::of).collect(),
+            stuck: StuckView::all(agg, now),
             data_volume_reason: spec
                 .data_volume
                 .as_ref()

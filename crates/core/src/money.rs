@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What a GB of block storage costs an hour, in micro-euros, rounded up: 0.000118 € by Scaleway's price list of 2026.
+pub const BLOCK_GB_HOUR_MICROS: i64 = 118;
+
 /// A price per hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HourlyPrice {

@@ -9,7 +9,7 @@ mod absorb;
 mod attempt;
 mod present;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::action::{Action, Event};
 use crate::observed::Observed;

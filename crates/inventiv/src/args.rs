@@ -167,6 +167,11 @@ pub(crate) enum InstanceCommand {
         /// Its id.
         id: String,
     },
+    /// Show the evidence of an instance's end; exit code 8 while it cannot be called clean.
+    Proof {
+        /// Its id.
+        id: String,
+    },
     /// Take an instance away, with every volume that goes with it.
     Terminate {
         /// Its id.

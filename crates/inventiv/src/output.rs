@@ -105,6 +105,40 @@ pub(crate) fn instance(i: &Value) -> String {
     lines.join("\n")
 }
 
+/// The evidence of an instance's end, for people.
+pub(crate) fn proof(p: &Value) -> String {
+    let mut lines = vec![format!("{}  {}  {}", text(p, "instance_id"), text(p, "status"), text(p, "verdict"))];
+    for r in p["resources"].as_array().into_iter().flatten() {
+        let id = r["provider_id"].as_str().map_or_else(|| text(r, "name"), str::to_owned);
+        lines.push(format!("  {} {id}  {}", text(r, "kind"), text(r, "standing").to_uppercase()));
+        if let Some(with) = r["came_with"].as_str() {
+            lines.push(format!("    came with server {with}"));
+        }
+        for call in r["calls"].as_array().into_iter().flatten() {
+            let request = call["request_id"].as_str().map_or_else(String::new, |id| format!("  request {id}"));
+            lines.push(format!(
+                "    {}  {} {}{request}",
+                text(call, "started_at"),
+                text(call, "action"),
+                text(call, "status")
+            ));
+        }
+        if let Some(proof) = r["proof"].as_object() {
+            let field = |key: &str| proof.get(key).and_then(Value::as_str).unwrap_or("-");
+            lines.push(format!("    {}  {} → {}", field("asked_at"), field("asked"), field("answer")));
+            lines.push(format!("    absent from the complete listing begun {}", field("absent_from_listing_begun_at")));
+        }
+    }
+    if p["kept_hourly_micros"].as_i64().is_some_and(|n| n > 0) {
+        let kept = serde_json::json!({"hourly_micros": p["kept_hourly_micros"], "currency": p["currency"]});
+        lines.push(format!("  what is kept costs about {}", hourly(&kept)));
+    }
+    for open in p["open"].as_array().into_iter().flatten() {
+        lines.push(format!("  OPEN {}", open.as_str().unwrap_or_default()));
+    }
+    lines.join("\n")
+}
+
 /// A note with the moment until which it holds.
 pub(crate) fn note_text(note: &Value) -> String {
     let until = note["until"].as_str().map_or_else(String::new, |t| format!(", until {t}"));

@@ -5,14 +5,14 @@ use crate::App;
 use crate::desire::{self, CreateInstance};
 use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
-use crate::view::{Instance, InstanceDetail, NoteView, Page};
+use crate::view::{Instance, InstanceDetail, InstanceProof, NoteView, Page};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
-use inventiv_store::InstanceFilter;
+use inventiv_store::{ActionLog, InstanceFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -82,6 +82,34 @@ pub(crate) async fn show(
     Ok(axum::Json(detail(&app, &agg).await?))
 }
 
+/// Show the evidence of an instance's end
+///
+/// Every server and volume that it ever had, the calls that made and removed it, and the evidence that it is gone. `clean`
+/// is said only when nothing is left to find out.
+#[utoipa::path(get, path = "/instances/{id}/proof", params(("id" = String, Path, description = "The instance's id")),
+    tag = "instances", responses((status = 200, description = "What is known of its end", body = InstanceProof)))]
+pub(crate) async fn proof(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<InstanceProof>, ApiError> {
+    let missing = || ApiError::not_found("instance", &id);
+    let parsed = InstanceId::parse(&id).ok_or_else(missing)?;
+    let agg = app.store().instance(&parsed).await?.ok_or_else(missing)?;
+    let mut logs: Vec<ActionLog> = Vec::new();
+    loop {
+        let after = logs.last().map(|l| l.id.to_string());
+        let page = app.store().action_logs(Some(&parsed), after.as_deref(), LOGS_PAGE).await?;
+        let last = page.len() < LOGS_PAGE as usize;
+        logs.extend(page);
+        if last {
+            return Ok(axum::Json(InstanceProof::of(&agg, &logs, app.now())));
+        }
+    }
+}
+
+/// How many lines of the action log are read at once.
+const LOGS_PAGE: u32 = 1_000;
+
 /// Take an instance away, with every volume that goes with it
 ///
 /// Asking twice changes nothing. It is `terminated` once everything is proven gone.
@@ -94,7 +122,7 @@ pub(crate) async fn terminate(State(app): State<App>, Path(id): Path<String>) ->
 }
 
 async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> {
-    let mut shown = InstanceDetail::of(agg, &app.store().history(&agg.instance.id).await?);
+    let mut shown = InstanceDetail::of(agg, &app.store().history(&agg.instance.id).await?, app.now());
     if agg.instance.account_id != app.inner.account_id {
         let text = format!(
             "blocked: it belongs to account {}, and this server has credentials for {}; start it with those of its own",

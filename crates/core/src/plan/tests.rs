@@ -7,14 +7,14 @@ use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::observed::{Allowed, Attachment, Observed, SeenServer, SeenVolume, ServerState, VolumeState};
 use crate::offer::BootStorage;
 use crate::progress::{Reply, conclude, intend};
-use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Proof, Spec};
+use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Proof, Server, Spec, Volume};
 use crate::size::GB;
 use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 
 const T0: Timestamp = Timestamp(1_000_000_000_000);
 
-fn instance() -> Aggregate {
+pub(crate) fn instance() -> Aggregate {
     let spec = Spec {
         data_volume: Some(DataVolumeSpec {
             size_bytes: 200 * GB,
@@ -52,6 +52,37 @@ fn instance() -> Aggregate {
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }
+}
+
+/// A volume of which we know the id.
+pub(crate) fn owned_volume() -> Volume {
+    super::absorb::found_volume(VolumeId::new(9), "v-1".into(), T0)
+}
+
+/// A server that has ended.
+pub(crate) fn gone_server(proof: Proof) -> Server {
+    Server {
+        id: ServerId::new(8),
+        attempt: 1,
+        name: "s".into(),
+        keep: true,
+        create_state: CreateState::Owned,
+        create_error: None,
+        provider_id: Some("s-1".into()),
+        state: None,
+        prepared_at: T0,
+        answered_at: Some(T0),
+        user_data_at: None,
+        starts: 0,
+        start_intended_at: None,
+        start_sent_at: None,
+        stop_sent_at: None,
+        delete_intended_at: Some(T0),
+        delete_sent_at: Some(T0),
+        gone_at: Some(T0),
+        proof: Some(proof),
+        retry: None,
+    }
 }
 
 /// A cloud of one server, moved by hand.

@@ -4,6 +4,7 @@ use crate::args::{Doctor, Output};
 use crate::failure::Failure;
 use crate::output::print;
 use crate::server::Asks;
+use inventiv_core::money::BLOCK_GB_HOUR_MICROS;
 use inventiv_core::offer::Offer;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
@@ -22,8 +23,6 @@ use std::time::Duration;
 
 /// The image that the server is made from.
 const IMAGE: &str = "ubuntu_noble";
-/// What a GB of block storage costs an hour, in micro-euros, rounded up: 0.000118 € in the summer of 2026.
-const GB_HOUR_MICROS: i64 = 118;
 /// The volumes of a run, in GB: boot and data.
 const GB_HELD: i64 = 12;
 /// What a dynamic public IPv4 address costs an hour at the most, in micro-euros: 0.004 € by Scaleway's price list.
@@ -142,7 +141,7 @@ fn this_run() -> String {
 }
 
 fn most_micros(offer: &Offer) -> i64 {
-    HOURS * (offer.price.micros + GB_HELD * GB_HOUR_MICROS + ADDRESS_HOUR_MICROS)
+    HOURS * (offer.price.micros + GB_HELD * BLOCK_GB_HOUR_MICROS + ADDRESS_HOUR_MICROS)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "prices for people")]

@@ -39,6 +39,16 @@ fn explain(i: &Value) -> String {
     if notes.is_empty() {
         lines.push("  waits  for nothing".to_owned());
     }
+    for s in i["stuck"].as_array().into_iter().flatten() {
+        let cost = output::hourly(s);
+        lines.push(format!(
+            "  STUCK  {} since {}, {cost}: {}",
+            text(s, "resource"),
+            text(s, "since"),
+            text(s, "reason")
+        ));
+        lines.push(format!("         do: {}", text(s, "remedy")));
+    }
     if !i["error"].is_null() {
         lines.push(format!("  failed {}", text(i, "error")));
     }

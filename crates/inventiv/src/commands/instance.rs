@@ -38,6 +38,11 @@ pub(crate) async fn run(command: InstanceCommand, connection: &Connection, outpu
             output::one(output, &instance, output::instance);
             Ok(())
         }
+        InstanceCommand::Proof { id } => {
+            let proof = client.get(&format!("/instances/{}/proof", encode(&id)), &[]).await?;
+            output::one(output, &proof, output::proof);
+            if proof["clean"] == true { Ok(()) } else { Err(Failure::left_behind(text(&proof, "verdict"))) }
+        }
         InstanceCommand::Terminate { id, wait, timeout } => {
             let progress = follower(&client, &id).after_history().await?;
             let mut instance = client.delete(&format!("/instances/{}", encode(&id))).await?;

@@ -1,0 +1,208 @@
+//! The evidence of an instance's end, resource by resource.
+
+use super::{ActionLogView, ProofView, opt_time, time};
+use inventiv_core::money::BLOCK_GB_HOUR_MICROS;
+use inventiv_core::proof::{self, Standing};
+use inventiv_core::recorded::{Aggregate, Server, Volume};
+use inventiv_core::size::gb_ceil;
+use inventiv_core::time::Timestamp;
+use inventiv_store::ActionLog;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Calls and findings that tell how a resource came and went.
+const TOLD: [&str; 14] = [
+    "PROVIDER_CREATE",
+    "PROVIDER_CREATE_VOLUME",
+    "PROVIDER_DELETE",
+    "PROVIDER_DELETE_VOLUME",
+    "PROVIDER_PROVE_SERVER_GONE",
+    "PROVIDER_PROVE_VOLUME_GONE",
+    "SERVER_ADOPTED",
+    "VOLUME_ADOPTED",
+    "VOLUME_FOUND",
+    "FOREIGN_VOLUME_FOUND",
+    "FOREIGN_VOLUME_RELEASED",
+    "VOLUME_RETAINED",
+    "ATTEMPT_BURNED",
+    "FOREIGN_ADDRESS_LEFT",
+];
+
+/// What is known of the end of an instance.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct InstanceProof {
+    /// Whose.
+    instance_id: String,
+    /// Its status.
+    status: String,
+    /// Nothing is left to find out: all of it is proven gone, kept on purpose, somebody else's, or was never made.
+    clean: bool,
+    /// The same as a sentence.
+    verdict: String,
+    /// What is not known or not done yet; empty if clean.
+    open: Vec<String>,
+    /// What is kept costs so much an hour, in millionths of `currency`; block storage at its list price.
+    kept_hourly_micros: i64,
+    /// ISO 4217.
+    currency: String,
+    /// When the instance was asked for.
+    created_at: String,
+    /// When its end was asked for.
+    terminate_requested_at: Option<String>,
+    /// When everything was proven gone.
+    terminated_at: Option<String>,
+    /// When this was read from the records: later events are not in it.
+    read_at: String,
+    /// Every server and volume that it ever had.
+    resources: Vec<ResourceProof>,
+}
+
+/// What is known of one resource.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct ResourceProof {
+    /// `server` or `volume`.
+    kind: String,
+    /// Its id here.
+    id: String,
+    /// Its name in the cloud, as last known.
+    name: String,
+    /// The cloud's id; `null`: never known.
+    provider_id: Option<String>,
+    /// `gone`, `kept`, `foreign`, `never_made`, `watched` (never answered, never turned up, its name stays watched) or
+    /// `open`.
+    standing: String,
+    /// What is open.
+    open: Option<String>,
+    /// The server that it came with.
+    came_with: Option<String>,
+    /// The evidence that it is gone.
+    proof: Option<ProofView>,
+    /// The calls that made and removed it, and what was found meanwhile, in the order of time.
+    calls: Vec<ActionLogView>,
+}
+
+impl InstanceProof {
+    pub(crate) fn of(agg: &Aggregate, logs: &[ActionLog], now: Timestamp) -> Self {
+        let i = &agg.instance;
+        let open = proof::open_points(agg);
+        let kept: Vec<&Volume> = agg.volumes.iter().filter(|v| proof::volume(v) == Standing::Kept).collect();
+        let kept_gb: i64 = kept.iter().filter(|v| v.is_block()).filter_map(|v| v.size_bytes.map(gb_ceil)).sum();
+        let servers = agg.servers.iter().map(|s| ResourceProof::server(s, logs));
+        let volumes = agg.volumes.iter().map(|v| ResourceProof::volume(v, agg, logs));
+        let verdict = match (open.as_slice(), kept.len()) {
+            ([], 0) => "clean: nothing is left behind".to_owned(),
+            ([], n) => format!("clean: nothing is left behind but {n} volume(s) kept on purpose"),
+            (points, _) => format!("cannot say clean: {} point(s) are open", points.len()),
+        };
+        Self {
+            instance_id: i.id.to_string(),
+            status: i.status.to_string(),
+            clean: open.is_empty(),
+            verdict,
+            open,
+            kept_hourly_micros: kept_gb.saturating_mul(BLOCK_GB_HOUR_MICROS),
+            currency: i.spec.currency.clone(),
+            created_at: time(i.created_at),
+            terminate_requested_at: opt_time(i.terminate_requested_at),
+            terminated_at: opt_time(i.terminated_at),
+            read_at: time(now),
+            resources: servers.chain(volumes).collect(),
+        }
+    }
+}
+
+impl ResourceProof {
+    fn server(s: &Server, logs: &[ActionLog]) -> Self {
+        let about = |l: &&ActionLog| {
+            let made = l.action == "PROVIDER_CREATE" && l.attempt == Some(s.attempt.into());
+            let named = l.details.as_ref().is_some_and(|d| d.contains(&s.name));
+            l.volume_id.is_none() && (made || named || (l.resource_id.is_some() && l.resource_id == s.provider_id))
+        };
+        Self::new(
+            "server",
+            s.id.to_string(),
+            &s.name,
+            s.provider_id.as_ref(),
+            proof::server(s),
+            logs.iter().filter(about),
+        )
+    }
+
+    fn volume(v: &Volume, agg: &Aggregate, logs: &[ActionLog]) -> Self {
+        let id = v.id.to_string();
+        let about = |l: &&ActionLog| l.volume_id.as_deref() == Some(&id);
+        let with = v.server_id.as_ref().and_then(|s| agg.server_by_id(s)).and_then(|s| s.provider_id.clone());
+        Self {
+            came_with: with,
+            ..Self::new(
+                "volume",
+                id.clone(),
+                &v.name,
+                v.provider_id.as_ref(),
+                proof::volume(v),
+                logs.iter().filter(about),
+            )
+        }
+    }
+
+    fn new<'l>(
+        kind: &str,
+        id: String,
+        name: &str,
+        provider_id: Option<&String>,
+        standing: Standing<'_>,
+        logs: impl Iterator<Item = &'l ActionLog>,
+    ) -> Self {
+        let told = logs.filter(|l| TOLD.contains(&l.action.as_str()));
+        let (word, proof, open) = match standing {
+            Standing::Gone(proof) => ("gone", Some(ProofView::of(proof)), None),
+            Standing::Kept => ("kept", None, None),
+            Standing::Foreign => ("foreign", None, None),
+            Standing::NeverMade => ("never_made", None, None),
+            Standing::Watched => ("watched", None, None),
+            Standing::Open(what) => ("open", None, Some(what)),
+        };
+        Self {
+            kind: kind.to_owned(),
+            id,
+            name: name.to_owned(),
+            provider_id: provider_id.cloned(),
+            standing: word.to_owned(),
+            open,
+            came_with: None,
+            proof,
+            calls: told.cloned().map(ActionLogView::of).collect(),
+        }
+    }
+}
+
+/// One resource that does not go away, and what a person can do.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct StuckView {
+    /// The cloud's id of it, or its name while the id is not known.
+    resource: String,
+    /// When its end was asked for.
+    since: String,
+    /// Why it is still there, as far as we know.
+    reason: String,
+    /// What it costs an hour, in millionths of `currency`.
+    hourly_micros: i64,
+    /// ISO 4217.
+    currency: String,
+    /// What a person can do.
+    remedy: String,
+}
+
+impl StuckView {
+    pub(crate) fn all(agg: &Aggregate, now: Timestamp) -> Vec<Self> {
+        let one = |s: inventiv_core::stuck::Stuck| Self {
+            resource: s.resource,
+            since: time(s.since),
+            reason: s.reason,
+            hourly_micros: s.hourly_micros,
+            currency: s.currency,
+            remedy: s.remedy.to_owned(),
+        };
+        inventiv_core::stuck::stuck(agg, now).into_iter().map(one).collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! What should have been gone for a while and is not: since when, why, what it costs, and what a person can do.
+//!
+//! Nothing gives up: this only says that a person should look.
+
+use crate::error::ErrorKind;
+use crate::money::BLOCK_GB_HOUR_MICROS;
+use crate::proof::{self, Standing};
+use crate::recorded::{Aggregate, Retry};
+use crate::size::gb_ceil;
+use crate::status::Desired;
+use crate::time::Timestamp;
+
+/// How long an end may take before a person should look, in milliseconds.
+pub const STUCK_MS: i64 = 900_000;
+
+/// One resource that does not go away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stuck {
+    /// The cloud's id of it, or its name while the id is not known.
+    pub resource: String,
+    /// When its end was asked for.
+    pub since: Timestamp,
+    /// Why it is still there, as far as we know.
+    pub reason: String,
+    /// What it costs an hour, in millionths of `currency`; block storage at its list price. Local volumes cost nothing
+    /// of their own.
+    pub hourly_micros: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// What a person can do.
+    pub remedy: &'static str,
+}
+
+/// Everything of an instance that should have been gone for [`STUCK_MS`], and is not proven to be.
+#[must_use]
+pub fn stuck(agg: &Aggregate, now: Timestamp) -> Vec<Stuck> {
+    let i = &agg.instance;
+    let wanted = i.desired == Desired::Present && i.failure.is_none();
+    let Some(since) = i.terminate_requested_at.filter(|t| !wanted && now.ms_since(*t) > STUCK_MS) else {
+        return Vec::new();
+    };
+    let note = i.notes.first().map_or("waits for the next look at the cloud", |n| n.text.as_str());
+    let one = |resource: &str, since, retry: Option<&Retry>, hourly_micros| Stuck {
+        resource: resource.to_owned(),
+        since,
+        reason: retry.map_or_else(|| note.to_owned(), |r| format!("refused {} time(s): {}", r.count, r.error.message)),
+        hourly_micros,
+        currency: i.spec.currency.clone(),
+        remedy: remedy(retry.map(|r| r.error.kind), note),
+    };
+    let servers = agg.servers.iter().filter(|s| matches!(proof::server(s), Standing::Open(_))).map(|s| {
+        let off = s.state.as_deref() == Some("stopped") || s.provider_id.is_none();
+        let hourly = if off { 0 } else { i.spec.hourly_micros };
+        one(s.provider_id.as_deref().unwrap_or(&s.name), since, s.retry.as_ref(), hourly)
+    });
+    let volumes = agg.volumes.iter().filter(|v| v.is_to_delete() && matches!(proof::volume(v), Standing::Open(_)));
+    let volumes = volumes.map(|v| {
+        let gb = v.size_bytes.filter(|_| v.is_block() && v.provider_id.is_some()).map_or(0, gb_ceil);
+        let hourly = gb.saturating_mul(BLOCK_GB_HOUR_MICROS);
+        // Released after its instance had ended: its end was asked for then.
+        let since = since.max(v.delete_intended_at.unwrap_or(since));
+        one(v.provider_id.as_deref().unwrap_or(&v.name), since, v.retry.as_ref(), hourly)
+    });
+    servers.chain(volumes).filter(|s| now.ms_since(s.since) > STUCK_MS).collect()
+}
+
+fn remedy(kind: Option<ErrorKind>, note: &str) -> &'static str {
+    match kind {
+        Some(ErrorKind::Unauthorized) => "give the server credentials that may see and delete it; it goes on by itself",
+        Some(ErrorKind::RateLimited) => {
+            "nothing: it goes on when the cloud answers; lower --calls-per-second if it lasts"
+        }
+        Some(ErrorKind::Unavailable) => "look at the provider's status page; it goes on when the cloud answers",
+        Some(ErrorKind::Conflict) => "look at what holds it in the provider's console, and take that away",
+        Some(ErrorKind::Refused | ErrorKind::Unsupported | ErrorKind::Quota | ErrorKind::OutOfStock) => {
+            "read the refusal; delete it in the provider's console if that is possible: it is proven gone by itself then"
+        }
+        Some(ErrorKind::NotFound) | None if note.contains("credentials") => {
+            "give the server credentials that may see and delete it; it goes on by itself"
+        }
+        Some(ErrorKind::NotFound) | None => {
+            "look at it in the provider's console; delete it there, or ask the provider's support if that is refused"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{CallError, Effect};
+    use crate::plan::tests::{instance, owned_volume};
+    use crate::recorded::Volume;
+    use crate::size::GB;
+    use crate::status::{Origin, Status, VolumeStatus};
+
+    #[test]
+    fn what_should_be_gone_for_a_quarter_of_an_hour_is_told_with_its_cost_and_a_remedy() {
+        let mut agg = instance();
+        agg.volumes.push(Volume {
+            size_bytes: Some(1_000 * GB),
+            volume_type: "sbs_volume".into(),
+            status: VolumeStatus::Deleting,
+            ..owned_volume()
+        });
+        let asked = Timestamp(1_000_000_000);
+        let late = asked.plus_ms(STUCK_MS + 1);
+        assert!(stuck(&agg, late).is_empty(), "nobody wants it gone");
+        agg.instance.terminate_requested_at = Some(asked);
+        agg.instance.desired = Desired::Absent;
+        agg.instance.status = Status::Terminating;
+        assert!(stuck(&agg, asked.plus_ms(STUCK_MS)).is_empty(), "it may take so long");
+        let found = stuck(&agg, late);
+        assert_eq!((found.len(), found[0].hourly_micros), (1, 118_000));
+        agg.volumes[0].retry = Some(Retry {
+            count: 3,
+            not_before: late,
+            error: CallError { kind: ErrorKind::Unauthorized, effect: Effect::None, message: "denied".into() },
+        });
+        let found = stuck(&agg, late);
+        assert!(found[0].reason.contains("denied") && found[0].remedy.contains("credentials"), "{found:?}");
+        agg.volumes[0].origin = Origin::Foreign;
+        assert!(stuck(&agg, late).is_empty(), "what is somebody else's may stay for ever");
+    }
+}
