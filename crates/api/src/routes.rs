@@ -1,6 +1,7 @@
 //! Every route, at a glance.
 
 mod action_logs;
+mod audit;
 mod health;
 mod instances;
 mod models;
@@ -30,6 +31,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(volumes::list))
         .routes(routes!(volumes::show, volumes::change))
         .routes(routes!(action_logs::list))
+        .routes(routes!(audit::show, audit::request))
         .routes(routes!(models::list, models::create))
         .routes(routes!(models::show, models::change, models::remove))
         .routes(routes!(models::recommend))

@@ -1,7 +1,9 @@
 //! What the API shows. Sizes in bytes and whole GB, money in millionths, times in RFC 3339 with microseconds, UTC.
 
+mod audit;
 mod proof;
 
+pub(crate) use audit::{Audit, count, oldest};
 pub(crate) use proof::{InstanceProof, StuckView};
 
 use inventiv_core::offer::{Availability, BootStorage, Offer};

@@ -5,6 +5,7 @@
 //! its outcome, change what is recorded. Nothing here reads a clock: times are parameters.
 
 pub mod action;
+pub mod audit;
 pub mod error;
 pub mod id;
 pub mod money;

@@ -63,11 +63,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: OfferCommand,
     },
+    /// Compare what the cloud holds with what is recorded, both ways: what nobody wants, and what has disappeared.
+    ///
+    /// Exit code 8 when something is not as it should be, 5 when it cannot be said. Nothing is deleted.
+    Audit(Audit),
     /// Say what an instance wants, has and waits for.
     Explain {
         /// The instance's id.
         id: String,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Audit {
+    /// Show what the last audits found, instead of making new ones.
+    #[arg(long)]
+    pub(crate) last: bool,
+    /// How long to wait for new ones, in seconds.
+    #[arg(long, default_value_t = 300)]
+    pub(crate) timeout: u64,
 }
 
 #[derive(Args)]

@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Instance { command } => commands::instance::run(command, &cli.connection, output).await,
         Command::Volume { command } => commands::volume::run(command, &cli.connection, output).await,
         Command::Offer { command } => commands::offer::run(command, &cli.connection, output).await,
+        Command::Audit(audit) => commands::audit::run(&audit, &cli.connection, output).await,
         Command::Explain { id } => commands::explain::run(&id, &cli.connection, output).await,
     }
 }

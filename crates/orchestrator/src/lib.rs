@@ -4,6 +4,7 @@
 //! step. There is no recovery code: a crash is a step that stopped early.
 
 mod act;
+mod audit;
 mod catalogue;
 pub mod clock;
 mod cloud_init;
@@ -42,6 +43,8 @@ pub struct Config {
     pub zones: Vec<String>,
     /// How often the catalogue is read, in milliseconds.
     pub catalogue_ms: u64,
+    /// How often each zone is audited, in milliseconds.
+    pub audit_ms: i64,
     /// How many instances are worked on at once.
     pub concurrency: usize,
 }
@@ -53,6 +56,7 @@ impl Default for Config {
             rules: Rules::default(),
             zones: ["fr-par-1", "fr-par-2", "pl-waw-2"].map(str::to_owned).to_vec(),
             catalogue_ms: 300_000,
+            audit_ms: 600_000,
             concurrency: 256,
         }
     }
@@ -126,7 +130,8 @@ impl Orchestrator {
         let account = inner.provider.account();
         let now = inner.clock.now();
         inner.store.remember_account(&inner.account, &account.provider, &account.project_id, now).await?;
-        inner.store.expect_catalogues(&inner.account, &inner.config.zones).await
+        inner.store.expect_catalogues(&inner.account, &inner.config.zones).await?;
+        inner.store.expect_audits(&inner.account, &inner.config.zones).await
     }
 
     /// Works until `stop` is cancelled; then finishes the calls that are under way.
@@ -135,6 +140,8 @@ impl Orchestrator {
         let catalogue = self.clone();
         let catalogue_stop = stop.clone();
         tasks.spawn(async move { catalogue.keep_catalogue(catalogue_stop).await });
+        let (audits, audits_stop) = (self.clone(), stop.clone());
+        tasks.spawn(async move { audits.keep_audits(audits_stop).await });
         let mut resync_at = self.inner.clock.now();
         while !stop.is_cancelled() {
             let resync = self.inner.clock.now() >= resync_at;

@@ -5,6 +5,7 @@
 
 mod aggregates;
 mod args;
+mod audits;
 mod catalogue;
 mod db;
 mod error;
@@ -16,6 +17,7 @@ mod settings;
 mod volume_rows;
 
 pub use aggregates::{InstanceFilter, Saved};
+pub use audits::{Unfinished, ZoneAudit};
 pub use catalogue::Catalogue;
 pub use error::Error;
 pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};

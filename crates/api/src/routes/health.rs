@@ -2,7 +2,10 @@
 
 use crate::App;
 use crate::problem::ApiError;
+use crate::view::{count, oldest};
 use axum::extract::State;
+use inventiv_core::audit::FindingKind;
+use inventiv_core::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,5 +39,32 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52 instances")]
         metrics::gauge!("inventiv_instances", "status" => status).set(count as f64);
     }
+    let (account, now) = (app.inner.account_id.as_str(), app.now());
+    let zones = app.store().audits(account).await?;
+    let open = app.store().unfinished(account, now).await?;
+    for kind in FindingKind::ALL {
+        gauge("inventiv_audit_findings", Some(kind.text()), count(&zones, kind));
+    }
+    gauge("inventiv_unproven_deletions", None, open.unproven_deletions);
+    gauge("inventiv_stuck_deletions", None, open.stuck);
+    let seconds = |since: Option<Timestamp>| since.map_or(0, |t| now.ms_since(t).max(0) / 1_000);
+    gauge("inventiv_oldest_doubt_seconds", None, seconds(open.oldest_doubt));
+    if let Some(at) = oldest(&zones) {
+        gauge("inventiv_audit_age_seconds", None, seconds(Some(at)));
+    }
+    gauge(
+        "inventiv_audit_blind_zones",
+        None,
+        zones.iter().filter(|z| z.report.as_ref().is_none_or(|r| r.cannot_say.is_some())).count(),
+    );
     Ok((app.inner.metrics)())
+}
+
+/// Sets a gauge, for its kind if it has one.
+fn gauge<N: TryInto<u32>>(name: &'static str, kind: Option<&'static str>, value: N) {
+    let gauge = match kind {
+        Some(kind) => metrics::gauge!(name, "kind" => kind),
+        None => metrics::gauge!(name),
+    };
+    gauge.set(f64::from(value.try_into().unwrap_or(u32::MAX)));
 }

@@ -1,0 +1,176 @@
+//! What the last audits found.
+
+use super::{opt_time, time};
+use inventiv_core::audit::{Finding, FindingKind};
+use inventiv_core::size::gb_ceil;
+use inventiv_core::time::Timestamp;
+use inventiv_store::{Unfinished, ZoneAudit};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What the cloud holds against what is recorded, in every zone.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Audit {
+    /// `clean`, `findings`, or `cannot_say` (a zone that was not or could not be audited: see there).
+    pub(crate) verdict: String,
+    /// The account that was audited.
+    account: String,
+    /// Resources that carry our name and that no record wants.
+    orphans: usize,
+    /// Resources that may be ours: what the cloud made by itself with one of our servers. Never deleted by themselves.
+    suspects: usize,
+    /// Resources that are recorded as there and that the cloud does not show.
+    missing: usize,
+    /// Volumes that are kept on purpose.
+    retained: usize,
+    /// What these cost an hour, in millionths of `currency`: block storage at its list price.
+    retained_hourly_micros: i64,
+    /// ISO 4217.
+    currency: String,
+    /// Deletions that were asked for and are not proven yet.
+    unproven_deletions: i64,
+    /// Of these: asked for more than 15 minutes ago. `GET /instances/{id}` says what a person can do.
+    stuck: i64,
+    /// Since when it is not known whether the oldest open creation took effect.
+    oldest_doubt: Option<String>,
+    /// Each zone's last audit.
+    zones: Vec<ZoneView>,
+}
+
+/// The last audit of one zone.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct ZoneView {
+    /// Where.
+    zone: String,
+    /// When somebody last asked for one.
+    requested_at: Option<String>,
+    /// When it began; `null`: there was none yet.
+    begun_at: Option<String>,
+    /// When it ended.
+    ended_at: Option<String>,
+    /// Why nothing can be said; `null`: it can.
+    cannot_say: Option<String>,
+    /// Servers and volumes that the cloud shows.
+    shown: usize,
+    /// Of those: wanted by a record.
+    claimed: usize,
+    /// Of those: kept on purpose.
+    retained: usize,
+    /// Of those: somebody else's. Never touched.
+    foreign: usize,
+    /// Something carries our name and its instance was never recorded here: was the database restored from a backup?
+    records_look_rolled_back: bool,
+    /// What is not as it should be.
+    findings: Vec<FindingView>,
+}
+
+/// One thing that is not as it should be.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct FindingView {
+    /// `orphan`, `suspect` or `missing`.
+    kind: String,
+    /// `server` or `volume`.
+    resource: String,
+    /// The cloud's id.
+    provider_id: String,
+    /// Its name.
+    name: String,
+    /// In bytes, for volumes.
+    size_bytes: Option<i64>,
+    /// The same in GB (10^9 bytes), rounded up.
+    size_gb: Option<i64>,
+    /// When the cloud says that it was made.
+    created_at: Option<String>,
+    /// The instance that it belongs to, or would.
+    instance_id: Option<String>,
+    /// What it costs an hour, in micro-euros, where we know.
+    hourly_micros: Option<i64>,
+    /// The evidence.
+    why: String,
+    /// What a person can do.
+    remedy: String,
+}
+
+impl FindingView {
+    fn of(f: &Finding) -> Self {
+        Self {
+            kind: f.kind.text().to_owned(),
+            resource: f.resource.clone(),
+            provider_id: f.provider_id.clone(),
+            name: f.name.clone(),
+            size_bytes: f.size_bytes,
+            size_gb: f.size_bytes.map(gb_ceil),
+            created_at: opt_time(f.created_at),
+            instance_id: f.instance_id.as_ref().map(ToString::to_string),
+            hourly_micros: f.hourly_micros,
+            why: f.why.clone(),
+            remedy: f.remedy.clone(),
+        }
+    }
+}
+
+impl Audit {
+    pub(crate) fn of(account: &str, zones: &[ZoneAudit], open: Unfinished) -> Self {
+        let count = |kind| count(zones, kind);
+        let (orphans, suspects, missing) =
+            (count(FindingKind::Orphan), count(FindingKind::Suspect), count(FindingKind::Missing));
+        let blind = zones.is_empty() || zones.iter().any(|z| z.report.as_ref().is_none_or(|r| r.cannot_say.is_some()));
+        let bad = orphans + suspects + missing > 0 || open.stuck > 0;
+        let reports = || zones.iter().filter_map(|z| z.report.as_ref());
+        Self {
+            verdict: if blind {
+                "cannot_say"
+            } else if bad {
+                "findings"
+            } else {
+                "clean"
+            }
+            .to_owned(),
+            account: account.to_owned(),
+            orphans,
+            suspects,
+            missing,
+            retained: reports().map(|r| r.retained).sum(),
+            retained_hourly_micros: reports().fold(0, |n, r| n.saturating_add(r.retained_hourly_micros)),
+            currency: "EUR".to_owned(),
+            unproven_deletions: open.unproven_deletions,
+            stuck: open.stuck,
+            oldest_doubt: open.oldest_doubt.map(time),
+            zones: zones.iter().map(ZoneView::of).collect(),
+        }
+    }
+}
+
+/// How many findings of a kind there are.
+pub(crate) fn count(zones: &[ZoneAudit], kind: FindingKind) -> usize {
+    let findings = zones.iter().filter_map(|z| z.report.as_ref()).flat_map(|r| &r.findings);
+    findings.filter(|f| f.kind == kind).count()
+}
+
+/// When the zone that was audited the longest ago was; `None`: one of them never was, or could not be.
+pub(crate) fn oldest(zones: &[ZoneAudit]) -> Option<Timestamp> {
+    let said = |z: &ZoneAudit| z.begun_at.filter(|_| z.report.as_ref().is_some_and(|r| r.cannot_say.is_none()));
+    zones.iter().map(said).min().flatten()
+}
+
+impl ZoneView {
+    fn of(z: &ZoneAudit) -> Self {
+        let number = |pick: fn(&inventiv_core::audit::Report) -> usize| z.report.as_ref().map_or(0, pick);
+        Self {
+            zone: z.zone.clone(),
+            requested_at: opt_time(z.requested_at),
+            begun_at: opt_time(z.begun_at),
+            ended_at: opt_time(z.ended_at),
+            cannot_say: match &z.report {
+                Some(report) => report.cannot_say.clone(),
+                None => Some("it has not been audited yet".to_owned()),
+            },
+            shown: number(|r| r.shown),
+            claimed: number(|r| r.claimed),
+            retained: number(|r| r.retained),
+            foreign: number(|r| r.foreign),
+            records_look_rolled_back: z.report.as_ref().is_some_and(|r| r.records_look_rolled_back),
+            findings: z.report.iter().flat_map(|r| &r.findings).map(FindingView::of).collect(),
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The audit: what a cloud holds against what we wrote down, in both directions. Pure; it decides and deletes nothing.
+//!
+//! *Orphan*: carries our name, and no record wants it. *Suspect*: carries a name that the cloud gives by itself, hangs on
+//! nothing, and was made while one of our servers was. *Missing*: recorded as there, and not in a complete listing.
+//! Whatever else the project holds is foreign, and only counted. From an incomplete listing, or one that shows nothing of
+//! what we know, nothing is concluded: then the audit cannot say.
+
+use crate::id::InstanceId;
+use crate::money::BLOCK_GB_HOUR_MICROS;
+use crate::name::CloudName;
+use crate::observed::{Picture, SeenServer, SeenVolume};
+use crate::recorded::{Aggregate, BLOCK_KIND, Server, Volume};
+use crate::size::gb_ceil;
+use crate::status::{CreateState, Origin, VolumeStatus};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+
+/// How long before or after the making of a server its volumes may be dated, in milliseconds.
+pub const MADE_WITH_MS: i64 = 60_000;
+/// So many resources that we know to be there, and none of them shown: then it is the view that is wrong.
+const BLIND_FROM: usize = 3;
+
+/// What is wrong with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// Carries our name, and no record wants it.
+    Orphan,
+    /// Perhaps ours: what the cloud made by itself with one of our servers.
+    Suspect,
+    /// Recorded as there, and not shown.
+    Missing,
+}
+
+impl FindingKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Orphan, Self::Suspect, Self::Missing];
+
+    /// The word in tables, metrics and the API.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Orphan => "orphan",
+            Self::Suspect => "suspect",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// One thing that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// `server` or `volume`.
+    pub resource: String,
+    /// The cloud's id.
+    pub provider_id: String,
+    /// Its name.
+    pub name: String,
+    /// In bytes, for volumes.
+    pub size_bytes: Option<i64>,
+    /// When the cloud says that it was made.
+    pub created_at: Option<Timestamp>,
+    /// The instance that it belongs to, or would.
+    pub instance_id: Option<InstanceId>,
+    /// What it costs an hour in micro-euros, where we know: block storage at its list price.
+    pub hourly_micros: Option<i64>,
+    /// The evidence, in one sentence.
+    pub why: String,
+    /// What a person can do.
+    pub remedy: String,
+}
+
+/// What an audit of one zone found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// When its listing began: whatever happened later is not in it.
+    pub began_at: Timestamp,
+    /// Why nothing can be said; `None`: it can.
+    pub cannot_say: Option<String>,
+    /// Servers and volumes that the cloud shows.
+    pub shown: usize,
+    /// Of those: wanted by a record.
+    pub claimed: usize,
+    /// Of those: kept on purpose after their instance ended.
+    pub retained: usize,
+    /// What these cost an hour in micro-euros: block storage at its list price.
+    pub retained_hourly_micros: i64,
+    /// Of those: somebody else's. Never touched.
+    pub foreign: usize,
+    /// Something carries our name and its instance was never recorded here: the records look older than the cloud.
+    pub records_look_rolled_back: bool,
+    /// What is not as it should be, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Nothing can be said, and why.
+    #[must_use]
+    pub fn blind(began_at: Timestamp, why: impl Into<String>) -> Self {
+        Self {
+            began_at,
+            cannot_say: Some(why.into()),
+            shown: 0,
+            claimed: 0,
+            retained: 0,
+            retained_hourly_micros: 0,
+            foreign: 0,
+            records_look_rolled_back: false,
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// The making of a server: who knows when its volumes were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Birth {
+    /// Whose.
+    pub instance_id: InstanceId,
+    /// Its name in the cloud.
+    pub name: String,
+    /// When its intent was written.
+    pub from: Timestamp,
+    /// When its creation was answered, or its answer given up; `None`: not yet.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether a volume may be one that the cloud made with a server and that nothing ties to it: worth looking for its birth.
+#[must_use]
+pub fn looks_automatic(v: &SeenVolume) -> bool {
+    let block = v.volume_type == BLOCK_KIND && v.name.ends_with("_sbs_volume_0");
+    v.server_id.is_none() && (block || v.name == "autogenerated scratch volume")
+}
+
+/// Compares a listing with the records.
+///
+/// `records` holds every living instance of the zone, every one with a retained volume in it, and every one that a name
+/// or an id in the picture belongs to, read after the listing; `births` the servers made about when a volume that
+/// [`looks_automatic`] was.
+#[must_use]
+pub fn audit(picture: &Picture, records: &[Aggregate], births: &[Birth], control_plane: &str) -> Report {
+    if !picture.complete {
+        return Report::blind(
+            picture.began_at,
+            "the listing shifted while it was read: something may be missing from it",
+        );
+    }
+    let books = Books::new(picture, records, control_plane);
+    let mut report = Report { cannot_say: None, ..Report::blind(picture.began_at, "") };
+    for server in &picture.servers {
+        let standing = books.server(server);
+        books.count(&mut report, standing, |kind, why, remedy| finding_server(kind, server, why, remedy));
+    }
+    for volume in &picture.volumes {
+        let standing = books.volume(volume, births);
+        let hourly = block_hourly(&volume.volume_type, volume.size_bytes);
+        if matches!(standing, Held::Retained) {
+            report.retained_hourly_micros = report.retained_hourly_micros.saturating_add(hourly.unwrap_or(0));
+        }
+        books.count(&mut report, standing, |kind, why, remedy| finding_volume(kind, volume, why, remedy));
+    }
+    let (known, missing) = books.missing();
+    if known >= BLIND_FROM && missing.len() == known {
+        let text = format!(
+            "none of the {known} resources that are recorded as there is shown: do the credentials see this project?"
+        );
+        return Report::blind(picture.began_at, text);
+    }
+    report.findings.extend(missing);
+    report.findings.sort_by(|a, b| (a.kind, &a.provider_id).cmp(&(b.kind, &b.provider_id)));
+    report
+}
+
+/// How one resource stands to the records.
+enum Held {
+    Claimed,
+    Retained,
+    Foreign,
+    /// Ours by name: whose, whether that is known here, the evidence, and what to do.
+    Orphan {
+        owner: Option<InstanceId>,
+        known: bool,
+        why: String,
+        remedy: &'static str,
+    },
+    Suspect {
+        owner: InstanceId,
+        why: String,
+    },
+}
+
+struct Books<'a> {
+    picture: &'a Picture,
+    records: &'a [Aggregate],
+    control_plane: &'a str,
+    servers: HashMap<&'a str, (&'a Aggregate, &'a Server)>,
+    volumes: HashMap<&'a str, (&'a Aggregate, &'a Volume)>,
+    instances: HashMap<&'a InstanceId, &'a Aggregate>,
+}
+
+const WAIT_OR_ASK: &str = "nothing, if it is gone from the next audit; else look at it in the provider's console";
+const ROLLED_BACK: &str = "if this database was restored from a backup, do not delete it: it may be in use; otherwise delete it in the console";
+
+impl<'a> Books<'a> {
+    fn new(picture: &'a Picture, records: &'a [Aggregate], control_plane: &'a str) -> Self {
+        let servers = records.iter().flat_map(|a| a.servers.iter().map(move |s| (a, s)));
+        let volumes = records.iter().flat_map(|a| a.volumes.iter().map(move |v| (a, v)));
+        Self {
+            picture,
+            records,
+            control_plane,
+            servers: servers.filter_map(|(a, s)| Some((s.provider_id.as_deref()?, (a, s)))).collect(),
+            volumes: volumes.filter_map(|(a, v)| Some((v.provider_id.as_deref()?, (a, v)))).collect(),
+            instances: records.iter().map(|a| (&a.instance.id, a)).collect(),
+        }
+    }
+
+    fn server(&self, seen: &SeenServer) -> Held {
+        match self.servers.get(seen.id.as_str()) {
+            Some((agg, row)) if self.ended_before(row.gone_at) => there_again(agg),
+            Some(_) => Held::Claimed,
+            None => self.by_name(&seen.name).unwrap_or(Held::Foreign),
+        }
+    }
+
+    fn volume(&self, seen: &SeenVolume, births: &[Birth]) -> Held {
+        if let Some((agg, row)) = self.volumes.get(seen.id.as_str()) {
+            return match row.status {
+                VolumeStatus::Retained => Held::Retained,
+                VolumeStatus::Released => Held::Foreign,
+                VolumeStatus::Deleted if self.ended_before(row.deleted_at) => there_again(agg),
+                VolumeStatus::Deleted
+                | VolumeStatus::Creating
+                | VolumeStatus::Available
+                | VolumeStatus::Attaching
+                | VolumeStatus::Attached
+                | VolumeStatus::Detaching
+                | VolumeStatus::Deleting
+                | VolumeStatus::Failed => Held::Claimed,
+            };
+        }
+        if let Some(held) = self.by_name(&seen.name) {
+            return held;
+        }
+        // On a server of ours: the next look writes it down, as ours or as somebody else's.
+        let holder = self.picture.servers.iter().find(|s| s.has(&seen.id) || Some(&s.id) == seen.server_id.as_ref());
+        if holder.is_some_and(|s| matches!(self.server(s), Held::Claimed)) {
+            return Held::Claimed;
+        }
+        let birth = births.iter().filter(|_| looks_automatic(seen)).find(|b| {
+            seen.created_at.is_some_and(|at| {
+                at >= b.from.plus_ms(-MADE_WITH_MS) && b.until.is_none_or(|until| at <= until.plus_ms(MADE_WITH_MS))
+            })
+        });
+        birth.map_or(Held::Foreign, |b| Held::Suspect {
+            owner: b.instance_id.clone(),
+            why: format!(
+                "it has the name that the cloud gives by itself, hangs on no server, and was made while {} was",
+                b.name
+            ),
+        })
+    }
+
+    /// Whether something ended before the listing began: what ended since may well be in it.
+    fn ended_before(&self, at: Option<Timestamp>) -> bool {
+        at.is_some_and(|t| t < self.picture.began_at)
+    }
+
+    /// What a name of ours says of something that no row names by its id.
+    fn by_name(&self, name: &str) -> Option<Held> {
+        let parsed = CloudName::parse(name).filter(|n| n.control_plane == self.control_plane)?;
+        let owner = Some(parsed.instance.clone());
+        let Some(agg) = self.instances.get(&parsed.instance) else {
+            let why = "it carries our name, and its instance was never recorded here".to_owned();
+            return Some(Held::Orphan { owner, known: false, why, remedy: ROLLED_BACK });
+        };
+        if !self.ended_before(agg.instance.terminated_at) {
+            // Adopted, or removed as a duplicate, by the instance's next look.
+            return Some(Held::Claimed);
+        }
+        let attempt = agg.servers.iter().any(|s| s.name == name && s.create_state == CreateState::Burned)
+            || agg.volumes.iter().any(|v| v.name == name && v.create_state == CreateState::Burned);
+        let (why, remedy) = if attempt {
+            ("a late arrival of an attempt that was given up", "nothing: it is removed by itself at the next look")
+        } else {
+            ("it carries the name of an instance that has ended", WAIT_OR_ASK)
+        };
+        Some(Held::Orphan { owner, known: true, why: why.to_owned(), remedy })
+    }
+
+    fn count(&self, report: &mut Report, held: Held, finding: impl Fn(FindingKind, String, &'static str) -> Finding) {
+        report.shown += 1;
+        match held {
+            Held::Claimed => report.claimed += 1,
+            Held::Retained => report.retained += 1,
+            Held::Foreign => report.foreign += 1,
+            Held::Orphan { owner, known, why, remedy } => {
+                report.records_look_rolled_back |= !known;
+                report.findings.push(Finding { instance_id: owner, ..finding(FindingKind::Orphan, why, remedy) });
+            }
+            Held::Suspect { owner, why } => {
+                let remedy = "look into it, then delete it in the provider's console: we never do";
+                let found = finding(FindingKind::Suspect, why, remedy);
+                report.findings.push(Finding { instance_id: Some(owner), ..found });
+            }
+        }
+    }
+
+    /// What is recorded as there and is not shown, with how many there should be. What is on its way out is not counted.
+    fn missing(&self) -> (usize, Vec<Finding>) {
+        let began_at = self.picture.began_at;
+        let settled = |at: Option<Timestamp>| at.is_some_and(|t| t < began_at);
+        let shown: HashSet<&str> = self
+            .picture
+            .servers
+            .iter()
+            .map(|s| s.id.as_str())
+            .chain(self.picture.volumes.iter().map(|v| v.id.as_str()))
+            .collect();
+        let (mut known, mut missing) = (0, Vec::new());
+        for agg in self.records {
+            let leaving = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());
+            for s in agg.servers.iter().filter(|s| s.is_live() && s.delete_intended_at.is_none()) {
+                let Some(id) = s.provider_id.as_deref().filter(|_| settled(s.answered_at)) else { continue };
+                known += 1;
+                if !shown.contains(id) {
+                    let why = "it is recorded as there, and no longer shown: deleted by somebody else?";
+                    missing.push(missing_finding(agg, "server", id, &s.name, None, why));
+                }
+            }
+            for v in agg.volumes.iter().filter(|v| stays(v, leaving)) {
+                let Some(id) = v.provider_id.as_deref().filter(|_| settled(v.answered_at)) else { continue };
+                known += 1;
+                if !shown.contains(id) {
+                    let why = if v.status == VolumeStatus::Retained {
+                        "it was kept on purpose, and is no longer shown: deleted by somebody else?"
+                    } else {
+                        "it is recorded as there, and no longer shown: deleted by somebody else?"
+                    };
+                    missing.push(missing_finding(agg, "volume", id, &v.name, v.size_bytes, why));
+                }
+            }
+        }
+        (known, missing)
+    }
+}
+
+/// Recorded as there, and not on its way out: by itself, or with its server.
+fn stays(v: &Volume, server_leaves: bool) -> bool {
+    let there = v.is_live() && v.delete_intended_at.is_none() && (v.is_block() || !server_leaves);
+    (there && v.origin != Origin::Foreign) || v.status == VolumeStatus::Retained
+}
+
+fn there_again(agg: &Aggregate) -> Held {
+    Held::Orphan {
+        owner: Some(agg.instance.id.clone()),
+        known: true,
+        why: "it was proven gone, and is shown again".to_owned(),
+        remedy: WAIT_OR_ASK,
+    }
+}
+
+fn block_hourly(kind: &str, bytes: Option<i64>) -> Option<i64> {
+    (kind == BLOCK_KIND).then_some(bytes)?.map(|b| gb_ceil(b).saturating_mul(BLOCK_GB_HOUR_MICROS))
+}
+
+fn finding_server(kind: FindingKind, s: &SeenServer, why: String, remedy: &'static str) -> Finding {
+    Finding {
+        kind,
+        resource: "server".to_owned(),
+        provider_id: s.id.clone(),
+        name: s.name.clone(),
+        size_bytes: None,
+        created_at: s.created_at,
+        instance_id: None,
+        hourly_micros: None,
+        why,
+        remedy: remedy.to_owned(),
+    }
+}
+
+fn finding_volume(kind: FindingKind, v: &SeenVolume, why: String, remedy: &'static str) -> Finding {
+    Finding {
+        kind,
+        resource: "volume".to_owned(),
+        provider_id: v.id.clone(),
+        name: v.name.clone(),
+        size_bytes: v.size_bytes,
+        created_at: v.created_at,
+        instance_id: None,
+        hourly_micros: block_hourly(&v.volume_type, v.size_bytes),
+        why,
+        remedy: remedy.to_owned(),
+    }
+}
+
+fn missing_finding(agg: &Aggregate, resource: &str, id: &str, name: &str, size: Option<i64>, why: &str) -> Finding {
+    Finding {
+        kind: FindingKind::Missing,
+        resource: resource.to_owned(),
+        provider_id: id.to_owned(),
+        name: name.to_owned(),
+        size_bytes: size,
+        created_at: None,
+        instance_id: Some(agg.instance.id.clone()),
+        hourly_micros: None,
+        why: why.to_owned(),
+        remedy: "look at the instance: `inventiv explain` says what is done about it".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The audit as a table: what the cloud shows on the left, what is concluded on the right.
+
+use super::*;
+use crate::observed::{Attachment, ServerState, VolumeState};
+use crate::plan::tests::{gone_server, instance, owned_volume};
+use crate::status::Status;
+
+const BEGAN: Timestamp = Timestamp(2_000_000_000_000);
+
+fn server(id: &str, name: &str) -> SeenServer {
+    SeenServer {
+        id: id.into(),
+        name: name.into(),
+        state: ServerState::Running,
+        allowed: Vec::new(),
+        attachments: Vec::new(),
+        ip_address: None,
+        foreign_addresses: Vec::new(),
+        image_name: None,
+        created_at: None,
+    }
+}
+
+fn volume(id: &str, name: &str) -> SeenVolume {
+    SeenVolume {
+        id: id.into(),
+        name: name.into(),
+        volume_type: "sbs_volume".into(),
+        size_bytes: Some(10_000_000_000),
+        perf_iops: None,
+        state: VolumeState::Available,
+        server_id: None,
+        attachment_settled: true,
+        created_at: Some(BEGAN.plus_ms(-100_000)),
+    }
+}
+
+fn picture(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>) -> Picture {
+    Picture { began_at: BEGAN, complete: true, servers, volumes }
+}
+
+/// A living instance with server `s-1` and boot volume `v-1`.
+fn living() -> Aggregate {
+    let mut agg = instance();
+    let proof = crate::recorded::Proof {
+        resource_id: String::new(),
+        asked: String::new(),
+        asked_at: BEGAN,
+        answer: String::new(),
+        request_id: None,
+        absent_from_listing_begun_at: None,
+    };
+    let gone = gone_server(proof);
+    agg.servers.push(Server { gone_at: None, proof: None, delete_intended_at: None, delete_sent_at: None, ..gone });
+    agg.volumes.push(Volume { volume_type: "sbs_volume".into(), ..owned_volume() });
+    agg
+}
+
+fn ours(role: &str) -> String {
+    format!("iva-test-{}-{role}-1-d", instance().instance.id.body())
+}
+
+fn kinds(report: &Report) -> Vec<(FindingKind, &str)> {
+    report.findings.iter().map(|f| (f.kind, f.provider_id.as_str())).collect()
+}
+
+#[test]
+fn each_resource_is_claimed_retained_foreign_or_a_finding() {
+    use FindingKind::{Missing, Orphan, Suspect};
+    let ended = |change: fn(&mut Aggregate)| {
+        let mut agg = living();
+        agg.instance.status = Status::Terminated;
+        agg.instance.terminated_at = Some(BEGAN.plus_ms(-4_000));
+        agg.servers[0].gone_at = Some(BEGAN.plus_ms(-5_000));
+        agg.volumes[0].status = VolumeStatus::Deleted;
+        agg.volumes[0].deleted_at = Some(BEGAN.plus_ms(-5_000));
+        change(&mut agg);
+        agg
+    };
+    type Case = (&'static str, Picture, Vec<Aggregate>, Vec<(FindingKind, &'static str)>, (usize, usize, usize));
+    let birth_volume = |id: &str| volume(id, "Ubuntu 24.04_sbs_volume_0");
+    let held_by = |id: &str, on: &str| SeenVolume { server_id: Some(on.into()), ..birth_volume(id) };
+    let mut carrier = server("s-1", &ours("server"));
+    carrier.attachments.push(Attachment {
+        index: 1,
+        volume_id: "v-9".into(),
+        volume_type: "sbs_volume".into(),
+        boot: false,
+        name: None,
+        size_bytes: None,
+    });
+    let cases: Vec<Case> = vec![
+        ("as recorded", picture(vec![server("s-1", "x")], vec![volume("v-1", "y")]), vec![living()], vec![], (2, 0, 0)),
+        ("a stranger's", picture(vec![server("s-7", "web")], vec![volume("v-7", "db")]), vec![], vec![], (0, 0, 2)),
+        (
+            "another control plane's",
+            picture(vec![server("s-7", &ours("server").replace("-test-", "-prod-"))], vec![]),
+            vec![],
+            vec![],
+            (0, 0, 1),
+        ),
+        (
+            "ours by name, its instance lives: adopted at the next look",
+            picture(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
+            vec![living()],
+            vec![],
+            (3, 0, 0),
+        ),
+        (
+            "ours by name, its instance was never recorded",
+            picture(vec![server("s-2", &ours("server"))], vec![volume("v-2", &ours("data"))]),
+            vec![],
+            vec![(Orphan, "s-2"), (Orphan, "v-2")],
+            (0, 0, 0),
+        ),
+        (
+            "ours by name, its instance has ended",
+            picture(vec![], vec![volume("v-2", &ours("data"))]),
+            vec![ended(|_| {})],
+            vec![(Orphan, "v-2")],
+            (0, 0, 0),
+        ),
+        (
+            "proven gone, and there again",
+            picture(vec![server("s-1", "x")], vec![volume("v-1", "y")]),
+            vec![ended(|_| {})],
+            vec![(Orphan, "s-1"), (Orphan, "v-1")],
+            (0, 0, 0),
+        ),
+        (
+            "proven gone only after the listing began",
+            picture(vec![server("s-1", "x")], vec![volume("v-1", "y"), volume("v-2", &ours("data"))]),
+            vec![ended(|a| {
+                a.instance.terminated_at = Some(BEGAN);
+                a.servers[0].gone_at = Some(BEGAN);
+                a.volumes[0].deleted_at = Some(BEGAN);
+            })],
+            vec![],
+            (3, 0, 0),
+        ),
+        (
+            "kept on purpose",
+            picture(vec![], vec![volume("v-1", "y")]),
+            vec![ended(|a| a.volumes[0].status = VolumeStatus::Retained)],
+            vec![],
+            (0, 1, 0),
+        ),
+        (
+            "kept on purpose, and gone",
+            picture(vec![], vec![]),
+            vec![ended(|a| a.volumes[0].status = VolumeStatus::Retained)],
+            vec![(Missing, "v-1")],
+            (0, 0, 0),
+        ),
+        (
+            "the server is gone",
+            picture(vec![], vec![volume("v-1", "y")]),
+            vec![living()],
+            vec![(Missing, "s-1")],
+            (1, 0, 0),
+        ),
+        (
+            "on its way out",
+            picture(vec![], vec![]),
+            vec![{
+                let mut agg = living();
+                agg.servers[0].delete_intended_at = Some(BEGAN);
+                agg.volumes[0].delete_intended_at = Some(BEGAN);
+                agg
+            }],
+            vec![],
+            (0, 0, 0),
+        ),
+        (
+            "recorded only after the listing began",
+            picture(vec![], vec![]),
+            vec![{
+                let mut agg = living();
+                agg.servers[0].answered_at = Some(BEGAN);
+                agg.volumes[0].answered_at = Some(BEGAN);
+                agg
+            }],
+            vec![],
+            (0, 0, 0),
+        ),
+        (
+            "made with a server of ours, hanging on nothing",
+            picture(vec![], vec![birth_volume("v-5")]),
+            vec![],
+            vec![(Suspect, "v-5")],
+            (0, 0, 0),
+        ),
+        (
+            "the same, on a stranger's server",
+            picture(vec![server("s-7", "web")], vec![held_by("v-5", "s-7")]),
+            vec![],
+            vec![],
+            (0, 0, 2),
+        ),
+        (
+            "not recorded yet, on a server of ours",
+            picture(vec![carrier], vec![volume("v-1", "y"), held_by("v-9", "s-1")]),
+            vec![living()],
+            vec![],
+            (3, 0, 0),
+        ),
+    ];
+    let birth = Birth {
+        instance_id: InstanceId::new(3),
+        name: "iva-test-x".into(),
+        from: BEGAN.plus_ms(-101_000),
+        until: Some(BEGAN.plus_ms(-99_000)),
+    };
+    for (what, picture, records, findings, counts) in cases {
+        let report = audit(&picture, &records, std::slice::from_ref(&birth), "test");
+        assert_eq!(report.cannot_say, None, "{what}");
+        assert_eq!(kinds(&report), findings, "{what}: {report:#?}");
+        assert_eq!((report.claimed, report.retained, report.foreign), counts, "{what}");
+        assert_eq!(report.shown, picture.servers.len() + picture.volumes.len(), "{what}");
+    }
+}
+
+#[test]
+fn a_suspect_was_made_while_a_server_of_ours_was() {
+    let volume = volume("v-5", "Ubuntu 24.04_sbs_volume_0");
+    let at = volume.created_at.unwrap_or_default();
+    let found = |from: i64, until: Option<i64>| {
+        let birth = Birth {
+            instance_id: InstanceId::new(3),
+            name: "n".into(),
+            from: at.plus_ms(from),
+            until: until.map(|u| at.plus_ms(u)),
+        };
+        audit(&picture(vec![], vec![volume.clone()]), &[], &[birth], "test").findings.len()
+    };
+    assert_eq!(found(-1_000, Some(1_000)), 1);
+    assert_eq!(found(MADE_WITH_MS, Some(MADE_WITH_MS)), 1, "clocks differ");
+    assert_eq!(found(MADE_WITH_MS + 1, None), 0, "before");
+    assert_eq!(found(-900_000, Some(-MADE_WITH_MS - 1)), 0, "after");
+    assert_eq!(found(-900_000, None), 1, "its answer has not come yet");
+}
+
+#[test]
+fn it_cannot_say_rather_than_say_nothing_is_wrong() {
+    let incomplete = Picture { complete: false, ..picture(vec![], vec![]) };
+    assert!(audit(&incomplete, &[], &[], "test").cannot_say.is_some());
+    // Two instances recorded, and not one of their four resources shown.
+    let other =
+        Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..living() };
+    let blind = audit(&picture(vec![server("s-7", "web")], vec![]), &[living(), other], &[], "test");
+    assert!(blind.cannot_say.is_some() && blind.findings.is_empty(), "{blind:?}");
+}
+
+#[test]
+fn records_that_look_older_than_the_cloud_are_told() {
+    let report = audit(&picture(vec![server("s-2", &ours("server"))], vec![]), &[], &[], "test");
+    assert!(report.records_look_rolled_back);
+    assert!(report.findings[0].remedy.contains("backup"), "{report:?}");
+    let mut agg = living();
+    agg.instance.status = Status::Terminated;
+    agg.instance.terminated_at = Some(BEGAN.plus_ms(-1));
+    (agg.servers, agg.volumes) = (Vec::new(), Vec::new());
+    let report = audit(&picture(vec![server("s-2", &ours("server"))], vec![]), &[agg], &[], "test");
+    assert!(!report.records_look_rolled_back && report.findings.len() == 1);
+}

@@ -1,0 +1,110 @@
+//! `inventiv audit`: what the cloud holds against what is recorded.
+
+use crate::args::{Audit, Connection, Output};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{self, hourly, text};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether the audit is done.
+const EVERY: Duration = Duration::from_millis(300);
+
+pub(crate) async fn run(args: &Audit, connection: &Connection, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(connection)?;
+    let audit = if args.last { client.get("/audit", &[]).await? } else { fresh(&client, args.timeout).await? };
+    output::one(output, &audit, shown);
+    let count = |key: &str| text(&audit, key);
+    match audit["verdict"].as_str() {
+        Some("clean") => Ok(()),
+        Some("findings") => Err(Failure::left_behind(format!(
+            "found {} orphan(s), {} suspect(s), {} missing, {} stuck",
+            count("orphans"),
+            count("suspects"),
+            count("missing"),
+            count("stuck")
+        ))),
+        _ => Err(Failure::unreachable("cannot say: not every zone could be audited; the table says why")),
+    }
+}
+
+/// Asks for an audit, and waits until every zone has had its own.
+async fn fresh(client: &Client, timeout: u64) -> Result<Value, Failure> {
+    let mut audit = client.post("/audit", &json!({})).await?;
+    let began = Instant::now();
+    while !is_done(&audit) {
+        if began.elapsed() > Duration::from_secs(timeout) {
+            return Err(Failure::timeout(format!(
+                "the audit was not done within {timeout} s; `inventiv audit --last` shows what is known"
+            )));
+        }
+        tokio::time::sleep(EVERY).await;
+        audit = client.get("/audit", &[]).await?;
+    }
+    Ok(audit)
+}
+
+/// RFC 3339 with microseconds in UTC sorts as time does.
+fn is_done(audit: &Value) -> bool {
+    let zones = audit["zones"].as_array().map(Vec::as_slice).unwrap_or_default();
+    zones
+        .iter()
+        .all(|z| z["begun_at"].as_str().is_some_and(|begun| z["requested_at"].as_str().is_none_or(|r| begun >= r)))
+}
+
+fn shown(audit: &Value) -> String {
+    let kept = json!({"hourly_micros": audit["retained_hourly_micros"], "currency": audit["currency"]});
+    let mut lines = vec![
+        format!("{}: {}", text(audit, "account"), text(audit, "verdict").replace('_', " ")),
+        format!(
+            "  {} orphan(s), {} suspect(s), {} missing; {} kept on purpose ({})",
+            text(audit, "orphans"),
+            text(audit, "suspects"),
+            text(audit, "missing"),
+            text(audit, "retained"),
+            hourly(&kept)
+        ),
+        format!(
+            "  {} deletion(s) not proven yet, {} of them stuck",
+            text(audit, "unproven_deletions"),
+            text(audit, "stuck")
+        ),
+    ];
+    if let Some(since) = audit["oldest_doubt"].as_str() {
+        lines.push(format!("  a creation since {since} of which it is not known whether it took effect"));
+    }
+    for z in audit["zones"].as_array().into_iter().flatten() {
+        lines.push(match z["cannot_say"].as_str() {
+            Some(why) => format!("{}  CANNOT SAY: {why}", text(z, "zone")),
+            None => format!(
+                "{}  listed {}: {} shown, {} claimed, {} kept, {} somebody else's",
+                text(z, "zone"),
+                text(z, "begun_at"),
+                text(z, "shown"),
+                text(z, "claimed"),
+                text(z, "retained"),
+                text(z, "foreign")
+            ),
+        });
+        if z["records_look_rolled_back"] == true {
+            lines.push("  the records look older than the cloud: was the database restored from a backup?".to_owned());
+        }
+        for f in z["findings"].as_array().into_iter().flatten() {
+            let size = f["size_gb"].as_i64().map_or_else(String::new, |gb| format!(" {gb} GB"));
+            let cost = match f["hourly_micros"].as_i64() {
+                Some(_) => format!(", {}", hourly(&json!({"hourly_micros": f["hourly_micros"], "currency": "EUR"}))),
+                None => String::new(),
+            };
+            let kind = text(f, "kind").to_uppercase();
+            lines.push(format!(
+                "  {kind} {} {}{size} {}{cost}",
+                text(f, "resource"),
+                text(f, "provider_id"),
+                text(f, "name")
+            ));
+            lines.push(format!("    why: {}; instance {}", text(f, "why"), text(f, "instance_id")));
+            lines.push(format!("    do:  {}", text(f, "remedy")));
+        }
+    }
+    lines.join("\n")
+}

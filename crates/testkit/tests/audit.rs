@@ -1,0 +1,216 @@
+//! The audit and the proof: what is said of the cloud, and what is never said.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, Fault, PROJECT, World};
+use serde_json::{Value, json};
+
+const ZONE: &str = "fr-par-2";
+
+fn wish() -> Value {
+    json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})
+}
+
+/// Asks for an audit, lets it happen, gives what it found.
+async fn audit(world: &World) -> Value {
+    let (status, _) = world.call("POST", "/audit", None).await;
+    assert_eq!(status, 202);
+    // Requests and beginnings are told apart by the clock.
+    world.advance_ms(1);
+    world.orchestrator.audit_due().await.unwrap();
+    world.call("GET", "/audit", None).await.1
+}
+
+fn zone(audit: &Value) -> &Value {
+    audit["zones"].as_array().unwrap().iter().find(|z| z["zone"] == ZONE).unwrap()
+}
+
+fn findings(audit: &Value) -> Vec<(String, String)> {
+    let all = audit["zones"].as_array().unwrap().iter().flat_map(|z| z["findings"].as_array().unwrap());
+    all.map(|f| (f["kind"].as_str().unwrap().to_owned(), f["provider_id"].as_str().unwrap().to_owned())).collect()
+}
+
+fn block_volume(world: &World, name: &str) -> String {
+    let body = json!({"name": name, "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
+    let made = world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
+    made["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let (_, before) = world.call("GET", "/audit", None).await;
+        assert_eq!(before["verdict"], "cannot_say", "nothing was audited yet");
+        block_volume(&world, "wedding-photos");
+        let id = world.create(wish()).await;
+        for _ in 0..12 {
+            let found = audit(&world).await;
+            assert_eq!((found["verdict"].as_str(), findings(&found)), (Some("clean"), vec![]), "{found:#}");
+            world.tick().await;
+        }
+        world.until_status(&id, "ready").await;
+        let found = audit(&world).await;
+        assert_eq!((&zone(&found)["claimed"], &zone(&found)["foreign"]), (&json!(4), &json!(1)), "{found:#}");
+        let (status, living) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
+        assert_eq!((status, &living["clean"]), (200, &json!(false)));
+        assert_eq!(living["open"].as_array().unwrap().len(), 5, "its life, a server, three volumes: {living:#}");
+        let shown = world.show(&id).await;
+        let data = shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap()["id"].clone();
+        let kept = json!({"delete_on_terminate": false});
+        assert_eq!(world.call("PATCH", &format!("/volumes/{}", data.as_str().unwrap()), Some(kept)).await.0, 200);
+        world.terminate(&id).await;
+        while world.show(&id).await["status"] != "terminated" {
+            let found = audit(&world).await;
+            assert_eq!((found["verdict"].as_str(), findings(&found)), (Some("clean"), vec![]), "{found:#}");
+            let (_, proof) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
+            if world.show(&id).await["status"] != "terminated" {
+                assert_eq!(proof["clean"], false, "{proof:#}");
+            }
+            world.tick().await;
+        }
+        let (_, proof) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
+        assert_eq!((&proof["clean"], &proof["open"]), (&json!(true), &json!([])), "{proof:#}");
+        assert_eq!(proof["kept_hourly_micros"], 50 * 118);
+        let standings: Vec<&Value> = proof["resources"].as_array().unwrap().iter().map(|r| &r["standing"]).collect();
+        assert_eq!(standings.iter().filter(|s| **s == "gone").count(), 3, "{proof:#}");
+        assert_eq!(standings.iter().filter(|s| **s == "kept").count(), 1);
+        for gone in proof["resources"].as_array().unwrap().iter().filter(|r| r["standing"] == "gone") {
+            assert!(gone["proof"]["answer"].as_str().unwrap().contains("404"), "{gone:#}");
+            assert!(
+                gone["proof"]["absent_from_listing_begun_at"].is_string() && gone["proof"]["request_id"].is_string()
+            );
+            let calls: Vec<&str> =
+                gone["calls"].as_array().unwrap().iter().filter_map(|c| c["action"].as_str()).collect();
+            assert!(calls.iter().any(|c| c.contains("PROVE")), "{calls:?}");
+            assert!(calls.iter().any(|c| *c == "PROVIDER_CREATE" || *c == "VOLUME_FOUND"), "{calls:?}");
+        }
+        let found = audit(&world).await;
+        assert_eq!((found["verdict"].as_str(), &found["retained"]), (Some("clean"), &json!(1)), "{found:#}");
+        assert_eq!(found["retained_hourly_micros"], 50 * 118);
+    }
+}
+
+#[tokio::test]
+async fn what_carries_our_name_and_is_in_no_record_is_an_orphan_and_stays() {
+    let world = World::new(Database::Sqlite).await;
+    // As after the restore of a backup that is older than the instance.
+    let orphan = block_volume(&world, "iva-test-01m86rk2qmesxrdw5wyw755y9a-data-1-d");
+    block_volume(&world, "iva-prod-01m86rk2qmesxrdw5wyw755y9a-data-1-d");
+    let found = audit(&world).await;
+    assert_eq!(
+        (found["verdict"].as_str(), findings(&found)),
+        (Some("findings"), vec![("orphan".into(), orphan.clone())])
+    );
+    assert_eq!((&zone(&found)["records_look_rolled_back"], &zone(&found)["foreign"]), (&json!(true), &json!(1)));
+    for _ in 0..30 {
+        world.advance_ms(300_000);
+        world.resync().await;
+        world.orchestrator.audit_due().await.unwrap();
+    }
+    assert_eq!(world.left().1, 2, "nothing that was never recorded is deleted");
+    assert_eq!(findings(&audit(&world).await), [("orphan".to_owned(), orphan)]);
+}
+
+#[tokio::test]
+async fn what_was_made_with_our_server_and_hangs_on_nothing_is_a_suspect_and_stays() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(wish()).await;
+    world.tick().await;
+    let suspect = block_volume(&world, "Ubuntu 24.04 Noble Numbat_sbs_volume_0");
+    world.until_status(&id, "ready").await;
+    let found = audit(&world).await;
+    assert_eq!(findings(&found), [("suspect".to_owned(), suspect.clone())], "{found:#}");
+    assert_eq!(zone(&found)["findings"][0]["instance_id"], json!(id));
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+    assert_eq!(findings(&audit(&world).await), [("suspect".to_owned(), suspect)], "it is told after the end, too");
+    assert_eq!(world.left(), (0, 1, 0));
+    // Made long after: nobody's business.
+    world.advance_ms(3_600_000);
+    block_volume(&world, "Ubuntu 24.04 Noble Numbat_sbs_volume_0");
+    assert_eq!(findings(&audit(&world).await).len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_recorded_and_not_shown_is_missing() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world
+        .create(
+            json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50, "delete_on_terminate": false}),
+        )
+        .await;
+    world.until_status(&id, "ready").await;
+    world.terminate(&id).await;
+    let shown = world.until_status(&id, "terminated").await;
+    let kept = shown["storages"].as_array().unwrap().iter().find(|v| v["status"] == "retained").unwrap();
+    let kept = kept["provider_volume_id"].as_str().unwrap();
+    world.advance_ms(10_000);
+    world.stranger("DELETE", &format!("/block/v1/zones/{ZONE}/volumes/{kept}"), None);
+    let found = audit(&world).await;
+    assert_eq!(findings(&found), [("missing".to_owned(), kept.to_owned())], "{found:#}");
+}
+
+#[tokio::test]
+async fn it_says_that_it_cannot_say() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(wish()).await;
+    world.until_status(&id, "ready").await;
+    assert_eq!(audit(&world).await["verdict"], "clean");
+    let answer =
+        |status: u16, body: &str| Fault::Answer { status, content_type: "application/json", body: body.to_owned() };
+    let denied = r#"{"message":"insufficient permissions","type":"permissions_denied","details":[]}"#;
+    for (fault, why) in [
+        (answer(403, denied), "credentials"),
+        (answer(200, r#"{"servers":[],"total_count":7}"#), "may be incomplete"),
+        (answer(500, "{}"), "cannot be listed"),
+    ] {
+        world.wire.fail("GET", &format!("{ZONE}/servers"), 100, fault);
+        let found = audit(&world).await;
+        assert_eq!(found["verdict"], "cannot_say", "{why}: {found:#}");
+        assert!(zone(&found)["cannot_say"].as_str().unwrap().contains(why), "{why}: {found:#}");
+        assert_eq!(findings(&found), [], "nothing is concluded");
+        world.wire.heal();
+    }
+    assert_eq!(audit(&world).await["verdict"], "clean");
+    // Another project's view: complete, and empty.
+    world.stranger("POST", "/_emulator/reset", None);
+    let found = audit(&world).await;
+    assert!(zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("this project")), "{found:#}");
+    assert_eq!(findings(&found), []);
+}
+
+#[tokio::test]
+async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(wish()).await;
+    world.until_status(&id, "ready").await;
+    let denied = r#"{"message":"insufficient permissions","type":"permissions_denied","details":[]}"#;
+    let fault = Fault::Answer { status: 403, content_type: "application/json", body: denied.to_owned() };
+    world.wire.fail("DELETE", "block/v1", 10_000, fault);
+    world.terminate(&id).await;
+    for _ in 0..60 {
+        world.tick().await;
+    }
+    assert_eq!(world.show(&id).await["stuck"], json!([]), "it may take a while");
+    for _ in 0..60 {
+        world.advance_ms(20_000);
+        world.tick().await;
+    }
+    let shown = world.show(&id).await;
+    let stuck = shown["stuck"].as_array().unwrap();
+    assert_eq!(stuck.len(), 2, "boot and data volume: {shown:#}");
+    assert!(stuck.iter().all(|s| s["remedy"].as_str().unwrap().contains("credentials")), "{shown:#}");
+    assert!(stuck.iter().all(|s| s["reason"].as_str().unwrap().contains("insufficient permissions")));
+    let cost: Vec<i64> = stuck.iter().filter_map(|s| s["hourly_micros"].as_i64()).collect();
+    assert_eq!(cost.iter().sum::<i64>(), (50 + 20) * 118, "{shown:#}");
+    let found = audit(&world).await;
+    assert_eq!((found["verdict"].as_str(), &found["stuck"]), (Some("findings"), &json!(2)), "{found:#}");
+    world.wire.heal();
+    for _ in 0..30 {
+        world.advance_ms(60_000);
+        world.tick().await;
+    }
+    assert_eq!(world.show(&id).await["status"], "terminated", "it goes on by itself");
+    assert_eq!(audit(&world).await["verdict"], "clean");
+}
