@@ -1,6 +1,7 @@
-//! The project's own tasks: `cargo xtask check | test | tidy | bench | openapi`. Each is also a `just` recipe.
+//! The project's own tasks: `cargo xtask check | test | tidy | bench | simulate | replay | openapi`. Each is also a `just` recipe.
 
 mod clients;
+mod mutants;
 mod postgres;
 mod tests;
 mod tidy;
@@ -17,6 +18,9 @@ const USAGE: &str = "cargo xtask TASK
   clients        official clients of Scaleway against the emulator
   replay DIR [--report FILE.json]
                  play recordings of the real API against the emulator, compare every exchange, print the score
+  simulate [--seeds N] [--first SEED]
+                 tell stories of users, strangers, faults and crashes drawn from seeds; a seed that goes wrong is told
+  mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
   openapi        write openapi.json from the code";
 
 fn main() -> ExitCode {
@@ -29,6 +33,8 @@ fn main() -> ExitCode {
         "bench" => bench(rest),
         "clients" => clients::run(),
         "replay" => replay(rest),
+        "simulate" => simulate(rest, &["--release"]),
+        "mutants" => mutants::run(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
     };
@@ -53,6 +59,7 @@ fn check() -> Result<(), String> {
     step("tests", || tests::run(&[]))?;
     step("official clients against the emulator", clients::run)?;
     step("recordings against the emulator", recordings)?;
+    step("stories of faults and crashes", || simulate(&["--seeds".to_owned(), SEEDS.to_owned()], &[]))?;
     step("docs", || {
         let mut command = Command::new("cargo");
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
@@ -60,6 +67,9 @@ fn check() -> Result<(), String> {
     })?;
     step("licences and sources", deny)
 }
+
+/// How many stories are told at every check.
+const SEEDS: &str = "150";
 
 /// The score that the emulator must reach on recordings of the real API, in percent, where there are any.
 const REPLAY_GOAL: &str = "99.5";
@@ -115,6 +125,15 @@ fn bench(args: &[String]) -> Result<(), String> {
         .env("TEST_DATABASE_URL", &postgres.url)
         .env("INVENTIV_BIN", target.join("release/inventiv"));
     run(&mut command)
+}
+
+/// Many stories are worth an optimised build; the few of a check are not.
+fn simulate(args: &[String], profile: &[&str]) -> Result<(), String> {
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet"]).args(profile).arg("--manifest-path").arg(root().join("Cargo.toml"));
+    command.args(["--package", "inventiv-testkit", "--bin", "simulate", "--"]).args(args);
+    let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("a story went wrong: {status}")) }
 }
 
 fn replay(args: &[String]) -> Result<(), String> {

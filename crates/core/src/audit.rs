@@ -201,6 +201,8 @@ struct Books<'a> {
 }
 
 const WAIT_OR_ASK: &str = "nothing, if it is gone from the next audit; else look at it in the provider's console";
+const EXPLAIN: &str = "look at the instance: `inventiv explain` says what is done about it";
+const RELEASE: &str = "if nobody needs it, `inventiv volume release`: then its absence is proven and written down";
 const ROLLED_BACK: &str = "if this database was restored from a backup, do not delete it: it may be in use; otherwise delete it in the console";
 
 impl<'a> Books<'a> {
@@ -327,7 +329,7 @@ impl<'a> Books<'a> {
                 known += 1;
                 if !shown.contains(id) {
                     let why = "it is recorded as there, and no longer shown: deleted by somebody else?";
-                    missing.push(missing_finding(agg, "server", id, &s.name, None, why));
+                    missing.push(missing_finding(agg, "server", id, &s.name, None, (why, EXPLAIN)));
                 }
             }
             for v in agg.volumes.iter().filter(|v| stays(v, leaving)) {
@@ -335,9 +337,9 @@ impl<'a> Books<'a> {
                 known += 1;
                 if !shown.contains(id) {
                     let why = if v.status == VolumeStatus::Retained {
-                        "it was kept on purpose, and is no longer shown: deleted by somebody else?"
+                        ("it was kept on purpose, and is no longer shown: deleted by somebody else?", RELEASE)
                     } else {
-                        "it is recorded as there, and no longer shown: deleted by somebody else?"
+                        ("it is recorded as there, and no longer shown: deleted by somebody else?", EXPLAIN)
                     };
                     missing.push(missing_finding(agg, "volume", id, &v.name, v.size_bytes, why));
                 }
@@ -396,7 +398,14 @@ fn finding_volume(kind: FindingKind, v: &SeenVolume, why: String, remedy: &'stat
     }
 }
 
-fn missing_finding(agg: &Aggregate, resource: &str, id: &str, name: &str, size: Option<i64>, why: &str) -> Finding {
+fn missing_finding(
+    agg: &Aggregate,
+    resource: &str,
+    id: &str,
+    name: &str,
+    size: Option<i64>,
+    (why, remedy): (&str, &str),
+) -> Finding {
     Finding {
         kind: FindingKind::Missing,
         resource: resource.to_owned(),
@@ -407,7 +416,7 @@ fn missing_finding(agg: &Aggregate, resource: &str, id: &str, name: &str, size: 
         instance_id: Some(agg.instance.id.clone()),
         hourly_micros: None,
         why: why.to_owned(),
-        remedy: "look at the instance: `inventiv explain` says what is done about it".to_owned(),
+        remedy: remedy.to_owned(),
     }
 }
 

@@ -139,7 +139,7 @@ impl Api {
             let result = self.send_once(call).await;
             let again = matches!(&result, Err(e) if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::RateLimited));
             match pauses.next().filter(|_| again && call.purpose == Purpose::Read) {
-                Some(pause) => tokio::time::sleep(*pause).await,
+                Some(pause) => self.transport.pause(*pause).await,
                 None => return result,
             }
         }

@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Headers of an answer that say something about the API.
 const KEPT_HEADERS: [&str; 4] = ["content-type", "link", "x-total-count", "location"];
@@ -147,6 +147,10 @@ impl Transport for Recording {
         }
         answer
     }
+
+    async fn pause(&self, pause: Duration) {
+        self.below.pause(pause).await;
+    }
 }
 
 fn request(request: &http::Request<Bytes>) -> Value {
@@ -211,6 +215,8 @@ mod tests {
             let answer = answer.header("content-type", "application/json").header("x-total-count", "3");
             Ok(answer.body(Bytes::from_static(self.0.as_bytes())).unwrap())
         }
+
+        async fn pause(&self, _: Duration) {}
     }
 
     /// What is written down of a call.

@@ -23,6 +23,8 @@ pub struct NetError {
 pub trait Transport: Send + Sync {
     /// The whole answer, or why there is none. Never repeats a request by itself.
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError>;
+    /// Lets time pass before a read is sent again. A wire without real time need not wait.
+    async fn pause(&self, pause: Duration);
 }
 
 /// HTTP over the network.
@@ -79,6 +81,10 @@ impl Transport for Real {
             read.extend_from_slice(&chunk);
         }
         response.body(read.freeze()).map_err(|e| NetError { sent: true, message: e.to_string() })
+    }
+
+    async fn pause(&self, pause: Duration) {
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use inventiv_providers::transport::{NetError, Transport};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What happens to a matching request.
 #[derive(Debug, Clone)]
@@ -44,13 +46,22 @@ struct Rule {
 pub struct Faulty {
     under: Arc<dyn Transport>,
     rules: Mutex<Vec<Rule>>,
+    death: Mutex<Option<Death>>,
+    killed: Arc<Notify>,
+}
+
+/// In which call the process is killed.
+#[derive(Clone, Copy)]
+struct Death {
+    calls: usize,
+    after: bool,
 }
 
 impl Faulty {
     /// Without rules, everything goes through.
     #[must_use]
     pub fn new(under: Arc<dyn Transport>) -> Self {
-        Self { under, rules: Mutex::default() }
+        Self { under, rules: Mutex::default(), death: Mutex::default(), killed: Arc::default() }
     }
 
     /// The next `times` requests with this method whose path contains `part` fail.
@@ -68,6 +79,35 @@ impl Faulty {
     /// Everything goes through again.
     pub fn heal(&self) {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(|r| r.times = 0);
+    }
+
+    /// In the call after so many, the process is killed: before it has an effect, or after. No answer ever comes.
+    pub fn kill_after(&self, calls: usize, after: bool) {
+        *self.death.lock().unwrap_or_else(PoisonError::into_inner) = Some(Death { calls, after });
+    }
+
+    /// It is not killed after all.
+    pub fn spare(&self) {
+        *self.death.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Is told when the process must die.
+    #[must_use]
+    pub fn killed(&self) -> Arc<Notify> {
+        self.killed.clone()
+    }
+
+    /// Whether this call is the last, and whether it has an effect.
+    fn dies(&self) -> Option<bool> {
+        let mut death = self.death.lock().unwrap_or_else(PoisonError::into_inner);
+        match death.as_mut() {
+            Some(d) if d.calls == 0 => death.take().map(|d| d.after),
+            Some(d) => {
+                d.calls -= 1;
+                None
+            }
+            None => None,
+        }
     }
 
     fn pick(&self, request: &http::Request<Bytes>) -> Option<Fault> {
@@ -95,6 +135,13 @@ impl Transport for Faulty {
             }
             response.body(Bytes::from(body)).map_err(|_| lost())
         };
+        if let Some(after) = self.dies() {
+            if after {
+                let _ = self.under.send(request).await;
+            }
+            self.killed.notify_one();
+            return std::future::pending().await;
+        }
         match self.pick(&request) {
             None => self.under.send(request).await,
             Some(Fault::LoseRequest) => Err(lost()),
@@ -112,5 +159,9 @@ impl Transport for Faulty {
                 answer(status, "application/json", body)
             }
         }
+    }
+
+    async fn pause(&self, pause: Duration) {
+        self.under.pause(pause).await;
     }
 }

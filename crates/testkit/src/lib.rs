@@ -7,6 +7,7 @@
 
 mod faulty;
 mod in_process;
+pub mod simulate;
 
 pub use faulty::{Fault, Faulty};
 pub use in_process::InProcess;
@@ -92,6 +93,16 @@ pub async fn database(kind: Database) -> (String, Home) {
 }
 
 impl Home {
+    /// A folder in main memory where the system has one: what is written there is gone with the machine.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self { folder: folder.expect("a temporary folder can be made") }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
@@ -155,19 +166,9 @@ impl World {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         let clock =
             Arc::new(ManualClock::new(Timestamp(i64::try_from(since.as_micros()).expect("it is not the far future"))));
-        let orchestrator = orchestrator(store.clone(), wire.clone(), clock.clone(), rules);
+        let orchestrator = orchestrator(store.clone(), wire.clone(), clock.clone(), rules, Arc::new(UuidIds));
         orchestrator.register().await.expect("the account is written down");
-        let api_clock = clock.clone();
-        let app = App::new(Settings {
-            store: store.clone(),
-            account_id: format!("scaleway:{PROJECT}"),
-            provider: "scaleway".to_owned(),
-            token: TOKEN.to_owned(),
-            forced_data_volume_gb: forced,
-            now: Box::new(move || api_clock.now()),
-            ids: Box::new(|| UuidIds.draw()),
-            metrics: Box::new(String::new),
-        });
+        let app = app(store.clone(), clock.clone(), Arc::new(UuidIds), forced);
         Self { emulator, wire, store, orchestrator, clock, api: app.router(), database_url: url, home }
     }
 
@@ -177,7 +178,7 @@ impl World {
         let store = Store::open(&database_url).await.expect("the database opens");
         let mut next = Self::over(database_url, home, emulator, Rules::default(), None).await;
         next.clock = clock.clone();
-        next.orchestrator = orchestrator(store.clone(), next.wire.clone(), clock, Rules::default());
+        next.orchestrator = orchestrator(store.clone(), next.wire.clone(), clock, Rules::default(), Arc::new(UuidIds));
         next.store = store;
         next
     }
@@ -318,7 +319,26 @@ impl World {
     }
 }
 
-fn orchestrator(store: Store, wire: Arc<Faulty>, clock: Arc<ManualClock>, rules: Rules) -> Orchestrator {
+fn app(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> App {
+    App::new(Settings {
+        store,
+        account_id: format!("scaleway:{PROJECT}"),
+        provider: "scaleway".to_owned(),
+        token: TOKEN.to_owned(),
+        forced_data_volume_gb: forced,
+        now: Box::new(move || clock.now()),
+        ids: Box::new(move || ids.draw()),
+        metrics: Box::new(String::new),
+    })
+}
+
+fn orchestrator(
+    store: Store,
+    wire: Arc<Faulty>,
+    clock: Arc<ManualClock>,
+    rules: Rules,
+    ids: Arc<dyn Ids>,
+) -> Orchestrator {
     let env = |name: &str| match name {
         "SCW_SECRET_KEY" => Some(SECRET.to_owned()),
         "SCW_DEFAULT_PROJECT_ID" => Some(PROJECT.to_owned()),
@@ -330,5 +350,5 @@ fn orchestrator(store: Store, wire: Arc<Faulty>, clock: Arc<ManualClock>, rules:
     let transport: Arc<dyn Transport> = wire;
     let provider = Scaleway::new(&credentials, transport, 1e6, Arc::new(move || provider_clock.now()));
     let config = Config { control_plane: "test".to_owned(), rules, ..Config::default() };
-    Orchestrator::new(store, Arc::new(provider), clock, Arc::new(UuidIds), config)
+    Orchestrator::new(store, Arc::new(provider), clock, ids, config)
 }

@@ -144,11 +144,18 @@ async fn what_is_recorded_and_not_shown_is_missing() {
     world.terminate(&id).await;
     let shown = world.until_status(&id, "terminated").await;
     let kept = shown["storages"].as_array().unwrap().iter().find(|v| v["status"] == "retained").unwrap();
-    let kept = kept["provider_volume_id"].as_str().unwrap();
+    let (here, kept) = (kept["id"].as_str().unwrap(), kept["provider_volume_id"].as_str().unwrap());
     world.advance_ms(10_000);
     world.stranger("DELETE", &format!("/block/v1/zones/{ZONE}/volumes/{kept}"), None);
     let found = audit(&world).await;
     assert_eq!(findings(&found), [("missing".to_owned(), kept.to_owned())], "{found:#}");
+    assert!(zone(&found)["findings"][0]["remedy"].as_str().unwrap().contains("volume release"), "{found:#}");
+    let release = json!({"delete_on_terminate": true});
+    assert_eq!(world.call("PATCH", &format!("/volumes/{here}"), Some(release)).await.0, 200);
+    world.settle().await;
+    let (_, volume) = world.call("GET", &format!("/volumes/{here}"), None).await;
+    assert!(volume["status"] == "deleted" && volume["proof"].is_object(), "{volume:#}");
+    assert_eq!(audit(&world).await["verdict"], "clean", "what the finding says to do ends it");
 }
 
 #[tokio::test]

@@ -394,6 +394,41 @@ fn a_server_whose_volumes_are_not_all_recorded_is_not_removed() {
 }
 
 #[test]
+fn nothing_is_asked_to_be_proven_gone_before_a_complete_listing_begun_after_its_deletion_misses_it() {
+    let mut stage = Stage::ready();
+    stage.cancel();
+    let (words, planned) = stage.step();
+    assert_eq!(words, ["DELETE"]);
+    stage.answer(&planned.actions[0], Ok(Reply::Accepted));
+    let asked = stage.now;
+    (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
+    let upon = |stage: &mut Stage, look: Observed| -> Vec<&'static str> {
+        let mut planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        planned.actions.dedup_by_key(|a| a.log_name());
+        planned.actions.iter().map(Action::log_name).collect()
+    };
+    stage.now = asked.plus_ms(2_000);
+    let looks = [
+        ("some answers by id", Observed { listed: false, complete: true, ..stage.look() }),
+        ("begun before the deletion", Observed { began_at: asked.plus_ms(-1), ..stage.look() }),
+        ("begun in the same moment", Observed { began_at: asked, ..stage.look() }),
+    ];
+    for (what, look) in looks {
+        assert_eq!(upon(&mut stage, look), Vec::<&str>::new(), "{what}");
+    }
+    let look = stage.look();
+    assert_eq!(upon(&mut stage, look), ["PROVIDER_PROVE_SERVER_GONE"]);
+    // The server is gone; its volumes are another matter.
+    for row in &mut stage.agg.servers {
+        row.gone_at = Some(stage.now);
+    }
+    let by_id = Observed { listed: false, complete: true, ..stage.look() };
+    assert_eq!(upon(&mut stage, by_id), Vec::<&str>::new(), "volumes by id alone");
+    let look = stage.look();
+    assert_eq!(upon(&mut stage, look), ["PROVIDER_PROVE_VOLUME_GONE"]);
+}
+
+#[test]
 fn the_road_follows_state_and_policy() {
     type Case = (&'static str, ServerState, Vec<Allowed>, fn(&mut Stage), &'static [&'static str]);
     let nothing: fn(&mut Stage) = |_| {};

@@ -1,0 +1,463 @@
+//! One story: drawn, told step by step, judged.
+
+use super::cloud::{Cloud, START_US, ZONE};
+use crate::{Faulty, Home, InProcess, TOKEN, app, orchestrator};
+use inventiv_core::plan::Rules;
+use inventiv_core::time::Timestamp;
+use inventiv_orchestrator::clock::ManualClock;
+use inventiv_orchestrator::{Ids, Orchestrator};
+use inventiv_store::Store;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use tower::ServiceExt;
+
+/// How many steps things happen in, at the most.
+const STEPS_MAX: usize = 140;
+/// How many looks the end may take.
+const END_MAX: usize = 4_000;
+/// How many lines of a story are kept.
+const TRACE_LEN: usize = 400;
+/// Shorter than in earnest, in the same proportions: lists lag for a quarter of the grace.
+const GRACE_MS: i64 = 60_000;
+
+/// What happened in a story.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Instances asked for.
+    pub instances: usize,
+    /// Processes killed, in the middle of a call or between two.
+    pub crashes: usize,
+    /// Faults that struck.
+    pub faults: u64,
+    /// Things that strangers did to what is ours.
+    pub strangers: usize,
+    /// Volumes that were kept.
+    pub kept: usize,
+    /// Ticks.
+    pub ticks: usize,
+}
+
+/// A story that went wrong.
+#[derive(Debug)]
+pub struct Failed {
+    /// Its seed: told again, it goes the same way.
+    pub seed: u64,
+    /// What is wrong.
+    pub why: String,
+    /// What happened, the last lines.
+    pub trace: Vec<String>,
+}
+
+/// Ids that follow from the seed and sort by time.
+struct Drawn(Mutex<(u64, fastrand::Rng)>);
+
+impl Ids for Drawn {
+    fn draw(&self) -> u128 {
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.0 += 1;
+        (u128::from(drawn.0) << 64) | u128::from(drawn.1.u64(..))
+    }
+}
+
+/// A process of ours: killed, nothing of it goes on.
+struct Process {
+    runtime: tokio::runtime::Runtime,
+    store: Store,
+    orchestrator: Orchestrator,
+    /// Another process on the same records, at the same time.
+    twin: Orchestrator,
+    api: axum::Router,
+}
+
+struct Story {
+    rng: fastrand::Rng,
+    cloud: Cloud,
+    wire: Arc<Faulty>,
+    clock: Arc<ManualClock>,
+    ids: Arc<Drawn>,
+    url: String,
+    _home: Home,
+    instances: BTreeSet<String>,
+    /// Cloud ids of volumes that must survive, with the volume's id here.
+    kept: BTreeMap<String, String>,
+    /// Cloud ids of volumes that go with a server which a stranger took away: nobody could keep them.
+    doomed: BTreeSet<String>,
+    counts: Counts,
+    trace: VecDeque<String>,
+}
+
+/// Tells the story of a seed.
+///
+/// # Errors
+/// When something is wrong with what we did.
+pub fn tell(seed: u64) -> Result<Counts, Box<Failed>> {
+    fastrand::seed(seed);
+    let mut story = Story::new(seed).map_err(|why| Box::new(Failed { seed, why, trace: Vec::new() }))?;
+    let told = story.play();
+    let Story { counts, trace, .. } = story;
+    told.map(|()| counts).map_err(|why| Box::new(Failed { seed, why, trace: trace.into() }))
+}
+
+type Step<T> = Result<T, String>;
+
+impl Story {
+    fn new(seed: u64) -> Step<Self> {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let cloud = Cloud::drawn(&mut rng);
+        let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router()))));
+        let home = Home::in_memory();
+        let url = format!("sqlite:{}", home.path().join("story.db").display());
+        let ids = Arc::new(Drawn(Mutex::new((seed << 20, rng.fork()))));
+        Ok(Self {
+            rng,
+            cloud,
+            wire,
+            clock: Arc::new(ManualClock::new(Timestamp(START_US))),
+            ids,
+            url,
+            _home: home,
+            instances: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            doomed: BTreeSet::new(),
+            counts: Counts::default(),
+            trace: VecDeque::new(),
+        })
+    }
+
+    fn note(&mut self, line: impl Into<String>) {
+        if self.trace.len() == TRACE_LEN {
+            self.trace.pop_front();
+        }
+        let at = (inventiv_orchestrator::Clock::now(&*self.clock).0 - START_US) / 1_000;
+        self.trace.push_back(format!("{at:>9} ms  {}", line.into()));
+    }
+
+    fn start(&mut self) -> Step<Process> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let rules = Rules { create_grace_ms: GRACE_MS, ..Rules::default() };
+        let made = runtime.block_on(async {
+            let store = Store::open(&self.url).await.map_err(|e| e.to_string())?;
+            let new =
+                || orchestrator(store.clone(), self.wire.clone(), self.clock.clone(), rules.clone(), self.ids.clone());
+            let (first, twin) = (new(), new());
+            first.register().await.map_err(|e| e.to_string())?;
+            let (ids, clock) = (self.ids.clone(), self.clock.clone());
+            let api = app(store.clone(), clock, ids, None).router();
+            Ok::<_, String>((store, first, twin, api))
+        });
+        let (store, orchestrator, twin, api) = made?;
+        Ok(Process { runtime, store, orchestrator, twin, api })
+    }
+
+    fn play(&mut self) -> Step<()> {
+        let mut process = self.start()?;
+        process.runtime.block_on(process.orchestrator.refresh_catalogue()).map_err(|e| e.to_string())?;
+        let steps = self.rng.usize(STEPS_MAX / 3..STEPS_MAX);
+        let wildness = self.rng.u8(2..30);
+        for _ in 0..steps {
+            self.happen(&process, wildness)?;
+            if !self.tick(&process)? {
+                drop(process);
+                process = self.start()?;
+            }
+            self.check_meanwhile()?;
+            let ms = [50, 500, 1_000, 2_000, 6_000][self.rng.usize(..5)];
+            self.pass(ms);
+        }
+        self.end(&process)
+    }
+
+    fn pass(&self, ms: i64) {
+        self.clock.advance_ms(ms);
+        self.cloud.emulator.advance_ms(ms);
+    }
+
+    /// What may happen before a tick.
+    fn happen(&mut self, process: &Process, wildness: u8) -> Step<()> {
+        if self.instances.is_empty() || (self.instances.len() < 4 && self.rng.u8(..20) == 0) {
+            self.ask_for_an_instance(process)?;
+        }
+        if self.rng.u8(..100) < wildness {
+            let what = self.cloud.break_something(&mut self.rng);
+            self.note(format!("breaks: {what}"));
+        }
+        if self.rng.u8(..40) == 0 {
+            let what = self.cloud.stranger_makes(&mut self.rng);
+            self.note(what);
+        }
+        if self.rng.u8(..25) == 0 {
+            self.user_acts(process)?;
+        }
+        if self.rng.u8(..200) < wildness {
+            self.stranger_acts(process)?;
+        }
+        Ok(())
+    }
+
+    fn call(&self, process: &Process, method: &str, path: &str, body: Option<Value>) -> Step<(u16, Value)> {
+        let request = axum::http::Request::builder().method(method).uri(path);
+        let request =
+            request.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
+        let body = body.map_or_else(axum::body::Body::empty, |b| axum::body::Body::from(b.to_string()));
+        let request = request.body(body).map_err(|e| e.to_string())?;
+        process.runtime.block_on(async {
+            let answer = process.api.clone().oneshot(request).await.map_err(|e| format!("{e:?}"))?;
+            let status = answer.status().as_u16();
+            let bytes = axum::body::to_bytes(answer.into_body(), 16 << 20).await.map_err(|e| e.to_string())?;
+            if status >= 500 {
+                return Err(format!("{method} {path}: {status} {}", String::from_utf8_lossy(&bytes)));
+            }
+            Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+        })
+    }
+
+    fn ask_for_an_instance(&mut self, process: &Process) -> Step<()> {
+        let kind = ["L40S-1-48G", "RENDER-S", "L4-1-24G", "H100-1-80G", "PLAY2-PICO"][self.rng.usize(..5)];
+        let data_gb = [0, 10, 50][self.rng.usize(..3)];
+        let mut wish = json!({"instance_type": kind, "zone": ZONE, "data_volume_gb": data_gb});
+        if kind == "PLAY2-PICO" {
+            wish["image"] = json!("ubuntu_noble");
+        }
+        if self.rng.u8(..4) == 0 {
+            wish["delete_on_terminate"] = json!(false);
+        }
+        if self.rng.u8(..6) == 0 && kind != "RENDER-S" {
+            wish["boot_volume_gb"] = json!(40);
+        }
+        let (status, made) = self.call(process, "POST", "/instances", Some(wish.clone()))?;
+        self.note(format!("user: {wish} → {status} {}", made["id"]));
+        if let Some(id) = made["id"].as_str() {
+            self.instances.insert(id.to_owned());
+            self.counts.instances += 1;
+        }
+        Ok(())
+    }
+
+    fn any_instance(&mut self) -> Option<String> {
+        let n = self.rng.usize(..self.instances.len().max(1));
+        self.instances.iter().nth(n).cloned()
+    }
+
+    fn user_acts(&mut self, process: &Process) -> Step<()> {
+        let Some(id) = self.any_instance() else { return Ok(()) };
+        if self.rng.bool() {
+            let (status, _) = self.call(process, "DELETE", &format!("/instances/{id}"), None)?;
+            self.note(format!("user: terminate {id} → {status}"));
+            return Ok(());
+        }
+        let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
+        let volumes = shown["storages"].as_array().cloned().unwrap_or_default();
+        let Some(volume) = volumes.get(self.rng.usize(..volumes.len().max(1))) else { return Ok(()) };
+        let (here, delete) = (volume["id"].as_str().unwrap_or_default(), self.rng.bool());
+        let path = format!("/volumes/{here}");
+        let (status, _) = self.call(process, "PATCH", &path, Some(json!({"delete_on_terminate": delete})))?;
+        self.note(format!("user: {here} delete_on_terminate={delete} → {status}"));
+        if delete && status < 300 {
+            self.kept.retain(|_, volume| volume != here);
+        }
+        Ok(())
+    }
+
+    /// Somebody else lays hands on what is ours; never on what we cannot know of yet.
+    fn stranger_acts(&mut self, process: &Process) -> Step<()> {
+        let Some(id) = self.any_instance() else { return Ok(()) };
+        let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
+        let Some(server) = shown["provider_instance_id"].as_str() else { return Ok(()) };
+        let server = format!("/instance/v1/zones/{ZONE}/servers/{server}");
+        let volumes = shown["storages"].as_array().cloned().unwrap_or_default();
+        let volume = volumes.get(self.rng.usize(..volumes.len().max(1))).cloned().unwrap_or_default();
+        let cloud_id = volume["provider_volume_id"].as_str().unwrap_or_default().to_owned();
+        let action = |word: &str| ("POST", format!("{server}/action"), Some(json!({"action": word})));
+        let attach = |id: &str| Some(json!({"volume_id": id, "volume_type": "sbs_volume"}));
+        let (method, path, body) = match self.rng.u8(..7) {
+            0 => action("poweroff"),
+            1 => action("terminate"),
+            2 => ("DELETE", server.clone(), None),
+            3 => ("POST", format!("{server}/detach-volume"), Some(json!({"volume_id": cloud_id}))),
+            4 => match self.cloud.strangers.iter().next() {
+                Some(theirs) => ("POST", format!("{server}/attach-volume"), attach(theirs)),
+                None => return Ok(()),
+            },
+            5 => ("DELETE", format!("/block/v1/zones/{ZONE}/volumes/{cloud_id}"), None),
+            _ => (
+                "PATCH",
+                format!("/block/v1/zones/{ZONE}/volumes/{cloud_id}"),
+                Some(json!({"name": "renamed by hand"})),
+            ),
+        };
+        let (status, _) = self.cloud.ask(method, &path, body.clone());
+        self.note(format!("stranger: {method} {path} {} → {status}", body.unwrap_or_default()));
+        self.counts.strangers += usize::from(status < 300);
+        if status < 300 {
+            // What went by somebody else's hand is not our fault; what goes with a server neither.
+            let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
+            self.cloud.strangers.retain(|id| there.contains(id));
+            let terminates = path.ends_with("/action") || method == "DELETE";
+            self.kept.retain(|id, _| there.contains(id) && !(terminates && id == &cloud_id));
+            if terminates {
+                let local = |v: &&Value| v["volume_type"] != "sbs_volume";
+                for v in volumes.iter().filter(local) {
+                    let id = v["provider_volume_id"].as_str().unwrap_or_default();
+                    self.kept.remove(id);
+                    self.doomed.insert(id.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `false`: the process was killed.
+    fn tick(&mut self, process: &Process) -> Step<bool> {
+        self.counts.ticks += 1;
+        let resync = self.rng.u8(..10) == 0;
+        let doubled = self.rng.u8(..12) == 0;
+        // In the middle of a call: it has taken effect or not, and the process never learns.
+        let (before, after) = (self.rng.u8(..60) == 0, self.rng.u8(..60) == 0);
+        let in_calls = self.rng.usize(..12);
+        if before || after {
+            self.wire.kill_after(in_calls, after);
+        }
+        let killed = self.wire.killed();
+        let ticked = process.runtime.block_on(async {
+            let both = async {
+                if doubled {
+                    let (a, b) = tokio::join!(process.orchestrator.tick(resync), process.twin.tick(false));
+                    a.and(b)
+                } else {
+                    process.orchestrator.tick(resync).await
+                }
+            };
+            tokio::select! {
+                biased;
+                () = killed.notified() => None,
+                done = both => Some(done),
+            }
+        });
+        self.wire.spare();
+        match ticked {
+            None => {
+                self.counts.crashes += 1;
+                self.note(format!("killed in call {in_calls}, which {} effect", if after { "took" } else { "had no" }));
+                Ok(false)
+            }
+            Some(Err(e)) => Err(format!("a tick: {e}")),
+            Some(Ok(_)) if self.rng.u8(..50) == 0 => {
+                self.counts.crashes += 1;
+                self.note("killed between two ticks");
+                Ok(false)
+            }
+            Some(Ok(_)) => Ok(true),
+        }
+    }
+
+    /// What must hold at every moment.
+    fn check_meanwhile(&mut self) -> Step<()> {
+        let held = self.cloud.held();
+        let mut running = BTreeMap::<&str, usize>::new();
+        for (kind, _, name, state) in &held {
+            let ours = name.starts_with("iva-test-");
+            if *kind == "server" && ours && matches!(state.as_str(), "running" | "starting") {
+                let owner = name.split('-').nth(2).unwrap_or_default();
+                *running.entry(owner).or_default() += 1;
+            }
+        }
+        if let Some((owner, n)) = running.iter().find(|(_, n)| **n > 1) {
+            return Err(format!("{n} servers of instance {owner} run at the same time"));
+        }
+        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
+        if let Some(gone) = self.cloud.strangers.iter().find(|id| !there.contains(id.as_str())) {
+            return Err(format!("a stranger's volume {gone} is gone"));
+        }
+        if let Some((gone, here)) = self.kept.iter().find(|(id, _)| !there.contains(id.as_str())) {
+            return Err(format!("volume {gone} ({here}), which is to be kept, is gone"));
+        }
+        Ok(())
+    }
+
+    /// Everything heals, everything is asked to go, and everything must.
+    fn end(&mut self, process: &Process) -> Step<()> {
+        let shown = self.cloud.ask("GET", "/_emulator/faults", None).1;
+        let fired = shown["faults"].as_array().into_iter().flatten().filter_map(|f| f["fired"].as_u64());
+        self.counts.faults = fired.sum();
+        self.cloud.heal();
+        self.note("everything heals, and every instance is asked to go");
+        for id in self.instances.clone() {
+            self.remember_what_is_kept(process, &id)?;
+            self.call(process, "DELETE", &format!("/instances/{id}"), None)?;
+        }
+        let account = format!("scaleway:{}", crate::PROJECT);
+        for n in 0..END_MAX {
+            self.counts.ticks += 1;
+            let ticked = process.runtime.block_on(process.orchestrator.tick(n % 40 == 0));
+            ticked.map_err(|e| format!("a tick at the end: {e}"))?;
+            self.check_meanwhile()?;
+            let wake = process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())?;
+            let Some(wake) = wake else { break };
+            let now = inventiv_orchestrator::Clock::now(&*self.clock);
+            let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
+            self.pass(wake.ms_since(now).min(next).clamp(200, 10_000));
+        }
+        // What turns up late is seen by the listings that go on.
+        for _ in 0..3 {
+            let ticked = process.runtime.block_on(process.orchestrator.tick(true));
+            ticked.map_err(|e| format!("a tick at the end: {e}"))?;
+            self.pass(20_000);
+        }
+        self.judge(process)
+    }
+
+    /// Volumes of a ready instance that its user wants to keep.
+    fn remember_what_is_kept(&mut self, process: &Process, id: &str) -> Step<()> {
+        let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
+        let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
+        let ran = shown["ready_at"].is_string();
+        for v in shown["storages"].as_array().into_iter().flatten().filter(|_| ran) {
+            let cloud_id = v["provider_volume_id"].as_str().unwrap_or_default();
+            let alive = there.contains(cloud_id)
+                && !self.doomed.contains(cloud_id)
+                && !matches!(v["status"].as_str(), Some("deleted" | "deleting"));
+            if alive && v["delete_on_terminate"] == false && v["origin"] != "foreign" {
+                self.kept.insert(cloud_id.to_owned(), v["id"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, process: &Process) -> Step<()> {
+        self.check_meanwhile()?;
+        let (_, kept) = self.call(process, "GET", "/volumes?status=retained&limit=500", None)?;
+        let kept: BTreeSet<String> = kept["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v["provider_volume_id"].as_str().map(str::to_owned))
+            .collect();
+        self.counts.kept = kept.len();
+        let held = self.cloud.held();
+        for (kind, id, name, state) in &held {
+            let expected = self.cloud.strangers.contains(id) || (*kind == "volume" && kept.contains(id));
+            if !expected {
+                return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
+            }
+        }
+        if let Some(id) = self.kept.keys().find(|id| !kept.contains(*id)) {
+            return Err(format!("volume {id} was to be kept, and is not listed as retained"));
+        }
+        for id in self.instances.clone() {
+            let (_, proof) = self.call(process, "GET", &format!("/instances/{id}/proof"), None)?;
+            if proof["clean"] != true {
+                let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
+                return Err(format!("{id} cannot be proven clean: {:#}\n{:#}", proof["open"], shown["notes"]));
+            }
+        }
+        self.call(process, "POST", "/audit", None)?;
+        self.pass(1);
+        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
+        let (_, audit) = self.call(process, "GET", "/audit", None)?;
+        if audit["orphans"] != 0 || audit["verdict"] == "cannot_say" || audit["stuck"] != 0 {
+            return Err(format!("the audit: {audit:#}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! Deliberate breaks of the rules that keep money safe: each must turn a trial red, or the trial proves nothing.
+//!
+//! The tracked files are copied to a folder of its own, so that the working copy is never touched.
+
+use crate::root;
+use std::path::Path;
+use std::process::Command;
+
+/// What turns a break red.
+enum Trial {
+    /// Stories of faults and crashes.
+    Stories,
+    /// Tests of a package, by a part of their names.
+    Tests(&'static str, &'static str),
+}
+
+/// One break.
+struct Mutant {
+    /// Which rule it breaks.
+    what: &'static str,
+    file: &'static str,
+    find: &'static str,
+    replace: &'static str,
+    trial: Trial,
+}
+
+const STORIES: &str = "80";
+
+const MUTANTS: [Mutant; 12] = [
+    Mutant {
+        what: "a server whose creation was not answered is not looked for",
+        file: "crates/core/src/plan/absorb.rs",
+        find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
+        replace: "    adopt_volumes(draft);\n    let _ = adopt_servers;\n",
+        trial: Trial::Stories,
+    },
+    Mutant {
+        what: "a data volume whose creation was not answered is not looked for",
+        file: "crates/core/src/plan/absorb.rs",
+        find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
+        replace: "    adopt_servers(draft);\n    let _ = adopt_volumes;\n",
+        trial: Trial::Stories,
+    },
+    Mutant {
+        what: "no grace: a creation is tried anew before its listing can show it",
+        file: "crates/core/src/plan/attempt.rs",
+        find: "        _ => rules.create_grace_ms,\n",
+        replace: "        _ => 0,\n",
+        trial: Trial::Tests("inventiv-testkit", "a_creation_that_never_arrived"),
+    },
+    Mutant {
+        what: "one 404 is believed, without a listing begun after the deletion",
+        file: "crates/core/src/plan/absent.rs",
+        find: "        if !(draft.seen.listed && draft.seen.began_at > since) {\n            draft.wait(format!(\"waits for a complete listing, to see whether volume",
+        replace: "        if since.0 < 0 {\n            draft.wait(format!(\"waits for a complete listing, to see whether volume",
+        trial: Trial::Tests("inventiv-core", "plan"),
+    },
+    Mutant {
+        what: "any refusal to show a resource is read as gone",
+        file: "crates/providers/src/scaleway/server.rs",
+        find: "    if error.kind != ErrorKind::NotFound {\n        return Err(error);\n    }\n    let ours = error.resource.as_ref().is_some_and(|(kind, named)| kind == resource && named == id);\n    if !ours {\n",
+        replace: "    if error.kind == ErrorKind::Unsupported {\n",
+        trial: Trial::Tests("inventiv-providers", "scaleway"),
+    },
+    Mutant {
+        what: "what is kept on purpose is deleted with the rest",
+        file: "crates/core/src/recorded.rs",
+        find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
+        replace: "        self.origin != Origin::Foreign\n",
+        trial: Trial::Stories,
+    },
+    Mutant {
+        what: "whatever hangs on our server is ours",
+        file: "crates/core/src/plan/absorb.rs",
+        find: "        } else if server.came_with(attachment, name) || (adopting && attachment.index == 0) {\n",
+        replace: "        } else if !server.id.is_empty() {\n",
+        trial: Trial::Stories,
+    },
+    Mutant {
+        what: "a duplicate server is kept",
+        file: "crates/core/src/plan/absorb.rs",
+        find: "        keep: false,\n        create_state: CreateState::Owned,\n",
+        replace: "        keep: true,\n        create_state: CreateState::Owned,\n",
+        trial: Trial::Tests("inventiv-core", "plan"),
+    },
+    Mutant {
+        what: "the volumes of a new server are not written down with it",
+        file: "crates/core/src/plan/absorb.rs",
+        find: "    record_attachments(draft);\n    burn",
+        replace: "    let _ = record_attachments;\n    burn",
+        trial: Trial::Stories,
+    },
+    Mutant {
+        what: "the version is not compared when an instance is written",
+        file: "crates/store/src/args.rs",
+        find: "        Statement { expect_rows: Some(1), ..self.statement(sql) }\n",
+        replace: "        Statement { expect_rows: None, ..self.statement(sql) }\n",
+        trial: Trial::Tests("inventiv-testkit", "stale"),
+    },
+    Mutant {
+        what: "the names of attempts that were given up are no longer watched",
+        file: "crates/store/src/aggregates.rs",
+        find: "    UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \\\n",
+        replace: "    UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'nothing' \\\n",
+        trial: Trial::Tests("inventiv-testkit", "a_late_arrival_of_a_burned_attempt"),
+    },
+    Mutant {
+        what: "an audit concludes from an incomplete listing",
+        file: "crates/core/src/audit.rs",
+        find: "    if !picture.complete {\n",
+        replace: "    if picture.began_at.0 < 0 {\n",
+        trial: Trial::Tests("inventiv-core", "it_cannot_say"),
+    },
+];
+
+/// Applies each break to a copy and runs its trial there; with a word, only those that are described by it.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let word = args.first().map(String::as_str).unwrap_or_default();
+    let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|m| m.what.contains(word)).collect();
+    let copy = root().join("target/mutants");
+    let mut survivors = Vec::new();
+    for mutant in &chosen {
+        copy_files(&copy)?;
+        let file = copy.join(mutant.file);
+        let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", mutant.file))?;
+        if text.matches(mutant.find).count() != 1 {
+            return Err(format!(
+                "{}: `{}` is not there exactly once any more: mend the list",
+                mutant.file, mutant.find
+            ));
+        }
+        std::fs::write(&file, text.replace(mutant.find, mutant.replace))
+            .map_err(|e| format!("{}: {e}", mutant.file))?;
+        let red = is_red(&copy, &mutant.trial).map_err(|e| format!("{}: {e}", mutant.what))?;
+        println!("{}  {}", if red { "red      " } else { "SURVIVED " }, mutant.what);
+        if !red {
+            survivors.push(mutant.what);
+        }
+    }
+    println!("{} breaks, {} survived", chosen.len(), survivors.len());
+    if survivors.is_empty() { Ok(()) } else { Err(format!("not noticed: {}", survivors.join("; "))) }
+}
+
+/// Libraries are built once for all copies.
+fn target() -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), std::path::PathBuf::from)
+}
+
+/// Only a trial that ran and failed counts: what does not compile proves nothing.
+fn is_red(copy: &Path, trial: &Trial) -> Result<bool, String> {
+    let cargo = |args: &[&str]| {
+        let mut command = Command::new("cargo");
+        command.args(args).current_dir(copy).env("CARGO_TARGET_DIR", target()).env_remove("TEST_DATABASE_URL");
+        let done = command.output().map_err(|e| format!("cargo {args:?}: {e}"))?;
+        Ok::<_, String>((done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned()))
+    };
+    let (build, run): (Vec<&str>, Vec<&str>) = match trial {
+        Trial::Stories => (
+            vec!["build", "--quiet", "--package", "inventiv-testkit", "--bin", "simulate"],
+            vec!["run", "--quiet", "--package", "inventiv-testkit", "--bin", "simulate", "--", "--seeds", STORIES],
+        ),
+        Trial::Tests(package, name) => (
+            vec!["test", "--quiet", "--package", package, "--no-run"],
+            vec!["test", "--quiet", "--package", package, name],
+        ),
+    };
+    match cargo(&build)? {
+        (true, _) => Ok(!cargo(&run)?.0),
+        (false, said) => Err(format!("it does not compile:\n{said}")),
+    }
+}
+
+/// The files as they are, with what is not committed; build results of earlier copies stay.
+fn copy_files(copy: &Path) -> Result<(), String> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root());
+    let listed = git.output().map_err(|e| format!("git ls-files: {e}"))?;
+    for name in String::from_utf8_lossy(&listed.stdout).lines() {
+        let (from, to) = (root().join(name), copy.join(name));
+        if !from.is_file() {
+            continue;
+        }
+        let text = std::fs::read(&from).map_err(|e| format!("{name}: {e}"))?;
+        if std::fs::read(&to).is_ok_and(|there| there == text) {
+            continue;
+        }
+        let folder = to.parent().map_or_else(|| copy.to_path_buf(), Path::to_path_buf);
+        std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        std::fs::write(&to, text).map_err(|e| format!("{name}: {e}"))?;
+    }
+    Ok(())
+}
