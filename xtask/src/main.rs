@@ -20,6 +20,8 @@ const USAGE: &str = "cargo xtask TASK
                  play recordings of the real API against the emulator, compare every exchange, print the score
   simulate [--seeds N] [--first SEED]
                  tell stories of users, strangers, faults and crashes drawn from seeds; a seed that goes wrong is told
+  soak [--kills N]
+                 the real executable, killed at random moments while lives come and go, on both databases
   mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
   openapi        write openapi.json from the code";
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "clients" => clients::run(),
         "replay" => replay(rest),
         "simulate" => simulate(rest, &["--release"]),
+        "soak" => soak(rest),
         "mutants" => mutants::run(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
@@ -124,6 +127,22 @@ fn bench(args: &[String]) -> Result<(), String> {
         .args(args)
         .env("TEST_DATABASE_URL", &postgres.url)
         .env("INVENTIV_BIN", target.join("release/inventiv"));
+    run(&mut command)
+}
+
+fn soak(args: &[String]) -> Result<(), String> {
+    let kills = match args {
+        [] => "50",
+        [flag, n] if flag == "--kills" && n.parse::<u32>().is_ok() => n,
+        _ => return Err(USAGE.to_owned()),
+    };
+    let postgres = postgres::Postgres::start()?;
+    let mut command = Command::new("cargo");
+    command
+        .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
+        .env("TEST_DATABASE_URL", &postgres.url)
+        .env("INVENTIV_TEST_POSTGRES", "required")
+        .env("INVENTIV_SOAK_KILLS", kills);
     run(&mut command)
 }
 

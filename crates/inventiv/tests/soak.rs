@@ -1,0 +1,170 @@
+//! The real executable, killed with `kill -9` at random moments while lives come and go, on both databases.
+//!
+//! `cargo xtask soak --kills N` runs more of it. The moment of a kill is counted in requests that the cloud got.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, database};
+use scaleway_emulator::Emulator;
+use scaleway_emulator::options::{ClockMode, Options};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How many kills, unless `INVENTIV_SOAK_KILLS` says otherwise.
+const KILLS: u32 = 8;
+/// How many instances live at once, at the most.
+const LIVING_MAX: usize = 6;
+/// How long the end of everything may take.
+const END: Duration = Duration::from_secs(240);
+
+struct Soak {
+    emulator: Emulator,
+    env: Vec<(String, String)>,
+    server: Child,
+    rng: fastrand::Rng,
+    living: Vec<String>,
+    all: Vec<String>,
+}
+
+impl Drop for Soak {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn spawn(env: &[(String, String)]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+    command.arg("serve").env_clear().envs(env.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+impl Soak {
+    fn start(runtime: &tokio::runtime::Runtime, url: &str, folder: &std::path::Path, seed: u64) -> Self {
+        let emulator = Emulator::new(Options { clock: ClockMode::Scaled(20), seed: Some(seed), ..Options::default() });
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let cloud = format!("http://{}", listener.local_addr().unwrap());
+        let served = emulator.clone();
+        runtime.spawn(async move { served.serve(listener, std::future::pending()).await });
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let env: Vec<(String, String)> = [
+            ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222".to_owned()),
+            ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111".to_owned()),
+            ("SCW_API_URL", cloud),
+            ("INVENTIV_LISTEN", format!("127.0.0.1:{port}")),
+            ("INVENTIV_URL", format!("http://127.0.0.1:{port}")),
+            ("INVENTIV_DATABASE_URL", url.to_owned()),
+            ("INVENTIV_TOKEN_FILE", folder.join("token").display().to_string()),
+            ("INVENTIV_ZONES", "fr-par-2".to_owned()),
+            ("INVENTIV_CALLS_PER_SECOND", "200".to_owned()),
+            // Of the cloud's time, a minute.
+            ("INVENTIV_CREATE_GRACE_SECONDS", "3".to_owned()),
+        ]
+        .map(|(k, v)| (k.to_owned(), v))
+        .to_vec();
+        let server = spawn(&env);
+        let rng = fastrand::Rng::with_seed(seed);
+        Self { emulator, env, server, rng, living: Vec::new(), all: Vec::new() }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+        command.args(args).args(["--output", "json"]).env_clear().envs(self.env.iter().cloned()).stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// Runs a command again until the server, which may just have been started, answers it.
+    fn ask(&self, args: &[&str]) -> Value {
+        let began = Instant::now();
+        loop {
+            let out = self.run(args);
+            if out.status.success() {
+                return serde_json::from_slice(&out.stdout).unwrap();
+            }
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert!(began.elapsed() < Duration::from_secs(60), "{args:?}: {said}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn create(&mut self) {
+        let kind = ["L40S-1-48G", "RENDER-S", "L4-1-24G"][self.rng.usize(..3)];
+        let mut args = vec!["instance", "create", "--zone", "fr-par-2", "--type", kind, "--data-volume-gb", "20"];
+        if self.rng.u8(..4) == 0 {
+            args.push("--retain");
+        }
+        let id = self.ask(&args)["id"].as_str().unwrap().to_owned();
+        self.living.push(id.clone());
+        self.all.push(id);
+    }
+
+    /// Somebody asks for something, and a few requests of the cloud later the server is killed and started again.
+    fn round(&mut self) {
+        if self.living.len() < LIVING_MAX && (self.living.is_empty() || self.rng.bool()) {
+            self.create();
+        } else {
+            let id = self.living.swap_remove(self.rng.usize(..self.living.len()));
+            self.ask(&["instance", "terminate", &id]);
+        }
+        let requests = || self.emulator.journal()["requests"].as_u64().unwrap();
+        let (from, began) = (requests(), Instant::now());
+        let more = self.rng.u64(..60);
+        while requests() < from + more && began.elapsed() < Duration::from_secs(3) {
+            std::thread::yield_now();
+        }
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        self.server = spawn(&self.env);
+    }
+
+    /// Everything goes; what remains in the cloud is exactly what is kept.
+    fn end(&mut self) {
+        for id in std::mem::take(&mut self.living) {
+            self.ask(&["instance", "terminate", &id]);
+        }
+        let began = Instant::now();
+        for id in self.all.clone() {
+            loop {
+                let shown = self.ask(&["instance", "show", &id]);
+                if matches!(shown["status"].as_str(), Some("terminated" | "provisioning_failed")) {
+                    break;
+                }
+                assert!(began.elapsed() < END, "{shown:#}\n{:#}", self.emulator.state());
+                std::thread::yield_now();
+            }
+            assert_eq!(self.ask(&["instance", "proof", &id])["clean"], true);
+        }
+        let ids = |items: &Value, key: &str| -> BTreeSet<String> {
+            items.as_array().unwrap().iter().map(|v| v[key].as_str().unwrap().to_owned()).collect()
+        };
+        let kept = ids(&self.ask(&["volume", "list", "--status", "retained"]), "provider_volume_id");
+        let state = self.emulator.state();
+        assert_eq!((&state["servers"], &state["ips"]), (&serde_json::json!([]), &serde_json::json!([])));
+        assert_eq!(ids(&state["volumes"], "id"), kept, "{state:#}");
+        let audit = self.ask(&["audit"]);
+        assert_eq!(
+            (&audit["verdict"], audit["retained"].as_u64()),
+            (&serde_json::json!("clean"), Some(kept.len() as u64))
+        );
+    }
+}
+
+#[test]
+fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
+    let kills = std::env::var("INVENTIV_SOAK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
+    let seed =
+        std::env::var("INVENTIV_SOAK_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for kind in Database::both() {
+        let (url, home) = runtime.block_on(database(kind));
+        println!("{kind:?}: {kills} kills, seed {seed}");
+        let mut soak = Soak::start(&runtime, &url, home.path(), seed);
+        for _ in 0..kills {
+            soak.round();
+        }
+        soak.end();
+        println!("{kind:?}: {} lives, nothing left but what is kept", soak.all.len());
+    }
+}
