@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What turns a break red.
+#[derive(PartialEq, Eq)]
 enum Trial {
     /// Stories of faults and crashes.
     Stories,
@@ -26,7 +27,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 12] = [
+const MUTANTS: [Mutant; 13] = [
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -67,6 +68,13 @@ const MUTANTS: [Mutant; 12] = [
         file: "crates/core/src/recorded.rs",
         find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
         replace: "        self.origin != Origin::Foreign\n",
+        trial: Trial::Stories,
+    },
+    Mutant {
+        what: "nothing is deleted, and all of it is called kept",
+        file: "crates/core/src/recorded.rs",
+        find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
+        replace: "        self.delete_on_terminate && self.origin == Origin::Foreign\n",
         trial: Trial::Stories,
     },
     Mutant {
@@ -119,6 +127,18 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|m| m.what.contains(word)).collect();
     let copy = root().join("target/mutants");
     let mut survivors = Vec::new();
+    // A trial that is red without any break would call every break noticed.
+    let mut controlled: Vec<&Trial> = Vec::new();
+    for mutant in &chosen {
+        if controlled.contains(&&mutant.trial) {
+            continue;
+        }
+        copy_files(&copy)?;
+        if is_red(&copy, &mutant.trial)? {
+            return Err(format!("the trial of `{}` fails without any break", mutant.what));
+        }
+        controlled.push(&mutant.trial);
+    }
     for mutant in &chosen {
         copy_files(&copy)?;
         let file = copy.join(mutant.file);

@@ -208,7 +208,10 @@ const ROLLED_BACK: &str = "if this database was restored from a backup, do not d
 impl<'a> Books<'a> {
     fn new(picture: &'a Picture, records: &'a [Aggregate], control_plane: &'a str) -> Self {
         let servers = records.iter().flat_map(|a| a.servers.iter().map(move |s| (a, s)));
-        let volumes = records.iter().flat_map(|a| a.volumes.iter().map(move |v| (a, v)));
+        let volumes = || records.iter().flat_map(|a| a.volumes.iter().map(move |v| (a, v)));
+        // Where two instances know a volume, its owner's row counts, not that of whoever found it on a server.
+        let (foreign, owned): (Vec<_>, Vec<_>) = volumes().partition(|(_, v)| v.origin == Origin::Foreign);
+        let volumes = foreign.into_iter().chain(owned);
         Self {
             picture,
             records,
@@ -303,7 +306,8 @@ impl<'a> Books<'a> {
                 report.findings.push(Finding { instance_id: owner, ..finding(FindingKind::Orphan, why, remedy) });
             }
             Held::Suspect { owner, why } => {
-                let remedy = "look into it, then delete it in the provider's console: we never do";
+                let remedy =
+                    "look into it: delete it in the provider's console (we never do), or rename it if it is not ours";
                 let found = finding(FindingKind::Suspect, why, remedy);
                 report.findings.push(Finding { instance_id: Some(owner), ..found });
             }

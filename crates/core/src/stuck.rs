@@ -57,8 +57,9 @@ pub fn stuck(agg: &Aggregate, now: Timestamp) -> Vec<Stuck> {
     let volumes = volumes.map(|v| {
         let gb = v.size_bytes.filter(|_| v.is_block() && v.provider_id.is_some()).map_or(0, gb_ceil);
         let hourly = gb.saturating_mul(BLOCK_GB_HOUR_MICROS);
-        // Released after its instance had ended: its end was asked for then.
-        let since = since.max(v.delete_intended_at.unwrap_or(since));
+        // Released after its instance had ended: its end was asked for some time after that.
+        let released = if i.status.is_final() { now } else { since };
+        let since = since.max(v.delete_intended_at.unwrap_or(released));
         one(v.provider_id.as_deref().unwrap_or(&v.name), since, v.retry.as_ref(), hourly)
     });
     servers.chain(volumes).filter(|s| now.ms_since(s.since) > STUCK_MS).collect()

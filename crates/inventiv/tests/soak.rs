@@ -26,6 +26,8 @@ struct Soak {
     rng: fastrand::Rng,
     living: Vec<String>,
     all: Vec<String>,
+    /// Instances whose data volume is to be kept.
+    keepers: BTreeSet<String>,
 }
 
 impl Drop for Soak {
@@ -66,7 +68,7 @@ impl Soak {
         .to_vec();
         let server = spawn(&env);
         let rng = fastrand::Rng::with_seed(seed);
-        Self { emulator, env, server, rng, living: Vec::new(), all: Vec::new() }
+        Self { emulator, env, server, rng, living: Vec::new(), all: Vec::new(), keepers: BTreeSet::new() }
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -92,10 +94,14 @@ impl Soak {
     fn create(&mut self) {
         let kind = ["L40S-1-48G", "RENDER-S", "L4-1-24G"][self.rng.usize(..3)];
         let mut args = vec!["instance", "create", "--zone", "fr-par-2", "--type", kind, "--data-volume-gb", "20"];
-        if self.rng.u8(..4) == 0 {
+        let keeps = self.rng.u8(..4) == 0;
+        if keeps {
             args.push("--retain");
         }
         let id = self.ask(&args)["id"].as_str().unwrap().to_owned();
+        if keeps {
+            self.keepers.insert(id.clone());
+        }
         self.living.push(id.clone());
         self.all.push(id);
     }
@@ -139,7 +145,12 @@ impl Soak {
         let ids = |items: &Value, key: &str| -> BTreeSet<String> {
             items.as_array().unwrap().iter().map(|v| v[key].as_str().unwrap().to_owned()).collect()
         };
-        let kept = ids(&self.ask(&["volume", "list", "--status", "retained"]), "provider_volume_id");
+        let listed = self.ask(&["volume", "list", "--status", "retained"]);
+        for v in listed.as_array().unwrap() {
+            let asked_for = self.keepers.contains(v["instance_id"].as_str().unwrap()) && v["origin"] == "ours";
+            assert!(asked_for, "kept, and nobody asked for it: {v:#}");
+        }
+        let kept = ids(&listed, "provider_volume_id");
         let state = self.emulator.state();
         assert_eq!((&state["servers"], &state["ips"]), (&serde_json::json!([]), &serde_json::json!([])));
         assert_eq!(ids(&state["volumes"], "id"), kept, "{state:#}");

@@ -26,30 +26,38 @@ impl Orchestrator {
     /// When the database refuses.
     pub async fn audit_due(&self) -> Result<usize, Error> {
         let inner = &self.inner;
-        inner.store.expect_audits(&inner.account, &inner.config.zones).await?;
         let before = inner.clock.now().plus_ms(-inner.config.audit_ms);
         let zones = inner.store.audits_due(&inner.account, before).await?;
+        let mut failed = None;
         for zone in &zones {
-            let begun_at = inner.clock.now();
-            let report = self.audit_zone(zone).await?;
-            if let Some(why) = &report.cannot_say {
-                tracing::warn!(zone, why, "an audit cannot say anything");
+            // One zone that cannot be read from the database must not keep the others from being audited.
+            if let Err(e) = self.audit_and_record(zone).await {
+                failed = Some(e);
             }
-            for f in &report.findings {
-                let kind = f.kind.text();
-                tracing::warn!(
-                    zone,
-                    kind,
-                    resource = f.resource,
-                    id = f.provider_id,
-                    name = f.name,
-                    why = f.why,
-                    "found by the audit"
-                );
-            }
-            inner.store.finish_audit(&inner.account, zone, begun_at, inner.clock.now(), &report).await?;
         }
-        Ok(zones.len())
+        failed.map_or(Ok(zones.len()), Err)
+    }
+
+    async fn audit_and_record(&self, zone: &str) -> Result<(), Error> {
+        let inner = &self.inner;
+        let begun_at = inner.clock.now();
+        let report = self.audit_zone(zone).await?;
+        if let Some(why) = &report.cannot_say {
+            tracing::warn!(zone, why, "an audit cannot say anything");
+        }
+        for f in &report.findings {
+            let kind = f.kind.text();
+            tracing::warn!(
+                zone,
+                kind,
+                resource = f.resource,
+                id = f.provider_id,
+                name = f.name,
+                why = f.why,
+                "found by the audit"
+            );
+        }
+        inner.store.finish_audit(&inner.account, zone, begun_at, inner.clock.now(), &report).await
     }
 
     pub(crate) async fn keep_audits(&self, stop: CancellationToken) {

@@ -139,9 +139,10 @@ impl Orchestrator {
         let tasks = TaskTracker::new();
         let catalogue = self.clone();
         let catalogue_stop = stop.clone();
-        tasks.spawn(async move { catalogue.keep_catalogue(catalogue_stop).await });
+        let mut keepers = tokio::task::JoinSet::new();
+        keepers.spawn(async move { catalogue.keep_catalogue(catalogue_stop).await });
         let (audits, audits_stop) = (self.clone(), stop.clone());
-        tasks.spawn(async move { audits.keep_audits(audits_stop).await });
+        keepers.spawn(async move { audits.keep_audits(audits_stop).await });
         let mut resync_at = self.inner.clock.now();
         while !stop.is_cancelled() {
             let resync = self.inner.clock.now() >= resync_at;
@@ -156,9 +157,17 @@ impl Orchestrator {
                 () = stop.cancelled() => {}
                 () = self.inner.store.changed() => {}
                 () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
+                Some(ended) = keepers.join_next(), if !stop.is_cancelled() => {
+                    // None of them ends before it is asked to: without it, an old audit would look like a fresh one.
+                    tracing::error!(?ended, "the catalogue's or the audit's task ended by itself; stops");
+                    stop.cancel();
+                    return;
+                }
             }
         }
         tasks.close();
+        // They read the cloud and write what they read: nothing is lost.
+        keepers.shutdown().await;
         if tokio::time::timeout(Duration::from_secs(25), tasks.wait()).await.is_err() {
             tracing::warn!("calls still under way at shutdown; the next start resolves them");
         }

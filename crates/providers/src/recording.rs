@@ -179,8 +179,12 @@ fn body(bytes: &Bytes) -> Value {
     if bytes.is_empty() {
         return Value::Null;
     }
-    let text = || json!(String::from_utf8_lossy(bytes).chars().take(TEXT_LEN).collect::<String>());
-    let mut value = serde_json::from_slice(bytes).unwrap_or_else(|_| text());
+    let Ok(mut value) = serde_json::from_slice(bytes) else {
+        // A plain text is somebody's words; half of a JSON would show what `hide` and `leave_out` cannot find in it.
+        let text: String = String::from_utf8_lossy(bytes).chars().take(TEXT_LEN).collect();
+        let half = text.trim_start().starts_with(['{', '[']);
+        return if half { json!(format!("({} bytes that are no JSON)", bytes.len())) } else { json!(text) };
+    };
     hide(&mut value);
     value
 }

@@ -74,6 +74,7 @@ fn run(args: &Args) -> Result<bool, String> {
         return Ok(true);
     }
     Ok(report.judged() > 0
+        && report.core().judged() > 0
         && report.score() >= args.goal
         && report.core().score() >= args.core_goal
         && report.out_of_scope() <= OUT_MAX)
@@ -90,9 +91,12 @@ fn play_when_it_was(exchanges: &[Exchange]) -> Played {
     let first = if youngest == i64::MIN { changes.first().copied().unwrap_or(0) } else { youngest };
     let mut best = play(exchanges, Chance { as_of_us: first, lingers: false, seed: None });
     let mut or = |chance: fn(Chance, i64) -> Chance, value: i64| {
-        if best.wrong() > 0 {
+        let (different, out) = best.wrong();
+        if different > 0 {
             let played = play(exchanges, chance(best.chance, value));
-            if played.wrong() < best.wrong() {
+            // Another seed must not leave out what was judged; as of another date, other stock may be presupposed.
+            let leaves_out_more = played.chance.seed.is_some() && played.wrong().1 > out;
+            if played.wrong().0 < different && !leaves_out_more {
                 best = played;
             }
         }

@@ -14,8 +14,12 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    pub(crate) const fn judged(self) -> u64 {
+        self.equal + self.different
+    }
+
     pub(crate) fn score(self) -> f64 {
-        let judged = self.equal + self.different;
+        let judged = self.judged();
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
         if judged == 0 { 100.0 } else { self.equal as f64 * 100.0 / judged as f64 }
     }
@@ -96,8 +100,7 @@ impl Report {
 
     /// How many exchanges were judged.
     pub(crate) fn judged(&self) -> u64 {
-        let all = self.all();
-        all.equal + all.different
+        self.all().judged()
     }
 
     /// Servers, volumes and block volumes.

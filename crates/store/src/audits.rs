@@ -25,7 +25,7 @@ pub struct ZoneAudit {
 }
 
 /// What is not finished, as far as the records say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unfinished {
     /// Deletions that were asked for and are not proven.
     pub unproven_deletions: i64,
@@ -33,9 +33,15 @@ pub struct Unfinished {
     pub stuck: i64,
     /// When the oldest creation was begun of which it is not known whether it took effect.
     pub oldest_doubt: Option<Timestamp>,
+    /// Other accounts that still have something, and that nobody looks at.
+    pub other_accounts: Vec<String>,
 }
 
+/// How long a creation takes at the most, from its intent to the end of its call, in milliseconds.
+const CREATION_MAX_MS: i64 = 120_000;
+
 const EXPECT: &str = "INSERT INTO audits (account_id, zone) VALUES ($1, $2) ON CONFLICT (account_id, zone) DO NOTHING";
+const FORGET: &str = "DELETE FROM audits WHERE account_id = $1 AND zone = $2";
 const REQUEST: &str = "UPDATE audits SET requested_at = $2 WHERE account_id = $1";
 const DUE: &str = "SELECT zone FROM audits WHERE account_id = $1 \
     AND (begun_at IS NULL OR begun_at <= $2 OR begun_at < requested_at) ORDER BY zone";
@@ -50,18 +56,28 @@ const OWNER_OF_VOLUME: &str =
 const RETAINED: &str = "SELECT DISTINCT instance_id FROM instance_volumes WHERE status = 'retained' AND account_id = $1 \
     AND zone = $2";
 const BIRTHS: &str = "SELECT instance_id, name, prepared_at, answered_at FROM instance_servers WHERE account_id = $1 \
-    AND zone = $2 AND prepared_at <= $3 AND (answered_at IS NULL OR answered_at >= $4) ORDER BY prepared_at DESC LIMIT 20";
+    AND zone = $2 AND prepared_at <= $3 AND prepared_at >= $4 ORDER BY prepared_at DESC LIMIT 100";
+/// What should go and is not proven to be gone, with the moment in which that was asked for. What was released after its
+/// instance had ended counts from the moment in which its deletion was first sent.
 const UNPROVEN: &str = "SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN at < $2 THEN 1 ELSE 0 END), 0) AS late FROM \
-    (SELECT delete_intended_at AS at FROM instance_servers WHERE account_id = $1 AND gone_at IS NULL \
-    AND delete_intended_at IS NOT NULL UNION ALL SELECT delete_intended_at AS at FROM instance_volumes \
-    WHERE account_id = $1 AND deleted_at IS NULL AND delete_intended_at IS NOT NULL) AS leaving";
+    (SELECT COALESCE(s.delete_intended_at, i.terminate_requested_at) AS at FROM instance_servers s \
+    JOIN instances i ON i.id = s.instance_id WHERE s.account_id = $1 AND s.gone_at IS NULL AND s.create_state = 'owned' \
+    AND i.terminate_requested_at IS NOT NULL \
+    UNION ALL SELECT CASE WHEN i.status IN ('terminated', 'provisioning_failed') \
+    THEN COALESCE(v.delete_intended_at, $2) ELSE COALESCE(v.delete_intended_at, i.terminate_requested_at) END AS at \
+    FROM instance_volumes v JOIN instances i ON i.id = v.instance_id WHERE v.account_id = $1 AND v.deleted_at IS NULL \
+    AND v.create_state = 'owned' AND v.delete_on_terminate = 1 AND v.origin <> 'foreign' \
+    AND i.terminate_requested_at IS NOT NULL) AS leaving";
+const OTHERS: &str = "SELECT account_id FROM instances WHERE account_id <> $1 AND status NOT IN \
+    ('terminated', 'provisioning_failed') UNION SELECT account_id FROM instance_volumes WHERE account_id <> $1 \
+    AND status = 'retained'";
 const DOUBT: &str = "SELECT MIN(at) AS at FROM \
     (SELECT prepared_at AS at FROM instance_servers WHERE account_id = $1 AND create_state IN ('prepared', 'doubt') \
     UNION ALL SELECT created_at AS at FROM instance_volumes WHERE account_id = $1 \
     AND create_state IN ('prepared', 'doubt')) AS open";
 
 impl Store {
-    /// Writes down which zones are to be audited, with every zone that an instance was ever in.
+    /// Writes down which zones are to be audited: these, and every one that an instance was ever in.
     ///
     /// # Errors
     /// When the database refuses.
@@ -72,14 +88,13 @@ impl Store {
         let mut all: BTreeSet<String> = rows.iter().map(|r| Columns(r).text("zone")).collect::<Result<_, _>>()?;
         all.extend(zones.iter().cloned());
         let known: BTreeSet<String> = self.audits(account).await?.into_iter().map(|z| z.zone).collect();
-        let statements: Vec<_> = all
-            .difference(&known)
-            .map(|zone| {
-                let mut a = Args::new();
-                a.text(account).text(zone);
-                a.statement(EXPECT)
-            })
-            .collect();
+        let one = |zone: &String, sql| {
+            let mut a = Args::new();
+            a.text(account).text(zone);
+            a.statement(sql)
+        };
+        let mut statements: Vec<_> = all.difference(&known).map(|zone| one(zone, EXPECT)).collect();
+        statements.extend(known.difference(&all).map(|zone| one(zone, FORGET)));
         if statements.is_empty() { Ok(()) } else { self.db.write(statements).await.map(|_| ()) }
     }
 
@@ -172,14 +187,15 @@ impl Store {
     /// When the database refuses.
     pub async fn births(&self, account: &str, zone: &str, at: Timestamp) -> Result<Vec<Birth>, Error> {
         let mut a = Args::new();
-        a.text(account).text(zone).time(at.plus_ms(MADE_WITH_MS)).time(at.plus_ms(-MADE_WITH_MS));
+        a.text(account).text(zone).time(at.plus_ms(MADE_WITH_MS)).time(at.plus_ms(-CREATION_MAX_MS - MADE_WITH_MS));
         let one = |r| {
             let c = Columns(r);
             Ok(Birth {
                 instance_id: c.word("instance_id", InstanceId::parse)?,
                 name: c.text("name")?,
                 from: c.time("prepared_at")?,
-                until: c.opt_time("answered_at")?,
+                // A process that died has left no answer; no call takes longer than this.
+                until: c.opt_time("answered_at")?.or(Some(c.time("prepared_at")?.plus_ms(CREATION_MAX_MS))),
             })
         };
         self.db.read(a.statement(BIRTHS)).await?.iter().map(one).collect()
@@ -190,13 +206,23 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn unfinished(&self, account: &str, now: Timestamp) -> Result<Unfinished, Error> {
-        let (mut a, mut b) = (Args::new(), Args::new());
+        let (mut a, mut b, mut c) = (Args::new(), Args::new(), Args::new());
         a.text(account).time(now.plus_ms(-STUCK_MS));
         b.text(account);
-        let (leaving, doubt) = tokio::try_join!(self.db.read(a.statement(UNPROVEN)), self.db.read(b.statement(DOUBT)))?;
-        let oldest_doubt = doubt.first().map_or(Ok(None), |r| Columns(r).opt_time("at"))?;
-        let Some(row) = leaving.first() else { return Ok(Unfinished { oldest_doubt, ..Unfinished::default() }) };
-        let c = Columns(row);
-        Ok(Unfinished { unproven_deletions: c.int("n")?, stuck: c.int("late")?, oldest_doubt })
+        c.text(account);
+        let (leaving, doubt, others) = tokio::try_join!(
+            self.db.read(a.statement(UNPROVEN)),
+            self.db.read(b.statement(DOUBT)),
+            self.db.read(c.statement(OTHERS))
+        )?;
+        let mut open = Unfinished {
+            oldest_doubt: doubt.first().map_or(Ok(None), |r| Columns(r).opt_time("at"))?,
+            other_accounts: others.iter().map(|r| Columns(r).text("account_id")).collect::<Result<_, _>>()?,
+            ..Unfinished::default()
+        };
+        if let Some(row) = leaving.first() {
+            (open.unproven_deletions, open.stuck) = (Columns(row).int("n")?, Columns(row).int("late")?);
+        }
+        Ok(open)
     }
 }

@@ -221,3 +221,55 @@ async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
     assert_eq!(world.show(&id).await["status"], "terminated", "it goes on by itself");
     assert_eq!(audit(&world).await["verdict"], "clean");
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_even_be_asked_to_go_is_stuck_too() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(wish()).await;
+    world.until_status(&id, "booting").await;
+    // It starts for ever: no call that removes it is allowed, so none is ever sent.
+    world.emulator.add_fault(&json!({"method": "POST", "path": "*/action", "effect": {"then": "hang"}})).unwrap();
+    world.until(5, "it is told to start", async |w| w.actions(&id).await.contains(&"PROVIDER_START".to_owned())).await;
+    world.terminate(&id).await;
+    for _ in 0..100 {
+        world.advance_ms(10_000);
+        world.tick().await;
+    }
+    let shown = world.show(&id).await;
+    assert!(shown["stuck"].as_array().is_some_and(|s| !s.is_empty()), "{shown:#}");
+    let found = audit(&world).await;
+    assert_eq!(found["verdict"], "findings", "{found:#}");
+    assert_eq!(found["stuck"].as_u64().map(|n| n > 0), Some(true), "{found:#}");
+}
+
+#[tokio::test]
+async fn what_was_not_looked_at_lately_or_with_these_credentials_cannot_be_called_clean() {
+    let world = World::new(Database::Sqlite).await;
+    let account = format!("scaleway:{PROJECT}");
+    assert_eq!(audit(&world).await["verdict"], "clean");
+    world.advance_ms(1_900_000);
+    let (_, old) = world.call("GET", "/audit", None).await;
+    assert_eq!(old["verdict"], "cannot_say", "{old:#}");
+    assert!(old["cannot_say"][0].as_str().unwrap().contains("too long ago"));
+    assert_eq!(audit(&world).await["verdict"], "clean");
+    // A zone that is no longer worked in, and in which nothing ever was, is not looked at any more.
+    let zones =
+        || async { world.store.audits(&account).await.unwrap().into_iter().map(|z| z.zone).collect::<Vec<_>>() };
+    assert_eq!(zones().await.len(), 3);
+    world.store.expect_audits(&account, &[ZONE.to_owned()]).await.unwrap();
+    assert_eq!(zones().await, [ZONE]);
+    // Somebody starts the server with the credentials of another project, while instances of this one live.
+    let id = world.create(wish()).await;
+    world.until_status(&id, "ready").await;
+    assert_eq!(audit(&world).await["verdict"], "clean");
+    let now = inventiv_core::time::Timestamp(1);
+    world.store.remember_account("scaleway:other", "scaleway", "other", now).await.unwrap();
+    sqlx::any::install_default_drivers();
+    let database = sqlx::AnyPool::connect(&world.database_url).await.unwrap();
+    sqlx::query("UPDATE instances SET account_id = 'scaleway:other'").execute(&database).await.unwrap();
+    let (_, found) = world.call("GET", "/audit", None).await;
+    assert_eq!(
+        (found["verdict"].as_str(), &found["unaudited_accounts"]),
+        (Some("cannot_say"), &json!(["scaleway:other"]))
+    );
+}

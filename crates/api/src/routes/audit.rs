@@ -30,5 +30,6 @@ pub(crate) async fn request(State(app): State<App>) -> Result<impl IntoResponse,
 async fn read(app: &App) -> Result<Audit, ApiError> {
     let account = app.inner.account_id.as_str();
     let zones = app.store().audits(account).await?;
-    Ok(Audit::of(account, &zones, app.store().unfinished(account, app.now()).await?))
+    let now = app.now();
+    Ok(Audit::of(account, &zones, app.store().unfinished(account, now).await?, now))
 }

@@ -33,6 +33,10 @@ pub(crate) struct Audit {
     stuck: i64,
     /// Since when it is not known whether the oldest open creation took effect.
     oldest_doubt: Option<String>,
+    /// Other accounts in this database that still have something: nobody audits them without their credentials.
+    unaudited_accounts: Vec<String>,
+    /// Why the verdict is `cannot_say`; empty if it is not.
+    cannot_say: Vec<String>,
     /// Each zone's last audit.
     zones: Vec<ZoneView>,
 }
@@ -110,15 +114,15 @@ impl FindingView {
 }
 
 impl Audit {
-    pub(crate) fn of(account: &str, zones: &[ZoneAudit], open: Unfinished) -> Self {
+    pub(crate) fn of(account: &str, zones: &[ZoneAudit], open: Unfinished, now: Timestamp) -> Self {
         let count = |kind| count(zones, kind);
         let (orphans, suspects, missing) =
             (count(FindingKind::Orphan), count(FindingKind::Suspect), count(FindingKind::Missing));
-        let blind = zones.is_empty() || zones.iter().any(|z| z.report.as_ref().is_none_or(|r| r.cannot_say.is_some()));
+        let cannot_say = doubts(zones, &open, now);
         let bad = orphans + suspects + missing > 0 || open.stuck > 0;
         let reports = || zones.iter().filter_map(|z| z.report.as_ref());
         Self {
-            verdict: if blind {
+            verdict: if !cannot_say.is_empty() {
                 "cannot_say"
             } else if bad {
                 "findings"
@@ -136,9 +140,41 @@ impl Audit {
             unproven_deletions: open.unproven_deletions,
             stuck: open.stuck,
             oldest_doubt: open.oldest_doubt.map(time),
+            unaudited_accounts: open.other_accounts,
+            cannot_say,
             zones: zones.iter().map(ZoneView::of).collect(),
         }
     }
+}
+
+/// How old an audit may be before it says nothing any more, in milliseconds: three times the time between two.
+const AGE_MAX_MS: i64 = 1_800_000;
+/// How long a creation may be open before it keeps the audit from being clean: no call takes longer.
+const DOUBT_MAX_MS: i64 = 60_000;
+
+/// Everything that keeps it from being said that all is well.
+fn doubts(zones: &[ZoneAudit], open: &Unfinished, now: Timestamp) -> Vec<String> {
+    let mut why = Vec::new();
+    if zones.is_empty() {
+        why.push("no zone is to be audited".to_owned());
+    }
+    for z in zones {
+        match (&z.report, z.begun_at) {
+            (Some(report), Some(begun)) if report.cannot_say.is_none() => {
+                if now.ms_since(begun) > AGE_MAX_MS {
+                    why.push(format!("zone {}: its last audit began {}, too long ago", z.zone, time(begun)));
+                }
+            }
+            (Some(_), Some(_)) => why.push(format!("zone {}: see there", z.zone)),
+            _ => why.push(format!("zone {}: it has not been audited yet", z.zone)),
+        }
+    }
+    let others = open.other_accounts.iter();
+    why.extend(others.map(|a| format!("account {a} still has something: start a server with its credentials")));
+    if let Some(since) = open.oldest_doubt.filter(|t| now.ms_since(*t) > DOUBT_MAX_MS) {
+        why.push(format!("since {} it is not known whether a creation took effect", time(since)));
+    }
+    why
 }
 
 /// How many findings of a kind there are.

@@ -35,7 +35,8 @@ pub(crate) struct InstanceProof {
     instance_id: String,
     /// Its status.
     status: String,
-    /// Nothing is left to find out: all of it is proven gone, kept on purpose, somebody else's, or was never made.
+    /// Nothing is left to find out: all of it is proven gone, kept on purpose, somebody else's, surely never made, or
+    /// (`watched`) was never answered and was in no complete listing begun after its grace.
     clean: bool,
     /// The same as a sentence.
     verdict: String,
@@ -89,11 +90,17 @@ impl InstanceProof {
         let kept_gb: i64 = kept.iter().filter(|v| v.is_block()).filter_map(|v| v.size_bytes.map(gb_ceil)).sum();
         let servers = agg.servers.iter().map(|s| ResourceProof::server(s, logs));
         let volumes = agg.volumes.iter().map(|v| ResourceProof::volume(v, agg, logs));
-        let verdict = match (open.as_slice(), kept.len()) {
+        let watched = agg.servers.iter().filter(|s| proof::server(s) == Standing::Watched).count()
+            + agg.volumes.iter().filter(|v| proof::volume(v) == Standing::Watched).count();
+        let mut verdict = match (open.as_slice(), kept.len()) {
             ([], 0) => "clean: nothing is left behind".to_owned(),
             ([], n) => format!("clean: nothing is left behind but {n} volume(s) kept on purpose"),
             (points, _) => format!("cannot say clean: {} point(s) are open", points.len()),
         };
+        if watched > 0 {
+            verdict
+                .push_str(&format!("; {watched} creation(s) never answered and never seen, their names stay watched"));
+        }
         Self {
             instance_id: i.id.to_string(),
             status: i.status.to_string(),

@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &Audit, connection: &Connection, output: Output) -
             count("missing"),
             count("stuck")
         ))),
-        _ => Err(Failure::unreachable("cannot say: not every zone could be audited; the table says why")),
+        _ => Err(Failure::unreachable("cannot say whether all is well; the lines above say why")),
     }
 }
 
@@ -70,8 +70,8 @@ fn shown(audit: &Value) -> String {
             text(audit, "stuck")
         ),
     ];
-    if let Some(since) = audit["oldest_doubt"].as_str() {
-        lines.push(format!("  a creation since {since} of which it is not known whether it took effect"));
+    for why in audit["cannot_say"].as_array().into_iter().flatten() {
+        lines.push(format!("  cannot say: {}", why.as_str().unwrap_or_default()));
     }
     for z in audit["zones"].as_array().into_iter().flatten() {
         lines.push(match z["cannot_say"].as_str() {

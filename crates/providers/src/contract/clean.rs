@@ -67,10 +67,10 @@ impl Whose<'_> {
 impl Suite<'_> {
     /// Takes away what earlier runs left.
     pub(super) async fn clean_earlier(&self, course: &mut Course) -> Step<()> {
-        let done = self.clean(course, Whose::Anybodys).await.map(|_| ());
-        // What it knew of was theirs.
+        self.clean(course, Whose::Anybodys).await?;
+        // What it knew of was theirs, and is gone. What is not is asked for again at the end.
         (course.servers, course.volumes) = (Vec::new(), Vec::new());
-        done
+        Ok(())
     }
 
     /// Takes away what this run made; says how we know.
@@ -96,7 +96,7 @@ impl Suite<'_> {
         loop {
             let left = match self.cloud.observe(&self.zone).await {
                 Ok(picture) => {
-                    let left = self.take_away(course, whose, &picture, &mut trouble).await;
+                    let left = self.take_away(course, whose, &picture, (began, &mut trouble)).await;
                     empty = if left.is_empty() && picture.complete { empty + 1 } else { 0 };
                     let late = course.unanswered.is_some_and(|at| at.elapsed() < self.late);
                     if empty >= EMPTY_LISTINGS && !late {
@@ -132,12 +132,16 @@ impl Suite<'_> {
         course: &mut Course,
         whose: Whose<'_>,
         picture: &Picture,
-        trouble: &mut Option<String>,
+        (began, trouble): (Instant, &mut Option<String>),
     ) -> Vec<String> {
         let mut left = Vec::new();
         for server in picture.servers.iter().filter(|s| whose.named(&s.name)) {
             left.push(server.id.clone());
-            if let Err(e) = self.remove_server(course, server, &picture.volumes, trouble).await {
+            // Whatever is found by its name must be a typed not-found in the end, too.
+            if !course.servers.contains(&server.id) {
+                course.servers.push(server.id.clone());
+            }
+            if let Err(e) = self.remove_server(course, server, &picture.volumes, (began, trouble)).await {
                 *trouble = Some(e);
             }
         }
@@ -145,10 +149,13 @@ impl Suite<'_> {
         let volumes: Vec<&SeenVolume> = picture.volumes.iter().filter(ours).collect();
         for volume in volumes {
             left.push(volume.id.clone());
+            let named = VolumeRef { id: volume.id.clone(), volume_type: volume.volume_type.clone() };
+            if !course.volumes.iter().any(|known| known.id == named.id) {
+                course.volumes.push(named.clone());
+            }
             if !matches!(volume.state, VolumeState::Available | VolumeState::Error) {
                 continue;
             }
-            let named = VolumeRef { id: volume.id.clone(), volume_type: volume.volume_type.clone() };
             match self.cloud.delete_volume(&self.zone, &named).await {
                 Ok(_) => self.tell(course, Line::Removed(format!("volume {} {}", volume.id, volume.name))),
                 Err(e) => *trouble = Some(text(e)),
@@ -163,7 +170,7 @@ impl Suite<'_> {
         course: &mut Course,
         server: &SeenServer,
         volumes: &[SeenVolume],
-        trouble: &mut Option<String>,
+        (began, trouble): (Instant, &mut Option<String>),
     ) -> Step<()> {
         let running = match server.state {
             ServerState::Running | ServerState::StoppedInPlace => true,
@@ -184,12 +191,16 @@ impl Suite<'_> {
             if server.came_with(attachment, seen) {
                 let volume =
                     VolumeRef { id: attachment.volume_id.clone(), volume_type: attachment.volume_type.clone() };
-                // Known from here on, so that a name that could not be given does not keep the server alive.
-                course.volumes.push(volume.clone());
                 let boot = name(run, Role::Boot);
                 if let Err(e) = self.cloud.tag_volume(&self.zone, &volume, &boot, &[PREFIX.to_owned()]).await {
+                    // Another look tries again; in the end a name that cannot be given must not keep the server running.
+                    if began.elapsed() < self.patience / 2 {
+                        return Err(text(e));
+                    }
                     *trouble = Some(text(e));
                 }
+                // This run knows it from here on, whatever its name.
+                course.volumes.push(volume);
             } else {
                 self.spare(course, server, attachment, seen)?;
             }

@@ -85,20 +85,20 @@ impl Cloud {
     }
 
     /// Something begins to go wrong. Says what.
-    pub(super) fn break_something(&mut self, rng: &mut fastrand::Rng) -> String {
+    pub(super) fn break_something(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
         let (method, path, effect) = FAULTS[rng.usize(..FAULTS.len())];
         let (lag, lie) = (effect == LAG, effect.contains("not_found"));
         if (lag && self.lies) || (lie && self.lags) {
             // A cloud whose lists lag and whose single answers lie at the same time cannot be told from one that is right.
-            return "nothing".to_owned();
+            return Ok("nothing".to_owned());
         }
         (self.lags, self.lies) = (self.lags || lag, self.lies || lie);
         let effect: Value = serde_json::from_str(effect).unwrap_or_default();
         // A list that lags goes on lagging; everything else passes.
         let (percent, times) = if lag { (100, 100_000) } else { (rng.u8(20..=100), rng.u32(1..8)) };
         let rule = json!({"method": method, "path": path, "percent": percent, "times": times, "effect": effect});
-        let added = self.emulator.add_fault(&rule);
-        format!("{rule} {}", added.err().unwrap_or_default())
+        self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?;
+        Ok(rule.to_string())
     }
 
     /// Nothing goes wrong any more.

@@ -81,6 +81,10 @@ struct Story {
     instances: BTreeSet<String>,
     /// Cloud ids of volumes that must survive, with the volume's id here.
     kept: BTreeMap<String, String>,
+    /// What users said last of a volume (by its id here): whether it is to go with its instance.
+    said: BTreeMap<String, bool>,
+    /// Instances whose data volume is to be kept.
+    keepers: BTreeSet<String>,
     /// Cloud ids of volumes that go with a server which a stranger took away: nobody could keep them.
     doomed: BTreeSet<String>,
     counts: Counts,
@@ -119,6 +123,8 @@ impl Story {
             _home: home,
             instances: BTreeSet::new(),
             kept: BTreeMap::new(),
+            said: BTreeMap::new(),
+            keepers: BTreeSet::new(),
             doomed: BTreeSet::new(),
             counts: Counts::default(),
             trace: VecDeque::new(),
@@ -161,6 +167,11 @@ impl Story {
                 drop(process);
                 process = self.start()?;
             }
+            if self.rng.u8(..6) == 0 {
+                for id in self.instances.clone() {
+                    self.remember_what_is_kept(&process, &id)?;
+                }
+            }
             self.check_meanwhile()?;
             let ms = [50, 500, 1_000, 2_000, 6_000][self.rng.usize(..5)];
             self.pass(ms);
@@ -179,7 +190,7 @@ impl Story {
             self.ask_for_an_instance(process)?;
         }
         if self.rng.u8(..100) < wildness {
-            let what = self.cloud.break_something(&mut self.rng);
+            let what = self.cloud.break_something(&mut self.rng)?;
             self.note(format!("breaks: {what}"));
         }
         if self.rng.u8(..40) == 0 {
@@ -230,6 +241,9 @@ impl Story {
         if let Some(id) = made["id"].as_str() {
             self.instances.insert(id.to_owned());
             self.counts.instances += 1;
+            if wish["delete_on_terminate"] == false {
+                self.keepers.insert(id.to_owned());
+            }
         }
         Ok(())
     }
@@ -241,6 +255,7 @@ impl Story {
 
     fn user_acts(&mut self, process: &Process) -> Step<()> {
         let Some(id) = self.any_instance() else { return Ok(()) };
+        self.remember_what_is_kept(process, &id)?;
         if self.rng.bool() {
             let (status, _) = self.call(process, "DELETE", &format!("/instances/{id}"), None)?;
             self.note(format!("user: terminate {id} → {status}"));
@@ -253,6 +268,9 @@ impl Story {
         let path = format!("/volumes/{here}");
         let (status, _) = self.call(process, "PATCH", &path, Some(json!({"delete_on_terminate": delete})))?;
         self.note(format!("user: {here} delete_on_terminate={delete} → {status}"));
+        if status < 300 {
+            self.said.insert(here.to_owned(), delete);
+        }
         if delete && status < 300 {
             self.kept.retain(|_, volume| volume != here);
         }
@@ -426,13 +444,20 @@ impl Story {
 
     fn judge(&mut self, process: &Process) -> Step<()> {
         self.check_meanwhile()?;
-        let (_, kept) = self.call(process, "GET", "/volumes?status=retained&limit=500", None)?;
-        let kept: BTreeSet<String> = kept["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|v| v["provider_volume_id"].as_str().map(str::to_owned))
-            .collect();
+        let (_, listed) = self.call(process, "GET", "/volumes?status=retained&limit=500", None)?;
+        let mut kept = BTreeSet::new();
+        for v in listed["items"].as_array().into_iter().flatten() {
+            let text = |key: &str| v[key].as_str().unwrap_or_default();
+            // What is kept was asked to be kept: else everything could be left behind and called kept.
+            let wished = match self.said.get(text("id")) {
+                Some(delete) => !delete,
+                None => text("origin") == "ours" && self.keepers.contains(text("instance_id")),
+            };
+            if !wished {
+                return Err(format!("kept, and nobody asked for it: {v}"));
+            }
+            kept.insert(text("provider_volume_id").to_owned());
+        }
         self.counts.kept = kept.len();
         let held = self.cloud.held();
         for (kind, id, name, state) in &held {
