@@ -1,6 +1,7 @@
 //! Deliberate breaks of the rules that keep money safe: each must turn a trial red, or the trial proves nothing.
 //!
-//! The tracked files are copied to a folder of its own, so that the working copy is never touched.
+//! The tracked files are copied to a folder of its own with build results of its own: a broken library must never be taken
+//! for the real one.
 
 use crate::root;
 use std::path::Path;
@@ -161,16 +162,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if survivors.is_empty() { Ok(()) } else { Err(format!("not noticed: {}", survivors.join("; "))) }
 }
 
-/// Libraries are built once for all copies.
-fn target() -> std::path::PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), std::path::PathBuf::from)
-}
-
 /// Only a trial that ran and failed counts: what does not compile proves nothing.
 fn is_red(copy: &Path, trial: &Trial) -> Result<bool, String> {
     let cargo = |args: &[&str]| {
         let mut command = Command::new("cargo");
-        command.args(args).current_dir(copy).env("CARGO_TARGET_DIR", target()).env_remove("TEST_DATABASE_URL");
+        command
+            .args(args)
+            .current_dir(copy)
+            .env("CARGO_TARGET_DIR", copy.join("target"))
+            .env_remove("TEST_DATABASE_URL");
         let done = command.output().map_err(|e| format!("cargo {args:?}: {e}"))?;
         Ok::<_, String>((done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned()))
     };
