@@ -12,6 +12,8 @@ pub enum Action {
     CreateVolume(Box<Volume>),
     /// Give a volume our name and tags.
     TagVolume(VolumeId),
+    /// Give a server our name and tags again.
+    TagServer(ServerId),
     /// Grow a volume to so many bytes.
     ResizeVolume(VolumeId, i64),
     /// Attach a volume to a server.
@@ -44,6 +46,7 @@ impl Action {
             Self::CreateServer(_) => "PROVIDER_CREATE",
             Self::CreateVolume(_) => "PROVIDER_CREATE_VOLUME",
             Self::TagVolume(_) => "PROVIDER_TAG_VOLUME",
+            Self::TagServer(_) => "PROVIDER_TAG_SERVER",
             Self::ResizeVolume(..) => "PROVIDER_VOLUME_RESIZE",
             Self::AttachVolume(..) => "PROVIDER_ATTACH_VOLUME",
             Self::DetachVolume(..) => "PROVIDER_DETACH_VOLUME",
@@ -81,6 +84,7 @@ impl Action {
             | Self::DeleteVolume(id)
             | Self::ProveVolumeGone(id) => Some(id),
             Self::CreateServer(_)
+            | Self::TagServer(_)
             | Self::SetUserData(_)
             | Self::StartServer(_)
             | Self::StopServer(_)
@@ -97,6 +101,7 @@ impl Action {
             Self::CreateServer(row) => Some(&row.id),
             Self::AttachVolume(_, id)
             | Self::DetachVolume(_, id)
+            | Self::TagServer(id)
             | Self::SetUserData(id)
             | Self::StartServer(id)
             | Self::StopServer(id)

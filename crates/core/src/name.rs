@@ -5,9 +5,13 @@
 //! carries another one is never ours.
 
 use crate::id::{InstanceId, is_body};
+use crate::recorded::{Aggregate, Volume};
+use crate::status::Origin;
 
 /// What every name of ours starts with.
 pub const PREFIX: &str = "iva";
+/// What the tag begins with that names the model.
+pub const MODEL_TAG: &str = "inventiv-model=";
 
 /// What a resource is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,24 @@ pub fn is_control_plane(text: &str) -> bool {
 }
 
 impl CloudName {
+    /// The name that a volume of an instance has or should have: what it is for, and whether it may be deleted.
+    #[must_use]
+    pub fn of_volume(agg: &Aggregate, row: &Volume, control_plane: &str) -> Self {
+        let role = match (row.is_boot, row.origin) {
+            (true, _) => Role::Boot,
+            (false, Origin::Ours) => Role::Data,
+            (false, Origin::Cloud | Origin::Foreign) => Role::Extra,
+        };
+        let before = agg.volumes.iter().take_while(|v| v.id != row.id).filter(|v| v.is_boot == row.is_boot).count();
+        Self {
+            control_plane: control_plane.to_owned(),
+            instance: agg.instance.id.clone(),
+            role,
+            attempt: if role == Role::Data { row.attempt } else { u32::try_from(before + 1).unwrap_or(u32::MAX) },
+            delete: row.delete_on_terminate,
+        }
+    }
+
     /// The name as the cloud shows it.
     #[must_use]
     pub fn text(&self) -> String {

@@ -85,6 +85,10 @@ pub struct SeenServer {
     pub foreign_addresses: Vec<String>,
     /// The name of the image it was made from.
     pub image_name: Option<String>,
+    /// The cloud's word for its type, for instance `L40S-1-48G`.
+    pub instance_type: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
     /// When the cloud says that it was made.
     pub created_at: Option<Timestamp>,
 }
@@ -151,6 +155,8 @@ pub struct SeenVolume {
     pub server_id: Option<String>,
     /// The attachment is complete (not on its way to or fro).
     pub attachment_settled: bool,
+    /// Its tags.
+    pub tags: Vec<String>,
     /// When the cloud says that it was made.
     pub created_at: Option<Timestamp>,
 }

@@ -7,6 +7,7 @@
 mod absent;
 mod absorb;
 mod attempt;
+mod drift;
 mod present;
 #[cfg(test)]
 pub(crate) mod tests;

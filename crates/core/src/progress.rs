@@ -54,6 +54,7 @@ pub fn intend(agg: &mut Aggregate, action: &Action, now: Timestamp) {
         | Action::ResizeVolume(..)
         | Action::AttachVolume(..)
         | Action::DetachVolume(..)
+        | Action::TagServer(_)
         | Action::SetUserData(_)
         | Action::StopServer(_)
         | Action::ProveServerGone(_)
@@ -106,34 +107,57 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
         Action::DeleteVolume(id) => on_volume(agg, id, |v| v.delete_sent_at = Some(now)),
         Action::ProveVolumeGone(id) => {
             if let Reply::Gone(proof) = reply {
-                on_volume(agg, id, |v| {
-                    v.status = VolumeStatus::Deleted;
-                    v.deleted_at = Some(proof.asked_at);
-                    v.proof = Some((**proof).clone());
-                });
+                return volume_gone(agg, id, proof);
             }
         }
-        Action::SetUserData(id)
+        Action::TagServer(id)
+        | Action::SetUserData(id)
         | Action::StartServer(id)
         | Action::StopServer(id)
         | Action::TerminateServer(id)
         | Action::DeleteServer(id)
         | Action::ProveServerGone(id) => {
             let starts = matches!(action, Action::StartServer(_));
+            let mut events = Vec::new();
             if let Some(s) = agg.server_mut(id) {
                 server_accepted(s, action, reply, now);
+                if s.gone_at.is_some() && s.delete_intended_at.is_none() {
+                    let text = "somebody else took the server away: we never asked for it";
+                    events.push(told("SERVER_DISAPPEARED", None, s.provider_id.clone(), text));
+                }
             }
             if starts && agg.instance.status == Status::Provisioning {
                 agg.instance.status = Status::Booting;
             }
+            return events;
         }
     }
     Vec::new()
 }
 
+fn told(name: &'static str, volume_id: Option<VolumeId>, resource_id: Option<String>, text: &str) -> Event {
+    Event { name, volume_id, resource_id, text: text.to_owned() }
+}
+
+/// Says so if nobody here had asked for its end, and it did not go with its server.
+fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof) -> Vec<Event> {
+    let server_went = agg.servers.iter().any(|s| s.delete_intended_at.is_some() || s.gone_at.is_some());
+    let Some(v) = agg.volume_mut(id) else { return Vec::new() };
+    v.status = VolumeStatus::Deleted;
+    v.deleted_at = Some(proof.asked_at);
+    v.proof = Some(proof.clone());
+    if v.delete_intended_at.is_some() || (server_went && !v.is_block()) {
+        return Vec::new();
+    }
+    let text = "somebody else deleted the volume: we never asked for it";
+    vec![told("VOLUME_DISAPPEARED", Some(id.clone()), v.provider_id.clone(), text)]
+}
+
 fn server_accepted(s: &mut crate::recorded::Server, action: &Action, reply: &Reply, now: Timestamp) {
     if matches!(action, Action::SetUserData(_)) {
         s.user_data_at = Some(now);
+    } else if matches!(action, Action::TagServer(_)) {
+        s.tagged_at = Some(now);
     } else if matches!(action, Action::StartServer(_)) {
         s.starts += 1;
         s.start_sent_at = Some(now);
@@ -167,7 +191,7 @@ fn server_created(
         // An answer that comes after the attempt was given up and replaced is a late arrival.
         s.keep &= !rival;
         s.create_state = CreateState::Owned;
-        s.answered_at = Some(cx.now);
+        (s.answered_at, s.tagged_at) = (Some(cx.now), Some(cx.now));
         s.state = Some(seen.state.text().to_owned());
     }
     let mut events = Vec::new();
@@ -249,6 +273,7 @@ fn refused_before(agg: &Aggregate, action: &Action) -> Option<Retry> {
         | Action::ResizeVolume(..)
         | Action::AttachVolume(..)
         | Action::DetachVolume(..)
+        | Action::TagServer(_)
         | Action::SetUserData(_)
         | Action::StartServer(_)
         | Action::StopServer(_)

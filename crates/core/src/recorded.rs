@@ -157,6 +157,10 @@ pub struct Server {
     pub prepared_at: Timestamp,
     /// When the creation was answered, or its answer given up.
     pub answered_at: Option<Timestamp>,
+    /// When it got its name and tags from us; `None`: it must get them (again).
+    pub tagged_at: Option<Timestamp>,
+    /// Our tags were seen on it: if they are missing, somebody took them away.
+    pub tags_shown: bool,
     /// When user data was set.
     pub user_data_at: Option<Timestamp>,
     /// How many starts were accepted.
@@ -231,6 +235,8 @@ pub struct Volume {
     pub answered_at: Option<Timestamp>,
     /// When it got its name and tags from us.
     pub tagged_at: Option<Timestamp>,
+    /// Our tags were seen on it: if they are missing, somebody took them away. A cloud that takes no tags never shows any.
+    pub tags_shown: bool,
     /// When a change of size or speed was last accepted.
     pub changed_at: Option<Timestamp>,
     /// When its attachment was last accepted.

@@ -3,12 +3,11 @@
 use crate::{Inner, cloud_init};
 use inventiv_core::action::Action;
 use inventiv_core::error::{CallError, Effect, ErrorKind};
-use inventiv_core::id::{InstanceId, ServerId, VolumeId};
-use inventiv_core::name::{CloudName, Role};
+use inventiv_core::id::{ServerId, VolumeId};
+use inventiv_core::name::{CloudName, MODEL_TAG};
 use inventiv_core::observed::{Observed, SeenServer, SeenVolume};
 use inventiv_core::progress::{Outcome, Reply};
 use inventiv_core::recorded::{Aggregate, Proof, Server, Volume};
-use inventiv_core::status::Origin;
 use inventiv_core::time::Timestamp;
 use inventiv_providers::{Answer, Error, Existence, GoneAnswer, NewServer, NewVolume, VolumeRef};
 
@@ -55,7 +54,8 @@ impl Inner {
                 Some((row, volume)) => self.act_on_volume(agg, action, seen, (row, volume)).await,
                 None => unknown_row(),
             },
-            Action::SetUserData(id)
+            Action::TagServer(id)
+            | Action::SetUserData(id)
             | Action::StartServer(id)
             | Action::StopServer(id)
             | Action::TerminateServer(id)
@@ -74,7 +74,7 @@ impl Inner {
         let spec = &agg.instance.spec;
         let new = NewServer {
             name: row.name.clone(),
-            tags: tags(&row.name, &spec.tags),
+            tags: tags(&row.name, agg),
             instance_type: agg.instance.instance_type.clone(),
             image: spec.image.clone(),
             boot_storage: spec.boot_storage,
@@ -88,7 +88,7 @@ impl Inner {
         }
         let new = NewVolume {
             name: row.name.clone(),
-            tags: tags(&row.name, &agg.instance.spec.tags),
+            tags: tags(&row.name, agg),
             size_bytes: row.size_bytes.unwrap_or_default(),
             perf_iops: row.perf_iops,
         };
@@ -106,8 +106,8 @@ impl Inner {
         let server = action.server_id().and_then(|id| server_id(agg, id));
         match (action, server) {
             (Action::TagVolume(_), _) => {
-                let name = self.volume_name(agg, row);
-                let tags = tags(&name, &agg.instance.spec.tags);
+                let name = CloudName::of_volume(agg, row, &self.config.control_plane).text();
+                let tags = tags(&name, agg);
                 Done::from(cloud.tag_volume(zone, &volume, &name, &tags).await, volume_reply)
             }
             (Action::ResizeVolume(_, bytes), _) => {
@@ -133,6 +133,7 @@ impl Inner {
                 | Action::DetachVolume(..)
                 | Action::CreateServer(_)
                 | Action::CreateVolume(_)
+                | Action::TagServer(_)
                 | Action::SetUserData(_)
                 | Action::StartServer(_)
                 | Action::StopServer(_)
@@ -147,6 +148,10 @@ impl Inner {
     async fn act_on_server(&self, agg: &Aggregate, action: &Action, seen: &Observed, server: &str) -> Done {
         let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
         let done = match action {
+            Action::TagServer(id) => {
+                let name = agg.server_by_id(id).map(|s| s.name.clone()).unwrap_or_default();
+                cloud.tag_server(zone, server, &name, &tags(&name, agg)).await
+            }
             Action::SetUserData(_) => cloud.set_user_data(zone, server, &cloud_init::for_instance(agg)).await,
             Action::StartServer(_) => cloud.start_server(zone, server).await,
             Action::StopServer(_) => cloud.stop_server(zone, server).await,
@@ -175,24 +180,6 @@ impl Inner {
     fn is_stale(&self, prepared_at: Timestamp) -> bool {
         self.clock.now().ms_since(prepared_at) > INTENT_AGE_MAX_MS
     }
-
-    /// The name that a volume made by the cloud gets from us.
-    fn volume_name(&self, agg: &Aggregate, row: &Volume) -> String {
-        let role = match (row.is_boot, row.origin) {
-            (true, _) => Role::Boot,
-            (false, Origin::Ours) => Role::Data,
-            (false, Origin::Cloud | Origin::Foreign) => Role::Extra,
-        };
-        let before = agg.volumes.iter().take_while(|v| v.id != row.id).filter(|v| v.is_boot == row.is_boot).count();
-        let name = CloudName {
-            control_plane: self.config.control_plane.clone(),
-            instance: InstanceId::clone(&agg.instance.id),
-            role,
-            attempt: if role == Role::Data { row.attempt } else { u32::try_from(before + 1).unwrap_or(u32::MAX) },
-            delete: row.delete_on_terminate,
-        };
-        name.text()
-    }
 }
 
 fn accepted((): ()) -> Reply {
@@ -207,9 +194,11 @@ fn volume_reply(seen: SeenVolume) -> Reply {
     Reply::Volume(Box::new(seen))
 }
 
-fn tags(name: &str, own: &[String]) -> Vec<String> {
+/// Ours, the model's (whoever rebuilds from the cloud reads it there), and the requester's own.
+fn tags(name: &str, agg: &Aggregate) -> Vec<String> {
     let ours = CloudName::parse(name).map(|n| n.tags()).unwrap_or_default();
-    ours.into_iter().chain(own.iter().cloned()).collect()
+    let model = agg.instance.model_id.iter().map(|m| format!("{MODEL_TAG}{m}"));
+    ours.into_iter().chain(model).chain(agg.instance.spec.tags.iter().cloned()).collect()
 }
 
 fn volume<'a>(agg: &'a Aggregate, id: &VolumeId) -> Option<(&'a Volume, VolumeRef)> {

@@ -72,6 +72,7 @@ fn details(agg: &Aggregate, action: &Action) -> Option<String> {
         Action::TagVolume(_)
         | Action::AttachVolume(..)
         | Action::DetachVolume(..)
+        | Action::TagServer(_)
         | Action::SetUserData(_)
         | Action::StartServer(_)
         | Action::StopServer(_)

@@ -135,6 +135,8 @@ pub trait CloudProvider: Send + Sync {
 
     /// Makes a server. It is born stopped.
     async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error>;
+    /// Renames and tags a server.
+    async fn tag_server(&self, zone: &str, id: &str, name: &str, tags: &[String]) -> Result<Answer<()>, Error>;
     /// Gives a server its first-boot instructions.
     async fn set_user_data(&self, zone: &str, id: &str, cloud_init: &str) -> Result<Answer<()>, Error>;
     /// Starts a server.

@@ -134,6 +134,13 @@ impl CloudProvider for Scaleway {
         self.post_server(zone, new).await
     }
 
+    async fn tag_server(&self, zone: &str, id: &str, name: &str, tags: &[String]) -> Result<Answer<()>, Error> {
+        let path = instance_path(zone, &format!("servers/{}", encode(id)));
+        let body = Body::Json(serde_json::json!({ "name": name, "tags": tags }));
+        let done = self.change(Method::PATCH, path, body).await?;
+        Ok(Answer { value: (), request_id: done.request_id })
+    }
+
     async fn set_user_data(&self, zone: &str, id: &str, cloud_init: &str) -> Result<Answer<()>, Error> {
         self.patch_user_data(zone, id, cloud_init).await
     }

@@ -10,15 +10,15 @@ use inventiv_core::status::{CreateState, Origin, VolumeStatus};
 const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id, zone, attempt, name, origin, is_boot, \
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
     provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
-    delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id) \
+    delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id, tags_shown) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28, $29)";
+    $24, $25, $26, $27, $28, $29, $30)";
 
 const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
     size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
     create_error_json = $10, provider_volume_id = $11, answered_at = $12, tagged_at = $13, changed_at = $14, \
     attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
-    deleted_at = $20, proof_json = $21, retry_json = $22 WHERE id = $23";
+    deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23 WHERE id = $24";
 
 const LIST: &str = "SELECT * FROM instance_volumes WHERE id > $1 AND ($2 IS NULL OR status = $2) \
     AND ($3 IS NULL OR instance_id = $3) AND ($4 IS NULL OR zone = $4) ORDER BY id LIMIT $5";
@@ -94,6 +94,7 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
     a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).opt_text(v.server_id.as_ref().map(ServerId::as_str));
+    a.flag(v.tags_shown);
     a.statement(INSERT)
 }
 
@@ -104,7 +105,7 @@ pub(crate) fn update(v: &Volume) -> Statement {
     a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).opt_time(v.answered_at);
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
-    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).text(v.id.as_str());
+    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).flag(v.tags_shown).text(v.id.as_str());
     a.guarded(UPDATE)
 }
 
@@ -127,6 +128,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
         created_at: c.time("created_at")?,
         answered_at: c.opt_time("answered_at")?,
         tagged_at: c.opt_time("tagged_at")?,
+        tags_shown: c.flag("tags_shown")?,
         changed_at: c.opt_time("changed_at")?,
         attach_sent_at: c.opt_time("attach_sent_at")?,
         attached_at: c.opt_time("attached_at")?,

@@ -17,6 +17,8 @@ fn server(id: &str, name: &str) -> SeenServer {
         ip_address: None,
         foreign_addresses: Vec::new(),
         image_name: None,
+        instance_type: None,
+        tags: Vec::new(),
         created_at: None,
     }
 }
@@ -31,6 +33,7 @@ fn volume(id: &str, name: &str) -> SeenVolume {
         state: VolumeState::Available,
         server_id: None,
         attachment_settled: true,
+        tags: Vec::new(),
         created_at: Some(BEGAN.plus_ms(-100_000)),
     }
 }

@@ -3,7 +3,7 @@
 //! It decides nothing else. A volume on our server is ours if the cloud made it with the server (its automatic name, or
 //! its place at index 0 when the server is adopted) or if it carries our name; else it is foreign.
 
-use super::Draft;
+use super::{Draft, drift};
 use crate::action::Event;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
@@ -16,6 +16,7 @@ pub(super) fn absorb(draft: &mut Draft<'_, '_>) {
     adopt_volumes(draft);
     record_attachments(draft);
     burn_what_never_came(draft);
+    drift::notice(draft);
     refresh_servers(draft);
     refresh_volumes(draft);
 }
@@ -46,6 +47,7 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &SeenServer) {
         row.provider_id = Some(seen.id.clone());
         row.create_state = CreateState::Owned;
         row.answered_at = Some(now);
+        row.tagged_at = Some(now);
         // However its creation was refused: it is there.
         (row.create_error, row.retry) = (None, None);
     } else {
@@ -75,6 +77,8 @@ fn twin_of(row: &Server) -> Server {
         create_state: CreateState::Owned,
         create_error: None,
         state: None,
+        tagged_at: Some(row.prepared_at),
+        tags_shown: false,
         user_data_at: None,
         starts: 0,
         start_intended_at: None,
@@ -242,6 +246,7 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         created_at: now,
         answered_at: Some(now),
         tagged_at: None,
+        tags_shown: false,
         changed_at: None,
         attach_sent_at: None,
         attached_at: None,

@@ -23,6 +23,9 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         unseen(draft, &server);
         return;
     };
+    if server.tagged_at.is_none() && draft.may_try("naming the server", server.retry.as_ref()) {
+        draft.actions.push(Action::TagServer(server.id.clone()));
+    }
     name_volumes(draft);
     grow_boot_volume(draft);
     let data_done = want_data_volume(draft, &server, &seen);
@@ -82,6 +85,8 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
         state: None,
         prepared_at: draft.cx.now,
         answered_at: None,
+        tagged_at: None,
+        tags_shown: false,
         user_data_at: None,
         starts: 0,
         start_intended_at: None,

@@ -72,6 +72,8 @@ pub(crate) fn gone_server(proof: Proof) -> Server {
         state: None,
         prepared_at: T0,
         answered_at: Some(T0),
+        tagged_at: Some(T0),
+        tags_shown: false,
         user_data_at: None,
         starts: 0,
         start_intended_at: None,
@@ -211,6 +213,8 @@ fn seen_server(id: &str, name: &str, state: ServerState) -> SeenServer {
         ip_address: None,
         foreign_addresses: Vec::new(),
         image_name: Some("img".into()),
+        instance_type: None,
+        tags: Vec::new(),
         created_at: Some(T0),
     }
 }
@@ -225,6 +229,7 @@ fn seen_volume(id: &str, name: &str, kind: &str, on: Option<&str>) -> SeenVolume
         state: if on.is_some() { VolumeState::InUse } else { VolumeState::Available },
         server_id: on.map(str::to_owned),
         attachment_settled: on.is_some(),
+        tags: Vec::new(),
         created_at: Some(T0),
     }
 }

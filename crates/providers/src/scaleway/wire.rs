@@ -34,6 +34,10 @@ pub(super) struct Server {
     image: Option<Image>,
     #[serde(default)]
     creation_date: Option<String>,
+    #[serde(default)]
+    commercial_type: Option<String>,
+    #[serde(default)]
+    tags: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +114,8 @@ impl Server {
             ip_address: address.or_else(|| self.public_ip.and_then(|ip| ip.address)),
             foreign_addresses,
             image_name: self.image.and_then(|i| i.name),
+            instance_type: self.commercial_type,
+            tags: self.tags.unwrap_or_default(),
             created_at: self.creation_date.as_deref().and_then(Timestamp::parse),
         }
     }
@@ -133,6 +139,8 @@ pub(super) struct Block {
     references: Vec<Reference>,
     #[serde(default)]
     specs: Option<Specs>,
+    #[serde(default)]
+    tags: Option<Vec<String>>,
     #[serde(default)]
     created_at: Option<String>,
 }
@@ -160,6 +168,7 @@ impl Block {
         SeenVolume {
             server_id: server.and_then(|r| r.product_resource_id.clone()),
             attachment_settled: settled,
+            tags: self.tags.unwrap_or_default(),
             id: self.id,
             name: self.name,
             volume_type: BLOCK_KIND.to_owned(),
@@ -205,6 +214,8 @@ pub(super) struct Local {
     #[serde(default)]
     server: Option<Owner>,
     #[serde(default)]
+    tags: Option<Vec<String>>,
+    #[serde(default)]
     creation_date: Option<String>,
 }
 
@@ -225,6 +236,7 @@ impl Local {
             state: volume_state(self.state, attached),
             server_id: self.server.map(|s| s.id),
             attachment_settled: attached,
+            tags: self.tags.unwrap_or_default(),
             created_at: self.creation_date.as_deref().and_then(Timestamp::parse),
         }
     }

@@ -1,0 +1,133 @@
+//! What others do behind our back: noticed in the next look, told, and put right where it is ours to put right.
+//!
+//! Names and tags are put back (`tagged_at` is taken away, so that the next pass writes them again). What somebody else
+//! stopped, detached or resized is told and left as it is: they may have had a reason. It runs before what is shown is
+//! written down: what is recorded still says how it was.
+
+use super::Draft;
+use crate::action::Event;
+use crate::name::CloudName;
+use crate::observed::{Observed, SeenServer, SeenVolume, ServerState};
+use crate::recorded::{Aggregate, Server, Volume};
+use crate::status::{Desired, Origin, VolumeStatus};
+use crate::time::Timestamp;
+
+pub(super) fn notice(draft: &mut Draft<'_, '_>) {
+    let (seen, control_plane) = (draft.seen, draft.cx.control_plane.to_owned());
+    // A list may show for a while what was before our own change.
+    let settled_ms = draft.cx.rules.resync_ms;
+    let present = draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none();
+    let mut events = Vec::new();
+    for n in 0..draft.agg.servers.len() {
+        let row = &mut draft.agg.servers[n];
+        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.server(id)).filter(|_| row.keep) else { continue };
+        if !row.is_live() {
+            continue;
+        }
+        let settled = row.tagged_at.is_some_and(|t| seen.began_at > t.plus_ms(settled_ms));
+        named_server(row, shown, settled, &mut events);
+        if present && row.stop_sent_at.is_none() && row.delete_intended_at.is_none() {
+            stopped(row, shown, &mut events);
+        }
+    }
+    for n in 0..draft.agg.volumes.len() {
+        let agg = &draft.agg;
+        let row = &agg.volumes[n];
+        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.volume(id)).filter(|_| row.is_live()) else {
+            continue;
+        };
+        if row.origin == Origin::Foreign {
+            continue;
+        }
+        let name = CloudName::of_volume(agg, row, &control_plane);
+        let settled = row.tagged_at.is_some_and(|t| seen.began_at > t.plus_ms(settled_ms));
+        let detached = present && was_detached(agg, row, shown, seen);
+        let wanted = if row.is_boot { agg.instance.spec.boot_volume_bytes } else { None };
+        let row = &mut draft.agg.volumes[n];
+        named_volume(row, shown, &name, settled, &mut events);
+        resized(row, shown, wanted, &mut events);
+        if detached {
+            let text = "somebody else detached the volume from our server; attach it there, or terminate the instance";
+            events.push(event("VOLUME_DETACHED", row, text.to_owned()));
+        }
+    }
+    draft.events.extend(events);
+}
+
+fn named_server(row: &mut Server, shown: &SeenServer, settled: bool, events: &mut Vec<Event>) {
+    let ours = CloudName::parse(&row.name).map(|n| n.tags()).unwrap_or_default();
+    let told = drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &row.name), (&shown.tags, &ours));
+    if let Some((what, text)) = told {
+        let name = if what == Drift::Renamed { "SERVER_RENAMED" } else { "SERVER_UNTAGGED" };
+        events.push(Event { name, volume_id: None, resource_id: row.provider_id.clone(), text });
+    }
+}
+
+fn named_volume(row: &mut Volume, shown: &SeenVolume, name: &CloudName, settled: bool, events: &mut Vec<Event>) {
+    let (text, tags) = (name.text(), name.tags());
+    let told = drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &text), (&shown.tags, &tags));
+    if let Some((what, text)) = told {
+        let name = if what == Drift::Renamed { "VOLUME_RENAMED" } else { "VOLUME_UNTAGGED" };
+        events.push(event(name, row, text));
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Drift {
+    Renamed,
+    Untagged,
+}
+
+/// Whether name or tags are not ours any more. Then they must be written again.
+fn drift(
+    tagged_at: &mut Option<Timestamp>,
+    tags_shown: &mut bool,
+    settled: bool,
+    (shown, wanted): (&str, &str),
+    (tags, ours): (&[String], &[String]),
+) -> Option<(Drift, String)> {
+    let tagged = !ours.is_empty() && ours.iter().all(|t| tags.contains(t));
+    let found = if settled && shown != wanted {
+        Some((Drift::Renamed, format!("somebody else renamed it to {shown:?}; it gets its name back, {wanted}")))
+    } else if settled && *tags_shown && !tagged {
+        Some((Drift::Untagged, "somebody else took our tags away; it gets them back".to_owned()))
+    } else {
+        None
+    };
+    *tags_shown = tagged;
+    if found.is_some() {
+        *tagged_at = None;
+    }
+    found
+}
+
+fn stopped(row: &Server, shown: &SeenServer, events: &mut Vec<Event>) {
+    let ran = row.state.as_deref() == Some(ServerState::Running.text());
+    let stops = matches!(shown.state, ServerState::Stopped | ServerState::StoppedInPlace | ServerState::Stopping);
+    if ran && stops {
+        let text = format!("somebody else stopped the server: it is {}; it still costs money", shown.state.text());
+        events.push(Event { name: "SERVER_STOPPED", volume_id: None, resource_id: row.provider_id.clone(), text });
+    }
+}
+
+/// It was on our server, our server is still there without it, and we did not ask for that.
+fn was_detached(agg: &Aggregate, row: &Volume, shown: &SeenVolume, seen: &Observed) -> bool {
+    let server = agg.server().and_then(|s| seen.server(s.provider_id.as_deref()?));
+    row.status == VolumeStatus::Attached
+        && row.detach_sent_at.is_none()
+        && shown.server_id.is_none()
+        && server.is_some_and(|s| !s.has(&shown.id))
+}
+
+/// Told once: then the new size is the recorded one.
+fn resized(row: &Volume, shown: &SeenVolume, wanted: Option<i64>, events: &mut Vec<Event>) {
+    let (Some(was), Some(is)) = (row.size_bytes, shown.size_bytes) else { return };
+    if was != is && wanted != Some(is) {
+        let text = format!("somebody else resized the volume from {was} to {is} bytes; it costs by its new size");
+        events.push(event("VOLUME_RESIZED", row, text));
+    }
+}
+
+fn event(name: &'static str, row: &Volume, text: String) -> Event {
+    Event { name, volume_id: Some(row.id.clone()), resource_id: row.provider_id.clone(), text }
+}

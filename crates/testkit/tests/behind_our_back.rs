@@ -1,0 +1,132 @@
+//! What others do to what is ours: noticed in the next look, written down, put right where it is ours to put right.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, World};
+use serde_json::{Value, json};
+
+const ZONE: &str = "fr-par-2";
+
+/// A ready instance: its id, its server's path, and its volumes.
+async fn ready(world: &World) -> (String, String, Vec<Value>) {
+    let id = world.create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})).await;
+    let shown = world.until_status(&id, "ready").await;
+    world.settle().await;
+    let server = format!("/instance/v1/zones/{ZONE}/servers/{}", shown["provider_instance_id"].as_str().unwrap());
+    // Longer than our own writing of names may take to show.
+    world.advance_ms(120_000);
+    world.resync().await;
+    (id, server, shown["storages"].as_array().unwrap().clone())
+}
+
+fn block_path(volume: &Value) -> String {
+    format!("/block/v1/zones/{ZONE}/volumes/{}", volume["provider_volume_id"].as_str().unwrap())
+}
+
+fn of<'a>(volumes: &'a [Value], origin: &str) -> &'a Value {
+    volumes.iter().find(|v| v["origin"] == origin && v["volume_type"] == "sbs_volume").unwrap()
+}
+
+#[tokio::test]
+async fn names_and_tags_that_somebody_takes_away_are_told_and_put_back() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let (id, server, volumes) = ready(&world).await;
+        let named = |path: &str| {
+            let shown = world.stranger("GET", path, None);
+            let shown = if shown["server"].is_object() { &shown["server"] } else { &shown };
+            (shown["name"].clone(), shown["tags"].clone())
+        };
+        let (boot, data) = (block_path(of(&volumes, "cloud")), block_path(of(&volumes, "ours")));
+        let before = [named(&server), named(&boot), named(&data)];
+        let changes = world.requests("PATCH", "");
+        world.resync().await;
+        world.settle().await;
+        assert_eq!(world.requests("PATCH", ""), changes, "nothing is written while all is as it should be");
+        for path in [&server, &boot, &data] {
+            world.stranger("PATCH", path, Some(json!({"name": "renamed by hand"})));
+        }
+        world.resync().await;
+        world.settle().await;
+        assert_eq!([named(&server), named(&boot), named(&data)], before, "in the next pass");
+        world.advance_ms(120_000);
+        world.resync().await;
+        for path in [&server, &boot, &data] {
+            world.stranger("PATCH", path, Some(json!({"tags": ["mine"]})));
+        }
+        world.resync().await;
+        world.settle().await;
+        assert_eq!([named(&server), named(&boot), named(&data)], before);
+        let told = world.actions(&id).await;
+        let count = |name: &str| told.iter().filter(|a| *a == name).count();
+        assert_eq!((count("SERVER_RENAMED"), count("VOLUME_RENAMED")), (1, 2), "{told:?}");
+        assert_eq!((count("SERVER_UNTAGGED"), count("VOLUME_UNTAGGED")), (1, 2), "{told:?}");
+        assert_eq!(count("PROVIDER_TAG_SERVER"), 2, "{told:?}");
+        assert_eq!(world.show(&id).await["status"], "ready");
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_takes_no_tags_is_not_written_again_and_again() {
+    let emulator = scaleway_emulator::options::Options { block_tags_by_patch: false, ..Default::default() };
+    let world = World::with(Database::Sqlite, inventiv_testkit::Setup { emulator, ..Default::default() }).await;
+    let (id, ..) = ready(&world).await;
+    let changes = world.requests("PATCH", "");
+    for _ in 0..10 {
+        world.advance_ms(120_000);
+        world.resync().await;
+        world.settle().await;
+    }
+    assert_eq!(world.requests("PATCH", ""), changes);
+    assert!(!world.actions(&id).await.iter().any(|a| a.ends_with("_UNTAGGED")));
+}
+
+#[tokio::test]
+async fn what_is_stopped_detached_or_resized_is_told_once_and_left() {
+    let world = World::new(Database::Sqlite).await;
+    let (id, server, volumes) = ready(&world).await;
+    let data = of(&volumes, "ours");
+    world.stranger("PATCH", &block_path(data), Some(json!({"size": 70_000_000_000_i64})));
+    let detach = json!({"volume_id": data["provider_volume_id"]});
+    for _ in 0..3 {
+        world.advance_ms(30_000);
+        world.resync().await;
+    }
+    world.stranger("POST", &format!("{server}/detach-volume"), Some(detach));
+    world.advance_ms(30_000);
+    world.resync().await;
+    world.stranger("POST", &format!("{server}/action"), Some(json!({"action": "poweroff"})));
+    for _ in 0..5 {
+        world.advance_ms(30_000);
+        world.resync().await;
+    }
+    let told = world.actions(&id).await;
+    for name in ["VOLUME_RESIZED", "VOLUME_DETACHED", "SERVER_STOPPED"] {
+        assert_eq!(told.iter().filter(|a| *a == name).count(), 1, "{name}: {told:?}");
+    }
+    let shown = world.show(&id).await;
+    assert!(shown["storage_sizes_gb"].as_array().unwrap().contains(&json!(70)), "{shown:#}");
+    assert!(shown["notes"].to_string().contains("stopped outside"), "{shown:#}");
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+    assert_eq!(world.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_server_and_a_volume_that_somebody_deletes_are_told_and_leave_nothing() {
+    let world = World::new(Database::Sqlite).await;
+    let (id, server, volumes) = ready(&world).await;
+    world.stranger("POST", &format!("{server}/action"), Some(json!({"action": "terminate"})));
+    world.advance_ms(120_000);
+    world.stranger("DELETE", &block_path(of(&volumes, "cloud")), None);
+    world.resync().await;
+    world.settle().await;
+    let shown = world.show(&id).await;
+    assert_eq!(shown["status"], "terminated", "{shown:#}");
+    let told = world.actions(&id).await;
+    for name in ["SERVER_DISAPPEARED", "VOLUME_DISAPPEARED"] {
+        assert_eq!(told.iter().filter(|a| *a == name).count(), 1, "{name}: {told:?}");
+    }
+    assert_eq!(world.left(), (0, 0, 0), "the data volume went with its instance");
+    assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
+}
