@@ -20,6 +20,8 @@ const USAGE: &str = "cargo xtask TASK
                  play recordings of the real API against the emulator, compare every exchange, print the score
   simulate [--seeds N] [--first SEED]
                  tell stories of users, strangers, faults and crashes drawn from seeds; a seed that goes wrong is told
+  crash-matrix [--every N] [WORD]
+                 strike every call and commit of every scenario once, in every way; every Nth cell; only those with WORD
   soak [--kills N]
                  the real executable, killed at random moments while lives come and go, on both databases
   mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
@@ -35,7 +37,8 @@ fn main() -> ExitCode {
         "bench" => bench(rest),
         "clients" => clients::run(),
         "replay" => replay(rest),
-        "simulate" => simulate(rest, &["--release"]),
+        "simulate" => simulate(rest, &["--profile", "bench"]),
+        "crash-matrix" => crash_matrix(rest, &["--profile", "bench"]),
         "soak" => soak(rest),
         "mutants" => mutants::run(rest),
         "openapi" => write_openapi(),
@@ -148,11 +151,19 @@ fn soak(args: &[String]) -> Result<(), String> {
 
 /// Many stories are worth an optimised build; the few of a check are not.
 fn simulate(args: &[String], profile: &[&str]) -> Result<(), String> {
+    trial("simulate", args, profile, "a story")
+}
+
+fn crash_matrix(args: &[String], profile: &[&str]) -> Result<(), String> {
+    trial("crash_matrix", args, profile, "a cell")
+}
+
+fn trial(bin: &str, args: &[String], profile: &[&str], what: &str) -> Result<(), String> {
     let mut command = Command::new("cargo");
     command.args(["run", "--quiet"]).args(profile).arg("--manifest-path").arg(root().join("Cargo.toml"));
-    command.args(["--package", "inventiv-testkit", "--bin", "simulate", "--"]).args(args);
+    command.args(["--package", "inventiv-testkit", "--bin", bin, "--"]).args(args);
     let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("a story went wrong: {status}")) }
+    if status.success() { Ok(()) } else { Err(format!("{what} went wrong: {status}")) }
 }
 
 fn replay(args: &[String]) -> Result<(), String> {

@@ -303,6 +303,7 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         tags: wish.tags.clone().unwrap_or_default(),
         hourly_micros: offer.price.micros,
         currency: offer.price.currency.clone(),
+        recovered_at: None,
     })
 }
 

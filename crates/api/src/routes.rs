@@ -1,5 +1,6 @@
 //! Every route, at a glance.
 
+mod accounts;
 mod action_logs;
 mod audit;
 mod health;
@@ -32,6 +33,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(volumes::show, volumes::change))
         .routes(routes!(action_logs::list))
         .routes(routes!(audit::show, audit::request))
+        .routes(routes!(accounts::list))
+        .routes(routes!(accounts::remove))
         .routes(routes!(models::list, models::create))
         .routes(routes!(models::show, models::change, models::remove))
         .routes(routes!(models::recommend))

@@ -7,7 +7,7 @@
 
 use crate::id::InstanceId;
 use crate::money::BLOCK_GB_HOUR_MICROS;
-use crate::name::CloudName;
+use crate::name::{CloudName, Role};
 use crate::observed::{Picture, SeenServer, SeenVolume};
 use crate::recorded::{Aggregate, BLOCK_KIND, Server, Volume};
 use crate::size::gb_ceil;
@@ -65,6 +65,9 @@ pub struct Finding {
     pub created_at: Option<Timestamp>,
     /// The instance that it belongs to, or would.
     pub instance_id: Option<InstanceId>,
+    /// That instance is recorded here.
+    #[serde(default)]
+    pub known: bool,
     /// What it costs an hour in micro-euros, where we know: block storage at its list price.
     pub hourly_micros: Option<i64>,
     /// The evidence, in one sentence.
@@ -94,6 +97,12 @@ pub struct Report {
     pub records_look_rolled_back: bool,
     /// What is not as it should be, the worst first.
     pub findings: Vec<Finding>,
+    /// Why no orphan is deleted although somebody chose that; `None`: nothing stands in the way.
+    #[serde(default)]
+    pub frozen: Option<String>,
+    /// Cloud ids of orphans whose instances were told to take them away.
+    #[serde(default)]
+    pub taken: Vec<String>,
 }
 
 impl Report {
@@ -110,6 +119,8 @@ impl Report {
             foreign: 0,
             records_look_rolled_back: false,
             findings: Vec::new(),
+            frozen: None,
+            taken: Vec::new(),
         }
     }
 }
@@ -200,10 +211,13 @@ struct Books<'a> {
     instances: HashMap<&'a InstanceId, &'a Aggregate>,
 }
 
-const WAIT_OR_ASK: &str = "nothing, if it is gone from the next audit; else look at it in the provider's console";
+const FIX: &str = "look at it; `inventiv audit --fix --policy delete` has it deleted after an hour of quarantine";
+const WAIT_OR_ASK: &str =
+    "nothing, if it is gone from the next audit; else `inventiv audit --fix` has its instance look at it";
 const EXPLAIN: &str = "look at the instance: `inventiv explain` says what is done about it";
 const RELEASE: &str = "if nobody needs it, `inventiv volume release`: then its absence is proven and written down";
-const ROLLED_BACK: &str = "if this database was restored from a backup, do not delete it: it may be in use; otherwise delete it in the console";
+const ROLLED_BACK: &str =
+    "do not delete it: it may be in use. `inventiv recover --from-provider` writes it down; then it can be terminated";
 
 impl<'a> Books<'a> {
     fn new(picture: &'a Picture, records: &'a [Aggregate], control_plane: &'a str) -> Self {
@@ -281,9 +295,14 @@ impl<'a> Books<'a> {
             let why = "it carries our name, and its instance was never recorded here".to_owned();
             return Some(Held::Orphan { owner, known: false, why, remedy: ROLLED_BACK });
         };
-        if !self.ended_before(agg.instance.terminated_at) {
+        let attempt_is_recorded = parsed.role != Role::Server || agg.servers.iter().any(|s| s.name == name);
+        if !self.ended_before(agg.instance.terminated_at) && attempt_is_recorded {
             // Adopted, or removed as a duplicate, by the instance's next look.
             return Some(Held::Claimed);
+        }
+        if !attempt_is_recorded {
+            let why = "it carries our name, and an attempt that was never recorded".to_owned();
+            return Some(Held::Orphan { owner, known: true, why, remedy: FIX });
         }
         let attempt = agg.servers.iter().any(|s| s.name == name && s.create_state == CreateState::Burned)
             || agg.volumes.iter().any(|v| v.name == name && v.create_state == CreateState::Burned);
@@ -303,13 +322,14 @@ impl<'a> Books<'a> {
             Held::Foreign => report.foreign += 1,
             Held::Orphan { owner, known, why, remedy } => {
                 report.records_look_rolled_back |= !known;
-                report.findings.push(Finding { instance_id: owner, ..finding(FindingKind::Orphan, why, remedy) });
+                let found = finding(FindingKind::Orphan, why, remedy);
+                report.findings.push(Finding { instance_id: owner, known, ..found });
             }
             Held::Suspect { owner, why } => {
                 let remedy =
                     "look into it: delete it in the provider's console (we never do), or rename it if it is not ours";
                 let found = finding(FindingKind::Suspect, why, remedy);
-                report.findings.push(Finding { instance_id: Some(owner), ..found });
+                report.findings.push(Finding { instance_id: Some(owner), known: true, ..found });
             }
         }
     }
@@ -381,6 +401,7 @@ fn finding_server(kind: FindingKind, s: &SeenServer, why: String, remedy: &'stat
         size_bytes: None,
         created_at: s.created_at,
         instance_id: None,
+        known: false,
         hourly_micros: None,
         why,
         remedy: remedy.to_owned(),
@@ -396,6 +417,7 @@ fn finding_volume(kind: FindingKind, v: &SeenVolume, why: String, remedy: &'stat
         size_bytes: v.size_bytes,
         created_at: v.created_at,
         instance_id: None,
+        known: false,
         hourly_micros: block_hourly(&v.volume_type, v.size_bytes),
         why,
         remedy: remedy.to_owned(),
@@ -418,6 +440,7 @@ fn missing_finding(
         size_bytes: size,
         created_at: None,
         instance_id: Some(agg.instance.id.clone()),
+        known: true,
         hourly_micros: None,
         why: why.to_owned(),
         remedy: remedy.to_owned(),

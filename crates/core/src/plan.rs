@@ -218,6 +218,9 @@ pub(crate) fn row_from_answer(
     row
 }
 
+/// A row for a volume that exists, of which only the id is known.
+pub(crate) use absorb::found_volume;
+
 /// Takes over what an answer shows of a volume.
 pub(crate) fn volume_from_answer(row: &mut crate::recorded::Volume, seen: &crate::observed::SeenVolume) {
     absorb::take_over(row, seen);

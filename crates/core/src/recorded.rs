@@ -40,6 +40,10 @@ pub struct Spec {
     pub hourly_micros: i64,
     /// The currency of `hourly_micros`.
     pub currency: String,
+    /// When it was rebuilt from what the cloud shows; `None`: it was asked for here. What it had before and has no more
+    /// is not known then.
+    #[serde(default)]
+    pub recovered_at: Option<Timestamp>,
 }
 
 /// Why an instance cannot be.

@@ -65,8 +65,17 @@ pub(crate) enum Command {
     },
     /// Compare what the cloud holds with what is recorded, both ways: what nobody wants, and what has disappeared.
     ///
-    /// Exit code 8 when something is not as it should be, 5 when it cannot be said. Nothing is deleted.
+    /// Exit code 8 when something is not as it should be, 5 when it cannot be said. Nothing is deleted, unless you say so.
     Audit(Audit),
+    /// Rebuild a lost or restored database from the names and tags in the cloud.
+    ///
+    /// Shows a plan, and writes it only with --apply. Nothing in the cloud is changed: nothing is started, nothing deleted.
+    Recover(Recover),
+    /// List provider accounts with what each still owns, and take empty ones off the list.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
     /// Say what an instance wants, has and waits for.
     Explain {
         /// The instance's id.
@@ -79,9 +88,51 @@ pub(crate) struct Audit {
     /// Show what the last audits found, instead of making new ones.
     #[arg(long)]
     pub(crate) last: bool,
+    /// Show orphans to their instances again, which take up or take away what is theirs.
+    #[arg(long, conflicts_with = "last")]
+    pub(crate) fix: bool,
+    /// What becomes of orphans that no instance takes up; delete: after an hour of quarantine, if they are orphans still.
+    #[arg(long, value_enum, default_value_t = OrphanPolicy::Report, requires = "fix")]
+    pub(crate) policy: OrphanPolicy,
+    /// How many orphans may be deleted at once; 10, and no more than a fifth of what is ours, if left out.
+    #[arg(long, requires = "fix", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) max: Option<u32>,
     /// How long to wait for new ones, in seconds.
     #[arg(long, default_value_t = 300)]
     pub(crate) timeout: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrphanPolicy {
+    Report,
+    Delete,
+}
+
+#[derive(Args)]
+pub(crate) struct Recover {
+    /// The id of the control plane whose names are looked for, as `inventiv serve --control-plane` had it.
+    #[arg(long = "from-provider", value_name = "CONTROL_PLANE")]
+    pub(crate) control_plane: String,
+    /// `sqlite:FILE` or `postgres://…`; a SQLite file in the state folder if left out.
+    #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// The zones to look in, comma-separated.
+    #[arg(long, env = "INVENTIV_ZONES", value_delimiter = ',', default_value = "fr-par-1,fr-par-2,pl-waw-2")]
+    pub(crate) zones: Vec<String>,
+    /// Write the plan down.
+    #[arg(long)]
+    pub(crate) apply: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AccountCommand {
+    /// List accounts.
+    List,
+    /// Take an account off the list; refused while it owns anything.
+    Remove {
+        /// Its id, for instance scaleway:11111111-1111-4111-8111-111111111111.
+        id: String,
+    },
 }
 
 #[derive(Args)]
@@ -108,6 +159,9 @@ pub(crate) struct Serve {
     /// against an emulator.
     #[arg(long, env = "INVENTIV_CREATE_GRACE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(i64).range(1..=86_400))]
     pub(crate) create_grace_seconds: i64,
+    /// What becomes of orphans that no instance takes up; delete: after an hour of quarantine, if they are orphans still.
+    #[arg(long, env = "INVENTIV_ORPHAN_POLICY", value_enum, default_value_t = OrphanPolicy::Report)]
+    pub(crate) orphan_policy: OrphanPolicy,
     /// Log lines as text or JSON.
     #[arg(long, env = "INVENTIV_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

@@ -14,6 +14,16 @@ pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     Ok(base.join("inventiv"))
 }
 
+/// The database, as named or a SQLite file in the state folder.
+pub(crate) fn database(named: Option<String>) -> Result<String, Failure> {
+    if let Some(url) = named {
+        return Ok(url);
+    }
+    let folder = state_folder()?;
+    make_folder(&folder)?;
+    Ok(format!("sqlite:{}", folder.join("inventiv.db").display()))
+}
+
 /// The token file, as named or in the state folder.
 pub(crate) fn token_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
     named.map_or_else(|| state_folder().map(|f| f.join("token")), |p| Ok(p.to_owned()))

@@ -43,6 +43,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Volume { command } => commands::volume::run(command, &cli.connection, output).await,
         Command::Offer { command } => commands::offer::run(command, &cli.connection, output).await,
         Command::Audit(audit) => commands::audit::run(&audit, &cli.connection, output).await,
+        Command::Recover(recover) => commands::recover::run(recover, output).await,
+        Command::Account { command } => commands::account::run(command, &cli.connection, output).await,
         Command::Explain { id } => commands::explain::run(&id, &cli.connection, output).await,
     }
 }

@@ -1,16 +1,21 @@
-//! Audits: each zone's listing against the records, every so often and whenever somebody asks. Deletes nothing.
+//! Audits: each zone's listing against the records, every so often and whenever somebody asks.
+//!
+//! What becomes of what they find is decided in `sweep`: by itself, an audit changes nothing.
 
 use crate::Orchestrator;
-use inventiv_core::audit::{Birth, Report, audit, looks_automatic};
+use crate::tick::Counters;
+use inventiv_core::audit::{Birth, FindingKind, Report, audit, looks_automatic};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
 use inventiv_core::observed::Picture;
 use inventiv_core::recorded::Aggregate;
-use inventiv_store::Error;
+use inventiv_store::{AuditDone, Error, ZoneAudit};
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How soon a wish for an audit is noticed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,7 +32,12 @@ impl Orchestrator {
     pub async fn audit_due(&self) -> Result<usize, Error> {
         let inner = &self.inner;
         let before = inner.clock.now().plus_ms(-inner.config.audit_ms);
-        let zones = inner.store.audits_due(&inner.account, before).await?;
+        let due = inner.store.audits_due(&inner.account, before).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let mut zones = inner.store.audits(&inner.account).await?;
+        zones.retain(|z| due.contains(&z.zone));
         let mut failed = None;
         for zone in &zones {
             // One zone that cannot be read from the database must not keep the others from being audited.
@@ -38,26 +48,36 @@ impl Orchestrator {
         failed.map_or(Ok(zones.len()), Err)
     }
 
-    async fn audit_and_record(&self, zone: &str) -> Result<(), Error> {
+    async fn audit_and_record(&self, zone: &ZoneAudit) -> Result<(), Error> {
         let inner = &self.inner;
-        let begun_at = inner.clock.now();
-        let report = self.audit_zone(zone).await?;
-        if let Some(why) = &report.cannot_say {
-            tracing::warn!(zone, why, "an audit cannot say anything");
+        let (name, begun_at) = (zone.zone.as_str(), inner.clock.now());
+        let (mut report, mut picture) = self.audit_zone(name).await?;
+        if zone.request.is_some() && report.findings.iter().any(|f| f.kind == FindingKind::Orphan && f.known) {
+            // Most of them are taken up by their instances as soon as these are shown them.
+            self.look_again(name).await?;
+            (report, picture) = self.audit_zone(name).await?;
         }
-        for f in &report.findings {
-            let kind = f.kind.text();
-            tracing::warn!(
-                zone,
-                kind,
-                resource = f.resource,
-                id = f.provider_id,
-                name = f.name,
-                why = f.why,
-                "found by the audit"
-            );
-        }
-        inner.store.finish_audit(&inner.account, zone, begun_at, inner.clock.now(), &report).await
+        let swept = self.sweep(zone, &mut report, picture.as_ref()).await?;
+        tell(name, &report);
+        let done = AuditDone {
+            zone: name,
+            begun_at,
+            ended_at: inner.clock.now(),
+            report: &report,
+            answered: zone.request,
+            held: &swept.held,
+            let_go: &swept.let_go,
+        };
+        inner.store.finish_audit(&inner.account, &done).await
+    }
+
+    /// Shows every instance of a zone, and every one that something in it is named after, what a listing shows of it.
+    async fn look_again(&self, zone: &str) -> Result<(), Error> {
+        let (tasks, counters) = (TaskTracker::new(), Arc::new(Counters::default()));
+        self.list_zone(zone, Vec::new(), true, &tasks, &counters).await?;
+        tasks.close();
+        tasks.wait().await;
+        Ok(())
     }
 
     pub(crate) async fn keep_audits(&self, stop: CancellationToken) {
@@ -72,7 +92,8 @@ impl Orchestrator {
         }
     }
 
-    async fn audit_zone(&self, zone: &str) -> Result<Report, Error> {
+    /// A report, with the listing that it is made upon, if there is one.
+    async fn audit_zone(&self, zone: &str) -> Result<(Report, Option<Picture>), Error> {
         let inner = &self.inner;
         let mut listings = 1;
         let picture = loop {
@@ -82,14 +103,15 @@ impl Orchestrator {
                 Ok(_) => listings += 1,
                 Err(e) => {
                     let what = if e.kind == ErrorKind::Unauthorized { "blocked: credentials: " } else { "" };
-                    return Ok(Report::blind(began_at, format!("{what}the zone cannot be listed: {e}")));
+                    return Ok((Report::blind(began_at, format!("{what}the zone cannot be listed: {e}")), None));
                 }
             }
         };
         // Read after the listing: what is written down by now may be in it, and what is in it is written down by now.
         let records = self.records_of(zone, &picture).await?;
         let births = self.births_of(zone, &picture).await?;
-        Ok(audit(&picture, &records, &births, &inner.config.control_plane))
+        let report = audit(&picture, &records, &births, &inner.config.control_plane);
+        Ok((report, Some(picture)))
     }
 
     /// Every instance that anything in the picture may belong to, and every one that should be in it.
@@ -133,5 +155,19 @@ impl Orchestrator {
             births.extend(self.inner.store.births(&self.inner.account, zone, at).await?);
         }
         Ok(births)
+    }
+}
+
+fn tell(zone: &str, report: &Report) {
+    if let Some(why) = &report.cannot_say {
+        tracing::warn!(zone, why, "an audit cannot say anything");
+    }
+    if let Some(why) = &report.frozen {
+        tracing::warn!(zone, why, "orphans that are to be deleted stay");
+    }
+    for f in &report.findings {
+        let kind = f.kind.text();
+        let (id, name, why) = (&f.provider_id, &f.name, &f.why);
+        tracing::warn!(zone, kind, resource = f.resource, id, name, why, "found by the audit");
     }
 }

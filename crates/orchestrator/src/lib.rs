@@ -10,14 +10,18 @@ pub mod clock;
 mod cloud_init;
 mod look;
 mod record;
+mod recover;
 mod step;
+mod sweep;
 mod tick;
 
 pub use clock::{Clock, Ids};
+pub use recover::ZoneRecovery;
 pub use tick::TickReport;
 
 use inventiv_core::id::InstanceId;
 use inventiv_core::plan::Rules;
+use inventiv_core::sweep::Policy;
 use inventiv_core::time::Timestamp;
 use inventiv_providers::CloudProvider;
 use inventiv_store::Store;
@@ -45,6 +49,8 @@ pub struct Config {
     pub catalogue_ms: u64,
     /// How often each zone is audited, in milliseconds.
     pub audit_ms: i64,
+    /// What becomes of orphans when nobody asks for anything else.
+    pub orphan_policy: Policy,
     /// How many instances are worked on at once.
     pub concurrency: usize,
 }
@@ -57,6 +63,7 @@ impl Default for Config {
             zones: ["fr-par-1", "fr-par-2", "pl-waw-2"].map(str::to_owned).to_vec(),
             catalogue_ms: 300_000,
             audit_ms: 600_000,
+            orphan_policy: Policy::Report,
             concurrency: 256,
         }
     }

@@ -87,7 +87,7 @@ impl Inner {
         plan(agg, seen, &mut cx)
     }
 
-    fn context<'a>(&'a self, now: Timestamp, ids: &'a mut dyn FnMut() -> u128) -> Context<'a> {
+    pub(crate) fn context<'a>(&'a self, now: Timestamp, ids: &'a mut dyn FnMut() -> u128) -> Context<'a> {
         Context { now, rules: &self.config.rules, control_plane: &self.config.control_plane, ids }
     }
 

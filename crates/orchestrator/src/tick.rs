@@ -139,7 +139,7 @@ impl Orchestrator {
         self.list_zone(zone, to_list, false, tasks, counters).await
     }
 
-    async fn list_zone(
+    pub(crate) async fn list_zone(
         &self,
         zone: &str,
         due: Vec<(Claim, Aggregate)>,

@@ -76,13 +76,15 @@ fn ids_of<'i>(ids: impl Iterator<Item = &'i InstanceId>, sql: &'static str) -> S
 }
 
 impl Store {
-    /// Writes a new instance.
+    /// Writes a new instance, with the servers and volumes that it has already, or nothing.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn insert(&self, agg: &Aggregate, writes: &[LogWrite]) -> Result<(), Error> {
         let mut statements = vec![instance_rows::insert(agg)];
         statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
+        statements.extend(agg.servers.iter().map(|s| server_rows::insert(&agg.instance, s)));
+        statements.extend(agg.volumes.iter().map(|v| volume_rows::insert(&agg.instance, v)));
         statements.extend(writes.iter().map(logs::statement));
         self.db.write_apart(statements).await?;
         self.tell_change();

@@ -6,7 +6,9 @@ use crate::error::Error;
 use inventiv_core::audit::{Birth, MADE_WITH_MS, Report};
 use inventiv_core::id::InstanceId;
 use inventiv_core::stuck::STUCK_MS;
+use inventiv_core::sweep::{Policy, Quarantined};
 use inventiv_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The last audit of one zone.
@@ -22,6 +24,19 @@ pub struct ZoneAudit {
     pub ended_at: Option<Timestamp>,
     /// What it found.
     pub report: Option<Report>,
+    /// What the next one is to do.
+    pub request: Option<FixRequest>,
+    /// What waits to be deleted.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// What an audit is asked to do besides looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixRequest {
+    /// What becomes of the orphans that nobody takes up.
+    pub policy: Policy,
+    /// How many may go at once; `None`: as usual.
+    pub max: Option<usize>,
 }
 
 /// What is not finished, as far as the records say.
@@ -37,12 +52,38 @@ pub struct Unfinished {
     pub other_accounts: Vec<String>,
 }
 
+/// An audit that is over.
+pub struct AuditDone<'a> {
+    /// Where.
+    pub zone: &'a str,
+    /// When it began.
+    pub begun_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// What it found.
+    pub report: &'a Report,
+    /// What it was asked to do, and did.
+    pub answered: Option<FixRequest>,
+    /// What it put in quarantine.
+    pub held: &'a [Quarantined],
+    /// What it took out of it.
+    pub let_go: &'a [Quarantined],
+}
+
 /// How long a creation takes at the most, from its intent to the end of its call, in milliseconds.
 const CREATION_MAX_MS: i64 = 120_000;
 
 const EXPECT: &str = "INSERT INTO audits (account_id, zone) VALUES ($1, $2) ON CONFLICT (account_id, zone) DO NOTHING";
 const FORGET: &str = "DELETE FROM audits WHERE account_id = $1 AND zone = $2";
-const REQUEST: &str = "UPDATE audits SET requested_at = $2 WHERE account_id = $1";
+const REQUEST: &str = "UPDATE audits SET requested_at = $2, request_json = COALESCE($3, request_json) \
+    WHERE account_id = $1";
+/// What was asked meanwhile stays.
+const ANSWERED: &str =
+    "UPDATE audits SET request_json = NULL WHERE account_id = $1 AND zone = $2 AND request_json = $3";
+const HOLD: &str = "INSERT INTO quarantine (account_id, zone, provider_id, resource, name, instance_id, found_at, \
+    until_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, zone, provider_id) DO NOTHING";
+const LET_GO: &str = "DELETE FROM quarantine WHERE account_id = $1 AND zone = $2 AND provider_id = $3";
+const HELD: &str = "SELECT * FROM quarantine WHERE account_id = $1 ORDER BY zone, found_at, provider_id";
 const DUE: &str = "SELECT zone FROM audits WHERE account_id = $1 \
     AND (begun_at IS NULL OR begun_at <= $2 OR begun_at < requested_at) ORDER BY zone";
 const FINISH: &str =
@@ -98,13 +139,13 @@ impl Store {
         if statements.is_empty() { Ok(()) } else { self.db.write(statements).await.map(|_| ()) }
     }
 
-    /// Asks for a new audit of every zone.
+    /// Asks for a new audit of every zone, and that it does something.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn request_audit(&self, account: &str, now: Timestamp) -> Result<(), Error> {
+    pub async fn request_audit(&self, account: &str, now: Timestamp, fix: Option<FixRequest>) -> Result<(), Error> {
         let mut a = Args::new();
-        a.text(account).time(now);
+        a.text(account).time(now).opt_json(fix.as_ref());
         self.db.write(vec![a.statement(REQUEST)]).await.map(|_| ())
     }
 
@@ -118,21 +159,54 @@ impl Store {
         self.db.read(a.statement(DUE)).await?.iter().map(|r| Columns(r).text("zone")).collect()
     }
 
-    /// Writes down what an audit found.
+    /// Writes down what an audit found, that it did what was asked of it, and what is in quarantine after it.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn finish_audit(
-        &self,
-        account: &str,
-        zone: &str,
-        begun_at: Timestamp,
-        now: Timestamp,
-        report: &Report,
-    ) -> Result<(), Error> {
+    pub async fn finish_audit(&self, account: &str, done: &AuditDone<'_>) -> Result<(), Error> {
+        let zone = done.zone;
         let mut a = Args::new();
-        a.text(account).text(zone).time(begun_at).time(now).json(report);
-        self.db.write(vec![a.statement(FINISH)]).await.map(|_| ())
+        a.text(account).text(zone).time(done.begun_at).time(done.ended_at).json(done.report);
+        let mut statements = vec![a.statement(FINISH)];
+        if let Some(request) = &done.answered {
+            let mut a = Args::new();
+            a.text(account).text(zone).json(request);
+            statements.push(a.statement(ANSWERED));
+        }
+        for q in done.held {
+            let mut a = Args::new();
+            a.text(account).text(zone).text(&q.provider_id).text(&q.resource).text(&q.name);
+            a.text(q.instance_id.as_str()).time(q.found_at).time(q.until);
+            statements.push(a.statement(HOLD));
+        }
+        for q in done.let_go {
+            let mut a = Args::new();
+            a.text(account).text(zone).text(&q.provider_id);
+            statements.push(a.statement(LET_GO));
+        }
+        self.db.write(statements).await.map(|_| ())
+    }
+
+    /// What waits to be deleted, with its zone.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn quarantined(&self, account: &str) -> Result<Vec<(String, Quarantined)>, Error> {
+        let mut a = Args::new();
+        a.text(account);
+        let one = |r| {
+            let c = Columns(r);
+            let held = Quarantined {
+                provider_id: c.text("provider_id")?,
+                resource: c.text("resource")?,
+                name: c.text("name")?,
+                instance_id: c.word("instance_id", InstanceId::parse)?,
+                found_at: c.time("found_at")?,
+                until: c.time("until_at")?,
+            };
+            Ok((c.text("zone")?, held))
+        };
+        self.db.read(a.statement(HELD)).await?.iter().map(one).collect()
     }
 
     /// The last audit of each zone.
@@ -140,19 +214,23 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn audits(&self, account: &str) -> Result<Vec<ZoneAudit>, Error> {
+        let mut held = self.quarantined(account).await?;
         let mut a = Args::new();
         a.text(account);
-        let one = |r| {
+        let mut one = |r| {
             let c = Columns(r);
+            let zone = c.text("zone")?;
             Ok(ZoneAudit {
-                zone: c.text("zone")?,
+                quarantined: held.extract_if(.., |(z, _)| *z == zone).map(|(_, q)| q).collect(),
+                request: c.opt_json("request_json")?,
+                zone,
                 requested_at: c.opt_time("requested_at")?,
                 begun_at: c.opt_time("begun_at")?,
                 ended_at: c.opt_time("ended_at")?,
                 report: c.opt_json("report_json")?,
             })
         };
-        self.db.read(a.statement(LIST)).await?.iter().map(one).collect()
+        self.db.read(a.statement(LIST)).await?.iter().map(&mut one).collect()
     }
 
     /// The instance that a row ties to a cloud's id of a server or volume.

@@ -10,9 +10,11 @@ mod compose;
 use crate::args::Statement;
 use crate::error::Error;
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Either, Executor, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,9 +42,22 @@ pub(crate) enum Write {
 
 type Reply = oneshot::Sender<Result<Written, Error>>;
 
+/// Where a write stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// It has not reached the database.
+    Before,
+    /// It is committed, and whoever asked for it does not know yet.
+    Committed,
+}
+
+/// Stands before and after every write; a trial that never lets one through kills its process there.
+pub type Gate = Arc<dyn Fn(Moment) -> BoxFuture<'static, ()> + Send + Sync>;
+
 #[derive(Clone)]
 pub(crate) struct Db {
     readers: AnyPool,
+    pub(crate) gate: Option<Gate>,
     /// SQLite's one writer; `None` on PostgreSQL.
     writer: Option<mpsc::Sender<(Write, Reply)>>,
 }
@@ -81,7 +96,7 @@ impl Db {
         let readers = pool(4).connect(&url).await.map_err(opened)?;
         let (sender, receiver) = mpsc::channel(BATCH_MAX);
         tokio::spawn(write_in_batches(writing, receiver));
-        Ok(Self { readers, writer: Some(sender) })
+        Ok(Self { readers, gate: None, writer: Some(sender) })
     }
 
     async fn open_postgres(url: &str) -> Result<Self, Error> {
@@ -91,7 +106,7 @@ impl Db {
         // The driver's message names host and database, never the password.
         let readers = opened.map_err(|e| Error::Open(e.to_string()))?;
         migrate(&readers).await?;
-        Ok(Self { readers, writer: None })
+        Ok(Self { readers, gate: None, writer: None })
     }
 
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
@@ -109,6 +124,14 @@ impl Db {
     }
 
     async fn take(&self, write: Write) -> Result<Written, Error> {
+        let Some(gate) = &self.gate else { return self.write_now(write).await };
+        gate(Moment::Before).await;
+        let written = self.write_now(write).await;
+        gate(Moment::Committed).await;
+        written
+    }
+
+    async fn write_now(&self, write: Write) -> Result<Written, Error> {
         let Some(writer) = &self.writer else { return write_postgres(&self.readers, write).await };
         let (reply, answer) = oneshot::channel();
         let stopped = || Error::Unavailable("the writer has stopped".to_owned());

@@ -3,6 +3,7 @@
 //! `db` is the only file that knows there are two. An instance with its servers and volumes is read and written as one
 //! [`Aggregate`](inventiv_core::recorded::Aggregate); every write is guarded by its version.
 
+mod accounts;
 mod aggregates;
 mod args;
 mod audits;
@@ -16,9 +17,11 @@ mod server_rows;
 mod settings;
 mod volume_rows;
 
+pub use accounts::Account;
 pub use aggregates::{InstanceFilter, Saved};
-pub use audits::{Unfinished, ZoneAudit};
+pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use catalogue::Catalogue;
+pub use db::{Gate, Moment};
 pub use error::Error;
 pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};
 pub use models::Model;
@@ -26,7 +29,6 @@ pub use settings::ProviderSettings;
 pub use volume_rows::{VolumeFilter, VolumeWithOwner};
 
 use db::Db;
-use inventiv_core::time::Timestamp;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -48,6 +50,13 @@ impl Store {
         Ok(Self { db: Db::open(url).await?, changed: Arc::new(Notify::new()) })
     }
 
+    /// The same memory, with a gate before and after every write.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.db.gate = Some(gate);
+        self
+    }
+
     /// Waits until somebody in this process wants something else. A hint: polling is the truth.
     pub async fn changed(&self) {
         self.changed.notified().await;
@@ -64,27 +73,5 @@ impl Store {
     /// When it does not.
     pub async fn check(&self) -> Result<(), Error> {
         self.db.check().await
-    }
-
-    /// Remembers an account, once.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn remember_account(&self, id: &str, provider: &str, project: &str, now: Timestamp) -> Result<(), Error> {
-        const SQL: &str = "INSERT INTO provider_accounts (id, provider, project_id, created_at) VALUES ($1, $2, $3, $4) \
-                           ON CONFLICT (id) DO NOTHING";
-        let mut args = args::Args::new();
-        args.text(id).text(provider).text(project).int(now.0);
-        self.db.write(vec![args.statement(SQL)]).await.map(|_| ())
-    }
-
-    /// Whether an account is known.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn account_exists(&self, id: &str) -> Result<bool, Error> {
-        let mut args = args::Args::new();
-        args.text(id);
-        Ok(!self.db.read(args.statement("SELECT id FROM provider_accounts WHERE id = $1")).await?.is_empty())
     }
 }

@@ -16,6 +16,8 @@ pub enum Fault {
     LoseAnswer,
     /// It takes effect, and no answer ever comes.
     Hang,
+    /// It takes effect, and the process is killed: see [`Faulty::killed`].
+    Kill,
     /// It never arrives; this is answered instead.
     Answer {
         /// HTTP status.
@@ -42,26 +44,54 @@ struct Rule {
     fired: usize,
 }
 
+/// What befalls one call.
+#[derive(Clone)]
+pub enum Blow {
+    /// Something happens right before it goes out.
+    Meanwhile(Arc<dyn Fn() + Send + Sync>),
+    /// The process is killed, before the call has an effect or after. No answer ever comes.
+    Kill {
+        /// It has its effect.
+        after: bool,
+    },
+    /// No answer comes, and it arrives later: see [`Faulty::late`].
+    Late,
+    /// It arrives twice; the first answer comes back.
+    Twice,
+}
+
 /// A wire with rules.
 pub struct Faulty {
     under: Arc<dyn Transport>,
     rules: Mutex<Vec<Rule>>,
-    death: Mutex<Option<Death>>,
+    blow: Mutex<Option<(usize, Blow)>>,
     killed: Arc<Notify>,
+    late: Mutex<Vec<http::Request<Bytes>>>,
+    /// Every call since somebody began to listen, and what was answered.
+    heard: Mutex<Option<Heard>>,
 }
 
-/// In which call the process is killed.
-#[derive(Clone, Copy)]
-struct Death {
-    calls: usize,
-    after: bool,
+/// What went over the wire.
+#[derive(Debug, Clone, Default)]
+pub struct Heard {
+    /// Method and path, with the query, of each call.
+    pub calls: Vec<(String, String)>,
+    /// The bodies of all answers that came back.
+    pub shown: String,
 }
 
 impl Faulty {
     /// Without rules, everything goes through.
     #[must_use]
     pub fn new(under: Arc<dyn Transport>) -> Self {
-        Self { under, rules: Mutex::default(), death: Mutex::default(), killed: Arc::default() }
+        Self {
+            under,
+            rules: Mutex::default(),
+            blow: Mutex::default(),
+            killed: Arc::default(),
+            late: Mutex::default(),
+            heard: Mutex::default(),
+        }
     }
 
     /// The next `times` requests with this method whose path contains `part` fail.
@@ -83,12 +113,17 @@ impl Faulty {
 
     /// In the call after so many, the process is killed: before it has an effect, or after. No answer ever comes.
     pub fn kill_after(&self, calls: usize, after: bool) {
-        *self.death.lock().unwrap_or_else(PoisonError::into_inner) = Some(Death { calls, after });
+        self.strike(calls, Blow::Kill { after });
     }
 
-    /// It is not killed after all.
-    pub fn spare(&self) {
-        *self.death.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// The call after so many is struck.
+    pub fn strike(&self, calls: usize, blow: Blow) {
+        *self.blow.lock().unwrap_or_else(PoisonError::into_inner) = Some((calls, blow));
+    }
+
+    /// It is not struck after all. `true`: it had not been.
+    pub fn spare(&self) -> bool {
+        self.blow.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
     /// Is told when the process must die.
@@ -97,16 +132,47 @@ impl Faulty {
         self.killed.clone()
     }
 
-    /// Whether this call is the last, and whether it has an effect.
-    fn dies(&self) -> Option<bool> {
-        let mut death = self.death.lock().unwrap_or_else(PoisonError::into_inner);
-        match death.as_mut() {
-            Some(d) if d.calls == 0 => death.take().map(|d| d.after),
-            Some(d) => {
-                d.calls -= 1;
+    /// Calls that are still on their way, for whoever moves the time to deliver.
+    #[must_use]
+    pub fn late(&self) -> Vec<http::Request<Bytes>> {
+        std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on, calls and answers are written down.
+    pub fn listen(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Heard::default());
+    }
+
+    /// What was written down.
+    #[must_use]
+    pub fn heard(&self) -> Heard {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+    }
+
+    /// What befalls this call.
+    fn struck(&self) -> Option<Blow> {
+        let mut blow = self.blow.lock().unwrap_or_else(PoisonError::into_inner);
+        match blow.as_mut() {
+            Some((0, _)) => blow.take().map(|(_, blow)| blow),
+            Some((calls, _)) => {
+                *calls -= 1;
                 None
             }
             None => None,
+        }
+    }
+
+    fn hear_call(&self, request: &http::Request<Bytes>) {
+        if let Some(heard) = self.heard.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            let path = request.uri().path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+            heard.calls.push((request.method().to_string(), path.to_owned()));
+        }
+    }
+
+    fn hear_answer(&self, answer: &Result<http::Response<Bytes>, NetError>) {
+        if let (Some(heard), Ok(answer)) = (self.heard.lock().unwrap_or_else(PoisonError::into_inner).as_mut(), answer)
+        {
+            heard.shown.push_str(&String::from_utf8_lossy(answer.body()));
         }
     }
 
@@ -128,6 +194,40 @@ fn lost() -> NetError {
 #[async_trait]
 impl Transport for Faulty {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
+        self.hear_call(&request);
+        match self.struck() {
+            None => {}
+            Some(Blow::Meanwhile(happen)) => happen(),
+            Some(Blow::Kill { after }) => {
+                if after {
+                    let _ = self.under.send(request).await;
+                }
+                self.killed.notify_one();
+                return std::future::pending().await;
+            }
+            Some(Blow::Late) => {
+                self.late.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                return Err(lost());
+            }
+            Some(Blow::Twice) => {
+                let first = self.under.send(request.clone()).await;
+                let _ = self.under.send(request).await;
+                self.hear_answer(&first);
+                return first;
+            }
+        }
+        let answer = self.pass_on(request).await;
+        self.hear_answer(&answer);
+        answer
+    }
+
+    async fn pause(&self, pause: Duration) {
+        self.under.pause(pause).await;
+    }
+}
+
+impl Faulty {
+    async fn pass_on(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
         let answer = |status: u16, content_type: &str, body: String| {
             let mut response = http::Response::builder().status(status);
             if !content_type.is_empty() {
@@ -135,13 +235,6 @@ impl Transport for Faulty {
             }
             response.body(Bytes::from(body)).map_err(|_| lost())
         };
-        if let Some(after) = self.dies() {
-            if after {
-                let _ = self.under.send(request).await;
-            }
-            self.killed.notify_one();
-            return std::future::pending().await;
-        }
         match self.pick(&request) {
             None => self.under.send(request).await,
             Some(Fault::LoseRequest) => Err(lost()),
@@ -153,15 +246,16 @@ impl Transport for Faulty {
                 let _ = self.under.send(request).await?;
                 std::future::pending().await
             }
+            Some(Fault::Kill) => {
+                let _ = self.under.send(request).await?;
+                self.killed.notify_one();
+                std::future::pending().await
+            }
             Some(Fault::Answer { status, content_type, body }) => answer(status, content_type, body),
             Some(Fault::AnswerAfter { status, body }) => {
                 let _ = self.under.send(request).await?;
                 answer(status, "application/json", body)
             }
         }
-    }
-
-    async fn pause(&self, pause: Duration) {
-        self.under.pause(pause).await;
     }
 }

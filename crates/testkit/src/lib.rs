@@ -7,9 +7,11 @@
 
 mod faulty;
 mod in_process;
+pub mod matrix;
+mod process;
 pub mod simulate;
 
-pub use faulty::{Fault, Faulty};
+pub use faulty::{Blow, Fault, Faulty, Heard};
 pub use in_process::InProcess;
 
 use inventiv_api::{App, Settings};
@@ -180,6 +182,18 @@ impl World {
         next.clock = clock.clone();
         next.orchestrator = orchestrator(store.clone(), next.wire.clone(), clock, Rules::default(), Arc::new(UuidIds));
         next.store = store;
+        next
+    }
+
+    /// The same cloud and moment, on another database.
+    pub async fn on_database(self, url: String, home: Home) -> Self {
+        let Self { emulator, clock, .. } = self;
+        let mut next = Self::over(url, home, emulator, Rules::default(), None).await;
+        next.clock = clock.clone();
+        let (store, wire) = (next.store.clone(), next.wire.clone());
+        next.orchestrator = orchestrator(store.clone(), wire, clock.clone(), Rules::default(), Arc::new(UuidIds));
+        next.api = app(store, clock, Arc::new(UuidIds), None).router();
+        next.orchestrator.refresh_catalogue().await.expect("the database answers");
         next
     }
 

@@ -4,7 +4,7 @@
 //! While a story goes on and at its end the emulator's own state is asked, not our database: nothing of ours is left but
 //! what is kept, nothing is doubled, and what is kept or somebody else's was never touched.
 
-mod cloud;
+pub(crate) mod cloud;
 mod story;
 
 pub use story::{Counts, Failed, tell};

@@ -31,6 +31,7 @@ fn instance(n: u128) -> Aggregate {
         tags: vec!["a=b".into()],
         hourly_micros: 1_469_916,
         currency: "EUR".into(),
+        recovered_at: Some(at(1)),
     };
     let instance = Instance {
         id: InstanceId::new(n),

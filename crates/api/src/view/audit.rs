@@ -3,6 +3,7 @@
 use super::{opt_time, time};
 use inventiv_core::audit::{Finding, FindingKind};
 use inventiv_core::size::gb_ceil;
+use inventiv_core::sweep::Quarantined;
 use inventiv_core::time::Timestamp;
 use inventiv_store::{Unfinished, ZoneAudit};
 use serde::Serialize;
@@ -66,6 +67,42 @@ struct ZoneView {
     records_look_rolled_back: bool,
     /// What is not as it should be.
     findings: Vec<FindingView>,
+    /// Orphans that wait to be deleted, because somebody chose that.
+    quarantined: Vec<QuarantinedView>,
+    /// Why none of them is deleted, although their time is over; `null`: nothing stands in the way.
+    frozen: Option<String>,
+    /// Cloud ids of orphans that this audit told their instances to take away.
+    taken: Vec<String>,
+}
+
+/// An orphan in quarantine.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct QuarantinedView {
+    /// `server` or `volume`.
+    resource: String,
+    /// The cloud's id.
+    provider_id: String,
+    /// Its name.
+    name: String,
+    /// Whose it would be.
+    instance_id: String,
+    /// Since when it is there.
+    since: String,
+    /// It is deleted not before.
+    until: String,
+}
+
+impl QuarantinedView {
+    fn of(q: &Quarantined) -> Self {
+        Self {
+            resource: q.resource.clone(),
+            provider_id: q.provider_id.clone(),
+            name: q.name.clone(),
+            instance_id: q.instance_id.to_string(),
+            since: time(q.found_at),
+            until: time(q.until),
+        }
+    }
 }
 
 /// One thing that is not as it should be.
@@ -207,6 +244,9 @@ impl ZoneView {
             foreign: number(|r| r.foreign),
             records_look_rolled_back: z.report.as_ref().is_some_and(|r| r.records_look_rolled_back),
             findings: z.report.iter().flat_map(|r| &r.findings).map(FindingView::of).collect(),
+            quarantined: z.quarantined.iter().map(QuarantinedView::of).collect(),
+            frozen: z.report.as_ref().and_then(|r| r.frozen.clone()),
+            taken: z.report.iter().flat_map(|r| &r.taken).cloned().collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Calls and findings that tell how a resource came and went.
-const TOLD: [&str; 14] = [
+const TOLD: [&str; 18] = [
     "PROVIDER_CREATE",
     "PROVIDER_CREATE_VOLUME",
     "PROVIDER_DELETE",
@@ -26,6 +26,10 @@ const TOLD: [&str; 14] = [
     "VOLUME_RETAINED",
     "ATTEMPT_BURNED",
     "FOREIGN_ADDRESS_LEFT",
+    "SERVER_DISAPPEARED",
+    "VOLUME_DISAPPEARED",
+    "INSTANCE_RECOVERED",
+    "ORPHAN_TAKEN",
 ];
 
 /// What is known of the end of an instance.
@@ -48,6 +52,8 @@ pub(crate) struct InstanceProof {
     currency: String,
     /// When the instance was asked for.
     created_at: String,
+    /// When it was rebuilt from what the cloud shows: what it had before, and had no more then, is not known; else `null`.
+    recovered_at: Option<String>,
     /// When its end was asked for.
     terminate_requested_at: Option<String>,
     /// When everything was proven gone.
@@ -97,6 +103,9 @@ impl InstanceProof {
             ([], n) => format!("clean: nothing is left behind but {n} volume(s) kept on purpose"),
             (points, _) => format!("cannot say clean: {} point(s) are open", points.len()),
         };
+        if let Some(at) = i.spec.recovered_at {
+            verdict.push_str(&format!("; rebuilt from the cloud {at}: what it had no more by then is not known"));
+        }
         if watched > 0 {
             verdict
                 .push_str(&format!("; {watched} creation(s) never answered and never seen, their names stay watched"));
@@ -110,6 +119,7 @@ impl InstanceProof {
             kept_hourly_micros: kept_gb.saturating_mul(BLOCK_GB_HOUR_MICROS),
             currency: i.spec.currency.clone(),
             created_at: time(i.created_at),
+            recovered_at: opt_time(i.spec.recovered_at),
             terminate_requested_at: opt_time(i.terminate_requested_at),
             terminated_at: opt_time(i.terminated_at),
             read_at: time(now),

@@ -105,9 +105,20 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         (
             "ours by name, its instance lives: adopted at the next look",
             picture(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
-            vec![living()],
+            vec![{
+                let mut agg = living();
+                agg.servers[0].name = ours("server");
+                agg
+            }],
             vec![],
             (3, 0, 0),
+        ),
+        (
+            "ours by name, its instance lives, and that attempt was never recorded",
+            picture(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
+            vec![living()],
+            vec![(Orphan, "s-2")],
+            (2, 0, 0),
         ),
         (
             "ours by name, its instance was never recorded",
@@ -258,7 +269,7 @@ fn it_cannot_say_rather_than_say_nothing_is_wrong() {
 fn records_that_look_older_than_the_cloud_are_told() {
     let report = audit(&picture(vec![server("s-2", &ours("server"))], vec![]), &[], &[], "test");
     assert!(report.records_look_rolled_back);
-    assert!(report.findings[0].remedy.contains("backup"), "{report:?}");
+    assert!(report.findings[0].remedy.contains("recover"), "{report:?}");
     let mut agg = living();
     agg.instance.status = Status::Terminated;
     agg.instance.terminated_at = Some(BEGAN.plus_ms(-1));

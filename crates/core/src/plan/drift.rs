@@ -20,7 +20,9 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let mut events = Vec::new();
     for n in 0..draft.agg.servers.len() {
         let row = &mut draft.agg.servers[n];
-        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.server(id)).filter(|_| row.keep) else { continue };
+        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.server(id)).filter(|_| row.keep) else {
+            continue;
+        };
         if !row.is_live() {
             continue;
         }

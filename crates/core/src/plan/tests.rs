@@ -28,6 +28,7 @@ pub(crate) fn instance() -> Aggregate {
         tags: Vec::new(),
         hourly_micros: 1,
         currency: "EUR".into(),
+        recovered_at: None,
     };
     let instance = Instance {
         id: InstanceId::new(7),

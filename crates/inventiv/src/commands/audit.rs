@@ -1,6 +1,6 @@
 //! `inventiv audit`: what the cloud holds against what is recorded.
 
-use crate::args::{Audit, Connection, Output};
+use crate::args::{Audit, Connection, OrphanPolicy, Output};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, hourly, text};
@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_millis(300);
 
 pub(crate) async fn run(args: &Audit, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
-    let audit = if args.last { client.get("/audit", &[]).await? } else { fresh(&client, args.timeout).await? };
+    let audit = if args.last { client.get("/audit", &[]).await? } else { fresh(&client, args).await? };
     output::one(output, &audit, shown);
     let count = |key: &str| text(&audit, key);
     match audit["verdict"].as_str() {
@@ -29,8 +29,20 @@ pub(crate) async fn run(args: &Audit, connection: &Connection, output: Output) -
 }
 
 /// Asks for an audit, and waits until every zone has had its own.
-async fn fresh(client: &Client, timeout: u64) -> Result<Value, Failure> {
-    let mut audit = client.post("/audit", &json!({})).await?;
+async fn fresh(client: &Client, args: &Audit) -> Result<Value, Failure> {
+    let policy = match args.policy {
+        OrphanPolicy::Report => "report",
+        OrphanPolicy::Delete => "delete",
+    };
+    let mut wish = json!({});
+    if args.fix {
+        wish = json!({"fix": true, "policy": policy});
+    }
+    if let Some(max) = args.max {
+        wish["max"] = json!(max);
+    }
+    let timeout = args.timeout;
+    let mut audit = client.post("/audit", &wish).await?;
     let began = Instant::now();
     while !is_done(&audit) {
         if began.elapsed() > Duration::from_secs(timeout) {
@@ -87,8 +99,11 @@ fn shown(audit: &Value) -> String {
             ),
         });
         if z["records_look_rolled_back"] == true {
-            lines.push("  the records look older than the cloud: was the database restored from a backup?".to_owned());
+            let text = "  the records look older than the cloud: was the database restored from a backup? `inventiv recover` \
+                        shows what is missing from it";
+            lines.push(text.to_owned());
         }
+        lines.extend(sweep_lines(z));
         for f in z["findings"].as_array().into_iter().flatten() {
             let size = f["size_gb"].as_i64().map_or_else(String::new, |gb| format!(" {gb} GB"));
             let cost = match f["hourly_micros"].as_i64() {
@@ -107,4 +122,21 @@ fn shown(audit: &Value) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// What is done about orphans.
+fn sweep_lines(zone: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(why) = zone["frozen"].as_str() {
+        lines.push(format!("  FROZEN, no orphan is deleted: {why}"));
+    }
+    for q in zone["quarantined"].as_array().into_iter().flatten() {
+        let (what, id, until) = (text(q, "resource"), text(q, "provider_id"), text(q, "until"));
+        lines.push(format!("  QUARANTINE {what} {id}: deleted after {until}, if it is an orphan still"));
+    }
+    for id in zone["taken"].as_array().into_iter().flatten() {
+        let id = id.as_str().unwrap_or_default();
+        lines.push(format!("  TAKEN {id}: its instance takes it away, and proves it"));
+    }
+    lines
 }

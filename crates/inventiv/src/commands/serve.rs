@@ -1,11 +1,12 @@
 //! `inventiv serve`: API and orchestrator in one process.
 
-use crate::args::{LogFormat, Serve};
+use crate::args::{LogFormat, OrphanPolicy, Serve};
 use crate::failure::Failure;
 use crate::home;
 use crate::server::{self, Setup};
 use inventiv_core::name::is_control_plane;
 use inventiv_core::plan::Rules;
+use inventiv_core::sweep::Policy;
 use inventiv_orchestrator::Config;
 use inventiv_providers::credentials;
 use inventiv_providers::transport::is_loopback;
@@ -27,13 +28,10 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
     }
     let credentials =
         credentials::read(&|name| std::env::var(name).ok()).map_err(|e| Failure::refused(e.to_string()))?;
-    let database = match args.database {
-        Some(url) => url,
-        None => {
-            let folder = home::state_folder()?;
-            home::make_folder(&folder)?;
-            format!("sqlite:{}", folder.join("inventiv.db").display())
-        }
+    let database = home::database(args.database)?;
+    let orphan_policy = match args.orphan_policy {
+        OrphanPolicy::Report => Policy::Report,
+        OrphanPolicy::Delete => Policy::Delete,
     };
     let token_file = home::token_file(token_file)?;
     let token = home::token(&token_file)?;
@@ -48,7 +46,13 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
         database,
         token,
         credentials,
-        config: Config { control_plane: args.control_plane, zones: args.zones, rules, ..Config::default() },
+        config: Config {
+            control_plane: args.control_plane,
+            zones: args.zones,
+            rules,
+            orphan_policy,
+            ..Config::default()
+        },
         calls_per_second: args.calls_per_second,
         forced_data_volume_gb: args.worker_data_volume_gb,
     })

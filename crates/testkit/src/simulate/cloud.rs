@@ -5,9 +5,9 @@ use scaleway_emulator::options::{ClockMode, DeleteInUse, Options};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-pub(super) const ZONE: &str = "fr-par-2";
+pub(crate) const ZONE: &str = "fr-par-2";
 /// When every story begins: 2026-07-25, in microseconds since 1970.
-pub(super) const START_US: i64 = 1_785_000_000_000_000;
+pub(crate) const START_US: i64 = 1_785_000_000_000_000;
 
 /// What can go wrong with which requests: method, path, effect.
 const FAULTS: [(&str, &str, &str); 35] = [
@@ -51,17 +51,17 @@ const FAULTS: [(&str, &str, &str); 35] = [
 const LAG: &str = r#"{"lag_ms":15000}"#;
 
 /// The emulator, and what must be in it.
-pub(super) struct Cloud {
-    pub(super) emulator: Emulator,
+pub(crate) struct Cloud {
+    pub(crate) emulator: Emulator,
     /// Ids of what strangers made.
-    pub(super) strangers: BTreeSet<String>,
+    pub(crate) strangers: BTreeSet<String>,
     lags: bool,
     lies: bool,
 }
 
 impl Cloud {
     /// What nobody knows of the real cloud is drawn, too.
-    pub(super) fn drawn(rng: &mut fastrand::Rng) -> Self {
+    pub(crate) fn drawn(rng: &mut fastrand::Rng) -> Self {
         let mut chance = || rng.u8(..4) == 0;
         let options = Options {
             clock: ClockMode::Manual,
@@ -84,8 +84,25 @@ impl Cloud {
         Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false }
     }
 
+    /// As it usually is.
+    pub(crate) fn plain(seed: u64) -> Self {
+        let options = Options {
+            clock: ClockMode::Manual,
+            start_us: Some(START_US),
+            journal_len: 10,
+            seed: Some(seed),
+            ..Options::default()
+        };
+        Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false }
+    }
+
+    /// Another pair of eyes and hands.
+    pub(crate) fn view(&self) -> View {
+        View(self.emulator.clone())
+    }
+
     /// Something begins to go wrong. Says what.
-    pub(super) fn break_something(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
+    pub(crate) fn break_something(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
         let (method, path, effect) = FAULTS[rng.usize(..FAULTS.len())];
         let (lag, lie) = (effect == LAG, effect.contains("not_found"));
         if (lag && self.lies) || (lie && self.lags) {
@@ -102,13 +119,13 @@ impl Cloud {
     }
 
     /// Nothing goes wrong any more.
-    pub(super) fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         (self.lags, self.lies) = (false, false);
         let _ = self.ask("DELETE", "/_emulator/faults", None);
     }
 
     /// Somebody else makes something.
-    pub(super) fn stranger_makes(&mut self, rng: &mut fastrand::Rng) -> String {
+    pub(crate) fn stranger_makes(&mut self, rng: &mut fastrand::Rng) -> String {
         let name = ["web", "db", "inventiv-agents", "iva-prod-x", "Ubuntu_sbs_volume_0"][rng.usize(..5)];
         let body = json!({"name": name, "from_empty": {"size": 5_000_000_000_i64}});
         let ids = |cloud: &Self| cloud.held().into_iter().map(|(_, id, ..)| id).collect::<BTreeSet<_>>();
@@ -121,17 +138,33 @@ impl Cloud {
     }
 
     /// One request of somebody else.
-    pub(super) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.view().ask(method, path, body)
+    }
+
+    /// Everything that is held, as (kind, id, name, state).
+    pub(crate) fn held(&self) -> Vec<(&'static str, String, String, String)> {
+        self.view().held()
+    }
+}
+
+/// What somebody else sees of the cloud, and can ask of it.
+#[derive(Clone)]
+pub(crate) struct View(Emulator);
+
+impl View {
+    /// One request of somebody else.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|b| b.to_string()).unwrap_or_default();
         let request = http::Request::builder().method(method).uri(path).header("x-auth-token", "stranger");
         let Ok(request) = request.body(bytes::Bytes::from(body)) else { return (0, Value::Null) };
-        let answer = self.emulator.handle(&request);
+        let answer = self.0.handle(&request);
         (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or(Value::Null))
     }
 
     /// Everything that is held, as (kind, id, name, state).
-    pub(super) fn held(&self) -> Vec<(&'static str, String, String, String)> {
-        let state = self.emulator.state();
+    pub(crate) fn held(&self) -> Vec<(&'static str, String, String, String)> {
+        let state = self.0.state();
         let of = |kind: &'static str, key: &str, word: &str| -> Vec<_> {
             let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
             let items = state[key].as_array().map(Vec::as_slice).unwrap_or_default();

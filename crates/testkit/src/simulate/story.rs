@@ -1,16 +1,14 @@
 //! One story: drawn, told step by step, judged.
 
 use super::cloud::{Cloud, START_US, ZONE};
-use crate::{Faulty, Home, InProcess, TOKEN, app, orchestrator};
+use crate::process::{Drawn, Ground, Process};
+use crate::{Faulty, Home, InProcess};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::ManualClock;
-use inventiv_orchestrator::{Ids, Orchestrator};
-use inventiv_store::Store;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
-use tower::ServiceExt;
+use std::sync::Arc;
 
 /// How many steps things happen in, at the most.
 const STEPS_MAX: usize = 140;
@@ -49,34 +47,10 @@ pub struct Failed {
     pub trace: Vec<String>,
 }
 
-/// Ids that follow from the seed and sort by time.
-struct Drawn(Mutex<(u64, fastrand::Rng)>);
-
-impl Ids for Drawn {
-    fn draw(&self) -> u128 {
-        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        drawn.0 += 1;
-        (u128::from(drawn.0) << 64) | u128::from(drawn.1.u64(..))
-    }
-}
-
-/// A process of ours: killed, nothing of it goes on.
-struct Process {
-    runtime: tokio::runtime::Runtime,
-    store: Store,
-    orchestrator: Orchestrator,
-    /// Another process on the same records, at the same time.
-    twin: Orchestrator,
-    api: axum::Router,
-}
-
 struct Story {
     rng: fastrand::Rng,
     cloud: Cloud,
-    wire: Arc<Faulty>,
-    clock: Arc<ManualClock>,
-    ids: Arc<Drawn>,
-    url: String,
+    ground: Ground,
     _home: Home,
     instances: BTreeSet<String>,
     /// Cloud ids of volumes that must survive, with the volume's id here.
@@ -109,17 +83,19 @@ impl Story {
     fn new(seed: u64) -> Step<Self> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let cloud = Cloud::drawn(&mut rng);
-        let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router()))));
         let home = Home::in_memory();
-        let url = format!("sqlite:{}", home.path().join("story.db").display());
-        let ids = Arc::new(Drawn(Mutex::new((seed << 20, rng.fork()))));
+        let ground = Ground {
+            url: format!("sqlite:{}", home.path().join("story.db").display()),
+            wire: Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router())))),
+            clock: Arc::new(ManualClock::new(Timestamp(START_US))),
+            ids: Arc::new(Drawn::new(seed << 20, rng.fork())),
+            rules: Rules { create_grace_ms: GRACE_MS, ..Rules::default() },
+            gate: None,
+        };
         Ok(Self {
             rng,
             cloud,
-            wire,
-            clock: Arc::new(ManualClock::new(Timestamp(START_US))),
-            ids,
-            url,
+            ground,
             _home: home,
             instances: BTreeSet::new(),
             kept: BTreeMap::new(),
@@ -135,29 +111,12 @@ impl Story {
         if self.trace.len() == TRACE_LEN {
             self.trace.pop_front();
         }
-        let at = (inventiv_orchestrator::Clock::now(&*self.clock).0 - START_US) / 1_000;
+        let at = (inventiv_orchestrator::Clock::now(&*self.ground.clock).0 - START_US) / 1_000;
         self.trace.push_back(format!("{at:>9} ms  {}", line.into()));
     }
 
-    fn start(&mut self) -> Step<Process> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        let rules = Rules { create_grace_ms: GRACE_MS, ..Rules::default() };
-        let made = runtime.block_on(async {
-            let store = Store::open(&self.url).await.map_err(|e| e.to_string())?;
-            let new =
-                || orchestrator(store.clone(), self.wire.clone(), self.clock.clone(), rules.clone(), self.ids.clone());
-            let (first, twin) = (new(), new());
-            first.register().await.map_err(|e| e.to_string())?;
-            let (ids, clock) = (self.ids.clone(), self.clock.clone());
-            let api = app(store.clone(), clock, ids, None).router();
-            Ok::<_, String>((store, first, twin, api))
-        });
-        let (store, orchestrator, twin, api) = made?;
-        Ok(Process { runtime, store, orchestrator, twin, api })
-    }
-
     fn play(&mut self) -> Step<()> {
-        let mut process = self.start()?;
+        let mut process = Process::start(&self.ground)?;
         process.runtime.block_on(process.orchestrator.refresh_catalogue()).map_err(|e| e.to_string())?;
         let steps = self.rng.usize(STEPS_MAX / 3..STEPS_MAX);
         let wildness = self.rng.u8(2..30);
@@ -165,7 +124,7 @@ impl Story {
             self.happen(&process, wildness)?;
             if !self.tick(&process)? {
                 drop(process);
-                process = self.start()?;
+                process = Process::start(&self.ground)?;
             }
             if self.rng.u8(..6) == 0 {
                 for id in self.instances.clone() {
@@ -180,7 +139,7 @@ impl Story {
     }
 
     fn pass(&self, ms: i64) {
-        self.clock.advance_ms(ms);
+        self.ground.clock.advance_ms(ms);
         self.cloud.emulator.advance_ms(ms);
     }
 
@@ -207,20 +166,7 @@ impl Story {
     }
 
     fn call(&self, process: &Process, method: &str, path: &str, body: Option<Value>) -> Step<(u16, Value)> {
-        let request = axum::http::Request::builder().method(method).uri(path);
-        let request =
-            request.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
-        let body = body.map_or_else(axum::body::Body::empty, |b| axum::body::Body::from(b.to_string()));
-        let request = request.body(body).map_err(|e| e.to_string())?;
-        process.runtime.block_on(async {
-            let answer = process.api.clone().oneshot(request).await.map_err(|e| format!("{e:?}"))?;
-            let status = answer.status().as_u16();
-            let bytes = axum::body::to_bytes(answer.into_body(), 16 << 20).await.map_err(|e| e.to_string())?;
-            if status >= 500 {
-                return Err(format!("{method} {path}: {status} {}", String::from_utf8_lossy(&bytes)));
-            }
-            Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
-        })
+        process.call(&self.ground, method, path, body)?.ok_or_else(|| "killed while a user asked".to_owned())
     }
 
     fn ask_for_an_instance(&mut self, process: &Process) -> Step<()> {
@@ -334,9 +280,9 @@ impl Story {
         let (before, after) = (self.rng.u8(..60) == 0, self.rng.u8(..60) == 0);
         let in_calls = self.rng.usize(..12);
         if before || after {
-            self.wire.kill_after(in_calls, after);
+            self.ground.wire.kill_after(in_calls, after);
         }
-        let killed = self.wire.killed();
+        let killed = self.ground.wire.killed();
         let ticked = process.runtime.block_on(async {
             let both = async {
                 if doubled {
@@ -352,7 +298,7 @@ impl Story {
                 done = both => Some(done),
             }
         });
-        self.wire.spare();
+        self.ground.wire.spare();
         match ticked {
             None => {
                 self.counts.crashes += 1;
@@ -412,7 +358,7 @@ impl Story {
             self.check_meanwhile()?;
             let wake = process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())?;
             let Some(wake) = wake else { break };
-            let now = inventiv_orchestrator::Clock::now(&*self.clock);
+            let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
             let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
             self.pass(wake.ms_since(now).min(next).clamp(200, 10_000));
         }

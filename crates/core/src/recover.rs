@@ -1,0 +1,207 @@
+//! Recovery: instances rebuilt from the names and tags that the cloud shows, for a database that was lost or is too old.
+//!
+//! Pure; it makes rows and nothing else. What is rebuilt is never started and never deleted by it: an instance with a
+//! server is recorded as ready, and volumes without a server are recorded as kept, whatever their names say.
+
+use crate::id::{InstanceId, ServerId};
+use crate::name::{CloudName, MODEL_TAG, Role};
+use crate::observed::{Observed, Picture, SeenServer, SeenVolume, ServerState};
+use crate::offer::{BootStorage, Offer};
+use crate::plan::{Context, plan};
+use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec};
+use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
+use crate::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the records say of instances that they do not know, and what else carries our name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// Instances to be written down.
+    pub instances: Vec<Aggregate>,
+    /// Servers that are not taken over, with the reason.
+    pub left: Vec<(SeenServer, String)>,
+    /// How many servers and volumes carry the name of an instance that is recorded: their own next look sees to them.
+    pub known: usize,
+    /// How many servers and volumes there are that do not carry our name.
+    pub foreign: usize,
+}
+
+/// Whose cloud it is, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The account's id, as on every row.
+    pub account_id: &'a str,
+    /// Which cloud.
+    pub provider: &'a str,
+    /// Where.
+    pub zone: &'a str,
+    /// What the zone rents out: prices, and where a type boots.
+    pub offers: &'a [Offer],
+}
+
+type Found<'a> = (Vec<&'a SeenServer>, Vec<&'a SeenVolume>);
+
+/// Rebuilds every instance that something in a complete `picture` is named after and that is not among `recorded`.
+#[must_use]
+pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<'_>, cx: &mut Context<'_>) -> Recovery {
+    let control_plane = cx.control_plane.to_owned();
+    let owner = |name: &str| CloudName::parse(name).filter(|n| n.control_plane == control_plane).map(|n| n.instance);
+    let mut found: BTreeMap<InstanceId, Found<'_>> = BTreeMap::new();
+    let mut recovery = Recovery::default();
+    for s in &picture.servers {
+        match owner(&s.name) {
+            Some(id) => found.entry(id).or_default().0.push(s),
+            None => recovery.foreign += 1,
+        }
+    }
+    for v in &picture.volumes {
+        let holder = picture.servers.iter().find(|s| s.has(&v.id)).and_then(|s| owner(&s.name));
+        match owner(&v.name).or(holder) {
+            Some(id) => found.entry(id).or_default().1.push(v),
+            None => recovery.foreign += 1,
+        }
+    }
+    for (id, (mut servers, mut volumes)) in found {
+        // In the order in which they were made, as they were written down the first time.
+        volumes.sort_by_key(|v| (v.created_at, v.id.clone()));
+        if recorded.contains(&id) {
+            recovery.known += servers.len() + volumes.len();
+            continue;
+        }
+        // The one that runs is the one that is used; of several, the oldest.
+        servers.sort_by_key(|s| (s.state != ServerState::Running, s.created_at, s.id.clone()));
+        let mut servers = servers.into_iter();
+        let kept = servers.next();
+        for extra in servers {
+            let text = "a second server of the same instance; look at both, and delete the one that is not used";
+            recovery.left.push((extra.clone(), text.to_owned()));
+        }
+        recovery.instances.push(rebuild(id, kept, &volumes, place, picture.began_at, cx));
+    }
+    recovery
+}
+
+fn rebuild(
+    id: InstanceId,
+    server: Option<&SeenServer>,
+    volumes: &[&SeenVolume],
+    place: Place<'_>,
+    began_at: Timestamp,
+    cx: &mut Context<'_>,
+) -> Aggregate {
+    let made = server.and_then(|s| s.created_at).or_else(|| volumes.iter().filter_map(|v| v.created_at).min());
+    let created_at = made.unwrap_or(cx.now);
+    let instance = instance(id, server, volumes, place, created_at, cx.now);
+    let rows = server.map(|s| server_row(s, created_at, cx));
+    let bare = Aggregate { instance, servers: rows.into_iter().collect(), volumes: Vec::new() };
+    let seen = Observed {
+        began_at,
+        complete: true,
+        listed: true,
+        servers: server.cloned().into_iter().collect(),
+        volumes: volumes.iter().map(|v| (*v).clone()).collect(),
+    };
+    // The same rules that write down what turns up on any instance; what it would do next is left to its next look.
+    let mut agg = Aggregate { instance: bare.instance.clone(), ..plan(&bare, &seen, cx).recorded };
+    for v in &mut agg.volumes {
+        let on_it = server.is_some_and(|s| v.provider_id.as_deref().is_some_and(|id| s.has(id)));
+        if on_it {
+            v.server_id = agg.servers.first().map(|s| s.id.clone());
+        }
+        if v.origin == Origin::Ours {
+            // It may hold data: it is neither attached again nor taken for a stray.
+            v.attached_at.get_or_insert(cx.now);
+        }
+        if server.is_none() {
+            (v.status, v.delete_on_terminate) = (VolumeStatus::Retained, false);
+        }
+    }
+    agg
+}
+
+fn instance(
+    id: InstanceId,
+    server: Option<&SeenServer>,
+    volumes: &[&SeenVolume],
+    place: Place<'_>,
+    created_at: Timestamp,
+    now: Timestamp,
+) -> Instance {
+    let instance_type = server.and_then(|s| s.instance_type.clone()).unwrap_or_else(|| "unknown".to_owned());
+    let offer = place.offers.iter().find(|o| o.instance_type == instance_type);
+    let tags: Vec<&String> =
+        server.map(|s| s.tags.iter().collect()).unwrap_or_else(|| volumes.iter().flat_map(|v| &v.tags).collect());
+    let data = volumes.iter().find_map(|v| {
+        let name = CloudName::parse(&v.name).filter(|n| n.role == Role::Data)?;
+        Some(DataVolumeSpec {
+            size_bytes: v.size_bytes?,
+            perf_iops: v.perf_iops,
+            delete_on_terminate: name.delete,
+            size_reason: "as the cloud shows it".to_owned(),
+        })
+    });
+    let spec = Spec {
+        data_volume: data.filter(|_| server.is_some()),
+        boot_volume_bytes: None,
+        image: server.and_then(|s| s.image_name.clone()).unwrap_or_else(|| "unknown".to_owned()),
+        boot_storage: offer.map_or(BootStorage::Block, |o| o.boot_storage),
+        tags: tags.iter().filter(|t| !t.starts_with("inventiv")).map(|t| (*t).clone()).collect(),
+        hourly_micros: offer.map_or(0, |o| o.price.micros),
+        currency: offer.map_or_else(|| "EUR".to_owned(), |o| o.price.currency.clone()),
+        recovered_at: Some(now),
+    };
+    let lives = server.is_some();
+    Instance {
+        name: id.to_string(),
+        id,
+        account_id: place.account_id.to_owned(),
+        provider: place.provider.to_owned(),
+        zone: place.zone.to_owned(),
+        instance_type,
+        model_id: tags.iter().find_map(|t| t.strip_prefix(MODEL_TAG)).map(str::to_owned),
+        spec,
+        desired: if lives { Desired::Present } else { Desired::Absent },
+        status: if lives { Status::Ready } else { Status::Terminated },
+        failure: None,
+        ip_address: server.and_then(|s| s.ip_address.clone()),
+        created_at,
+        ready_at: lives.then_some(now),
+        terminate_requested_at: (!lives).then_some(now),
+        terminated_at: (!lives).then_some(now),
+        notes: Vec::new(),
+        settled: !lives,
+        wake_at: now,
+        version: 0,
+    }
+}
+
+fn server_row(seen: &SeenServer, created_at: Timestamp, cx: &mut Context<'_>) -> Server {
+    Server {
+        id: ServerId::new((cx.ids)()),
+        attempt: CloudName::parse(&seen.name).map_or(1, |n| n.attempt),
+        name: seen.name.clone(),
+        keep: true,
+        create_state: CreateState::Owned,
+        create_error: None,
+        provider_id: Some(seen.id.clone()),
+        state: Some(seen.state.text().to_owned()),
+        prepared_at: created_at,
+        answered_at: Some(created_at),
+        tagged_at: Some(cx.now),
+        tags_shown: false,
+        // Whatever it was told at its first boot: it is not told again, and it may have run.
+        user_data_at: Some(cx.now),
+        starts: 1,
+        start_intended_at: Some(created_at),
+        start_sent_at: Some(created_at),
+        stop_sent_at: None,
+        delete_intended_at: None,
+        delete_sent_at: None,
+        gone_at: None,
+        proof: None,
+        retry: None,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

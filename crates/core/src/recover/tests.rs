@@ -1,0 +1,138 @@
+//! What is rebuilt of which cloud.
+
+use super::*;
+use crate::observed::Attachment;
+use crate::plan::Rules;
+use crate::recorded::BLOCK_KIND;
+use crate::size::GB;
+
+const NOW: Timestamp = Timestamp(9_000_000_000);
+
+fn name(id: u128, role: Role, attempt: u32, delete: bool) -> String {
+    CloudName { control_plane: "test".into(), instance: InstanceId::new(id), role, attempt, delete }.text()
+}
+
+pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str]) -> SeenServer {
+    let on = |(n, v): (usize, &&str)| Attachment {
+        index: u32::try_from(n).unwrap_or_default(),
+        volume_id: (*v).to_owned(),
+        volume_type: BLOCK_KIND.into(),
+        boot: false,
+        name: None,
+        size_bytes: None,
+    };
+    SeenServer {
+        id: id.into(),
+        name: name.into(),
+        state,
+        allowed: Vec::new(),
+        attachments: volumes.iter().enumerate().map(on).collect(),
+        ip_address: Some("10.0.0.1".into()),
+        foreign_addresses: Vec::new(),
+        image_name: Some("img".into()),
+        instance_type: Some("L40S-1-48G".into()),
+        tags: vec!["inventiv".into(), "inventiv-model=Qwen/Qwen2.5-7B".into(), "team=a".into()],
+        created_at: Some(Timestamp(5)),
+    }
+}
+
+fn volume(id: &str, name: &str, on: Option<&str>) -> SeenVolume {
+    SeenVolume {
+        id: id.into(),
+        name: name.into(),
+        volume_type: BLOCK_KIND.into(),
+        size_bytes: Some(50 * GB),
+        perf_iops: Some(5_000),
+        state: if on.is_some() { crate::observed::VolumeState::InUse } else { crate::observed::VolumeState::Available },
+        server_id: on.map(str::to_owned),
+        attachment_settled: on.is_some(),
+        tags: Vec::new(),
+        created_at: Some(Timestamp(6)),
+    }
+}
+
+fn recovered(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u128]) -> Recovery {
+    let picture = Picture { began_at: NOW, complete: true, servers, volumes };
+    let recorded = recorded.iter().map(|n| InstanceId::new(*n)).collect();
+    let (rules, mut next) = (Rules::default(), 100);
+    let mut ids = || {
+        next += 1;
+        next
+    };
+    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    let place = Place { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers: &[] };
+    recover(&picture, &recorded, place, &mut cx)
+}
+
+#[test]
+fn a_living_instance_comes_back_with_every_volume_its_role_and_its_policy() {
+    let got = recovered(
+        vec![server("s-1", &name(7, Role::Server, 2, true), ServerState::Running, &["boot", "data", "theirs"])],
+        vec![
+            volume("boot", &name(7, Role::Boot, 1, true), Some("s-1")),
+            volume("data", &name(7, Role::Data, 1, false), Some("s-1")),
+            volume("theirs", "wedding-photos", Some("s-1")),
+            volume("other", &name(8, Role::Data, 1, true).replace("-test-", "-prod-"), None),
+        ],
+        &[],
+    );
+    assert_eq!((got.instances.len(), got.foreign, got.known), (1, 1, 0));
+    let agg = &got.instances[0];
+    let i = &agg.instance;
+    assert_eq!((i.status, i.desired, i.settled), (Status::Ready, Desired::Present, false));
+    assert_eq!((i.instance_type.as_str(), i.model_id.as_deref()), ("L40S-1-48G", Some("Qwen/Qwen2.5-7B")));
+    assert_eq!((i.spec.tags.as_slice(), i.spec.recovered_at), (["team=a".to_owned()].as_slice(), Some(NOW)));
+    assert_eq!((agg.servers[0].attempt, agg.servers[0].keep, agg.servers.len()), (2, true, 1));
+    let of = |id: &str| agg.volumes.iter().find(|v| v.provider_id.as_deref() == Some(id)).cloned().unwrap();
+    let (boot, data, theirs) = (of("boot"), of("data"), of("theirs"));
+    assert_eq!((boot.is_boot, boot.origin, boot.delete_on_terminate), (true, Origin::Cloud, true));
+    assert_eq!((data.is_boot, data.origin, data.delete_on_terminate), (false, Origin::Ours, false));
+    assert_eq!((theirs.origin, theirs.delete_on_terminate), (Origin::Foreign, false));
+    assert_eq!(i.spec.data_volume.as_ref().map(|d| d.delete_on_terminate), Some(false));
+    assert!(agg.volumes.iter().all(|v| v.status == VolumeStatus::Attached && v.server_id.is_some()));
+}
+
+#[test]
+fn its_next_look_changes_nothing_in_the_cloud() {
+    for state in [ServerState::Running, ServerState::Stopped] {
+        let servers = vec![server("s-1", &name(7, Role::Server, 1, true), state, &["boot"])];
+        let volumes = vec![
+            volume("boot", &name(7, Role::Boot, 1, true), Some("s-1")),
+            // Detached when the records were lost.
+            volume("data", &name(7, Role::Data, 1, true), None),
+        ];
+        let agg = recovered(servers.clone(), volumes.clone(), &[]).instances.remove(0);
+        let seen = Observed { began_at: NOW, complete: true, listed: true, servers, volumes };
+        let (rules, mut ids) = (Rules::default(), || 1);
+        let mut cx = Context { now: NOW.plus_ms(1), rules: &rules, control_plane: "test", ids: &mut ids };
+        let next = plan(&agg, &seen, &mut cx);
+        assert_eq!(next.actions, [], "{:?}", next.recorded.instance.notes);
+        assert_eq!(next.recorded.instance.status, Status::Ready);
+    }
+}
+
+#[test]
+fn volumes_without_a_server_are_kept_whatever_their_names_say() {
+    let volumes =
+        vec![volume("kept", &name(7, Role::Data, 1, false), None), volume("left", &name(8, Role::Boot, 1, true), None)];
+    let got = recovered(Vec::new(), volumes, &[]);
+    for agg in &got.instances {
+        assert_eq!((agg.instance.status, agg.instance.settled), (Status::Terminated, true));
+        assert_eq!(agg.volumes.len(), 1);
+        assert_eq!((agg.volumes[0].status, agg.volumes[0].is_to_delete()), (VolumeStatus::Retained, false));
+    }
+    assert_eq!(got.instances.len(), 2);
+}
+
+#[test]
+fn what_is_recorded_is_left_to_its_own_look_and_a_second_server_is_told() {
+    let servers = vec![
+        server("old", &name(7, Role::Server, 1, true), ServerState::Stopped, &[]),
+        server("new", &name(7, Role::Server, 2, true), ServerState::Running, &[]),
+        server("known", &name(9, Role::Server, 1, true), ServerState::Running, &[]),
+    ];
+    let got = recovered(servers, Vec::new(), &[9]);
+    assert_eq!((got.instances.len(), got.known), (1, 1));
+    assert_eq!(got.instances[0].servers[0].provider_id.as_deref(), Some("new"), "the one that runs is the one in use");
+    assert_eq!(got.left.iter().map(|(s, _)| s.id.as_str()).collect::<Vec<_>>(), ["old"]);
+}

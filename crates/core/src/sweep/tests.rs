@@ -1,0 +1,106 @@
+//! When does an orphan go, and when never.
+
+use super::*;
+use crate::plan::Rules;
+use crate::plan::tests::{gone_server, instance};
+use crate::recorded::Proof;
+
+const NOW: Timestamp = Timestamp(50_000_000_000);
+
+fn orphan(n: usize) -> Finding {
+    Finding {
+        kind: FindingKind::Orphan,
+        resource: "server".into(),
+        provider_id: format!("s-{n}"),
+        name: format!("iva-test-{}-server-{n}-d", InstanceId::new(7).body()),
+        size_bytes: None,
+        created_at: None,
+        instance_id: Some(InstanceId::new(7)),
+        known: true,
+        hourly_micros: None,
+        why: "test".into(),
+        remedy: String::new(),
+    }
+}
+
+fn report(orphans: usize, claimed: usize) -> Report {
+    let findings = (0..orphans).map(orphan).collect();
+    Report { cannot_say: None, claimed, findings, ..Report::blind(NOW, "") }
+}
+
+fn held(n: usize, until: Timestamp) -> Quarantined {
+    let f = orphan(n);
+    Quarantined {
+        provider_id: f.provider_id,
+        resource: f.resource,
+        name: f.name,
+        instance_id: InstanceId::new(7),
+        found_at: Timestamp(0),
+        until,
+    }
+}
+
+#[test]
+fn an_orphan_waits_out_its_quarantine_and_goes_only_if_it_is_one_still() {
+    let limits = Limits::default();
+    let decide = |report: &Report, held: &[Quarantined], policy| sweep(report, held, policy, limits, NOW);
+    assert_eq!(decide(&report(1, 9), &[], Policy::Report), Sweep::default(), "nobody chose that it goes");
+    let first = decide(&report(1, 9), &[], Policy::Delete);
+    assert_eq!((first.quarantine.len(), first.take.len(), first.frozen), (1, 0, None));
+    assert_eq!(first.quarantine[0].until, NOW.plus_ms(3_600_000));
+    let early = decide(&report(1, 9), &[held(0, NOW.plus_ms(1))], Policy::Delete);
+    assert_eq!((early.quarantine.len(), early.take.len()), (0, 0), "it is there already, and not long enough");
+    let due = decide(&report(1, 9), &[held(0, NOW)], Policy::Report);
+    assert_eq!(due.take.len(), 1, "what was chosen stays chosen");
+    let claimed = decide(&report(0, 9), &[held(0, NOW)], Policy::Delete);
+    assert_eq!((claimed.release.len(), claimed.take.len()), (1, 0));
+}
+
+#[test]
+fn it_is_frozen_while_nothing_can_be_said_or_the_records_look_old_or_too_much_would_go() {
+    let due: Vec<Quarantined> = (0..30).map(|n| held(n, NOW)).collect();
+    let limits = Limits::default();
+    let cases: [(&str, Report, usize, &str); 6] = [
+        ("blind", Report::blind(NOW, "no credentials"), 1, "no credentials"),
+        ("old", Report { records_look_rolled_back: true, ..report(1, 9) }, 1, "inventiv recover"),
+        ("a fifth of all", report(3, 9), 3, "looks like a mistake"),
+        ("two of ten", report(2, 8), 2, ""),
+        ("more than ten", report(11, 900), 11, "more than 10"),
+        ("one is always let go", report(1, 0), 1, ""),
+    ];
+    for (what, report, n, why) in cases {
+        let got = sweep(&report, &due[..n], Policy::Delete, limits, NOW);
+        let text = got.frozen.clone().unwrap_or_default();
+        assert!(text.contains(why) && got.frozen.is_some() != why.is_empty(), "{what}: {got:?}");
+        assert_eq!(got.take.len(), if why.is_empty() { n } else { 0 }, "{what}");
+        assert_eq!(got.quarantine, [], "{what}");
+    }
+    let unknown = Report { findings: vec![Finding { known: false, ..orphan(0) }], ..report(0, 9) };
+    let got = sweep(&unknown, &[], Policy::Delete, limits, NOW);
+    assert_eq!(got.quarantine, [], "whose instance is not known is never put there");
+}
+
+#[test]
+fn what_is_taken_becomes_a_row_that_goes() {
+    let mut agg = instance();
+    let proof = Proof {
+        resource_id: "s-1".into(),
+        asked: String::new(),
+        asked_at: NOW,
+        answer: String::new(),
+        request_id: None,
+        absent_from_listing_begun_at: None,
+    };
+    agg.servers.push(gone_server(proof));
+    let seen = |id: &str| crate::recover::tests::server(id, "", crate::observed::ServerState::Running, &[]);
+    let picture = Picture { began_at: NOW, complete: true, servers: vec![seen("s-1"), seen("s-2")], volumes: vec![] };
+    let (rules, mut ids) = (Rules::default(), || 77);
+    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    assert!(take(&mut agg, &held(1, NOW), &picture, &mut cx));
+    assert!(agg.servers[0].is_live() && !agg.servers[0].keep && agg.servers[0].proof.is_none(), "believed gone");
+    assert!(!take(&mut agg, &held(1, NOW), &picture, &mut cx), "it is claimed now");
+    assert!(take(&mut agg, &held(2, NOW), &picture, &mut cx));
+    assert_eq!((agg.servers.len(), agg.servers[1].attempt, agg.servers[1].keep), (2, 2, false));
+    assert!(!take(&mut agg, &held(3, NOW), &picture, &mut cx), "it is not shown any more");
+    assert!(!agg.instance.settled);
+}

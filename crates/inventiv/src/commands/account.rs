@@ -1,0 +1,35 @@
+//! `inventiv account`: provider accounts, and what each still owns.
+
+use crate::args::{AccountCommand, Connection, Output};
+use crate::client::{Client, encode};
+use crate::failure::Failure;
+use crate::output::{self, text};
+
+pub(crate) async fn run(command: AccountCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(connection)?;
+    match command {
+        AccountCommand::List => {
+            let accounts = client.get("/accounts", &[]).await?;
+            let items = accounts.as_array().cloned().unwrap_or_default();
+            output::list(
+                output,
+                &items,
+                &[
+                    ("ID", |a| text(a, "id")),
+                    ("IN USE", |a| if a["in_use"] == true { "yes" } else { "no" }.to_owned()),
+                    ("INSTANCES", |a| text(a, "instances")),
+                    ("SERVERS", |a| text(a, "servers")),
+                    ("VOLUMES", |a| text(a, "volumes")),
+                    ("SINCE", |a| text(a, "created_at")),
+                ],
+            );
+        }
+        AccountCommand::Remove { id } => {
+            client.delete(&format!("/accounts/{}", encode(&id))).await?;
+            if output == Output::Table {
+                output::print(&format!("{id} is off the list"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `inventiv recover`: a lost or restored database, rebuilt from the names and tags in the cloud; a plan first.
+
+use crate::args::{Output, Recover};
+use crate::failure::Failure;
+use crate::home;
+use crate::output::print;
+use inventiv_core::name::is_control_plane;
+use inventiv_core::recorded::{Aggregate, Volume};
+use inventiv_core::size::gb_ceil;
+use inventiv_core::status::{Origin, VolumeStatus};
+use inventiv_orchestrator::clock::{SystemClock, UuidIds};
+use inventiv_orchestrator::{Clock, Config, Orchestrator, ZoneRecovery};
+use inventiv_providers::credentials;
+use inventiv_providers::scaleway::{DEFAULT_CALLS_PER_SECOND, Scaleway};
+use inventiv_providers::transport::Real;
+use inventiv_store::Store;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
+    if !is_control_plane(&args.control_plane) {
+        return Err(Failure::refused("--from-provider: a control plane's id: 1 to 16 characters of a-z and 0-9"));
+    }
+    if let Some(zone) = args.zones.iter().find(|z| !credentials::is_zone(z)) {
+        return Err(Failure::refused(format!("--zones: `{zone}` is no zone; zones look like fr-par-2")));
+    }
+    let credentials =
+        credentials::read(&|name| std::env::var(name).ok()).map_err(|e| Failure::refused(e.to_string()))?;
+    let database = home::database(args.database)?;
+    let store = Store::open(&database).await.map_err(|e| Failure::general(e.to_string()))?;
+    let wire = Real::new(&credentials.api_url, credentials.insecure).map_err(|e| Failure::general(e.to_string()))?;
+    let now = Arc::new(|| SystemClock.now());
+    let provider = Scaleway::new(&credentials, Arc::new(wire), DEFAULT_CALLS_PER_SECOND, now);
+    let config = Config { control_plane: args.control_plane.clone(), zones: args.zones.clone(), ..Config::default() };
+    let orchestrator = Orchestrator::new(store, Arc::new(provider), Arc::new(SystemClock), Arc::new(UuidIds), config);
+    let plan = orchestrator.plan_recovery().await.map_err(|e| Failure::general(e.to_string()))?;
+    let blind: Vec<&str> = plan.iter().filter(|z| z.found.is_err()).map(|z| z.zone.as_str()).collect();
+    let found: usize = plan.iter().filter_map(|z| z.found.as_ref().ok()).map(|r| r.instances.len()).sum();
+    let written = if args.apply && blind.is_empty() {
+        orchestrator.apply_recovery(&plan).await.map_err(|e| Failure::general(e.to_string()))?
+    } else {
+        0
+    };
+    match output {
+        Output::Json => print(&format!(
+            "{:#}",
+            json!({
+                "control_plane": args.control_plane, "applied": args.apply && blind.is_empty(), "written": written,
+                "zones": plan.iter().map(zone_json).collect::<Vec<_>>(),
+            })
+        )),
+        Output::Table => {
+            plan.iter().for_each(|z| print(&zone_lines(z, &args.control_plane)));
+            print(&match (found, args.apply, blind.is_empty()) {
+                (_, _, false) => "nothing was written".to_owned(),
+                (0, ..) => "nothing is to be rebuilt".to_owned(),
+                (n, false, _) => {
+                    format!("{n} instance(s) can be rebuilt; nothing was written: --apply writes them down")
+                }
+                (_, true, _) => {
+                    format!("{written} instance(s) written down; `inventiv audit` shows what is left to do")
+                }
+            });
+        }
+    }
+    if blind.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::unreachable(format!("cannot say what there is in {}; the lines above say why", blind.join(", "))))
+}
+
+fn zone_lines(zone: &ZoneRecovery, control_plane: &str) -> String {
+    let found = match &zone.found {
+        Ok(found) => found,
+        Err(why) => return format!("{}  CANNOT SAY: {why}", zone.zone),
+    };
+    let mut lines = vec![format!(
+        "{}  {} instance(s) of `{control_plane}` to be rebuilt; {} resource(s) of recorded instances, {} somebody else's",
+        zone.zone,
+        found.instances.len(),
+        found.known,
+        found.foreign
+    )];
+    for agg in &found.instances {
+        let i = &agg.instance;
+        let model = i.model_id.as_deref().unwrap_or("no model known");
+        match agg.server() {
+            Some(s) => {
+                let (state, id) = (s.state.as_deref().unwrap_or("-"), s.provider_id.as_deref().unwrap_or("-"));
+                lines.push(format!("  {}  {} {state}, server {id}, {model}", i.id, i.instance_type));
+            }
+            None => lines.push(format!("  {}  ended: no server; its volumes are recorded as kept", i.id)),
+        }
+        lines.extend(agg.volumes.iter().map(|v| format!("    {}", volume_line(v))));
+    }
+    for (server, why) in &found.left {
+        lines.push(format!("  NOT TAKEN OVER server {} {}: {why}", server.id, server.name));
+    }
+    lines.join("\n")
+}
+
+fn policy(v: &Volume) -> &'static str {
+    match (v.origin, v.status) {
+        (Origin::Foreign, _) => "somebody else's: never deleted",
+        (_, VolumeStatus::Retained) => "kept until it is released",
+        _ if v.delete_on_terminate => "goes with its instance",
+        _ => "kept when its instance ends",
+    }
+}
+
+fn volume_line(v: &Volume) -> String {
+    let size = v.size_bytes.map_or_else(|| "size unknown".to_owned(), |b| format!("{} GB", gb_ceil(b)));
+    let id = v.provider_id.as_deref().unwrap_or("-");
+    format!("{} {size} {id} {}: {}", v.volume_type, if v.is_boot { "(boot)" } else { "" }, policy(v))
+}
+
+fn zone_json(zone: &ZoneRecovery) -> Value {
+    let instance = |agg: &Aggregate| {
+        let volume = |v: &Volume| {
+            json!({"provider_volume_id": v.provider_id, "name": v.name, "volume_type": v.volume_type,
+                "size_bytes": v.size_bytes, "is_boot": v.is_boot, "origin": v.origin.text(),
+                "delete_on_terminate": v.delete_on_terminate, "status": v.status.text()})
+        };
+        let i = &agg.instance;
+        json!({"id": i.id.as_str(), "status": i.status.text(), "instance_type": i.instance_type, "model_id": i.model_id,
+            "provider_instance_id": agg.server().and_then(|s| s.provider_id.clone()),
+            "storages": agg.volumes.iter().map(volume).collect::<Vec<_>>()})
+    };
+    match &zone.found {
+        Err(why) => json!({"zone": zone.zone, "cannot_say": why}),
+        Ok(found) => json!({
+            "zone": zone.zone, "cannot_say": null, "known": found.known, "foreign": found.foreign,
+            "instances": found.instances.iter().map(instance).collect::<Vec<_>>(),
+            "left": found.left.iter().map(|(s, why)| json!({"provider_instance_id": s.id, "name": s.name, "why": why})).collect::<Vec<_>>(),
+        }),
+    }
+}

@@ -1,0 +1,79 @@
+//! Recovery: what the cloud's names and tags say of instances that no record knows, as a plan, then written down.
+
+use crate::Orchestrator;
+use inventiv_core::action::Event;
+use inventiv_core::id::InstanceId;
+use inventiv_core::name::CloudName;
+use inventiv_core::recover::{Place, Recovery, recover};
+use inventiv_store::Error;
+use std::collections::BTreeSet;
+
+/// What can be rebuilt of one zone.
+#[derive(Debug, Clone)]
+pub struct ZoneRecovery {
+    /// Where.
+    pub zone: String,
+    /// What its listing showed, or why it shows nothing that could be relied upon.
+    pub found: Result<Recovery, String>,
+}
+
+impl Orchestrator {
+    /// Looks at every zone that is worked in, and says what can be rebuilt. Writes nothing but the account.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn plan_recovery(&self) -> Result<Vec<ZoneRecovery>, Error> {
+        self.register().await?;
+        let mut zones = Vec::new();
+        for zone in &self.inner.config.zones {
+            zones.push(ZoneRecovery { zone: zone.clone(), found: self.recover_zone(zone).await? });
+        }
+        Ok(zones)
+    }
+
+    async fn recover_zone(&self, zone: &str) -> Result<Result<Recovery, String>, Error> {
+        let inner = &self.inner;
+        let picture = match inner.provider.observe(zone).await {
+            Ok(picture) if picture.complete => picture,
+            Ok(_) => return Ok(Err("its listing shifted while it was read; try again".to_owned())),
+            Err(e) => return Ok(Err(format!("it cannot be listed: {e}"))),
+        };
+        let offers = match inner.provider.offers(zone).await {
+            Ok(offers) => offers,
+            Err(e) => return Ok(Err(format!("its catalogue cannot be read: {e}"))),
+        };
+        let names = picture.servers.iter().map(|s| &s.name).chain(picture.volumes.iter().map(|v| &v.name));
+        let named: BTreeSet<InstanceId> = names.filter_map(|n| CloudName::parse(n)).map(|n| n.instance).collect();
+        let named: Vec<InstanceId> = named.into_iter().collect();
+        let recorded = inner.store.instances_by_id(&named).await?;
+        let recorded: BTreeSet<InstanceId> = recorded.into_iter().map(|a| a.instance.id).collect();
+        let provider = &inner.provider.account().provider;
+        let place = Place { account_id: &inner.account, provider, zone, offers: &offers };
+        let mut draw = || inner.ids.draw();
+        let mut cx = inner.context(inner.clock.now(), &mut draw);
+        Ok(Ok(recover(&picture, &recorded, place, &mut cx)))
+    }
+
+    /// Writes down what a plan found; an instance that is recorded by now stays as it is. Says how many were written.
+    ///
+    /// # Errors
+    /// When the database refuses; what was written stays, and the next plan has the rest.
+    pub async fn apply_recovery(&self, zones: &[ZoneRecovery]) -> Result<usize, Error> {
+        let (inner, now) = (&self.inner, self.inner.clock.now());
+        let mut written = 0;
+        for agg in zones.iter().filter_map(|z| z.found.as_ref().ok()).flat_map(|r| &r.instances) {
+            if inner.store.instance(&agg.instance.id).await?.is_some() {
+                continue;
+            }
+            let event = Event {
+                name: "INSTANCE_RECOVERED",
+                volume_id: None,
+                resource_id: agg.server().and_then(|s| s.provider_id.clone()),
+                text: "rebuilt from the names and tags in the cloud; what it had before is not known".to_owned(),
+            };
+            inner.store.insert(agg, &[inner.event(agg, &event, now)]).await?;
+            written += 1;
+        }
+        Ok(written)
+    }
+}

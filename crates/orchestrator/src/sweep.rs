@@ -1,0 +1,72 @@
+//! Orphans that go: into quarantine, out of it, and to their instances, which take them away.
+
+use crate::Orchestrator;
+use inventiv_core::action::Event;
+use inventiv_core::audit::Report;
+use inventiv_core::observed::Picture;
+use inventiv_core::sweep::{Limits, Policy, Quarantined, sweep, take};
+use inventiv_store::{Error, ZoneAudit};
+
+/// What changes in quarantine.
+#[derive(Default)]
+pub(crate) struct Swept {
+    pub(crate) held: Vec<Quarantined>,
+    pub(crate) let_go: Vec<Quarantined>,
+}
+
+impl Orchestrator {
+    /// Does what was chosen about the orphans of a report, and writes into it what that was.
+    pub(crate) async fn sweep(
+        &self,
+        zone: &ZoneAudit,
+        report: &mut Report,
+        picture: Option<&Picture>,
+    ) -> Result<Swept, Error> {
+        let inner = &self.inner;
+        let policy = zone.request.map_or(inner.config.orphan_policy, |r| r.policy);
+        if zone.request.is_some() && policy == Policy::Report {
+            // Somebody thought better of it.
+            return Ok(Swept { let_go: zone.quarantined.clone(), ..Swept::default() });
+        }
+        let usual = Limits::default();
+        let limits = match zone.request.and_then(|r| r.max) {
+            Some(max) => Limits { max, percent: 100, ..usual },
+            None => usual,
+        };
+        let decided = sweep(report, &zone.quarantined, policy, limits, inner.clock.now());
+        if policy == Policy::Delete || !zone.quarantined.is_empty() {
+            report.frozen = decided.frozen;
+        }
+        let mut swept = Swept { held: decided.quarantine, let_go: decided.release };
+        for orphan in decided.take {
+            let Some(picture) = picture else { break };
+            if self.take(&orphan, picture).await? {
+                report.taken.push(orphan.provider_id.clone());
+            }
+            swept.let_go.push(orphan);
+        }
+        Ok(swept)
+    }
+
+    async fn take(&self, orphan: &Quarantined, picture: &Picture) -> Result<bool, Error> {
+        let (inner, now) = (&self.inner, self.inner.clock.now());
+        let mut taken = false;
+        let change = |agg: &mut inventiv_core::recorded::Aggregate| {
+            let mut draw = || inner.ids.draw();
+            let mut cx = inner.context(now, &mut draw);
+            taken = take(agg, orphan, picture, &mut cx);
+            let event = Event {
+                name: "ORPHAN_TAKEN",
+                volume_id: None,
+                resource_id: Some(orphan.provider_id.clone()),
+                text: format!("{} {}, in quarantine since {}: it goes", orphan.resource, orphan.name, orphan.found_at),
+            };
+            Ok::<_, Error>(if taken { vec![inner.event(agg, &event, now)] } else { Vec::new() })
+        };
+        inner.store.change(&orphan.instance_id, now, change).await?;
+        if taken {
+            inner.store.tell_change();
+        }
+        Ok(taken)
+    }
+}

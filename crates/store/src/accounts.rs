@@ -1,0 +1,95 @@
+//! Provider accounts: whose rows are whose, and which of them still own something.
+
+use crate::Store;
+use crate::args::{Args, Columns};
+use crate::db::Written;
+use crate::error::Error;
+use inventiv_core::time::Timestamp;
+
+/// A provider account that rows belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id on every row: provider and project.
+    pub id: String,
+    /// Which cloud.
+    pub provider: String,
+    /// The project that everything is made in.
+    pub project_id: String,
+    /// When it was first used.
+    pub created_at: Timestamp,
+    /// Instances whose life is not over.
+    pub instances: i64,
+    /// Servers, and creations that may have made one, that are not proven gone.
+    pub servers: i64,
+    /// The same for volumes; those that are kept on purpose are among them.
+    pub volumes: i64,
+}
+
+impl Account {
+    /// Whether anything of it is still there, or may be.
+    #[must_use]
+    pub const fn owns_something(&self) -> bool {
+        self.instances + self.servers + self.volumes > 0
+    }
+}
+
+const REMEMBER: &str = "INSERT INTO provider_accounts (id, provider, project_id, created_at) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (id) DO UPDATE SET removed_at = NULL";
+const LIST: &str = "SELECT a.id, a.provider, a.project_id, a.created_at, \
+    (SELECT COUNT(*) FROM instances i WHERE i.account_id = a.id AND i.status NOT IN \
+    ('terminated', 'provisioning_failed')) AS instances, \
+    (SELECT COUNT(*) FROM instance_servers s WHERE s.account_id = a.id AND s.gone_at IS NULL AND s.create_state IN \
+    ('prepared', 'doubt', 'owned')) AS servers, \
+    (SELECT COUNT(*) FROM instance_volumes v WHERE v.account_id = a.id AND v.deleted_at IS NULL AND v.create_state IN \
+    ('prepared', 'doubt', 'owned') AND v.status NOT IN ('deleted', 'released', 'failed')) AS volumes \
+    FROM provider_accounts a WHERE a.removed_at IS NULL ORDER BY a.id";
+/// Only if nothing of it is left, in the same moment.
+const REMOVE: &str = "UPDATE provider_accounts SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL \
+    AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.account_id = $1 AND i.status NOT IN \
+    ('terminated', 'provisioning_failed')) \
+    AND NOT EXISTS (SELECT 1 FROM instance_servers s WHERE s.account_id = $1 AND s.gone_at IS NULL \
+    AND s.create_state IN ('prepared', 'doubt', 'owned')) \
+    AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.account_id = $1 AND v.deleted_at IS NULL \
+    AND v.create_state IN ('prepared', 'doubt', 'owned') AND v.status NOT IN ('deleted', 'released', 'failed'))";
+
+impl Store {
+    /// Remembers an account, once; one that was taken off the list is on it again.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn remember_account(&self, id: &str, provider: &str, project: &str, now: Timestamp) -> Result<(), Error> {
+        let mut a = Args::new();
+        a.text(id).text(provider).text(project).int(now.0);
+        self.db.write(vec![a.statement(REMEMBER)]).await.map(|_| ())
+    }
+
+    /// The accounts that are on the list.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
+        let one = |r| {
+            let c = Columns(r);
+            Ok(Account {
+                id: c.text("id")?,
+                provider: c.text("provider")?,
+                project_id: c.text("project_id")?,
+                created_at: c.time("created_at")?,
+                instances: c.int("instances")?,
+                servers: c.int("servers")?,
+                volumes: c.int("volumes")?,
+            })
+        };
+        self.db.read(Args::new().statement(LIST)).await?.iter().map(one).collect()
+    }
+
+    /// Takes an account off the list; `false`: it is not on it, or something of it is left. Its rows stay.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn remove_account(&self, id: &str, now: Timestamp) -> Result<bool, Error> {
+        let mut a = Args::new();
+        a.text(id).time(now);
+        Ok(self.db.write(vec![a.guarded(REMOVE)]).await? == Written::Done)
+    }
+}

@@ -1,0 +1,190 @@
+//! What can befall a call or a commit, and which calls it can befall.
+
+/// One column of the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Kind {
+    CrashBefore,
+    AnswerLost,
+    CrashAfterAnswer,
+    RateLimited,
+    ErrorNotApplied,
+    ErrorApplied,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    StaleListing,
+    Twice,
+    Late,
+    StrangerStops,
+    StrangerTerminates,
+    StrangerDetaches,
+    StrangerAttaches,
+    StrangerDeletes,
+    StrangerRenames,
+    CommitCrashBefore,
+    CommitCrashAfter,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 20] = [
+        Self::CrashBefore,
+        Self::AnswerLost,
+        Self::CrashAfterAnswer,
+        Self::RateLimited,
+        Self::ErrorNotApplied,
+        Self::ErrorApplied,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::StaleListing,
+        Self::Twice,
+        Self::Late,
+        Self::StrangerStops,
+        Self::StrangerTerminates,
+        Self::StrangerDetaches,
+        Self::StrangerAttaches,
+        Self::StrangerDeletes,
+        Self::StrangerRenames,
+        Self::CommitCrashBefore,
+        Self::CommitCrashAfter,
+    ];
+
+    /// What it is, and the head of its column.
+    pub(super) const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::CrashBefore => ("crash before the call", "crash<"),
+            Self::AnswerLost => ("applied, the answer lost", "lost"),
+            Self::CrashAfterAnswer => ("crash after the effect, before the commit of its outcome", "crash>"),
+            Self::RateLimited => ("429", "429"),
+            Self::ErrorNotApplied => ("500, not applied", "500-"),
+            Self::ErrorApplied => ("502, applied", "502+"),
+            Self::Unauthenticated => ("401", "401"),
+            Self::Forbidden => ("403", "403"),
+            Self::NotFound => ("a typed 404 for what is there", "404"),
+            Self::StaleListing => ("a list as it was 15 s ago", "stale"),
+            Self::Twice => ("delivered twice", "twice"),
+            Self::Late => ("no answer within the time-out, applied 30 s later", "late"),
+            Self::StrangerStops => ("a stranger stops the server meanwhile", "stops"),
+            Self::StrangerTerminates => ("a stranger terminates the server meanwhile", "termin"),
+            Self::StrangerDetaches => ("a stranger detaches a volume meanwhile", "detach"),
+            Self::StrangerAttaches => ("a stranger attaches a volume of their own meanwhile", "attach"),
+            Self::StrangerDeletes => ("a stranger deletes a volume meanwhile", "delete"),
+            Self::StrangerRenames => ("a stranger renames server and volumes meanwhile", "rename"),
+            Self::CommitCrashBefore => ("crash before the commit", "commit<"),
+            Self::CommitCrashAfter => ("crash after the commit, before anybody knows", "commit>"),
+        }
+    }
+
+    pub(super) const fn is_of_commits(self) -> bool {
+        matches!(self, Self::CommitCrashBefore | Self::CommitCrashAfter)
+    }
+
+    pub(super) const fn is_a_strangers(self) -> bool {
+        matches!(
+            self,
+            Self::StrangerStops
+                | Self::StrangerTerminates
+                | Self::StrangerDetaches
+                | Self::StrangerAttaches
+                | Self::StrangerDeletes
+                | Self::StrangerRenames
+        )
+    }
+
+    /// The emulator's fault for it, if it is one.
+    pub(super) const fn effect(self) -> Option<&'static str> {
+        match self {
+            Self::AnswerLost => Some(r#"{"cut":"after"}"#),
+            Self::RateLimited => Some(r#"{"error":"rate_limited"}"#),
+            Self::ErrorNotApplied => Some(r#"{"error":"internal_server_error"}"#),
+            Self::ErrorApplied => Some(r#"{"status_after":502}"#),
+            Self::Unauthenticated => Some(r#"{"error":"denied_authentication"}"#),
+            Self::Forbidden => Some(r#"{"error":"permissions_denied"}"#),
+            Self::NotFound => Some(r#"{"error":"not_found"}"#),
+            Self::StaleListing => Some(r#"{"lag_ms":15000}"#),
+            Self::CrashBefore
+            | Self::CrashAfterAnswer
+            | Self::Twice
+            | Self::Late
+            | Self::StrangerStops
+            | Self::StrangerTerminates
+            | Self::StrangerDetaches
+            | Self::StrangerAttaches
+            | Self::StrangerDeletes
+            | Self::StrangerRenames
+            | Self::CommitCrashBefore
+            | Self::CommitCrashAfter => None,
+        }
+    }
+
+    /// Whether it can befall such a call.
+    pub(super) fn fits(self, method: &str, path: &str) -> bool {
+        let reads = method == "GET";
+        match self {
+            Self::NotFound => names_one(path),
+            Self::StaleListing => reads && is_a_list(path),
+            Self::Twice | Self::Late | Self::ErrorApplied => !reads,
+            Self::CommitCrashBefore | Self::CommitCrashAfter => false,
+            Self::CrashBefore
+            | Self::AnswerLost
+            | Self::CrashAfterAnswer
+            | Self::RateLimited
+            | Self::ErrorNotApplied
+            | Self::Unauthenticated
+            | Self::Forbidden
+            | Self::StrangerStops
+            | Self::StrangerTerminates
+            | Self::StrangerDetaches
+            | Self::StrangerAttaches
+            | Self::StrangerDeletes
+            | Self::StrangerRenames => true,
+        }
+    }
+}
+
+fn is_id(segment: &str) -> bool {
+    segment.len() == 36 && segment.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
+fn names_one(path: &str) -> bool {
+    path.split('?').next().unwrap_or_default().split('/').any(is_id)
+}
+
+fn is_a_list(path: &str) -> bool {
+    let bare = path.split('?').next().unwrap_or_default();
+    bare.ends_with("/servers") || bare.ends_with("/volumes")
+}
+
+/// The row that a call belongs to: its method and path without ids, zone and page.
+pub(super) fn row(method: &str, path: &str) -> String {
+    let (bare, query) = path.split_once('?').unwrap_or((path, ""));
+    let api = bare.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let rest = bare.split('/').skip_while(|s| *s != "zones").skip(2);
+    let mut words: Vec<&str> = rest.map(|s| if is_id(s) { "{id}" } else { s }).collect();
+    if words.is_empty() {
+        words = bare.rsplit('/').take(1).collect();
+    }
+    let named = if query.contains("&name=") { "?name" } else { "" };
+    format!("{method} {api} {}{named}", words.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_a_row_and_the_columns_that_fit_it() {
+        let id = "11111111-1111-4111-8111-111111111111";
+        let (server, list) =
+            (format!("/instance/v1/zones/fr-par-2/servers/{id}"), "/block/v1/zones/fr-par-2/volumes?page=1");
+        assert_eq!(row("GET", &server), "GET instance servers/{id}");
+        assert_eq!(row("POST", &format!("{server}/action")), "POST instance servers/{id}/action");
+        assert_eq!(row("GET", list), "GET block volumes");
+        assert_eq!(row("GET", &format!("{list}&name=x")), "GET block volumes?name");
+        assert_eq!(row("GET", "/marketplace/v2/local-images?x=1"), "GET marketplace local-images");
+        assert!(Kind::NotFound.fits("GET", &server) && !Kind::NotFound.fits("GET", list));
+        assert!(Kind::StaleListing.fits("GET", list) && !Kind::StaleListing.fits("POST", list));
+        assert!(!Kind::Late.fits("GET", &server) && Kind::Late.fits("DELETE", &server));
+        assert!(Kind::ALL.iter().all(|k| !k.texts().0.is_empty()));
+    }
+}

@@ -1,0 +1,510 @@
+//! One cell on its stage: a scenario, struck once, brought to its goal, ended, and judged by what the emulator holds.
+
+use super::blow::Kind;
+use super::{At, Cell, Scenario};
+use crate::process::{Drawn, Ground, Process};
+use crate::simulate::cloud::{Cloud, START_US, ZONE};
+use crate::{Blow, Fault, Faulty, Home, InProcess};
+use inventiv_core::plan::Rules;
+use inventiv_core::time::Timestamp;
+use inventiv_orchestrator::Clock;
+use inventiv_orchestrator::clock::ManualClock;
+use inventiv_store::{Gate, Moment};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Shorter than in earnest; lists lag for a quarter of it, and late calls arrive within half of it.
+const GRACE_MS: i64 = 60_000;
+/// When a call that got no answer arrives after all.
+const LATE_MS: i64 = 30_000;
+/// How many ticks a scenario may take before it counts as hanging.
+const TICKS_MAX: usize = 3_000;
+/// How often the invariants that need the API are looked at, in ticks.
+const LOOK_EVERY: usize = 10;
+
+/// What a cell came to.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The call or commit was struck, and the blow did something.
+    pub(super) fired: bool,
+    /// Calls and commits since it was armed, for whoever generates cells.
+    pub(super) calls: Vec<(String, String)>,
+    pub(super) commits: usize,
+    /// What the audit suspects at the end: counted apart from what leaked.
+    pub(super) suspects: usize,
+}
+
+type Step<T> = Result<T, String>;
+
+/// The commits since it was armed, and where the process is to be killed.
+#[derive(Default)]
+struct Commits {
+    armed: AtomicBool,
+    seen: [AtomicUsize; 2],
+    kill: Mutex<Option<(usize, Moment)>>,
+}
+
+impl Commits {
+    fn gate(self: &Arc<Self>, wire: &Faulty) -> Gate {
+        let (commits, killed) = (self.clone(), wire.killed());
+        Arc::new(move |moment| {
+            if commits.reaches(moment) {
+                killed.notify_one();
+                return Box::pin(std::future::pending());
+            }
+            Box::pin(std::future::ready(()))
+        })
+    }
+
+    fn reaches(&self, moment: Moment) -> bool {
+        if !self.armed.load(Ordering::SeqCst) {
+            return false;
+        }
+        let n = self.seen[usize::from(moment == Moment::Committed)].fetch_add(1, Ordering::SeqCst);
+        let mut kill = self.kill.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = *kill == Some((n, moment));
+        if here {
+            *kill = None;
+        }
+        here
+    }
+}
+
+pub(super) struct Stage {
+    cell: Cell,
+    cloud: Cloud,
+    ground: Ground,
+    _home: Home,
+    commits: Arc<Commits>,
+    process: Option<Process>,
+    /// Whether a stranger's hand did something.
+    struck: Arc<AtomicBool>,
+    /// When calls that are on their way arrive.
+    late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
+    /// Cloud ids that must be there at every moment: what strangers own, and what is kept.
+    sacred: BTreeSet<String>,
+    /// Everything is asked to go: nothing waits for a stranger any more.
+    ends: bool,
+    told: Told,
+}
+
+impl Stage {
+    pub(super) fn new(cell: Cell) -> Step<Self> {
+        let cloud = Cloud::plain(7);
+        let home = Home::in_memory();
+        let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router()))));
+        let commits = Arc::new(Commits::default());
+        let ground = Ground {
+            url: format!("sqlite:{}", home.path().join("cell.db").display()),
+            clock: Arc::new(ManualClock::new(Timestamp(START_US))),
+            ids: Arc::new(Drawn::new(1 << 20, fastrand::Rng::with_seed(7))),
+            rules: Rules { create_grace_ms: GRACE_MS, ..Rules::default() },
+            gate: Some(commits.gate(&wire)),
+            wire,
+        };
+        let process = Some(Process::start(&ground)?);
+        Ok(Self {
+            cell,
+            cloud,
+            ground,
+            _home: home,
+            commits,
+            process,
+            struck: Arc::default(),
+            late: Vec::new(),
+            sacred: BTreeSet::new(),
+            ends: false,
+            told: Told::default(),
+        })
+    }
+
+    pub(super) fn play(mut self) -> Step<Told> {
+        let process = self.process()?;
+        process.runtime.block_on(process.orchestrator.refresh_catalogue()).map_err(|e| e.to_string())?;
+        let (status, theirs) = self.cloud.ask(
+            "POST",
+            &format!("/block/v1/zones/{ZONE}/volumes"),
+            Some(json!({"name": "theirs", "from_empty": {"size": 5_000_000_000_i64}})),
+        );
+        if status >= 300 {
+            return Err(format!("the stage: {theirs}"));
+        }
+        self.sacred.insert(text(&theirs, "id"));
+        self.pass(10_000);
+        self.prepare()?;
+        self.arm();
+        self.act()?;
+        self.settle("its goal")?;
+        self.close_the_count();
+        self.judge_goal()?;
+        self.end()?;
+        Ok(self.told)
+    }
+
+    fn process(&self) -> Step<&Process> {
+        self.process.as_ref().ok_or_else(|| "no process".to_owned())
+    }
+
+    fn restart(&mut self) -> Step<()> {
+        self.process = None;
+        self.process = Some(Process::start(&self.ground)?);
+        Ok(())
+    }
+
+    fn wish(&self) -> Value {
+        let mut wish = json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50});
+        if self.cell.scenario == Scenario::Resize {
+            wish["boot_volume_gb"] = json!(40);
+        }
+        wish
+    }
+
+    /// What is there before anything goes wrong.
+    fn prepare(&mut self) -> Step<()> {
+        match self.cell.scenario {
+            Scenario::Create | Scenario::Cancel(_) | Scenario::Resize => Ok(()),
+            Scenario::Terminate | Scenario::Retain => {
+                self.ask_for_it()?;
+                self.settle("ready, before anything is struck")
+            }
+            Scenario::Release => {
+                self.ask_for_it()?;
+                self.settle("ready, before anything is struck")?;
+                self.keep()?;
+                self.terminate()?;
+                self.settle("ended, before anything is struck")
+            }
+            Scenario::Adopt => {
+                // The process dies in the call that makes the server, which takes effect.
+                self.ask_for_it()?;
+                self.ground.wire.fail("POST", "/servers", 1, Fault::Kill);
+                if !self.tick(false)? {
+                    return Ok(());
+                }
+                Err("the stage: the creation could not be struck".to_owned())
+            }
+        }
+    }
+
+    fn arm(&mut self) {
+        self.ground.wire.listen();
+        self.commits.armed.store(true, Ordering::SeqCst);
+        let kind = self.cell.kind;
+        match (self.cell.at, kind) {
+            (At::Nowhere, _) => {}
+            (At::Commit(n), Kind::CommitCrashBefore) => self.kill_at(n, Moment::Before),
+            (At::Commit(n), _) => self.kill_at(n, Moment::Committed),
+            (At::Call(n), Kind::CrashBefore) => self.ground.wire.strike(n, Blow::Kill { after: false }),
+            (At::Call(n), Kind::CrashAfterAnswer) => self.ground.wire.strike(n, Blow::Kill { after: true }),
+            (At::Call(n), Kind::Twice) => self.ground.wire.strike(n, Blow::Twice),
+            (At::Call(n), Kind::Late) => self.ground.wire.strike(n, Blow::Late),
+            (At::Call(n), _) => {
+                let blow = self.meanwhile();
+                self.ground.wire.strike(n, blow);
+            }
+        }
+    }
+
+    fn kill_at(&self, n: usize, moment: Moment) {
+        *self.commits.kill.lock().unwrap_or_else(PoisonError::into_inner) = Some((n, moment));
+    }
+
+    /// What happens right before the call goes out: the emulator is told to fail it, or a stranger acts.
+    fn meanwhile(&self) -> Blow {
+        let (emulator, kind, struck) = (self.cloud.emulator.clone(), self.cell.kind, self.struck.clone());
+        if let Some(effect) = kind.effect() {
+            let effect: Value = serde_json::from_str(effect).unwrap_or_default();
+            let rule = json!({"path": "*", "times": 1, "effect": effect});
+            return Blow::Meanwhile(Arc::new(move || {
+                struck.store(emulator.add_fault(&rule).is_ok(), Ordering::SeqCst)
+            }));
+        }
+        let (wire, theirs) = (self.ground.wire.clone(), self.sacred.iter().next().cloned().unwrap_or_default());
+        let cloud = self.cloud.view();
+        Blow::Meanwhile(Arc::new(move || {
+            let shown = wire.heard().shown;
+            let did = super::stranger::acts(kind, &cloud, &theirs, &|id| shown.contains(id));
+            struck.store(did, Ordering::SeqCst);
+        }))
+    }
+
+    /// What users do, and what is struck while they do.
+    fn act(&mut self) -> Step<()> {
+        match self.cell.scenario {
+            Scenario::Create | Scenario::Resize => self.ask_for_it(),
+            Scenario::Terminate => self.terminate(),
+            Scenario::Cancel(moment) => {
+                self.ask_for_it()?;
+                for _ in 0..TICKS_MAX {
+                    if self.ground.wire.heard().calls.len() >= moment || self.is_settled()? {
+                        break;
+                    }
+                    self.advance(false)?;
+                }
+                self.terminate()
+            }
+            Scenario::Retain => {
+                self.keep()?;
+                self.terminate()
+            }
+            Scenario::Release => {
+                let volumes = self.user("GET", "/volumes?status=retained", None)?;
+                let kept = text(&volumes["items"][0], "id");
+                self.sacred.remove(&text(&volumes["items"][0], "provider_volume_id"));
+                self.user("PATCH", &format!("/volumes/{kept}"), Some(json!({"delete_on_terminate": true}))).map(|_| ())
+            }
+            Scenario::Adopt => Ok(()),
+        }
+    }
+
+    fn ask_for_it(&mut self) -> Step<()> {
+        let wish = self.wish();
+        self.user("POST", "/instances", Some(wish))?;
+        Ok(())
+    }
+
+    /// The data volume is to be kept.
+    fn keep(&mut self) -> Step<()> {
+        for instance in self.instances()? {
+            let shown = self.user("GET", &format!("/instances/{}", text(&instance, "id")), None)?;
+            let data = shown["storages"].as_array().into_iter().flatten().find(|v| v["origin"] == "ours").cloned();
+            let Some(data) = data else { continue };
+            let path = format!("/volumes/{}", text(&data, "id"));
+            let kept = self.user("PATCH", &path, Some(json!({"delete_on_terminate": false})))?;
+            if kept["delete_on_terminate"] == false {
+                self.sacred.insert(text(&data, "provider_volume_id"));
+            }
+        }
+        Ok(())
+    }
+
+    fn terminate(&mut self) -> Step<()> {
+        for instance in self.instances()? {
+            self.user("DELETE", &format!("/instances/{}", text(&instance, "id")), None)?;
+        }
+        Ok(())
+    }
+
+    fn instances(&mut self) -> Step<Vec<Value>> {
+        let page = self.user("GET", "/instances?limit=500", None)?;
+        Ok(page["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// What a user asks; when the process dies over it, it is asked again: nobody knows what became of it.
+    fn user(&mut self, method: &str, path: &str, body: Option<Value>) -> Step<Value> {
+        for _ in 0..3 {
+            match self.process()?.call(&self.ground, method, path, body.clone())? {
+                Some((_, answer)) => return Ok(answer),
+                None => self.restart()?,
+            }
+        }
+        Err(format!("{method} {path}: killed three times"))
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.ground.clock.advance_ms(ms);
+        self.cloud.emulator.advance_ms(ms);
+        let now = self.ground.clock.now();
+        for request in self.ground.wire.late() {
+            self.struck.store(true, Ordering::SeqCst);
+            self.late.push((now.plus_ms(LATE_MS), request));
+        }
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
+        self.late = later;
+        for (_, request) in due {
+            // Whatever is answered: nobody waits for it any more.
+            let _ = self.cloud.emulator.handle(&request);
+        }
+    }
+
+    /// `false`: the process was killed.
+    fn tick(&mut self, resync: bool) -> Step<bool> {
+        let killed = self.ground.wire.killed();
+        let process = self.process()?;
+        let ticked = process.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = killed.notified() => None,
+                done = process.orchestrator.tick(resync) => Some(done),
+            }
+        });
+        match ticked {
+            None => self.restart().map(|()| false),
+            Some(done) => done.map(|_| true).map_err(|e| format!("a tick: {e}")),
+        }
+    }
+
+    /// A tick, and the time until something happens.
+    fn advance(&mut self, resync: bool) -> Step<()> {
+        self.tick(resync)?;
+        self.check_cloud()?;
+        let now = self.ground.clock.now();
+        let wake = self.wake()?.map_or(5_000, |wake| wake.ms_since(now));
+        let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
+        self.pass(wake.min(next).clamp(500, 10_000));
+        Ok(())
+    }
+
+    fn wake(&self) -> Step<Option<Timestamp>> {
+        let process = self.process()?;
+        let account = format!("scaleway:{}", crate::PROJECT);
+        process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())
+    }
+
+    /// Nothing waits, or only what nobody but a stranger can end.
+    fn is_settled(&self) -> Step<bool> {
+        Ok(self.wake()?.is_none() && self.late.is_empty())
+    }
+
+    fn settle(&mut self, what: &str) -> Step<()> {
+        let mut rests = 0;
+        for n in 0..TICKS_MAX {
+            self.advance(n % 20 == 19)?;
+            if n % LOOK_EVERY == 0 {
+                self.check_records()?;
+            }
+            let waits_for_a_stranger = !self.ends && self.cell.kind.is_a_strangers() && n > 400;
+            rests = if self.is_settled()? || waits_for_a_stranger { rests + 1 } else { 0 };
+            if rests > 2 {
+                return Ok(());
+            }
+        }
+        let shown: Vec<String> = self.instances()?.iter().map(Value::to_string).collect();
+        Err(format!("it never comes to rest: {what}: {}", shown.join("\n")))
+    }
+
+    fn close_the_count(&mut self) {
+        self.commits.armed.store(false, Ordering::SeqCst);
+        let spared = self.ground.wire.spare();
+        let missed = self.commits.kill.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        let hand = self.cell.kind.is_a_strangers() || self.cell.kind.effect().is_some();
+        self.told.fired = !spared && !missed && (!hand || self.struck.load(Ordering::SeqCst));
+        self.told.calls = self.ground.wire.heard().calls;
+        self.told.commits = self.commits.seen[0].load(Ordering::SeqCst);
+    }
+
+    /// What must hold after every step, by the emulator's own state.
+    fn check_cloud(&self) -> Step<()> {
+        let held = self.cloud.held();
+        let mut running = BTreeMap::<&str, usize>::new();
+        for (_, _, name, _) in
+            held.iter().filter(|(k, _, _, state)| *k == "server" && matches!(state.as_str(), "running" | "starting"))
+        {
+            if let Some(owner) = name.strip_prefix("iva-test-").and_then(|n| n.split('-').next()) {
+                *running.entry(owner).or_default() += 1;
+            }
+        }
+        if let Some((owner, n)) = running.iter().find(|(_, n)| **n > 1) {
+            return Err(format!("I6: {n} servers of instance {owner} run at the same time"));
+        }
+        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
+        match self.sacred.iter().find(|id| !there.contains(id.as_str())) {
+            Some(gone) if !self.a_stranger_took_it() => Err(format!("I4, I5: volume {gone}, which must stay, is gone")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a stranger may have deleted it.
+    fn a_stranger_took_it(&self) -> bool {
+        self.cell.kind == Kind::StrangerDeletes && self.struck.load(Ordering::SeqCst)
+    }
+
+    /// What must hold of the records: I3 (as many lines as changes) and I7.
+    fn check_records(&mut self) -> Step<()> {
+        for instance in self.instances()? {
+            let (count, sizes) = (&instance["storage_count"], instance["storage_sizes_gb"].as_array().map(Vec::len));
+            if count.as_u64() != sizes.map(|n| n as u64) {
+                return Err(format!("I7: {instance}"));
+            }
+        }
+        let heard = self.ground.wire.heard().calls;
+        let changes = heard.iter().filter(|(method, _)| method != "GET").count();
+        let logs = self.user("GET", "/action_logs?limit=500", None)?;
+        let lines = logs["items"].as_array().into_iter().flatten();
+        let of_calls = |l: &&Value| {
+            let action = l["action"].as_str().unwrap_or_default();
+            action.starts_with("PROVIDER_") && !action.contains("PROVE") && action != "PROVIDER_GET_IP"
+        };
+        let lines = lines.filter(of_calls).count();
+        if lines < changes {
+            return Err(format!("I3: {changes} changes were sent, and only {lines} lines were written before them"));
+        }
+        Ok(())
+    }
+
+    /// Everything that is there is wanted, and planning again plans nothing.
+    fn judge_goal(&mut self) -> Step<()> {
+        self.cloud.heal();
+        self.check_records()?;
+        let mut wanted = self.sacred.clone();
+        for instance in self.instances()? {
+            let shown = self.user("GET", &format!("/instances/{}", text(&instance, "id")), None)?;
+            let status = text(&shown, "status");
+            let goal: &[&str] = match self.cell.scenario {
+                _ if self.cell.kind.is_a_strangers() => &["ready", "terminated", "provisioning_failed", "booting"],
+                Scenario::Create | Scenario::Resize | Scenario::Adopt => &["ready", "provisioning_failed"],
+                Scenario::Terminate | Scenario::Retain | Scenario::Release => &["terminated"],
+                Scenario::Cancel(_) => &["terminated", "provisioning_failed"],
+            };
+            if !goal.contains(&status.as_str()) {
+                return Err(format!("it is {status}: {shown:#}"));
+            }
+            if !matches!(status.as_str(), "terminated" | "provisioning_failed") {
+                wanted.insert(text(&shown, "provider_instance_id"));
+                wanted
+                    .extend(shown["storages"].as_array().into_iter().flatten().map(|v| text(v, "provider_volume_id")));
+            }
+        }
+        for (kind, id, name, state) in self.cloud.held() {
+            if kind != "address" && !wanted.contains(&id) {
+                return Err(format!("leaked or doubled: {kind} {id} {name:?}, {state}"));
+            }
+        }
+        if self.cell.kind.is_a_strangers() {
+            return Ok(());
+        }
+        let process = self.process()?;
+        let report = process.runtime.block_on(process.orchestrator.tick(true)).map_err(|e| e.to_string())?;
+        if report.calls > 0 {
+            return Err(format!("I8: at rest, a look makes {} calls", report.calls));
+        }
+        Ok(())
+    }
+
+    /// Everything is asked to go, and only what is kept or somebody else's may stay.
+    fn end(&mut self) -> Step<()> {
+        self.terminate()?;
+        self.ends = true;
+        self.settle("the end")?;
+        for _ in 0..3 {
+            self.tick(true)?;
+            self.pass(20_000);
+        }
+        let held = self.cloud.held();
+        if let Some((kind, id, name, state)) = held.iter().find(|(_, id, ..)| !self.sacred.contains(id)) {
+            return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
+        }
+        for instance in self.instances()? {
+            let proof = self.user("GET", &format!("/instances/{}/proof", text(&instance, "id")), None)?;
+            if proof["clean"] != true {
+                return Err(format!("I2: it cannot be proven clean: {:#}", proof["open"]));
+            }
+        }
+        self.user("POST", "/audit", None)?;
+        self.pass(1);
+        let process = self.process()?;
+        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
+        let audit = self.user("GET", "/audit", None)?;
+        self.told.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+        if audit["orphans"] != 0 || audit["verdict"] == "cannot_say" || audit["stuck"] != 0 {
+            return Err(format!("the audit: {audit:#}"));
+        }
+        Ok(())
+    }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,97 @@
+//! A process of ours on virtual time: store, orchestrator, API. Killed, nothing of it goes on.
+
+use crate::{Faulty, TOKEN, app, orchestrator};
+use inventiv_core::plan::Rules;
+use inventiv_orchestrator::clock::ManualClock;
+use inventiv_orchestrator::{Ids, Orchestrator};
+use inventiv_store::{Gate, Store};
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+use tower::ServiceExt;
+
+/// Ids that follow from the seed and sort by time.
+pub(crate) struct Drawn(Mutex<(u64, fastrand::Rng)>);
+
+impl Drawn {
+    pub(crate) fn new(first: u64, rng: fastrand::Rng) -> Self {
+        Self(Mutex::new((first, rng)))
+    }
+}
+
+impl Ids for Drawn {
+    fn draw(&self) -> u128 {
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.0 += 1;
+        (u128::from(drawn.0) << 64) | u128::from(drawn.1.u64(..))
+    }
+}
+
+/// What outlives a process.
+pub(crate) struct Ground {
+    pub(crate) url: String,
+    pub(crate) wire: Arc<Faulty>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ids: Arc<Drawn>,
+    pub(crate) rules: Rules,
+    /// Stands before every write of the database.
+    pub(crate) gate: Option<Gate>,
+}
+
+pub(crate) struct Process {
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) store: Store,
+    pub(crate) orchestrator: Orchestrator,
+    /// Another process on the same records, at the same time.
+    pub(crate) twin: Orchestrator,
+    pub(crate) api: axum::Router,
+}
+
+impl Process {
+    pub(crate) fn start(ground: &Ground) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let made = runtime.block_on(async {
+            let mut store = Store::open(&ground.url).await.map_err(|e| e.to_string())?;
+            let (wire, clock, rules) = (&ground.wire, &ground.clock, &ground.rules);
+            let new = |store: &Store| {
+                orchestrator(store.clone(), wire.clone(), clock.clone(), rules.clone(), ground.ids.clone())
+            };
+            new(&store).register().await.map_err(|e| e.to_string())?;
+            if let Some(gate) = &ground.gate {
+                store = store.with_gate(gate.clone());
+            }
+            let api = app(store.clone(), clock.clone(), ground.ids.clone(), None).router();
+            Ok::<_, String>((store.clone(), new(&store), new(&store), api))
+        });
+        let (store, orchestrator, twin, api) = made?;
+        Ok(Self { runtime, store, orchestrator, twin, api })
+    }
+
+    /// One request to the API. `None`: the process was killed before it could answer.
+    pub(crate) fn call(
+        &self,
+        ground: &Ground,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Option<(u16, Value)>, String> {
+        let request = axum::http::Request::builder().method(method).uri(path);
+        let request =
+            request.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
+        let body = body.map_or_else(axum::body::Body::empty, |b| axum::body::Body::from(b.to_string()));
+        let request = request.body(body).map_err(|e| e.to_string())?;
+        let killed = ground.wire.killed();
+        self.runtime.block_on(async {
+            let answer = tokio::select! {
+                biased;
+                () = killed.notified() => return Ok(None),
+                answer = self.api.clone().oneshot(request) => answer.map_err(|e| format!("{e:?}"))?,
+            };
+            let status = answer.status().as_u16();
+            let bytes = axum::body::to_bytes(answer.into_body(), 16 << 20).await.map_err(|e| e.to_string())?;
+            if status >= 500 {
+                return Err(format!("{method} {path}: {status} {}", String::from_utf8_lossy(&bytes)));
+            }
+            Ok(Some((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))))
+        })
+    }
+}

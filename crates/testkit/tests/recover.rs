@@ -1,0 +1,131 @@
+//! A database that is lost or too old: nothing that lives is harmed, and the cloud's names give it back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, World, database};
+use serde_json::{Value, json};
+
+const ZONE: &str = "fr-par-2";
+
+fn wish(keep: bool) -> Value {
+    json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50, "model_id": "Qwen/Qwen2.5-7B-Instruct",
+        "delete_on_terminate": !keep, "tags": ["team=a"]})
+}
+
+/// Every volume as (cloud id, boot, origin, policy, kind), sorted.
+fn volumes(shown: &Value) -> Vec<String> {
+    let text = |v: &Value| {
+        let keys = ["provider_volume_id", "is_boot", "origin", "delete_on_terminate", "volume_type", "size_gb"];
+        keys.map(|k| v[k].to_string()).join(" ")
+    };
+    let mut all: Vec<String> = shown["storages"].as_array().unwrap().iter().map(text).collect();
+    all.sort();
+    all
+}
+
+async fn audited(world: &World, body: Option<Value>) -> Value {
+    let (status, answer) = world.call("POST", "/audit", body).await;
+    assert_eq!(status, 202, "{answer}");
+    world.advance_ms(1);
+    world.orchestrator.audit_due().await.unwrap();
+    world.call("GET", "/audit", None).await.1
+}
+
+#[tokio::test]
+async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
+    for kind in Database::both() {
+        let world = World::new(kind).await;
+        let living = world.create(wish(true)).await;
+        let ended = world.create(wish(true)).await;
+        world.until_status(&living, "ready").await;
+        world.until_status(&ended, "ready").await;
+        // The policy is changed after everything was made: the name in the cloud must say so.
+        let shown = world.show(&living).await;
+        let data = shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap().clone();
+        let path = format!("/volumes/{}", data["id"].as_str().unwrap());
+        world.call("PATCH", &path, Some(json!({"delete_on_terminate": true}))).await;
+        world.terminate(&ended).await;
+        world.until_status(&ended, "terminated").await;
+        world.settle().await;
+        let before = world.show(&living).await;
+        let (url, home) = database(kind).await;
+        let world = world.on_database(url, home).await;
+        let found = audited(&world, None).await;
+        assert_eq!((found["verdict"].as_str(), &found["orphans"]), (Some("findings"), &json!(5)), "{found:#}");
+
+        let plan = world.orchestrator.plan_recovery().await.unwrap();
+        assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]), "a plan writes nothing");
+        assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 2);
+        assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 0, "again, nothing");
+
+        let after = world.show(&living).await;
+        assert_eq!(volumes(&after), volumes(&before));
+        for key in ["status", "provider_instance_id", "instance_type", "model_id", "ip_address", "storage_sizes_gb"] {
+            assert_eq!(after[key], before[key], "{key}");
+        }
+        let changes = world.requests("POST", "/action") + world.requests("DELETE", "");
+        for _ in 0..5 {
+            world.advance_ms(120_000);
+            world.resync().await;
+            world.settle().await;
+        }
+        assert_eq!(world.requests("POST", "/action") + world.requests("DELETE", ""), changes, "nothing is done to it");
+        let found = audited(&world, None).await;
+        assert_eq!((found["verdict"].as_str(), &found["retained"]), (Some("clean"), &json!(1)), "{found:#}");
+        assert_eq!(world.show(&ended).await["status"], "terminated");
+
+        world.terminate(&living).await;
+        world.until_status(&living, "terminated").await;
+        assert_eq!(world.left(), (0, 1, 0), "what the other instance kept");
+        let (_, kept) = world.call("GET", "/volumes?status=retained", None).await;
+        let kept = kept["items"][0]["id"].as_str().unwrap().to_owned();
+        world.call("PATCH", &format!("/volumes/{kept}"), Some(json!({"delete_on_terminate": true}))).await;
+        world.settle().await;
+        assert_eq!(world.left(), (0, 0, 0));
+        let (_, proof) = world.call("GET", &format!("/instances/{living}/proof"), None).await;
+        assert_eq!(proof["clean"], true, "{proof:#}");
+        assert!(proof["recovered_at"].is_string() && proof["verdict"].as_str().unwrap().contains("rebuilt"));
+    }
+}
+
+#[tokio::test]
+async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
+    let world = World::new(Database::Sqlite).await;
+    let old = world.create(wish(false)).await;
+    world.until_status(&old, "ready").await;
+    world.settle().await;
+    // The backup is made here.
+    let (url, home) = database(Database::Sqlite).await;
+    let file = home.path().join("backup.db");
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&world.database_url).await.unwrap();
+    let text = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", file.display()));
+    sqlx::query(text).execute(&pool).await.unwrap();
+    let new = world.create(wish(true)).await;
+    let kept = world.create(wish(true)).await;
+    world.until_status(&new, "ready").await;
+    world.until_status(&kept, "ready").await;
+    world.terminate(&kept).await;
+    world.until_status(&kept, "terminated").await;
+    let held = world.left();
+    assert_eq!(held, (2, 3 + 3 + 1, 2));
+    let _ = url;
+    let world = world.on_database(format!("sqlite:{}", file.display()), home).await;
+    let delete = json!({"fix": true, "policy": "delete", "max": 1000});
+    for _ in 0..30 {
+        let found = audited(&world, Some(delete.clone())).await;
+        let zone = found["zones"].as_array().unwrap().iter().find(|z| z["zone"] == ZONE).unwrap();
+        assert_eq!(zone["records_look_rolled_back"], true, "{zone:#}");
+        assert!(zone["frozen"].as_str().unwrap().contains("inventiv recover"), "{zone:#}");
+        assert_eq!((&zone["quarantined"], &zone["taken"]), (&json!([]), &json!([])));
+        world.advance_ms(600_000);
+        world.resync().await;
+        assert_eq!(world.left(), held, "a living GPU, or a kept disk, is gone");
+    }
+    let plan = world.orchestrator.plan_recovery().await.unwrap();
+    assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 2);
+    world.resync().await;
+    let found = audited(&world, None).await;
+    assert_eq!((found["verdict"].as_str(), &found["retained"]), (Some("clean"), &json!(1)), "{found:#}");
+    assert_eq!((world.left(), &world.show(&old).await["status"]), (held, &json!("ready")));
+}

@@ -1,0 +1,171 @@
+//! Orphans that go: only if somebody chose that, only after their quarantine, by the hand of their own instance.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, PROJECT, World};
+use serde_json::{Value, json};
+
+const ZONE: &str = "fr-par-2";
+
+async fn audited(world: &World, body: Option<Value>) -> Value {
+    let (status, answer) = world.call("POST", "/audit", body).await;
+    assert_eq!(status, 202, "{answer}");
+    world.advance_ms(1);
+    world.orchestrator.audit_due().await.unwrap();
+    let (_, audit) = world.call("GET", "/audit", None).await;
+    audit["zones"].as_array().unwrap().iter().find(|z| z["zone"] == ZONE).unwrap().clone()
+}
+
+fn ids(zone: &Value, list: &str) -> Vec<String> {
+    let id = |v: &Value| v["provider_id"].as_str().or_else(|| v.as_str()).unwrap().to_owned();
+    zone[list].as_array().unwrap().iter().map(id).collect()
+}
+
+/// A server of an attempt that no record knows, of an instance that has ended; with a kept volume of somebody else on it.
+async fn stray(world: &World) -> (String, String) {
+    let id = world.create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 0})).await;
+    world.until_status(&id, "ready").await;
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+    world.advance_ms(60_000);
+    let name = format!("iva-test-{}-server-7-d", id.trim_start_matches("ins-"));
+    let images = world.stranger(
+        "GET",
+        "/marketplace/v2/local-images?image_label=ubuntu_noble&type=instance_sbs&per_page=100",
+        None,
+    );
+    let image = images["local_images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|i| i["zone"] == ZONE && i["compatible_commercial_types"].to_string().contains("\"PLAY2-PICO\""))
+        .unwrap()["id"]
+        .clone();
+    let body = json!({"name": name, "commercial_type": "PLAY2-PICO", "image": image, "project": PROJECT});
+    let made = world.stranger("POST", &format!("/instance/v1/zones/{ZONE}/servers"), Some(body));
+    world.advance_ms(60_000);
+    (id, made["server"]["id"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn an_orphan_goes_after_its_quarantine_with_its_volumes_and_with_proof() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let (id, server) = stray(&world).await;
+        let foreign = json!({"name": "theirs", "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
+        let foreign = world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
+        world.advance_ms(10_000);
+        let attach = json!({"volume_id": foreign["id"], "volume_type": "sbs_volume"});
+        world.stranger("POST", &format!("/instance/v1/zones/{ZONE}/servers/{server}/attach-volume"), Some(attach));
+        world.advance_ms(10_000);
+        let held = world.left();
+        assert_eq!((held.0, held.1), (1, 2));
+
+        let zone = audited(&world, None).await;
+        assert_eq!((ids(&zone, "quarantined"), zone["findings"][0]["kind"].as_str()), (vec![], Some("orphan")));
+        let zone = audited(&world, Some(json!({"fix": true}))).await;
+        assert_eq!((ids(&zone, "quarantined").len(), world.left()), (0, held), "fixed by default is not deleted");
+        let delete = json!({"fix": true, "policy": "delete"});
+        let zone = audited(&world, Some(delete.clone())).await;
+        assert_eq!(
+            (ids(&zone, "quarantined"), zone["frozen"].clone()),
+            (vec![server.clone()], Value::Null),
+            "{zone:#}"
+        );
+        world.advance_ms(3_000_000);
+        let zone = audited(&world, None).await;
+        assert_eq!((ids(&zone, "taken").len(), ids(&zone, "quarantined").len()), (0, 1), "its hour is not over");
+        // Somebody thinks better of it, and then again.
+        let zone = audited(&world, Some(json!({"fix": true, "policy": "report"}))).await;
+        assert_eq!(ids(&zone, "quarantined").len(), 0);
+        world.advance_ms(3_000_000);
+        audited(&world, Some(delete)).await;
+        world.advance_ms(3_600_000);
+        let zone = audited(&world, None).await;
+        assert_eq!(ids(&zone, "taken"), [server.clone()], "{zone:#}");
+        world.settle().await;
+        assert_eq!((world.left().0, world.left().1), (0, 1), "its boot volume went, what is somebody else's did not");
+        assert!(world.emulator.state()["volumes"][0]["id"] == foreign["id"]);
+        let (_, proof) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
+        assert_eq!(proof["clean"], true, "{proof:#}");
+        let gone = proof["resources"].as_array().unwrap().iter().find(|r| r["provider_id"] == json!(server)).unwrap();
+        assert!(gone["proof"].is_object(), "{gone:#}");
+        assert!(world.actions(&id).await.contains(&"ORPHAN_TAKEN".to_owned()));
+        let zone = audited(&world, None).await;
+        assert_eq!((&zone["findings"], &zone["quarantined"]), (&json!([]), &json!([])));
+    }
+}
+
+#[tokio::test]
+async fn more_at_once_than_looks_right_is_frozen_until_somebody_says_how_many() {
+    let world = World::new(Database::Sqlite).await;
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        servers.push(stray(&world).await.1);
+    }
+    audited(&world, Some(json!({"fix": true, "policy": "delete"}))).await;
+    world.advance_ms(3_700_000);
+    let zone = audited(&world, None).await;
+    assert!(zone["frozen"].as_str().unwrap().contains("looks like a mistake"), "{zone:#}");
+    assert_eq!((ids(&zone, "taken").len(), world.left().0), (0, 3));
+    let zone = audited(&world, Some(json!({"fix": true, "policy": "delete", "max": 3}))).await;
+    assert_eq!(ids(&zone, "taken").len(), 3, "{zone:#}");
+    world.settle().await;
+    assert_eq!(world.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_wrong_wish_is_refused_and_asks_for_nothing() {
+    let world = World::new(Database::Sqlite).await;
+    for (body, word) in [
+        (json!({"fix": true, "policy": "kill"}), "report or delete"),
+        (json!({"policy": "delete"}), "`fix`"),
+        (json!({"fix": true, "max": 0}), "1 to 1000"),
+        (json!({"fixx": true}), "unknown field"),
+    ] {
+        let (status, problem) = world.call("POST", "/audit", Some(body.clone())).await;
+        assert_eq!(status, 422, "{body} {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    let (_, audit) = world.call("GET", "/audit", None).await;
+    assert!(audit["zones"].as_array().unwrap().iter().all(|z| z["requested_at"].is_null()), "{audit:#}");
+}
+
+#[tokio::test]
+async fn an_account_that_owns_something_stays_on_the_list() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let account = format!("scaleway:{PROJECT}");
+        let remove = |id: String| {
+            let world = &world;
+            async move { world.call("DELETE", &format!("/accounts/{id}"), None).await }
+        };
+        let id = world
+            .create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50, "delete_on_terminate": false}))
+            .await;
+        for status in ["ready", "terminated"] {
+            world.until_status(&id, status).await;
+            let (status, problem) = remove(account.clone()).await;
+            assert_eq!(
+                (status, problem["type"].as_str()),
+                (409, Some("urn:inventiv:account_owns_resources")),
+                "{problem}"
+            );
+            world.terminate(&id).await;
+        }
+        let (_, volumes) = world.call("GET", "/volumes?status=retained", None).await;
+        let path = format!("/volumes/{}", volumes["items"][0]["id"].as_str().unwrap());
+        world.call("PATCH", &path, Some(json!({"delete_on_terminate": true}))).await;
+        world.settle().await;
+        assert_eq!(remove(account.clone()).await.1["type"], "urn:inventiv:account_in_use");
+        world
+            .store
+            .remember_account("scaleway:other", "scaleway", "other", inventiv_core::time::Timestamp(1))
+            .await
+            .unwrap();
+        assert_eq!(world.call("GET", "/accounts", None).await.1.as_array().unwrap().len(), 2);
+        assert_eq!(remove("scaleway:other".to_owned()).await.0, 204);
+        assert_eq!(remove("scaleway:other".to_owned()).await.0, 404);
+        assert_eq!(world.call("GET", "/accounts", None).await.1.as_array().unwrap().len(), 1);
+    }
+}
