@@ -7,7 +7,7 @@ use inventiv_core::id::InstanceId;
 use inventiv_core::observed::Observed;
 use inventiv_core::recorded::Aggregate;
 use inventiv_store::Error;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::task::TaskTracker;
@@ -197,7 +197,7 @@ impl Orchestrator {
         tasks: &TaskTracker,
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
-        let mut ended: HashSet<InstanceId> = index.owners().cloned().collect();
+        let mut ended: BTreeSet<InstanceId> = index.owners().cloned().collect();
         let mut after = String::new();
         loop {
             let page = self.inner.store.living(&self.inner.account, zone, &after, LIVING_PAGE).await?;

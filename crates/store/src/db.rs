@@ -16,6 +16,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Either, Executor, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -58,6 +59,8 @@ pub type Gate = Arc<dyn Fn(Moment) -> BoxFuture<'static, ()> + Send + Sync>;
 pub(crate) struct Db {
     readers: AnyPool,
     pub(crate) gate: Option<Gate>,
+    /// Where every exchange happens while the asking thread waits; `None`: here.
+    pub(crate) elsewhere: Option<Handle>,
     /// SQLite's one writer; `None` on PostgreSQL.
     writer: Option<mpsc::Sender<(Write, Reply)>>,
 }
@@ -96,7 +99,7 @@ impl Db {
         let readers = pool(4).connect(&url).await.map_err(opened)?;
         let (sender, receiver) = mpsc::channel(BATCH_MAX);
         tokio::spawn(write_in_batches(writing, receiver));
-        Ok(Self { readers, gate: None, writer: Some(sender) })
+        Ok(Self { readers, gate: None, elsewhere: None, writer: Some(sender) })
     }
 
     async fn open_postgres(url: &str) -> Result<Self, Error> {
@@ -106,10 +109,17 @@ impl Db {
         // The driver's message names host and database, never the password.
         let readers = opened.map_err(|e| Error::Open(e.to_string()))?;
         migrate(&readers).await?;
-        Ok(Self { readers, gate: None, writer: None })
+        Ok(Self { readers, gate: None, elsewhere: None, writer: None })
     }
 
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
+        match self.elsewhere() {
+            None => self.read_here(statement).await,
+            Some((handle, db)) => wait_for(&handle, async move { db.read_here(statement).await }),
+        }
+    }
+
+    async fn read_here(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
         Ok(sqlx::query_with(statement.sql, statement.args.for_driver()).fetch_all(&self.readers).await?)
     }
 
@@ -132,6 +142,17 @@ impl Db {
     }
 
     async fn write_now(&self, write: Write) -> Result<Written, Error> {
+        match self.elsewhere() {
+            None => self.write_here(write).await,
+            Some((handle, db)) => wait_for(&handle, async move { db.write_here(write).await }),
+        }
+    }
+
+    fn elsewhere(&self) -> Option<(Handle, Self)> {
+        self.elsewhere.clone().map(|handle| (handle, Self { elsewhere: None, ..self.clone() }))
+    }
+
+    async fn write_here(&self, write: Write) -> Result<Written, Error> {
         let Some(writer) = &self.writer else { return write_postgres(&self.readers, write).await };
         let (reply, answer) = oneshot::channel();
         let stopped = || Error::Unavailable("the writer has stopped".to_owned());
@@ -144,6 +165,19 @@ impl Db {
         const SQL: &str = "UPDATE provider_accounts SET provider = provider";
         self.write(vec![crate::args::Args::new().statement(SQL)]).await.map(|_| ())
     }
+}
+
+/// Stops the thread until it is done: nothing else of its runtime goes on meanwhile, so that everything happens in one order.
+fn wait_for<T: Send + 'static>(
+    handle: &Handle,
+    exchange: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let (done, result) = std::sync::mpsc::channel();
+    handle.spawn(async move {
+        // Whoever asked may have been stopped.
+        let _ = done.send(exchange.await);
+    });
+    result.recv().unwrap_or_else(|_| Err(Error::Unavailable("its runtime has ended".to_owned())))
 }
 
 async fn migrate(pool: &AnyPool) -> Result<(), Error> {

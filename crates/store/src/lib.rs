@@ -50,6 +50,14 @@ impl Store {
         Ok(Self { db: Db::open(url).await?, changed: Arc::new(Notify::new()) })
     }
 
+    /// The same memory; every exchange with the database happens on the runtime that it was opened on, while the asking
+    /// thread stands still: for trials that must go the same way each time.
+    #[must_use]
+    pub fn in_one_order(mut self, opened_on: tokio::runtime::Handle) -> Self {
+        self.db.elsewhere = Some(opened_on);
+        self
+    }
+
     /// The same memory, with a gate before and after every write.
     #[must_use]
     pub fn with_gate(mut self, gate: Gate) -> Self {

@@ -4,8 +4,9 @@ use crate::{Faulty, TOKEN, app, orchestrator};
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::clock::ManualClock;
 use inventiv_orchestrator::{Ids, Orchestrator};
-use inventiv_store::{Gate, Store};
+use inventiv_store::{Gate, Moment, Store};
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tower::ServiceExt;
 
@@ -37,6 +38,65 @@ pub(crate) struct Ground {
     pub(crate) gate: Option<Gate>,
 }
 
+/// The commits since it was armed, and where the process is to be killed.
+#[derive(Default)]
+pub(crate) struct Commits {
+    armed: AtomicBool,
+    seen: [AtomicUsize; 2],
+    kill: Mutex<Option<(usize, Moment)>>,
+}
+
+impl Commits {
+    pub(crate) fn gate(self: &Arc<Self>, wire: &Faulty) -> Gate {
+        let (commits, killed) = (self.clone(), wire.killed());
+        Arc::new(move |moment| {
+            if commits.reaches(moment) {
+                killed.notify_one();
+                return Box::pin(std::future::pending());
+            }
+            Box::pin(std::future::ready(()))
+        })
+    }
+
+    /// From now on they are counted, or not.
+    pub(crate) fn arm(&self, armed: bool) {
+        self.armed.store(armed, Ordering::SeqCst);
+    }
+
+    /// At the nth from when it was first armed, the process is killed.
+    pub(crate) fn kill_at(&self, n: usize, moment: Moment) {
+        *self.kill.lock().unwrap_or_else(PoisonError::into_inner) = Some((n, moment));
+    }
+
+    /// It is not killed after all. `true`: it had not been.
+    pub(crate) fn spare(&self) -> bool {
+        self.kill.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+
+    /// How many were begun.
+    pub(crate) fn begun(&self) -> usize {
+        self.seen[0].load(Ordering::SeqCst)
+    }
+
+    /// How many were committed.
+    pub(crate) fn committed(&self) -> usize {
+        self.seen[1].load(Ordering::SeqCst)
+    }
+
+    fn reaches(&self, moment: Moment) -> bool {
+        if !self.armed.load(Ordering::SeqCst) {
+            return false;
+        }
+        let n = self.seen[usize::from(moment == Moment::Committed)].fetch_add(1, Ordering::SeqCst);
+        let mut kill = self.kill.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = *kill == Some((n, moment));
+        if here {
+            *kill = None;
+        }
+        here
+    }
+}
+
 pub(crate) struct Process {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) store: Store,
@@ -44,13 +104,27 @@ pub(crate) struct Process {
     /// Another process on the same records, at the same time.
     pub(crate) twin: Orchestrator,
     pub(crate) api: axum::Router,
+    database: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A killed process does not wait for its database.
+        if let Some(database) = self.database.take() {
+            database.shutdown_background();
+        }
+    }
 }
 
 impl Process {
     pub(crate) fn start(ground: &Ground) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        // The database answers on threads of its own, in no order: it is asked from another runtime, and waited for.
+        let database = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let database = database.map_err(|e| e.to_string())?;
+        let opened = database.block_on(Store::open(&ground.url)).map_err(|e| e.to_string())?;
+        let mut store = opened.in_one_order(database.handle().clone());
         let made = runtime.block_on(async {
-            let mut store = Store::open(&ground.url).await.map_err(|e| e.to_string())?;
             let (wire, clock, rules) = (&ground.wire, &ground.clock, &ground.rules);
             let new = |store: &Store| {
                 orchestrator(store.clone(), wire.clone(), clock.clone(), rules.clone(), ground.ids.clone())
@@ -63,7 +137,7 @@ impl Process {
             Ok::<_, String>((store.clone(), new(&store), new(&store), api))
         });
         let (store, orchestrator, twin, api) = made?;
-        Ok(Self { runtime, store, orchestrator, twin, api })
+        Ok(Self { runtime, store, orchestrator, twin, api, database: Some(database) })
     }
 
     /// One request to the API. `None`: the process was killed before it could answer.

@@ -7,4 +7,5 @@
 pub(crate) mod cloud;
 mod story;
 
+pub use cloud::{PAIRS, pair_text};
 pub use story::{Counts, Failed, tell};

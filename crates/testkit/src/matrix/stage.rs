@@ -2,18 +2,18 @@
 
 use super::blow::Kind;
 use super::{At, Cell, Scenario};
-use crate::process::{Drawn, Ground, Process};
+use crate::process::{Commits, Drawn, Ground, Process};
 use crate::simulate::cloud::{Cloud, START_US, ZONE};
 use crate::{Blow, Fault, Faulty, Home, InProcess};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::ManualClock;
-use inventiv_store::{Gate, Moment};
+use inventiv_store::Moment;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Shorter than in earnest; lists lag for a quarter of it, and late calls arrive within half of it.
 const GRACE_MS: i64 = 60_000;
@@ -37,40 +37,6 @@ pub(super) struct Told {
 }
 
 type Step<T> = Result<T, String>;
-
-/// The commits since it was armed, and where the process is to be killed.
-#[derive(Default)]
-struct Commits {
-    armed: AtomicBool,
-    seen: [AtomicUsize; 2],
-    kill: Mutex<Option<(usize, Moment)>>,
-}
-
-impl Commits {
-    fn gate(self: &Arc<Self>, wire: &Faulty) -> Gate {
-        let (commits, killed) = (self.clone(), wire.killed());
-        Arc::new(move |moment| {
-            if commits.reaches(moment) {
-                killed.notify_one();
-                return Box::pin(std::future::pending());
-            }
-            Box::pin(std::future::ready(()))
-        })
-    }
-
-    fn reaches(&self, moment: Moment) -> bool {
-        if !self.armed.load(Ordering::SeqCst) {
-            return false;
-        }
-        let n = self.seen[usize::from(moment == Moment::Committed)].fetch_add(1, Ordering::SeqCst);
-        let mut kill = self.kill.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = *kill == Some((n, moment));
-        if here {
-            *kill = None;
-        }
-        here
-    }
-}
 
 pub(super) struct Stage {
     cell: Cell,
@@ -190,12 +156,12 @@ impl Stage {
 
     fn arm(&mut self) {
         self.ground.wire.listen();
-        self.commits.armed.store(true, Ordering::SeqCst);
+        self.commits.arm(true);
         let kind = self.cell.kind;
         match (self.cell.at, kind) {
             (At::Nowhere, _) => {}
-            (At::Commit(n), Kind::CommitCrashBefore) => self.kill_at(n, Moment::Before),
-            (At::Commit(n), _) => self.kill_at(n, Moment::Committed),
+            (At::Commit(n), Kind::CommitCrashBefore) => self.commits.kill_at(n, Moment::Before),
+            (At::Commit(n), _) => self.commits.kill_at(n, Moment::Committed),
             (At::Call(n), Kind::CrashBefore) => self.ground.wire.strike(n, Blow::Kill { after: false }),
             (At::Call(n), Kind::CrashAfterAnswer) => self.ground.wire.strike(n, Blow::Kill { after: true }),
             (At::Call(n), Kind::Twice) => self.ground.wire.strike(n, Blow::Twice),
@@ -205,10 +171,6 @@ impl Stage {
                 self.ground.wire.strike(n, blow);
             }
         }
-    }
-
-    fn kill_at(&self, n: usize, moment: Moment) {
-        *self.commits.kill.lock().unwrap_or_else(PoisonError::into_inner) = Some((n, moment));
     }
 
     /// What happens right before the call goes out: the emulator is told to fail it, or a stranger acts.
@@ -376,13 +338,13 @@ impl Stage {
     }
 
     fn close_the_count(&mut self) {
-        self.commits.armed.store(false, Ordering::SeqCst);
+        self.commits.arm(false);
         let spared = self.ground.wire.spare();
-        let missed = self.commits.kill.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        let missed = self.commits.spare();
         let hand = self.cell.kind.is_a_strangers() || self.cell.kind.effect().is_some();
         self.told.fired = !spared && !missed && (!hand || self.struck.load(Ordering::SeqCst));
         self.told.calls = self.ground.wire.heard().calls;
-        self.told.commits = self.commits.seen[0].load(Ordering::SeqCst);
+        self.told.commits = self.commits.begun();
     }
 
     /// What must hold after every step, by the emulator's own state.

@@ -9,44 +9,73 @@ pub(crate) const ZONE: &str = "fr-par-2";
 /// When every story begins: 2026-07-25, in microseconds since 1970.
 pub(crate) const START_US: i64 = 1_785_000_000_000_000;
 
-/// What can go wrong with which requests: method, path, effect.
-const FAULTS: [(&str, &str, &str); 35] = [
-    ("POST", "*/servers", r#"{"cut":"after"}"#),
-    ("POST", "*/servers", r#"{"cut":"before"}"#),
-    ("POST", "*/servers", r#"{"status_after":504}"#),
-    ("POST", "*/servers", r#"{"error":"internal_server_error"}"#),
-    ("POST", "*/servers", r#"{"error":"quotas_exceeded"}"#),
-    ("POST", "*/servers", r#"{"error":"out_of_stock"}"#),
-    ("POST", "*/servers", r#"{"truncate":40}"#),
-    ("POST", "*/servers", r#"{"then":"vanish"}"#),
-    ("POST", "*/volumes", r#"{"cut":"after"}"#),
-    ("POST", "*/volumes", r#"{"cut":"before"}"#),
-    ("POST", "*/volumes", r#"{"status_after":502}"#),
-    ("POST", "*/volumes", r#"{"garble":true}"#),
-    ("POST", "*/volumes", r#"{"error":"quotas_exceeded"}"#),
-    ("POST", "*/action", r#"{"cut":"after"}"#),
-    ("POST", "*/action", r#"{"status_before":503}"#),
-    ("POST", "*/action", r#"{"error":"transient_state"}"#),
-    ("POST", "*/action", r#"{"then":"fall_back"}"#),
-    ("POST", "*-volume", r#"{"cut":"after"}"#),
-    ("POST", "*-volume", r#"{"error":"precondition_failed"}"#),
-    ("POST", "*-volume", r#"{"error":"internal_server_error"}"#),
-    ("PATCH", "*", r#"{"cut":"after"}"#),
-    ("PATCH", "*", r#"{"error":"internal_server_error"}"#),
-    ("DELETE", "*/volumes/*", r#"{"cut":"after"}"#),
-    ("DELETE", "*/volumes/*", r#"{"cut":"before"}"#),
-    ("DELETE", "*/volumes/*", r#"{"error":"permissions_denied"}"#),
-    ("DELETE", "*/servers/*", r#"{"status_after":500}"#),
-    ("DELETE", "*/servers/*", r#"{"error":"transient_state"}"#),
-    ("GET", "*", r#"{"error":"internal_server_error"}"#),
-    ("GET", "*", r#"{"error":"denied_authentication"}"#),
-    ("GET", "*", r#"{"error":"permissions_denied"}"#),
-    ("GET", "*", r#"{"truncate":60}"#),
-    ("GET", "*/volumes/*", r#"{"error":"not_found"}"#),
-    ("GET", "*/servers/*", r#"{"error":"not_found"}"#),
-    ("GET", "*/servers", LAG),
-    ("GET", "*/volumes", LAG),
+/// The calls that we make: method and path.
+const CALLS: [(&str, &str); 17] = [
+    ("POST", "/instance/*/servers"),
+    ("POST", "/block/*/volumes"),
+    ("POST", "*/action"),
+    ("POST", "*/attach-volume"),
+    ("POST", "*/detach-volume"),
+    ("PATCH", "*/user_data/*"),
+    ("PATCH", "/instance/*/servers/*"),
+    ("PATCH", "/block/*/volumes/*"),
+    ("PATCH", "/instance/*/volumes/*"),
+    ("DELETE", "/block/*/volumes/*"),
+    ("DELETE", "/instance/*/servers/*"),
+    ("GET", "/instance/*/servers"),
+    ("GET", "/instance/*/volumes"),
+    ("GET", "/block/*/volumes"),
+    ("GET", "/instance/*/servers/*"),
+    ("GET", "/block/*/volumes/*"),
+    ("GET", "/marketplace/*"),
 ];
+/// What can befall each of them.
+const EFFECTS: [&str; 10] = [
+    r#"{"cut":"before"}"#,
+    r#"{"cut":"after"}"#,
+    r#"{"status_before":503}"#,
+    r#"{"status_after":502}"#,
+    r#"{"error":"internal_server_error"}"#,
+    r#"{"error":"rate_limited"}"#,
+    r#"{"error":"denied_authentication"}"#,
+    r#"{"error":"permissions_denied"}"#,
+    r#"{"truncate":40}"#,
+    r#"{"garble":true}"#,
+];
+/// What can befall only some: an index into [`CALLS`], and the effect.
+const SPECIAL: [(usize, &str); 18] = [
+    (0, r#"{"error":"quotas_exceeded"}"#),
+    (0, r#"{"error":"out_of_stock"}"#),
+    (0, r#"{"then":"vanish"}"#),
+    (1, r#"{"error":"quotas_exceeded"}"#),
+    (1, r#"{"then":"vanish"}"#),
+    (2, r#"{"error":"transient_state"}"#),
+    (2, r#"{"then":"fall_back"}"#),
+    (3, r#"{"error":"precondition_failed"}"#),
+    (4, r#"{"error":"precondition_failed"}"#),
+    (9, r#"{"error":"precondition_failed"}"#),
+    (10, r#"{"error":"transient_state"}"#),
+    (9, r#"{"error":"not_found"}"#),
+    (10, r#"{"error":"not_found"}"#),
+    (14, r#"{"error":"not_found"}"#),
+    (15, r#"{"error":"not_found"}"#),
+    (11, LAG),
+    (12, LAG),
+    (13, LAG),
+];
+
+/// How many pairs of a call and a fault there are.
+pub const PAIRS: usize = CALLS.len() * EFFECTS.len() + SPECIAL.len();
+
+/// The nth of them: method, path, effect.
+fn pair(n: usize) -> (&'static str, &'static str, &'static str) {
+    let (call, effect) = match n.checked_sub(SPECIAL.len()) {
+        None => SPECIAL[n],
+        Some(n) => (n / EFFECTS.len(), EFFECTS[n % EFFECTS.len()]),
+    };
+    (CALLS[call].0, CALLS[call].1, effect)
+}
+
 /// Longer than most things take, shorter than the grace.
 const LAG: &str = r#"{"lag_ms":15000}"#;
 
@@ -57,6 +86,8 @@ pub(crate) struct Cloud {
     pub(crate) strangers: BTreeSet<String>,
     lags: bool,
     lies: bool,
+    /// Which pair each fault was, in the order in which they were set.
+    set: Vec<usize>,
 }
 
 impl Cloud {
@@ -81,7 +112,7 @@ impl Cloud {
             seed: Some(rng.u64(..)),
             ..Options::default()
         };
-        Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false }
+        Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false, set: Vec::new() }
     }
 
     /// As it usually is.
@@ -93,7 +124,7 @@ impl Cloud {
             seed: Some(seed),
             ..Options::default()
         };
-        Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false }
+        Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false, set: Vec::new() }
     }
 
     /// Another pair of eyes and hands.
@@ -103,7 +134,8 @@ impl Cloud {
 
     /// Something begins to go wrong. Says what.
     pub(crate) fn break_something(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
-        let (method, path, effect) = FAULTS[rng.usize(..FAULTS.len())];
+        let drawn = rng.usize(..PAIRS);
+        let (method, path, effect) = pair(drawn);
         let (lag, lie) = (effect == LAG, effect.contains("not_found"));
         if (lag && self.lies) || (lie && self.lags) {
             // A cloud whose lists lag and whose single answers lie at the same time cannot be told from one that is right.
@@ -115,11 +147,20 @@ impl Cloud {
         let (percent, times) = if lag { (100, 100_000) } else { (rng.u8(20..=100), rng.u32(1..8)) };
         let rule = json!({"method": method, "path": path, "percent": percent, "times": times, "effect": effect});
         self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?;
+        self.set.push(drawn);
         Ok(rule.to_string())
+    }
+
+    /// How often each pair struck, since the last healing.
+    pub(crate) fn struck(&self) -> Vec<(usize, u64)> {
+        let shown = self.ask("GET", "/_emulator/faults", None).1;
+        let fired = shown["faults"].as_array().into_iter().flatten().map(|f| f["fired"].as_u64().unwrap_or(0));
+        self.set.iter().copied().zip(fired).collect()
     }
 
     /// Nothing goes wrong any more.
     pub(crate) fn heal(&mut self) {
+        self.set.clear();
         (self.lags, self.lies) = (false, false);
         let _ = self.ask("DELETE", "/_emulator/faults", None);
     }
@@ -175,4 +216,11 @@ impl View {
         all.extend(of("address", "ips", "address"));
         all
     }
+}
+
+/// What a pair is, for people.
+#[must_use]
+pub fn pair_text(n: usize) -> String {
+    let (method, path, effect) = pair(n);
+    format!("{method} {path} {effect}")
 }

@@ -1,13 +1,15 @@
 //! One story: drawn, told step by step, judged.
 
 use super::cloud::{Cloud, START_US, ZONE};
-use crate::process::{Drawn, Ground, Process};
-use crate::{Faulty, Home, InProcess};
+use crate::process::{Commits, Drawn, Ground, Process};
+use crate::{Blow, Faulty, Home, InProcess};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::ManualClock;
+use inventiv_store::Moment;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// How many steps things happen in, at the most.
@@ -18,16 +20,26 @@ const END_MAX: usize = 4_000;
 const TRACE_LEN: usize = 400;
 /// Shorter than in earnest, in the same proportions: lists lag for a quarter of the grace.
 const GRACE_MS: i64 = 60_000;
+/// How late a call may arrive that got no answer.
+const LATE_MAX_MS: i64 = 25_000;
 
 /// What happened in a story.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Instances asked for.
     pub instances: usize,
     /// Processes killed, in the middle of a call or between two.
     pub crashes: usize,
-    /// Faults that struck.
-    pub faults: u64,
+    /// How often each pair of a call and a fault struck.
+    pub faults: BTreeMap<usize, u64>,
+    /// Of the crashes: in a commit, before or after it.
+    pub in_commits: usize,
+    /// Calls that got no answer and arrived later.
+    pub late: usize,
+    /// What the audits suspected at the end.
+    pub suspects: usize,
+    /// Everything that the cloud was asked, in a number: the same story has the same.
+    pub fingerprint: u64,
     /// Things that strangers did to what is ours.
     pub strangers: usize,
     /// Volumes that were kept.
@@ -51,6 +63,9 @@ struct Story {
     rng: fastrand::Rng,
     cloud: Cloud,
     ground: Ground,
+    commits: Arc<Commits>,
+    /// Calls that are on their way, and when they arrive.
+    late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
     _home: Home,
     instances: BTreeSet<String>,
     /// Cloud ids of volumes that must survive, with the volume's id here.
@@ -92,7 +107,12 @@ impl Story {
             rules: Rules { create_grace_ms: GRACE_MS, ..Rules::default() },
             gate: None,
         };
+        let commits = Arc::new(Commits::default());
+        let ground = Ground { gate: Some(commits.gate(&ground.wire)), ..ground };
+        ground.wire.listen();
         Ok(Self {
+            commits,
+            late: Vec::new(),
             rng,
             cloud,
             ground,
@@ -132,15 +152,30 @@ impl Story {
                 }
             }
             self.check_meanwhile()?;
+            if self.rng.u8(..30) == 0 {
+                self.audit_meanwhile(&process)?;
+            }
             let ms = [50, 500, 1_000, 2_000, 6_000][self.rng.usize(..5)];
             self.pass(ms);
         }
         self.end(&process)
     }
 
-    fn pass(&self, ms: i64) {
+    fn pass(&mut self, ms: i64) {
         self.ground.clock.advance_ms(ms);
         self.cloud.emulator.advance_ms(ms);
+        let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
+        for request in self.ground.wire.late() {
+            self.counts.late += 1;
+            self.late.push((now.plus_ms(self.rng.i64(1_000..LATE_MAX_MS)), request));
+        }
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
+        self.late = later;
+        for (_, request) in due {
+            self.note(format!("arrives late: {} {}", request.method(), request.uri()));
+            // Whatever is answered: nobody waits for it any more.
+            let _ = self.cloud.emulator.handle(&request);
+        }
     }
 
     /// What may happen before a tick.
@@ -276,11 +311,20 @@ impl Story {
         self.counts.ticks += 1;
         let resync = self.rng.u8(..10) == 0;
         let doubled = self.rng.u8(..12) == 0;
-        // In the middle of a call: it has taken effect or not, and the process never learns.
+        // In the middle of a call: it has taken effect or not, and the process never learns. Or of a commit.
         let (before, after) = (self.rng.u8(..60) == 0, self.rng.u8(..60) == 0);
+        let (in_commit, late) = (self.rng.u8(..40) == 0, self.rng.u8(..40) == 0);
         let in_calls = self.rng.usize(..12);
         if before || after {
             self.ground.wire.kill_after(in_calls, after);
+        } else if late {
+            self.ground.wire.strike(in_calls, Blow::Late);
+        }
+        self.commits.arm(in_commit);
+        if in_commit {
+            let moment = if self.rng.bool() { Moment::Before } else { Moment::Committed };
+            let seen = if moment == Moment::Before { self.commits.begun() } else { self.commits.committed() };
+            self.commits.kill_at(seen + self.rng.usize(..4), moment);
         }
         let killed = self.ground.wire.killed();
         let ticked = process.runtime.block_on(async {
@@ -299,10 +343,17 @@ impl Story {
             }
         });
         self.ground.wire.spare();
+        let in_commit = in_commit && !self.commits.spare();
+        self.commits.arm(false);
         match ticked {
             None => {
                 self.counts.crashes += 1;
-                self.note(format!("killed in call {in_calls}, which {} effect", if after { "took" } else { "had no" }));
+                self.counts.in_commits += usize::from(in_commit);
+                self.note(match (in_commit, after) {
+                    (true, _) => "killed in a commit".to_owned(),
+                    (false, true) => format!("killed in call {in_calls}, which took effect"),
+                    (false, false) => format!("killed in call {in_calls}, which had no effect"),
+                });
                 Ok(false)
             }
             Some(Err(e)) => Err(format!("a tick: {e}")),
@@ -313,6 +364,16 @@ impl Story {
             }
             Some(Ok(_)) => Ok(true),
         }
+    }
+
+    /// An audit in the middle of it: whatever goes wrong, it says so, and never takes the records for old.
+    fn audit_meanwhile(&mut self, process: &Process) -> Step<()> {
+        self.call(process, "POST", "/audit", None)?;
+        self.pass(1);
+        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
+        let (_, audit) = self.call(process, "GET", "/audit", None)?;
+        let old = audit["zones"].as_array().into_iter().flatten().any(|z| z["records_look_rolled_back"] == true);
+        if old { Err(format!("the records are taken for old: {audit:#}")) } else { Ok(()) }
     }
 
     /// What must hold at every moment.
@@ -341,9 +402,9 @@ impl Story {
 
     /// Everything heals, everything is asked to go, and everything must.
     fn end(&mut self, process: &Process) -> Step<()> {
-        let shown = self.cloud.ask("GET", "/_emulator/faults", None).1;
-        let fired = shown["faults"].as_array().into_iter().flatten().filter_map(|f| f["fired"].as_u64());
-        self.counts.faults = fired.sum();
+        for (pair, times) in self.cloud.struck() {
+            *self.counts.faults.entry(pair).or_default() += times;
+        }
         self.cloud.heal();
         self.note("everything heals, and every instance is asked to go");
         for id in self.instances.clone() {
@@ -388,6 +449,13 @@ impl Story {
         Ok(())
     }
 
+    /// Every call that was made, in its order.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.ground.wire.heard().calls.hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn judge(&mut self, process: &Process) -> Step<()> {
         self.check_meanwhile()?;
         let (_, listed) = self.call(process, "GET", "/volumes?status=retained&limit=500", None)?;
@@ -429,6 +497,16 @@ impl Story {
         if audit["orphans"] != 0 || audit["verdict"] == "cannot_say" || audit["stuck"] != 0 {
             return Err(format!("the audit: {audit:#}"));
         }
+        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
+        let zones = audit["zones"].as_array().into_iter().flatten();
+        for f in zones.flat_map(|z| z["findings"].as_array().into_iter().flatten()) {
+            let is_there = there.contains(f["provider_id"].as_str().unwrap_or_default());
+            if is_there == (f["kind"] == "missing") {
+                return Err(format!("the audit found what is not so: {f:#}"));
+            }
+        }
+        self.counts.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+        self.counts.fingerprint = self.fingerprint();
         Ok(())
     }
 }
