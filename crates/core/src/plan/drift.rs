@@ -112,8 +112,13 @@ fn stopped(row: &Server, shown: &SeenServer, events: &mut Vec<Event>) {
     }
 }
 
-/// It was on our server, our server is still there without it, and we did not ask for that.
+/// It was on our server, our server is still there without it, and we did not ask for that. What was on a duplicate that
+/// went is no such thing.
 fn was_detached(agg: &Aggregate, row: &Volume, shown: &SeenVolume, seen: &Observed) -> bool {
+    let with = row.server_id.as_ref().and_then(|id| agg.server_by_id(id));
+    if with.is_some_and(|s| !s.keep || !s.is_live()) {
+        return false;
+    }
     let server = agg.server().and_then(|s| seen.server(s.provider_id.as_deref()?));
     row.status == VolumeStatus::Attached
         && row.detach_sent_at.is_none()

@@ -1,5 +1,7 @@
 //! The planner as tables: what is recorded and seen on the left, what is done and said on the right.
 
+mod stories;
+
 use super::{Context, Plan, Rules, plan};
 use crate::action::Action;
 use crate::error::{CallError, Effect, ErrorKind};

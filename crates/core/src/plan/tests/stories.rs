@@ -1,0 +1,404 @@
+//! Ten stories in which other systems lost machines, disks or data, as the planner lives through them: one readable file each.
+//!
+//! What the cloud does is told here; what we do follows from the rules. `INVENTIV_WRITE_STORIES=1` writes the files anew:
+//! read the difference before it is kept.
+
+use super::*;
+use std::path::Path;
+
+struct Teller {
+    stage: Stage,
+    lines: Vec<String>,
+    /// The last look, so that one that says the same is told once.
+    last: String,
+    again: usize,
+}
+
+impl Teller {
+    fn new(title: &str) -> Self {
+        Self { stage: Stage::new(), lines: vec![title.to_owned(), String::new()], last: String::new(), again: 0 }
+    }
+
+    fn at(&self) -> String {
+        let s = self.stage.now.ms_since(T0) / 1_000;
+        format!("{:02}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60)
+    }
+
+    fn line(&mut self, who: &str, text: &str) {
+        self.flush();
+        let at = self.at();
+        self.lines.push(format!("{at}  {who:<9} {text}"));
+    }
+
+    fn flush(&mut self) {
+        if self.again > 0 {
+            self.lines.push(format!("          … and {} looks more that say the same", self.again));
+            self.again = 0;
+        }
+        self.last.clear();
+    }
+
+    fn cloud(&mut self, text: &str) {
+        self.line("cloud:", text);
+    }
+
+    fn user(&mut self, text: &str) {
+        self.line("user:", text);
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.stage.now = self.stage.now.plus_ms(seconds * 1_000);
+    }
+
+    fn seen(&self) -> String {
+        let servers = self.stage.servers.iter().map(|s| format!("server {} ({})", s.id, s.state.text()));
+        let volumes = self.stage.volumes.iter().map(|v| match &v.server_id {
+            Some(on) => format!("{} on {on}", v.id),
+            None if v.state == VolumeState::Available => v.id.clone(),
+            None => format!("{} ({:?})", v.id, v.state),
+        });
+        let all: Vec<String> = servers.chain(volumes).collect();
+        if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+    }
+
+    /// One look, what it led to, and the actions to be answered.
+    fn look(&mut self) -> Vec<Action> {
+        let before = self.stage.agg.instance.status;
+        let (_, planned) = self.stage.step();
+        let mut text = vec![format!("sees {}", self.seen())];
+        text.extend(planned.events.iter().map(|e| format!("records {}: {}", e.name, e.text)));
+        if planned.recorded.instance.status != before {
+            text.push(format!("is {}", planned.recorded.instance.status));
+        }
+        let notes = &planned.recorded.instance.notes;
+        text.extend(notes.iter().filter(|_| planned.actions.is_empty()).map(|n| match n.until {
+            Some(until) => format!("{} (until {} s from now)", n.text, until.ms_since(self.stage.now) / 1_000),
+            None => n.text.clone(),
+        }));
+        text.extend(planned.actions.iter().map(|a| format!("does {}", self.named(a))));
+        let said: String = notes.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(";");
+        let key = format!("{}|{said}|{:?}", self.seen(), self.stage.agg.instance.status);
+        if planned.actions.is_empty() && planned.events.is_empty() && key == self.last {
+            self.again += 1;
+            return Vec::new();
+        }
+        self.flush();
+        let at = self.at();
+        for (n, line) in text.iter().enumerate() {
+            self.lines.push(if n == 0 {
+                format!("{at}  we:       {line}")
+            } else {
+                format!("                    {line}")
+            });
+        }
+        self.last = if planned.actions.is_empty() { key } else { String::new() };
+        planned.actions
+    }
+
+    fn named(&self, action: &Action) -> String {
+        let volume = action.volume_id().and_then(|id| self.stage.agg.volume(id)).and_then(|v| v.provider_id.clone());
+        let server =
+            action.server_id().and_then(|id| self.stage.agg.server_by_id(id)).and_then(|s| s.provider_id.clone());
+        let name = match action {
+            Action::CreateServer(row) => Some(row.name.clone()),
+            Action::CreateVolume(row) => Some(row.name.clone()),
+            _ => volume.or(server),
+        };
+        let road =
+            action.road().map_or_else(String::new, |r| format!(" ({})", r.split(':').next().unwrap_or_default()));
+        format!("{}{road} {}", action.log_name(), name.unwrap_or_default())
+    }
+
+    /// Looks, and the cloud does everything as it should, so many times.
+    fn go(&mut self, times: usize) {
+        for _ in 0..times {
+            for action in self.look() {
+                self.obey(&action);
+            }
+        }
+    }
+
+    fn lose(&mut self, action: &Action, said: &str) {
+        self.cloud(said);
+        self.stage.answer(action, Err(lost()));
+    }
+
+    fn refuse(&mut self, action: &Action, kind: ErrorKind, message: &str) {
+        self.cloud(&format!("refuses: {message}"));
+        self.stage.answer(action, Err(CallError { kind, effect: Effect::None, message: message.into() }));
+    }
+
+    /// The cloud does it, and answers.
+    fn obey(&mut self, action: &Action) {
+        let reply = self.take_effect(action);
+        self.stage.answer(action, Ok(reply));
+    }
+
+    /// The cloud does it. What it would answer.
+    fn take_effect(&mut self, action: &Action) -> Reply {
+        let agg = self.stage.agg.clone();
+        let volume = action.volume_id().and_then(|id| agg.volume(id)).and_then(|v| v.provider_id.clone());
+        let server = action.server_id().and_then(|id| agg.server_by_id(id)).and_then(|s| s.provider_id.clone());
+        let (volume, server) = (volume.unwrap_or_default(), server.unwrap_or_default());
+        let stage = &mut self.stage;
+        match action {
+            Action::CreateServer(row) => {
+                let id = format!("s{}", row.attempt);
+                let mut made = seen_server(&id, &row.name, ServerState::Stopped);
+                for (a, id) in
+                    made.attachments.iter_mut().zip([format!("boot{}", row.attempt), format!("scr{}", row.attempt)])
+                {
+                    a.volume_id = id;
+                }
+                let (boot, scratch) = (made.attachments[0].volume_id.clone(), made.attachments[1].volume_id.clone());
+                stage.servers.push(made.clone());
+                stage.volumes.push(seen_volume(&boot, "img_sbs_volume_0", "sbs_volume", Some(&id)));
+                stage
+                    .volumes
+                    .push(of_size(1_600, seen_volume(&scratch, "autogenerated scratch volume", "scratch", Some(&id))));
+                return Reply::Server(Box::new(made));
+            }
+            Action::CreateVolume(row) => {
+                let made = seen_volume(&format!("data{}", row.attempt), &row.name, "sbs_volume", None);
+                let made = of_size(row.size_bytes.unwrap() / GB, made);
+                stage.volumes.push(made.clone());
+                return Reply::Volume(Box::new(made));
+            }
+            Action::AttachVolume(..) => {
+                let on = stage.servers.iter_mut().find(|s| s.id == server).unwrap();
+                on.attachments.push(attachment(2, &volume, "sbs_volume"));
+                let v = stage.volumes.iter_mut().find(|v| v.id == volume).unwrap();
+                (v.server_id, v.attachment_settled, v.state) = (Some(server), true, VolumeState::InUse);
+            }
+            Action::DetachVolume(..) => {
+                stage.servers.iter_mut().for_each(|s| s.attachments.retain(|a| a.volume_id != volume));
+                let v = stage.volumes.iter_mut().find(|v| v.id == volume).unwrap();
+                (v.server_id, v.state) = (None, VolumeState::Available);
+            }
+            Action::StartServer(_) => {
+                let s = stage.servers.iter_mut().find(|s| s.id == server).unwrap();
+                (s.state, s.ip_address) = (ServerState::Running, Some("1.2.3.4".into()));
+                s.allowed = vec![Allowed::Stop, Allowed::Terminate];
+            }
+            Action::TerminateServer(_) | Action::DeleteServer(_) => {
+                let terminates = matches!(action, Action::TerminateServer(_));
+                stage.servers.retain(|s| s.id != server);
+                let on_it = |v: &SeenVolume| v.server_id.as_deref() == Some(&server);
+                stage.volumes.retain(|v| !(terminates && on_it(v) && !v.is_block()));
+                for v in stage.volumes.iter_mut().filter(|v| v.server_id.as_deref() == Some(&server)) {
+                    (v.server_id, v.state) = (None, VolumeState::Available);
+                }
+            }
+            Action::DeleteVolume(_) => stage.volumes.retain(|v| v.id != volume),
+            Action::ProveVolumeGone(_) => {
+                let there = stage.volumes.iter().any(|v| v.id == volume);
+                return if there { Reply::StillThere } else { proof(&volume, stage.now) };
+            }
+            Action::ProveServerGone(_) => {
+                let there = stage.servers.iter().any(|s| s.id == server);
+                return if there { Reply::StillThere } else { proof(&server, stage.now) };
+            }
+            Action::TagVolume(_) => {
+                let row = action.volume_id().and_then(|id| agg.volume(id)).unwrap();
+                let name = crate::name::CloudName::of_volume(&agg, row, "test").text();
+                let v = stage.volumes.iter_mut().find(|v| v.id == volume).unwrap();
+                v.name = name;
+                return Reply::Volume(Box::new(v.clone()));
+            }
+            Action::TagServer(_) | Action::SetUserData(_) | Action::StopServer(_) | Action::ResizeVolume(..) => {}
+        }
+        Reply::Accepted
+    }
+
+    fn terminate(&mut self) {
+        self.user("terminate it");
+        self.stage.cancel();
+    }
+
+    /// Compares with the file, or writes it.
+    fn end(mut self, file: &str) {
+        self.flush();
+        let i = &self.stage.agg.instance;
+        self.lines.push(String::new());
+        self.lines.push(format!("In the end it is {}; the cloud holds {}.", i.status, self.seen()));
+        let open = crate::proof::open_points(&self.stage.agg);
+        self.lines.push(if open.is_empty() {
+            "It is proven clean.".into()
+        } else {
+            format!("Open: {}.", open.join("; "))
+        });
+        let text = self.lines.join("\n") + "\n";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/tests/stories").join(file);
+        if std::env::var_os("INVENTIV_WRITE_STORIES").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(text, written, "{file}: INVENTIV_WRITE_STORIES=1 writes it anew");
+    }
+}
+
+fn of_size(gb: i64, volume: SeenVolume) -> SeenVolume {
+    SeenVolume { size_bytes: Some(gb * GB), ..volume }
+}
+
+fn ready(title: &str) -> Teller {
+    let mut t = Teller::new(title);
+    t.go(6);
+    assert_eq!(t.stage.agg.instance.status, Status::Ready);
+    t
+}
+
+#[test]
+fn killed_after_the_create() {
+    let mut t = Teller::new("The controller is killed after the cloud made the server, before it wrote that down.");
+    let actions = t.look();
+    t.take_effect(&actions[0]);
+    t.cloud("makes server s1, and its answer is lost: the process was killed");
+    t.go(8);
+    t.end("01-killed-after-the-create.txt");
+}
+
+#[test]
+fn a_volume_whose_creation_answers_502() {
+    let mut t = Teller::new("The creation of the data volume answers 502, and the volume exists.");
+    t.go(1);
+    for action in t.look() {
+        if matches!(action, Action::CreateVolume(_)) {
+            t.take_effect(&action);
+            t.lose(&action, "makes volume data1, and answers 502");
+        } else {
+            t.obey(&action);
+        }
+    }
+    t.go(6);
+    t.end("02-a-volume-whose-creation-answers-502.txt");
+}
+
+#[test]
+fn the_list_lags() {
+    let mut t = Teller::new("The answer is lost, and for minutes no list shows the server.");
+    let actions = t.look();
+    t.lose(&actions[0], "makes server s1, loses the answer, and shows it to nobody yet");
+    for _ in 0..120 {
+        t.look();
+    }
+    t.cloud("shows server s1 at last");
+    t.take_effect(&actions[0]);
+    t.go(8);
+    t.end("03-the-list-lags.txt");
+}
+
+#[test]
+fn cancelled_while_it_is_made() {
+    let mut t = Teller::new("The user gives up while the server is being made, and the answer is lost.");
+    let actions = t.look();
+    t.lose(&actions[0], "is making server s1; the answer is lost");
+    t.terminate();
+    t.go(3);
+    t.cloud("shows server s1");
+    t.take_effect(&actions[0]);
+    t.go(12);
+    t.end("04-cancelled-while-it-is-made.txt");
+}
+
+#[test]
+fn deletion_is_refused_for_hours() {
+    let mut t = ready("The credentials lose the right to delete, for hours.");
+    t.terminate();
+    t.go(1);
+    for _ in 0..6 {
+        for action in t.look() {
+            if matches!(action, Action::DeleteVolume(_)) {
+                t.refuse(&action, ErrorKind::Unauthorized, "insufficient permissions");
+            } else {
+                t.obey(&action);
+            }
+        }
+        t.pass(1_800);
+    }
+    t.cloud("has got the right credentials again");
+    t.go(4);
+    t.end("05-deletion-is-refused-for-hours.txt");
+}
+
+#[test]
+fn a_404_that_is_not_true() {
+    let mut t = ready("The cloud denies a volume that is there, and bills it.");
+    t.terminate();
+    t.go(1);
+    for action in t.look() {
+        if matches!(action, Action::DeleteVolume(_)) {
+            t.refuse(&action, ErrorKind::NotFound, "404 for a volume that is there");
+        } else {
+            t.obey(&action);
+        }
+    }
+    t.go(30);
+    t.end("06-a-404-that-is-not-true.txt");
+}
+
+#[test]
+fn volumes_survive_their_server() {
+    let mut t = Teller::new("Block volumes outlive their server: what goes is deleted one by one, what is kept stays.");
+    t.stage.agg.instance.spec.data_volume.as_mut().unwrap().delete_on_terminate = false;
+    t.go(6);
+    t.terminate();
+    t.go(8);
+    t.end("07-volumes-survive-their-server.txt");
+}
+
+#[test]
+fn every_error_is_not_not_found() {
+    let mut t = ready("While its end is proven, the cloud answers 403, 500 and 429.");
+    t.terminate();
+    t.go(1);
+    for (kind, text) in
+        [(ErrorKind::Unauthorized, "403"), (ErrorKind::Unavailable, "500"), (ErrorKind::RateLimited, "429")]
+    {
+        for action in t.look() {
+            if matches!(action, Action::ProveServerGone(_)) {
+                t.refuse(&action, kind, text);
+            } else {
+                t.obey(&action);
+            }
+        }
+        t.pass(30);
+    }
+    t.go(6);
+    t.end("08-every-error-is-not-not-found.txt");
+}
+
+#[test]
+fn two_servers_with_one_name() {
+    let mut t =
+        Teller::new("Something on the way sent the creation twice: two servers carry one name, and both would bill.");
+    let actions = t.look();
+    t.take_effect(&actions[0]);
+    let mut twin = t.stage.servers[0].clone();
+    twin.id = "s9".into();
+    twin.created_at = Some(T0.plus_ms(500));
+    twin.attachments = vec![attachment(0, "boot9", "sbs_volume")];
+    t.stage.servers.push(twin);
+    t.stage.volumes.push(seen_volume("boot9", "img_sbs_volume_0", "sbs_volume", Some("s9")));
+    t.lose(&actions[0], "makes server s1 and server s9, and the answer is lost");
+    t.go(12);
+    t.terminate();
+    t.go(8);
+    t.end("09-two-servers-with-one-name.txt");
+}
+
+#[test]
+fn a_late_arrival() {
+    let mut t = Teller::new("An attempt that was given up arrives after all, when another server runs in its place.");
+    let actions = t.look();
+    t.lose(&actions[0], "says nothing");
+    for _ in 0..3 {
+        t.look();
+    }
+    t.pass(600);
+    t.go(7);
+    t.cloud("shows server s1, of the first attempt");
+    t.take_effect(&actions[0]);
+    t.go(8);
+    t.end("10-a-late-arrival.txt");
+}
