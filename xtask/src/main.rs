@@ -14,7 +14,7 @@ const USAGE: &str = "cargo xtask TASK
   check          everything that CI runs: format, lints, tidy, tests on both databases, docs, licences
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that no compiler knows
-  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, fleet or emulator alone
+  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, fleet or emulator alone
   clients        official clients of Scaleway against the emulator
   replay DIR [--report FILE.json]
                  play recordings of the real API against the emulator, compare every exchange, print the score
@@ -37,8 +37,8 @@ fn main() -> ExitCode {
         "bench" => bench(rest),
         "clients" => clients::run(),
         "replay" => replay(rest),
-        "simulate" => simulate(rest, &["--profile", "bench"]),
-        "crash-matrix" => crash_matrix(rest, &["--profile", "bench"]),
+        "simulate" => simulate(rest, QUICK),
+        "crash-matrix" => crash_matrix(rest, QUICK),
         "soak" => soak(rest),
         "mutants" => mutants::run(rest),
         "openapi" => write_openapi(),
@@ -65,7 +65,8 @@ fn check() -> Result<(), String> {
     step("tests", || tests::run(&[]))?;
     step("official clients against the emulator", clients::run)?;
     step("recordings against the emulator", recordings)?;
-    step("stories of faults and crashes", || simulate(&["--seeds".to_owned(), SEEDS.to_owned()], &[]))?;
+    step("stories of faults and crashes", || simulate(&["--seeds", SEEDS].map(str::to_owned), QUICK))?;
+    step("every call and commit, struck", || crash_matrix(&["--every", EVERY].map(str::to_owned), QUICK))?;
     step("docs", || {
         let mut command = Command::new("cargo");
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
@@ -74,8 +75,12 @@ fn check() -> Result<(), String> {
     step("licences and sources", deny)
 }
 
-/// How many stories are told at every check.
-const SEEDS: &str = "150";
+/// How many stories are told at every check: enough for every pair of a call and a fault to strike often.
+const SEEDS: &str = "2000";
+/// Every so many cells of the crash matrix, one is played at every check.
+const EVERY: &str = "25";
+/// Optimised, and quick to build.
+const QUICK: &[&str] = &["--profile", "bench"];
 
 /// The score that the emulator must reach on recordings of the real API, in percent, where there are any.
 const REPLAY_GOAL: &str = "99.5";

@@ -28,7 +28,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 13] = [
+const MUTANTS: [Mutant; 20] = [
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -119,6 +119,55 @@ const MUTANTS: [Mutant; 13] = [
         find: "    if !picture.complete {\n",
         replace: "    if picture.began_at.0 < 0 {\n",
         trial: Trial::Tests("inventiv-core", "it_cannot_say"),
+    },
+    Mutant {
+        what: "a creation's intent is not written before the call",
+        file: "crates/core/src/progress.rs",
+        find: "        Action::CreateServer(row) => agg.servers.push((**row).clone()),\n",
+        replace: "        Action::CreateServer(row) => drop((**row).clone()),\n",
+        trial: Trial::Tests("inventiv-core", "plan"),
+    },
+    Mutant {
+        what: "a server goes before what must survive it is detached",
+        file: "crates/core/src/plan/absent.rs",
+        find: "            if waiting == 0 {\n",
+        replace: "            if waiting < 100 {\n",
+        trial: Trial::Tests("inventiv-testkit", "termination"),
+    },
+    Mutant {
+        what: "an orphan goes without quarantine",
+        file: "crates/core/src/sweep.rs",
+        find: ".filter(|q| q.until <= now)",
+        replace: ".filter(|q| q.until <= now.plus_ms(86_400_000))",
+        trial: Trial::Tests("inventiv-core", "sweep"),
+    },
+    Mutant {
+        what: "as many orphans go at once as there are",
+        file: "crates/core/src/sweep.rs",
+        find: "    if due.len() > limits.max.min(share) {\n",
+        replace: "    if due.len() > limits.max.max(share) * 100 {\n",
+        trial: Trial::Tests("inventiv-core", "sweep"),
+    },
+    Mutant {
+        what: "records that look older than the cloud stop nothing",
+        file: "crates/core/src/sweep.rs",
+        find: "    if report.records_look_rolled_back {\n",
+        replace: "    if report.began_at.0 < 0 {\n",
+        trial: Trial::Tests("inventiv-testkit", "a_restored_backup_kills_nothing"),
+    },
+    Mutant {
+        what: "what is rebuilt without a server goes as its name says",
+        file: "crates/core/src/recover.rs",
+        find: "        if server.is_none() {\n",
+        replace: "        if server.is_none() && v.size_bytes.is_none() {\n",
+        trial: Trial::Tests("inventiv-core", "recover"),
+    },
+    Mutant {
+        what: "a name that somebody took away is not put back",
+        file: "crates/core/src/plan/drift.rs",
+        find: "    if found.is_some() {\n",
+        replace: "    if found.is_none() && *tags_shown && tagged_at.is_none() {\n",
+        trial: Trial::Tests("inventiv-testkit", "names_and_tags"),
     },
 ];
 

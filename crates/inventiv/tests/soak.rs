@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How many kills, unless `INVENTIV_SOAK_KILLS` says otherwise.
-const KILLS: u32 = 8;
+const KILLS: u32 = 25;
 /// How many instances live at once, at the most.
 const LIVING_MAX: usize = 6;
 /// How long the end of everything may take.

@@ -1,10 +1,11 @@
 //! The rate budget of one account: so many calls a second, slower for a while after each "too many requests".
+//!
+//! It reads no clock: `now` is the wire's own time since some moment in the past, which never goes back.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
-/// Hands out one slot after another; every caller sleeps until its own.
+/// Hands out one slot after another; every caller waits until its own.
 #[derive(Debug)]
 pub struct Budget {
     per_second: f64,
@@ -15,7 +16,7 @@ pub struct Budget {
 #[derive(Debug)]
 struct State {
     /// When the next slot is free.
-    next: Instant,
+    next: Duration,
     /// The share of the rate in force, 0.05 to 1.
     share: f64,
 }
@@ -24,42 +25,38 @@ impl Budget {
     /// So many calls a second, and so many at once after a rest.
     #[must_use]
     pub fn new(per_second: f64, burst: f64) -> Self {
-        let state = State { next: Instant::now(), share: 1.0 };
+        let state = State { next: Duration::ZERO, share: 1.0 };
         Self { per_second: per_second.max(0.1), burst: burst.max(1.0), state: Mutex::new(state) }
     }
 
-    /// Waits for one slot.
-    pub async fn acquire(&self) {
-        let at = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            let step = Duration::from_secs_f64(1.0 / (self.per_second * state.share));
-            let slot = state.next.max(now);
-            state.next = slot + step;
-            // Up to `burst` steps of a rest are given at once.
-            let ahead = Duration::from_secs_f64((self.burst - 1.0) / self.per_second);
-            slot.checked_sub(ahead).filter(|at| *at > now)
-        };
-        if let Some(at) = at {
-            tokio::time::sleep_until(at).await;
-        }
+    /// Takes one slot. How long to wait for it; `None`: not at all.
+    #[must_use]
+    pub fn take(&self, now: Duration) -> Option<Duration> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = Duration::from_secs_f64(1.0 / (self.per_second * state.share));
+        let slot = state.next.max(now);
+        state.next = slot + step;
+        // Up to `burst` steps of a rest are given at once.
+        Some(slot.saturating_sub(self.ahead()).saturating_sub(now)).filter(|wait| !wait.is_zero())
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_secs_f64((self.burst - 1.0) / self.per_second)
     }
 
     /// How long a caller that asks now would wait, in milliseconds.
     #[must_use]
-    pub fn pressure_ms(&self) -> u64 {
+    pub fn pressure_ms(&self, now: Duration) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ahead = Duration::from_secs_f64((self.burst - 1.0) / self.per_second);
-        let wait = state.next.saturating_duration_since(Instant::now()).saturating_sub(ahead);
+        let wait = state.next.saturating_sub(now).saturating_sub(self.ahead());
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The cloud said "too many requests": half the rate, and a pause.
-    pub fn slow_down(&self) {
+    pub fn slow_down(&self, now: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.share = (state.share / 2.0).max(0.05);
-        let pause = Duration::from_secs_f64(1.0 + (self.burst - 1.0) / self.per_second);
-        state.next = state.next.max(Instant::now() + pause);
+        state.next = state.next.max(now + Duration::from_secs(1) + self.ahead());
     }
 
     /// A call went through: a little faster again.
@@ -73,18 +70,29 @@ impl Budget {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_second_gives_the_rate_and_a_refusal_halves_it() {
+    #[test]
+    fn a_second_gives_the_rate_and_a_refusal_halves_it() {
         let budget = Budget::new(10.0, 1.0);
-        let start = Instant::now();
+        let mut now = Duration::from_secs(5);
+        let start = now;
+        let acquire = |now: &mut Duration| *now += budget.take(*now).unwrap_or_default();
         for _ in 0..11 {
-            budget.acquire().await;
+            acquire(&mut now);
         }
-        assert_eq!(start.elapsed().as_millis() / 10, 100, "ten steps of 100 ms");
-        budget.slow_down();
-        budget.acquire().await;
-        budget.acquire().await;
-        let waited = start.elapsed().as_millis();
-        assert!((2100..2300).contains(&waited), "a pause of 1 s, then a step of 200 ms: {waited}");
+        assert_eq!((now - start).as_millis(), 1_000, "ten steps of 100 ms");
+        budget.slow_down(now);
+        assert_eq!(budget.pressure_ms(now), 1_000);
+        acquire(&mut now);
+        acquire(&mut now);
+        assert_eq!((now - start).as_millis(), 2_200, "a pause of 1 s, then a step of 200 ms");
+        budget.speed_up();
+    }
+
+    #[test]
+    fn after_a_rest_some_go_at_once() {
+        let budget = Budget::new(20.0, 5.0);
+        let now = Duration::from_secs(60);
+        let waits: Vec<u128> = (0..7).map(|_| budget.take(now).unwrap_or_default().as_millis()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 50, 100]);
     }
 }

@@ -120,10 +120,17 @@ impl Api {
         Self { transport, base_url, key, budget, judge }
     }
 
-    /// The rate budget.
+    /// Waits until the rate budget has a slot.
+    pub async fn admit(&self) {
+        if let Some(wait) = self.budget.take(self.transport.elapsed()) {
+            self.transport.pause(wait).await;
+        }
+    }
+
+    /// How long a caller that asks now would wait for the rate budget, in milliseconds.
     #[must_use]
-    pub const fn budget(&self) -> &Budget {
-        &self.budget
+    pub fn pressure_ms(&self) -> u64 {
+        self.budget.pressure_ms(self.transport.elapsed())
     }
 
     /// Sends a call. Reads wait for the budget here; changes were admitted before.
@@ -134,7 +141,7 @@ impl Api {
         let mut pauses = READ_PAUSES.iter();
         loop {
             if call.purpose == Purpose::Read {
-                self.budget.acquire().await;
+                self.admit().await;
             }
             let result = self.send_once(call).await;
             let again = matches!(&result, Err(e) if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::RateLimited));
@@ -176,7 +183,7 @@ impl Api {
         let content_type = header("content-type").unwrap_or_default();
         let Verdict { kind, effect, message, resource } = (self.judge)(status, &content_type, answer.body());
         if kind == ErrorKind::RateLimited {
-            self.budget.slow_down();
+            self.budget.slow_down(self.transport.elapsed());
         }
         let effect = if lost == Effect::None { Effect::None } else { effect };
         Err(Error { kind, effect, message: format!("{what}: {message}"), status: Some(status), request_id, resource })

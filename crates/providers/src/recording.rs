@@ -151,6 +151,10 @@ impl Transport for Recording {
     async fn pause(&self, pause: Duration) {
         self.below.pause(pause).await;
     }
+
+    fn elapsed(&self) -> Duration {
+        self.below.elapsed()
+    }
 }
 
 fn request(request: &http::Request<Bytes>) -> Value {
@@ -221,6 +225,10 @@ mod tests {
         }
 
         async fn pause(&self, _: Duration) {}
+
+        fn elapsed(&self) -> Duration {
+            Duration::ZERO
+        }
     }
 
     /// What is written down of a call.

@@ -91,11 +91,11 @@ impl CloudProvider for Scaleway {
     }
 
     async fn admit(&self) {
-        self.api.budget().acquire().await;
+        self.api.admit().await;
     }
 
     fn pressure_ms(&self) -> u64 {
-        self.api.budget().pressure_ms()
+        self.api.pressure_ms()
     }
 
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest answer that is read, in bytes: far above a page of 100 servers.
 pub const ANSWER_MAX: usize = 16 << 20;
@@ -23,14 +23,18 @@ pub struct NetError {
 pub trait Transport: Send + Sync {
     /// The whole answer, or why there is none. Never repeats a request by itself.
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError>;
-    /// Lets time pass before a read is sent again. A wire without real time need not wait.
+    /// Lets time pass: before a read is sent again, or until the rate budget has a slot. A wire without real time need
+    /// not wait.
     async fn pause(&self, pause: Duration);
+    /// This wire's time since some moment in the past. It never goes back, and goes on with every pause.
+    fn elapsed(&self) -> Duration;
 }
 
 /// HTTP over the network.
 #[derive(Debug, Clone)]
 pub struct Real {
     client: reqwest::Client,
+    made: Instant,
 }
 
 impl Real {
@@ -47,7 +51,10 @@ impl Real {
             .connect_timeout(Duration::from_secs(10))
             .tls_danger_accept_invalid_certs(accept_any_certificate);
         let client = if is_loopback(url) { client.no_proxy() } else { client };
-        client.build().map(|client| Self { client }).map_err(|e| NetError { sent: false, message: chain(&e) })
+        client
+            .build()
+            .map(|client| Self { client, made: Instant::now() })
+            .map_err(|e| NetError { sent: false, message: chain(&e) })
     }
 }
 
@@ -85,6 +92,10 @@ impl Transport for Real {
 
     async fn pause(&self, pause: Duration) {
         tokio::time::sleep(pause).await;
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.made.elapsed()
     }
 }
 

@@ -224,6 +224,10 @@ impl Transport for Faulty {
     async fn pause(&self, pause: Duration) {
         self.under.pause(pause).await;
     }
+
+    fn elapsed(&self) -> Duration {
+        self.under.elapsed()
+    }
 }
 
 impl Faulty {

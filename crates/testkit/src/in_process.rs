@@ -1,22 +1,40 @@
-//! A router in this process as a wire: no socket, no real time.
+//! A router in this process as a wire: no socket, and no real time unless it is asked for.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use inventiv_providers::transport::{ANSWER_MAX, NetError, Transport};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
 /// Answers come from a router.
 #[derive(Clone)]
 pub struct InProcess {
     router: axum::Router,
+    time: Time,
+}
+
+/// What a pause is.
+#[derive(Clone)]
+enum Time {
+    /// Over at once: the wire's time is the sum of all pauses, in microseconds.
+    Paused(Arc<AtomicU64>),
+    /// As on the wall.
+    Real(Instant),
 }
 
 impl InProcess {
-    /// Answers come from `router`.
+    /// Answers come from `router`; pauses are over at once.
     #[must_use]
     pub fn new(router: axum::Router) -> Self {
-        Self { router }
+        Self { router, time: Time::Paused(Arc::default()) }
+    }
+
+    /// Answers come from `router`; pauses take their time.
+    #[must_use]
+    pub fn in_real_time(router: axum::Router) -> Self {
+        Self { router, time: Time::Real(Instant::now()) }
     }
 }
 
@@ -33,7 +51,20 @@ impl Transport for InProcess {
         Ok(http::Response::from_parts(parts, body))
     }
 
-    async fn pause(&self, _: Duration) {
-        tokio::task::yield_now().await;
+    async fn pause(&self, pause: Duration) {
+        match &self.time {
+            Time::Paused(sum) => {
+                sum.fetch_add(u64::try_from(pause.as_micros()).unwrap_or(u64::MAX), Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+            Time::Real(_) => tokio::time::sleep(pause).await,
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        match &self.time {
+            Time::Paused(sum) => Duration::from_micros(sum.load(Ordering::SeqCst)),
+            Time::Real(since) => since.elapsed(),
+        }
     }
 }

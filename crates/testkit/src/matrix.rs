@@ -97,7 +97,8 @@ pub fn play(every: usize, word: &str) -> Result<Outcome, String> {
     let cells = generate(word)?;
     let chosen: Vec<&Numbered> = cells.iter().step_by(every.max(1)).collect();
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    // Each waits for its database for a good part of the time.
+    let workers = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {

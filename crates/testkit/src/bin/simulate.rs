@@ -44,7 +44,8 @@ fn main() -> ExitCode {
     };
     let began = Instant::now();
     let (next, sum, failed) = (AtomicU64::new(0), Mutex::new(Counts::default()), AtomicU64::new(0));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    // Each waits for its database for a good part of the time.
+    let workers = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {

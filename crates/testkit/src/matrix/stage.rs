@@ -327,7 +327,7 @@ impl Stage {
             if n % LOOK_EVERY == 0 {
                 self.check_records()?;
             }
-            let waits_for_a_stranger = !self.ends && self.cell.kind.is_a_strangers() && n > 400;
+            let waits_for_a_stranger = !self.ends && self.cell.kind.is_a_strangers() && n > 150;
             rests = if self.is_settled()? || waits_for_a_stranger { rests + 1 } else { 0 };
             if rests > 2 {
                 return Ok(());
