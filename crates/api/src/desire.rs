@@ -122,10 +122,9 @@ pub(crate) async fn set_policy(app: &App, owned: &VolumeWithOwner, delete: bool)
             volume.delete_on_terminate = delete;
             if volume.status == VolumeStatus::Retained {
                 volume.status = VolumeStatus::Available;
-            } else {
-                // Its name in the cloud says the policy, too.
-                volume.tagged_at = None;
             }
+            // Its name in the cloud says the policy, too.
+            volume.tagged_at = None;
             agg.instance.settled = false;
             agg.instance.wake_at = now;
             let action = if delete { "REQUEST_RELEASE_VOLUME" } else { "REQUEST_RETAIN_VOLUME" };

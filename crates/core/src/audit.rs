@@ -211,6 +211,9 @@ struct Books<'a> {
     instances: HashMap<&'a InstanceId, &'a Aggregate>,
 }
 
+const UNRECORDED: &str =
+    "it carries our name, its instance lives, and its attempt was never recorded: are the records old?";
+const LOOK: &str = "it may be in use: look at it; if it is not, delete it in the provider's console";
 const FIX: &str = "look at it; `inventiv audit --fix --policy delete` has it deleted after an hour of quarantine";
 const WAIT_OR_ASK: &str =
     "nothing, if it is gone from the next audit; else `inventiv audit --fix` has its instance look at it";
@@ -301,8 +304,11 @@ impl<'a> Books<'a> {
             return Some(Held::Claimed);
         }
         if !attempt_is_recorded {
-            let why = "it carries our name, and an attempt that was never recorded".to_owned();
-            return Some(Held::Orphan { owner, known: true, why, remedy: FIX });
+            let (lives, why) =
+                (agg.instance.terminated_at.is_none(), "it carries our name, and an attempt that was never recorded");
+            // Of an instance that has ended, nothing can be in use.
+            let why = if lives { UNRECORDED } else { why }.to_owned();
+            return Some(Held::Orphan { owner, known: true, why, remedy: if lives { LOOK } else { FIX } });
         }
         let attempt = agg.servers.iter().any(|s| s.name == name && s.create_state == CreateState::Burned)
             || agg.volumes.iter().any(|v| v.name == name && v.create_state == CreateState::Burned);
@@ -321,7 +327,7 @@ impl<'a> Books<'a> {
             Held::Retained => report.retained += 1,
             Held::Foreign => report.foreign += 1,
             Held::Orphan { owner, known, why, remedy } => {
-                report.records_look_rolled_back |= !known;
+                report.records_look_rolled_back |= !known || why == UNRECORDED;
                 let found = finding(FindingKind::Orphan, why, remedy);
                 report.findings.push(Finding { instance_id: owner, known, ..found });
             }

@@ -243,6 +243,11 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timesta
             }
         }
     } else if let Some(s) = action.server_id().and_then(|id| agg.servers.iter_mut().find(|s| &s.id == id)) {
+        if matches!(action, Action::TagServer(_)) {
+            // Nothing waits for a name: it is tried again when it is noticed again.
+            s.tagged_at = Some(now);
+            return;
+        }
         s.retry = Some(again(s.retry.as_ref().or(before.as_ref()), error, now));
         if removes && error.kind == ErrorKind::NotFound {
             s.delete_sent_at = Some(now);

@@ -5,6 +5,7 @@
 
 use crate::error::CallError;
 use crate::id::{InstanceId, ServerId, VolumeId};
+use crate::observed::SeenServer;
 use crate::offer::BootStorage;
 use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
@@ -189,6 +190,37 @@ pub struct Server {
 }
 
 impl Server {
+    /// A row for a server that exists and was not recorded. Whatever it was told at its first boot: it is not told again,
+    /// and it may have run.
+    #[must_use]
+    pub fn found(id: ServerId, attempt: u32, seen: &SeenServer, now: Timestamp) -> Self {
+        let made = seen.created_at.unwrap_or(now);
+        Self {
+            id,
+            attempt,
+            name: seen.name.clone(),
+            keep: true,
+            create_state: CreateState::Owned,
+            create_error: None,
+            provider_id: Some(seen.id.clone()),
+            state: Some(seen.state.text().to_owned()),
+            prepared_at: made,
+            answered_at: Some(now),
+            tagged_at: Some(now),
+            tags_shown: false,
+            user_data_at: Some(now),
+            starts: 1,
+            start_intended_at: Some(made),
+            start_sent_at: Some(made),
+            stop_sent_at: None,
+            delete_intended_at: None,
+            delete_sent_at: None,
+            gone_at: None,
+            proof: None,
+            retry: None,
+        }
+    }
+
     /// Exists, as far as we know, under an id we know.
     #[must_use]
     pub fn is_live(&self) -> bool {

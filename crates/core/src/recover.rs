@@ -5,11 +5,11 @@
 
 use crate::id::{InstanceId, ServerId};
 use crate::name::{CloudName, MODEL_TAG, Role};
-use crate::observed::{Observed, Picture, SeenServer, SeenVolume, ServerState};
+use crate::observed::{Observed, Picture, SeenServer, SeenVolume};
 use crate::offer::{BootStorage, Offer};
 use crate::plan::{Context, plan};
 use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec};
-use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
+use crate::status::{Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,15 +68,15 @@ pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<
             recovery.known += servers.len() + volumes.len();
             continue;
         }
-        // The one that runs is the one that is used; of several, the oldest.
-        servers.sort_by_key(|s| (s.state != ServerState::Running, s.created_at, s.id.clone()));
-        let mut servers = servers.into_iter();
-        let kept = servers.next();
-        for extra in servers {
-            let text = "a second server of the same instance; look at both, and delete the one that is not used";
-            recovery.left.push((extra.clone(), text.to_owned()));
+        servers.sort_by_key(|s| (s.created_at, s.id.clone()));
+        if servers.len() > 1 {
+            // Whichever was taken over, the others would be removed as its duplicates.
+            let text = "its instance has several servers, and is not rebuilt: look at all of them, delete those that are not \
+                        used, and recover again";
+            recovery.left.extend(servers.into_iter().map(|s| (s.clone(), text.to_owned())));
+            continue;
         }
-        recovery.instances.push(rebuild(id, kept, &volumes, place, picture.began_at, cx));
+        recovery.instances.push(rebuild(id, servers.first().copied(), &volumes, place, picture.began_at, cx));
     }
     recovery
 }
@@ -92,7 +92,10 @@ fn rebuild(
     let made = server.and_then(|s| s.created_at).or_else(|| volumes.iter().filter_map(|v| v.created_at).min());
     let created_at = made.unwrap_or(cx.now);
     let instance = instance(id, server, volumes, place, created_at, cx.now);
-    let rows = server.map(|s| server_row(s, created_at, cx));
+    let rows = server.map(|s| {
+        let attempt = CloudName::parse(&s.name).map_or(1, |n| n.attempt);
+        Server::found(ServerId::new((cx.ids)()), attempt, s, cx.now)
+    });
     let bare = Aggregate { instance, servers: rows.into_iter().collect(), volumes: Vec::new() };
     let seen = Observed {
         began_at,
@@ -111,6 +114,7 @@ fn rebuild(
         if v.origin == Origin::Ours {
             // It may hold data: it is neither attached again nor taken for a stray.
             v.attached_at.get_or_insert(cx.now);
+            v.delete_on_terminate &= CloudName::parse(&v.name).is_none_or(|n| n.delete);
         }
         if server.is_none() {
             (v.status, v.delete_on_terminate) = (VolumeStatus::Retained, false);
@@ -172,34 +176,6 @@ fn instance(
         settled: !lives,
         wake_at: now,
         version: 0,
-    }
-}
-
-fn server_row(seen: &SeenServer, created_at: Timestamp, cx: &mut Context<'_>) -> Server {
-    Server {
-        id: ServerId::new((cx.ids)()),
-        attempt: CloudName::parse(&seen.name).map_or(1, |n| n.attempt),
-        name: seen.name.clone(),
-        keep: true,
-        create_state: CreateState::Owned,
-        create_error: None,
-        provider_id: Some(seen.id.clone()),
-        state: Some(seen.state.text().to_owned()),
-        prepared_at: created_at,
-        answered_at: Some(created_at),
-        tagged_at: Some(cx.now),
-        tags_shown: false,
-        // Whatever it was told at its first boot: it is not told again, and it may have run.
-        user_data_at: Some(cx.now),
-        starts: 1,
-        start_intended_at: Some(created_at),
-        start_sent_at: Some(created_at),
-        stop_sent_at: None,
-        delete_intended_at: None,
-        delete_sent_at: None,
-        gone_at: None,
-        proof: None,
-        retry: None,
     }
 }
 

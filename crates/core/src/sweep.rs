@@ -189,7 +189,8 @@ fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx:
         let believed_gone = row.status == VolumeStatus::Deleted;
         if believed_gone {
             (row.deleted_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
-            (row.status, row.delete_on_terminate) = (VolumeStatus::Available, true);
+            // Whether it goes or is kept, it was decided before.
+            row.status = VolumeStatus::Available;
         }
         return believed_gone;
     }
@@ -198,6 +199,7 @@ fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx:
     row.volume_type = kind.to_owned();
     row.name.clone_from(&orphan.name);
     row.origin = if name.as_ref().is_some_and(|n| n.role == Role::Data) { Origin::Ours } else { Origin::Cloud };
+    row.delete_on_terminate = name.as_ref().is_none_or(|n| n.delete);
     row.attempt = name.map_or(1, |n| n.attempt);
     row.tagged_at = Some(cx.now);
     agg.volumes.push(row);

@@ -3,6 +3,7 @@
 //! What becomes of what they find is decided in `sweep`: by itself, an audit changes nothing.
 
 use crate::Orchestrator;
+use crate::sweep::Swept;
 use crate::tick::Counters;
 use inventiv_core::audit::{Birth, FindingKind, Report, audit, looks_automatic};
 use inventiv_core::error::ErrorKind;
@@ -52,19 +53,22 @@ impl Orchestrator {
         let inner = &self.inner;
         let (name, begun_at) = (zone.zone.as_str(), inner.clock.now());
         let (mut report, mut picture) = self.audit_zone(name).await?;
-        if zone.request.is_some() && report.findings.iter().any(|f| f.kind == FindingKind::Orphan && f.known) {
+        let mut shown = true;
+        let due = zone.quarantined.iter().any(|q| q.until <= begun_at);
+        if (zone.request.is_some() || due) && report.findings.iter().any(|f| f.kind == FindingKind::Orphan && f.known) {
             // Most of them are taken up by their instances as soon as these are shown them.
-            self.look_again(name).await?;
+            shown = self.look_again(name).await?;
             (report, picture) = self.audit_zone(name).await?;
         }
-        let swept = self.sweep(zone, &mut report, picture.as_ref()).await?;
+        // What no instance was shown, none can have taken up: the wish stays open, and nothing is done about it yet.
+        let swept = if shown { self.sweep(zone, &mut report, picture.as_ref()).await? } else { Swept::default() };
         tell(name, &report);
         let done = AuditDone {
             zone: name,
             begun_at,
             ended_at: inner.clock.now(),
             report: &report,
-            answered: zone.request,
+            answered: zone.request.filter(|_| shown),
             held: &swept.held,
             let_go: &swept.let_go,
         };
@@ -72,12 +76,13 @@ impl Orchestrator {
     }
 
     /// Shows every instance of a zone, and every one that something in it is named after, what a listing shows of it.
-    async fn look_again(&self, zone: &str) -> Result<(), Error> {
+    /// `false`: they could not be shown anything.
+    async fn look_again(&self, zone: &str) -> Result<bool, Error> {
         let (tasks, counters) = (TaskTracker::new(), Arc::new(Counters::default()));
-        self.list_zone(zone, Vec::new(), true, &tasks, &counters).await?;
+        let listed = self.list_zone(zone, Vec::new(), true, &tasks, &counters).await?;
         tasks.close();
         tasks.wait().await;
-        Ok(())
+        Ok(listed)
     }
 
     pub(crate) async fn keep_audits(&self, stop: CancellationToken) {

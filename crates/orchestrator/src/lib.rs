@@ -173,9 +173,12 @@ impl Orchestrator {
             }
         }
         tasks.close();
-        // They read the cloud and write what they read: nothing is lost.
-        keepers.shutdown().await;
-        if tokio::time::timeout(Duration::from_secs(25), tasks.wait()).await.is_err() {
+        // An audit may be giving steps: the calls that are under way are finished, as far as time allows.
+        let ended = async { while keepers.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(10), ended).await.is_err() {
+            tracing::warn!("an audit was still under way at shutdown; the next start makes a new one");
+        }
+        if tokio::time::timeout(Duration::from_secs(15), tasks.wait()).await.is_err() {
             tracing::warn!("calls still under way at shutdown; the next start resolves them");
         }
     }

@@ -40,12 +40,22 @@ impl Orchestrator {
         let mut swept = Swept { held: decided.quarantine, let_go: decided.release };
         for orphan in decided.take {
             let Some(picture) = picture else { break };
+            if !self.still_wished(zone, &orphan).await? {
+                continue;
+            }
             if self.take(&orphan, picture).await? {
                 report.taken.push(orphan.provider_id.clone());
             }
             swept.let_go.push(orphan);
         }
         Ok(swept)
+    }
+
+    /// Nobody has thought better of it since this audit began.
+    async fn still_wished(&self, zone: &ZoneAudit, orphan: &Quarantined) -> Result<bool, Error> {
+        let zones = self.inner.store.audits(&self.inner.account).await?;
+        let now = zones.iter().find(|z| z.zone == zone.zone);
+        Ok(now.is_some_and(|z| z.request == zone.request && z.quarantined.contains(orphan)))
     }
 
     async fn take(&self, orphan: &Quarantined, picture: &Picture) -> Result<bool, Error> {

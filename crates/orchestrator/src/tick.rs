@@ -110,8 +110,10 @@ impl Orchestrator {
                 due.push((claim, agg));
             }
         }
-        // What has nothing in the cloud yet needs no look.
-        let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| glance_cost(agg) == 0);
+        // What has nothing in the cloud yet needs no look: but the records may be older than the cloud, as after the restore
+        // of a backup. The first listing of this process shows that.
+        let first = self.zone_state(zone, |_| {}).listed_at.is_none();
+        let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| !first && glance_cost(agg) == 0);
         for (claim, agg) in blank {
             let seen = Observed { complete: true, ..Observed::nothing(self.inner.clock.now()) };
             self.spawn_step(claim, agg, seen, tasks, counters);
@@ -121,8 +123,8 @@ impl Orchestrator {
         }
         let glances: usize = due.iter().map(|(_, agg)| glance_cost(agg)).sum();
         let known_pages = self.zone_state(zone, |_| {}).pages.max(3);
-        if resync || glances >= known_pages {
-            return self.list_zone(zone, due, resync, tasks, counters).await;
+        if resync || first || glances >= known_pages {
+            return self.list_zone(zone, due, resync, tasks, counters).await.map(|_| ());
         }
         let mut to_list = Vec::new();
         for (claim, agg) in due {
@@ -136,9 +138,10 @@ impl Orchestrator {
         if to_list.is_empty() {
             return Ok(());
         }
-        self.list_zone(zone, to_list, false, tasks, counters).await
+        self.list_zone(zone, to_list, false, tasks, counters).await.map(|_| ())
     }
 
+    /// Lists a zone and gives steps upon that; `false`: it could not be listed, or somebody else is at it.
     pub(crate) async fn list_zone(
         &self,
         zone: &str,
@@ -146,22 +149,27 @@ impl Orchestrator {
         resync: bool,
         tasks: &TaskTracker,
         counters: &Arc<Counters>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut was_busy = false;
         let state = self.zone_state(zone, |z| was_busy = std::mem::replace(&mut z.busy, true));
         if was_busy {
-            return Ok(());
+            return Ok(false);
         }
         let busy = Busy { orchestrator: self, zone };
         if !resync && self.inner.provider.pressure_ms() > BUSY_MS && self.was_listed_lately(&state) {
             // Changes are queueing: what they wait for shows as well a few seconds later, and costs fewer reads.
-            return Ok(());
+            return Ok(false);
         }
         let listed = self.inner.provider.observe(zone).await;
         drop(busy);
         let index = match listed {
             Ok(picture) => {
-                self.zone_state(zone, |z| (z.pages, z.listed_at) = (pages(&picture), Some(picture.began_at)));
+                self.zone_state(zone, |z| {
+                    z.pages = pages(&picture);
+                    if picture.complete || z.listed_at.is_some() {
+                        z.listed_at = Some(picture.began_at);
+                    }
+                });
                 Index::new(picture, &self.inner.config.control_plane)
             }
             Err(e) => {
@@ -169,7 +177,7 @@ impl Orchestrator {
                 for (_, agg) in &due {
                     self.tell_failed_look(&agg.instance.id, &e).await?;
                 }
-                return Ok(());
+                return Ok(false);
             }
         };
         let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
@@ -180,7 +188,7 @@ impl Orchestrator {
         if resync {
             self.resync_zone(zone, &index, &taken, tasks, counters).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn was_listed_lately(&self, state: &crate::ZoneState) -> bool {

@@ -60,7 +60,7 @@ async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
 
         let after = world.show(&living).await;
         assert_eq!(volumes(&after), volumes(&before));
-        for key in ["status", "provider_instance_id", "instance_type", "model_id", "ip_address", "storage_sizes_gb"] {
+        for key in ["status", "provider_instance_id", "instance_type", "model_id", "ip_address", "storage_count"] {
             assert_eq!(after[key], before[key], "{key}");
         }
         let changes = world.requests("POST", "/action") + world.requests("DELETE", "");
@@ -128,4 +128,31 @@ async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
     let found = audited(&world, None).await;
     assert_eq!((found["verdict"].as_str(), &found["retained"]), (Some("clean"), &json!(1)), "{found:#}");
     assert_eq!((world.left(), &world.show(&old).await["status"]), (held, &json!("ready")));
+}
+
+#[tokio::test]
+async fn a_backup_from_before_the_first_server_takes_the_living_one_over_and_makes_no_second() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(wish(true)).await;
+    // The backup is made before anything was asked of the cloud.
+    let (_, home) = database(Database::Sqlite).await;
+    let file = home.path().join("backup.db");
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&world.database_url).await.unwrap();
+    let text = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", file.display()));
+    sqlx::query(text).execute(&pool).await.unwrap();
+    world.until_status(&id, "ready").await;
+    let (before, held) = (world.show(&id).await, world.left());
+    let world = world.on_database(format!("sqlite:{}", file.display()), home).await;
+    world.until_status(&id, "ready").await;
+    for _ in 0..10 {
+        world.advance_ms(120_000);
+        world.resync().await;
+    }
+    let after = world.show(&id).await;
+    assert_eq!((world.left(), &after["provider_instance_id"]), (held, &before["provider_instance_id"]), "{after:#}");
+    assert_eq!(volumes(&after), volumes(&before));
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+    assert_eq!((world.left().0, world.left().1), (0, 1), "what was to be kept is kept");
 }

@@ -9,7 +9,7 @@ use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{Attachment, SeenServer, SeenVolume, ServerState, VolumeState};
 use crate::recorded::{Server, Volume};
-use crate::status::{CreateState, Origin, VolumeStatus};
+use crate::status::{CreateState, Desired, Origin, VolumeStatus};
 
 pub(super) fn absorb(draft: &mut Draft<'_, '_>) {
     adopt_servers(draft);
@@ -35,6 +35,32 @@ fn adopt_servers(draft: &mut Draft<'_, '_>) {
             adopt_server(draft, &name, seen);
         }
     }
+    adopt_unrecorded(draft);
+}
+
+/// A server that carries our name and an attempt that was never recorded: the records are older than it. If the instance
+/// has none, it is its server; else it is left alone, and the audit tells of it.
+fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
+    let instance = &draft.agg.instance;
+    let wanted = instance.desired == Desired::Present && instance.failure.is_none();
+    if !wanted || draft.agg.servers.iter().any(|s| s.keep && (s.is_live() || s.create_state.is_open())) {
+        return;
+    }
+    let unrecorded =
+        |s: &&SeenServer| ours_by_name(draft, &s.name) && !draft.agg.servers.iter().any(|r| r.name == s.name);
+    let mut found: Vec<&SeenServer> = draft.seen.servers.iter().filter(unrecorded).collect();
+    found.sort_by_key(|s| (s.state != ServerState::Running, s.created_at, s.id.clone()));
+    let Some(seen) = found.first().copied() else { return };
+    let newest = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
+    let named = CloudName::parse(&seen.name).map_or(newest, |n| n.attempt);
+    let free = draft.agg.servers.iter().all(|s| s.attempt != named);
+    let (id, now) = (ServerId::new((draft.cx.ids)()), draft.cx.now);
+    draft.agg.servers.push(Server::found(id, if free { named } else { newest }, seen, now));
+    draft.tell(
+        "SERVER_ADOPTED",
+        Some(seen.id.clone()),
+        "it carries our name, and was not recorded: are the records old?",
+    );
 }
 
 fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &SeenServer) {
@@ -43,7 +69,8 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &SeenServer) {
     let Some(slot) = draft.agg.servers.iter().position(|s| s.name == name) else { return };
     if draft.agg.servers[slot].provider_id.is_none() {
         let row = &mut draft.agg.servers[slot];
-        row.keep &= !kept_elsewhere && row.create_state.is_open();
+        // Refused, and there all the same: nothing else is in its place, so it is the one.
+        row.keep &= !kept_elsewhere && (row.create_state.is_open() || row.create_state == CreateState::Refused);
         row.provider_id = Some(seen.id.clone());
         row.create_state = CreateState::Owned;
         row.answered_at = Some(now);

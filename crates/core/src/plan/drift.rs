@@ -27,7 +27,9 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
             continue;
         }
         let settled = row.tagged_at.is_some_and(|t| seen.began_at > t.plus_ms(settled_ms));
-        named_server(row, shown, settled, &mut events);
+        if present {
+            named_server(row, shown, settled, &mut events);
+        }
         if present && row.stop_sent_at.is_none() && row.delete_intended_at.is_none() {
             stopped(row, shown, &mut events);
         }
@@ -46,11 +48,15 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         let detached = present && was_detached(agg, row, shown, seen);
         let wanted = if row.is_boot { agg.instance.spec.boot_volume_bytes } else { None };
         let row = &mut draft.agg.volumes[n];
-        named_volume(row, shown, &name, settled, &mut events);
+        if present {
+            named_volume(row, shown, &name, settled, &mut events);
+        }
         resized(row, shown, wanted, &mut events);
         if detached {
             let text = "somebody else detached the volume from our server; attach it there, or terminate the instance";
             events.push(event("VOLUME_DETACHED", row, text.to_owned()));
+            // Told once.
+            row.status = VolumeStatus::Available;
         }
     }
     draft.events.extend(events);
@@ -89,6 +95,11 @@ fn drift(
     (tags, ours): (&[String], &[String]),
 ) -> Option<(Drift, String)> {
     let tagged = !ours.is_empty() && ours.iter().all(|t| tags.contains(t));
+    // Another control plane's name for the same thing: this one runs under the wrong id, and must not rename it all.
+    let other = CloudName::parse(wanted).zip(CloudName::parse(shown));
+    if other.is_some_and(|(w, s)| w.instance == s.instance && w.control_plane != s.control_plane) {
+        return None;
+    }
     let found = if settled && shown != wanted {
         Some((Drift::Renamed, format!("somebody else renamed it to {shown:?}; it gets its name back, {wanted}")))
     } else if settled && *tags_shown && !tagged {

@@ -1,7 +1,7 @@
 //! What is rebuilt of which cloud.
 
 use super::*;
-use crate::observed::Attachment;
+use crate::observed::{Attachment, ServerState};
 use crate::plan::Rules;
 use crate::recorded::BLOCK_KIND;
 use crate::size::GB;
@@ -125,14 +125,22 @@ fn volumes_without_a_server_are_kept_whatever_their_names_say() {
 }
 
 #[test]
-fn what_is_recorded_is_left_to_its_own_look_and_a_second_server_is_told() {
+fn what_is_recorded_is_left_to_its_own_look_and_of_several_servers_none_is_taken_over() {
     let servers = vec![
         server("old", &name(7, Role::Server, 1, true), ServerState::Stopped, &[]),
         server("new", &name(7, Role::Server, 2, true), ServerState::Running, &[]),
         server("known", &name(9, Role::Server, 1, true), ServerState::Running, &[]),
     ];
     let got = recovered(servers, Vec::new(), &[9]);
-    assert_eq!((got.instances.len(), got.known), (1, 1));
-    assert_eq!(got.instances[0].servers[0].provider_id.as_deref(), Some("new"), "the one that runs is the one in use");
-    assert_eq!(got.left.iter().map(|(s, _)| s.id.as_str()).collect::<Vec<_>>(), ["old"]);
+    assert_eq!((got.instances.len(), got.known), (0, 1));
+    assert_eq!(got.left.iter().map(|(s, _)| s.id.as_str()).collect::<Vec<_>>(), ["new", "old"]);
+}
+
+#[test]
+fn of_two_volumes_with_one_name_that_says_keep_none_goes() {
+    let kept = name(7, Role::Data, 1, false);
+    let servers = vec![server("s-1", &name(7, Role::Server, 1, true), ServerState::Running, &["d2"])];
+    let got = recovered(servers, vec![volume("d1", &kept, None), volume("d2", &kept, Some("s-1"))], &[]);
+    let volumes = &got.instances[0].volumes;
+    assert_eq!((volumes.len(), volumes.iter().any(|v| v.is_to_delete())), (2, false));
 }

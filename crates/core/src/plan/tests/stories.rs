@@ -99,11 +99,14 @@ impl Teller {
         let volume = action.volume_id().and_then(|id| self.stage.agg.volume(id)).and_then(|v| v.provider_id.clone());
         let server =
             action.server_id().and_then(|id| self.stage.agg.server_by_id(id)).and_then(|s| s.provider_id.clone());
-        let name = match action {
-            Action::CreateServer(row) => Some(row.name.clone()),
-            Action::CreateVolume(row) => Some(row.name.clone()),
-            _ => volume.or(server),
+        let made = if let Action::CreateServer(row) = action {
+            Some(row.name.clone())
+        } else if let Action::CreateVolume(row) = action {
+            Some(row.name.clone())
+        } else {
+            None
         };
+        let name = made.or(volume).or(server);
         let road =
             action.road().map_or_else(String::new, |r| format!(" ({})", r.split(':').next().unwrap_or_default()));
         format!("{}{road} {}", action.log_name(), name.unwrap_or_default())
