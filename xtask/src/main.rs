@@ -65,8 +65,8 @@ fn check() -> Result<(), String> {
     step("tests", || tests::run(&[]))?;
     step("official clients against the emulator", clients::run)?;
     step("recordings against the emulator", recordings)?;
-    step("stories of faults and crashes", || simulate(&["--seeds", SEEDS].map(str::to_owned), QUICK))?;
-    step("every call and commit, struck", || crash_matrix(&["--every", EVERY].map(str::to_owned), QUICK))?;
+    step("stories of faults and crashes", || simulate(&["--seeds", SEEDS].map(str::to_owned), &[]))?;
+    step("every call and commit, struck", || crash_matrix(&["--every", EVERY].map(str::to_owned), &[]))?;
     step("docs", || {
         let mut command = Command::new("cargo");
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
@@ -75,8 +75,8 @@ fn check() -> Result<(), String> {
     step("licences and sources", deny)
 }
 
-/// How many stories are told at every check: enough for every pair of a call and a fault to strike often.
-const SEEDS: &str = "2000";
+/// How many stories are told at every check; 2,000 take minutes.
+const SEEDS: &str = "300";
 /// Every so many cells of the crash matrix, one is played at every check.
 const EVERY: &str = "25";
 /// Optimised, and quick to build.

@@ -124,7 +124,14 @@ impl Process {
         let database = database.map_err(|e| e.to_string())?;
         let opened = database.block_on(Store::open(&ground.url)).map_err(|e| e.to_string())?;
         let mut store = opened.in_one_order(database.handle().clone());
+        let killed = ground.wire.killed();
         let made = runtime.block_on(async {
+            // Struck twice in the same moment, the process before this one was killed once.
+            tokio::select! {
+                biased;
+                () = killed.notified() => {}
+                () = std::future::ready(()) => {}
+            }
             let (wire, clock, rules) = (&ground.wire, &ground.clock, &ground.rules);
             let new = |store: &Store| {
                 orchestrator(store.clone(), wire.clone(), clock.clone(), rules.clone(), ground.ids.clone())

@@ -15,12 +15,12 @@ pub(crate) async fn run(command: AccountCommand, connection: &Connection, output
                 output,
                 &items,
                 &[
-                    ("ID", |a| text(a, "id")),
-                    ("IN USE", |a| if a["in_use"] == true { "yes" } else { "no" }.to_owned()),
-                    ("INSTANCES", |a| text(a, "instances")),
-                    ("SERVERS", |a| text(a, "servers")),
-                    ("VOLUMES", |a| text(a, "volumes")),
-                    ("SINCE", |a| text(a, "created_at")),
+                    ("id", |a| text(a, "id")),
+                    ("in use", |a| if a["in_use"] == true { "yes" } else { "no" }.to_owned()),
+                    ("instances", |a| text(a, "instances")),
+                    ("servers", |a| text(a, "servers")),
+                    ("volumes", |a| text(a, "volumes")),
+                    ("since", |a| text(a, "created_at")),
                 ],
             );
         }

@@ -253,7 +253,8 @@ impl Story {
         let (status, _) = self.cloud.ask(method, &path, body.clone());
         self.note(format!("stranger: {method} {path} {} → {status}", body.unwrap_or_default()));
         self.counts.strangers += usize::from(status < 300);
-        if status < 300 {
+        // A 5xx may have taken effect, for strangers as for us.
+        if !(300..500).contains(&status) {
             // What went by somebody else's hand is not our fault; what goes with a server neither.
             let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
             self.cloud.strangers.retain(|id| there.contains(id));
