@@ -34,3 +34,19 @@ openapi:
 # Two whole lives against a pretended cloud.
 demo *ARGS:
     cargo run -- demo {{ARGS}}
+
+# Stories of users, strangers, faults and crashes, drawn from seeds.
+simulate *ARGS:
+    cargo xtask simulate {{ARGS}}
+
+# Every call and commit of every scenario, struck in every way.
+crash-matrix *ARGS:
+    cargo xtask crash-matrix {{ARGS}}
+
+# The real executable, killed again and again.
+soak *ARGS:
+    cargo xtask soak {{ARGS}}
+
+# Each rule broken once: a trial must turn red.
+mutants *ARGS:
+    cargo xtask mutants {{ARGS}}

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask check | test | tidy | bench | simulate | replay | openapi`. Each is also a `just` recipe.
+//! The project's own tasks: `cargo xtask check | test | tidy | bench | simulate | crash-matrix | soak | mutants | …`. Each is also a `just` recipe.
 
 mod clients;
 mod mutants;

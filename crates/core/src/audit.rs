@@ -189,10 +189,11 @@ enum Held {
     Claimed,
     Retained,
     Foreign,
-    /// Ours by name: whose, whether that is known here, the evidence, and what to do.
+    /// Ours by name: whose, whether that is known here, whether the records look older than it, the evidence, and what to do.
     Orphan {
         owner: Option<InstanceId>,
         known: bool,
+        newer: bool,
         why: String,
         remedy: &'static str,
     },
@@ -211,8 +212,6 @@ struct Books<'a> {
     instances: HashMap<&'a InstanceId, &'a Aggregate>,
 }
 
-const UNRECORDED: &str =
-    "it carries our name, its instance lives, and its attempt was never recorded: are the records old?";
 const LOOK: &str = "it may be in use: look at it; if it is not, delete it in the provider's console";
 const FIX: &str = "look at it; `inventiv audit --fix --policy delete` has it deleted after an hour of quarantine";
 const WAIT_OR_ASK: &str =
@@ -296,7 +295,7 @@ impl<'a> Books<'a> {
         let owner = Some(parsed.instance.clone());
         let Some(agg) = self.instances.get(&parsed.instance) else {
             let why = "it carries our name, and its instance was never recorded here".to_owned();
-            return Some(Held::Orphan { owner, known: false, why, remedy: ROLLED_BACK });
+            return Some(Held::Orphan { owner, known: false, newer: true, why, remedy: ROLLED_BACK });
         };
         let attempt_is_recorded = parsed.role != Role::Server || agg.servers.iter().any(|s| s.name == name);
         if !self.ended_before(agg.instance.terminated_at) && attempt_is_recorded {
@@ -304,11 +303,10 @@ impl<'a> Books<'a> {
             return Some(Held::Claimed);
         }
         if !attempt_is_recorded {
-            let (lives, why) =
-                (agg.instance.terminated_at.is_none(), "it carries our name, and an attempt that was never recorded");
             // Of an instance that has ended, nothing can be in use.
-            let why = if lives { UNRECORDED } else { why }.to_owned();
-            return Some(Held::Orphan { owner, known: true, why, remedy: if lives { LOOK } else { FIX } });
+            let newer = agg.instance.terminated_at.is_none();
+            let why = "it carries our name, and an attempt that was never recorded".to_owned();
+            return Some(Held::Orphan { owner, known: true, newer, why, remedy: if newer { LOOK } else { FIX } });
         }
         let attempt = agg.servers.iter().any(|s| s.name == name && s.create_state == CreateState::Burned)
             || agg.volumes.iter().any(|v| v.name == name && v.create_state == CreateState::Burned);
@@ -317,7 +315,7 @@ impl<'a> Books<'a> {
         } else {
             ("it carries the name of an instance that has ended", WAIT_OR_ASK)
         };
-        Some(Held::Orphan { owner, known: true, why: why.to_owned(), remedy })
+        Some(Held::Orphan { owner, known: true, newer: false, why: why.to_owned(), remedy })
     }
 
     fn count(&self, report: &mut Report, held: Held, finding: impl Fn(FindingKind, String, &'static str) -> Finding) {
@@ -326,8 +324,8 @@ impl<'a> Books<'a> {
             Held::Claimed => report.claimed += 1,
             Held::Retained => report.retained += 1,
             Held::Foreign => report.foreign += 1,
-            Held::Orphan { owner, known, why, remedy } => {
-                report.records_look_rolled_back |= !known || why == UNRECORDED;
+            Held::Orphan { owner, known, newer, why, remedy } => {
+                report.records_look_rolled_back |= newer;
                 let found = finding(FindingKind::Orphan, why, remedy);
                 report.findings.push(Finding { instance_id: owner, known, ..found });
             }
@@ -389,6 +387,7 @@ fn there_again(agg: &Aggregate) -> Held {
     Held::Orphan {
         owner: Some(agg.instance.id.clone()),
         known: true,
+        newer: false,
         why: "it was proven gone, and is shown again".to_owned(),
         remedy: WAIT_OR_ASK,
     }

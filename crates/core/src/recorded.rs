@@ -5,6 +5,7 @@
 
 use crate::error::CallError;
 use crate::id::{InstanceId, ServerId, VolumeId};
+use crate::name::CloudName;
 use crate::observed::SeenServer;
 use crate::offer::BootStorage;
 use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
@@ -341,6 +342,14 @@ impl Aggregate {
     #[must_use]
     pub fn server(&self) -> Option<&Server> {
         self.servers.iter().find(|s| s.keep && s.is_live())
+    }
+
+    /// Which attempt a server is that was not recorded: the one that its name says, if no row has that.
+    #[must_use]
+    pub fn attempt_of(&self, name: &str) -> u32 {
+        let newest = self.servers.iter().map(|s| s.attempt).max().unwrap_or(0);
+        let named = CloudName::parse(name).map(|n| n.attempt);
+        named.filter(|n| self.servers.iter().all(|s| s.attempt != *n)).unwrap_or(newest + 1)
     }
 
     /// Finds a server row.

@@ -92,11 +92,11 @@ fn rebuild(
     let made = server.and_then(|s| s.created_at).or_else(|| volumes.iter().filter_map(|v| v.created_at).min());
     let created_at = made.unwrap_or(cx.now);
     let instance = instance(id, server, volumes, place, created_at, cx.now);
-    let rows = server.map(|s| {
-        let attempt = CloudName::parse(&s.name).map_or(1, |n| n.attempt);
-        Server::found(ServerId::new((cx.ids)()), attempt, s, cx.now)
-    });
-    let bare = Aggregate { instance, servers: rows.into_iter().collect(), volumes: Vec::new() };
+    let mut bare = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
+    if let Some(s) = server {
+        let row = Server::found(ServerId::new((cx.ids)()), bare.attempt_of(&s.name), s, cx.now);
+        bare.servers.push(row);
+    }
     let seen = Observed {
         began_at,
         complete: true,

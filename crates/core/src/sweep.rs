@@ -9,10 +9,10 @@
 use crate::audit::{Finding, FindingKind, Report};
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, Role};
-use crate::observed::Picture;
+use crate::observed::{Picture, SeenServer};
 use crate::plan::{Context, found_volume};
 use crate::recorded::{Aggregate, Server};
-use crate::status::{CreateState, Origin, VolumeStatus};
+use crate::status::{Origin, VolumeStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -128,8 +128,8 @@ fn quarantined(f: &Finding, limits: Limits, now: Timestamp) -> Option<Quarantine
 /// is not shown any more, or is claimed already.
 pub fn take(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx: &mut Context<'_>) -> bool {
     let id = orphan.provider_id.as_str();
-    let taken = if picture.servers.iter().any(|s| s.id == id) {
-        take_server(agg, orphan, cx)
+    let taken = if let Some(seen) = picture.servers.iter().find(|s| s.id == id) {
+        take_server(agg, seen, cx)
     } else if picture.volumes.iter().any(|v| v.id == id) {
         take_volume(agg, orphan, picture, cx)
     } else {
@@ -141,9 +141,8 @@ pub fn take(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx: &m
     taken
 }
 
-fn take_server(agg: &mut Aggregate, orphan: &Quarantined, cx: &mut Context<'_>) -> bool {
-    let id = orphan.provider_id.as_str();
-    if let Some(row) = agg.servers.iter_mut().find(|s| s.provider_id.as_deref() == Some(id)) {
+fn take_server(agg: &mut Aggregate, seen: &SeenServer, cx: &mut Context<'_>) -> bool {
+    if let Some(row) = agg.servers.iter_mut().find(|s| s.provider_id.as_deref() == Some(&seen.id)) {
         let believed_gone = row.gone_at.is_some();
         if believed_gone {
             (row.gone_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
@@ -151,34 +150,8 @@ fn take_server(agg: &mut Aggregate, orphan: &Quarantined, cx: &mut Context<'_>) 
         }
         return believed_gone;
     }
-    let attempt = agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
-    let named = CloudName::parse(&orphan.name).map_or(attempt, |n| n.attempt);
-    let free = agg.servers.iter().all(|s| s.attempt != named);
-    agg.servers.push(Server {
-        id: ServerId::new((cx.ids)()),
-        attempt: if free { named } else { attempt },
-        name: orphan.name.clone(),
-        keep: false,
-        create_state: CreateState::Owned,
-        create_error: None,
-        provider_id: Some(id.to_owned()),
-        state: None,
-        prepared_at: cx.now,
-        answered_at: Some(cx.now),
-        tagged_at: Some(cx.now),
-        tags_shown: false,
-        user_data_at: None,
-        starts: 0,
-        // It may have run: what is kept on it stays kept.
-        start_intended_at: Some(cx.now),
-        start_sent_at: None,
-        stop_sent_at: None,
-        delete_intended_at: None,
-        delete_sent_at: None,
-        gone_at: None,
-        proof: None,
-        retry: None,
-    });
+    let (id, attempt) = (ServerId::new((cx.ids)()), agg.attempt_of(&seen.name));
+    agg.servers.push(Server { keep: false, ..Server::found(id, attempt, seen, cx.now) });
     true
 }
 

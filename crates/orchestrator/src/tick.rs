@@ -180,13 +180,20 @@ impl Orchestrator {
                 return Ok(false);
             }
         };
+        // Until a zone was listed whole, nothing is made in it: what carries our name may be missing from the records.
+        let unsure = self.zone_state(zone, |_| {}).listed_at.is_none();
         let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
         for (claim, agg) in due {
+            if unsure && glance_cost(&agg) == 0 {
+                let text = "waits for a listing of the zone that did not shift while it was read";
+                self.inner.note(&agg.instance.id, text, FAILED_LOOK_MS).await?;
+                continue;
+            }
             let seen = index.of(&agg);
             self.spawn_step(claim, agg, seen, tasks, counters);
         }
         if resync {
-            self.resync_zone(zone, &index, &taken, tasks, counters).await?;
+            self.resync_zone(zone, (&index, unsure), &taken, tasks, counters).await?;
         }
         Ok(true)
     }
@@ -200,7 +207,7 @@ impl Orchestrator {
     async fn resync_zone(
         &self,
         zone: &str,
-        index: &Index,
+        (index, unsure): (&Index, bool),
         taken: &HashSet<InstanceId>,
         tasks: &TaskTracker,
         counters: &Arc<Counters>,
@@ -213,7 +220,7 @@ impl Orchestrator {
             after = last.instance.id.to_string();
             for agg in &page {
                 ended.remove(&agg.instance.id);
-                if taken.contains(&agg.instance.id) {
+                if taken.contains(&agg.instance.id) || (unsure && glance_cost(agg) == 0) {
                     continue;
                 }
                 if let Some(claim) = self.claim(&agg.instance.id) {

@@ -156,3 +156,23 @@ async fn a_backup_from_before_the_first_server_takes_the_living_one_over_and_mak
     world.until_status(&id, "terminated").await;
     assert_eq!((world.left().0, world.left().1), (0, 1), "what was to be kept is kept");
 }
+
+#[tokio::test]
+async fn nothing_is_made_in_a_zone_that_this_process_has_not_seen_whole() {
+    let world = World::new(Database::Sqlite).await;
+    for n in 0..101 {
+        let body = json!({"name": format!("theirs-{n}"), "from_empty": {"size": 1_000_000_000_i64}});
+        world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
+    }
+    world.emulator.add_fault(&json!({"path": "/block/*/volumes", "effect": {"shift": true}})).unwrap();
+    let id = world.create(wish(false)).await;
+    for _ in 0..20 {
+        world.tick().await;
+        world.resync().await;
+    }
+    assert_eq!(world.requests("POST", "/servers"), 0, "a server of ours may be on the page that shifted");
+    assert!(world.show(&id).await["notes"].to_string().contains("did not shift"), "{:#}", world.show(&id).await);
+    world.stranger("DELETE", "/_emulator/faults", None);
+    world.until_status(&id, "ready").await;
+    assert_eq!(world.left().0, 1);
+}

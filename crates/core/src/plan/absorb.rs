@@ -51,11 +51,8 @@ fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     let mut found: Vec<&SeenServer> = draft.seen.servers.iter().filter(unrecorded).collect();
     found.sort_by_key(|s| (s.state != ServerState::Running, s.created_at, s.id.clone()));
     let Some(seen) = found.first().copied() else { return };
-    let newest = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
-    let named = CloudName::parse(&seen.name).map_or(newest, |n| n.attempt);
-    let free = draft.agg.servers.iter().all(|s| s.attempt != named);
-    let (id, now) = (ServerId::new((draft.cx.ids)()), draft.cx.now);
-    draft.agg.servers.push(Server::found(id, if free { named } else { newest }, seen, now));
+    let (id, attempt) = (ServerId::new((draft.cx.ids)()), draft.agg.attempt_of(&seen.name));
+    draft.agg.servers.push(Server::found(id, attempt, seen, draft.cx.now));
     draft.tell(
         "SERVER_ADOPTED",
         Some(seen.id.clone()),

@@ -49,6 +49,8 @@ pub(super) struct Stage {
     struck: Arc<AtomicBool>,
     /// When calls that are on their way arrive.
     late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
+    /// The volume of a stranger.
+    theirs: String,
     /// Cloud ids that must be there at every moment: what strangers own, and what is kept.
     sacred: BTreeSet<String>,
     /// Everything is asked to go: nothing waits for a stranger any more.
@@ -80,6 +82,7 @@ impl Stage {
             process,
             struck: Arc::default(),
             late: Vec::new(),
+            theirs: String::new(),
             sacred: BTreeSet::new(),
             ends: false,
             told: Told::default(),
@@ -97,7 +100,8 @@ impl Stage {
         if status >= 300 {
             return Err(format!("the stage: {theirs}"));
         }
-        self.sacred.insert(text(&theirs, "id"));
+        self.theirs = text(&theirs, "id");
+        self.sacred.insert(self.theirs.clone());
         self.pass(10_000);
         self.prepare()?;
         self.arm();
@@ -183,7 +187,7 @@ impl Stage {
                 struck.store(emulator.add_fault(&rule).is_ok(), Ordering::SeqCst)
             }));
         }
-        let (wire, theirs) = (self.ground.wire.clone(), self.sacred.iter().next().cloned().unwrap_or_default());
+        let (wire, theirs) = (self.ground.wire.clone(), self.theirs.clone());
         let cloud = self.cloud.view();
         Blow::Meanwhile(Arc::new(move || {
             let shown = wire.heard().shown;
@@ -363,7 +367,9 @@ impl Stage {
         }
         let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
         match self.sacred.iter().find(|id| !there.contains(id.as_str())) {
-            Some(gone) if !self.a_stranger_took_it() => Err(format!("I4, I5: volume {gone}, which must stay, is gone")),
+            Some(gone) if *gone == self.theirs || !self.a_stranger_took_it() => {
+                Err(format!("I4, I5: volume {gone}, which must stay, is gone"))
+            }
             _ => Ok(()),
         }
     }
