@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should stop")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
 
+mod recovery;
+
 use futures::StreamExt;
 use inventiv_api::{App, Settings};
 use inventiv_core::plan::Rules;
@@ -53,9 +55,9 @@ fn main() {
             lives_per_second(&mut table, kind).await;
         }
         if wanted("recovery") {
-            restart_in_flight(&mut table).await;
-            a_few_of_many(&mut table).await;
-            storm_of_429(&mut table).await;
+            recovery::restart_in_flight(&mut table).await;
+            recovery::a_few_of_many(&mut table).await;
+            recovery::storm_of_429(&mut table).await;
         }
         if wanted("fleet") {
             large_fleets(&mut table).await;
@@ -411,106 +413,4 @@ async fn serve_and_measure(
     }
     child.kill().unwrap();
     child.wait().unwrap();
-}
-
-async fn world() -> World {
-    let emulator = Options { journal_len: 1_000_000, seed: Some(1), ..Options::default() };
-    World::with(Database::Sqlite, Setup { emulator, ..Setup::default() }).await
-}
-
-/// How many pages of servers were read.
-fn pages_read(w: &World) -> usize {
-    let journal = w.emulator.journal();
-    let entries = journal["entries"].as_array().unwrap();
-    entries.iter().filter(|e| e["method"] == "GET" && e["path"].as_str().unwrap().ends_with("fr-par-2/servers")).count()
-}
-
-/// Ticks with listings until nothing waits: in a large zone the proof of one deletion waits for the next listing.
-async fn settle_a_large_zone(w: &World) {
-    for _ in 0..600 {
-        w.resync().await;
-        w.advance_ms(9_000);
-        if w.store.next_wake(&format!("scaleway:{PROJECT}")).await.unwrap().is_none() {
-            return;
-        }
-    }
-    panic!("it never settles");
-}
-
-/// A thousand lives under way, the process replaced: how many listings until each of them has moved again.
-async fn restart_in_flight(table: &mut Table) {
-    const LIVES: usize = 1_000;
-    let w = world().await;
-    for _ in 0..LIVES {
-        w.create(wish("L40S-1-48G")).await;
-    }
-    for _ in 0..3 {
-        w.tick().await;
-    }
-    let versions = async |w: &World| {
-        let filter = inventiv_store::InstanceFilter { limit: 5_000, ..Default::default() };
-        let all = w.store.instances(&filter).await.unwrap();
-        all.into_iter().map(|a| a.instance.version).collect::<Vec<i64>>()
-    };
-    let w = w.restarted().await;
-    let (before, listed) = (versions(&w).await, pages_read(&w));
-    let mut seconds = 0;
-    loop {
-        w.tick().await;
-        seconds += 1;
-        let moved = versions(&w).await.iter().zip(&before).filter(|(now, then)| now > then).count();
-        if moved == LIVES || seconds == 600 {
-            let pages = LIVES.div_ceil(100) as f64;
-            let lists = (pages_read(&w) - listed) as f64 / pages;
-            table.row("restart with 1,000 lives under way: listings until all have moved", lists, "listings", "≤ 2");
-            table.row("the same: time on the cloud's clock", f64::from(seconds), "s", "");
-            assert_eq!(moved, LIVES);
-            return;
-        }
-    }
-}
-
-/// What a pass costs when few of many have changed.
-async fn a_few_of_many(table: &mut Table) {
-    const MANY: usize = 2_000;
-    const FEW: usize = 20;
-    let w = world().await;
-    let mut ids = Vec::new();
-    for _ in 0..MANY {
-        ids.push(w.create(json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 0})).await);
-    }
-    w.settle().await;
-    w.advance_ms(120_000);
-    w.resync().await;
-    for id in ids.iter().take(FEW) {
-        w.terminate(id).await;
-    }
-    let touched = w.orchestrator.tick(true).await.unwrap().steps;
-    table.row("a pass over 2,000 instances of which 20 changed: touched", touched as f64, "instances", "20");
-    let before = w.requests("GET", "/zones/fr-par-2/servers/") + w.requests("GET", "/zones/fr-par-2/volumes/");
-    settle_a_large_zone(&w).await;
-    let after = w.requests("GET", "/zones/fr-par-2/servers/") + w.requests("GET", "/zones/fr-par-2/volumes/");
-    let each = (after - before) as f64 / (FEW * 2) as f64;
-    table.row("their ends: questions by id for each resource, the proof among them", each, "calls", "");
-}
-
-/// Every other request is told to slow down: what fails.
-async fn storm_of_429(table: &mut Table) {
-    const LIVES: usize = 30;
-    let w = world().await;
-    let storm = json!({"path": "/*/zones/fr-par-2/*", "percent": 50, "effect": {"error": "rate_limited"}});
-    w.emulator.add_fault(&storm).unwrap();
-    let mut ids = Vec::new();
-    for _ in 0..LIVES {
-        ids.push(w.create(wish("L40S-1-48G")).await);
-    }
-    w.settle().await;
-    let mut ready = 0;
-    for id in &ids {
-        ready += usize::from(w.show(id).await["status"] == "ready");
-        w.terminate(id).await;
-    }
-    w.settle().await;
-    table.row("30 lives while every other request is answered 429: ready", ready as f64, "lives", "30");
-    table.row("the same: servers and volumes left at their end", (w.left().0 + w.left().1) as f64, "", "0");
 }
