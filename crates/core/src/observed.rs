@@ -176,6 +176,9 @@ pub struct Picture {
     pub began_at: Timestamp,
     /// Nothing can be missing: no page shifted while the next was read. What is shown is there in any case.
     pub complete: bool,
+    /// Why absence says nothing although the listing is complete: nothing at all is shown of the account's project, so that
+    /// the credentials may not see it.
+    pub hidden: Option<String>,
     /// All servers.
     pub servers: Vec<SeenServer>,
     /// All volumes, of both APIs.
@@ -189,8 +192,11 @@ pub struct Observed {
     pub began_at: Timestamp,
     /// Every name and id of the instance was looked for: a creation that is not shown had not turned up by then.
     pub complete: bool,
-    /// It is cut out of a complete listing of the zone: absence is a hint (no more) that a resource is gone.
+    /// It is cut out of a complete listing of the zone, by credentials that see the project: absence is a hint (no more)
+    /// that a resource is gone.
     pub listed: bool,
+    /// [`Picture::hidden`] of that listing.
+    pub hidden: Option<String>,
     /// Servers of the instance: by id, or by a name of ours.
     pub servers: Vec<SeenServer>,
     /// Volumes of the instance: by id, by a name of ours, or attached to its servers.
@@ -201,7 +207,7 @@ impl Observed {
     /// Nothing was looked at.
     #[must_use]
     pub const fn nothing(at: Timestamp) -> Self {
-        Self { began_at: at, complete: false, listed: false, servers: Vec::new(), volumes: Vec::new() }
+        Self { began_at: at, complete: false, listed: false, hidden: None, servers: Vec::new(), volumes: Vec::new() }
     }
 
     /// The server with that id.

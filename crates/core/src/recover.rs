@@ -101,6 +101,7 @@ fn rebuild(
         began_at,
         complete: true,
         listed: true,
+        hidden: None,
         servers: server.cloned().into_iter().collect(),
         volumes: volumes.iter().map(|v| (*v).clone()).collect(),
     };

@@ -112,6 +112,11 @@ impl Orchestrator {
                 }
             }
         };
+        if let Some(why) = &picture.hidden
+            && inner.store.ever_made(&inner.account, zone).await?
+        {
+            return Ok((Report::blind(picture.began_at, why.clone()), None));
+        }
         // Read after the listing: what is written down by now may be in it, and what is in it is written down by now.
         let records = self.records_of(zone, &picture).await?;
         let births = self.births_of(zone, &picture).await?;

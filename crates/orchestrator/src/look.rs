@@ -139,7 +139,7 @@ impl Index {
         volumes.dedup();
         let servers: Vec<SeenServer> = servers.iter().map(|n| self.picture.servers[*n].clone()).collect();
         let volumes: Vec<SeenVolume> = volumes.iter().map(|n| self.picture.volumes[*n].clone()).collect();
-        let (began_at, complete) = (self.picture.began_at, self.picture.complete);
-        Observed { began_at, complete, listed: complete, servers, volumes }
+        let (began_at, complete, hidden) = (self.picture.began_at, self.picture.complete, self.picture.hidden.clone());
+        Observed { began_at, complete, listed: complete && hidden.is_none(), hidden, servers, volumes }
     }
 }

@@ -107,8 +107,10 @@ impl CloudProvider for Scaleway {
         let (servers, blocks, locals) =
             tokio::try_join!(self.list_servers(zone, None), self.list_blocks(zone, None), self.list_locals(zone))?;
         let complete = servers.complete && blocks.complete && locals.complete;
-        let volumes = blocks.items.into_iter().chain(locals.items).collect();
-        Ok(Picture { began_at, complete, servers: servers.items, volumes })
+        let volumes: Vec<SeenVolume> = blocks.items.into_iter().chain(locals.items).collect();
+        let servers = servers.items;
+        let hidden = if servers.is_empty() && volumes.is_empty() { self.is_hidden(zone).await } else { None };
+        Ok(Picture { began_at, complete, hidden, servers, volumes })
     }
 
     async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error> {
@@ -119,7 +121,7 @@ impl CloudProvider for Scaleway {
         // The filter may match substrings.
         servers.retain(|s| s.name == name);
         volumes.retain(|v| v.name == name);
-        Ok(Picture { began_at, complete: true, servers, volumes })
+        Ok(Picture { began_at, complete: true, hidden: None, servers, volumes })
     }
 
     async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {

@@ -1,5 +1,6 @@
 //! `/_emulator/…`: what it holds, what it was asked, its clock, its faults. Outside of the emulated space, without a key.
 
+use crate::Resource;
 use crate::answer::{self, Answer};
 use crate::clock::{block_time, moment_us};
 use crate::held::Held;
@@ -273,6 +274,26 @@ pub(crate) fn state(world: &World) -> Value {
         "security_groups": held.groups.values().map(|g| names(&g.zone, &g.id, &g.name)).collect::<Vec<_>>(),
         "placement_groups": held.placements.values().map(|p| names(&p.zone, &p.id, &p.name)).collect::<Vec<_>>(),
     })
+}
+
+/// The servers, volumes and addresses of an account, in short.
+pub(crate) fn resources(world: &World) -> Vec<Resource> {
+    let held = &world.held;
+    let of = |kind, id: &str, name: &str, state: &str| Resource {
+        kind,
+        id: id.to_owned(),
+        name: name.to_owned(),
+        state: state.to_owned(),
+    };
+    let servers = held.servers.values().map(|s| of("server", &s.id, &s.name, &s.state));
+    let blocks = held.blocks.values().map(|v| of("volume", &v.id, &v.name, &v.status));
+    let locals = held.locals.values().map(|v| of("volume", &v.id, &v.name, &v.state));
+    let dynamic = held.servers.values().filter_map(|s| s.dynamic_ip.as_ref());
+    let addresses = held.ips.values().chain(dynamic).map(|ip| {
+        let address = ip.address.as_ref().or(ip.prefix.as_ref());
+        of("address", &ip.id, "", address.map_or("", String::as_str))
+    });
+    servers.chain(blocks).chain(locals).chain(addresses).collect()
 }
 
 /// Every request it remembers, oldest first, and how many there were.

@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Garble,
     /// Lists show what was there so many milliseconds ago.
     Lag(i64),
+    /// The caller's key does not see the project: lists come empty, nothing is found, and nothing can be made.
+    Blind,
     /// From the second page on, a list begins one item later: something before was deleted, something after was made.
     Shift,
     /// It is accepted, and then never comes to an end: a detachment that hangs, a server that never boots.
@@ -143,7 +145,7 @@ impl Faults {
 }
 
 fn effect(value: &Value) -> Result<Effect, String> {
-    const KINDS: &str = "delay_ms, error, status_before, status_after, cut, truncate, garble, lag_ms, shift or then";
+    const KINDS: &str = "delay_ms, error, status_before, status_after, cut, truncate, garble, lag_ms, blind, shift or then";
     let object = value.as_object().filter(|o| o.len() == 1);
     let (kind, given) = object.and_then(|o| o.iter().next()).ok_or(format!("an effect has one key: {KINDS}"))?;
     let number = || given.as_u64().ok_or(format!("`{kind}` is a whole number"));
@@ -164,6 +166,7 @@ fn effect(value: &Value) -> Result<Effect, String> {
         ("truncate", _) => Effect::Truncate(usize::try_from(number()?).unwrap_or(usize::MAX)),
         ("garble", _) => Effect::Garble,
         ("lag_ms", _) => Effect::Lag(i64::try_from(number()?).unwrap_or(i64::MAX / 2_000).min(86_400_000)),
+        ("blind", _) => Effect::Blind,
         ("shift", _) => Effect::Shift,
         ("then", Some("hang")) => Effect::Hang,
         ("then", Some("fall_back")) => Effect::FallBack,

@@ -45,6 +45,19 @@ use world::World;
 /// The largest request body that is read, in bytes.
 const BODY_MAX: usize = 4 << 20;
 
+/// Something that an account has and pays for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// `server`, `volume` (of whatever kind) or `address`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Its name; an address has none.
+    pub name: String,
+    /// Its state or status, as the wire says it; the address itself for an address.
+    pub state: String,
+}
+
 /// One pretended Scaleway; clones share it.
 #[derive(Clone)]
 pub struct Emulator {
@@ -113,6 +126,14 @@ impl Emulator {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.settle();
         control::state(&world)
+    }
+
+    /// The servers, volumes and addresses it holds, in short.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Resource> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.settle();
+        control::resources(&world)
     }
 
     /// The requests it remembers, oldest first, as `GET /_emulator/journal` shows them.

@@ -98,6 +98,15 @@ fn act(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) -> 
         world.held = present;
         return answer;
     }
+    if effects.contains(&Effect::Blind) {
+        if req.method == "POST" && parts.len() == 5 {
+            return Some(answer::refusal("permissions_denied", "", ""));
+        }
+        let present = std::mem::take(&mut world.held);
+        let answer = dispatch(world, req, parts);
+        world.held = present;
+        return answer;
+    }
     if req.method != "GET" {
         world.remember_past();
     }

@@ -96,6 +96,8 @@ const OWNER_OF_VOLUME: &str =
     "SELECT instance_id FROM instance_volumes WHERE provider_volume_id = $1 AND account_id = $2";
 const RETAINED: &str = "SELECT DISTINCT instance_id FROM instance_volumes WHERE status = 'retained' AND account_id = $1 \
     AND zone = $2";
+const EVER_MADE: &str = "SELECT id FROM instance_servers WHERE account_id = $1 AND zone = $2 \
+    AND provider_server_id IS NOT NULL LIMIT 1";
 const BIRTHS: &str = "SELECT instance_id, name, prepared_at, answered_at FROM instance_servers WHERE account_id = $1 \
     AND zone = $2 AND prepared_at <= $3 AND prepared_at >= $4 ORDER BY prepared_at DESC LIMIT 100";
 /// What should go and is not proven to be gone, with the moment in which that was asked for. What was released after its
@@ -257,6 +259,16 @@ impl Store {
         a.text(account).text(zone);
         let rows = self.db.read(a.statement(RETAINED)).await?;
         rows.iter().map(|r| Columns(r).word("instance_id", InstanceId::parse)).collect()
+    }
+
+    /// Whether a server of ours was ever there in a zone.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn ever_made(&self, account: &str, zone: &str) -> Result<bool, Error> {
+        let mut a = Args::new();
+        a.text(account).text(zone);
+        Ok(!self.db.read(a.statement(EVER_MADE)).await?.is_empty())
     }
 
     /// The servers that were being made at a moment, or about it.

@@ -190,6 +190,41 @@ async fn expired_credentials_block_and_nothing_is_believed_gone() {
 }
 
 #[tokio::test]
+async fn a_key_that_no_longer_sees_the_project_proves_nothing_gone() {
+    let w = World::new(Database::Sqlite).await;
+    let (living, ending) = (w.create(wish("L40S-1-48G")).await, w.create(wish("L4-1-24G")).await);
+    for id in [&living, &ending] {
+        w.until_status(id, "ready").await;
+    }
+    w.settle().await;
+    // Lists come empty and everything asked for is not found, in perfectly good answers.
+    w.emulator.add_fault(&json!({"path": "*", "effect": {"blind": true}})).unwrap();
+    w.terminate(&ending).await;
+    for _ in 0..120 {
+        w.resync().await;
+    }
+    w.call("POST", "/audit", None).await;
+    w.orchestrator.audit_due().await.unwrap();
+    let (_, audit) = w.call("GET", "/audit", None).await;
+    assert_eq!(audit["verdict"], "cannot_say", "{audit:#}");
+    for (id, status) in [(&living, "ready"), (&ending, "terminating")] {
+        let shown = w.show(id).await;
+        assert_eq!(shown["status"], status, "{shown:#}");
+        assert!(shown["notes"].to_string().contains("blocked: credentials"), "{shown:#}");
+        assert!(shown["storages"].as_array().unwrap().iter().all(|v| v["proof"].is_null()), "{shown:#}");
+    }
+    w.stranger("DELETE", "/_emulator/faults", None);
+    w.until_status(&ending, "terminated").await;
+    w.terminate(&living).await;
+    w.until_status(&living, "terminated").await;
+    assert_eq!(w.left(), (0, 0, 0));
+    w.call("POST", "/audit", None).await;
+    w.orchestrator.audit_due().await.unwrap();
+    let (_, audit) = w.call("GET", "/audit", None).await;
+    assert_eq!((&audit["verdict"], &audit["orphans"]), (&json!("clean"), &json!(0)), "{audit:#}");
+}
+
+#[tokio::test]
 async fn one_not_found_is_not_believed_while_the_listing_shows_the_resource() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(wish("L40S-1-48G")).await;

@@ -60,13 +60,19 @@ fn wait_for_open_creations(draft: &mut Draft<'_, '_>) {
     }
 }
 
+/// Absence counts only in a complete listing of a project that the credentials see.
+fn wait_for_listing(draft: &mut Draft<'_, '_>, why: &str) {
+    let what = draft.seen.hidden.as_deref().unwrap_or("waits for a complete listing");
+    draft.wait(format!("{what}, {why}"));
+}
+
 /// Takes one server away. Its volumes were recorded by the look that this plan is made upon.
 pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
     let Some(row) = draft.agg.server_by_id(id).cloned() else { return };
     let Some(seen) = row.provider_id.as_deref().and_then(|p| draft.seen.server(p)).cloned() else {
         let since = row.delete_sent_at.or(row.answered_at).unwrap_or(row.prepared_at);
         if !(draft.seen.listed && draft.seen.began_at > since) {
-            draft.wait("waits for a complete listing, to see whether the server is still there");
+            wait_for_listing(draft, "to see whether the server is still there");
         } else if draft.may_try("asking for the server", row.retry.as_ref()) {
             draft.actions.push(Action::ProveServerGone(id.clone()));
         }
@@ -231,7 +237,7 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         let with_server = draft.agg.servers.iter().filter_map(|s| s.delete_sent_at).max();
         let since = row.delete_sent_at.or(with_server).unwrap_or(row.created_at);
         if !(draft.seen.listed && draft.seen.began_at > since) {
-            draft.wait(format!("waits for a complete listing, to see whether volume {id} is still there"));
+            wait_for_listing(draft, &format!("to see whether volume {id} is still there"));
         } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
             draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
         }
@@ -267,7 +273,7 @@ fn keep_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: bool) {
         let_go(draft, row);
     } else if !(draft.seen.listed && draft.seen.began_at > gone_at) {
         let id = row.provider_id.clone().unwrap_or_default();
-        draft.wait(format!("waits for a complete listing, to see volume {id} that is to be kept"));
+        wait_for_listing(draft, &format!("to see volume {id} that is to be kept"));
     } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
         draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
     }

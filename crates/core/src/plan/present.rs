@@ -106,6 +106,8 @@ fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
         if draft.may_try("asking for the server", server.retry.as_ref()) {
             draft.actions.push(Action::ProveServerGone(server.id.clone()));
         }
+    } else if let Some(hidden) = draft.seen.hidden.clone() {
+        draft.wait(hidden);
     } else if draft.agg.instance.status != Status::Ready {
         draft.wait("waits to see the server");
     }

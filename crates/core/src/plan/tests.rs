@@ -176,6 +176,7 @@ fn nothing_is_asked_to_be_proven_gone_before_a_complete_listing_begun_after_its_
     stage.now = asked.plus_ms(2_000);
     let looks = [
         ("some answers by id", Observed { listed: false, complete: true, ..stage.look() }),
+        ("a listing of a project that may be hidden", hidden(stage.look())),
         ("begun before the deletion", Observed { began_at: asked.plus_ms(-1), ..stage.look() }),
         ("begun in the same moment", Observed { began_at: asked, ..stage.look() }),
     ];
@@ -190,8 +191,30 @@ fn nothing_is_asked_to_be_proven_gone_before_a_complete_listing_begun_after_its_
     }
     let by_id = Observed { listed: false, complete: true, ..stage.look() };
     assert_eq!(upon(&mut stage, by_id), Vec::<&str>::new(), "volumes by id alone");
+    let look = hidden(stage.look());
+    assert_eq!(upon(&mut stage, look), Vec::<&str>::new(), "volumes of a project that may be hidden");
     let look = stage.look();
     assert_eq!(upon(&mut stage, look), ["PROVIDER_PROVE_VOLUME_GONE"]);
+}
+
+fn hidden(look: Observed) -> Observed {
+    Observed { listed: false, hidden: Some("blocked: credentials: nothing is shown".to_owned()), ..look }
+}
+
+#[test]
+fn a_project_that_may_be_hidden_is_told_and_nothing_is_thought_gone() {
+    let mut stage = Stage::ready();
+    (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
+    stage.now = stage.now.plus_ms(120_000);
+    for ends in [false, true] {
+        if ends {
+            stage.cancel();
+        }
+        let look = hidden(stage.look());
+        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        assert!(planned.actions.is_empty() && planned.events.is_empty(), "{planned:?}");
+        assert!(notes(&planned).contains("blocked: credentials"), "ends: {ends}: {}", notes(&planned));
+    }
 }
 
 #[test]

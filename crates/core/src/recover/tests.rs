@@ -52,7 +52,7 @@ fn volume(id: &str, name: &str, on: Option<&str>) -> SeenVolume {
 }
 
 fn recovered(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u128]) -> Recovery {
-    let picture = Picture { began_at: NOW, complete: true, servers, volumes };
+    let picture = Picture { began_at: NOW, complete: true, hidden: None, servers, volumes };
     let recorded = recorded.iter().map(|n| InstanceId::new(*n)).collect();
     let (rules, mut next) = (Rules::default(), 100);
     let mut ids = || {
@@ -102,7 +102,7 @@ fn its_next_look_changes_nothing_in_the_cloud() {
             volume("data", &name(7, Role::Data, 1, true), None),
         ];
         let agg = recovered(servers.clone(), volumes.clone(), &[]).instances.remove(0);
-        let seen = Observed { began_at: NOW, complete: true, listed: true, servers, volumes };
+        let seen = Observed { began_at: NOW, complete: true, listed: true, hidden: None, servers, volumes };
         let (rules, mut ids) = (Rules::default(), || 1);
         let mut cx = Context { now: NOW.plus_ms(1), rules: &rules, control_plane: "test", ids: &mut ids };
         let next = plan(&agg, &seen, &mut cx);

@@ -108,6 +108,30 @@ impl Scaleway {
         .await
     }
 
+    /// Why a project of which nothing is shown may be there all the same; `None`: it is seen, and empty.
+    ///
+    /// The cloud makes a security group with the first server of a zone, and leaves it there: where none is shown, there
+    /// never was a server, or the credentials do not see the project.
+    pub(super) async fn is_hidden(&self, zone: &str) -> Option<String> {
+        let project = self.account.project_id.as_str();
+        let path = instance_path(zone, &format!("security_groups?project={project}&per_page=1&page=1"));
+        let groups = match self.read(path).await {
+            Ok(answer) => answer.decode::<wire::GroupList>().map(|list| list.security_groups),
+            Err(e) => Err(e),
+        };
+        match groups {
+            Ok(groups) if groups.iter().any(|g| g.project == project) => None,
+            Ok(_) => Some(format!(
+                "blocked: credentials: nothing of project {project} is shown in {zone}, not even the security group that stays \
+                 where a server was: waits for credentials that see the project"
+            )),
+            Err(e) => Some(format!(
+                "nothing of project {project} is shown in {zone}, and its security groups cannot be listed: {e}; waits to learn \
+                 whether the credentials see the project"
+            )),
+        }
+    }
+
     pub(super) async fn get_server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
         let path = instance_path(zone, &format!("servers/{}", encode(id)));
         match self.read(path.clone()).await {

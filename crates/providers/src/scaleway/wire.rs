@@ -17,6 +17,16 @@ pub(super) struct ServerList {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct GroupList {
+    pub(super) security_groups: Vec<Group>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Group {
+    pub(super) project: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Server {
     id: String,
     #[serde(default)]

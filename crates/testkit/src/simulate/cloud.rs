@@ -205,16 +205,7 @@ impl View {
 
     /// Everything that is held, as (kind, id, name, state).
     pub(crate) fn held(&self) -> Vec<(&'static str, String, String, String)> {
-        let state = self.0.state();
-        let of = |kind: &'static str, key: &str, word: &str| -> Vec<_> {
-            let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
-            let items = state[key].as_array().map(Vec::as_slice).unwrap_or_default();
-            items.iter().map(|v| (kind, text(v, "id"), text(v, "name"), text(v, word))).collect()
-        };
-        let mut all = of("server", "servers", "state");
-        all.extend(of("volume", "volumes", "status"));
-        all.extend(of("address", "ips", "address"));
-        all
+        self.0.resources().into_iter().map(|h| (h.kind, h.id, h.name, h.state)).collect()
     }
 }
 

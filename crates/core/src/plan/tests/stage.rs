@@ -107,6 +107,7 @@ impl Stage {
             began_at: self.now,
             complete: true,
             listed: true,
+            hidden: None,
             servers: self.servers.clone(),
             volumes: self.volumes.clone(),
         }
