@@ -141,3 +141,46 @@ pub struct Event {
     /// One sentence.
     pub text: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::{gone_server, owned_volume, proof_of};
+
+    #[test]
+    fn each_action_says_what_it_is_about() {
+        let (v, s) = (owned_volume().id, ServerId::new(8));
+        let server = gone_server(proof_of("s-1"));
+        // Action; its name; volume, server; makes something, only reads.
+        let cases: Vec<(Action, &str, bool, bool, &str)> = vec![
+            (Action::CreateServer(Box::new(server)), "CREATE", false, true, "makes"),
+            (Action::CreateVolume(Box::new(owned_volume())), "CREATE_VOLUME", true, false, "makes"),
+            (Action::TagVolume(v.clone()), "TAG_VOLUME", true, false, ""),
+            (Action::TagServer(s.clone()), "TAG_SERVER", false, true, ""),
+            (Action::ResizeVolume(v.clone(), 1), "VOLUME_RESIZE", true, false, ""),
+            (Action::AttachVolume(v.clone(), s.clone()), "ATTACH_VOLUME", true, true, ""),
+            (Action::DetachVolume(v.clone(), s.clone()), "DETACH_VOLUME", true, true, ""),
+            (Action::SetUserData(s.clone()), "SET_USER_DATA", false, true, ""),
+            (Action::StartServer(s.clone()), "START", false, true, ""),
+            (Action::StopServer(s.clone()), "STOP", false, true, ""),
+            (Action::TerminateServer(s.clone()), "DELETE", false, true, ""),
+            (Action::DeleteServer(s.clone()), "DELETE", false, true, ""),
+            (Action::DeleteVolume(v.clone()), "DELETE_VOLUME", true, false, ""),
+            (Action::ProveServerGone(s.clone()), "PROVE_SERVER_GONE", false, true, "reads"),
+            (Action::ProveVolumeGone(v.clone()), "PROVE_VOLUME_GONE", true, false, "reads"),
+        ];
+        for (action, name, of_volume, of_server, kind) in cases {
+            assert_eq!(action.log_name(), format!("PROVIDER_{name}"));
+            assert_eq!(action.volume_id(), of_volume.then_some(&v), "{name}");
+            assert_eq!(action.server_id(), of_server.then_some(&s), "{name}");
+            assert_eq!((action.creates(), action.reads()), (kind == "makes", kind == "reads"), "{name}");
+            let road = action.road().and_then(|r| r.split(':').next());
+            let expected = if matches!(action, Action::TerminateServer(_)) {
+                Some("terminate")
+            } else {
+                matches!(action, Action::DeleteServer(_)).then_some("delete")
+            };
+            assert_eq!(road, expected, "{name}");
+        }
+    }
+}

@@ -22,3 +22,16 @@ impl HourlyPrice {
         Self { micros: (euros * 1e6).round() as i64, currency: "EUR".to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn euros_become_whole_millionths() {
+        for (euros, micros) in [(0.0, 0), (0.75, 750_000), (2.73, 2_730_000), (0.000_117_6, 118), (88.0, 88_000_000)] {
+            let price = HourlyPrice::from_euros(euros);
+            assert_eq!((price.micros, price.currency.as_str()), (micros, "EUR"), "{euros}");
+        }
+    }
+}

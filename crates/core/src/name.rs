@@ -154,4 +154,46 @@ mod tests {
             assert_eq!(CloudName::parse(other), None, "{other}");
         }
     }
+
+    #[test]
+    fn tags_repeat_what_the_name_says() {
+        let name = CloudName::parse("iva-prod1-00000000000000000000000007-extra-3-d").unwrap();
+        let expected = [
+            "inventiv",
+            "inventiv-control-plane=prod1",
+            "inventiv-instance=ins-00000000000000000000000007",
+            "inventiv-role=extra",
+            "inventiv-attempt=3",
+            "inventiv-policy=delete",
+        ];
+        assert_eq!(name.tags(), expected);
+        assert_eq!(CloudName { delete: false, ..name }.tags()[5], "inventiv-policy=keep");
+    }
+
+    #[test]
+    fn a_volume_is_named_after_what_it_is_for() {
+        let mut agg = crate::plan::tests::instance();
+        let row = |n: u128, is_boot: bool, origin: Origin, attempt: u32| Volume {
+            id: crate::id::VolumeId::new(n),
+            is_boot,
+            origin,
+            attempt,
+            delete_on_terminate: n.is_multiple_of(2),
+            ..crate::plan::tests::owned_volume()
+        };
+        agg.volumes = vec![
+            row(2, true, Origin::Cloud, 7),
+            row(3, false, Origin::Cloud, 7),
+            row(4, false, Origin::Ours, 7),
+            row(6, false, Origin::Cloud, 7),
+            row(8, true, Origin::Cloud, 7),
+        ];
+        let names: Vec<String> = agg
+            .volumes
+            .iter()
+            .map(|v| CloudName::of_volume(&agg, v, "prod1").text().replace("iva-prod1-00000000000000000000000007-", ""))
+            .collect();
+        // The data volume has its attempt; the others are counted, boot volumes apart from the rest.
+        assert_eq!(names, ["boot-1-d", "extra-1-k", "data-7-d", "extra-3-d", "boot-2-d"]);
+    }
 }

@@ -67,7 +67,7 @@ pub fn conclude(agg: &mut Aggregate, action: &Action, outcome: &Outcome, cx: &mu
     match outcome {
         Ok(reply) => accepted(agg, action, reply, cx),
         Err(error) => {
-            refused(agg, action, error, cx.now);
+            refused(agg, action, error, cx);
             Vec::new()
         }
     }
@@ -221,12 +221,13 @@ fn clear_retry(agg: &mut Aggregate, action: &Action) {
     }
 }
 
-fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timestamp) {
+fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Context<'_>) {
+    let now = cx.now;
     let open = if error.effect == Effect::Unknown { CreateState::Doubt } else { CreateState::Refused };
     let before = refused_before(agg, action);
     let removes = matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_) | Action::DeleteVolume(_));
     if let Some(v) = action.volume_id().and_then(|id| agg.volumes.iter_mut().find(|v| &v.id == id)) {
-        v.retry = Some(again(v.retry.as_ref().or(before.as_ref()), error, now));
+        v.retry = Some(again(v.retry.as_ref().or(before.as_ref()), error, cx));
         if removes && error.kind == ErrorKind::NotFound {
             v.delete_sent_at = Some(now);
             v.retry = None;
@@ -248,7 +249,7 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, now: Timesta
             s.tagged_at = Some(now);
             return;
         }
-        s.retry = Some(again(s.retry.as_ref().or(before.as_ref()), error, now));
+        s.retry = Some(again(s.retry.as_ref().or(before.as_ref()), error, cx));
         if removes && error.kind == ErrorKind::NotFound {
             s.delete_sent_at = Some(now);
             s.retry = None;
@@ -290,12 +291,20 @@ fn refused_before(agg: &Aggregate, action: &Action) -> Option<Retry> {
     }
 }
 
-fn again(before: Option<&Retry>, error: &CallError, now: Timestamp) -> Retry {
+fn again(before: Option<&Retry>, error: &CallError, cx: &mut Context<'_>) -> Retry {
     let count = before.map_or(1, |r| r.count.saturating_add(1));
-    Retry { count, not_before: now.plus_ms(backoff_ms(count, error.kind)), error: error.clone() }
+    let wait_ms = jittered(backoff_ms(count, error.kind), (cx.ids)());
+    Retry { count, not_before: cx.now.plus_ms(wait_ms), error: error.clone() }
 }
 
-/// How long to wait after the nth refusal in a row: doubling, with a first step and an end by kind.
+/// Between three quarters of a wait and all of it: what was refused together is not asked for together again.
+fn jittered(wait_ms: i64, drawn: u128) -> i64 {
+    const STEPS: u128 = 1_000;
+    let part = i64::try_from(drawn % STEPS).unwrap_or(0);
+    wait_ms - wait_ms * part / 4_000
+}
+
+/// How long to wait at most after the nth refusal in a row: doubling, with a first step and an end by kind.
 #[must_use]
 pub fn backoff_ms(count: u32, kind: ErrorKind) -> i64 {
     let (first, last) = match kind {
@@ -313,13 +322,4 @@ pub fn backoff_ms(count: u32, kind: ErrorKind) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_doubles_up_to_its_end() {
-        let waits: Vec<i64> = (1..8).map(|n| backoff_ms(n, ErrorKind::Conflict)).collect();
-        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
-        assert_eq!(backoff_ms(u32::MAX, ErrorKind::Refused), 600_000);
-    }
-}
+mod tests;

@@ -145,7 +145,8 @@ impl Faults {
 }
 
 fn effect(value: &Value) -> Result<Effect, String> {
-    const KINDS: &str = "delay_ms, error, status_before, status_after, cut, truncate, garble, lag_ms, blind, shift or then";
+    const KINDS: &str =
+        "delay_ms, error, status_before, status_after, cut, truncate, garble, lag_ms, blind, shift or then";
     let object = value.as_object().filter(|o| o.len() == 1);
     let (kind, given) = object.and_then(|o| o.iter().next()).ok_or(format!("an effect has one key: {KINDS}"))?;
     let number = || given.as_u64().ok_or(format!("`{kind}` is a whole number"));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::observed::{Attachment, ServerState, VolumeState};
-use crate::plan::tests::{gone_server, instance, owned_volume};
+use crate::plan::tests::{T0, gone_server, instance, owned_volume};
 use crate::status::Status;
 
 const BEGAN: Timestamp = Timestamp(2_000_000_000_000);
@@ -276,4 +276,191 @@ fn records_that_look_older_than_the_cloud_are_told() {
     (agg.servers, agg.volumes) = (Vec::new(), Vec::new());
     let report = audit(&picture(vec![server("s-2", &ours("server"))], vec![]), &[agg], &[], "test");
     assert!(!report.records_look_rolled_back && report.findings.len() == 1);
+}
+
+/// A finding as a person reads it.
+fn read(f: &Finding) -> String {
+    let owner = f.instance_id.as_ref().map_or("nobody", |i| if *i == instance().instance.id { "n" } else { "another" });
+    let (kind, known) = (f.kind.text(), if f.known { "known" } else { "unknown" });
+    let cost = f.hourly_micros.map_or("?".to_owned(), |m| m.to_string());
+    format!("{kind} {} {} of {owner} ({known}), {cost}: {} → {}", f.resource, f.provider_id, f.why, f.remedy)
+}
+
+#[test]
+fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
+    const GIVEN_UP: &str =
+        "a late arrival of an attempt that was given up → nothing: it is removed by itself at the next look";
+    const ENDED: &str = "it carries the name of an instance that has ended → nothing, if it is gone from the next audit; else \
+                         `inventiv audit --fix` has its instance look at it";
+    let ended = |change: fn(&mut Aggregate)| {
+        let mut agg = living();
+        agg.instance.status = Status::Terminated;
+        agg.instance.terminated_at = Some(BEGAN.plus_ms(-4_000));
+        agg.servers[0].gone_at = Some(BEGAN.plus_ms(-5_000));
+        agg.servers[0].name = ours("server");
+        agg.volumes[0].name = ours("data");
+        (agg.volumes[0].status, agg.volumes[0].deleted_at) = (VolumeStatus::Deleted, Some(BEGAN.plus_ms(-5_000)));
+        change(&mut agg);
+        agg
+    };
+    let local = SeenVolume { volume_type: "l_ssd".into(), ..volume("v-2", &ours("extra")) };
+    let late_server = picture(vec![server("s-2", &ours("server"))], vec![]);
+    let late_volume = picture(vec![], vec![volume("v-2", &ours("data"))]);
+    let cases: Vec<(&str, Picture, Aggregate, String)> = vec![
+        (
+            "a server whose attempt was given up",
+            late_server.clone(),
+            ended(|a| a.servers[0].create_state = CreateState::Burned),
+            format!("orphan server s-2 of n (known), ?: {GIVEN_UP}"),
+        ),
+        (
+            "another server's attempt was given up",
+            late_server.clone(),
+            ended(|a| {
+                let other = Server { name: "x".into(), create_state: CreateState::Burned, ..a.servers[0].clone() };
+                a.servers.push(other);
+            }),
+            format!("orphan server s-2 of n (known), ?: {ENDED}"),
+        ),
+        (
+            "a volume whose attempt was given up",
+            late_volume.clone(),
+            ended(|a| a.volumes[0].create_state = CreateState::Burned),
+            format!("orphan volume v-2 of n (known), 1180: {GIVEN_UP}"),
+        ),
+        (
+            "another volume's attempt was given up",
+            late_volume.clone(),
+            ended(|a| {
+                let other = Volume { name: "x".into(), create_state: CreateState::Burned, ..a.volumes[0].clone() };
+                a.volumes.push(other);
+            }),
+            format!("orphan volume v-2 of n (known), 1180: {ENDED}"),
+        ),
+        ("a local volume", picture(vec![], vec![local]), ended(|_| {}), format!("orphan volume v-2 of n (known), ?: {ENDED}")),
+        (
+            "an attempt that nobody recorded, of an instance that has ended",
+            picture(vec![server("s-2", &ours("server").replace("-1-d", "-5-d"))], vec![]),
+            ended(|_| {}),
+            "orphan server s-2 of n (known), ?: it carries our name, and an attempt that was never recorded → look at it; \
+             `inventiv audit --fix --policy delete` has it deleted after an hour of quarantine"
+                .to_owned(),
+        ),
+        (
+            "an instance that nobody recorded",
+            picture(vec![], vec![volume("v-2", &ours("data"))]),
+            Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..instance() },
+            "orphan volume v-2 of n (unknown), 1180: it carries our name, and its instance was never recorded here → do not \
+             delete it: it may be in use. `inventiv recover --from-provider` writes it down; then it can be terminated"
+                .to_owned(),
+        ),
+        (
+            "deleted behind our back",
+            picture(vec![server("s-1", "x")], vec![]),
+            living(),
+            "missing volume v-1 of n (known), ?: it is recorded as there, and no longer shown: deleted by somebody else? → look \
+             at the instance: `inventiv explain` says what is done about it"
+                .to_owned(),
+        ),
+        (
+            "kept, and deleted behind our back",
+            picture(vec![], vec![]),
+            ended(|a| a.volumes[0].status = VolumeStatus::Retained),
+            "missing volume v-1 of n (known), ?: it was kept on purpose, and is no longer shown: deleted by somebody else? → if \
+             nobody needs it, `inventiv volume release`: then its absence is proven and written down"
+                .to_owned(),
+        ),
+    ];
+    for (what, picture, agg, expected) in cases {
+        let report = audit(&picture, &[agg], &[], "test");
+        assert_eq!(report.findings.iter().map(read).collect::<Vec<_>>(), [expected], "{what}");
+    }
+}
+
+#[test]
+fn a_suspect_says_with_which_server_it_was_made() {
+    let seen = volume("v-5", "Ubuntu 24.04_sbs_volume_0");
+    let birth =
+        Birth { instance_id: instance().instance.id, name: "iva-x".into(), from: BEGAN.plus_ms(-100_500), until: None };
+    let report = audit(&picture(vec![], vec![seen]), &[], &[birth], "test");
+    let told: Vec<String> = report.findings.iter().map(read).collect();
+    let expected = "suspect volume v-5 of n (known), 1180: it has the name that the cloud gives by itself, hangs on no server, and \
+                    was made while iva-x was → look into it: delete it in the provider's console (we never do), or rename it if \
+                    it is not ours";
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn what_hangs_on_a_server_of_ours_is_claimed_whichever_of_the_two_shows_it() {
+    let attachment = |id: &str| Attachment {
+        index: 1,
+        volume_id: id.into(),
+        volume_type: "sbs_volume".into(),
+        boot: false,
+        name: None,
+        size_bytes: None,
+    };
+    let (mut carrier, mut foreign) = (server("s-1", "x"), server("s-7", "web"));
+    carrier.attachments.push(attachment("v-8"));
+    foreign.attachments.push(attachment("v-6"));
+    let on = |id: &str, on: &str| SeenVolume { server_id: Some(on.into()), ..volume(id, "some name") };
+    let shown = picture(
+        vec![foreign, carrier],
+        vec![
+            volume("v-1", "y"),
+            volume("v-8", "by the server alone"),
+            on("v-9", "s-1"),
+            volume("v-6", ""),
+            on("v-5", "s-7"),
+        ],
+    );
+    let report = audit(&shown, &[living()], &[], "test");
+    // The server, its boot volume, and the two that hang on it; the other server with its two is somebody else's.
+    assert_eq!((report.claimed, report.foreign, report.findings.len()), (4, 3, 0), "{report:#?}");
+}
+
+#[test]
+fn what_goes_with_its_server_is_not_missed_while_the_server_goes() {
+    let missing = |change: fn(&mut Aggregate)| {
+        let mut agg = living();
+        change(&mut agg);
+        let report = audit(&picture(vec![], vec![]), &[agg], &[], "test");
+        report.findings.iter().map(|f| f.provider_id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(missing(|_| {}), ["s-1", "v-1"]);
+    assert_eq!(missing(|a| a.servers[0].delete_intended_at = Some(BEGAN)), ["v-1"], "a block volume stays behind");
+    let local = |a: &mut Aggregate| a.volumes[0].volume_type = "scratch".into();
+    assert_eq!(missing(local), ["s-1", "v-1"]);
+    let going = |a: &mut Aggregate| {
+        a.volumes[0].volume_type = "scratch".into();
+        a.servers[0].delete_intended_at = Some(BEGAN);
+    };
+    assert!(missing(going).is_empty(), "a local volume goes with it");
+    let gone = |a: &mut Aggregate| {
+        a.volumes[0].volume_type = "scratch".into();
+        (a.servers[0].delete_intended_at, a.servers[0].gone_at) = (Some(T0), Some(T0));
+    };
+    assert_eq!(missing(gone), ["v-1"], "the server is gone, and the volume was to be there still");
+    assert_eq!(missing(|a| a.volumes[0].origin = Origin::Foreign), ["s-1"], "somebody else's may go");
+    assert_eq!(missing(|a| a.volumes[0].delete_intended_at = Some(BEGAN)), ["s-1"]);
+}
+
+#[test]
+fn the_words_are_the_same_in_tables_metrics_and_json() {
+    for kind in FindingKind::ALL {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.text());
+    }
+    assert_eq!(FindingKind::ALL.map(FindingKind::text), ["orphan", "suspect", "missing"]);
+}
+
+#[test]
+fn what_is_kept_is_counted_with_its_price() {
+    let mut agg = living();
+    agg.instance.status = Status::Terminated;
+    agg.servers[0].gone_at = Some(BEGAN.plus_ms(-5_000));
+    agg.volumes[0].status = VolumeStatus::Retained;
+    let kept = SeenVolume { size_bytes: Some(10_000_000_001), ..volume("v-1", "y") };
+    let report = audit(&picture(vec![], vec![kept]), &[agg], &[], "test");
+    // 11 GB at 118 micro-euros an hour.
+    assert_eq!((report.retained, report.retained_hourly_micros), (1, 1_298));
 }

@@ -93,7 +93,13 @@ fn what_is_taken_becomes_a_row_that_goes() {
     };
     agg.servers.push(gone_server(proof));
     let seen = |id: &str| crate::recover::tests::server(id, "", crate::observed::ServerState::Running, &[]);
-    let picture = Picture { began_at: NOW, complete: true, hidden: None, servers: vec![seen("s-1"), seen("s-2")], volumes: vec![] };
+    let picture = Picture {
+        began_at: NOW,
+        complete: true,
+        hidden: None,
+        servers: vec![seen("s-1"), seen("s-2")],
+        volumes: vec![],
+    };
     let (rules, mut ids) = (Rules::default(), || 77);
     let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
     assert!(take(&mut agg, &held(1, NOW), &picture, &mut cx));

@@ -12,7 +12,7 @@ use crate::size::GB;
 use crate::status::{CreateState, Desired, Status};
 use crate::time::Timestamp;
 
-pub(super) const T0: Timestamp = Timestamp(1_000_000_000_000);
+pub(crate) const T0: Timestamp = Timestamp(1_000_000_000_000);
 
 pub(crate) fn instance() -> Aggregate {
     let spec = Spec {
@@ -193,7 +193,7 @@ impl Stage {
     }
 }
 
-pub(super) fn attachment(index: u32, id: &str, kind: &str) -> Attachment {
+pub(crate) fn attachment(index: u32, id: &str, kind: &str) -> Attachment {
     let local = kind != "sbs_volume";
     Attachment {
         index,
@@ -205,7 +205,7 @@ pub(super) fn attachment(index: u32, id: &str, kind: &str) -> Attachment {
     }
 }
 
-pub(super) fn seen_server(id: &str, name: &str, state: ServerState) -> SeenServer {
+pub(crate) fn seen_server(id: &str, name: &str, state: ServerState) -> SeenServer {
     SeenServer {
         id: id.into(),
         name: name.into(),
@@ -221,7 +221,7 @@ pub(super) fn seen_server(id: &str, name: &str, state: ServerState) -> SeenServe
     }
 }
 
-pub(super) fn seen_volume(id: &str, name: &str, kind: &str, on: Option<&str>) -> SeenVolume {
+pub(crate) fn seen_volume(id: &str, name: &str, kind: &str, on: Option<&str>) -> SeenVolume {
     SeenVolume {
         id: id.into(),
         name: name.into(),
@@ -245,12 +245,17 @@ pub(super) fn notes(planned: &Plan) -> String {
 }
 
 pub(super) fn proof(id: &str, at: Timestamp) -> Reply {
-    Reply::Gone(Box::new(Proof {
+    Reply::Gone(Box::new(Proof { asked_at: at, absent_from_listing_begun_at: Some(at), ..proof_of(id) }))
+}
+
+/// That something was gone at the beginning.
+pub(crate) fn proof_of(id: &str) -> Proof {
+    Proof {
         resource_id: id.into(),
         asked: "GET".into(),
-        asked_at: at,
+        asked_at: T0,
         answer: "404".into(),
         request_id: None,
-        absent_from_listing_begun_at: Some(at),
-    }))
+        absent_from_listing_begun_at: Some(T0),
+    }
 }
