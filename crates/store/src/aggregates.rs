@@ -40,10 +40,12 @@ pub struct InstanceFilter {
 const LIST: &str = "SELECT * FROM instances WHERE id > $1 AND ($2 IS NULL OR status = $2) \
     AND ($3 IS NULL OR zone = $3) AND ($4 IS NULL OR model_id = $4) ORDER BY id LIMIT $5";
 /// How many ids one statement names; shorter lists are filled up with ids that do not exist.
-const CHUNK: usize = 100;
-static LIST_SERVERS: LazyLock<&'static str> = LazyLock::new(|| of_many("instance_servers", "instance_id"));
-static LIST_VOLUMES: LazyLock<&'static str> = LazyLock::new(|| of_many("instance_volumes", "instance_id"));
-static LIST_BY_ID: LazyLock<&'static str> = LazyLock::new(|| of_many("instances", "id"));
+const MANY: usize = 100;
+/// The same for short lists: a tick mostly has a few instances, and every value costs, whether it is an id or not.
+const FEW: usize = 4;
+static SERVERS_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_servers", "instance_id"));
+static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volumes", "instance_id"));
+static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id"));
 const UNSETTLED: &str = "SELECT id, zone, version FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
     ORDER BY wake_at LIMIT $3";
 const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE account_id = $1 AND settled = 0";
@@ -55,24 +57,34 @@ const IN_ZONE: &str = "SELECT * FROM instances WHERE account_id = $1 AND zone = 
     ('provisioning', 'booting', 'ready', 'terminating') AND id > $3 ORDER BY id LIMIT $4";
 const COUNTS: &str = "SELECT status, COUNT(*) AS n FROM instances GROUP BY status";
 
-/// The text for all rows that belong to one of [`CHUNK`] ids. Made three times in the life of the process.
-fn of_many(table: &str, column: &str) -> &'static str {
-    let places: Vec<String> = (1..=CHUNK).map(|n| format!("${n}")).collect();
-    let text = format!("SELECT * FROM {table} WHERE {column} IN ({}) ORDER BY id", places.join(", "));
-    Box::leak(text.into_boxed_str())
+/// The texts for all rows that belong to some ids.
+struct OfIds {
+    few: &'static str,
+    many: &'static str,
 }
 
-fn ids_of<'i>(ids: impl Iterator<Item = &'i InstanceId>, sql: &'static str) -> Statement {
-    let mut a = Args::new();
-    let mut named = 0;
-    for id in ids {
-        a.text(id.as_str());
-        named += 1;
+impl OfIds {
+    /// Made once for each table in the life of the process.
+    fn new(table: &str, column: &str) -> Self {
+        let text = |ids: usize| -> &'static str {
+            let places: Vec<String> = (1..=ids).map(|n| format!("${n}")).collect();
+            format!("SELECT * FROM {table} WHERE {column} IN ({}) ORDER BY id", places.join(", ")).leak()
+        };
+        Self { few: text(FEW), many: text(MANY) }
     }
-    for _ in named..CHUNK {
-        a.text("");
+
+    /// For at most [`MANY`] ids.
+    fn statement<'i>(&self, ids: impl ExactSizeIterator<Item = &'i InstanceId>) -> Statement {
+        let (sql, room) = if ids.len() <= FEW { (self.few, FEW) } else { (self.many, MANY) };
+        let (mut a, empty) = (Args::new(), room.saturating_sub(ids.len()));
+        for id in ids {
+            a.text(id.as_str());
+        }
+        for _ in 0..empty {
+            a.text("");
+        }
+        a.statement(sql)
     }
-    a.statement(sql)
 }
 
 impl Store {
@@ -172,8 +184,8 @@ impl Store {
     /// When the database refuses.
     pub async fn instances_by_id(&self, ids: &[InstanceId]) -> Result<Vec<Aggregate>, Error> {
         let mut all = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(CHUNK) {
-            let rows = self.db.read(ids_of(chunk.iter(), &LIST_BY_ID)).await?;
+        for chunk in ids.chunks(MANY) {
+            let rows = self.db.read(INSTANCES.statement(chunk.iter())).await?;
             all.extend(self.whole(&rows).await?);
         }
         Ok(all)
@@ -258,9 +270,9 @@ impl Store {
         let instances: Vec<Instance> =
             rows.iter().map(|r| instance_rows::read(&Columns(r))).collect::<Result<_, _>>()?;
         let (mut servers, mut volumes) = (Vec::new(), Vec::new());
-        for chunk in instances.chunks(CHUNK) {
-            let of = |sql: &'static str| self.db.read(ids_of(chunk.iter().map(|i| &i.id), sql));
-            let (s, v) = tokio::try_join!(of(&LIST_SERVERS), of(&LIST_VOLUMES))?;
+        for chunk in instances.chunks(MANY) {
+            let of = |texts: &OfIds| self.db.read(texts.statement(chunk.iter().map(|i| &i.id)));
+            let (s, v) = tokio::try_join!(of(&SERVERS_OF), of(&VOLUMES_OF))?;
             servers.extend(s);
             volumes.extend(v);
         }

@@ -59,7 +59,7 @@ pub type Gate = Arc<dyn Fn(Moment) -> BoxFuture<'static, ()> + Send + Sync>;
 pub(crate) struct Db {
     readers: AnyPool,
     pub(crate) gate: Option<Gate>,
-    /// Where every exchange happens while the asking thread waits; `None`: here.
+    /// The runtime that the database was opened on, while the asking thread waits for each exchange; `None`: nobody waits.
     pub(crate) elsewhere: Option<Handle>,
     /// SQLite's one writer; `None` on PostgreSQL.
     writer: Option<mpsc::Sender<(Write, Reply)>>,
@@ -113,9 +113,9 @@ impl Db {
     }
 
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
-        match self.elsewhere() {
+        match &self.elsewhere {
             None => self.read_here(statement).await,
-            Some((handle, db)) => wait_for(&handle, async move { db.read_here(statement).await }),
+            Some(handle) => wait_for(handle, self.read_here(statement)),
         }
     }
 
@@ -142,14 +142,10 @@ impl Db {
     }
 
     async fn write_now(&self, write: Write) -> Result<Written, Error> {
-        match self.elsewhere() {
+        match &self.elsewhere {
             None => self.write_here(write).await,
-            Some((handle, db)) => wait_for(&handle, async move { db.write_here(write).await }),
+            Some(handle) => wait_for(handle, self.write_here(write)),
         }
-    }
-
-    fn elsewhere(&self) -> Option<(Handle, Self)> {
-        self.elsewhere.clone().map(|handle| (handle, Self { elsewhere: None, ..self.clone() }))
     }
 
     async fn write_here(&self, write: Write) -> Result<Written, Error> {
@@ -168,16 +164,10 @@ impl Db {
 }
 
 /// Stops the thread until it is done: nothing else of its runtime goes on meanwhile, so that everything happens in one order.
-fn wait_for<T: Send + 'static>(
-    handle: &Handle,
-    exchange: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let (done, result) = std::sync::mpsc::channel();
-    handle.spawn(async move {
-        // Whoever asked may have been stopped.
-        let _ = done.send(exchange.await);
-    });
-    result.recv().unwrap_or_else(|_| Err(Error::Unavailable("its runtime has ended".to_owned())))
+fn wait_for<T>(handle: &Handle, exchange: impl Future<Output = T>) -> T {
+    let _timers = handle.enter();
+    // The thread may belong to another runtime, whose share for one task is not to be asked for while that runtime stands still.
+    futures::executor::block_on(tokio::task::unconstrained(exchange))
 }
 
 async fn migrate(pool: &AnyPool) -> Result<(), Error> {

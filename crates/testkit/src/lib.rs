@@ -28,7 +28,7 @@ use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::Value;
 use sqlx::{Connection, Executor};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tower::ServiceExt;
 
@@ -101,7 +101,13 @@ impl Home {
     /// When it cannot be made.
     #[must_use]
     pub fn in_memory() -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        // The random part may follow from a story's seed, and one told twice must not meet the database that its first
+        // telling is still closing.
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let prefix = format!("inventiv-{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut named = tempfile::Builder::new();
+        let named = named.prefix(&prefix);
+        let folder = named.tempdir_in("/dev/shm").or_else(|_| named.tempdir());
         Self { folder: folder.expect("a temporary folder can be made") }
     }
 

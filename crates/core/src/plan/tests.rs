@@ -1,7 +1,9 @@
 //! The planner as tables: what is recorded and seen on the left, what is done and said on the right.
 
+mod behind_our_back;
 mod stage;
 mod stories;
+mod turns;
 
 use super::plan;
 use crate::action::Action;

@@ -1,0 +1,219 @@
+//! What others do to what is ours: told once, put right where it is ours to put right.
+
+use super::*;
+use crate::action::Event;
+use crate::name::CloudName;
+use crate::plan::Plan;
+
+/// An instance that runs, named and tagged in the cloud as it is here, a good while after that.
+fn long_since() -> Stage {
+    let mut stage = Stage::ready();
+    let agg = stage.agg.clone();
+    for server in &mut stage.servers {
+        server.tags = CloudName::parse(&server.name).unwrap().tags();
+    }
+    for row in &agg.volumes {
+        let name = CloudName::of_volume(&agg, row, "test");
+        let seen = stage.volumes.iter_mut().find(|v| Some(&v.id) == row.provider_id.as_ref()).unwrap();
+        (seen.name, seen.tags) = (name.text(), name.tags());
+    }
+    for v in &mut stage.agg.volumes {
+        v.tagged_at = Some(stage.now);
+    }
+    stage.now = stage.now.plus_ms(120_000);
+    let planned = stage.step().1;
+    assert_eq!((told(&planned), planned.actions.len()), (vec![], 0), "{}", notes(&planned));
+    stage
+}
+
+fn told(planned: &Plan) -> Vec<&'static str> {
+    planned.events.iter().map(|e| e.name).collect()
+}
+
+fn one<'p>(planned: &'p Plan, name: &str) -> &'p Event {
+    let found: Vec<&Event> = planned.events.iter().filter(|e| e.name == name).collect();
+    assert_eq!(found.len(), 1, "{name}: {:?}", planned.events);
+    found[0]
+}
+
+#[test]
+fn a_name_or_tag_that_somebody_changed_is_told_and_written_again() {
+    type Change = fn(&mut Stage);
+    let cases: [(&str, Change, &str, &str); 4] = [
+        ("SERVER_RENAMED", |s| s.servers[0].name = "mine".into(), "TAG_SERVER", "renamed it to \"mine\""),
+        ("SERVER_UNTAGGED", |s| s.servers[0].tags.clear(), "TAG_SERVER", "took our tags away"),
+        ("VOLUME_RENAMED", |s| s.volumes[2].name = "mine".into(), "TAG_VOLUME", "renamed it to \"mine\""),
+        (
+            "VOLUME_UNTAGGED",
+            |s| {
+                s.volumes[2].tags.pop();
+            },
+            "TAG_VOLUME",
+            "took our tags away",
+        ),
+    ];
+    for (name, change, action, text) in cases {
+        let mut stage = long_since();
+        change(&mut stage);
+        let (words, planned) = stage.step();
+        let event = one(&planned, name);
+        assert!(event.text.contains(text), "{name}: {}", event.text);
+        assert_eq!(event.resource_id.as_deref(), Some(if name.starts_with('S') { "s1" } else { "data" }));
+        assert_eq!(event.volume_id.is_some(), name.starts_with('V'));
+        assert_eq!(words, [action], "{name}");
+        let again = stage.step().1;
+        assert_eq!(told(&again), Vec::<&str>::new(), "{name}: told once");
+    }
+}
+
+#[test]
+fn a_list_that_may_lag_behind_our_own_naming_tells_nothing() {
+    for (ms, tells) in [(60_000, false), (60_001, true)] {
+        let mut stage = long_since();
+        stage.servers[0].name = "mine".into();
+        stage.volumes[2].name = "mine".into();
+        let tagged = stage.now.plus_ms(1_000 - ms);
+        stage.agg.servers[0].tagged_at = Some(tagged);
+        stage.agg.volumes[2].tagged_at = Some(tagged);
+        let planned = stage.step().1;
+        let wanted = if tells { vec!["SERVER_RENAMED", "VOLUME_RENAMED"] } else { vec![] };
+        assert_eq!(told(&planned), wanted, "{ms}");
+    }
+}
+
+#[test]
+fn tags_that_were_never_shown_are_not_missed() {
+    let mut stage = long_since();
+    stage.agg.servers[0].tags_shown = false;
+    stage.servers[0].tags.clear();
+    assert_eq!(told(&stage.step().1), Vec::<&str>::new());
+    stage.servers[0].tags = CloudName::parse(&stage.servers[0].name).unwrap().tags();
+    assert_eq!(told(&stage.step().1), Vec::<&str>::new(), "they are there now");
+    stage.servers[0].tags.clear();
+    assert_eq!(told(&stage.step().1), ["SERVER_UNTAGGED"], "and then they are not");
+}
+
+#[test]
+fn the_name_that_another_control_plane_gave_is_left_to_it() {
+    let mut stage = long_since();
+    stage.servers[0].name = stage.servers[0].name.replace("-test-", "-other-");
+    stage.volumes[2].name = stage.volumes[2].name.replace("-test-", "-other-");
+    let (words, planned) = stage.step();
+    assert_eq!((told(&planned), words.len()), (vec![], 0));
+    // Another instance's name is no excuse.
+    let mut stage = long_since();
+    let other = crate::id::InstanceId::new(99);
+    let ours = CloudName::parse(&stage.servers[0].name).unwrap();
+    stage.servers[0].name = CloudName { instance: other, control_plane: "other".into(), ..ours.clone() }.text();
+    assert_eq!(told(&stage.step().1), ["SERVER_RENAMED"]);
+    let mut stage = long_since();
+    stage.servers[0].name = CloudName { attempt: 9, ..ours }.text();
+    assert_eq!(told(&stage.step().1), ["SERVER_RENAMED"], "our own id, and another name");
+}
+
+#[test]
+fn a_server_that_somebody_stopped_is_told() {
+    for (state, tells) in [
+        (ServerState::Stopped, true),
+        (ServerState::StoppedInPlace, true),
+        (ServerState::Stopping, true),
+        (ServerState::Starting, false),
+        (ServerState::Locked, false),
+    ] {
+        let mut stage = long_since();
+        stage.servers[0].state = state.clone();
+        let planned = stage.step().1;
+        assert_eq!(told(&planned) == ["SERVER_STOPPED"], tells, "{state:?}: {:?}", planned.events);
+        assert_eq!(told(&stage.step().1), Vec::<&str>::new(), "{state:?}: told once");
+        assert!(planned.actions.is_empty(), "it is left as it is");
+    }
+    type Why = fn(&mut Stage);
+    let ours: [(&str, Why); 4] = [
+        ("we stopped it", |s| s.agg.servers[0].stop_sent_at = Some(s.now)),
+        ("we are about to remove it", |s| s.agg.servers[0].delete_intended_at = Some(s.now)),
+        ("it did not run", |s| s.agg.servers[0].state = Some("starting".into())),
+        ("it is to go", Stage::cancel),
+    ];
+    for (what, why) in ours {
+        let mut stage = long_since();
+        why(&mut stage);
+        stage.servers[0].state = ServerState::Stopping;
+        assert!(!told(&stage.step().1).contains(&"SERVER_STOPPED"), "{what}");
+    }
+}
+
+#[test]
+fn a_volume_that_somebody_detached_is_told_once() {
+    let off = |stage: &mut Stage| {
+        stage.servers[0].attachments.retain(|a| a.volume_id != "data");
+        (stage.volumes[2].server_id, stage.volumes[2].state) = (None, VolumeState::Available);
+    };
+    let mut stage = long_since();
+    off(&mut stage);
+    let planned = stage.step().1;
+    assert_eq!(one(&planned, "VOLUME_DETACHED").resource_id.as_deref(), Some("data"));
+    assert_eq!(planned.recorded.volumes[2].status, VolumeStatus::Available);
+    assert_eq!(told(&stage.step().1), Vec::<&str>::new(), "told once");
+    type Why = fn(&mut Stage);
+    let excuses: [(&str, Why); 7] = [
+        ("we detached it", |s| s.agg.volumes[2].detach_sent_at = Some(s.now)),
+        ("the server has it still", |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume"))),
+        ("the volume says that it is attached", |s| s.volumes[2].server_id = Some("s1".into())),
+        ("it was not attached", |s| s.agg.volumes[2].status = VolumeStatus::Attaching),
+        ("the server is not shown", |s| s.servers.clear()),
+        ("it is to go", Stage::cancel),
+        ("it is somebody else's", |s| s.agg.volumes[2].origin = Origin::Foreign),
+    ];
+    for (what, why) in excuses {
+        let mut stage = long_since();
+        off(&mut stage);
+        why(&mut stage);
+        assert!(!told(&stage.step().1).contains(&"VOLUME_DETACHED"), "{what}");
+    }
+    // It was on a duplicate that is on its way out, or gone.
+    for gone in [false, true] {
+        let mut stage = long_since();
+        off(&mut stage);
+        let mut twin = stage.agg.servers[0].clone();
+        (twin.id, twin.keep, twin.provider_id) = (ServerId::new(55), gone, Some("s9".into()));
+        twin.gone_at = gone.then_some(stage.now);
+        stage.agg.volumes[2].server_id = Some(twin.id.clone());
+        stage.agg.servers.push(twin);
+        assert!(!told(&stage.step().1).contains(&"VOLUME_DETACHED"), "gone: {gone}");
+    }
+}
+
+#[test]
+fn a_volume_that_somebody_resized_is_told_once_and_its_new_size_is_recorded() {
+    let mut stage = long_since();
+    stage.volumes[2].size_bytes = Some(300 * GB);
+    let planned = stage.step().1;
+    let event = one(&planned, "VOLUME_RESIZED");
+    assert_eq!(event.resource_id.as_deref(), Some("data"));
+    assert_eq!(event.volume_id.as_ref(), Some(&stage.agg.volumes[2].id));
+    assert_eq!(stage.agg.volumes[2].size_bytes, Some(300 * GB));
+    assert_eq!(told(&stage.step().1), Vec::<&str>::new());
+    // The boot volume that we grew ourselves.
+    let mut stage = long_since();
+    stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
+    stage.volumes[0].size_bytes = Some(40 * GB);
+    assert_eq!(told(&stage.step().1), Vec::<&str>::new());
+    stage.volumes[0].size_bytes = Some(60 * GB);
+    assert_eq!(told(&stage.step().1), ["VOLUME_RESIZED"], "not to what we wanted");
+    stage.volumes[2].size_bytes = Some(40 * GB);
+    assert_eq!(told(&stage.step().1), ["VOLUME_RESIZED"], "that size was wanted of the boot volume alone");
+}
+
+#[test]
+fn what_has_ended_is_not_looked_after() {
+    let mut stage = long_since();
+    stage.agg.volumes[2].status = VolumeStatus::Retained;
+    (stage.volumes[2].name, stage.volumes[2].size_bytes) = ("mine".into(), Some(900 * GB));
+    let planned = stage.step().1;
+    assert!(!told(&planned).contains(&"VOLUME_RENAMED") && !told(&planned).contains(&"VOLUME_RESIZED"));
+    let mut stage = long_since();
+    stage.agg.servers[0].keep = false;
+    (stage.servers[0].name, stage.servers[0].state) = ("mine".into(), ServerState::Stopped);
+    let planned = stage.step().1;
+    assert!(!told(&planned).contains(&"SERVER_RENAMED") && !told(&planned).contains(&"SERVER_STOPPED"));
+}
