@@ -4,6 +4,7 @@ mod behind_our_back;
 mod stage;
 mod stories;
 mod turns;
+mod what_turns_up;
 
 use super::plan;
 use crate::action::Action;

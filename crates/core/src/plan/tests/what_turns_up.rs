@@ -1,0 +1,459 @@
+//! What is written down of servers and volumes that turn up.
+
+use super::*;
+use crate::id::InstanceId;
+use crate::name::{CloudName, Role};
+use crate::observed::SeenServer;
+use crate::plan::{Plan, found_volume, volume_from_answer};
+use crate::recorded::{Proof, Retry, Server, Volume};
+use crate::status::Desired;
+
+fn name(role: Role, attempt: u32, delete: bool) -> CloudName {
+    CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt, delete }
+}
+
+/// What one look makes of the stage, nothing carried out.
+fn upon(stage: &mut Stage) -> Plan {
+    stage.now = stage.now.plus_ms(1_000);
+    let look = stage.look();
+    stage.context(|agg, cx| plan(agg, &look, cx))
+}
+
+fn told(planned: &Plan) -> Vec<&'static str> {
+    planned.events.iter().map(|e| e.name).collect()
+}
+
+fn volume<'p>(planned: &'p Plan, id: &str) -> &'p Volume {
+    planned.recorded.volumes.iter().find(|v| v.provider_id.as_deref() == Some(id)).unwrap()
+}
+
+#[test]
+fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
+    let id = VolumeId::new(3);
+    let row = found_volume(id.clone(), "v".into(), T0);
+    let bare = Volume {
+        id,
+        server_id: None,
+        attempt: 1,
+        name: String::new(),
+        origin: Origin::Cloud,
+        is_boot: false,
+        volume_type: "unknown".into(),
+        size_bytes: None,
+        perf_iops: None,
+        delete_on_terminate: true,
+        status: VolumeStatus::Available,
+        create_state: CreateState::Owned,
+        create_error: None,
+        provider_id: Some("v".into()),
+        created_at: T0,
+        answered_at: Some(T0),
+        tagged_at: None,
+        tags_shown: false,
+        changed_at: None,
+        attach_sent_at: None,
+        attached_at: None,
+        detach_sent_at: None,
+        delete_intended_at: None,
+        delete_sent_at: None,
+        deleted_at: None,
+        proof: None,
+        retry: None,
+    };
+    assert_eq!(row, bare);
+}
+
+#[test]
+fn a_volumes_own_answer_completes_its_row_and_takes_nothing_from_it() {
+    let mut row = Volume { size_bytes: Some(7), perf_iops: Some(5_000), ..owned_volume() };
+    let mut seen = seen_volume("v-1", "its name", "sbs_volume", None);
+    (seen.size_bytes, seen.perf_iops) = (None, None);
+    volume_from_answer(&mut row, &seen);
+    let got = (row.name.as_str(), row.volume_type.as_str(), row.size_bytes, row.perf_iops);
+    assert_eq!(got, ("its name", "sbs_volume", Some(7), Some(5_000)));
+    (seen.size_bytes, seen.perf_iops) = (Some(8), Some(15_000));
+    volume_from_answer(&mut row, &seen);
+    assert_eq!((row.size_bytes, row.perf_iops), (Some(8), Some(15_000)));
+}
+
+#[test]
+fn a_duplicate_is_a_row_of_its_own_without_a_past() {
+    let mut stage = Stage::ready();
+    let error = lost();
+    let past = Some(stage.now);
+    let row = &mut stage.agg.servers[0];
+    (row.create_error, row.stop_sent_at, row.tags_shown) = (Some(error.clone()), past, true);
+    row.retry = Some(Retry { count: 1, not_before: T0, error });
+    let original = row.clone();
+    let twin = seen_server("s2", &original.name, ServerState::Stopped);
+    stage.servers.push(SeenServer { attachments: Vec::new(), created_at: Some(T0.plus_ms(9)), ..twin });
+    let planned = upon(&mut stage);
+    let rows = &planned.recorded.servers;
+    assert_eq!((rows.len(), told(&planned)), (2, vec!["SERVER_ADOPTED"]));
+    assert!(planned.events[0].text.contains("duplicate"));
+    let wanted = Server {
+        id: rows[1].id.clone(),
+        attempt: 2,
+        keep: false,
+        create_state: CreateState::Owned,
+        create_error: None,
+        provider_id: Some("s2".into()),
+        state: Some("stopped".into()),
+        prepared_at: stage.now,
+        tagged_at: Some(original.prepared_at),
+        tags_shown: false,
+        user_data_at: None,
+        starts: 0,
+        start_intended_at: None,
+        start_sent_at: None,
+        stop_sent_at: None,
+        delete_intended_at: None,
+        delete_sent_at: None,
+        gone_at: None,
+        proof: None,
+        retry: None,
+        ..original
+    };
+    assert_eq!(rows[1], wanted);
+    assert_ne!(rows[0].id, rows[1].id);
+}
+
+#[test]
+fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
+    for (state, other, keeps) in [
+        (CreateState::Prepared, false, true),
+        (CreateState::Doubt, false, true),
+        (CreateState::Refused, false, true),
+        (CreateState::Burned, false, false),
+        (CreateState::Doubt, true, false),
+    ] {
+        let mut stage = Stage::new();
+        let planned = stage.step().1;
+        let Action::CreateServer(row) = &planned.actions[0] else { panic!() };
+        let late = row.name.clone();
+        let first = &mut stage.agg.servers[0];
+        (first.create_state, first.create_error, first.answered_at) = (state, Some(lost()), Some(stage.now));
+        first.retry = Some(Retry { count: 1, not_before: T0, error: lost() });
+        if other {
+            let (id, named) = (ServerId::new(50), name(Role::Server, 2, true).text());
+            let seen = seen_server("s2", &named, ServerState::Stopped);
+            stage.agg.servers.push(Server::found(id, 2, &seen, stage.now));
+            stage.servers.push(SeenServer { attachments: Vec::new(), ..seen });
+        }
+        stage.servers.push(seen_server("late", &late, ServerState::Stopped));
+        let planned = upon(&mut stage);
+        let row = &planned.recorded.servers[0];
+        assert_eq!(row.keep, keeps, "{state} {other}");
+        assert_eq!(row.provider_id.as_deref(), Some("late"));
+        let now = Some(stage.now);
+        assert_eq!((row.create_state, row.answered_at, row.tagged_at), (CreateState::Owned, now, now), "{state}");
+        assert_eq!((&row.create_error, &row.retry), (&None, &None), "however it was refused: it is there");
+        let text = &planned.events.iter().find(|e| e.name == "SERVER_ADOPTED").unwrap().text;
+        assert_eq!(text.contains("found by its name"), keeps, "{state}: {text}");
+    }
+}
+
+#[test]
+fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
+    let found = |stage: &mut Stage| {
+        let named = name(Role::Server, 4, true).text();
+        stage.servers.push(seen_server("off", &name(Role::Server, 3, true).text(), ServerState::Stopped));
+        stage.servers.push(seen_server("on", &named, ServerState::Running));
+        let planned = upon(stage);
+        planned.recorded.servers.iter().filter_map(|s| s.provider_id.clone()).find(|id| id == "on" || id == "off")
+    };
+    assert_eq!(found(&mut Stage::new()).as_deref(), Some("on"), "the one that runs");
+    let mut stage = Stage::new();
+    stage.agg.instance.desired = Desired::Absent;
+    assert_eq!(found(&mut stage), None, "nothing is wanted");
+    let mut stage = Stage::new();
+    stage.agg.instance.failure = Some(crate::recorded::Failure { code: "x".into(), message: "y".into() });
+    assert_eq!(found(&mut stage), None, "nothing is wanted any more");
+    assert_eq!(found(&mut Stage::ready()), None, "it has one");
+    let mut stage = Stage::new();
+    stage.step();
+    assert_eq!(found(&mut stage), None, "one may be under way");
+    let mut stage = Stage::new();
+    stage.step();
+    (stage.agg.servers[0].create_state, stage.agg.servers[0].create_error) = (CreateState::Refused, Some(lost()));
+    assert_eq!(found(&mut stage).as_deref(), Some("on"), "its attempt was refused");
+    let mut stage = Stage::ready();
+    (stage.agg.servers[0].gone_at, stage.agg.servers[0].proof) = (Some(T0), Some(proof_of("s1")));
+    assert_eq!(found(&mut stage).as_deref(), Some("on"), "it is gone");
+    // A duplicate on its way out is not the instance's server.
+    let mut stage = Stage::ready();
+    stage.agg.servers[0].keep = false;
+    assert_eq!(found(&mut stage).as_deref(), Some("on"));
+    for other in [
+        CloudName { instance: InstanceId::new(8), ..name(Role::Server, 1, true) },
+        CloudName { control_plane: "prod".into(), ..name(Role::Server, 1, true) },
+    ] {
+        let mut stage = Stage::new();
+        stage.servers.push(seen_server("theirs", &other.text(), ServerState::Running));
+        assert!(upon(&mut stage).recorded.servers.is_empty(), "{other:?}");
+    }
+}
+
+#[test]
+fn a_volume_that_carries_our_name_gets_the_role_and_policy_that_the_name_says() {
+    for (role, origin, boots) in [
+        (Role::Data, Origin::Ours, false),
+        (Role::Boot, Origin::Cloud, true),
+        (Role::Extra, Origin::Cloud, false),
+    ] {
+        for delete in [true, false] {
+            let mut stage = Stage::new();
+            let named = name(role, 3, delete).text();
+            stage.volumes.push(seen_volume("v", &named, "sbs_volume", None));
+            let planned = upon(&mut stage);
+            let row = volume(&planned, "v");
+            let got = (row.origin, row.is_boot, row.attempt, row.delete_on_terminate, row.tagged_at);
+            assert_eq!(got, (origin, boots, 3, delete, Some(stage.now)), "{role:?}");
+            assert_eq!((row.name.as_str(), row.volume_type.as_str()), (named.as_str(), "sbs_volume"));
+            assert_eq!(told(&planned)[..1], ["VOLUME_FOUND"]);
+            assert!(planned.events[0].text.contains("carries our name"));
+        }
+    }
+    for (what, other) in [
+        ("another instance's", CloudName { instance: InstanceId::new(8), ..name(Role::Data, 1, true) }),
+        ("another control plane's", CloudName { control_plane: "prod".into(), ..name(Role::Data, 1, true) }),
+    ] {
+        let mut stage = Stage::new();
+        stage.volumes.push(seen_volume("v", &other.text(), "sbs_volume", None));
+        assert!(upon(&mut stage).recorded.volumes.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_data_volume_that_turns_up_is_the_one_that_was_asked_for_or_a_late_arrival() {
+    for (state, late) in [(CreateState::Prepared, false), (CreateState::Doubt, false), (CreateState::Burned, true)] {
+        let mut stage = Stage::new();
+        stage.agg.instance.spec.data_volume.as_mut().unwrap().delete_on_terminate = false;
+        let row = Volume {
+            name: name(Role::Data, 1, false).text(),
+            origin: Origin::Ours,
+            delete_on_terminate: false,
+            status: VolumeStatus::Creating,
+            create_state: state,
+            create_error: Some(lost()),
+            provider_id: None,
+            answered_at: None,
+            retry: Some(Retry { count: 1, not_before: T0, error: lost() }),
+            ..owned_volume()
+        };
+        stage.agg.volumes.push(row);
+        let named = name(Role::Data, 1, false).text();
+        stage.volumes.push(seen_volume("d", &named, "sbs_volume", None));
+        let planned = upon(&mut stage);
+        let got = volume(&planned, "d");
+        assert_eq!(planned.recorded.volumes.len(), 1, "{state}");
+        assert_eq!((got.create_state, got.status), (CreateState::Owned, VolumeStatus::Available));
+        assert_eq!((got.answered_at, got.delete_on_terminate), (Some(stage.now), late), "{state}");
+        assert_eq!((&got.create_error, &got.retry), (&None, &None));
+        assert_eq!(told(&planned)[..1], ["VOLUME_ADOPTED"]);
+        assert_eq!(planned.events[0].text.contains("late arrival"), late);
+    }
+}
+
+#[test]
+fn of_two_volumes_with_one_name_the_second_is_a_stray_whatever_its_name_says() {
+    let mut stage = Stage::ready();
+    let agg = stage.agg.clone();
+    let data = agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
+    let twin = seen_volume("twin", &data.name, "sbs_volume", None);
+    stage.volumes.push(twin);
+    let planned = upon(&mut stage);
+    let row = volume(&planned, "twin");
+    assert_eq!((row.attempt, row.delete_on_terminate, row.origin), (0, true, Origin::Ours));
+    assert!(planned.events.iter().any(|e| e.text.contains("a duplicate, to be removed")));
+    // A boot volume of that name is no reason to think so.
+    let mut stage = Stage::new();
+    stage.agg.volumes.push(Volume { name: name(Role::Data, 1, false).text(), ..owned_volume() });
+    stage.volumes.push(seen_volume("d", &name(Role::Data, 1, false).text(), "sbs_volume", None));
+    let planned = upon(&mut stage);
+    assert_eq!((volume(&planned, "d").attempt, volume(&planned, "d").delete_on_terminate), (1, false));
+}
+
+#[test]
+fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebody_elses() {
+    let ours = name(Role::Extra, 1, true).text();
+    for (what, shown, index, origin) in [
+        ("our name", ours.as_str(), 5, Origin::Ours),
+        ("the cloud's habit", "img_sbs_volume_0", 0, Origin::Cloud),
+        ("anything else", "photos", 5, Origin::Foreign),
+        ("the cloud's name in another place", "img_sbs_volume_0", 5, Origin::Foreign),
+    ] {
+        let mut stage = Stage::ready();
+        stage.servers[0].attachments.retain(|a| a.index != index);
+        stage.servers[0].attachments.push(attachment(index, "new", "sbs_volume"));
+        // Seen on the server's own list alone: a volume that carries our name would be found by it.
+        let mut seen = seen_volume("new", shown, "sbs_volume", Some("s1"));
+        seen.size_bytes = Some(9 * GB);
+        if origin == Origin::Ours {
+            stage.servers[0].attachments.last_mut().unwrap().name = Some(shown.to_owned());
+        } else {
+            stage.volumes.push(seen);
+        }
+        let planned = upon(&mut stage);
+        let row = volume(&planned, "new");
+        let foreign = origin == Origin::Foreign;
+        assert_eq!((row.origin, row.delete_on_terminate), (origin, !foreign), "{what}");
+        assert_eq!(row.is_boot, index == 0, "{what}");
+        assert_eq!(row.server_id.as_ref(), Some(&stage.agg.servers[0].id), "{what}");
+        assert_eq!(row.name, shown, "{what}");
+        let event = planned.events.iter().find(|e| e.volume_id.as_ref() == Some(&row.id)).unwrap();
+        assert_eq!(event.name, if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" }, "{what}");
+        assert_eq!(event.text.contains("made by somebody else"), foreign, "{what}");
+    }
+    // Somebody else's volume, with the flag to boot on it, is not the boot volume.
+    let mut stage = Stage::ready();
+    let mut theirs = attachment(5, "theirs", "sbs_volume");
+    theirs.boot = true;
+    stage.servers[0].attachments.push(theirs);
+    stage.volumes.push(seen_volume("theirs", "photos", "sbs_volume", Some("s1")));
+    assert!(!volume(&upon(&mut stage), "theirs").is_boot);
+}
+
+#[test]
+fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_was_just_found() {
+    // A glance at a known server: the new volume's name is not among the answers.
+    let mut stage = Stage::ready();
+    stage.servers[0].attachments.push(attachment(5, "new", "sbs_volume"));
+    stage.now = stage.now.plus_ms(1_000);
+    let look = Observed { complete: false, listed: false, ..stage.look() };
+    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    assert!(planned.recorded.volumes.iter().all(|v| v.provider_id.as_deref() != Some("new")));
+    assert!(notes(&planned).contains("waits to learn the name of volume new"), "{}", notes(&planned));
+    // A server found by its name: what it boots on came with it; what else is on it is waited for.
+    let mut stage = Stage::new();
+    let planned = stage.step().1;
+    stage.answer(&planned.actions[0], Err(lost()));
+    let mut late = seen_server("late", &stage.agg.servers[0].name.clone(), ServerState::Stopped);
+    late.attachments.push(attachment(5, "new", "sbs_volume"));
+    stage.servers.push(late);
+    stage.now = stage.now.plus_ms(1_000);
+    let look = Observed { complete: false, listed: false, ..stage.look() };
+    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let found: Vec<_> = planned.recorded.volumes.iter().filter_map(|v| v.provider_id.as_deref()).collect();
+    assert_eq!(found, ["boot", "scr"]);
+    assert_eq!(volume(&planned, "boot").origin, Origin::Cloud);
+    // A complete look that shows no name either: of a server just found, the volume at index 0 is still its own.
+    let mut stage = Stage::new();
+    let planned = stage.step().1;
+    stage.answer(&planned.actions[0], Err(lost()));
+    let mut late = seen_server("late", &stage.agg.servers[0].name.clone(), ServerState::Stopped);
+    late.attachments.push(attachment(5, "new", "sbs_volume"));
+    stage.servers.push(late);
+    let planned = upon(&mut stage);
+    assert_eq!((volume(&planned, "boot").origin, volume(&planned, "new").origin), (Origin::Cloud, Origin::Foreign));
+}
+
+#[test]
+fn a_creation_is_given_up_only_by_a_complete_look_begun_after_its_grace() {
+    let grace = 600_000;
+    for (complete, ms, answered, burned) in [
+        (true, grace, None, false),
+        (true, grace + 1, None, true),
+        (false, grace + 1, None, false),
+        (true, grace + 1, Some(1), false),
+        (true, grace + 2, Some(1), true),
+    ] {
+        let mut stage = Stage::new();
+        let planned = stage.step().1;
+        stage.create(&planned.actions[0]);
+        stage.step();
+        stage.agg.servers[0].gone_at = Some(T0);
+        stage.agg.servers[0].proof = Some(proof_of("s1"));
+        let start = stage.now;
+        let mut open = stage.agg.servers[0].clone();
+        (open.id, open.name, open.attempt) = (ServerId::new(60), name(Role::Server, 2, true).text(), 2);
+        (open.provider_id, open.gone_at, open.proof) = (None, None, None::<Proof>);
+        (open.create_state, open.prepared_at) = (CreateState::Doubt, start);
+        open.answered_at = answered.map(|ms| start.plus_ms(ms));
+        stage.agg.servers.push(open);
+        let data = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
+        (data.create_state, data.created_at) = (CreateState::Doubt, start);
+        data.answered_at = answered.map(|ms| start.plus_ms(ms));
+        let look = Observed { began_at: start.plus_ms(ms), complete, ..stage.look() };
+        stage.now = start.plus_ms(ms + 5);
+        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let server = planned.recorded.servers.iter().find(|s| s.attempt == 2).unwrap();
+        let data = planned.recorded.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
+        let case = format!("{complete} {ms} {answered:?}");
+        assert_eq!(server.create_state == CreateState::Burned, burned, "{case}");
+        assert_eq!(data.create_state == CreateState::Burned, burned, "{case}");
+        assert_eq!(data.status == VolumeStatus::Failed, burned, "{case}");
+        let told = planned.events.iter().filter(|e| e.name == "ATTEMPT_BURNED").count();
+        assert_eq!(told, if burned { 2 } else { 0 }, "{case}");
+    }
+}
+
+#[test]
+fn what_a_look_shows_of_a_server_is_written_down() {
+    for (state, intended) in [
+        (ServerState::Stopped, false),
+        (ServerState::Starting, true),
+        (ServerState::StoppedInPlace, true),
+        (ServerState::Other("melting".into()), true),
+    ] {
+        let mut stage = Stage::ready();
+        stage.agg.servers[0].start_intended_at = None;
+        stage.servers[0].state = state.clone();
+        stage.servers[0].ip_address = Some("9.9.9.9".into());
+        let planned = upon(&mut stage);
+        let row = &planned.recorded.servers[0];
+        assert_eq!(row.state.as_deref(), Some(state.text()));
+        assert_eq!(row.start_intended_at, intended.then_some(stage.now), "{state:?}");
+        assert_eq!(planned.recorded.instance.ip_address.as_deref(), Some("9.9.9.9"));
+    }
+    let mut stage = Stage::ready();
+    stage.agg.servers[0].keep = false;
+    stage.servers[0].ip_address = Some("9.9.9.9".into());
+    assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "a duplicate's is not ours");
+    let mut stage = Stage::ready();
+    stage.servers[0].ip_address = None;
+    assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "not forgotten");
+}
+
+#[test]
+fn a_volumes_status_follows_what_is_shown_and_what_was_asked_for() {
+    type Before = fn(&mut Volume);
+    let nothing: Before = |_| {};
+    let deleting: Before = |v| v.delete_sent_at = Some(T0);
+    let intended: Before = |v| v.delete_intended_at = Some(T0);
+    let detaching: Before = |v| v.detach_sent_at = Some(T0);
+    let cases: [(&str, Before, VolumeState, Option<&str>, bool, VolumeStatus); 10] = [
+        ("deleted", deleting, VolumeState::Available, None, false, VolumeStatus::Deleting),
+        ("about to be deleted", intended, VolumeState::InUse, Some("s1"), true, VolumeStatus::Deleting),
+        ("being made", nothing, VolumeState::Creating, None, false, VolumeStatus::Creating),
+        ("detaching", detaching, VolumeState::InUse, Some("s1"), true, VolumeStatus::Detaching),
+        ("attached", nothing, VolumeState::InUse, Some("s1"), true, VolumeStatus::Attached),
+        ("being attached", nothing, VolumeState::InUse, Some("s1"), false, VolumeStatus::Attaching),
+        ("attached while made", nothing, VolumeState::Creating, Some("s1"), true, VolumeStatus::Attached),
+        ("free", nothing, VolumeState::Available, None, false, VolumeStatus::Available),
+        ("free, though detached", detaching, VolumeState::Available, None, false, VolumeStatus::Available),
+        ("on another's server", nothing, VolumeState::InUse, Some("s9"), true, VolumeStatus::Attaching),
+    ];
+    for (what, before, state, on, settled, wanted) in cases {
+        let mut stage = Stage::ready();
+        let row = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
+        (row.status, row.attached_at) = (VolumeStatus::Attaching, None);
+        row.retry = Some(Retry { count: 1, not_before: T0, error: lost() });
+        before(row);
+        let seen = &mut stage.volumes[2];
+        (seen.state, seen.server_id, seen.attachment_settled) = (state, on.map(str::to_owned), settled);
+        let planned = upon(&mut stage);
+        let row = volume(&planned, "data");
+        assert_eq!(row.status, wanted, "{what}");
+        let attached = wanted == VolumeStatus::Attached;
+        assert_eq!(row.attached_at, attached.then_some(stage.now), "{what}");
+        assert_eq!(row.retry.is_none(), attached, "{what}: however it was refused, it is attached");
+    }
+    // Attached as before: a refusal of something else stays.
+    let mut stage = Stage::ready();
+    let (first, retry) = (stage.now, Retry { count: 1, not_before: T0, error: lost() });
+    let row = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
+    (row.status, row.attached_at, row.retry) = (VolumeStatus::Attached, Some(first), Some(retry));
+    let planned = upon(&mut stage);
+    assert_eq!((volume(&planned, "data").attached_at, volume(&planned, "data").retry.is_some()), (Some(first), true));
+}
