@@ -196,11 +196,9 @@ fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
 
 #[test]
 fn a_volume_that_carries_our_name_gets_the_role_and_policy_that_the_name_says() {
-    for (role, origin, boots) in [
-        (Role::Data, Origin::Ours, false),
-        (Role::Boot, Origin::Cloud, true),
-        (Role::Extra, Origin::Cloud, false),
-    ] {
+    for (role, origin, boots) in
+        [(Role::Data, Origin::Ours, false), (Role::Boot, Origin::Cloud, true), (Role::Extra, Origin::Cloud, false)]
+    {
         for delete in [true, false] {
             let mut stage = Stage::new();
             let named = name(role, 3, delete).text();
