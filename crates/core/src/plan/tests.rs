@@ -1,6 +1,7 @@
 //! The planner as tables: what is recorded and seen on the left, what is done and said on the right.
 
 mod behind_our_back;
+mod on_the_way_in;
 mod on_the_way_out;
 mod stage;
 mod stories;

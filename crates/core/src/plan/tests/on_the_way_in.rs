@@ -1,0 +1,579 @@
+//! What stands between a wish and *ready*, and what is refused for good.
+
+use super::*;
+use crate::name::{CloudName, Role};
+use crate::plan::{Plan, Rules};
+use crate::recorded::{Retry, Server, Volume};
+use crate::time::Timestamp;
+
+fn upon(stage: &mut Stage) -> Plan {
+    stage.now = stage.now.plus_ms(1_000);
+    let look = stage.look();
+    stage.context(|agg, cx| plan(agg, &look, cx))
+}
+
+fn words(planned: &Plan) -> Vec<&'static str> {
+    planned.actions.iter().map(|a| a.log_name().strip_prefix("PROVIDER_").unwrap_or_default()).collect()
+}
+
+fn refused(kind: ErrorKind, count: u32, not_before: Timestamp) -> Retry {
+    Retry { count, not_before, error: CallError { kind, effect: Effect::None, message: "no".into() } }
+}
+
+/// A server that was made and has its user data; its data volume is there and free.
+fn made() -> Stage {
+    let mut stage = about_to_start();
+    (stage.servers[0].allowed, stage.servers[0].state) = (vec![Allowed::Start], ServerState::Stopped);
+    stage
+}
+
+fn data(stage: &mut Stage) -> &mut Volume {
+    stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap()
+}
+
+fn free(stage: &mut Stage) {
+    stage.servers[0].attachments.retain(|a| a.volume_id != "data");
+    let seen = stage.volumes.iter_mut().find(|v| v.id == "data").unwrap();
+    (seen.server_id, seen.attachment_settled, seen.state) = (None, false, VolumeState::Available);
+    let row = data(stage);
+    (row.attach_sent_at, row.attached_at, row.status) = (None, None, VolumeStatus::Available);
+}
+
+#[test]
+fn a_new_attempt_at_a_server_is_a_whole_row() {
+    let mut stage = Stage::new();
+    let planned = upon(&mut stage);
+    let Action::CreateServer(row) = &planned.actions[0] else { panic!() };
+    let name = CloudName {
+        control_plane: "test".into(),
+        instance: stage.agg.instance.id.clone(),
+        role: Role::Server,
+        attempt: 1,
+        delete: true,
+    };
+    let wanted = Server {
+        id: row.id.clone(),
+        attempt: 1,
+        name: name.text(),
+        keep: true,
+        create_state: CreateState::Prepared,
+        create_error: None,
+        provider_id: None,
+        state: None,
+        prepared_at: stage.now,
+        answered_at: None,
+        tagged_at: None,
+        tags_shown: false,
+        user_data_at: None,
+        starts: 0,
+        start_intended_at: None,
+        start_sent_at: None,
+        stop_sent_at: None,
+        delete_intended_at: None,
+        delete_sent_at: None,
+        gone_at: None,
+        proof: None,
+        retry: None,
+    };
+    assert_eq!(**row, wanted);
+}
+
+#[test]
+fn a_new_attempt_at_a_data_volume_is_a_whole_row() {
+    for delete in [true, false] {
+        let mut stage = Stage::new();
+        let spec = stage.agg.instance.spec.data_volume.as_mut().unwrap();
+        (spec.delete_on_terminate, spec.perf_iops) = (delete, Some(15_000));
+        let planned = stage.step().1;
+        stage.create(&planned.actions[0]);
+        let planned = upon(&mut stage);
+        let row = planned.actions.iter().find_map(|a| if let Action::CreateVolume(r) = a { Some(r) } else { None });
+        let row = row.unwrap();
+        let name = CloudName {
+            control_plane: "test".into(),
+            instance: stage.agg.instance.id.clone(),
+            role: Role::Data,
+            attempt: 1,
+            delete,
+        };
+        let wanted = Volume {
+            name: name.text(),
+            origin: Origin::Ours,
+            volume_type: "sbs_volume".into(),
+            size_bytes: Some(200 * GB),
+            perf_iops: Some(15_000),
+            delete_on_terminate: delete,
+            status: VolumeStatus::Creating,
+            create_state: CreateState::Prepared,
+            provider_id: None,
+            answered_at: None,
+            ..crate::plan::found_volume(row.id.clone(), String::new(), stage.now)
+        };
+        assert_eq!(**row, wanted);
+    }
+}
+
+#[test]
+fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
+    let mut stage = Stage::new();
+    stage.step();
+    let first = stage.agg.servers[0].clone();
+    let mut burn = |n: usize, states: &[(CreateState, bool)]| -> Plan {
+        stage.agg.instance.failure = None;
+        stage.agg.servers = states
+            .iter()
+            .zip(1..)
+            .map(|((state, keep), attempt)| Server {
+                id: ServerId::new(u128::from(attempt)),
+                attempt,
+                create_state: *state,
+                keep: *keep,
+                create_error: Some(lost()),
+                ..first.clone()
+            })
+            .collect();
+        assert_eq!(stage.agg.servers.len(), n);
+        upon(&mut stage)
+    };
+    let burned = (CreateState::Burned, true);
+    let planned = burn(2, &[burned, burned]);
+    let Action::CreateServer(row) = &planned.actions[0] else { panic!("{planned:?}") };
+    assert_eq!(row.attempt, 3);
+    let planned = burn(3, &[burned, burned, burned]);
+    let failure = planned.recorded.instance.failure.unwrap();
+    assert_eq!(failure.code, "create_unconfirmed");
+    assert!(failure.message.contains("3 times"), "{}", failure.message);
+    // A duplicate, refused, is no attempt of ours, and its number is taken.
+    let planned = burn(3, &[burned, burned, (CreateState::Refused, false)]);
+    let Action::CreateServer(row) = &planned.actions[0] else { panic!("{planned:?}") };
+    assert_eq!(row.attempt, 4);
+}
+
+#[test]
+fn a_refused_creation_is_made_again_at_its_very_moment() {
+    for (ms, word) in [(1, None), (0, Some("CREATE"))] {
+        let mut stage = Stage::new();
+        stage.step();
+        let at = stage.now.plus_ms(1_000 + ms);
+        let row = &mut stage.agg.servers[0];
+        row.create_state = CreateState::Refused;
+        (row.create_error, row.retry) =
+            (Some(refused(ErrorKind::RateLimited, 1, at).error), Some(refused(ErrorKind::RateLimited, 1, at)));
+        let planned = upon(&mut stage);
+        assert_eq!(words(&planned).first().copied(), word, "{ms}: {}", notes(&planned));
+        if word.is_none() {
+            assert_eq!(notes(&planned), "the server's creation was refused 1 time(s): no; tries again");
+            assert_eq!(planned.recorded.instance.wake_at, at);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
+    for answered in [true, false] {
+        for (listed, ms, asks) in [(true, 0, false), (true, 1, true), (false, 1, false)] {
+            let mut stage = made();
+            stage.servers.clear();
+            let since = stage.now.plus_ms(100);
+            stage.agg.servers[0].answered_at = answered.then_some(since);
+            stage.agg.servers[0].prepared_at = since;
+            let look = Observed { began_at: since.plus_ms(ms), listed, ..stage.look() };
+            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+            assert_eq!(words(&planned) == ["PROVE_SERVER_GONE"], asks, "{answered} {listed} {ms}");
+            assert_eq!(notes(&planned).contains("waits to see the server"), !asks, "{answered} {listed} {ms}");
+        }
+    }
+    // One that is ready, and not shown by a glance, is not fussed about.
+    let mut stage = Stage::ready();
+    stage.servers.clear();
+    let look = Observed { listed: false, ..stage.look() };
+    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    assert_eq!((words(&planned), notes(&planned)), (vec![], String::new()));
+    let mut stage = made();
+    stage.servers.clear();
+    stage.agg.servers[0].retry = Some(refused(ErrorKind::Unavailable, 1, stage.now.plus_ms(9_000)));
+    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+}
+
+#[test]
+fn what_is_not_named_yet_is_named_unless_it_is_still_made_or_was_refused_a_moment_ago() {
+    let mut stage = made();
+    stage.agg.servers[0].tagged_at = None;
+    for v in &mut stage.agg.volumes {
+        v.tagged_at = None;
+    }
+    let planned = upon(&mut stage);
+    assert_eq!(words(&planned), ["TAG_SERVER", "TAG_VOLUME", "TAG_VOLUME", "TAG_VOLUME", "START"]);
+    let at = stage.now;
+    stage.agg.servers[0].retry = Some(refused(ErrorKind::Conflict, 1, at.plus_ms(9_000)));
+    assert!(!words(&upon(&mut stage)).contains(&"TAG_SERVER"));
+    for (creating, retry, names) in [(true, false, true), (true, true, false), (false, true, true)] {
+        let mut stage = made();
+        let row = stage.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap();
+        (row.tagged_at, row.retry) = (None, retry.then(|| refused(ErrorKind::Conflict, 1, at)));
+        let seen = stage.volumes.iter_mut().find(|v| v.id == "boot").unwrap();
+        seen.state = if creating { VolumeState::Creating } else { VolumeState::InUse };
+        let planned = upon(&mut stage);
+        assert_eq!(words(&planned).contains(&"TAG_VOLUME"), names, "{creating} {retry}");
+        assert_eq!(notes(&planned).contains("to be made before it is named"), !names, "{creating} {retry}");
+    }
+    type Change = fn(&mut Volume);
+    let never: [Change; 2] = [|v| v.origin = Origin::Foreign, |v| v.status = VolumeStatus::Retained];
+    for change in never {
+        let mut stage = made();
+        let row = stage.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap();
+        row.tagged_at = None;
+        change(row);
+        assert!(!words(&upon(&mut stage)).contains(&"TAG_VOLUME"));
+    }
+}
+
+#[test]
+fn the_boot_volume_is_grown_once_where_it_can_be() {
+    type Change = fn(&mut Stage);
+    let boot: fn(&mut Stage) -> &mut Volume = |s| s.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap();
+    let shown = |s: &mut Stage, state| s.volumes.iter_mut().find(|v| v.id == "boot").unwrap().state = state;
+    let cases: [(&str, Change, bool); 6] = [
+        ("smaller than wanted", |_| {}, true),
+        ("just as wanted", |s| s.agg.instance.spec.boot_volume_bytes = Some(20 * GB), false),
+        ("larger than wanted", |s| s.agg.instance.spec.boot_volume_bytes = Some(10 * GB), false),
+        ("nothing wanted", |s| s.agg.instance.spec.boot_volume_bytes = None, false),
+        (
+            "its kind cannot grow",
+            |s| s.volumes.iter_mut().find(|v| v.id == "boot").unwrap().volume_type = "l_ssd".into(),
+            false,
+        ),
+        (
+            "its size is not known",
+            |s| {
+                s.volumes.iter_mut().find(|v| v.id == "boot").unwrap().size_bytes = None;
+                s.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap().size_bytes = None;
+            },
+            false,
+        ),
+    ];
+    for (what, change, grows) in cases {
+        let mut stage = made();
+        stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
+        change(&mut stage);
+        let planned = upon(&mut stage);
+        assert_eq!(words(&planned).contains(&"VOLUME_RESIZE"), grows, "{what}");
+        assert!(!notes(&planned).contains("new size"), "{what}");
+        if grows {
+            let id = boot(&mut stage).id.clone();
+            assert!(planned.actions.contains(&Action::ResizeVolume(id, 40 * GB)));
+        }
+    }
+    for (state, grows) in [
+        (VolumeState::Available, true),
+        (VolumeState::InUse, true),
+        (VolumeState::Updating, false),
+        (VolumeState::Creating, false),
+    ] {
+        let mut stage = made();
+        stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
+        shown(&mut stage, state.clone());
+        let planned = upon(&mut stage);
+        assert_eq!(words(&planned).contains(&"VOLUME_RESIZE"), grows, "{state:?}");
+        assert_eq!(notes(&planned).contains("take its new size"), !grows, "{state:?}");
+    }
+    // Asked, and this look began no later than that.
+    for (ms, grows) in [(0, false), (1, true)] {
+        let mut stage = made();
+        stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
+        boot(&mut stage).changed_at = Some(stage.now.plus_ms(1_000 - ms));
+        assert_eq!(words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"), grows, "{ms}");
+    }
+    let mut stage = made();
+    stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
+    boot(&mut stage).retry = Some(refused(ErrorKind::Conflict, 1, stage.now.plus_ms(9_000)));
+    assert!(!words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"));
+    // One that has ended is none.
+    let mut stage = made();
+    stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
+    boot(&mut stage).status = VolumeStatus::Retained;
+    assert!(!words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"));
+}
+
+#[test]
+fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
+    type Change = fn(&mut Stage);
+    let seen: fn(&mut Stage) -> &mut SeenVolume = |s| s.volumes.iter_mut().find(|v| v.id == "data").unwrap();
+    let cases: [(&str, Change, &[&str], &str); 11] = [
+        ("free", |_| {}, &["ATTACH_VOLUME"], ""),
+        (
+            "asked for just now",
+            |s| data(s).attach_sent_at = Some(s.now),
+            &[],
+            "waits for the data volume to be attached",
+        ),
+        ("asked for a while ago", |s| data(s).attach_sent_at = Some(s.now.plus_ms(-1)), &["ATTACH_VOLUME"], ""),
+        (
+            "refused a moment ago",
+            |s| data(s).retry = Some(refused(ErrorKind::Conflict, 1, s.now.plus_ms(9_000))),
+            &[],
+            "attaching the data volume was refused",
+        ),
+        (
+            "on our server's list already",
+            |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume")),
+            &[],
+            "waits for the data volume to be attached",
+        ),
+        ("on its way", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
+        ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to another server, s9"),
+        ("being made", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be made"),
+        ("in use by nobody", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
+        ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
+        (
+            "attached",
+            |s| {
+                let v = seen_data(s);
+                (v.server_id, v.attachment_settled, v.state) = (Some("s1".into()), true, VolumeState::InUse);
+                s.servers[0].attachments.push(attachment(2, "data", "sbs_volume"));
+            },
+            &["START"],
+            "",
+        ),
+    ];
+    for (what, change, wanted, note) in cases {
+        let mut stage = made();
+        free(&mut stage);
+        change(&mut stage);
+        let planned = upon(&mut stage);
+        assert_eq!(words(&planned), wanted, "{what}: {}", notes(&planned));
+        assert!(
+            notes(&planned).contains(note) && notes(&planned).is_empty() == note.is_empty(),
+            "{what}: {}",
+            notes(&planned)
+        );
+    }
+    let mut stage = made();
+    free(&mut stage);
+    seen(&mut stage).state = VolumeState::Error;
+    let failure = upon(&mut stage).recorded.instance.failure.unwrap();
+    assert_eq!(failure.code, "volume_error");
+}
+
+fn seen_data(stage: &mut Stage) -> &mut SeenVolume {
+    stage.volumes.iter_mut().find(|v| v.id == "data").unwrap()
+}
+
+#[test]
+fn a_data_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
+    for answered in [true, false] {
+        for (listed, ms, asks) in [(true, 0, false), (true, 1, true), (false, 1, false)] {
+            let mut stage = made();
+            free(&mut stage);
+            stage.volumes.retain(|v| v.id != "data");
+            let since = stage.now.plus_ms(100);
+            let row = data(&mut stage);
+            (row.answered_at, row.created_at) = (answered.then_some(since), since);
+            let look = Observed { began_at: since.plus_ms(ms), listed, ..stage.look() };
+            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+            assert_eq!(words(&planned) == ["PROVE_VOLUME_GONE"], asks, "{answered} {listed} {ms}");
+            assert_eq!(notes(&planned).contains("waits to see the data volume"), !asks);
+        }
+    }
+    let mut stage = made();
+    free(&mut stage);
+    stage.volumes.retain(|v| v.id != "data");
+    data(&mut stage).retry = Some(refused(ErrorKind::Unavailable, 1, stage.now.plus_ms(9_000)));
+    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+}
+
+#[test]
+fn what_happened_to_the_data_volume_of_a_server_that_ran_is_told_and_not_made_good() {
+    let mut stage = Stage::ready();
+    free(&mut stage);
+    data(&mut stage).attached_at = Some(T0);
+    let planned = upon(&mut stage);
+    assert_eq!(
+        (words(&planned), notes(&planned).as_str()),
+        (vec![], "the data volume was detached outside of this control plane")
+    );
+    let mut stage = Stage::ready();
+    free(&mut stage);
+    seen_data(&mut stage).server_id = Some("s9".into());
+    assert!(notes(&upon(&mut stage)).contains("another server, s9; detach it there"));
+    let mut stage = Stage::ready();
+    data(&mut stage).status = VolumeStatus::Deleted;
+    data(&mut stage).proof = Some(proof_of("data"));
+    let planned = upon(&mut stage);
+    assert_eq!(words(&planned), Vec::<&str>::new(), "what was on it is lost: it is not made again");
+    assert!(notes(&planned).contains("the data volume disappeared"));
+    // Before it ever ran, it held nothing; it is gone all the same, and not by us.
+    let mut stage = made();
+    data(&mut stage).status = VolumeStatus::Deleted;
+    data(&mut stage).proof = Some(proof_of("data"));
+    let failure = upon(&mut stage).recorded.instance.failure.unwrap();
+    assert_eq!(failure.code, "data_volume_disappeared");
+}
+
+#[test]
+fn user_data_is_set_when_the_data_volume_is_known_and_before_the_start() {
+    let mut stage = made();
+    stage.agg.servers[0].user_data_at = None;
+    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"]);
+    stage.agg.servers[0].retry = Some(refused(ErrorKind::Conflict, 1, stage.now.plus_ms(9_000)));
+    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+    stage.agg.servers[0].retry = None;
+    stage.agg.instance.spec.data_volume = None;
+    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"], "none is wanted");
+    let mut stage = made();
+    stage.agg.servers[0].user_data_at = None;
+    let row = data(&mut stage);
+    (row.create_state, row.provider_id) = (CreateState::Doubt, None);
+    stage.volumes.retain(|v| v.id != "data");
+    stage.servers[0].attachments.retain(|a| a.volume_id != "data");
+    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new(), "which volume to mount is not known yet");
+}
+
+/// `ms` after its start was accepted, stopped.
+fn fell_back(ms: i64, starts: u32) -> Stage {
+    let mut stage = made();
+    stage.servers[0].state = ServerState::Stopped;
+    let sent = stage.now.plus_ms(1_000 - ms);
+    let row = &mut stage.agg.servers[0];
+    (row.start_sent_at, row.start_intended_at, row.starts) = (Some(sent), Some(sent), starts);
+    stage
+}
+
+#[test]
+fn a_server_that_falls_back_is_started_again_and_not_for_ever() {
+    for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
+        for (ms, starts, word, note) in [
+            (29_999, 1, None, "waits for the start to show"),
+            (30_000, 1, Some("START"), ""),
+            (30_000, 2, Some("START"), ""),
+            (0, 1, None, "waits for the server to run"),
+        ] {
+            let mut stage = fell_back(ms, starts);
+            stage.servers[0].state = state.clone();
+            let planned = upon(&mut stage);
+            assert_eq!(words(&planned).first().copied(), word, "{state:?} {ms} {starts}");
+            assert_eq!(notes(&planned), note, "{state:?} {ms} {starts}");
+        }
+    }
+    let failure = upon(&mut fell_back(30_000, 3)).recorded.instance.failure.unwrap();
+    assert_eq!(failure.code, "boot_failed");
+    assert!(failure.message.contains("out of stock"));
+}
+
+#[test]
+fn every_other_state_is_waited_for() {
+    for (state, note) in [
+        (ServerState::Starting, "waits for the server to run"),
+        (ServerState::Locked, "the cloud has locked the server; ask its support"),
+        (ServerState::Stopping, "the server is stopping; waits"),
+        (ServerState::Other("melting".into()), "the server is melting; waits"),
+    ] {
+        let mut stage = made();
+        stage.servers[0].state = state;
+        let planned = upon(&mut stage);
+        assert_eq!((words(&planned), notes(&planned).as_str()), (vec![], note));
+    }
+    for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
+        let mut stage = Stage::ready();
+        stage.servers[0].state = state;
+        let planned = upon(&mut stage);
+        assert!(notes(&planned).contains("stopped outside of this control plane"), "{}", notes(&planned));
+        assert_eq!(words(&planned), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn a_server_that_does_not_run_in_time_fails() {
+    let deadline = Rules::default().boot_deadline_ms;
+    for sent in [true, false] {
+        for (ms, fails) in [(deadline, false), (deadline + 1, true)] {
+            let mut stage = made();
+            stage.servers[0].state = ServerState::Starting;
+            let at = stage.now.plus_ms(1_000 - ms);
+            let row = &mut stage.agg.servers[0];
+            (row.start_sent_at, row.start_intended_at) = (sent.then_some(at), Some(at));
+            assert_eq!(upon(&mut stage).recorded.instance.failure.is_some(), fails, "{sent} {ms}");
+        }
+    }
+    // Ready just now, or long ago: no deadline holds any more.
+    for ready in [true, false] {
+        let mut stage = if ready { Stage::ready() } else { made() };
+        let at = stage.now.plus_ms(-deadline);
+        let row = &mut stage.agg.servers[0];
+        (row.start_sent_at, row.start_intended_at) = (Some(at), Some(at));
+        stage.servers[0].state = ServerState::Running;
+        stage.servers[0].ip_address = Some("1.2.3.4".into());
+        let planned = upon(&mut stage);
+        assert_eq!((&planned.recorded.instance.failure, planned.recorded.instance.status), (&None, Status::Ready));
+    }
+}
+
+#[test]
+fn ready_is_said_once_with_the_address() {
+    let mut stage = made();
+    stage.servers[0].state = ServerState::Running;
+    stage.servers[0].ip_address = None;
+    stage.agg.instance.ip_address = None;
+    let planned = upon(&mut stage);
+    assert_eq!(
+        (planned.recorded.instance.status, notes(&planned).as_str()),
+        (Status::Booting, "waits for the server's address")
+    );
+    stage.servers[0].ip_address = Some("5.6.7.8".into());
+    let planned = upon(&mut stage);
+    let told: Vec<_> = planned.events.iter().map(|e| (e.name, e.resource_id.as_deref())).collect();
+    assert_eq!(told, [("PROVIDER_GET_IP", Some("s1")), ("INSTANCE_READY", Some("s1"))]);
+    assert_eq!(planned.recorded.instance.ready_at, Some(stage.now));
+    stage.agg = planned.recorded;
+    assert!(upon(&mut stage).events.is_empty());
+}
+
+#[test]
+fn what_is_refused_for_good_fails_and_what_may_pass_is_waited_out() {
+    let worn = Rules::default().setbacks_max + 1;
+    for (kind, count, fails) in [
+        (ErrorKind::Refused, 1, true),
+        (ErrorKind::NotFound, 2, false),
+        (ErrorKind::NotFound, 3, true),
+        (ErrorKind::Conflict, worn - 1, false),
+        (ErrorKind::Conflict, worn, true),
+        (ErrorKind::RateLimited, worn, false),
+        (ErrorKind::Unauthorized, worn, false),
+        (ErrorKind::Unavailable, worn, false),
+    ] {
+        for on_server in [true, false] {
+            let mut stage = made();
+            let retry = Some(refused(kind, count, stage.now.plus_ms(60_000)));
+            if on_server {
+                stage.agg.servers[0].retry = retry;
+            } else {
+                free(&mut stage);
+                data(&mut stage).retry = retry;
+            }
+            let failure = upon(&mut stage).recorded.instance.failure;
+            assert_eq!(
+                failure.as_ref().map(|f| f.code.as_str()),
+                fails.then_some(kind.text()),
+                "{kind:?} {count} {on_server}"
+            );
+        }
+    }
+    // Not of a duplicate, not of the cloud's own volumes, and not once it ran.
+    let never = |change: fn(&mut Stage, Retry)| {
+        let mut stage = made();
+        let retry = refused(ErrorKind::Refused, 1, stage.now.plus_ms(60_000));
+        change(&mut stage, retry);
+        assert_eq!(upon(&mut stage).recorded.instance.failure, None);
+    };
+    never(|s, r| s.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap().retry = Some(r));
+    never(|s, r| {
+        let mut twin = s.agg.servers[0].clone();
+        (twin.id, twin.keep, twin.provider_id, twin.name) = (ServerId::new(40), false, Some("s9".into()), "t".into());
+        (twin.gone_at, twin.proof, twin.retry) = (Some(T0), Some(proof_of("s9")), Some(r));
+        s.agg.servers.push(twin);
+    });
+    never(|s, r| {
+        *s = Stage::ready();
+        s.agg.servers[0].retry = Some(r);
+    });
+}
