@@ -112,13 +112,14 @@ mod tests {
         agg.volumes.push(Volume { status: VolumeStatus::Deleted, proof: Some(proof(true)), ..owned_volume() });
         assert!(open_points(&agg).is_empty(), "{:?}", open_points(&agg));
         type Spoil = fn(&mut Aggregate);
-        let spoils: [(&str, Spoil); 9] = [
+        let spoils: [(&str, Spoil); 10] = [
             ("no proof", |a| a.volumes[0].proof = None),
             ("no listing", |a| a.volumes[0].proof = Some(proof(false))),
             ("still deleting", |a| a.volumes[0].status = VolumeStatus::Deleting),
             ("in doubt", |a| a.volumes[0].create_state = CreateState::Doubt),
             ("kept, though it should go", |a| a.volumes[0].status = VolumeStatus::Retained),
             ("let go, though it is ours", |a| a.volumes[0].status = VolumeStatus::Released),
+            ("a server without a listing", |a| a.servers[0].proof = Some(proof(false))),
             ("a server without proof", |a| a.servers[0].proof = None),
             ("a server without end", |a| a.servers[0].gone_at = None),
             ("a server in doubt", |a| a.servers[0].create_state = CreateState::Prepared),

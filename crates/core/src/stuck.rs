@@ -122,4 +122,85 @@ mod tests {
         agg.volumes[0].origin = Origin::Foreign;
         assert!(stuck(&agg, late).is_empty(), "what is somebody else's may stay for ever");
     }
+
+    const ASKED: Timestamp = Timestamp(1_000_000_000);
+
+    /// A server that does not go, with its boot volume.
+    fn going() -> Aggregate {
+        let mut agg = instance();
+        (agg.instance.terminate_requested_at, agg.instance.desired) = (Some(ASKED), Desired::Absent);
+        (agg.instance.status, agg.instance.spec.hourly_micros) = (Status::Terminating, 1_000_000);
+        let mut server = crate::plan::tests::gone_server(crate::plan::tests::proof_of("s-1"));
+        (server.gone_at, server.proof, server.state) = (None, None, Some("running".into()));
+        agg.servers.push(server);
+        let kind = "sbs_volume".to_owned();
+        agg.volumes.push(Volume { size_bytes: Some(100 * GB), volume_type: kind, ..owned_volume() });
+        agg
+    }
+
+    fn costs(agg: &Aggregate) -> Vec<(String, i64)> {
+        stuck(agg, ASKED.plus_ms(STUCK_MS + 1)).into_iter().map(|s| (s.resource, s.hourly_micros)).collect()
+    }
+
+    #[test]
+    fn it_costs_what_the_provider_bills_while_it_is_there() {
+        let s = |micros| ("s-1".to_owned(), micros);
+        let v = |micros| ("v-1".to_owned(), micros);
+        assert_eq!(costs(&going()), [s(1_000_000), v(11_800)]);
+        let mut off = going();
+        off.servers[0].state = Some("stopped".into());
+        assert_eq!(costs(&off), [s(0), v(11_800)], "off, it costs nothing but its volumes");
+        let mut unknown = going();
+        (unknown.servers[0].provider_id, unknown.volumes[0].provider_id) = (None, None);
+        (unknown.servers[0].create_state, unknown.volumes[0].create_state) =
+            (crate::status::CreateState::Doubt, crate::status::CreateState::Doubt);
+        assert_eq!(costs(&unknown).iter().map(|c| c.1).collect::<Vec<_>>(), [0, 0], "it may not exist");
+        let mut local = going();
+        local.volumes[0].volume_type = "l_ssd".into();
+        assert_eq!(costs(&local), [s(1_000_000), v(0)]);
+        let mut kept = going();
+        kept.volumes[0].delete_on_terminate = false;
+        assert_eq!(costs(&kept), [s(1_000_000)]);
+    }
+
+    #[test]
+    fn only_an_end_that_was_asked_for_or_follows_a_failure_can_be_stuck() {
+        let mut failed = going();
+        failed.instance.desired = Desired::Present;
+        assert!(costs(&failed).is_empty(), "it is wanted");
+        failed.instance.failure = Some(crate::recorded::Failure { code: "x".into(), message: "y".into() });
+        assert_eq!(costs(&failed).len(), 2);
+    }
+
+    #[test]
+    fn a_volume_that_is_released_later_is_stuck_later() {
+        let mut agg = going();
+        agg.volumes[0].delete_intended_at = Some(ASKED.plus_ms(10));
+        let found = |agg: &Aggregate, ms| stuck(agg, ASKED.plus_ms(STUCK_MS + ms)).len();
+        assert_eq!((found(&agg, 10), found(&agg, 11)), (1, 2));
+        // Released long after the end of its instance, its deletion not sent yet.
+        agg.instance.status = Status::Terminated;
+        agg.volumes[0].delete_intended_at = None;
+        assert_eq!(found(&agg, 1_000_000), 1, "of the server alone, and the life being over");
+    }
+
+    #[test]
+    fn the_remedy_follows_the_refusal() {
+        for (kind, note, word) in [
+            (Some(ErrorKind::Unauthorized), "", "credentials"),
+            (Some(ErrorKind::RateLimited), "", "--calls-per-second"),
+            (Some(ErrorKind::Unavailable), "", "status page"),
+            (Some(ErrorKind::Conflict), "", "what holds it"),
+            (Some(ErrorKind::Refused), "", "read the refusal"),
+            (Some(ErrorKind::Unsupported), "", "read the refusal"),
+            (Some(ErrorKind::Quota), "", "read the refusal"),
+            (Some(ErrorKind::OutOfStock), "", "read the refusal"),
+            (Some(ErrorKind::NotFound), "", "provider's support"),
+            (None, "", "provider's support"),
+            (None, "blocked: credentials: denied", "credentials"),
+            (Some(ErrorKind::NotFound), "blocked: credentials: denied", "credentials"),
+        ] {
+            assert!(remedy(kind, note).contains(word), "{kind:?} {note}: {}", remedy(kind, note));
+        }
+    }
 }

@@ -144,3 +144,44 @@ fn of_two_volumes_with_one_name_that_says_keep_none_goes() {
     let volumes = &got.instances[0].volumes;
     assert_eq!((volumes.len(), volumes.iter().any(|v| v.is_to_delete())), (2, false));
 }
+
+#[test]
+fn what_does_not_carry_our_name_is_counted_and_left() {
+    let other = name(7, Role::Server, 1, true).replace("-test-", "-prod-");
+    let servers = vec![
+        server("x", "web", ServerState::Running, &["x-boot"]),
+        server("y", &other, ServerState::Running, &[]),
+        server("known", &name(9, Role::Server, 1, true), ServerState::Running, &["known-boot"]),
+    ];
+    let volumes = vec![
+        volume("x-boot", "img_sbs_volume_0", Some("x")),
+        volume("known-boot", "img_sbs_volume_0", Some("known")),
+        volume("known-data", &name(9, Role::Data, 1, true), None),
+    ];
+    let got = recovered(servers, volumes, &[9]);
+    assert_eq!((got.foreign, got.known, got.instances.len(), got.left.len()), (3, 3, 0, 0));
+}
+
+#[test]
+fn its_times_and_prices_are_those_that_the_cloud_shows() {
+    let mut seen = server("s-1", &name(7, Role::Server, 1, true), ServerState::Running, &[]);
+    let agg = recovered(vec![seen.clone()], vec![], &[]).instances.remove(0);
+    let i = &agg.instance;
+    assert_eq!(
+        (i.created_at, i.ready_at, i.terminate_requested_at, i.terminated_at),
+        (Timestamp(5), Some(NOW), None, None)
+    );
+    assert_eq!((i.spec.image.as_str(), i.ip_address.as_deref()), ("img", Some("10.0.0.1")));
+    assert_eq!((i.spec.hourly_micros, i.spec.currency.as_str()), (0, "EUR"), "no such offer");
+    (seen.instance_type, seen.image_name) = (None, None);
+    let agg = recovered(vec![seen], vec![], &[]).instances.remove(0);
+    assert_eq!((agg.instance.instance_type.as_str(), agg.instance.spec.image.as_str()), ("unknown", "unknown"));
+    let mut tagged = volume("v", &name(7, Role::Data, 1, false), None);
+    tagged.tags = vec!["inventiv".into(), "team=b".into()];
+    let agg = recovered(vec![], vec![tagged], &[]).instances.remove(0);
+    let i = &agg.instance;
+    assert_eq!((i.created_at, i.ready_at), (Timestamp(6), None));
+    assert_eq!((i.terminate_requested_at, i.terminated_at, i.wake_at), (Some(NOW), Some(NOW), NOW));
+    assert_eq!((i.spec.tags.as_slice(), &i.spec.data_volume), (["team=b".to_owned()].as_slice(), &None));
+    assert_eq!((i.instance_type.as_str(), i.desired), ("unknown", Desired::Absent));
+}

@@ -110,3 +110,73 @@ fn what_is_taken_becomes_a_row_that_goes() {
     assert!(!take(&mut agg, &held(3, NOW), &picture, &mut cx), "it is not shown any more");
     assert!(!agg.instance.settled);
 }
+
+#[test]
+fn what_is_held_already_is_not_held_again_and_counts_among_ours() {
+    let limits = Limits { max: 100, percent: 50, ..Limits::default() };
+    let got = sweep(&report(2, 0), &[held(0, NOW.plus_ms(1))], Policy::Delete, limits, NOW);
+    assert_eq!(got.quarantine.iter().map(|q| q.provider_id.as_str()).collect::<Vec<_>>(), ["s-1"]);
+    // Half of claimed, retained and orphaned together may go.
+    let due: Vec<Quarantined> = (0..3).map(|n| held(n, NOW)).collect();
+    for (claimed, retained, goes) in [(1, 2, true), (3, 0, true), (0, 3, true), (1, 1, false)] {
+        let report = Report { retained, ..report(3, claimed) };
+        let got = sweep(&report, &due, Policy::Delete, limits, NOW);
+        assert_eq!((got.take.len() == 3, got.frozen.is_none()), (goes, goes), "{claimed} {retained}");
+    }
+}
+
+fn seen_volume(id: &str, name: &str) -> crate::observed::SeenVolume {
+    crate::plan::tests::seen_volume(id, name, "sbs_volume", None)
+}
+
+#[test]
+fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
+    let (rules, mut ids) = (Rules::default(), || 77);
+    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    for (role, delete, origin) in
+        [(Role::Data, true, Origin::Ours), (Role::Data, false, Origin::Ours), (Role::Boot, true, Origin::Cloud)]
+    {
+        let name = CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt: 3, delete };
+        let name = name.text();
+        let orphan = Quarantined { provider_id: "v-9".into(), name: name.clone(), ..held(0, NOW) };
+        let volumes = vec![seen_volume("v-8", "x"), seen_volume("v-9", &name)];
+        let picture = Picture { began_at: NOW, complete: true, hidden: None, servers: vec![], volumes };
+        let mut agg = instance();
+        agg.instance.settled = true;
+        assert!(take(&mut agg, &orphan, &picture, &mut cx));
+        assert_eq!((agg.instance.settled, agg.instance.wake_at), (false, NOW));
+        let wanted = crate::recorded::Volume {
+            id: VolumeId::new(77),
+            volume_type: "sbs_volume".into(),
+            name,
+            origin,
+            delete_on_terminate: delete,
+            attempt: 3,
+            tagged_at: Some(NOW),
+            ..found_volume(VolumeId::new(77), "v-9".into(), NOW)
+        };
+        assert_eq!(agg.volumes, [wanted.clone()]);
+        assert!(!take(&mut agg, &orphan, &picture, &mut cx), "it is claimed now");
+        // Believed gone: the row lives again, with its policy.
+        let row = &mut agg.volumes[0];
+        (row.status, row.deleted_at, row.delete_sent_at) = (VolumeStatus::Deleted, Some(NOW), Some(NOW));
+        row.proof = Some(crate::plan::tests::proof_of("v-9"));
+        assert!(take(&mut agg, &orphan, &picture, &mut cx));
+        assert_eq!(agg.volumes, [wanted]);
+        let elsewhere = Quarantined { provider_id: "v-7".into(), ..orphan };
+        assert!(!take(&mut agg, &elsewhere, &picture, &mut cx), "it is not shown");
+    }
+    // A name that says nothing: the cloud's, and it goes, as whoever chose that said.
+    let picture = Picture {
+        began_at: NOW,
+        complete: true,
+        hidden: None,
+        servers: vec![],
+        volumes: vec![seen_volume("v-9", "x")],
+    };
+    let orphan = Quarantined { provider_id: "v-9".into(), name: "x".into(), ..held(0, NOW) };
+    let mut agg = instance();
+    assert!(take(&mut agg, &orphan, &picture, &mut cx));
+    let row = &agg.volumes[0];
+    assert_eq!((row.origin, row.delete_on_terminate, row.attempt), (Origin::Cloud, true, 1));
+}

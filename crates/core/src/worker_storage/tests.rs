@@ -206,6 +206,36 @@ fn the_rule_gives_200_for_a_7b_and_450_for_a_70b() {
 }
 
 #[test]
+fn every_word_for_a_storage_format_is_known() {
+    for (word, name, bits_x100) in [
+        ("INT4", "int4", 450),
+        ("W4A16", "int4", 450),
+        ("NF4", "int4", 450),
+        ("MXFP4", "mxfp4", 425),
+        ("NVFP4", "nvfp4", 450),
+        ("FP8", "fp8", 800),
+        ("INT8", "int8", 800),
+        ("BF16", "bf16", 1600),
+        ("FP32", "fp32", 3200),
+        ("GPTQ", "gptq int4", 450),
+        ("AutoRound", "autoround int4", 450),
+        ("GPTQ-Int8", "int8", 800),
+        ("Q1", "gguf q1", 200),
+        ("IQ2", "gguf q2", 300),
+        ("Q3", "gguf q3", 390),
+        ("Q4", "gguf q4", 485),
+        ("Q5", "gguf q5", 570),
+        ("Q6", "gguf q6", 660),
+        ("Q8", "gguf q8", 850),
+        ("Q7", "bf16", 1600),
+    ] {
+        let format = recommended_data_volume_gb(&format!("x/a-7B-{word}")).map(|r| r.format);
+        let got = format.as_ref().map(|f| (f.name.as_str(), f.bits_per_weight_x100));
+        assert_eq!(got, Some((name, bits_x100)), "{word}");
+    }
+}
+
+#[test]
 fn a_mixture_says_its_experts() {
     let r =
         recommended_data_volume_gb("mistralai/Mixtral-8x7B-Instruct-v0.1").map(|r| (r.mixture, r.parameters_millions));
