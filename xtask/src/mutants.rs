@@ -28,7 +28,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 20] = [
+const MUTANTS: [Mutant; 21] = [
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -53,8 +53,8 @@ const MUTANTS: [Mutant; 20] = [
     Mutant {
         what: "one 404 is believed, without a listing begun after the deletion",
         file: "crates/core/src/plan/absent.rs",
-        find: "        if !(draft.seen.listed && draft.seen.began_at > since) {\n            draft.wait(format!(\"waits for a complete listing, to see whether volume",
-        replace: "        if since.0 < 0 {\n            draft.wait(format!(\"waits for a complete listing, to see whether volume",
+        find: "        if !(draft.seen.listed && draft.seen.began_at > since) {\n            wait_for_listing(draft, &format!(\"to see whether volume",
+        replace: "        if since.0 < 0 {\n            wait_for_listing(draft, &format!(\"to see whether volume",
         trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {
@@ -169,6 +169,13 @@ const MUTANTS: [Mutant; 20] = [
         replace: "    if found.is_none() && *tags_shown && tagged_at.is_none() {\n",
         trial: Trial::Tests("inventiv-testkit", "names_and_tags"),
     },
+    Mutant {
+        what: "a list that is empty because the key sees no such project is believed",
+        file: "crates/orchestrator/src/look.rs",
+        find: "listed: complete && hidden.is_none(), hidden,",
+        replace: "listed: complete, hidden,",
+        trial: Trial::Tests("inventiv-testkit", "a_key_that_no_longer_sees_the_project"),
+    },
 ];
 
 /// Applies each break to a copy and runs its trial there; with a word, only those that are described by it.
@@ -258,4 +265,17 @@ fn copy_files(copy: &Path) -> Result<(), String> {
         std::fs::write(&to, text).map_err(|e| format!("{name}: {e}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_break_can_be_applied() {
+        for m in &MUTANTS {
+            let text = std::fs::read_to_string(root().join(m.file)).expect("the file is there");
+            assert_eq!(text.matches(m.find).count(), 1, "{}: {}", m.file, m.what);
+        }
+    }
 }
