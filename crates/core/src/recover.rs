@@ -24,6 +24,8 @@ pub struct Recovery {
     pub known: usize,
     /// How many servers and volumes there are that do not carry our name.
     pub foreign: usize,
+    /// How many of those carry the name of another control plane, by its id.
+    pub others: BTreeMap<String, usize>,
 }
 
 /// Whose cloud it is, and where.
@@ -51,14 +53,14 @@ pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<
     for s in &picture.servers {
         match owner(&s.name) {
             Some(id) => found.entry(id).or_default().0.push(s),
-            None => recovery.foreign += 1,
+            None => leave(&mut recovery, &s.name),
         }
     }
     for v in &picture.volumes {
         let holder = picture.servers.iter().find(|s| s.has(&v.id)).and_then(|s| owner(&s.name));
         match owner(&v.name).or(holder) {
             Some(id) => found.entry(id).or_default().1.push(v),
-            None => recovery.foreign += 1,
+            None => leave(&mut recovery, &v.name),
         }
     }
     for (id, (mut servers, mut volumes)) in found {
@@ -79,6 +81,13 @@ pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<
         recovery.instances.push(rebuild(id, servers.first().copied(), &volumes, place, picture.began_at, cx));
     }
     recovery
+}
+
+fn leave(recovery: &mut Recovery, name: &str) {
+    recovery.foreign += 1;
+    if let Some(name) = CloudName::parse(name) {
+        *recovery.others.entry(name.control_plane).or_default() += 1;
+    }
 }
 
 fn rebuild(

@@ -176,3 +176,17 @@ async fn nothing_is_made_in_a_zone_that_this_process_has_not_seen_whole() {
     world.until_status(&id, "ready").await;
     assert_eq!(world.left().0, 1);
 }
+
+#[tokio::test]
+async fn a_project_that_shows_nothing_at_all_is_not_taken_for_an_empty_one() {
+    let world = World::new(Database::Sqlite).await;
+    let plan = world.orchestrator.plan_recovery().await.unwrap();
+    assert!(!plan.is_empty() && plan.iter().all(|z| z.found.is_ok() && z.hidden.is_some()), "{plan:?}");
+    let id = world.create(wish(false)).await;
+    world.until_status(&id, "ready").await;
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+    let plan = world.orchestrator.plan_recovery().await.unwrap();
+    let hidden = |zone: &str| plan.iter().find(|z| z.zone == zone).unwrap().hidden.is_some();
+    assert!(!hidden(ZONE) && hidden("fr-par-1"), "what was used once is seen to be empty: {plan:?}");
+}

@@ -67,7 +67,10 @@ pub(crate) async fn request(State(app): State<App>, body: Bytes) -> Result<impl 
     let wish: AuditRequest = if body.iter().all(u8::is_ascii_whitespace) {
         AuditRequest::default()
     } else {
-        serde_json::from_slice(&body).map_err(|e| ApiError::invalid(format!("the body: {e}")))?
+        // An array would be taken for the fields in their order.
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&body).map_err(|e| ApiError::invalid(format!("the body is no JSON object: {e}")))?;
+        serde_json::from_value(object.into()).map_err(|e| ApiError::invalid(format!("the body: {e}")))?
     };
     let fix = wish.checked()?;
     app.store().request_audit(&app.inner.account_id, app.now(), fix).await?;

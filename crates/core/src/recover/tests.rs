@@ -160,6 +160,7 @@ fn what_does_not_carry_our_name_is_counted_and_left() {
     ];
     let got = recovered(servers, volumes, &[9]);
     assert_eq!((got.foreign, got.known, got.instances.len(), got.left.len()), (3, 3, 0, 0));
+    assert_eq!(got.others, BTreeMap::from([("prod".to_owned(), 1)]), "whoever gave the wrong id is told the right one");
 }
 
 #[test]
