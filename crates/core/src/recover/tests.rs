@@ -52,6 +52,10 @@ fn volume(id: &str, name: &str, on: Option<&str>) -> SeenVolume {
 }
 
 fn recovered(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u128]) -> Recovery {
+    recovered_with(&[], servers, volumes, recorded)
+}
+
+fn recovered_with(offers: &[Offer], servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u128]) -> Recovery {
     let picture = Picture { began_at: NOW, complete: true, hidden: None, servers, volumes };
     let recorded = recorded.iter().map(|n| InstanceId::new(*n)).collect();
     let (rules, mut next) = (Rules::default(), 100);
@@ -60,7 +64,7 @@ fn recovered(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u12
         next
     };
     let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
-    let place = Place { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers: &[] };
+    let place = Place { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers };
     recover(&picture, &recorded, place, &mut cx)
 }
 
@@ -185,4 +189,28 @@ fn its_times_and_prices_are_those_that_the_cloud_shows() {
     assert_eq!((i.terminate_requested_at, i.terminated_at, i.wake_at), (Some(NOW), Some(NOW), NOW));
     assert_eq!((i.spec.tags.as_slice(), &i.spec.data_volume), (["team=b".to_owned()].as_slice(), &None));
     assert_eq!((i.instance_type.as_str(), i.desired), ("unknown", Desired::Absent));
+}
+
+#[test]
+fn it_is_priced_by_the_offer_of_its_type() {
+    let offer = |instance_type: &str, micros, boot_storage| Offer {
+        instance_type: instance_type.into(),
+        zone: "fr-par-2".into(),
+        gpu_count: 1,
+        gpu_name: None,
+        gpu_memory_bytes: None,
+        vcpus: 8,
+        ram_bytes: 48 * GB,
+        price: crate::money::HourlyPrice { micros, currency: "CHF".into() },
+        availability: crate::offer::Availability::Available,
+        boot_storage,
+        local_min_bytes: 0,
+        local_max_bytes: 0,
+        scratch_bytes: 0,
+        arch: "x86_64".into(),
+    };
+    let offers = [offer("L4-1-24G", 7, BootStorage::Block), offer("L40S-1-48G", 9, BootStorage::Local)];
+    let servers = vec![server("s-1", &name(7, Role::Server, 1, true), ServerState::Running, &[])];
+    let spec = recovered_with(&offers, servers, vec![], &[]).instances.remove(0).instance.spec;
+    assert_eq!((spec.hourly_micros, spec.currency.as_str(), spec.boot_storage), (9, "CHF", BootStorage::Local));
 }

@@ -12,6 +12,8 @@ const USAGE: &str =
 /// From so many stories on, every pair of a call and a fault must have struck [`LEAST`] times.
 const ENOUGH: u64 = 2_000;
 const LEAST: u64 = 20;
+/// Every so many stories, it says where it is.
+const TELL_EVERY: u64 = 1_000;
 /// Every so many stories, one is told twice.
 const TWICE_EVERY: u64 = 25;
 
@@ -53,6 +55,11 @@ fn main() -> ExitCode {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     if n >= args.seeds {
                         return;
+                    }
+                    if n > 0 && n.is_multiple_of(TELL_EVERY) {
+                        // Those that the others have in hand may not be told yet.
+                        let go_on = (args.first + n).saturating_sub(workers as u64).max(args.first);
+                        eprintln!("{n} stories; if it is stopped now, it goes on with --first {go_on}");
                     }
                     match tell_well(args.first + n) {
                         Ok(counts) => add(&sum, counts),
