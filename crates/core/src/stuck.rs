@@ -36,7 +36,7 @@ pub struct Stuck {
 pub fn stuck(agg: &Aggregate, now: Timestamp) -> Vec<Stuck> {
     let i = &agg.instance;
     let wanted = i.desired == Desired::Present && i.failure.is_none();
-    let Some(since) = i.terminate_requested_at.filter(|t| !wanted && now.ms_since(*t) > STUCK_MS) else {
+    let Some(since) = i.terminate_requested_at.filter(|_| !wanted) else {
         return Vec::new();
     };
     let note = i.notes.first().map_or("waits for the next look at the cloud", |n| n.text.as_str());

@@ -139,7 +139,9 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         let name = CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt: 3, delete };
         let name = name.text();
         let orphan = Quarantined { provider_id: "v-9".into(), name: name.clone(), ..held(0, NOW) };
-        let volumes = vec![seen_volume("v-8", "x"), seen_volume("v-9", &name)];
+        let mut other = seen_volume("v-8", "x");
+        other.volume_type = "l_ssd".into();
+        let volumes = vec![other, seen_volume("v-9", &name)];
         let picture = Picture { began_at: NOW, complete: true, hidden: None, servers: vec![], volumes };
         let mut agg = instance();
         agg.instance.settled = true;
