@@ -157,7 +157,7 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
             tagged_at: Some(NOW),
             ..found_volume(VolumeId::new(77), "v-9".into(), NOW)
         };
-        assert_eq!(agg.volumes, [wanted.clone()]);
+        assert_eq!(agg.volumes, std::slice::from_ref(&wanted));
         assert!(!take(&mut agg, &orphan, &picture, &mut cx), "it is claimed now");
         // Believed gone: the row lives again, with its policy.
         let row = &mut agg.volumes[0];

@@ -348,6 +348,21 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
             notes(&planned)
         );
     }
+    // Settled on another server, it is not attached to ours.
+    let mut stage = made();
+    free(&mut stage);
+    (seen(&mut stage).server_id, seen(&mut stage).attachment_settled) = (Some("s9".into()), true);
+    let planned = upon(&mut stage);
+    assert_eq!(words(&planned), Vec::<&str>::new());
+    assert!(notes(&planned).contains("another server, s9"), "{}", notes(&planned));
+    // It was attached once, and the server never ran; or the server ran, and it never was: attached now.
+    let mut stage = made();
+    free(&mut stage);
+    data(&mut stage).attached_at = Some(T0);
+    assert_eq!(words(&upon(&mut stage)), ["ATTACH_VOLUME"]);
+    let mut stage = Stage::ready();
+    free(&mut stage);
+    assert_eq!(words(&upon(&mut stage)), ["ATTACH_VOLUME"]);
     let mut stage = made();
     free(&mut stage);
     seen(&mut stage).state = VolumeState::Error;
@@ -576,4 +591,44 @@ fn what_is_refused_for_good_fails_and_what_may_pass_is_waited_out() {
         *s = Stage::ready();
         s.agg.servers[0].retry = Some(r);
     });
+}
+
+#[test]
+fn a_data_volume_is_asked_for_again_under_a_new_number_and_not_for_ever() {
+    let refusal = refused(ErrorKind::RateLimited, 1, T0);
+    for (states, wanted) in [
+        (vec![CreateState::Burned, CreateState::Burned], Some(3)),
+        (vec![CreateState::Burned, CreateState::Refused], Some(3)),
+        (vec![CreateState::Burned, CreateState::Burned, CreateState::Burned], None),
+    ] {
+        let mut stage = made();
+        stage.volumes.retain(|v| v.id != "data");
+        stage.servers[0].attachments.retain(|a| a.volume_id != "data");
+        let first = data(&mut stage).clone();
+        stage.agg.volumes.retain(|v| v.origin != Origin::Ours);
+        for (state, attempt) in states.iter().zip(1..) {
+            let refused = *state == CreateState::Refused;
+            stage.agg.volumes.push(Volume {
+                id: VolumeId::new(u128::from(attempt)),
+                attempt,
+                name: format!("{attempt}"),
+                create_state: *state,
+                create_error: Some(if refused { refusal.error.clone() } else { lost() }),
+                retry: refused.then(|| refusal.clone()),
+                provider_id: None,
+                status: VolumeStatus::Failed,
+                ..first.clone()
+            });
+        }
+        let planned = upon(&mut stage);
+        let made = planned.actions.iter().find_map(|a| if let Action::CreateVolume(r) = a { Some(r) } else { None });
+        assert_eq!(made.map(|r| r.attempt), wanted, "{states:?}");
+        if let Some(row) = made {
+            assert_eq!(CloudName::parse(&row.name).map(|n| n.attempt), wanted);
+        } else {
+            let failure = planned.recorded.instance.failure.unwrap();
+            assert_eq!(failure.code, "create_unconfirmed");
+            assert!(failure.message.contains("the data volume was asked for 3 times"), "{}", failure.message);
+        }
+    }
 }

@@ -275,6 +275,13 @@ fn a_volume_waits_for_its_server() {
     (stage.volumes[2].state, stage.volumes[2].server_id) = (VolumeState::Available, None);
     data(&mut stage).delete_on_terminate = false;
     assert_eq!(data_of(&upon(&mut stage)).status, VolumeStatus::Available);
+    // On a server that is not ours, while ours is there: ours is no reason to wait.
+    let mut stage = ending();
+    stage.servers[0].attachments.retain(|a| a.volume_id != "data");
+    let theirs = vec![attachment(0, "data", "sbs_volume")];
+    stage.servers.push(SeenServer { attachments: theirs, ..seen_server("x", "x", ServerState::Running) });
+    (stage.volumes[2].state, stage.volumes[2].server_id) = (VolumeState::Available, None);
+    assert!(words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
     // On a server that is no instance's of ours: that is no reason to wait for ours, which is gone.
     let mut stage = server_gone();
     stage.servers.push(SeenServer {
@@ -433,6 +440,12 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
             .collect();
         assert_eq!(deletes.contains(&VolumeId::new(70)), goes, "{what}: {deletes:?}");
     }
+    // The cloud's own volumes are no attempts of ours.
+    let mut stage = Stage::ready();
+    stage.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap().attempt = 9;
+    data(&mut stage).attached_at = None;
+    stage.volumes[2].attachment_settled = false;
+    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
     // What came with a duplicate goes only after the duplicate, and if it is not kept.
     for (keep, gone, policy, origin, goes) in [
         (false, true, true, Origin::Cloud, true),
