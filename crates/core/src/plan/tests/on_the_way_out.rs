@@ -445,7 +445,8 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
     stage.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap().attempt = 9;
     data(&mut stage).attached_at = None;
     stage.volumes[2].attachment_settled = false;
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+    let planned = upon(&mut stage);
+    assert_eq!((words(&planned), notes(&planned).contains("to leave server")), (vec![], false), "{}", notes(&planned));
     // What came with a duplicate goes only after the duplicate, and if it is not kept.
     for (keep, gone, policy, origin, goes) in [
         (false, true, true, Origin::Cloud, true),
