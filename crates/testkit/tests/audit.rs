@@ -180,8 +180,15 @@ async fn it_says_that_it_cannot_say() {
         world.wire.heal();
     }
     assert_eq!(audit(&world).await["verdict"], "clean");
-    // Another project's view: complete, and empty.
+    // Another project's view: complete, and empty; or not of ours.
     world.stranger("POST", "/_emulator/reset", None);
+    let found = audit(&world).await;
+    assert!(
+        zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("not even the security group")),
+        "{found:#}"
+    );
+    assert_eq!(findings(&found), []);
+    block_volume(&world, "photos");
     let found = audit(&world).await;
     assert!(zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("this project")), "{found:#}");
     assert_eq!(findings(&found), []);
