@@ -26,6 +26,8 @@ pub struct Recovery {
     pub foreign: usize,
     /// How many of those carry the name of another control plane, by its id.
     pub others: BTreeMap<String, usize>,
+    /// [`Picture::hidden`]: why there may be something all the same.
+    pub hidden: Option<String>,
 }
 
 /// Whose cloud it is, and where.
@@ -49,7 +51,7 @@ pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<
     let control_plane = cx.control_plane.to_owned();
     let owner = |name: &str| CloudName::parse(name).filter(|n| n.control_plane == control_plane).map(|n| n.instance);
     let mut found: BTreeMap<InstanceId, Found<'_>> = BTreeMap::new();
-    let mut recovery = Recovery::default();
+    let mut recovery = Recovery { hidden: picture.hidden.clone(), ..Recovery::default() };
     for s in &picture.servers {
         match owner(&s.name) {
             Some(id) => found.entry(id).or_default().0.push(s),

@@ -15,8 +15,6 @@ pub struct ZoneRecovery {
     pub zone: String,
     /// What its listing showed, or why it shows nothing that could be relied upon.
     pub found: Result<Recovery, String>,
-    /// Why it may hold something all the same: nothing at all is shown of the project.
-    pub hidden: Option<String>,
 }
 
 impl Orchestrator {
@@ -28,21 +26,18 @@ impl Orchestrator {
         self.register().await?;
         let mut zones = Vec::new();
         for zone in &self.inner.config.zones {
-            let mut hidden = None;
-            let found = self.recover_zone(zone, &mut hidden).await?;
-            zones.push(ZoneRecovery { zone: zone.clone(), found, hidden });
+            zones.push(ZoneRecovery { zone: zone.clone(), found: self.recover_zone(zone).await? });
         }
         Ok(zones)
     }
 
-    async fn recover_zone(&self, zone: &str, hidden: &mut Option<String>) -> Result<Result<Recovery, String>, Error> {
+    async fn recover_zone(&self, zone: &str) -> Result<Result<Recovery, String>, Error> {
         let inner = &self.inner;
         let picture = match inner.provider.observe(zone).await {
             Ok(picture) if picture.complete => picture,
             Ok(_) => return Ok(Err("its listing shifted while it was read; try again".to_owned())),
             Err(e) => return Ok(Err(format!("it cannot be listed: {e}"))),
         };
-        hidden.clone_from(&picture.hidden);
         let offers = match inner.provider.offers(zone).await {
             Ok(offers) => offers,
             Err(e) => return Ok(Err(format!("its catalogue cannot be read: {e}"))),

@@ -181,12 +181,12 @@ async fn nothing_is_made_in_a_zone_that_this_process_has_not_seen_whole() {
 async fn a_project_that_shows_nothing_at_all_is_not_taken_for_an_empty_one() {
     let world = World::new(Database::Sqlite).await;
     let plan = world.orchestrator.plan_recovery().await.unwrap();
-    assert!(!plan.is_empty() && plan.iter().all(|z| z.found.is_ok() && z.hidden.is_some()), "{plan:?}");
+    assert!(!plan.is_empty() && plan.iter().all(|z| z.found.as_ref().is_ok_and(|r| r.hidden.is_some())), "{plan:?}");
     let id = world.create(wish(false)).await;
     world.until_status(&id, "ready").await;
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
     let plan = world.orchestrator.plan_recovery().await.unwrap();
-    let hidden = |zone: &str| plan.iter().find(|z| z.zone == zone).unwrap().hidden.is_some();
+    let hidden = |zone: &str| plan.iter().find(|z| z.zone == zone).unwrap().found.as_ref().unwrap().hidden.is_some();
     assert!(!hidden(ZONE) && hidden("fr-par-1"), "what was used once is seen to be empty: {plan:?}");
 }

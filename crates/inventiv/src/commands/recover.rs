@@ -35,7 +35,8 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
     let orchestrator = Orchestrator::new(store, Arc::new(provider), Arc::new(SystemClock), Arc::new(UuidIds), config);
     let plan = orchestrator.plan_recovery().await.map_err(|e| Failure::general(e.to_string()))?;
     let blind: Vec<&str> = plan.iter().filter(|z| z.found.is_err()).map(|z| z.zone.as_str()).collect();
-    let all_hidden = !plan.is_empty() && plan.iter().all(|z| z.hidden.is_some());
+    let hidden = |z: &ZoneRecovery| z.found.as_ref().is_ok_and(|r| r.hidden.is_some());
+    let all_hidden = !plan.is_empty() && plan.iter().all(hidden);
     let found: usize = plan.iter().filter_map(|z| z.found.as_ref().ok()).map(|r| r.instances.len()).sum();
     let written = if args.apply && blind.is_empty() {
         orchestrator.apply_recovery(&plan).await.map_err(|e| Failure::general(e.to_string()))?
@@ -67,8 +68,8 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
     if all_hidden {
         // Never used, or not seen: whoever recovers believes that there is something.
         return Err(Failure::unreachable(
-            "the provider shows nothing at all in these zones, not even a security group: give credentials that see the project \
-             (SCW_DEFAULT_PROJECT_ID), or --zones",
+            "the provider shows nothing at all in these zones: give credentials that see the project (SCW_DEFAULT_PROJECT_ID), \
+             or --zones",
         ));
     }
     if blind.is_empty() {
@@ -101,6 +102,7 @@ fn zone_lines(zone: &ZoneRecovery, control_plane: &str) -> String {
         }
         lines.extend(agg.volumes.iter().map(|v| format!("    {}", volume_line(v))));
     }
+    lines.extend(found.hidden.iter().map(|why| format!("  {why}")));
     for (other, n) in &found.others {
         let text =
             format!("  {n} of them carry the name of control plane `{other}`: is that the id? --from-provider {other}");
@@ -143,7 +145,7 @@ fn zone_json(zone: &ZoneRecovery) -> Value {
         Err(why) => json!({"zone": zone.zone, "cannot_say": why}),
         Ok(found) => json!({
             "zone": zone.zone, "cannot_say": null, "known": found.known, "foreign": found.foreign,
-            "other_control_planes": found.others,
+            "other_control_planes": found.others, "hidden": found.hidden,
             "instances": found.instances.iter().map(instance).collect::<Vec<_>>(),
             "left": found.left.iter().map(|(s, why)| json!({"provider_instance_id": s.id, "name": s.name, "why": why})).collect::<Vec<_>>(),
         }),
