@@ -4,6 +4,7 @@ mod behind_our_back;
 mod on_the_way_in;
 mod on_the_way_out;
 mod stage;
+mod start;
 mod stories;
 mod turns;
 mod what_turns_up;
@@ -367,41 +368,6 @@ fn a_creation_that_is_refused_again_and_again_slows_down_and_is_given_up() {
     assert!(seconds > 500, "it doubles its pauses: {seconds} s");
 }
 
-/// Up to a start whose answer was lost, on an instance whose data volume is to be kept.
-fn started_without_an_answer() -> Stage {
-    let mut stage = Stage::ready();
-    for s in &mut stage.agg.servers {
-        (s.starts, s.start_sent_at) = (0, None);
-    }
-    stage.agg.instance.ready_at = None;
-    stage.agg.instance.status = Status::Provisioning;
-    for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
-        v.delete_on_terminate = false;
-    }
-    stage
-}
-
-#[test]
-fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept() {
-    let mut stage = started_without_an_answer();
-    stage.servers.clear();
-    stage.volumes.retain(|v| v.id == "data");
-    (stage.volumes[0].server_id, stage.volumes[0].state) = (None, VolumeState::Available);
-    for _ in 0..6 {
-        let (words, planned) = stage.step();
-        assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
-        let now = stage.now;
-        for action in &planned.actions {
-            let id = if matches!(action, Action::ProveServerGone(_)) { "s1" } else { "x" };
-            let reply = if matches!(action, Action::TagVolume(_)) { Reply::Accepted } else { proof(id, now) };
-            stage.answer(action, Ok(reply));
-        }
-    }
-    let data = stage.agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
-    assert_eq!(data.status, VolumeStatus::Retained, "{:?}", stage.agg.instance.notes);
-    assert_eq!(stage.agg.instance.status, Status::ProvisioningFailed);
-}
-
 #[test]
 fn what_came_with_a_duplicate_goes_while_the_instance_lives() {
     let mut stage = Stage::new();
@@ -500,50 +466,6 @@ fn a_volume_to_be_kept_is_proven_gone_where_somebody_else_deleted_it() {
     }
     let data = stage.agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
     assert_eq!(data.status, VolumeStatus::Deleted, "retained would be billed in words only");
-}
-
-/// Up to the moment when only the start is missing.
-fn about_to_start() -> Stage {
-    let mut stage = Stage::ready();
-    for s in &mut stage.agg.servers {
-        (s.starts, s.start_sent_at, s.start_intended_at) = (0, None, None);
-    }
-    stage.agg.instance.ready_at = None;
-    stage.agg.instance.status = Status::Provisioning;
-    stage.servers[0].state = ServerState::Stopped;
-    stage.servers[0].allowed = vec![Allowed::Start];
-    stage
-}
-
-#[test]
-fn a_start_waits_until_the_cloud_allows_it() {
-    let mut stage = about_to_start();
-    stage.servers[0].allowed.clear();
-    let (words, planned) = stage.step();
-    assert!(words.is_empty() && notes(&planned).contains("allows the server to be started"), "{words:?}");
-    stage.servers[0].allowed.push(Allowed::Start);
-    assert_eq!(stage.step().0, ["START"]);
-}
-
-#[test]
-fn the_intent_to_start_alone_protects_what_is_to_be_kept() {
-    let mut stage = about_to_start();
-    for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
-        v.delete_on_terminate = false;
-    }
-    assert_eq!(stage.step().0, ["START"]);
-    // The process dies here; the server ran for an hour, and was deleted before anybody looked again.
-    stage.servers.clear();
-    stage.volumes.retain(|v| v.id == "data");
-    (stage.volumes[0].server_id, stage.volumes[0].state) = (None, VolumeState::Available);
-    for _ in 0..5 {
-        let (words, planned) = stage.step();
-        assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
-        let now = stage.now;
-        for action in planned.actions.iter().filter(|a| a.reads()) {
-            stage.answer(action, Ok(proof("s1", now)));
-        }
-    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
         )),
         Output::Table => {
             plan.iter().for_each(|z| print(&zone_lines(z, &args.control_plane)));
-            print(&match (found, args.apply, blind.is_empty()) {
+            print(&match (found, args.apply, blind.is_empty() && !all_hidden) {
                 (_, _, false) => "nothing was written".to_owned(),
                 (0, ..) => "nothing is to be rebuilt".to_owned(),
                 (n, false, _) => {

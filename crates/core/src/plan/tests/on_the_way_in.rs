@@ -1,37 +1,28 @@
 //! What stands between a wish and *ready*, and what is refused for good.
 
+use super::start::about_to_start;
 use super::*;
 use crate::name::{CloudName, Role};
 use crate::plan::{Plan, Rules};
 use crate::recorded::{Retry, Server, Volume};
 use crate::time::Timestamp;
 
-fn upon(stage: &mut Stage) -> Plan {
-    stage.now = stage.now.plus_ms(1_000);
-    let look = stage.look();
-    stage.context(|agg, cx| plan(agg, &look, cx))
-}
-
-fn words(planned: &Plan) -> Vec<&'static str> {
+pub(super) fn words(planned: &Plan) -> Vec<&'static str> {
     planned.actions.iter().map(|a| a.log_name().strip_prefix("PROVIDER_").unwrap_or_default()).collect()
 }
 
-fn refused(kind: ErrorKind, count: u32, not_before: Timestamp) -> Retry {
+pub(super) fn refused(kind: ErrorKind, count: u32, not_before: Timestamp) -> Retry {
     Retry { count, not_before, error: CallError { kind, effect: Effect::None, message: "no".into() } }
 }
 
 /// A server that was made and has its user data; its data volume is there and free.
-fn made() -> Stage {
+pub(super) fn made() -> Stage {
     let mut stage = about_to_start();
     (stage.servers[0].allowed, stage.servers[0].state) = (vec![Allowed::Start], ServerState::Stopped);
     stage
 }
 
-fn data(stage: &mut Stage) -> &mut Volume {
-    stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap()
-}
-
-fn free(stage: &mut Stage) {
+pub(super) fn free(stage: &mut Stage) {
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
     let seen = stage.volumes.iter_mut().find(|v| v.id == "data").unwrap();
     (seen.server_id, seen.attachment_settled, seen.state) = (None, false, VolumeState::Available);
@@ -293,254 +284,6 @@ fn the_boot_volume_is_grown_once_where_it_can_be() {
     stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
     boot(&mut stage).status = VolumeStatus::Retained;
     assert!(!words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"));
-}
-
-#[test]
-fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
-    type Change = fn(&mut Stage);
-    let seen: fn(&mut Stage) -> &mut SeenVolume = |s| s.volumes.iter_mut().find(|v| v.id == "data").unwrap();
-    let cases: [(&str, Change, &[&str], &str); 11] = [
-        ("free", |_| {}, &["ATTACH_VOLUME"], ""),
-        (
-            "asked for just now",
-            |s| data(s).attach_sent_at = Some(s.now),
-            &[],
-            "waits for the data volume to be attached",
-        ),
-        ("asked for a while ago", |s| data(s).attach_sent_at = Some(s.now.plus_ms(-1)), &["ATTACH_VOLUME"], ""),
-        (
-            "refused a moment ago",
-            |s| data(s).retry = Some(refused(ErrorKind::Conflict, 1, s.now.plus_ms(9_000))),
-            &[],
-            "attaching the data volume was refused",
-        ),
-        (
-            "on our server's list already",
-            |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume")),
-            &[],
-            "waits for the data volume to be attached",
-        ),
-        ("on its way", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
-        ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to another server, s9"),
-        ("being made", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be made"),
-        ("in use by nobody", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
-        ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
-        (
-            "attached",
-            |s| {
-                let v = seen_data(s);
-                (v.server_id, v.attachment_settled, v.state) = (Some("s1".into()), true, VolumeState::InUse);
-                s.servers[0].attachments.push(attachment(2, "data", "sbs_volume"));
-            },
-            &["START"],
-            "",
-        ),
-    ];
-    for (what, change, wanted, note) in cases {
-        let mut stage = made();
-        free(&mut stage);
-        change(&mut stage);
-        let planned = upon(&mut stage);
-        assert_eq!(words(&planned), wanted, "{what}: {}", notes(&planned));
-        assert!(
-            notes(&planned).contains(note) && notes(&planned).is_empty() == note.is_empty(),
-            "{what}: {}",
-            notes(&planned)
-        );
-    }
-    // Settled on another server, it is not attached to ours.
-    let mut stage = made();
-    free(&mut stage);
-    (seen(&mut stage).server_id, seen(&mut stage).attachment_settled) = (Some("s9".into()), true);
-    let planned = upon(&mut stage);
-    assert_eq!(words(&planned), Vec::<&str>::new());
-    assert!(notes(&planned).contains("another server, s9"), "{}", notes(&planned));
-    // It was attached once, and the server never ran; or the server ran, and it never was: attached now.
-    let mut stage = made();
-    free(&mut stage);
-    data(&mut stage).attached_at = Some(T0);
-    assert_eq!(words(&upon(&mut stage)), ["ATTACH_VOLUME"]);
-    let mut stage = Stage::ready();
-    free(&mut stage);
-    assert_eq!(words(&upon(&mut stage)), ["ATTACH_VOLUME"]);
-    let mut stage = made();
-    free(&mut stage);
-    seen(&mut stage).state = VolumeState::Error;
-    let failure = upon(&mut stage).recorded.instance.failure.unwrap();
-    assert_eq!(failure.code, "volume_error");
-}
-
-fn seen_data(stage: &mut Stage) -> &mut SeenVolume {
-    stage.volumes.iter_mut().find(|v| v.id == "data").unwrap()
-}
-
-#[test]
-fn a_data_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
-    for answered in [true, false] {
-        for (listed, ms, asks) in [(true, 0, false), (true, 1, true), (false, 1, false)] {
-            let mut stage = made();
-            free(&mut stage);
-            stage.volumes.retain(|v| v.id != "data");
-            let since = stage.now.plus_ms(100);
-            let row = data(&mut stage);
-            (row.answered_at, row.created_at) = (answered.then_some(since), since);
-            let look = Observed { began_at: since.plus_ms(ms), listed, ..stage.look() };
-            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
-            assert_eq!(words(&planned) == ["PROVE_VOLUME_GONE"], asks, "{answered} {listed} {ms}");
-            assert_eq!(notes(&planned).contains("waits to see the data volume"), !asks);
-        }
-    }
-    let mut stage = made();
-    free(&mut stage);
-    stage.volumes.retain(|v| v.id != "data");
-    data(&mut stage).retry = Some(refused(ErrorKind::Unavailable, 1, stage.now.plus_ms(9_000)));
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
-}
-
-#[test]
-fn what_happened_to_the_data_volume_of_a_server_that_ran_is_told_and_not_made_good() {
-    let mut stage = Stage::ready();
-    free(&mut stage);
-    data(&mut stage).attached_at = Some(T0);
-    let planned = upon(&mut stage);
-    assert_eq!(
-        (words(&planned), notes(&planned).as_str()),
-        (vec![], "the data volume was detached outside of this control plane")
-    );
-    let mut stage = Stage::ready();
-    free(&mut stage);
-    seen_data(&mut stage).server_id = Some("s9".into());
-    assert!(notes(&upon(&mut stage)).contains("another server, s9; detach it there"));
-    let mut stage = Stage::ready();
-    data(&mut stage).status = VolumeStatus::Deleted;
-    data(&mut stage).proof = Some(proof_of("data"));
-    let planned = upon(&mut stage);
-    assert_eq!(words(&planned), Vec::<&str>::new(), "what was on it is lost: it is not made again");
-    assert!(notes(&planned).contains("the data volume disappeared"));
-    // Before it ever ran, it held nothing; it is gone all the same, and not by us.
-    let mut stage = made();
-    data(&mut stage).status = VolumeStatus::Deleted;
-    data(&mut stage).proof = Some(proof_of("data"));
-    let failure = upon(&mut stage).recorded.instance.failure.unwrap();
-    assert_eq!(failure.code, "data_volume_disappeared");
-}
-
-#[test]
-fn user_data_is_set_when_the_data_volume_is_known_and_before_the_start() {
-    let mut stage = made();
-    stage.agg.servers[0].user_data_at = None;
-    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"]);
-    stage.agg.servers[0].retry = Some(refused(ErrorKind::Conflict, 1, stage.now.plus_ms(9_000)));
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
-    stage.agg.servers[0].retry = None;
-    stage.agg.instance.spec.data_volume = None;
-    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"], "none is wanted");
-    let mut stage = made();
-    stage.agg.servers[0].user_data_at = None;
-    let row = data(&mut stage);
-    (row.create_state, row.provider_id) = (CreateState::Doubt, None);
-    stage.volumes.retain(|v| v.id != "data");
-    stage.servers[0].attachments.retain(|a| a.volume_id != "data");
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new(), "which volume to mount is not known yet");
-}
-
-/// `ms` after its start was accepted, stopped.
-fn fell_back(ms: i64, starts: u32) -> Stage {
-    let mut stage = made();
-    stage.servers[0].state = ServerState::Stopped;
-    let sent = stage.now.plus_ms(1_000 - ms);
-    let row = &mut stage.agg.servers[0];
-    (row.start_sent_at, row.start_intended_at, row.starts) = (Some(sent), Some(sent), starts);
-    stage
-}
-
-#[test]
-fn a_server_that_falls_back_is_started_again_and_not_for_ever() {
-    for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
-        for (ms, starts, word, note) in [
-            (29_999, 1, None, "waits for the start to show"),
-            (30_000, 1, Some("START"), ""),
-            (30_000, 2, Some("START"), ""),
-            (0, 1, None, "waits for the server to run"),
-        ] {
-            let mut stage = fell_back(ms, starts);
-            stage.servers[0].state = state.clone();
-            let planned = upon(&mut stage);
-            assert_eq!(words(&planned).first().copied(), word, "{state:?} {ms} {starts}");
-            assert_eq!(notes(&planned), note, "{state:?} {ms} {starts}");
-        }
-    }
-    let failure = upon(&mut fell_back(30_000, 3)).recorded.instance.failure.unwrap();
-    assert_eq!(failure.code, "boot_failed");
-    assert!(failure.message.contains("out of stock"));
-}
-
-#[test]
-fn every_other_state_is_waited_for() {
-    for (state, note) in [
-        (ServerState::Starting, "waits for the server to run"),
-        (ServerState::Locked, "the cloud has locked the server; ask its support"),
-        (ServerState::Stopping, "the server is stopping; waits"),
-        (ServerState::Other("melting".into()), "the server is melting; waits"),
-    ] {
-        let mut stage = made();
-        stage.servers[0].state = state;
-        let planned = upon(&mut stage);
-        assert_eq!((words(&planned), notes(&planned).as_str()), (vec![], note));
-    }
-    for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
-        let mut stage = Stage::ready();
-        stage.servers[0].state = state;
-        let planned = upon(&mut stage);
-        assert!(notes(&planned).contains("stopped outside of this control plane"), "{}", notes(&planned));
-        assert_eq!(words(&planned), Vec::<&str>::new());
-    }
-}
-
-#[test]
-fn a_server_that_does_not_run_in_time_fails() {
-    let deadline = Rules::default().boot_deadline_ms;
-    for sent in [true, false] {
-        for (ms, fails) in [(deadline, false), (deadline + 1, true)] {
-            let mut stage = made();
-            stage.servers[0].state = ServerState::Starting;
-            let at = stage.now.plus_ms(1_000 - ms);
-            let row = &mut stage.agg.servers[0];
-            (row.start_sent_at, row.start_intended_at) = (sent.then_some(at), Some(at));
-            assert_eq!(upon(&mut stage).recorded.instance.failure.is_some(), fails, "{sent} {ms}");
-        }
-    }
-    // Ready just now, or long ago: no deadline holds any more.
-    for ready in [true, false] {
-        let mut stage = if ready { Stage::ready() } else { made() };
-        let at = stage.now.plus_ms(-deadline);
-        let row = &mut stage.agg.servers[0];
-        (row.start_sent_at, row.start_intended_at) = (Some(at), Some(at));
-        stage.servers[0].state = ServerState::Running;
-        stage.servers[0].ip_address = Some("1.2.3.4".into());
-        let planned = upon(&mut stage);
-        assert_eq!((&planned.recorded.instance.failure, planned.recorded.instance.status), (&None, Status::Ready));
-    }
-}
-
-#[test]
-fn ready_is_said_once_with_the_address() {
-    let mut stage = made();
-    stage.servers[0].state = ServerState::Running;
-    stage.servers[0].ip_address = None;
-    stage.agg.instance.ip_address = None;
-    let planned = upon(&mut stage);
-    assert_eq!(
-        (planned.recorded.instance.status, notes(&planned).as_str()),
-        (Status::Booting, "waits for the server's address")
-    );
-    stage.servers[0].ip_address = Some("5.6.7.8".into());
-    let planned = upon(&mut stage);
-    let told: Vec<_> = planned.events.iter().map(|e| (e.name, e.resource_id.as_deref())).collect();
-    assert_eq!(told, [("PROVIDER_GET_IP", Some("s1")), ("INSTANCE_READY", Some("s1"))]);
-    assert_eq!(planned.recorded.instance.ready_at, Some(stage.now));
-    stage.agg = planned.recorded;
-    assert!(upon(&mut stage).events.is_empty());
 }
 
 #[test]

@@ -6,12 +6,6 @@ use crate::plan::Plan;
 use crate::recorded::{Failure, Retry, Volume};
 use crate::time::Timestamp;
 
-fn upon(stage: &mut Stage) -> Plan {
-    stage.now = stage.now.plus_ms(1_000);
-    let look = stage.look();
-    stage.context(|agg, cx| plan(agg, &look, cx))
-}
-
 fn words(planned: &Plan) -> Vec<&'static str> {
     planned.actions.iter().map(Action::log_name).collect()
 }
@@ -39,10 +33,6 @@ fn server_gone() -> Stage {
     }
     stage.agg.volumes.retain(|v| v.provider_id.as_deref() != Some("scr"));
     stage
-}
-
-fn data(stage: &mut Stage) -> &mut Volume {
-    stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::plan::{Context, Plan, Rules, plan};
 use crate::progress::{Reply, conclude, intend};
 use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Proof, Server, Spec, Volume};
 use crate::size::GB;
-use crate::status::{CreateState, Desired, Status};
+use crate::status::{CreateState, Desired, Origin, Status};
 use crate::time::Timestamp;
 
 pub(crate) const T0: Timestamp = Timestamp(1_000_000_000_000);
@@ -191,6 +191,18 @@ impl Stage {
         self.agg.instance.desired = Desired::Absent;
         self.agg.instance.terminate_requested_at = Some(self.now);
     }
+}
+
+/// What one look makes of the stage a second later, nothing carried out.
+pub(super) fn upon(stage: &mut Stage) -> Plan {
+    stage.now = stage.now.plus_ms(1_000);
+    let look = stage.look();
+    stage.context(|agg, cx| plan(agg, &look, cx))
+}
+
+/// The row of the volume that we made.
+pub(super) fn data(stage: &mut Stage) -> &mut Volume {
+    stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap()
 }
 
 pub(crate) fn attachment(index: u32, id: &str, kind: &str) -> Attachment {

@@ -12,13 +12,6 @@ fn name(role: Role, attempt: u32, delete: bool) -> CloudName {
     CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt, delete }
 }
 
-/// What one look makes of the stage, nothing carried out.
-fn upon(stage: &mut Stage) -> Plan {
-    stage.now = stage.now.plus_ms(1_000);
-    let look = stage.look();
-    stage.context(|agg, cx| plan(agg, &look, cx))
-}
-
 fn told(planned: &Plan) -> Vec<&'static str> {
     planned.events.iter().map(|e| e.name).collect()
 }
