@@ -107,6 +107,8 @@ pub(crate) struct InstanceDetail {
     pub(crate) storages: Vec<Storage>,
     /// Why nothing more is done now.
     pub(crate) notes: Vec<NoteView>,
+    /// What will be done once that is over, in its order.
+    pub(crate) next: Vec<String>,
     /// What should have been gone for 15 minutes, and is not: a person should look.
     pub(crate) stuck: Vec<StuckView>,
     /// Which rule gave the data volume's size.
@@ -139,6 +141,7 @@ impl InstanceDetail {
             instance: Instance::of(agg),
             storages: volumes.into_iter().map(Storage::of).collect(),
             notes: agg.instance.notes.iter().map(NoteView::of).collect(),
+            next: inventiv_core::next::next(agg),
             stuck: StuckView::all(agg, now),
             data_volume_reason: spec
                 .data_volume

@@ -10,6 +10,7 @@ pub mod error;
 pub mod id;
 pub mod money;
 pub mod name;
+pub mod next;
 pub mod observed;
 pub mod offer;
 pub mod plan;

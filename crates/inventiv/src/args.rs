@@ -76,7 +76,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Say what an instance wants, has and waits for.
+    /// Say what an instance wants, has and waits for, and what it will do next.
     Explain {
         /// The instance's id.
         id: String,

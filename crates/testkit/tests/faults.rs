@@ -93,8 +93,11 @@ async fn a_creation_that_never_arrived_is_burned_after_the_grace_and_tried_anew(
     let note = shown["notes"][0]["text"].as_str().unwrap_or_default();
     assert!(note.contains("waits to learn whether the server's creation"), "{shown:#}");
     assert!(shown["notes"][0]["until"].is_string());
+    let next = shown["next"][0].as_str().unwrap_or_default();
+    assert!(next.starts_with("take over the RENDER-S server where a listing shows it"), "{shown:#}");
     assert_eq!(w.left().0, 0, "not asked for again before the grace is over");
     w.until_status(&id, "ready").await;
+    assert_eq!(w.show(&id).await["next"], serde_json::json!([]));
     assert!(w.actions(&id).await.contains(&"ATTEMPT_BURNED".to_owned()));
     assert_eq!(w.left(), (1, 2, 1));
 }

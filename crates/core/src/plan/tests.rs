@@ -18,7 +18,7 @@ use crate::progress::Reply;
 use crate::size::GB;
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 use stage::*;
-pub(crate) use stage::{T0, attachment, gone_server, instance, owned_volume, proof_of, seen_server, seen_volume};
+pub(crate) use stage::{T0, attachment, gone_server, instance, life, owned_volume, proof_of, seen_server, seen_volume};
 
 #[test]
 fn a_new_servers_volumes_are_rows_in_the_same_step_whatever_their_kind() {

@@ -1,4 +1,4 @@
-//! `inventiv explain`: what an instance wants, has and waits for.
+//! `inventiv explain`: what an instance wants, has and waits for, and what it will do next.
 
 use crate::args::{Connection, Output};
 use crate::client::{Client, encode};
@@ -24,7 +24,9 @@ fn explain(i: &Value) -> String {
     let mut lines = vec![format!("{} is {status}", text(i, "id")), format!("  wants  {wants}")];
     lines.push(format!("  data   {}", text(i, "data_volume_reason")));
     lines.push(format!("  boot   {}", text(i, "boot_volume_note")));
-    lines.push(format!("  has    server {}, address {}", text(i, "provider_instance_id"), text(i, "ip_address")));
+    // A life that is over still shows which server it had.
+    let has = if i["terminated_at"].is_null() { "has" } else { "had" };
+    lines.push(format!("  {has}    server {}, address {}", text(i, "provider_instance_id"), text(i, "ip_address")));
     for v in i["storages"].as_array().into_iter().flatten() {
         let about = format!("{} GB {} {}", text(v, "size_gb"), text(v, "volume_type"), text(v, "provider_volume_id"));
         lines.push(format!("         {about}: {}", text(v, "status")));
@@ -38,6 +40,10 @@ fn explain(i: &Value) -> String {
     }
     if notes.is_empty() {
         lines.push("  waits  for nothing".to_owned());
+    }
+    for (n, step) in i["next"].as_array().into_iter().flatten().enumerate() {
+        let word = if n == 0 { "next" } else { "then" };
+        lines.push(format!("  {word}   {}", step.as_str().unwrap_or_default()));
     }
     for s in i["stuck"].as_array().into_iter().flatten() {
         let cost = output::hourly(s);

@@ -10,6 +10,7 @@ use inventiv_core::sweep::Policy;
 use inventiv_orchestrator::Config;
 use inventiv_providers::credentials;
 use inventiv_providers::transport::is_loopback;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// The shortest grace against a real cloud, in seconds: longer than a creation may take, and than a listing lags.
@@ -69,7 +70,10 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
 
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("INVENTIV_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // A test may have installed one already.
     let _ = match format {
         LogFormat::Text => log.try_init(),

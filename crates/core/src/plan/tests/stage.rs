@@ -55,6 +55,11 @@ pub(crate) fn instance() -> Aggregate {
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }
 }
 
+/// An instance that is ready: server `s1`, its volumes `boot` and `scr`, and the data volume `data`.
+pub(crate) fn life() -> Aggregate {
+    Stage::ready().agg
+}
+
 /// A volume of which we know the id.
 pub(crate) fn owned_volume() -> Volume {
     crate::plan::found_volume(VolumeId::new(9), "v-1".into(), T0)
