@@ -35,16 +35,17 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// What the lines of a run of tests add up to.
 #[derive(Default)]
-struct Sum {
-    passed: u64,
+pub(crate) struct Sum {
+    pub(crate) passed: u64,
     failed: u64,
     ignored: u64,
 }
 
 impl Sum {
     /// Reads lines such as `test result: ok. 16 passed; 0 failed; 0 ignored; …`.
-    fn add(&mut self, line: &str) {
+    pub(crate) fn add(&mut self, line: &str) {
         let Some(rest) = line.strip_prefix("test result: ") else { return };
         let words: Vec<&str> = rest.split([' ', ';', '.']).filter(|w| !w.is_empty()).collect();
         for pair in words.windows(2) {
