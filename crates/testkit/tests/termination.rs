@@ -94,6 +94,11 @@ async fn a_strangers_local_volume_is_saved_by_power_off_detach_and_delete() {
     w.until_status(&id, "terminated").await;
     let actions = w.actions(&id).await;
     assert!(actions.contains(&"PROVIDER_STOP".to_owned()), "terminate would have deleted it: {actions:?}");
+    let log = w.call("GET", &format!("/action_logs?instance_id={id}&limit=100"), None).await.1;
+    let line = |action: &str| log["items"].as_array().unwrap().iter().find(|l| l["action"] == action).unwrap().clone();
+    let (detached, deleted) = (line("PROVIDER_DETACH_VOLUME"), line("PROVIDER_DELETE"));
+    let (ended, sent) = (detached["ended_at"].as_str().unwrap(), deleted["started_at"].as_str().unwrap());
+    assert!(ended < sent, "its server went while it hung on it: {detached:#} {deleted:#}");
     let state = w.emulator.state();
     let ids: Vec<&Value> = state["volumes"].as_array().unwrap().iter().map(|v| &v["id"]).collect();
     assert_eq!(ids, [&json!(volume)], "only the stranger's is left");
