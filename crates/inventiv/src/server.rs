@@ -42,6 +42,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         .map_err(|e| Failure::general(format!("cannot listen on {}: {e}; choose another --listen", setup.listen)))?;
     let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;
     let store = Store::open(&setup.database).await.map_err(|e| Failure::general(e.to_string()))?;
+    check_owner(&store, &setup.config.control_plane).await?;
     let transport = Real::new(&setup.credentials.api_url, setup.credentials.insecure)
         .map_err(|e| Failure::general(e.to_string()))?;
     let now = Arc::new(|| SystemClock.now());
@@ -68,6 +69,17 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
             async move { inventiv_api::serve(listener, &app, async move { api_stop.cancelled().await }).await },
         );
     Ok(Running { address, stop, orchestrator, api })
+}
+
+/// Under another name, nothing that this database has in doubt would be found in the cloud.
+pub(crate) async fn check_owner(store: &Store, control_plane: &str) -> Result<(), Failure> {
+    let owner = store.control_plane().await.map_err(|e| Failure::general(e.to_string()))?;
+    match owner.filter(|owner| owner != control_plane) {
+        None => Ok(()),
+        Some(owner) => Err(Failure::refused(format!(
+            "this database belongs to control plane `{owner}`, not `{control_plane}`: take that id, or another database"
+        ))),
+    }
 }
 
 impl Running {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_testkit::{Database, World};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
@@ -318,4 +319,29 @@ fn ctrl_c_lets_the_creation_end_and_takes_it_away_and_a_second_one_says_what_may
     std::io::Read::read_to_string(&mut said, &mut line).unwrap();
     assert_eq!(doctor.wait().unwrap().code(), Some(8), "{line}");
     assert!(line.contains("may be left"), "{line}");
+}
+
+#[tokio::test]
+async fn a_database_of_another_control_plane_is_left_alone() {
+    let world = World::new(Database::Sqlite).await;
+    let wish = json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "image": "ubuntu_jammy_gpu_os_12"});
+    let id = world.create(wish).await;
+    world.until_status(&id, "ready").await;
+    let home = world.home.path().to_str().unwrap();
+    let env = [
+        ("HOME", home),
+        ("SCW_API_URL", "http://127.0.0.1:9"),
+        ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222"),
+        ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
+    ];
+    let database = ["--database", world.database_url.as_str()];
+    for command in [
+        &["serve", "--listen", "127.0.0.1:0", "--control-plane", "other"][..],
+        &["recover", "--from-provider", "other"],
+    ] {
+        let out = inventiv(&[command, &database].concat(), &env);
+        assert_eq!(out.status.code(), Some(4), "{command:?}: {}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("belongs to control plane `test`, not `other`"), "{}", text(&out.stderr));
+    }
+    assert_eq!(world.store.control_plane().await.unwrap().as_deref(), Some("test"));
 }

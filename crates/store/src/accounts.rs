@@ -4,6 +4,7 @@ use crate::Store;
 use crate::args::{Args, Columns};
 use crate::db::Written;
 use crate::error::Error;
+use inventiv_core::name::CloudName;
 use inventiv_core::time::Timestamp;
 
 /// A provider account that rows belong to.
@@ -51,8 +52,19 @@ const REMOVE: &str = "UPDATE provider_accounts SET removed_at = $2 WHERE id = $1
     AND s.create_state IN ('prepared', 'doubt', 'owned')) \
     AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.account_id = $1 AND v.deleted_at IS NULL \
     AND v.create_state IN ('prepared', 'doubt', 'owned') AND v.status NOT IN ('deleted', 'released', 'failed'))";
+const NEWEST_NAME: &str = "SELECT name FROM instance_servers WHERE name LIKE 'iva-%' ORDER BY id DESC LIMIT 1";
 
 impl Store {
+    /// The control plane in whose name the newest server was made; `None`: there was none yet.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn control_plane(&self) -> Result<Option<String>, Error> {
+        let rows = self.db.read(Args::new().statement(NEWEST_NAME)).await?;
+        let name = rows.first().map(|r| Columns(r).text("name")).transpose()?;
+        Ok(name.as_deref().and_then(CloudName::parse).map(|n| n.control_plane))
+    }
+
     /// Remembers an account, once; one that was taken off the list is on it again.
     ///
     /// # Errors

@@ -46,6 +46,8 @@ pub struct Unfinished {
     pub unproven_deletions: i64,
     /// Of these: asked for longer ago than a person should wait.
     pub stuck: i64,
+    /// The instances of those that are stuck, the first hundred.
+    pub stuck_instances: Vec<InstanceId>,
     /// When the oldest creation was begun of which it is not known whether it took effect.
     pub oldest_doubt: Option<Timestamp>,
     /// Other accounts that still have something, and that nobody looks at.
@@ -102,15 +104,22 @@ const BIRTHS: &str = "SELECT instance_id, name, prepared_at, answered_at FROM in
     AND zone = $2 AND prepared_at <= $3 AND prepared_at >= $4 ORDER BY prepared_at DESC LIMIT 100";
 /// What should go and is not proven to be gone, with the moment in which that was asked for. What was released after its
 /// instance had ended counts from the moment in which its deletion was first sent.
-const UNPROVEN: &str = "SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN at < $2 THEN 1 ELSE 0 END), 0) AS late FROM \
-    (SELECT COALESCE(s.delete_intended_at, i.terminate_requested_at) AS at FROM instance_servers s \
-    JOIN instances i ON i.id = s.instance_id WHERE s.account_id = $1 AND s.gone_at IS NULL AND s.create_state = 'owned' \
-    AND i.terminate_requested_at IS NOT NULL \
-    UNION ALL SELECT CASE WHEN i.status IN ('terminated', 'provisioning_failed') \
-    THEN COALESCE(v.delete_intended_at, $2) ELSE COALESCE(v.delete_intended_at, i.terminate_requested_at) END AS at \
-    FROM instance_volumes v JOIN instances i ON i.id = v.instance_id WHERE v.account_id = $1 AND v.deleted_at IS NULL \
-    AND v.create_state = 'owned' AND v.delete_on_terminate = 1 AND v.origin <> 'foreign' \
-    AND i.terminate_requested_at IS NOT NULL) AS leaving";
+macro_rules! leaving {
+    () => {
+        "(SELECT i.id AS instance_id, COALESCE(s.delete_intended_at, i.terminate_requested_at) AS at \
+        FROM instance_servers s JOIN instances i ON i.id = s.instance_id WHERE s.account_id = $1 AND s.gone_at IS NULL \
+        AND s.create_state = 'owned' AND i.terminate_requested_at IS NOT NULL \
+        UNION ALL SELECT i.id AS instance_id, CASE WHEN i.status IN ('terminated', 'provisioning_failed') \
+        THEN COALESCE(v.delete_intended_at, $2) ELSE COALESCE(v.delete_intended_at, i.terminate_requested_at) END AS at \
+        FROM instance_volumes v JOIN instances i ON i.id = v.instance_id WHERE v.account_id = $1 AND v.deleted_at IS NULL \
+        AND v.create_state = 'owned' AND v.delete_on_terminate = 1 AND v.origin <> 'foreign' \
+        AND i.terminate_requested_at IS NOT NULL) AS leaving"
+    };
+}
+const UNPROVEN: &str =
+    concat!("SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN at < $2 THEN 1 ELSE 0 END), 0) AS late FROM ", leaving!());
+const STUCK: &str =
+    concat!("SELECT DISTINCT instance_id FROM ", leaving!(), " WHERE at < $2 ORDER BY instance_id LIMIT 100");
 const OTHERS: &str = "SELECT account_id FROM instances WHERE account_id <> $1 AND status NOT IN \
     ('terminated', 'provisioning_failed') UNION SELECT account_id FROM instance_volumes WHERE account_id <> $1 \
     AND status = 'retained'";
@@ -312,6 +321,13 @@ impl Store {
         };
         if let Some(row) = leaving.first() {
             (open.unproven_deletions, open.stuck) = (Columns(row).int("n")?, Columns(row).int("late")?);
+        }
+        if open.stuck > 0 {
+            let mut a = Args::new();
+            a.text(account).time(now.plus_ms(-STUCK_MS));
+            let rows = self.db.read(a.statement(STUCK)).await?;
+            let one = |r| Columns(r).word("instance_id", InstanceId::parse);
+            open.stuck_instances = rows.iter().map(one).collect::<Result<_, _>>()?;
         }
         Ok(open)
     }

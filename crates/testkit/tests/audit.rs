@@ -220,6 +220,7 @@ async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
     assert_eq!(cost.iter().sum::<i64>(), (50 + 20) * 118, "{shown:#}");
     let found = audit(&world).await;
     assert_eq!((found["verdict"].as_str(), &found["stuck"]), (Some("findings"), &json!(2)), "{found:#}");
+    assert_eq!(found["stuck_instances"], json!([id]), "{found:#}");
     world.wire.heal();
     for _ in 0..30 {
         world.advance_ms(60_000);

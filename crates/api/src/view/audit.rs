@@ -32,6 +32,8 @@ pub(crate) struct Audit {
     unproven_deletions: i64,
     /// Of these: asked for more than 15 minutes ago. `GET /instances/{id}` says what a person can do.
     stuck: i64,
+    /// Whose they are: the first hundred instances.
+    stuck_instances: Vec<String>,
     /// Since when it is not known whether the oldest open creation took effect.
     oldest_doubt: Option<String>,
     /// Other accounts in this database that still have something: nobody audits them without their credentials.
@@ -176,6 +178,7 @@ impl Audit {
             currency: "EUR".to_owned(),
             unproven_deletions: open.unproven_deletions,
             stuck: open.stuck,
+            stuck_instances: open.stuck_instances.iter().map(ToString::to_string).collect(),
             oldest_doubt: open.oldest_doubt.map(time),
             unaudited_accounts: open.other_accounts,
             cannot_say,

@@ -82,6 +82,10 @@ fn shown(audit: &Value) -> String {
             text(audit, "stuck")
         ),
     ];
+    for id in audit["stuck_instances"].as_array().into_iter().flatten() {
+        let id = id.as_str().unwrap_or_default();
+        lines.push(format!("  STUCK {id}: `inventiv explain {id}` says why, what it costs and what to do"));
+    }
     for why in audit["cannot_say"].as_array().into_iter().flatten() {
         lines.push(format!("  cannot say: {}", why.as_str().unwrap_or_default()));
     }

@@ -4,6 +4,7 @@ use crate::args::{Output, Recover};
 use crate::failure::Failure;
 use crate::home;
 use crate::output::print;
+use crate::server::check_owner;
 use inventiv_core::name::is_control_plane;
 use inventiv_core::recorded::{Aggregate, Volume};
 use inventiv_core::size::gb_ceil;
@@ -28,6 +29,7 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
         credentials::read(&|name| std::env::var(name).ok()).map_err(|e| Failure::refused(e.to_string()))?;
     let database = home::database(args.database)?;
     let store = Store::open(&database).await.map_err(|e| Failure::general(e.to_string()))?;
+    check_owner(&store, &args.control_plane).await?;
     let wire = Real::new(&credentials.api_url, credentials.insecure).map_err(|e| Failure::general(e.to_string()))?;
     let now = Arc::new(|| SystemClock.now());
     let provider = Scaleway::new(&credentials, Arc::new(wire), DEFAULT_CALLS_PER_SECOND, now);
