@@ -16,9 +16,6 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
-/// How long after its creation a resource may be missing from listings without anybody being told, in milliseconds.
-const LAG_MS: i64 = 30_000;
-
 /// How long before or after the making of a server its volumes may be dated, in milliseconds.
 pub const MADE_WITH_MS: i64 = 60_000;
 /// So many resources that we know to be there, and none of them shown: then it is the view that is wrong.
@@ -344,7 +341,7 @@ impl<'a> Books<'a> {
     /// What is recorded as there and is not shown, with how many there should be. What is on its way out is not counted.
     fn missing(&self) -> (usize, Vec<Finding>) {
         let began_at = self.picture.began_at;
-        let settled = |at: Option<Timestamp>| at.is_some_and(|t| t.plus_ms(LAG_MS) < began_at);
+        let settled = |at: Option<Timestamp>| at.is_some_and(|t| t < began_at);
         let shown: HashSet<&str> = self
             .picture
             .servers
