@@ -26,10 +26,7 @@ fn to_ready(agg: &Aggregate) -> Vec<String> {
         steps.push(creation(&format!("{} server", i.instance_type), last));
     }
     let unnamed = agg.volumes.iter().filter(|v| v.is_live() && v.origin != Origin::Foreign && v.tagged_at.is_none());
-    match unnamed.count() {
-        0 => {}
-        n => steps.push(format!("name and tag {n} volume(s) as ours")),
-    }
+    steps.extend(some(unnamed.count()).map(|n| format!("name and tag {n} volume(s) as ours")));
     let boot = agg.volumes.iter().find(|v| v.is_boot && v.is_live() && v.is_block());
     if let (Some(want), have) = (i.spec.boot_volume_bytes, boot.and_then(|v| v.size_bytes))
         && have.is_none_or(|have| have < want)
@@ -37,12 +34,14 @@ fn to_ready(agg: &Aggregate) -> Vec<String> {
         steps.push(format!("grow the boot volume to {} GB", gb_ceil(want)));
     }
     if let Some(spec) = &i.spec.data_volume {
-        let ours = agg.volumes.iter().filter(|v| v.origin == Origin::Ours && !v.is_boot).max_by_key(|v| v.attempt);
+        let ours = agg.data_volume();
         let live = ours.filter(|v| v.is_live());
-        if live.is_none() {
+        // One that was there when its server may have run, and is gone, is not made again.
+        let lost = ours.is_some() && live.is_none() && server.is_some_and(Server::may_have_run);
+        if live.is_none() && !lost {
             steps.push(creation(&format!("{} GB data volume", gb_ceil(spec.size_bytes)), ours.map(|v| v.create_state)));
         }
-        if live.is_none_or(|v| v.attached_at.is_none()) {
+        if live.is_none_or(|v| v.attached_at.is_none()) && !lost {
             steps.push("attach the data volume".to_owned());
         }
     }
@@ -68,10 +67,8 @@ fn creation(what: &str, last: Option<CreateState>) -> String {
 fn to_the_end(agg: &Aggregate) -> Vec<String> {
     let mut steps = Vec::new();
     let open = agg.servers.iter().map(|s| s.create_state).chain(agg.volumes.iter().map(|v| v.create_state));
-    match open.filter(|s| s.is_open()).count() {
-        0 => {}
-        n => steps.push(format!("learn from listings what became of {n} creation(s) without an answer")),
-    }
+    let open = some(open.filter(|s| s.is_open()).count());
+    steps.extend(open.map(|n| format!("learn from listings what became of {n} creation(s) without an answer")));
     for s in agg.servers.iter().filter(|s| s.is_live()) {
         steps.extend(server_out(agg, s));
     }
@@ -93,17 +90,13 @@ fn server_out(agg: &Aggregate, s: &Server) -> Vec<String> {
         let on_it = |v: &&Volume| v.status == VolumeStatus::Attached && v.server_id.as_ref() == Some(&s.id);
         let foreign = |v: &&Volume| v.is_block() && v.origin == Origin::Foreign;
         let local = |v: &&Volume| !v.is_block() && !v.is_to_delete();
-        match agg.volumes.iter().filter(on_it).filter(foreign).count() {
-            0 => {}
-            n => steps.push(format!("detach {n} volume(s) of somebody else from server {id}")),
-        }
-        match agg.volumes.iter().filter(on_it).filter(local).count() {
-            0 => {}
-            n => steps.push(format!("stop server {id}, and detach {n} local volume(s) that must outlive it")),
-        }
+        let foreign = some(agg.volumes.iter().filter(on_it).filter(foreign).count());
+        let local = some(agg.volumes.iter().filter(on_it).filter(local).count());
+        steps.extend(foreign.map(|n| format!("detach {n} volume(s) of somebody else from server {id}")));
+        steps.extend(local.map(|n| format!("stop server {id}, and detach {n} local volume(s) that must outlive it")));
         steps.push(format!("have server {id} removed"));
     }
-    steps.push(format!("prove server {id} gone: a complete listing without it, then not found when asked for"));
+    steps.push(proof_of(&format!("server {id}")));
     steps
 }
 
@@ -113,10 +106,16 @@ fn volume_out(v: &Volume) -> String {
         (Origin::Foreign, ..) => format!("let go of volume {id}, which is somebody else's"),
         (_, false, _) => format!("keep volume {id}, and prove that it is there"),
         (_, true, None) => format!("delete volume {id} once nothing holds it, and prove it gone"),
-        (_, true, Some(_)) => {
-            format!("prove volume {id} gone: a complete listing without it, then not found when asked for")
-        }
+        (_, true, Some(_)) => proof_of(&format!("volume {id}")),
     }
+}
+
+fn proof_of(what: &str) -> String {
+    format!("prove {what} gone: a complete listing without it, then not found when asked for")
+}
+
+fn some(n: usize) -> Option<usize> {
+    (n > 0).then_some(n)
 }
 
 #[cfg(test)]
@@ -152,6 +151,8 @@ mod tests {
         agg.volumes[data].attached_at = None;
         assert_eq!(next(&agg), all[2..]);
         agg.volumes[data].create_state = CreateState::Doubt;
+        assert_eq!(next(&agg), all[3..], "a server that may have run had it: it is lost, and not made again");
+        agg.servers[0].start_intended_at = None;
         let found = "take over the 200 GB data volume where a listing shows it, else ask for it anew";
         assert_eq!(next(&agg)[0], found);
         agg.instance.spec.boot_volume_bytes = Some(50 * GB);

@@ -344,6 +344,12 @@ impl Aggregate {
         self.servers.iter().find(|s| s.keep && s.is_live())
     }
 
+    /// The newest attempt at the data volume, whatever became of it.
+    #[must_use]
+    pub fn data_volume(&self) -> Option<&Volume> {
+        self.volumes.iter().filter(|v| v.origin == Origin::Ours && !v.is_boot).max_by_key(|v| v.attempt)
+    }
+
     /// Which attempt a server is that was not recorded: the one that its name says, if no row has that.
     #[must_use]
     pub fn attempt_of(&self, name: &str) -> u32 {

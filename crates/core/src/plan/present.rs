@@ -29,7 +29,8 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     name_volumes(draft);
     grow_boot_volume(draft);
     let data_done = want_data_volume(draft, &server, &seen);
-    let data_known = draft.agg.instance.spec.data_volume.is_none() || data_volume(draft).is_some_and(|v| v.is_live());
+    let data_known =
+        draft.agg.instance.spec.data_volume.is_none() || draft.agg.data_volume().is_some_and(|v| v.is_live());
     if data_known && server.user_data_at.is_none() && draft.may_try("user data", server.retry.as_ref()) {
         draft.actions.push(Action::SetUserData(server.id.clone()));
     }
@@ -148,15 +149,10 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
     }
 }
 
-fn data_volume<'d>(draft: &'d Draft<'_, '_>) -> Option<&'d Volume> {
-    let mine = |v: &&Volume| v.origin == Origin::Ours && !v.is_boot;
-    draft.agg.volumes.iter().filter(mine).max_by_key(|v| v.attempt)
-}
-
 /// Makes and attaches the data volume. `true`: nothing of it stands in the way of starting.
 fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) -> bool {
     let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return true };
-    let row = data_volume(draft).cloned();
+    let row = draft.agg.data_volume().cloned();
     if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
         return attach(draft, row, server, seen);
     }
