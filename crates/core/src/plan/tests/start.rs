@@ -27,17 +27,20 @@ fn a_start_waits_until_the_cloud_allows_it() {
     assert_eq!(stage.step().0, ["START"]);
 }
 
-#[test]
-fn the_intent_to_start_alone_protects_what_is_to_be_kept() {
-    let mut stage = about_to_start();
-    for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
-        v.delete_on_terminate = false;
-    }
-    assert_eq!(stage.step().0, ["START"]);
-    // The process dies here; the server ran for an hour, and was deleted before anybody looked again.
+/// Somebody deleted the server, and what had come with it.
+fn only_the_data_volume_is_left(stage: &mut Stage) {
     stage.servers.clear();
     stage.volumes.retain(|v| v.id == "data");
     (stage.volumes[0].server_id, stage.volumes[0].state) = (None, VolumeState::Available);
+}
+
+#[test]
+fn the_intent_to_start_alone_protects_what_is_to_be_kept() {
+    let mut stage = about_to_start();
+    data(&mut stage).delete_on_terminate = false;
+    assert_eq!(stage.step().0, ["START"]);
+    // The process dies here; the server ran for an hour, and was deleted before anybody looked again.
+    only_the_data_volume_is_left(&mut stage);
     for _ in 0..5 {
         let (words, planned) = stage.step();
         assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
@@ -56,18 +59,14 @@ fn started_without_an_answer() -> Stage {
     }
     stage.agg.instance.ready_at = None;
     stage.agg.instance.status = Status::Provisioning;
-    for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
-        v.delete_on_terminate = false;
-    }
+    data(&mut stage).delete_on_terminate = false;
     stage
 }
 
 #[test]
 fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept() {
     let mut stage = started_without_an_answer();
-    stage.servers.clear();
-    stage.volumes.retain(|v| v.id == "data");
-    (stage.volumes[0].server_id, stage.volumes[0].state) = (None, VolumeState::Available);
+    only_the_data_volume_is_left(&mut stage);
     for _ in 0..6 {
         let (words, planned) = stage.step();
         assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
