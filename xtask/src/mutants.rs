@@ -29,7 +29,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 21] = [
+const MUTANTS: [Mutant; 22] = [
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -169,6 +169,13 @@ const MUTANTS: [Mutant; 21] = [
         find: "    if found.is_some() {\n",
         replace: "    if found.is_none() && *tags_shown && tagged_at.is_none() {\n",
         trial: Trial::Tests("inventiv-testkit", "names_and_tags"),
+    },
+    Mutant {
+        what: "what is kept is not looked after once its instance has ended",
+        file: "crates/store/src/aggregates.rs",
+        find: "    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained'\";",
+        replace: "    \";",
+        trial: Trial::Tests("inventiv-testkit", "a_volume_that_is_kept_stays_ours"),
     },
     Mutant {
         what: "a list that is empty because the key sees no such project is believed",

@@ -75,6 +75,9 @@ fn to_the_end(agg: &Aggregate) -> Vec<String> {
     for v in agg.volumes.iter().filter(|v| v.is_live()) {
         steps.push(volume_out(v));
     }
+    for v in agg.volumes.iter().filter(|v| v.is_kept() && v.tagged_at.is_none()) {
+        steps.push(format!("name and tag kept volume {} as ours again", v.provider_id.as_deref().unwrap_or(&v.name)));
+    }
     if !agg.instance.status.is_final() {
         let word = if agg.instance.failure.is_some() { "say that it failed" } else { "say terminated" };
         steps.push(format!("{word} once all of it is proven"));
@@ -105,7 +108,8 @@ fn volume_out(v: &Volume) -> String {
     match (v.origin, v.is_to_delete(), v.delete_sent_at) {
         (Origin::Foreign, ..) => format!("let go of volume {id}, which is somebody else's"),
         (_, false, _) => format!("keep volume {id}, and prove that it is there"),
-        (_, true, None) => format!("delete volume {id} once nothing holds it, and prove it gone"),
+        (_, true, None) if v.is_block() => format!("delete volume {id} once nothing holds it, and prove it gone"),
+        (_, true, None) => format!("delete volume {id} if it does not go with its server, and prove it gone"),
         (_, true, Some(_)) => proof_of(&format!("volume {id}")),
     }
 }
@@ -175,9 +179,10 @@ mod tests {
         let prove =
             |what: &str| format!("prove {what} gone: a complete listing without it, then not found when asked for");
         let delete = |id: &str| format!("delete volume {id} once nothing holds it, and prove it gone");
+        let local = "delete volume scr if it does not go with its server, and prove it gone".to_owned();
         let end = "say terminated once all of it is proven".to_owned();
         let server = ["have server s1 removed".to_owned(), prove("server s1")];
-        let volumes = [delete("boot"), delete("scr"), delete("data")];
+        let volumes = [delete("boot"), local.clone(), delete("data")];
         assert_eq!(next(&agg), [&server[..], &volumes[..], std::slice::from_ref(&end)].concat());
 
         for v in &mut agg.volumes {
@@ -198,7 +203,7 @@ mod tests {
             (Some(agg.instance.wake_at), Some(agg.instance.wake_at));
         agg.volumes[2].origin = Origin::Foreign;
         let foreign = "let go of volume data, which is somebody else's".to_owned();
-        assert_eq!(next(&agg), [prove("server s1"), prove("volume boot"), delete("scr"), foreign, end]);
+        assert_eq!(next(&agg), [prove("server s1"), prove("volume boot"), local, foreign, end]);
 
         agg.servers[0].create_state = CreateState::Doubt;
         assert_eq!(next(&agg)[0], "learn from listings what became of 1 creation(s) without an answer");
@@ -210,7 +215,10 @@ mod tests {
         agg.servers[0] = crate::plan::tests::gone_server(crate::plan::tests::proof_of("s1"));
         agg.volumes.truncate(1);
         assert_eq!(next(&agg), [prove("volume boot")]);
-        agg.volumes.clear();
+        // Kept, and robbed of its name.
+        (agg.volumes[0].status, agg.volumes[0].tagged_at) = (VolumeStatus::Retained, None);
+        assert_eq!(next(&agg), ["name and tag kept volume boot as ours again"]);
+        agg.volumes[0].tagged_at = Some(agg.instance.wake_at);
         assert_eq!(next(&agg), Vec::<String>::new());
     }
 }

@@ -304,7 +304,13 @@ impl Volume {
         self.create_state == CreateState::Owned && !self.is_ended()
     }
 
-    /// Nothing more will be done about it.
+    /// Kept on purpose after its instance's end: ours, and priced, until it is released.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.create_state == CreateState::Owned && self.status == VolumeStatus::Retained
+    }
+
+    /// Nothing more will be done about it, but that one that is kept gets its name back.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         matches!(

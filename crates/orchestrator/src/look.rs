@@ -4,7 +4,7 @@ use crate::Inner;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
 use inventiv_core::observed::{Observed, Picture, SeenServer, SeenVolume};
-use inventiv_core::recorded::Aggregate;
+use inventiv_core::recorded::{Aggregate, Volume};
 use inventiv_core::status::CreateState;
 use inventiv_providers::{Error, Existence, VolumeRef};
 use std::collections::HashMap;
@@ -12,8 +12,13 @@ use std::collections::HashMap;
 /// How many requests [`Inner::glance`] makes for an instance.
 pub(crate) fn glance_cost(agg: &Aggregate) -> usize {
     let servers = agg.servers.iter().map(|s| if s.create_state.is_open() { 2 } else { usize::from(s.is_live()) });
-    let volumes = agg.volumes.iter().map(|v| if v.create_state.is_open() { 2 } else { usize::from(v.is_live()) });
+    let volumes = agg.volumes.iter().map(|v| if v.create_state.is_open() { 2 } else { usize::from(is_asked_for(v)) });
     servers.chain(volumes).sum()
+}
+
+/// One that is kept is asked for by its instance only while it is to get its name back.
+fn is_asked_for(v: &Volume) -> bool {
+    v.is_live() || (v.is_kept() && v.tagged_at.is_none())
 }
 
 /// Whether a glance missed something that should be there: then only a complete listing can say that it is gone.
@@ -49,7 +54,7 @@ impl Inner {
         }
         for row in &agg.volumes {
             match &row.provider_id {
-                Some(id) if row.is_live() => self.ask_volume(zone, id, &row.volume_type, &mut seen).await?,
+                Some(id) if is_asked_for(row) => self.ask_volume(zone, id, &row.volume_type, &mut seen).await?,
                 None if row.create_state.is_open() => self.find(zone, &row.name, &mut seen).await?,
                 _ => {}
             }

@@ -203,7 +203,8 @@ impl Orchestrator {
         state.listed_at.is_some_and(|at| self.inner.clock.now().ms_since(at) < pause)
     }
 
-    /// Gives a step to every living instance of the zone, and to ended ones that the cloud still shows something of.
+    /// Gives a step to every living instance of the zone, and to ended ones that keep a volume or that the cloud still
+    /// shows something of.
     async fn resync_zone(
         &self,
         zone: &str,
@@ -212,7 +213,8 @@ impl Orchestrator {
         tasks: &TaskTracker,
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
-        let mut ended: BTreeSet<InstanceId> = index.owners().cloned().collect();
+        let kept = self.inner.store.owners_of_retained(&self.inner.account, zone).await?;
+        let mut ended: BTreeSet<InstanceId> = index.owners().cloned().chain(kept).collect();
         let mut after = String::new();
         loop {
             let page = self.inner.store.living(&self.inner.account, zone, &after, LIVING_PAGE).await?;

@@ -52,7 +52,8 @@ const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE acc
 const ZONES: &str = "SELECT zone FROM instances WHERE account_id = $1 AND status NOT IN \
     ('terminated', 'provisioning_failed') \
     UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \
-    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND create_state = 'burned'";
+    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND create_state = 'burned' \
+    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained'";
 const IN_ZONE: &str = "SELECT * FROM instances WHERE account_id = $1 AND zone = $2 AND status IN \
     ('provisioning', 'booting', 'ready', 'terminating') AND id > $3 ORDER BY id LIMIT $4";
 const COUNTS: &str = "SELECT status, COUNT(*) AS n FROM instances GROUP BY status";
@@ -245,8 +246,8 @@ impl Store {
         rows.first().map_or(Ok(None), |r| Columns(r).opt_time("wake_at"))
     }
 
-    /// The zones to be listed again and again: those with instances whose life is not over, and those where a creation
-    /// that was given up may still turn up.
+    /// The zones to be listed again and again: those with instances whose life is not over, those where a creation that
+    /// was given up may still turn up, and those where a volume is kept.
     ///
     /// # Errors
     /// When the database refuses.

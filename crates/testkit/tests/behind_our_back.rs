@@ -67,6 +67,55 @@ async fn names_and_tags_that_somebody_takes_away_are_told_and_put_back() {
 }
 
 #[tokio::test]
+async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let (id, _, volumes) = ready(&world).await;
+        let data = of(&volumes, "ours");
+        let keep = json!({"delete_on_terminate": false});
+        world.call("PATCH", &format!("/volumes/{}", data["id"].as_str().unwrap()), Some(keep)).await;
+        world.terminate(&id).await;
+        world.until_status(&id, "terminated").await;
+        world.settle().await;
+        let path = block_path(data);
+        let named = || {
+            let shown = world.stranger("GET", &path, None);
+            (shown["name"].clone(), shown["tags"].clone())
+        };
+        let before = named();
+        assert!(before.0.as_str().unwrap().ends_with("-k"), "{before:?}");
+        for change in [json!({"name": "renamed by hand"}), json!({"tags": ["mine"]})] {
+            world.advance_ms(120_000);
+            world.resync().await;
+            world.stranger("PATCH", &path, Some(change));
+            // The first try is refused.
+            let refuse = json!({"method": "PATCH", "path": "/block/*", "times": 1, "effect": {"error": "internal_server_error"}});
+            world.emulator.add_fault(&refuse).unwrap();
+            world.resync().await;
+            assert_ne!(named(), before);
+            world.settle().await;
+            assert_eq!(named(), before);
+        }
+        // Larger by somebody else's hand: it costs by its new size.
+        world.stranger("PATCH", &path, Some(json!({"size": 70_000_000_000_i64})));
+        world.advance_ms(30_000);
+        world.resync().await;
+        let (_, kept) = world.call("GET", "/volumes?status=retained", None).await;
+        assert_eq!(
+            (&kept["items"][0]["size_gb"], &kept["items"][0]["status"]),
+            (&json!(70), &json!("retained")),
+            "{kept:#}"
+        );
+        let told = world.actions(&id).await;
+        for name in ["VOLUME_RENAMED", "VOLUME_UNTAGGED", "VOLUME_RESIZED"] {
+            assert_eq!(told.iter().filter(|a| *a == name).count(), 1, "{name}: {told:?}");
+        }
+        assert_eq!(world.show(&id).await["status"], "terminated");
+        assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
+    }
+}
+
+#[tokio::test]
 async fn a_volume_that_takes_no_tags_is_not_written_again_and_again() {
     let emulator = scaleway_emulator::options::Options { block_tags_by_patch: false, ..Default::default() };
     let world = World::with(Database::Sqlite, inventiv_testkit::Setup { emulator, ..Default::default() }).await;

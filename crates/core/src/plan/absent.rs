@@ -25,7 +25,21 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     for id in &volumes {
         remove_volume(draft, id);
     }
+    name_kept(draft);
     conclude(draft);
+}
+
+/// Gives volumes that are kept their names (again): whoever rebuilds from the cloud finds them by these.
+fn name_kept(draft: &mut Draft<'_, '_>) {
+    let nameless: Vec<Volume> =
+        draft.agg.volumes.iter().filter(|v| v.is_kept() && v.tagged_at.is_none()).cloned().collect();
+    for row in nameless {
+        // One that is not shown may have been deleted by hand: the audit tells of it.
+        let shown = row.provider_id.as_deref().is_some_and(|id| draft.seen.volume(id).is_some());
+        if shown && draft.may_try("naming a volume", row.retry.as_ref()) {
+            draft.actions.push(Action::TagVolume(row.id));
+        }
+    }
 }
 
 /// A data volume of an instance that never ran holds nothing: whatever its policy, a failure leaves nothing behind.

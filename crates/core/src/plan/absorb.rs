@@ -326,9 +326,12 @@ fn refresh_servers(draft: &mut Draft<'_, '_>) {
 fn refresh_volumes(draft: &mut Draft<'_, '_>) {
     let ours: Vec<String> = draft.agg.servers.iter().filter_map(|s| s.provider_id.clone()).collect();
     let now = draft.cx.now;
-    for row in draft.agg.volumes.iter_mut().filter(|v| v.is_live()) {
+    for row in draft.agg.volumes.iter_mut().filter(|v| v.is_live() || v.is_kept()) {
         let Some(seen) = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)) else { continue };
         take_over(row, seen);
+        if row.is_kept() {
+            continue;
+        }
         let here = seen.server_id.as_ref().is_some_and(|id| ours.contains(id));
         let status = match (&seen.state, here) {
             _ if row.delete_sent_at.is_some() || row.delete_intended_at.is_some() => VolumeStatus::Deleting,

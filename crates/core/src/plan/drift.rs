@@ -1,8 +1,9 @@
 //! What others do behind our back: noticed in the next look, told, and put right where it is ours to put right.
 //!
 //! Names and tags are put back (`tagged_at` is taken away, so that the next pass writes them again). What somebody else
-//! stopped, detached or resized is told and left as it is: they may have had a reason. It runs before what is shown is
-//! written down: what is recorded still says how it was.
+//! stopped, detached or resized is told and left as it is: they may have had a reason. A volume that is kept after its
+//! instance's end is looked after like one of a living instance: its name is what it is found by. It runs before what is
+//! shown is written down: what is recorded still says how it was.
 
 use super::Draft;
 use crate::action::Event;
@@ -37,10 +38,9 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     for n in 0..draft.agg.volumes.len() {
         let agg = &draft.agg;
         let row = &agg.volumes[n];
-        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.volume(id)).filter(|_| row.is_live()) else {
-            continue;
-        };
-        if row.origin == Origin::Foreign {
+        let kept = row.is_kept();
+        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.volume(id)) else { continue };
+        if row.origin == Origin::Foreign || !(row.is_live() || kept) {
             continue;
         }
         let name = CloudName::of_volume(agg, row, &control_plane);
@@ -48,7 +48,7 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         let detached = present && was_detached(agg, row, shown, seen);
         let wanted = if row.is_boot { agg.instance.spec.boot_volume_bytes } else { None };
         let row = &mut draft.agg.volumes[n];
-        if present {
+        if present || kept {
             named_volume(row, shown, &name, settled, &mut events);
         }
         resized(row, shown, wanted, &mut events);

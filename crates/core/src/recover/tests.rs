@@ -124,6 +124,8 @@ fn volumes_without_a_server_are_kept_whatever_their_names_say() {
         assert_eq!((agg.instance.status, agg.instance.settled), (Status::Terminated, true));
         assert_eq!(agg.volumes.len(), 1);
         assert_eq!((agg.volumes[0].status, agg.volumes[0].is_to_delete()), (VolumeStatus::Retained, false));
+        let says_keep = agg.volumes[0].name.ends_with("-k");
+        assert_eq!(agg.volumes[0].tagged_at.is_some(), says_keep, "a name that says otherwise is written again");
     }
     assert_eq!(got.instances.len(), 2);
 }

@@ -389,8 +389,8 @@ impl Story {
             let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
             self.pass(wake.ms_since(now).min(next).clamp(200, 10_000));
         }
-        // What turns up late is seen by the listings that go on.
-        for _ in 0..3 {
+        // What turns up late is seen by the listings that go on, and so is what somebody renamed a minute ago.
+        for _ in 0..5 {
             let ticked = process.runtime.block_on(process.orchestrator.tick(true));
             ticked.map_err(|e| format!("a tick at the end: {e}"))?;
             self.pass(20_000);
@@ -444,6 +444,9 @@ impl Story {
             let expected = self.cloud.strangers.contains(id) || (*kind == "volume" && kept.contains(id));
             if !expected {
                 return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
+            }
+            if *kind == "volume" && kept.contains(id) && !name.starts_with("iva-test-") {
+                return Err(format!("kept volume {id} is called {name:?}: whoever rebuilds from the cloud misses it"));
             }
         }
         if let Some(id) = self.kept.keys().find(|id| !kept.contains(*id)) {

@@ -4,6 +4,8 @@ use super::*;
 use crate::action::Event;
 use crate::name::CloudName;
 use crate::plan::Plan;
+use crate::plan::tests::on_the_way_in::refused;
+use crate::status::Desired;
 
 /// An instance that runs, named and tagged in the cloud as it is here, a good while after that.
 fn long_since() -> Stage {
@@ -204,10 +206,91 @@ fn a_volume_that_somebody_resized_is_told_once_and_its_new_size_is_recorded() {
     assert_eq!(told(&stage.step().1), ["VOLUME_RESIZED"], "that size was wanted of the boot volume alone");
 }
 
+/// An instance that has ended, whose data volume is kept.
+fn ended_and_kept() -> Stage {
+    let mut stage = long_since();
+    stage.servers.clear();
+    stage.volumes.retain(|v| v.id == "data");
+    (stage.volumes[0].server_id, stage.volumes[0].state) = (None, VolumeState::Available);
+    for v in &mut stage.agg.volumes {
+        (v.status, v.deleted_at) = (VolumeStatus::Deleted, Some(stage.now));
+    }
+    let agg = &mut stage.agg;
+    agg.instance.desired = Desired::Absent;
+    (agg.instance.status, agg.instance.terminated_at) = (Status::Terminated, Some(stage.now));
+    agg.servers[0].gone_at = Some(stage.now);
+    agg.servers[0].proof = Some(proof_of("s1"));
+    (agg.volumes[2].status, agg.volumes[2].delete_on_terminate) = (VolumeStatus::Retained, false);
+    agg.volumes[2].deleted_at = None;
+    let name = CloudName::of_volume(agg, &agg.volumes[2], "test");
+    (stage.volumes[0].name, stage.volumes[0].tags) = (name.text(), name.tags());
+    let (words, planned) = stage.step();
+    assert_eq!((told(&planned), words.len(), planned.recorded.instance.settled), (vec![], 0, true));
+    stage
+}
+
+#[test]
+fn a_kept_volume_gets_its_name_and_tags_back_after_its_instance_has_ended() {
+    type Change = fn(&mut Stage);
+    let cases: [(&str, Change); 2] =
+        [("VOLUME_RENAMED", |s| s.volumes[0].name = "mine".into()), ("VOLUME_UNTAGGED", |s| s.volumes[0].tags.clear())];
+    for (name, change) in cases {
+        let mut stage = ended_and_kept();
+        change(&mut stage);
+        let (words, planned) = stage.step();
+        assert_eq!(one(&planned, name).resource_id.as_deref(), Some("data"));
+        assert_eq!(words, ["TAG_VOLUME"], "{name}");
+        assert!(!planned.recorded.instance.settled, "until it has its name");
+        // Written, and not yet shown.
+        stage.agg.volumes[2].tagged_at = Some(stage.now);
+        let (words, again) = stage.step();
+        assert_eq!(
+            (told(&again), words.len(), again.recorded.instance.settled),
+            (vec![], 0, true),
+            "{name}: told once"
+        );
+        let kept = &again.recorded.volumes[2];
+        assert_eq!((kept.status, kept.delete_on_terminate), (VolumeStatus::Retained, false));
+        assert_eq!(again.recorded.instance.status, Status::Terminated);
+    }
+}
+
+#[test]
+fn a_kept_volume_that_was_never_named_is_named_when_it_can_be() {
+    let mut stage = ended_and_kept();
+    stage.agg.volumes[2].tagged_at = None;
+    let until = stage.now.plus_ms(60_000);
+    stage.agg.volumes[2].retry = Some(refused(ErrorKind::Unavailable, 1, until));
+    let (words, planned) = stage.step();
+    assert_eq!((words.len(), planned.recorded.instance.wake_at), (0, until));
+    assert!(notes(&planned).contains("naming a volume was refused"), "{}", notes(&planned));
+    stage.now = stage.now.plus_ms(60_000);
+    assert_eq!(stage.step().0, ["TAG_VOLUME"]);
+    // One that is not there has no name to be given: the audit tells that it is missing.
+    let mut stage = ended_and_kept();
+    stage.agg.volumes[2].tagged_at = None;
+    stage.volumes.clear();
+    let (words, planned) = stage.step();
+    assert_eq!((words.len(), planned.recorded.instance.settled), (0, true));
+}
+
+#[test]
+fn the_new_size_of_a_kept_volume_is_told_and_recorded() {
+    let mut stage = ended_and_kept();
+    stage.volumes[0].size_bytes = Some(300 * GB);
+    assert_eq!(told(&stage.step().1), ["VOLUME_RESIZED"]);
+    let kept = &stage.agg.volumes[2];
+    assert_eq!((kept.size_bytes, kept.status), (Some(300 * GB), VolumeStatus::Retained));
+    // Where somebody attaches it is theirs to decide.
+    (stage.volumes[0].server_id, stage.volumes[0].state) = (Some("theirs".into()), VolumeState::InUse);
+    let (words, planned) = stage.step();
+    assert_eq!((told(&planned), words.len(), planned.recorded.volumes[2].status), (vec![], 0, VolumeStatus::Retained));
+}
+
 #[test]
 fn what_has_ended_is_not_looked_after() {
     let mut stage = long_since();
-    stage.agg.volumes[2].status = VolumeStatus::Retained;
+    stage.agg.volumes[2].status = VolumeStatus::Released;
     (stage.volumes[2].name, stage.volumes[2].size_bytes) = ("mine".into(), Some(900 * GB));
     let planned = stage.step().1;
     assert!(!told(&planned).contains(&"VOLUME_RENAMED") && !told(&planned).contains(&"VOLUME_RESIZED"));
