@@ -23,7 +23,8 @@ const USAGE: &str = "cargo xtask TASK
   crash-matrix [--every N] [WORD]
                  strike every call and commit of every scenario once, in every way; every Nth cell; only those with WORD
   soak [--kills N]
-                 the real executable, killed at random moments while lives come and go, on both databases
+                 the real executable, killed at random moments while lives come and go, on both databases; and three of
+                 them on one PostgreSQL, killed, frozen and asked to stop
   mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
   openapi        write openapi.json from the code";
 

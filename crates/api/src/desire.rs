@@ -78,8 +78,23 @@ pub(crate) async fn create(app: &App, wish: CreateInstance) -> Result<Aggregate,
     };
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     let log = log(app, &agg.instance, "REQUEST_CREATE", None, now);
-    app.store().insert(&agg, &[log]).await?;
-    Ok(agg)
+    match app.store().insert(&agg, &[log]).await {
+        Ok(()) => Ok(agg),
+        Err(inventiv_store::Error::Doubt(why)) => written_after_all(app, &agg.instance.id, &why).await,
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The connection broke while it was written. Asked for a second time, it could be there twice.
+async fn written_after_all(app: &App, id: &InstanceId, why: &str) -> Result<Aggregate, ApiError> {
+    tracing::error!(instance = %id, why, "the database did not say whether it was written; looks");
+    if let Ok(Some(agg)) = app.store().instance(id).await {
+        return Ok(agg);
+    }
+    Err(ApiError::unavailable(format!(
+        "the connection to the database broke while instance {id} was written, and whether it was is not known: ask \
+         GET /instances/{id} in a moment, and create it anew only if it is not found"
+    )))
 }
 
 /// Wishes an instance gone. Asking twice changes nothing.

@@ -62,8 +62,16 @@ impl From<inventiv_store::Error> for ApiError {
                 tracing::error!(what, "a row cannot be read");
                 Self::new(500, "internal", "a row of the database cannot be read; the server's log says which")
             }
+            e @ inventiv_store::Error::Doubt(_) => {
+                tracing::error!(error = %e, "the database did not answer");
+                Self::unavailable(
+                    "the connection to the database broke while this was written: whether it was is not known. Look before you \
+                     ask again",
+                )
+            }
             e @ (inventiv_store::Error::Open(_)
             | inventiv_store::Error::Newer(_)
+            | inventiv_store::Error::Moved
             | inventiv_store::Error::Unavailable(_)) => {
                 tracing::error!(error = %e, "the database did not answer");
                 Self::unavailable("the database is busy, full or cannot be written; nothing was changed; try again")

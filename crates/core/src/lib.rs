@@ -8,6 +8,7 @@ pub mod action;
 pub mod audit;
 pub mod error;
 pub mod id;
+pub mod lease;
 pub mod money;
 pub mod name;
 pub mod next;

@@ -71,6 +71,8 @@ pub(crate) enum Command {
     ///
     /// Shows a plan, and writes it only with --apply. Nothing in the cloud is changed: nothing is started, nothing deleted.
     Recover(Recover),
+    /// Bring a database's schema up to date, or move everything from SQLite to PostgreSQL.
+    Migrate(Migrate),
     /// List provider accounts with what each still owns, and take empty ones off the list.
     Account {
         #[command(subcommand)]
@@ -124,6 +126,22 @@ pub(crate) struct Recover {
     pub(crate) apply: bool,
 }
 
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// `sqlite:FILE` or `postgres://…`; a SQLite file in the state folder if left out.
+    #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// Only say how it stands; exit code 4 when it is not up to date.
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) check: bool,
+    /// Move every row of this SQLite file, whose server is stopped …
+    #[arg(long, requires = "to", value_name = "sqlite:FILE")]
+    pub(crate) from: Option<String>,
+    /// … to this empty PostgreSQL database, and compare them there.
+    #[arg(long, requires = "from", value_name = "postgres://…")]
+    pub(crate) to: Option<String>,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum AccountCommand {
     /// List accounts.
@@ -162,6 +180,9 @@ pub(crate) struct Serve {
     /// What becomes of orphans that no instance takes up; delete: after an hour of quarantine, if they are orphans still.
     #[arg(long, env = "INVENTIV_ORPHAN_POLICY", value_enum, default_value_t = OrphanPolicy::Report)]
     pub(crate) orphan_policy: OrphanPolicy,
+    /// On PostgreSQL: after how long another server takes over the zones of one that is silent, in seconds.
+    #[arg(long, env = "INVENTIV_LEASE_SECONDS", default_value_t = 10.0)]
+    pub(crate) lease_seconds: f64,
     /// Log lines as text or JSON.
     #[arg(long, env = "INVENTIV_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

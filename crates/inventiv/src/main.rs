@@ -44,6 +44,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Offer { command } => commands::offer::run(command, &cli.connection, output).await,
         Command::Audit(audit) => commands::audit::run(&audit, &cli.connection, output).await,
         Command::Recover(recover) => commands::recover::run(recover, output).await,
+        Command::Migrate(migrate) => commands::migrate::run(migrate, output).await,
         Command::Account { command } => commands::account::run(command, &cli.connection, output).await,
         Command::Explain { id } => commands::explain::run(&id, &cli.connection, output).await,
     }

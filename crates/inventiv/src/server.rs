@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use inventiv_api::{App, Settings};
-use inventiv_orchestrator::clock::{SystemClock, UuidIds};
+use inventiv_orchestrator::clock::{SharedClock, UuidIds};
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::CloudProvider;
 use inventiv_providers::credentials::Credentials;
@@ -45,23 +45,28 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     check_owner(&store, &setup.config.control_plane).await?;
     let transport = Real::new(&setup.credentials.api_url, setup.credentials.insecure)
         .map_err(|e| Failure::general(e.to_string()))?;
-    let now = Arc::new(|| SystemClock.now());
+    let clock = Arc::new(SharedClock::default());
+    clock.set_by(&store).await.map_err(|e| Failure::general(e.to_string()))?;
+    let (provider_clock, api_clock) = (clock.clone(), clock.clone());
+    let now = Arc::new(move || provider_clock.now());
     let provider = Scaleway::new(&setup.credentials, Arc::new(transport), setup.calls_per_second, now);
     let account = provider.account().clone();
-    let orchestrator =
-        Orchestrator::new(store.clone(), Arc::new(provider), Arc::new(SystemClock), Arc::new(UuidIds), setup.config);
+    let ids = Arc::new(UuidIds);
+    let orchestrator = Orchestrator::new(store.clone(), Arc::new(provider), clock.clone(), ids, setup.config);
     orchestrator.register().await.map_err(|e| Failure::general(e.to_string()))?;
+    let stop = CancellationToken::new();
+    let (kept_by, clock_stop) = (store.clone(), stop.clone());
     let app = App::new(Settings {
         store,
         account_id: account.id(),
         provider: account.provider,
         token: setup.token,
         forced_data_volume_gb: setup.forced_data_volume_gb,
-        now: Box::new(|| SystemClock.now()),
+        now: Box::new(move || api_clock.now()),
         ids: Box::new(|| UuidIds.draw()),
         metrics: inventiv_api::install_metrics(),
     });
-    let stop = CancellationToken::new();
+    tokio::spawn(async move { clock_stop.run_until_cancelled(clock.keep(&kept_by)).await });
     let (run_stop, api_stop) = (stop.clone(), stop.clone());
     let orchestrator = tokio::spawn(async move { orchestrator.run(run_stop).await });
     let api =

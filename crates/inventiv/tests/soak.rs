@@ -1,16 +1,21 @@
-//! The real executable, killed with `kill -9` at random moments while lives come and go, on both databases.
+//! The real executable, killed with `kill -9` at random moments while lives come and go, on both databases; and three of
+//! them on one PostgreSQL, killed, frozen and asked to stop.
 //!
 //! `cargo xtask soak --kills N` runs more of it. The moment of a kill is counted in requests that the cloud got.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_core::lease::Lease;
+use inventiv_store::Store;
 use inventiv_testkit::{Database, database};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
 /// How many kills, unless `INVENTIV_SOAK_KILLS` says otherwise.
 const KILLS: u32 = 25;
@@ -19,10 +24,29 @@ const LIVING_MAX: usize = 6;
 /// How long the end of everything may take.
 const END: Duration = Duration::from_secs(240);
 
+/// One of ours.
+struct Server {
+    env: Vec<(String, String)>,
+    child: Child,
+    frozen: bool,
+}
+
+impl Server {
+    fn restart(&mut self) {
+        self.child.wait().unwrap();
+        self.child = spawn(&self.env);
+    }
+
+    /// Sends it a signal, by its name.
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.unwrap().success(), "kill -{name}");
+    }
+}
+
 struct Soak {
     emulator: Emulator,
-    env: Vec<(String, String)>,
-    server: Child,
+    servers: Vec<Server>,
     rng: fastrand::Rng,
     living: Vec<String>,
     all: Vec<String>,
@@ -32,8 +56,10 @@ struct Soak {
 
 impl Drop for Soak {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        for server in &mut self.servers {
+            let _ = server.child.kill();
+            let _ = server.child.wait();
+        }
     }
 }
 
@@ -43,37 +69,51 @@ fn spawn(env: &[(String, String)]) -> Child {
     command.spawn().unwrap()
 }
 
+fn environment(cloud: &str, url: &str, folder: &Path) -> Vec<(String, String)> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    [
+        ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222".to_owned()),
+        ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111".to_owned()),
+        ("SCW_API_URL", cloud.to_owned()),
+        ("INVENTIV_LISTEN", format!("127.0.0.1:{port}")),
+        ("INVENTIV_URL", format!("http://127.0.0.1:{port}")),
+        ("INVENTIV_DATABASE_URL", url.to_owned()),
+        ("INVENTIV_TOKEN_FILE", folder.join("token").display().to_string()),
+        ("INVENTIV_ZONES", "fr-par-2".to_owned()),
+        ("INVENTIV_CALLS_PER_SECOND", "200".to_owned()),
+        // Of the cloud's time, a minute.
+        ("INVENTIV_CREATE_GRACE_SECONDS", "3".to_owned()),
+        // Of the cloud's time, ten seconds.
+        ("INVENTIV_LEASE_SECONDS", "0.5".to_owned()),
+    ]
+    .map(|(k, v)| (k.to_owned(), v))
+    .to_vec()
+}
+
 impl Soak {
-    fn start(runtime: &tokio::runtime::Runtime, url: &str, folder: &std::path::Path, seed: u64) -> Self {
+    fn start(runtime: &Runtime, url: &str, folder: &Path, seed: u64, servers: usize) -> Self {
         let emulator = Emulator::new(Options { clock: ClockMode::Scaled(20), seed: Some(seed), ..Options::default() });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let cloud = format!("http://{}", listener.local_addr().unwrap());
         let served = emulator.clone();
         runtime.spawn(async move { served.serve(listener, std::future::pending()).await });
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let env: Vec<(String, String)> = [
-            ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222".to_owned()),
-            ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111".to_owned()),
-            ("SCW_API_URL", cloud),
-            ("INVENTIV_LISTEN", format!("127.0.0.1:{port}")),
-            ("INVENTIV_URL", format!("http://127.0.0.1:{port}")),
-            ("INVENTIV_DATABASE_URL", url.to_owned()),
-            ("INVENTIV_TOKEN_FILE", folder.join("token").display().to_string()),
-            ("INVENTIV_ZONES", "fr-par-2".to_owned()),
-            ("INVENTIV_CALLS_PER_SECOND", "200".to_owned()),
-            // Of the cloud's time, a minute.
-            ("INVENTIV_CREATE_GRACE_SECONDS", "3".to_owned()),
-        ]
-        .map(|(k, v)| (k.to_owned(), v))
-        .to_vec();
-        let server = spawn(&env);
+        // Several would each make one.
+        std::fs::write(folder.join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
+        let servers = (0..servers).map(|_| {
+            let env = environment(&cloud, url, folder);
+            Server { child: spawn(&env), env, frozen: false }
+        });
+        let servers = servers.collect();
         let rng = fastrand::Rng::with_seed(seed);
-        Self { emulator, env, server, rng, living: Vec::new(), all: Vec::new(), keepers: BTreeSet::new() }
+        Self { emulator, servers, rng, living: Vec::new(), all: Vec::new(), keepers: BTreeSet::new() }
     }
 
+    /// Through any that is not frozen.
     fn run(&self, args: &[&str]) -> Output {
+        let awake: Vec<&Server> = self.servers.iter().filter(|s| !s.frozen).collect();
+        let env = awake[fastrand::usize(..awake.len())].env.iter().cloned();
         let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
-        command.args(args).args(["--output", "json"]).env_clear().envs(self.env.iter().cloned()).stdin(Stdio::null());
+        command.args(args).args(["--output", "json"]).env_clear().envs(env).stdin(Stdio::null());
         command.output().unwrap()
     }
 
@@ -106,8 +146,8 @@ impl Soak {
         self.all.push(id);
     }
 
-    /// Somebody asks for something, and a few requests of the cloud later the server is killed and started again.
-    fn round(&mut self) {
+    /// Somebody asks for something, and the cloud gets a few requests.
+    fn something_happens(&mut self) {
         if self.living.len() < LIVING_MAX && (self.living.is_empty() || self.rng.bool()) {
             self.create();
         } else {
@@ -120,9 +160,13 @@ impl Soak {
         while requests() < from + more && began.elapsed() < Duration::from_secs(3) {
             std::thread::yield_now();
         }
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
-        self.server = spawn(&self.env);
+    }
+
+    /// The server is killed and started again.
+    fn round(&mut self) {
+        self.something_happens();
+        self.servers[0].child.kill().unwrap();
+        self.servers[0].restart();
     }
 
     /// Everything goes; what remains in the cloud is exactly what is kept.
@@ -175,7 +219,7 @@ fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
             scope.spawn(move || {
                 let (url, home) = runtime.block_on(database(kind));
                 println!("{kind:?}: {kills} kills, seed {seed}");
-                let mut soak = Soak::start(runtime, &url, home.path(), seed);
+                let mut soak = Soak::start(runtime, &url, home.path(), seed, 1);
                 for n in 1..=kills {
                     soak.round();
                     if n % 100 == 0 {
@@ -187,4 +231,95 @@ fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
             });
         }
     });
+}
+
+const ACCOUNT: &str = "scaleway:11111111-1111-4111-8111-111111111111";
+
+/// How one of several servers is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Strike {
+    /// `kill -9`; started again once the others have gone on.
+    Kill,
+    /// Stopped in the middle of whatever it does, past its lease, and woken.
+    Freeze,
+    /// Asked to stop.
+    Terminate,
+}
+
+/// The lease of the one zone, as it is written down.
+fn lease(runtime: &Runtime, store: &Store) -> Option<Lease> {
+    runtime.block_on(store.leases(ACCOUNT)).unwrap().into_iter().next().filter(|l| !l.holder.is_empty())
+}
+
+/// Until the zone is worked on again: how long it took, if it had been worked on by the one that was struck.
+fn until_it_goes_on(runtime: &Runtime, store: &Store, before: &Lease, began: Instant) -> Option<Duration> {
+    loop {
+        if let Some(now) = lease(runtime, store) {
+            if now.holder != before.holder {
+                return Some(began.elapsed());
+            }
+            if now.beat >= before.beat + 5 {
+                return None;
+            }
+        }
+        assert!(began.elapsed() < END, "nobody works on the zone");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn three_on_one_database_killed_and_frozen_leave_exactly_what_is_kept() {
+    if !Database::both().contains(&Database::Postgres) {
+        return;
+    }
+    let rounds = std::env::var("INVENTIV_SOAK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
+    let seed =
+        std::env::var("INVENTIV_SOAK_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (url, home) = runtime.block_on(database(Database::Postgres));
+    println!("three servers: {rounds} rounds, seed {seed}");
+    let mut soak = Soak::start(&runtime, &url, home.path(), seed, 3);
+    soak.ask(&["instance", "list"]);
+    let store = runtime.block_on(Store::open(&url)).unwrap();
+    let mut took: BTreeMap<Strike, Vec<u128>> = BTreeMap::new();
+    for n in 1..=rounds {
+        let strike = [Strike::Kill, Strike::Freeze, Strike::Terminate][soak.rng.usize(..3)];
+        let struck = soak.rng.usize(..soak.servers.len());
+        soak.something_happens();
+        let before = loop {
+            if let Some(lease) = lease(&runtime, &store) {
+                break lease;
+            }
+        };
+        let began = Instant::now();
+        match strike {
+            Strike::Kill => soak.servers[struck].child.kill().unwrap(),
+            Strike::Freeze => soak.servers[struck].signal("STOP"),
+            Strike::Terminate => soak.servers[struck].signal("TERM"),
+        }
+        soak.servers[struck].frozen = true;
+        // Users go on meanwhile.
+        let busy = soak.rng.bool();
+        if busy {
+            soak.something_happens();
+        }
+        if let Some(gap) = until_it_goes_on(&runtime, &store, &before, began).filter(|_| !busy) {
+            took.entry(strike).or_default().push(gap.as_millis());
+        }
+        match strike {
+            Strike::Freeze => soak.servers[struck].signal("CONT"),
+            Strike::Kill | Strike::Terminate => soak.servers[struck].restart(),
+        }
+        soak.servers[struck].frozen = false;
+        if n % 100 == 0 {
+            println!("three servers: {n} rounds");
+        }
+    }
+    soak.end();
+    for (strike, mut ms) in took {
+        ms.sort_unstable();
+        let (n, middle, longest) = (ms.len(), ms[ms.len() / 2], ms[ms.len() - 1]);
+        println!("{strike:?}: the zone changed hands {n} times, after {middle} ms (median), {longest} ms (longest)");
+    }
+    println!("three servers: {} lives, nothing left but what is kept", soak.all.len());
 }

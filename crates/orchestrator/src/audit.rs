@@ -5,6 +5,7 @@
 use crate::Orchestrator;
 use crate::sweep::Swept;
 use crate::tick::Counters;
+use crate::tick::Due;
 use inventiv_core::audit::{Birth, FindingKind, Report, audit, looks_automatic};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
@@ -33,7 +34,8 @@ impl Orchestrator {
     pub async fn audit_due(&self) -> Result<usize, Error> {
         let inner = &self.inner;
         let before = inner.clock.now().plus_ms(-inner.config.audit_ms);
-        let due = inner.store.audits_due(&inner.account, before).await?;
+        let mut due = inner.store.audits_due(&inner.account, before).await?;
+        due.retain(|zone| self.may_work(zone));
         if due.is_empty() {
             return Ok(0);
         }
@@ -79,7 +81,8 @@ impl Orchestrator {
     /// `false`: they could not be shown anything.
     async fn look_again(&self, zone: &str) -> Result<bool, Error> {
         let (tasks, counters) = (TaskTracker::new(), Arc::new(Counters::default()));
-        let listed = self.list_zone(zone, Vec::new(), true, &tasks, &counters).await?;
+        let due = Due { instances: Vec::new(), epoch: self.inner.store.epoch() };
+        let listed = self.list_zone(zone, due, true, &tasks, &counters).await?;
         tasks.close();
         tasks.wait().await;
         Ok(listed)

@@ -1,46 +1,70 @@
 //! Keeps the catalogue of each zone fresh.
 
 use crate::Orchestrator;
+use inventiv_core::time::Timestamp;
+use inventiv_store::Error;
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How soon a catalogue that could not be read is tried again.
-const AGAIN_MS: u64 = 15_000;
+/// How soon a catalogue that could not be read is tried again, in milliseconds.
+const AGAIN_MS: i64 = 15_000;
+/// How often it looks whether one is old.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Orchestrator {
     /// Reads every zone's catalogue once; `false`: some could not be read, which is noted.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn refresh_catalogue(&self) -> Result<bool, inventiv_store::Error> {
-        let inner = &self.inner;
+    pub async fn refresh_catalogue(&self) -> Result<bool, Error> {
         let mut all_read = true;
-        for zone in &inner.config.zones {
-            match inner.provider.offers(zone).await {
-                Ok(offers) => inner.store.replace_offers(&inner.account, zone, &offers, inner.clock.now()).await?,
-                Err(e) => {
-                    all_read = false;
-                    tracing::warn!(zone, kind = e.kind.text(), error = %e, "a catalogue could not be read");
-                    inner.store.mark_catalogue_error(&inner.account, zone, &e.message).await?;
-                }
-            }
+        for zone in &self.inner.config.zones {
+            all_read &= self.refresh_zone(zone).await?;
         }
         Ok(all_read)
     }
 
+    async fn refresh_zone(&self, zone: &str) -> Result<bool, Error> {
+        let inner = &self.inner;
+        match inner.provider.offers(zone).await {
+            Ok(offers) => {
+                inner.store.replace_offers(&inner.account, zone, &offers, inner.clock.now()).await?;
+                Ok(true)
+            }
+            Err(e) => {
+                tracing::warn!(zone, kind = e.kind.text(), error = %e, "a catalogue could not be read");
+                inner.store.mark_catalogue_error(&inner.account, zone, &e.message).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads the catalogues that are old, or could not be read, of zones that this replica works in.
+    async fn refresh_old(&self, tried: &mut HashMap<String, Timestamp>) -> Result<(), Error> {
+        let inner = &self.inner;
+        let now = inner.clock.now();
+        for c in inner.store.catalogues(&inner.account).await? {
+            let young = c.refreshed_at.is_some_and(|at| now.ms_since(at) < inner.config.catalogue_ms);
+            let lately = tried.get(&c.zone).is_some_and(|at| now.ms_since(*at) < AGAIN_MS);
+            if (young && c.error.is_none()) || lately || !self.may_work(&c.zone) {
+                continue;
+            }
+            tried.insert(c.zone.clone(), now);
+            self.refresh_zone(&c.zone).await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn keep_catalogue(&self, stop: CancellationToken) {
+        let mut tried = HashMap::new();
         while !stop.is_cancelled() {
-            let pause = match self.refresh_catalogue().await {
-                Ok(true) => self.inner.config.catalogue_ms,
-                Ok(false) => AGAIN_MS.min(self.inner.config.catalogue_ms),
-                Err(e) => {
-                    tracing::error!(error = %e, "the database did not answer; tries again");
-                    AGAIN_MS
-                }
-            };
+            if let Err(e) = self.refresh_old(&mut tried).await {
+                tracing::error!(error = %e, "the database did not answer; tries again");
+            }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Where time and ids come from: the system, or a test's hand.
 
 use inventiv_core::time::Timestamp;
+use inventiv_store::{Error, Store};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Gives the time.
 pub trait Clock: Send + Sync {
@@ -20,6 +21,53 @@ impl Clock for SystemClock {
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }
+
+/// The system's clock, set by the database's where several machines share one: none of them believes its own.
+#[derive(Debug, Default)]
+pub struct SharedClock {
+    offset_us: AtomicI64,
+}
+
+impl SharedClock {
+    /// Asks the database for its time.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn set_by(&self, store: &Store) -> Result<(), Error> {
+        let before = SystemClock.now();
+        let Some(there) = store.now().await? else { return Ok(()) };
+        let took_us = SystemClock.now().0.saturating_sub(before.0);
+        // An answer that took long says little.
+        if (0..ANSWER_MAX_US).contains(&took_us) {
+            let here = before.0.saturating_add(took_us / 2);
+            self.offset_us.store(there.0.saturating_sub(here), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+impl SharedClock {
+    /// Follows the database's time, for good.
+    pub async fn keep(&self, store: &Store) {
+        loop {
+            tokio::time::sleep(FOLLOW).await;
+            if let Err(e) = self.set_by(store).await {
+                tracing::debug!(error = %e, "the database did not say its time; the last known distance holds");
+            }
+        }
+    }
+}
+
+impl Clock for SharedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0.saturating_add(self.offset_us.load(Ordering::SeqCst)))
+    }
+}
+
+/// How often the database is asked for its time.
+const FOLLOW: Duration = Duration::from_secs(5);
+/// How long the database may take to say its time, in microseconds.
+const ANSWER_MAX_US: i64 = 1_000_000;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod audit;
 mod catalogue;
 pub mod clock;
 mod cloud_init;
+mod lease;
 mod look;
 mod record;
 mod recover;
@@ -20,11 +21,12 @@ pub use recover::ZoneRecovery;
 pub use tick::TickReport;
 
 use inventiv_core::id::InstanceId;
+use inventiv_core::lease::Terms;
 use inventiv_core::plan::Rules;
 use inventiv_core::sweep::Policy;
 use inventiv_core::time::Timestamp;
 use inventiv_providers::CloudProvider;
-use inventiv_store::Store;
+use inventiv_store::{Error, Store};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,11 +48,13 @@ pub struct Config {
     /// The zones whose catalogue is read.
     pub zones: Vec<String>,
     /// How often the catalogue is read, in milliseconds.
-    pub catalogue_ms: u64,
+    pub catalogue_ms: i64,
     /// How often each zone is audited, in milliseconds.
     pub audit_ms: i64,
     /// What becomes of orphans when nobody asks for anything else.
     pub orphan_policy: Policy,
+    /// How long leases live, where several replicas share a database.
+    pub lease: Terms,
     /// How many instances are worked on at once.
     pub concurrency: usize,
 }
@@ -64,6 +68,7 @@ impl Default for Config {
             catalogue_ms: 300_000,
             audit_ms: 600_000,
             orphan_policy: Policy::Report,
+            lease: Terms::default(),
             concurrency: 256,
         }
     }
@@ -87,6 +92,7 @@ struct Inner {
     zones: Mutex<HashMap<String, ZoneState>>,
     /// Instances that only wait: the version they wait in, and until when. Waiting alone is not worth a write.
     resting: Mutex<HashMap<InstanceId, (i64, Timestamp)>>,
+    leases: lease::Leases,
     steps: tokio::sync::Semaphore,
 }
 
@@ -95,8 +101,8 @@ struct Inner {
 struct ZoneState {
     /// How many requests the last complete listing took.
     pages: usize,
-    /// When the last complete listing began.
-    listed_at: Option<Timestamp>,
+    /// When the last complete listing began, and in which life of the database.
+    listed_at: Option<(Timestamp, u64)>,
     /// It is being looked at.
     busy: bool,
 }
@@ -113,6 +119,7 @@ impl Orchestrator {
     ) -> Self {
         let account = provider.account().id();
         let steps = tokio::sync::Semaphore::new(config.concurrency.max(1));
+        let leases = lease::Leases::new(format!("{:032x}", ids.draw()), config.lease);
         let inner = Inner {
             store,
             provider,
@@ -123,6 +130,7 @@ impl Orchestrator {
             in_flight: Mutex::default(),
             zones: Mutex::default(),
             resting: Mutex::default(),
+            leases,
             steps,
         };
         Self { inner: Arc::new(inner) }
@@ -151,18 +159,18 @@ impl Orchestrator {
         let (audits, audits_stop) = (self.clone(), stop.clone());
         keepers.spawn(async move { audits.keep_audits(audits_stop).await });
         let mut resync_at = self.inner.clock.now();
+        let mut hinted = false;
+        if self.inner.store.is_shared() {
+            self.work_by_lease();
+        }
         while !stop.is_cancelled() {
-            let resync = self.inner.clock.now() >= resync_at;
-            if resync {
-                resync_at = self.inner.clock.now().plus_ms(self.inner.config.rules.resync_ms);
-            }
-            if let Err(e) = self.tick_into(&tasks, resync).await {
+            if let Err(e) = self.work_once(&tasks, std::mem::take(&mut hinted), &mut resync_at).await {
                 tracing::error!(error = %e, "the database did not answer; tries again");
             }
-            let pause_ms = self.inner.pause_ms();
+            let pause_ms = self.inner.pause_ms().min(self.lease_round_ms());
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.inner.store.changed() => {}
+                () = self.inner.store.changed() => hinted = true,
                 () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
                 Some(ended) = keepers.join_next(), if !stop.is_cancelled() => {
                     // None of them ends before it is asked to: without it, an old audit would look like a fresh one.
@@ -172,6 +180,7 @@ impl Orchestrator {
                 }
             }
         }
+        self.release_leases().await;
         tasks.close();
         // An audit may be giving steps: the calls that are under way are finished, as far as time allows.
         let ended = async { while keepers.join_next().await.is_some() {} };
@@ -181,6 +190,21 @@ impl Orchestrator {
         if tokio::time::timeout(Duration::from_secs(15), tasks.wait()).await.is_err() {
             tracing::warn!("calls still under way at shutdown; the next start resolves them");
         }
+    }
+
+    async fn work_once(&self, tasks: &TaskTracker, hinted: bool, resync_at: &mut Timestamp) -> Result<(), Error> {
+        // A zone that was just taken over is looked at whole.
+        let taken = self.keep_leases(hinted).await?;
+        let now = self.inner.clock.now();
+        if taken {
+            *resync_at = now;
+        }
+        let resync = now >= *resync_at;
+        self.tick_into(tasks, resync).await?;
+        if resync {
+            *resync_at = now.plus_ms(self.inner.config.rules.resync_ms);
+        }
+        Ok(())
     }
 
     fn claim(&self, id: &InstanceId) -> Option<Claim> {
@@ -193,6 +217,12 @@ impl Orchestrator {
         let state = zones.entry(zone.to_owned()).or_default();
         change(state);
         state.clone()
+    }
+
+    /// When the last complete listing of a zone began, if the records are still those that it was held against.
+    fn listed_at(&self, zone: &str) -> Option<Timestamp> {
+        let listed = self.zone_state(zone, |_| {}).listed_at;
+        listed.filter(|(_, epoch)| *epoch == self.inner.store.epoch()).map(|(at, _)| at)
     }
 }
 

@@ -38,6 +38,12 @@ pub struct TickReport {
     pub calls: usize,
 }
 
+/// Instances that are to have a step, as they were read in one life of the database.
+pub(crate) struct Due {
+    pub(crate) instances: Vec<(Claim, Aggregate)>,
+    pub(crate) epoch: u64,
+}
+
 /// Counts while a tick's tasks work.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -78,6 +84,7 @@ impl Orchestrator {
                 zones.entry(zone).or_default();
             }
         }
+        zones.retain(|zone, _| self.may_work(zone));
         for (zone, claims) in zones {
             let (orchestrator, counters, inner_tasks) = (self.clone(), counters.clone(), tasks.clone());
             tasks.spawn(async move {
@@ -101,6 +108,7 @@ impl Orchestrator {
             // A listing is under way, and the next one will serve them all: no need to read them until then.
             return Ok(());
         }
+        let epoch = self.inner.store.epoch();
         let ids: Vec<InstanceId> = claims.iter().map(|c| c.id.clone()).collect();
         let mut due: Vec<(Claim, Aggregate)> = Vec::with_capacity(claims.len());
         let mut found: BTreeMap<InstanceId, Aggregate> =
@@ -111,8 +119,8 @@ impl Orchestrator {
             }
         }
         // What has nothing in the cloud yet needs no look: but the records may be older than the cloud, as after the restore
-        // of a backup. The first listing of this process shows that.
-        let first = self.zone_state(zone, |_| {}).listed_at.is_none();
+        // of a backup, or when a database took over that lacks the last writes. A first listing shows that.
+        let first = self.listed_at(zone).is_none();
         let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| !first && glance_cost(agg) == 0);
         for (claim, agg) in blank {
             let seen = Observed { complete: true, ..Observed::nothing(self.inner.clock.now()) };
@@ -124,7 +132,7 @@ impl Orchestrator {
         let glances: usize = due.iter().map(|(_, agg)| glance_cost(agg)).sum();
         let known_pages = self.zone_state(zone, |_| {}).pages.max(3);
         if resync || first || glances >= known_pages {
-            return self.list_zone(zone, due, resync, tasks, counters).await.map(|_| ());
+            return self.list_zone(zone, Due { instances: due, epoch }, resync, tasks, counters).await.map(|_| ());
         }
         let mut to_list = Vec::new();
         for (claim, agg) in due {
@@ -138,25 +146,26 @@ impl Orchestrator {
         if to_list.is_empty() {
             return Ok(());
         }
-        self.list_zone(zone, to_list, false, tasks, counters).await.map(|_| ())
+        self.list_zone(zone, Due { instances: to_list, epoch }, false, tasks, counters).await.map(|_| ())
     }
 
     /// Lists a zone and gives steps upon that; `false`: it could not be listed, or somebody else is at it.
     pub(crate) async fn list_zone(
         &self,
         zone: &str,
-        due: Vec<(Claim, Aggregate)>,
+        due: Due,
         resync: bool,
         tasks: &TaskTracker,
         counters: &Arc<Counters>,
     ) -> Result<bool, Error> {
+        let Due { instances: due, epoch } = due;
         let mut was_busy = false;
-        let state = self.zone_state(zone, |z| was_busy = std::mem::replace(&mut z.busy, true));
+        self.zone_state(zone, |z| was_busy = std::mem::replace(&mut z.busy, true));
         if was_busy {
             return Ok(false);
         }
         let busy = Busy { orchestrator: self, zone };
-        if !resync && self.inner.provider.pressure_ms() > BUSY_MS && self.was_listed_lately(&state) {
+        if !resync && self.inner.provider.pressure_ms() > BUSY_MS && self.was_listed_lately(zone) {
             // Changes are queueing: what they wait for shows as well a few seconds later, and costs fewer reads.
             return Ok(false);
         }
@@ -166,8 +175,8 @@ impl Orchestrator {
             Ok(picture) => {
                 self.zone_state(zone, |z| {
                     z.pages = pages(&picture);
-                    if picture.complete || z.listed_at.is_some() {
-                        z.listed_at = Some(picture.began_at);
+                    if picture.complete || z.listed_at.is_some_and(|(_, then)| then == epoch) {
+                        z.listed_at = Some((picture.began_at, epoch));
                     }
                 });
                 Index::new(picture, &self.inner.config.control_plane)
@@ -181,7 +190,7 @@ impl Orchestrator {
             }
         };
         // Until a zone was listed whole, nothing is made in it: what carries our name may be missing from the records.
-        let unsure = self.zone_state(zone, |_| {}).listed_at.is_none();
+        let unsure = self.listed_at(zone).is_none();
         let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
         for (claim, agg) in due {
             if unsure && glance_cost(&agg) == 0 {
@@ -198,9 +207,9 @@ impl Orchestrator {
         Ok(true)
     }
 
-    fn was_listed_lately(&self, state: &crate::ZoneState) -> bool {
+    fn was_listed_lately(&self, zone: &str) -> bool {
         let pause = self.inner.config.rules.poll_ms.saturating_mul(LISTING_PAUSE_POLLS);
-        state.listed_at.is_some_and(|at| self.inner.clock.now().ms_since(at) < pause)
+        self.listed_at(zone).is_some_and(|at| self.inner.clock.now().ms_since(at) < pause)
     }
 
     /// Gives a step to every living instance of the zone, and to ended ones that keep a volume or that the cloud still

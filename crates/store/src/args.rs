@@ -6,6 +6,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Arguments, Row};
 
 /// One SQL text with its values.
+#[derive(Clone)]
 pub(crate) struct Statement {
     pub(crate) sql: &'static str,
     pub(crate) args: Args,
@@ -14,13 +15,14 @@ pub(crate) struct Statement {
 }
 
 /// What a column holds: the two kinds that both databases share.
+#[derive(Clone)]
 enum Value {
     Text(Option<String>),
     Int(Option<i64>),
 }
 
 /// Values in the order of `$1`, `$2`, …
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Args(Vec<Value>);
 
 impl Args {

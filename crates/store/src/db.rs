@@ -2,24 +2,31 @@
 //!
 //! SQLite has one writer: a task that takes every write that waits and commits them together, each in its own savepoint,
 //! so that one flush of the disk serves many. Its transactions are `BEGIN IMMEDIATE` (deferred ones fail under load) and
-//! `synchronous=FULL` (with less, a power cut loses committed intents). PostgreSQL commits each write by itself. On both,
-//! the statements of a write travel together (`compose`): an exchange with the database costs more than a statement.
+//! `synchronous=FULL` (with less, a power cut loses committed intents). PostgreSQL (`postgres`) commits each write by
+//! itself. On both, the statements of a write travel together (`compose`): an exchange with the database costs more than a
+//! statement.
 
 mod compose;
+mod copy;
+mod postgres;
+mod schema;
+
+pub use copy::Moved;
+pub(crate) use copy::move_all;
+pub(crate) use postgres::Postgres;
+pub use schema::Schema;
 
 use crate::args::Statement;
 use crate::error::Error;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
+use inventiv_core::time::Timestamp;
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Either, Executor, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// How many writes one commit of SQLite takes along.
 const BATCH_MAX: usize = 256;
@@ -34,6 +41,7 @@ pub(crate) enum Written {
 }
 
 /// The statements of one write.
+#[derive(Clone)]
 pub(crate) enum Write {
     /// Each sees what those before it did.
     InOrder(Vec<Statement>),
@@ -61,8 +69,14 @@ pub(crate) struct Db {
     pub(crate) gate: Option<Gate>,
     /// The runtime that the database was opened on, while the asking thread waits for each exchange; `None`: nobody waits.
     pub(crate) elsewhere: Option<Handle>,
-    /// SQLite's one writer; `None` on PostgreSQL.
-    writer: Option<mpsc::Sender<(Write, Reply)>>,
+    kind: Kind,
+}
+
+#[derive(Clone)]
+enum Kind {
+    /// Its one writer.
+    Sqlite(mpsc::Sender<(Write, Reply)>),
+    Postgres(Postgres),
 }
 
 impl Db {
@@ -95,21 +109,29 @@ impl Db {
         };
         let opened = |e: sqlx::Error| Error::Open(format!("{path}: {e}"));
         let writing = pool(1).connect(&url).await.map_err(opened)?;
-        migrate(&writing).await?;
+        schema::bring_up_to_date(&writing).await?;
+        schema::check_not_moved(&writing).await?;
         let readers = pool(4).connect(&url).await.map_err(opened)?;
         let (sender, receiver) = mpsc::channel(BATCH_MAX);
         tokio::spawn(write_in_batches(writing, receiver));
-        Ok(Self { readers, gate: None, elsewhere: None, writer: Some(sender) })
+        Ok(Self { readers, gate: None, elsewhere: None, kind: Kind::Sqlite(sender) })
+    }
+
+    /// How the schema of a database stands, which is left as it is.
+    pub(crate) async fn schema(url: &str) -> Result<Schema, Error> {
+        sqlx::any::install_default_drivers();
+        let url = match url.strip_prefix("sqlite:") {
+            Some(path) => format!("sqlite:{}?mode=ro", path.trim_start_matches("//")),
+            None => url.to_owned(),
+        };
+        let opened =
+            AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(10)).connect(&url).await;
+        schema::state(&opened.map_err(|e| Error::Open(e.to_string()))?).await
     }
 
     async fn open_postgres(url: &str) -> Result<Self, Error> {
-        // Each connection prepares every text for itself: more of them cost more than they bring.
-        let opened =
-            AnyPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10)).connect(url).await;
-        // The driver's message names host and database, never the password.
-        let readers = opened.map_err(|e| Error::Open(e.to_string()))?;
-        migrate(&readers).await?;
-        Ok(Self { readers, gate: None, elsewhere: None, writer: None })
+        let (readers, server) = postgres::open(url).await?;
+        Ok(Self { readers, gate: None, elsewhere: None, kind: Kind::Postgres(server) })
     }
 
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
@@ -120,7 +142,12 @@ impl Db {
     }
 
     async fn read_here(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
-        Ok(sqlx::query_with(statement.sql, statement.args.for_driver()).fetch_all(&self.readers).await?)
+        match &self.kind {
+            Kind::Sqlite(_) => {
+                Ok(sqlx::query_with(statement.sql, statement.args.for_driver()).fetch_all(&self.readers).await?)
+            }
+            Kind::Postgres(_) => postgres::read(&self.readers, statement).await,
+        }
     }
 
     /// Writes all of it or nothing; each statement sees what those before it did.
@@ -149,11 +176,42 @@ impl Db {
     }
 
     async fn write_here(&self, write: Write) -> Result<Written, Error> {
-        let Some(writer) = &self.writer else { return write_postgres(&self.readers, write).await };
+        let writer = match &self.kind {
+            Kind::Sqlite(writer) => writer,
+            Kind::Postgres(_) => return postgres::write(&self.readers, write).await,
+        };
         let (reply, answer) = oneshot::channel();
         let stopped = || Error::Unavailable("the writer has stopped".to_owned());
         writer.send((write, reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// PostgreSQL, which other machines may use, too.
+    pub(crate) const fn shared(&self) -> Option<&Postgres> {
+        match &self.kind {
+            Kind::Sqlite(_) => None,
+            Kind::Postgres(server) => Some(server),
+        }
+    }
+
+    /// How often another server answered than before, or the same after a restart: then what was written last may be lost.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.shared().map_or(0, Postgres::epoch)
+    }
+
+    /// The database's own clock; `None`: it runs on this machine, whose clock is the clock.
+    pub(crate) async fn now(&self) -> Result<Option<Timestamp>, Error> {
+        const SQL: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS at";
+        if self.shared().is_none() {
+            return Ok(None);
+        }
+        let rows = self.read(crate::args::Args::new().statement(SQL)).await?;
+        rows.first().map(|r| crate::args::Columns(r).time("at")).transpose()
+    }
+
+    /// Tells every replica that there is something to do. A hint: it may get lost.
+    pub(crate) async fn notify(&self) -> Result<(), Error> {
+        self.read(crate::args::Args::new().statement(postgres::NOTIFY)).await.map(|_| ())
     }
 
     pub(crate) async fn check(&self) -> Result<(), Error> {
@@ -168,41 +226,6 @@ fn wait_for<T>(handle: &Handle, exchange: impl Future<Output = T>) -> T {
     let _timers = handle.enter();
     // The thread may belong to another runtime, whose share for one task is not to be asked for while that runtime stands still.
     futures::executor::block_on(tokio::task::unconstrained(exchange))
-}
-
-async fn migrate(pool: &AnyPool) -> Result<(), Error> {
-    MIGRATIONS.run(pool).await.map_err(|e| {
-        if let MigrateError::VersionMissing(version) = e {
-            return Error::Newer(version);
-        }
-        Error::Open(format!("its schema cannot be brought up to date: {e}"))
-    })
-}
-
-async fn write_postgres(pool: &AnyPool, write: Write) -> Result<Written, Error> {
-    const DIVISION_BY_ZERO: &str = "22012";
-    match write {
-        Write::Apart(statements) => {
-            let composed = compose::at_once(statements);
-            match sqlx::query_with(composed.sql, composed.args).execute(pool).await {
-                Ok(_) => Ok(Written::Done),
-                Err(sqlx::Error::Database(e)) if e.code().is_some_and(|c| c == DIVISION_BY_ZERO) => Ok(Written::Stale),
-                Err(e) => Err(e.into()),
-            }
-        }
-        Write::InOrder(statements) => {
-            let mut tx = pool.begin().await?;
-            for statement in statements {
-                let done = sqlx::query_with(statement.sql, statement.args.for_driver()).execute(&mut *tx).await?;
-                if statement.expect_rows.is_some_and(|n| n != done.rows_affected()) {
-                    tx.rollback().await?;
-                    return Ok(Written::Stale);
-                }
-            }
-            tx.commit().await?;
-            Ok(Written::Done)
-        }
-    }
 }
 
 /// Runs a write of SQLite after `first` (nothing, or the beginning of a savepoint). `Stale`: it must be undone.

@@ -9,9 +9,15 @@ pub enum Error {
     /// Its schema was written by a newer version.
     #[error("the database comes from a newer version of this program (schema {0}); run that version or a newer one")]
     Newer(i64),
+    /// Its rows went to another database.
+    #[error("the rows of this database were moved to PostgreSQL by `inventiv migrate`: start with that one")]
+    Moved,
     /// It is busy, read-only, full, or gone. Nothing was written.
     #[error("the database does not answer properly: {0}")]
     Unavailable(String),
+    /// The connection broke while it was being written: it may have been, or not.
+    #[error("the connection to the database broke, and whether this was written is not known: {0}")]
+    Doubt(String),
     /// The row exists already.
     #[error("it exists already: {0}")]
     Duplicate(String),

@@ -11,6 +11,7 @@ mod catalogue;
 mod db;
 mod error;
 mod instance_rows;
+mod leases;
 mod logs;
 mod models;
 mod server_rows;
@@ -21,7 +22,7 @@ pub use accounts::Account;
 pub use aggregates::{InstanceFilter, Saved};
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use catalogue::Catalogue;
-pub use db::{Gate, Moment};
+pub use db::{Gate, Moment, Moved, Schema};
 pub use error::Error;
 pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};
 pub use models::Model;
@@ -29,6 +30,7 @@ pub use settings::ProviderSettings;
 pub use volume_rows::{VolumeFilter, VolumeWithOwner};
 
 use db::Db;
+use inventiv_core::time::Timestamp;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -37,6 +39,16 @@ use tokio::sync::Notify;
 pub struct Store {
     db: Db,
     changed: Arc<Notify>,
+    /// Listens to the other replicas for as long as any clone lives.
+    _ears: Option<Arc<Ears>>,
+}
+
+struct Ears(tokio::task::AbortHandle);
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Store {
@@ -47,7 +59,55 @@ impl Store {
     /// # Errors
     /// When it cannot be reached, read or written, or comes from a newer version.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        Ok(Self { db: Db::open(url).await?, changed: Arc::new(Notify::new()) })
+        let (db, changed) = (Db::open(url).await?, Arc::new(Notify::new()));
+        let told = changed.clone();
+        let ears = db.shared().cloned().map(|server| {
+            Arc::new(Ears(tokio::spawn(async move { server.listen(move || told.notify_one()).await }).abort_handle()))
+        });
+        Ok(Self { db, changed, _ears: ears })
+    }
+
+    /// How the schema of a database stands; nothing of it is changed.
+    ///
+    /// # Errors
+    /// When it cannot be read, or comes from a newer version.
+    pub async fn schema(url: &str) -> Result<Schema, Error> {
+        Db::schema(url).await
+    }
+
+    /// Moves every row of a SQLite file to PostgreSQL, compares them there, and closes the file for good. It can be begun
+    /// again after whatever stopped it. `told` hears of each table.
+    ///
+    /// # Errors
+    /// When either cannot be opened, or a row is not the same on both sides: then the file is as it was.
+    pub async fn move_rows(
+        from: &str,
+        to: &str,
+        now: Timestamp,
+        told: &mut (dyn FnMut(&Moved) + Send),
+    ) -> Result<(), Error> {
+        db::move_all(from, to, now, told).await
+    }
+
+    /// Whether other machines may use the same database.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.db.shared().is_some()
+    }
+
+    /// Changes when another server answers than before, or the same after a restart: what was written last may be lost then,
+    /// and the cloud may know more than these rows.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.db.epoch()
+    }
+
+    /// The database's own clock, for which all replicas are the same distance from the truth; `None`: it runs on this machine.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn now(&self) -> Result<Option<Timestamp>, Error> {
+        self.db.now().await
     }
 
     /// The same memory; every exchange with the database happens on the runtime that it was opened on, while the asking
@@ -65,7 +125,7 @@ impl Store {
         self
     }
 
-    /// Waits until somebody in this process wants something else. A hint: polling is the truth.
+    /// Waits until somebody wants something else, here or through another replica. A hint: polling is the truth.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -73,6 +133,14 @@ impl Store {
     /// Tells whoever waits in [`Store::changed`].
     pub fn tell_change(&self) {
         self.changed.notify_one();
+        if self.is_shared() {
+            let db = self.db.clone();
+            tokio::spawn(async move {
+                if let Err(e) = db.notify().await {
+                    tracing::debug!(error = %e, "the other replicas were not told of a change; they look by themselves");
+                }
+            });
+        }
     }
 
     /// Whether the database answers and can be written.

@@ -4,6 +4,7 @@ use crate::args::{LogFormat, OrphanPolicy, Serve};
 use crate::failure::Failure;
 use crate::home;
 use crate::server::{self, Setup};
+use inventiv_core::lease::Terms;
 use inventiv_core::name::is_control_plane;
 use inventiv_core::plan::Rules;
 use inventiv_core::sweep::Policy;
@@ -41,6 +42,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
         let text = format!("--create-grace-seconds: at least {GRACE_MIN_S} against a real cloud: listings lag");
         return Err(Failure::refused(text));
     }
+    let lease = lease(args.lease_seconds)?;
     let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
     let mut running = server::start(Setup {
         listen: args.listen,
@@ -52,6 +54,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
             zones: args.zones,
             rules,
             orphan_policy,
+            lease,
             ..Config::default()
         },
         calls_per_second: args.calls_per_second,
@@ -66,6 +69,18 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
     running.until_asked_to_stop().await?;
     tracing::info!("stopping: finishing the calls that are under way");
     running.shut_down().await
+}
+
+/// The usual proportions, whatever the length.
+fn lease(seconds: f64) -> Result<Terms, Failure> {
+    if !(0.2..=300.0).contains(&seconds) {
+        return Err(Failure::refused("--lease-seconds: from 0.2 to 300"));
+    }
+    let usual = Terms::default();
+    #[expect(clippy::cast_possible_truncation, reason = "at most 300,000")]
+    let lease_ms = (seconds * 1_000.0) as i64;
+    let part = |ms: i64| (ms * lease_ms / usual.lease_ms).max(1);
+    Ok(Terms { lease_ms, beat_ms: part(usual.beat_ms), manners_ms: part(usual.manners_ms) })
 }
 
 fn start_log(format: LogFormat) {

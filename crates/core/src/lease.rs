@@ -1,0 +1,171 @@
+//! Leases: which of several replicas works on a zone. Pure.
+//!
+//! A lease spares calls, no more: two replicas that both believe to hold it write by version, and may waste calls, never
+//! leak or double anything. No two clocks are compared: the holder moves a counter on, its *beat*, and whoever has seen the
+//! same beat for the length of the lease, by its own clock, may take it.
+
+use crate::time::Timestamp;
+use std::collections::HashMap;
+
+/// A lease as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What it is for.
+    pub zone: String,
+    /// Who holds it; empty: nobody.
+    pub holder: String,
+    /// Grows with every change.
+    pub beat: i64,
+}
+
+/// How long things last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a lease lives without a beat, in milliseconds.
+    pub lease_ms: i64,
+    /// How often its holder moves the beat on, in milliseconds: several times in the life of a lease.
+    pub beat_ms: i64,
+    /// How much longer a free zone waits for whoever holds nothing, for each zone that one holds, in milliseconds.
+    pub manners_ms: i64,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { lease_ms: 10_000, beat_ms: 3_000, manners_ms: 250 }
+    }
+}
+
+/// What to do about a zone's lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// Write down that there is such a lease, held by us.
+    Begin,
+    /// Move our beat on, or take it: only if holder and beat are these still.
+    Take(Lease),
+    /// Nothing now.
+    Wait,
+}
+
+/// What one replica remembers of the leases.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// Zone → the last state that was seen, and when it was seen first.
+    seen: HashMap<String, (Lease, Timestamp)>,
+    /// Zone → until when it is ours, by our clock.
+    held: HashMap<String, Timestamp>,
+}
+
+impl Watch {
+    /// What to do about a zone whose lease is written down as `row`, if at all.
+    pub fn decide(&mut self, me: &str, zone: &str, row: Option<&Lease>, now: Timestamp, terms: Terms) -> Move {
+        let nobodys = Lease { zone: zone.to_owned(), holder: String::new(), beat: 0 };
+        let (begins, row) = (row.is_none(), row.unwrap_or(&nobodys));
+        let held = self.held.values().filter(|until| **until > now).count();
+        let (seen, since) = self.seen.entry(zone.to_owned()).or_insert_with(|| (row.clone(), now));
+        if seen != row {
+            (*seen, *since) = (row.clone(), now);
+        }
+        let unmoved_ms = now.ms_since(*since);
+        let due_ms = if row.holder == me {
+            // Another life of the same process may have taken it: nothing is sure until it is taken again.
+            if self.held.contains_key(zone) { terms.beat_ms } else { 0 }
+        } else if row.holder.is_empty() {
+            terms.manners_ms.saturating_mul(i64::try_from(held).unwrap_or(i64::MAX))
+        } else {
+            terms.lease_ms
+        };
+        match (unmoved_ms >= due_ms, begins) {
+            (false, _) => Move::Wait,
+            (true, true) => Move::Begin,
+            (true, false) => Move::Take(row.clone()),
+        }
+    }
+
+    /// It was written down that the lease is ours; the writing began at `began`.
+    pub fn took(&mut self, zone: &str, began: Timestamp, terms: Terms) {
+        self.held.insert(zone.to_owned(), began.plus_ms(terms.lease_ms));
+    }
+
+    /// Somebody else has it.
+    pub fn lost(&mut self, zone: &str) {
+        self.held.remove(zone);
+    }
+
+    /// Whether it is ours, as far as we know.
+    #[must_use]
+    pub fn holds(&self, zone: &str, now: Timestamp) -> bool {
+        self.held.get(zone).is_some_and(|until| *until > now)
+    }
+
+    /// The zones that were ours when they were last written down.
+    #[must_use]
+    pub fn held(&self) -> Vec<String> {
+        self.held.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Timestamp = Timestamp(1_000_000_000);
+    const TERMS: Terms = Terms { lease_ms: 10_000, beat_ms: 3_000, manners_ms: 250 };
+
+    fn lease(holder: &str, beat: i64) -> Lease {
+        Lease { zone: "z".into(), holder: holder.into(), beat }
+    }
+
+    /// What `a` does at each moment, in milliseconds, with the row that is written down then.
+    fn moves(watch: &mut Watch, rows: &[(i64, Lease)]) -> Vec<bool> {
+        let take = |m: Move| match m {
+            Move::Take(_) => true,
+            Move::Wait => false,
+            Move::Begin => panic!("there is a row"),
+        };
+        rows.iter().map(|(ms, row)| take(watch.decide("a", "z", Some(row), T.plus_ms(*ms), TERMS))).collect()
+    }
+
+    #[test]
+    fn nobody_has_it() {
+        let mut watch = Watch::default();
+        assert_eq!(watch.decide("a", "z", None, T, TERMS), Move::Begin);
+        assert_eq!(watch.decide("a", "z", Some(&lease("", 4)), T, TERMS), Move::Take(lease("", 4)));
+    }
+
+    #[test]
+    fn a_beat_that_stands_still_for_the_length_of_the_lease_is_dead_and_one_that_moves_is_not() {
+        let still = [(0, lease("b", 1)), (9_999, lease("b", 1)), (10_000, lease("b", 1))];
+        assert_eq!(moves(&mut Watch::default(), &still), [false, false, true]);
+        let moving = [(0, lease("b", 1)), (9_000, lease("b", 2)), (18_999, lease("b", 2)), (19_000, lease("b", 2))];
+        assert_eq!(moves(&mut Watch::default(), &moving), [false, false, false, true]);
+        let another = [(0, lease("b", 1)), (9_000, lease("c", 1)), (18_999, lease("c", 1))];
+        assert_eq!(moves(&mut Watch::default(), &another), [false, false, false]);
+    }
+
+    #[test]
+    fn ours_is_moved_on_in_time_and_taken_again_after_a_restart() {
+        let mut watch = Watch::default();
+        assert_eq!(moves(&mut watch, &[(0, lease("a", 7))]), [true], "it may be another life's");
+        watch.took("z", T, TERMS);
+        assert!(watch.holds("z", T.plus_ms(9_999)) && !watch.holds("z", T.plus_ms(10_000)));
+        assert_eq!(
+            moves(&mut watch, &[(1, lease("a", 8)), (3_000, lease("a", 8)), (3_001, lease("a", 8))]),
+            [false, false, true]
+        );
+        watch.lost("z");
+        assert!(!watch.holds("z", T) && watch.held().is_empty());
+    }
+
+    #[test]
+    fn who_has_something_lets_others_go_first_where_it_is_free_and_not_where_it_is_dead() {
+        let mut watch = Watch::default();
+        watch.took("x", T, TERMS);
+        watch.took("y", T, TERMS);
+        assert_eq!(watch.decide("a", "new", None, T, TERMS), Move::Wait);
+        assert_eq!(watch.decide("a", "new", None, T.plus_ms(500), TERMS), Move::Begin);
+        let free = [(0, lease("", 1)), (499, lease("", 1)), (500, lease("", 1))];
+        assert_eq!(moves(&mut watch, &free), [false, false, true]);
+        // What is over is held no more.
+        assert_eq!(moves(&mut watch, &[(10_000, lease("", 2))]), [true]);
+    }
+}

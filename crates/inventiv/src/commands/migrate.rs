@@ -1,0 +1,65 @@
+//! `inventiv migrate`: the schema of a database, and the way from SQLite to PostgreSQL.
+
+use crate::args::{Migrate, Output};
+use crate::failure::Failure;
+use crate::home;
+use crate::output::print;
+use inventiv_orchestrator::Clock;
+use inventiv_orchestrator::clock::SystemClock;
+use inventiv_store::{Moved, Schema, Store};
+use serde_json::json;
+
+pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
+    let failed = |e: inventiv_store::Error| Failure::general(e.to_string());
+    if let (Some(from), Some(to)) = (&args.from, &args.to) {
+        return move_rows(from, to, output).await;
+    }
+    let database = home::database(args.database)?;
+    if !args.check {
+        Store::open(&database).await.map_err(failed)?;
+    }
+    let schema = Store::schema(&database).await.map_err(failed)?;
+    match output {
+        Output::Json => {
+            let pending: Vec<_> = schema.pending.iter().map(|(n, name)| json!({"version": n, "name": name})).collect();
+            print(&format!("{:#}", json!({"version": schema.version, "pending": pending})));
+        }
+        Output::Table => print(&text(&schema)),
+    }
+    if schema.pending.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "the schema is not up to date: `inventiv migrate` without --check, or the next start, does it",
+    ))
+}
+
+fn text(schema: &Schema) -> String {
+    let mut text = format!("schema {}", schema.version);
+    if schema.pending.is_empty() {
+        text.push_str(", up to date");
+    }
+    for (n, name) in &schema.pending {
+        text.push_str(&format!("\nto come: {n} {name}"));
+    }
+    text
+}
+
+async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> {
+    let mut tables = Vec::new();
+    let mut told = |moved: &Moved| {
+        if matches!(output, Output::Table) {
+            print(&format!("{:<24} {:>9} rows, the same on both sides", moved.table, moved.rows));
+        }
+        tables.push(json!({"table": moved.table, "rows": moved.rows}));
+    };
+    let done = Store::move_rows(from, to, SystemClock.now(), &mut told).await;
+    done.map_err(|e| Failure::general(format!("{e}; the file is as it was, and the same command goes on")))?;
+    match output {
+        Output::Json => print(&format!("{:#}", json!({"tables": tables}))),
+        Output::Table => {
+            print("everything moved; `inventiv serve` refuses the file from now on: start it with PostgreSQL")
+        }
+    }
+    Ok(())
+}

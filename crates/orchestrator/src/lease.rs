@@ -1,0 +1,144 @@
+//! Several replicas on one database: each zone is worked on by whoever holds its lease. Spares calls; what is right is
+//! kept right by versions.
+
+use crate::Orchestrator;
+use inventiv_core::lease::{Move, Terms, Watch};
+use inventiv_core::time::Timestamp;
+use inventiv_store::Error;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// How often the leases are looked at at most, in milliseconds, when somebody says that something has changed.
+const HINTED_MS: i64 = 100;
+
+/// What a replica knows of the leases.
+pub(crate) struct Leases {
+    /// Its name, another one in each life.
+    me: String,
+    terms: Terms,
+    /// Alone on its database, it works everywhere.
+    on: AtomicBool,
+    watch: Mutex<Watch>,
+    /// Zones in which there was something to do.
+    wanted: Mutex<BTreeSet<String>>,
+    last_round: Mutex<Option<Timestamp>>,
+    /// Its own time begins here: leases live by it, whatever happens to clocks.
+    born: Instant,
+}
+
+impl Leases {
+    pub(crate) fn new(me: String, terms: Terms) -> Self {
+        Self {
+            me,
+            terms,
+            on: AtomicBool::new(false),
+            watch: Mutex::default(),
+            wanted: Mutex::default(),
+            last_round: Mutex::default(),
+            born: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(i64::try_from(self.born.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn watch<R>(&self, work: impl FnOnce(&mut Watch) -> R) -> R {
+        work(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Orchestrator {
+    /// From now on, it works in a zone only while it holds its lease.
+    pub(crate) fn work_by_lease(&self) {
+        self.inner.leases.on.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether this replica is to work in a zone.
+    pub(crate) fn may_work(&self, zone: &str) -> bool {
+        let leases = &self.inner.leases;
+        if !leases.on.load(Ordering::SeqCst) {
+            return true;
+        }
+        let mine = leases.watch(|w| w.holds(zone, leases.now()));
+        if !mine {
+            leases.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.to_owned());
+        }
+        mine
+    }
+
+    /// After how long the leases are to be looked at again: three times for each beat.
+    pub(crate) fn lease_round_ms(&self) -> u64 {
+        let leases = &self.inner.leases;
+        if leases.on.load(Ordering::SeqCst) { u64::try_from(leases.terms.beat_ms / 3).unwrap_or(1) } else { u64::MAX }
+    }
+
+    /// Moves the beats of what it holds on, and takes what is free or dead, if it is time to look. `true`: it took one.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(crate) async fn keep_leases(&self, hinted: bool) -> Result<bool, Error> {
+        let (inner, leases) = (&self.inner, &self.inner.leases);
+        if !leases.on.load(Ordering::SeqCst) || !self.is_round_due(hinted) {
+            return Ok(false);
+        }
+        let rows = inner.store.leases(&inner.account).await?;
+        let mut zones: BTreeSet<String> = inner.config.zones.iter().cloned().collect();
+        zones.extend(rows.iter().map(|r| r.zone.clone()));
+        zones.extend(leases.wanted.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        let mut took_one = false;
+        for zone in zones {
+            let row = rows.iter().find(|r| r.zone == zone);
+            if row.is_some_and(|r| r.holder != leases.me) {
+                leases.watch(|w| w.lost(&zone));
+            }
+            let now = leases.now();
+            let ours = match leases.watch(|w| w.decide(&leases.me, &zone, row, now, leases.terms)) {
+                Move::Wait => continue,
+                Move::Begin => inner.store.begin_lease(&inner.account, &zone, &leases.me).await?,
+                Move::Take(seen) => inner.store.take_lease(&inner.account, &seen, &leases.me).await?,
+            };
+            if !ours {
+                leases.watch(|w| w.lost(&zone));
+                continue;
+            }
+            if !leases.watch(|w| w.holds(&zone, now)) {
+                // Somebody else may have worked there: it is listed whole before anything is made in it.
+                self.zone_state(&zone, |z| z.listed_at = None);
+                tracing::info!(zone, "works in this zone from now on");
+                took_one = true;
+            }
+            leases.watch(|w| w.took(&zone, now, leases.terms));
+        }
+        Ok(took_one)
+    }
+
+    /// Gives everything back: whoever sees that first goes on with it.
+    pub(crate) async fn release_leases(&self) {
+        let (inner, leases) = (&self.inner, &self.inner.leases);
+        if !leases.on.load(Ordering::SeqCst) {
+            return;
+        }
+        for zone in leases.watch(|w| w.held()) {
+            leases.watch(|w| w.lost(&zone));
+        }
+        match inner.store.release_leases(&inner.account, &leases.me).await {
+            Ok(()) => inner.store.tell_change(),
+            Err(e) => tracing::warn!(error = %e, "the leases were not given back; they run out by themselves"),
+        }
+    }
+
+    fn is_round_due(&self, hinted: bool) -> bool {
+        let now = self.inner.leases.now();
+        let round = self.inner.leases.terms.beat_ms / 3;
+        let pause = if hinted { HINTED_MS.min(round) } else { round };
+        let mut last = self.inner.leases.last_round.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|at| now.ms_since(at) >= pause);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+}

@@ -1,0 +1,237 @@
+//! Moves every row of a SQLite file to PostgreSQL: copied, read back, compared; then the file is closed for good.
+//!
+//! It can be stopped and begun again: what is there already is compared like what was copied just now.
+
+use super::{Error, schema};
+use inventiv_core::time::Timestamp;
+use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
+use sqlx::{AnyConnection, AnyPool, Arguments, AssertSqlSafe, Connection, Row};
+use std::collections::HashMap;
+
+/// Every table whose rows move, after those that it refers to, with its key. Leases belong to servers that run.
+const TABLES: [(&str, &[&str]); 12] = [
+    ("provider_accounts", &["id"]),
+    ("provider_settings", &["provider"]),
+    ("models", &["id"]),
+    ("catalogues", &["account_id", "zone"]),
+    ("offers", &["account_id", "zone", "instance_type"]),
+    ("instances", &["id"]),
+    ("instance_servers", &["id"]),
+    ("instance_volumes", &["id"]),
+    ("action_logs", &["id"]),
+    ("instance_state_history", &["id"]),
+    ("audits", &["account_id", "zone"]),
+    ("quarantine", &["account_id", "zone", "provider_id"]),
+];
+/// How many rows travel at once: their values are fewer than PostgreSQL takes in one statement.
+const PAGE: usize = 200;
+
+/// A table that was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Which.
+    pub table: &'static str,
+    /// How many rows it has, all of them the same on both sides.
+    pub rows: u64,
+}
+
+/// A table's columns, and which of them hold numbers.
+struct Shape {
+    table: &'static str,
+    key: &'static [&'static str],
+    columns: Vec<(String, bool)>,
+}
+
+/// A row's values as texts, in the order of its columns.
+type Values = Vec<Option<String>>;
+
+impl Shape {
+    fn list(&self, each: impl Fn(&str) -> String) -> String {
+        self.columns.iter().map(|(name, _)| each(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The text of a query for whole rows, up to its condition.
+    fn select(&self) -> String {
+        format!("SELECT {} FROM {}", self.list(|c| format!("CAST({c} AS TEXT) AS {c}")), self.table)
+    }
+
+    fn key_of(&self, row: &Values) -> Vec<String> {
+        let value = |name: &&str| {
+            let at = self.columns.iter().position(|(c, _)| c == name)?;
+            row.get(at)?.clone()
+        };
+        self.key.iter().map(|name| value(name).unwrap_or_default()).collect()
+    }
+}
+
+/// Moves everything from `from` to `to`.
+pub(crate) async fn move_all(
+    from: &str,
+    to: &str,
+    now: Timestamp,
+    told: &mut (dyn FnMut(&Moved) + Send),
+) -> Result<(), Error> {
+    sqlx::any::install_default_drivers();
+    let path = from.strip_prefix("sqlite:").map(|p| p.trim_start_matches("//"));
+    let path = path.ok_or_else(|| Error::Open("--from: a SQLite file, as sqlite:FILE".to_owned()))?;
+    if !to.starts_with("postgres://") && !to.starts_with("postgresql://") {
+        return Err(Error::Open("--to: PostgreSQL, as postgres://…".to_owned()));
+    }
+    let source = one(&format!("sqlite:{path}?mode=rw"), path).await?;
+    let target = one(to, "--to").await?;
+    for pool in [&source, &target] {
+        schema::bring_up_to_date(pool).await?;
+    }
+    schema::check_not_moved(&target).await?;
+    let mut source = source.acquire().await?;
+    let mut target = target.acquire().await?;
+    // Nobody else writes to it meanwhile.
+    let mut source = source.begin_with("BEGIN IMMEDIATE").await?;
+    let mut shapes = Vec::with_capacity(TABLES.len());
+    for (table, key) in TABLES {
+        shapes.push(shape(&mut target, table, key).await?);
+    }
+    for shape in &shapes {
+        // A target that knows more is somebody else's, or has lived since.
+        let (here, there) = (count(&mut source, shape.table).await?, count(&mut target, shape.table).await?);
+        if there > here {
+            return Err(differs(shape, &format!("{there} rows there, {here} here")));
+        }
+    }
+    for shape in &shapes {
+        let rows = move_table(&mut source, &mut target, shape).await?;
+        let there = count(&mut target, shape.table).await?;
+        if there != rows {
+            return Err(differs(shape, &format!("{there} rows there, {rows} here")));
+        }
+        told(&Moved { table: shape.table, rows });
+    }
+    sqlx::query("INSERT INTO moved (at) VALUES ($1)").bind(now.0).execute(&mut *source).await?;
+    Ok(source.commit().await?)
+}
+
+async fn one(url: &str, named: &str) -> Result<AnyPool, Error> {
+    let opened = AnyPoolOptions::new().max_connections(1).connect(url).await;
+    opened.map_err(|e| Error::Open(format!("{named}: {e}")))
+}
+
+fn differs(shape: &Shape, what: &str) -> Error {
+    Error::Open(format!(
+        "the rows of {} are not the same on both sides ({what}): take an empty database, or the one that this move was begun with",
+        shape.table
+    ))
+}
+
+async fn shape(target: &mut AnyConnection, table: &'static str, key: &'static [&'static str]) -> Result<Shape, Error> {
+    const SQL: &str = "SELECT CAST(column_name AS TEXT), CASE WHEN data_type = 'bigint' THEN 1 ELSE 0 END \
+        FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position";
+    let rows = sqlx::query(SQL).bind(table).fetch_all(target).await?;
+    let mut columns = Vec::with_capacity(rows.len());
+    for row in &rows {
+        columns.push((row.try_get::<String, _>(0)?, row.try_get::<i32, _>(1)? == 1));
+    }
+    Ok(Shape { table, key, columns })
+}
+
+async fn count(on: &mut AnyConnection, table: &str) -> Result<u64, Error> {
+    let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    let n: i64 = sqlx::query(sql).fetch_one(on).await?.try_get(0)?;
+    Ok(n.unsigned_abs())
+}
+
+async fn move_table(source: &mut AnyConnection, target: &mut AnyConnection, shape: &Shape) -> Result<u64, Error> {
+    let (mut rows, mut after) = (0, None);
+    loop {
+        let page = page(source, shape, after.as_deref()).await?;
+        let Some(last) = page.last() else { return Ok(rows) };
+        insert(target, shape, &page).await?;
+        let there = by_key(target, shape, &page).await?;
+        if let Some(row) = page.iter().find(|row| there.get(&shape.key_of(row)) != Some(*row)) {
+            return Err(differs(shape, &shape.key_of(row).join(" ")));
+        }
+        rows += u64::try_from(page.len()).unwrap_or_default();
+        after = Some(shape.key_of(last));
+    }
+}
+
+fn values(rows: &[AnyRow]) -> Result<Vec<Values>, Error> {
+    let one = |r: &AnyRow| (0..r.len()).map(|n| r.try_get::<Option<String>, _>(n)).collect::<Result<Values, _>>();
+    Ok(rows.iter().map(one).collect::<Result<_, _>>()?)
+}
+
+async fn fetch(on: &mut AnyConnection, sql: String, args: AnyArguments) -> Result<Vec<Values>, Error> {
+    // The text is made of names that stand in this file, or that the database gave its own columns.
+    values(&sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(on).await?)
+}
+
+fn bind<'v>(values: impl IntoIterator<Item = &'v Option<String>>) -> AnyArguments {
+    let mut args = AnyArguments::default();
+    for value in values {
+        // Encoding texts cannot fail.
+        let _ = args.add(value.clone());
+    }
+    args
+}
+
+async fn page(source: &mut AnyConnection, shape: &Shape, after: Option<&[String]>) -> Result<Vec<Values>, Error> {
+    let key = shape.key.join(", ");
+    let places = (1..=shape.key.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+    let from = if after.is_some() { format!("WHERE ({key}) > ({places})") } else { String::new() };
+    let sql = format!("{} {from} ORDER BY {key} LIMIT {PAGE}", shape.select());
+    let after: Values = after.unwrap_or_default().iter().cloned().map(Some).collect();
+    fetch(source, sql, bind(&after)).await
+}
+
+async fn insert(target: &mut AnyConnection, shape: &Shape, page: &[Values]) -> Result<(), Error> {
+    let mut n = 0;
+    let mut rows = Vec::with_capacity(page.len());
+    for _ in page {
+        let places = shape.columns.iter().map(|(_, number)| {
+            n += 1;
+            if *number { format!("CAST(${n} AS BIGINT)") } else { format!("${n}") }
+        });
+        rows.push(format!("({})", places.collect::<Vec<_>>().join(", ")));
+    }
+    let (names, rows) = (shape.list(str::to_owned), rows.join(", "));
+    let sql = format!("INSERT INTO {} ({names}) VALUES {rows} ON CONFLICT DO NOTHING", shape.table);
+    sqlx::query_with(AssertSqlSafe(sql), bind(page.iter().flatten())).execute(target).await?;
+    Ok(())
+}
+
+async fn by_key(
+    target: &mut AnyConnection,
+    shape: &Shape,
+    page: &[Values],
+) -> Result<HashMap<Vec<String>, Values>, Error> {
+    let keys: Values = page.iter().flat_map(|row| shape.key_of(row)).map(Some).collect();
+    let mut n = 0;
+    let one = |_: &Values| {
+        let each = shape.key.iter().map(|name| {
+            n += 1;
+            format!("{name} = ${n}")
+        });
+        format!("({})", each.collect::<Vec<_>>().join(" AND "))
+    };
+    let wanted = page.iter().map(one).collect::<Vec<_>>().join(" OR ");
+    let rows = fetch(target, format!("{} WHERE {wanted}", shape.select()), bind(&keys)).await?;
+    Ok(rows.into_iter().map(|row| (shape.key_of(&row), row)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_table_moves_but_leases_and_the_mark_itself() {
+        sqlx::any::install_default_drivers();
+        let pool = one("sqlite::memory:", "memory").await.unwrap();
+        schema::bring_up_to_date(&pool).await.unwrap();
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+            AND name NOT IN ('leases', 'moved', '_sqlx_migrations') ORDER BY name";
+        let rows = sqlx::query(sql).fetch_all(&pool).await.unwrap();
+        let there: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
+        let mut moves: Vec<&str> = TABLES.iter().map(|(t, _)| *t).collect();
+        moves.sort_unstable();
+        assert_eq!(there, moves);
+    }
+}

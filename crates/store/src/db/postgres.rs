@@ -1,0 +1,239 @@
+//! PostgreSQL: every exchange has an end, what cannot be known is said, and it is noticed when another server answers than
+//! before.
+
+use super::{Error, Statement, Write, Written, compose, schema};
+use futures::future::BoxFuture;
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Row};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long to wait for a connection: until then, nothing was asked.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long one exchange may take. Longer than the server's own end for it (`SETTINGS`): what goes beyond is a network that
+/// has swallowed the answer.
+const EXCHANGE_MAX: Duration = Duration::from_secs(20);
+/// Each connection prepares every text for itself: more of them cost more than they bring.
+const CONNECTIONS: u32 = 8;
+/// How often a write is tried that lost against another one.
+const TRIES: u32 = 6;
+/// What is written is on disk when it is said to be, whatever the server's default; nobody holds a lock for long.
+const SETTINGS: &str = "SET statement_timeout = '15s'; SET lock_timeout = '10s'; \
+    SET idle_in_transaction_session_timeout = '30s'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+/// Which server answers, in which of its lives, with which database of that name, and whether it only follows another one.
+const WHO: &str = "SELECT CAST(pg_postmaster_start_time() AS TEXT) || ' ' || COALESCE(host(inet_server_addr()), '') || ' ' \
+    || CAST((SELECT oid FROM pg_database WHERE datname = current_database()) AS TEXT), \
+    CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END";
+/// Where replicas tell each other that there is something to do.
+const CHANNEL: &str = "inventiv_changed";
+/// Says something there; the name is `CHANNEL`'s.
+pub(super) const NOTIFY: &str = "SELECT CAST(pg_notify('inventiv_changed', '') AS TEXT) AS told";
+/// How long until it listens again after the connection was lost.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+/// After how long a silence it is asked whether the connection still holds.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// What is remembered of the server.
+#[derive(Clone)]
+pub(crate) struct Postgres {
+    url: Arc<str>,
+    met: Arc<Met>,
+}
+
+#[derive(Default)]
+struct Met {
+    last: Mutex<Option<String>>,
+    changes: AtomicU64,
+}
+
+impl Met {
+    fn meet(&self, who: String) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_some_and(|known| *known != who) {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+            tracing::warn!("another database server answers, or the same after a restart: every zone is listed anew");
+        }
+        *last = Some(who);
+    }
+}
+
+impl Postgres {
+    pub(super) fn epoch(&self) -> u64 {
+        self.met.changes.load(Ordering::SeqCst)
+    }
+
+    /// Calls `told` whenever a replica says that there is something to do, and once after each time that it may have
+    /// missed it.
+    pub(crate) async fn listen(&self, told: impl Fn() + Send) {
+        loop {
+            if let Err(e) = listen_once(&self.url, &told).await {
+                tracing::debug!(error = %e, "not told of changes for now; looks by itself");
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+}
+
+async fn listen_once(url: &str, told: &(impl Fn() + Send)) -> Result<(), sqlx::Error> {
+    let late = |_| sqlx::Error::PoolTimedOut;
+    let connect = async {
+        let mut listener = sqlx::postgres::PgListener::connect(url).await?;
+        listener.listen(CHANNEL).await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    let mut listener = tokio::time::timeout(CONNECT_MAX, connect).await.map_err(late)??;
+    loop {
+        told();
+        loop {
+            match tokio::time::timeout(SILENCE, listener.recv()).await {
+                Ok(heard) => break drop(heard?),
+                // A network that has swallowed the connection is silent, too.
+                Err(_) => tokio::time::timeout(CONNECT_MAX, listener.execute("SELECT 1")).await.map_err(late)??,
+            };
+        }
+    }
+}
+
+/// Opens it: its schema is up to date then.
+pub(super) async fn open(url: &str) -> Result<(AnyPool, Postgres), Error> {
+    // The driver's message names host and database, never the password.
+    let opened = |e: sqlx::Error| Error::Open(e.to_string());
+    // A change of the schema may take longer than any exchange.
+    let alone = AnyPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_MAX).connect(url).await;
+    let alone = alone.map_err(opened)?;
+    schema::bring_up_to_date(&alone).await?;
+    alone.close().await;
+    let met = Arc::new(Met::default());
+    let greeted = met.clone();
+    let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT_MAX);
+    let pool = pool.after_connect(move |connection, _| {
+        let met = greeted.clone();
+        Box::pin(async move {
+            met.meet(greet(connection).await?);
+            Ok(())
+        })
+    });
+    let pool = pool.connect(url).await.map_err(opened)?;
+    Ok((pool, Postgres { url: Arc::from(url), met }))
+}
+
+/// What a new connection is told; gives the name of the server's life.
+async fn greet(connection: &mut AnyConnection) -> Result<String, sqlx::Error> {
+    connection.execute(SETTINGS).await?;
+    let who = connection.fetch_one(WHO).await?;
+    // Its rows may be old ones.
+    if who.try_get::<i32, _>(1)? == 1 {
+        return Err(sqlx::Error::Protocol("this server follows another one; it takes no writes".to_owned()));
+    }
+    who.try_get(0)
+}
+
+pub(super) async fn read(pool: &AnyPool, s: Statement) -> Result<Vec<AnyRow>, Error> {
+    let rows = exchange(pool, |c| Box::pin(sqlx::query_with(s.sql, s.args.for_driver()).fetch_all(c))).await;
+    rows.map_err(|e| match e {
+        // Nothing was to be written.
+        Failed::Doubt(text) => Error::Unavailable(text),
+        Failed::Refused(e) => e.into(),
+    })
+}
+
+pub(super) async fn write(pool: &AnyPool, write: Write) -> Result<Written, Error> {
+    for _ in 1..TRIES {
+        match write_once(pool, write.clone()).await {
+            Err(Failed::Refused(e)) if is_passing(&e) => tokio::task::yield_now().await,
+            done => return done.map_err(Failed::of_a_write),
+        }
+    }
+    write_once(pool, write).await.map_err(Failed::of_a_write)
+}
+
+/// It lost against a write at the same time; nothing of it was done.
+fn is_passing(e: &sqlx::Error) -> bool {
+    const SERIALIZATION_FAILURE: &str = "40001";
+    const DEADLOCK: &str = "40P01";
+    e.as_database_error().and_then(|e| e.code()).is_some_and(|c| c == SERIALIZATION_FAILURE || c == DEADLOCK)
+}
+
+async fn write_once(pool: &AnyPool, write: Write) -> Result<Written, Failed> {
+    const DIVISION_BY_ZERO: &str = "22012";
+    let done = exchange(pool, |connection| {
+        Box::pin(async move {
+            match write {
+                Write::Apart(statements) => {
+                    let composed = compose::at_once(statements);
+                    sqlx::query_with(composed.sql, composed.args).execute(connection).await.map(|_| Written::Done)
+                }
+                Write::InOrder(statements) => {
+                    let mut tx = connection.begin().await?;
+                    for s in statements {
+                        let done = sqlx::query_with(s.sql, s.args.for_driver()).execute(&mut *tx).await?;
+                        if s.expect_rows.is_some_and(|n| n != done.rows_affected()) {
+                            tx.rollback().await?;
+                            return Ok(Written::Stale);
+                        }
+                    }
+                    tx.commit().await?;
+                    Ok(Written::Done)
+                }
+            }
+        })
+    });
+    match done.await {
+        Err(Failed::Refused(sqlx::Error::Database(e))) if e.code().is_some_and(|c| c == DIVISION_BY_ZERO) => {
+            Ok(Written::Stale)
+        }
+        done => done,
+    }
+}
+
+/// Why an exchange gave nothing.
+enum Failed {
+    /// The database, or the way to it, said no: nothing was written.
+    Refused(sqlx::Error),
+    /// The connection broke after it was asked: it may have been done.
+    Doubt(String),
+}
+
+impl Failed {
+    fn of_a_write(self) -> Error {
+        match self {
+            Self::Refused(e) => e.into(),
+            Self::Doubt(text) => Error::Doubt(text),
+        }
+    }
+}
+
+/// One exchange on one connection, with an end. A connection that broke is thrown away.
+async fn exchange<T>(
+    pool: &AnyPool,
+    work: impl for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+) -> Result<T, Failed> {
+    let mut connection = pool.acquire().await.map_err(Failed::Refused)?;
+    let (doubt, result) = match tokio::time::timeout(EXCHANGE_MAX, work(&mut connection)).await {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(e)) => (is_broken(&e), e),
+        Err(_) => (true, sqlx::Error::Protocol("it did not answer in time".to_owned())),
+    };
+    if doubt {
+        throw_away(connection);
+        return Err(Failed::Doubt(result.to_string()));
+    }
+    Err(Failed::Refused(result))
+}
+
+/// The connection ended in the middle of it; a server that is shut down may have committed before it said so.
+fn is_broken(e: &sqlx::Error) -> bool {
+    const OPERATOR_INTERVENTION: &str = "57P";
+    let intervened = |e: &dyn DatabaseError| e.code().is_some_and(|c| c.starts_with(OPERATOR_INTERVENTION));
+    e.as_database_error().is_some_and(intervened)
+        || matches!(e, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed)
+}
+
+fn throw_away(connection: PoolConnection<Any>) {
+    // Dropped, its socket closes; a farewell could hang.
+    drop(connection.detach());
+}

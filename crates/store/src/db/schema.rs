@@ -1,0 +1,64 @@
+//! The schema: which of its changes a database has, and how it gets the others.
+//!
+//! One that is up to date is only read: whoever may not change tables can still use it. The changes are made by one process
+//! at a time; others wait for its lock.
+
+use super::Error;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AnyPool, Row};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// How a database's schema stands to this version of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    /// The last change that the database has; 0: it is empty.
+    pub version: i64,
+    /// The changes that it has not, by number and name.
+    pub pending: Vec<(i64, String)>,
+}
+
+/// How a database's schema stands.
+pub(super) async fn state(pool: &AnyPool) -> Result<Schema, Error> {
+    let rows = match sqlx::query("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(pool).await {
+        Ok(rows) => rows,
+        Err(sqlx::Error::Database(e)) if is_missing_table(&*e) => Vec::new(),
+        Err(e) => return Err(Error::Open(format!("its schema cannot be read: {e}"))),
+    };
+    let mut has = Vec::with_capacity(rows.len());
+    for row in &rows {
+        has.push(row.try_get::<i64, _>(0).map_err(|e| Error::Open(format!("its schema cannot be read: {e}")))?);
+    }
+    if let Some(newer) = has.iter().rfind(|v| MIGRATIONS.iter().all(|m| m.version != **v)) {
+        return Err(Error::Newer(*newer));
+    }
+    let pending = MIGRATIONS.iter().filter(|m| !has.contains(&m.version));
+    Ok(Schema {
+        version: has.last().copied().unwrap_or_default(),
+        pending: pending.map(|m| (m.version, m.description.to_string())).collect(),
+    })
+}
+
+fn is_missing_table(e: &dyn sqlx::error::DatabaseError) -> bool {
+    const UNDEFINED_TABLE: &str = "42P01";
+    e.code().is_some_and(|c| c == UNDEFINED_TABLE) || e.message().contains("no such table")
+}
+
+/// Whether its rows went to another database: two that work on one cloud would undo each other's.
+pub(super) async fn check_not_moved(pool: &AnyPool) -> Result<(), Error> {
+    let moved = sqlx::query("SELECT at FROM moved").fetch_optional(pool).await?;
+    if moved.is_some() { Err(Error::Moved) } else { Ok(()) }
+}
+
+/// Makes the changes that a database has not.
+pub(super) async fn bring_up_to_date(pool: &AnyPool) -> Result<(), Error> {
+    if state(pool).await?.pending.is_empty() {
+        return Ok(());
+    }
+    MIGRATIONS.run(pool).await.map_err(|e| {
+        if let MigrateError::VersionMissing(version) = e {
+            return Error::Newer(version);
+        }
+        Error::Open(format!("its schema cannot be brought up to date: {e}"))
+    })
+}

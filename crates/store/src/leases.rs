@@ -1,0 +1,61 @@
+//! Leases: which of several replicas works on a zone.
+
+use crate::Store;
+use crate::args::{Args, Columns};
+use crate::db::Written;
+use crate::error::Error;
+use inventiv_core::lease::Lease;
+
+const LIST: &str = "SELECT zone, holder, beat FROM leases WHERE account_id = $1";
+/// Two that begin it at once: one of them finds nothing to change.
+const BEGIN: &str = "INSERT INTO leases (account_id, zone, holder, beat) VALUES ($1, $2, $3, 1) \
+    ON CONFLICT (account_id, zone) DO NOTHING";
+const TAKE: &str = "UPDATE leases SET holder = $3, beat = beat + 1 WHERE account_id = $1 AND zone = $2 \
+    AND holder = $4 AND beat = $5";
+const RELEASE: &str = "UPDATE leases SET holder = '', beat = beat + 1 WHERE account_id = $1 AND holder = $2";
+
+impl Store {
+    /// Every lease of an account.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn leases(&self, account: &str) -> Result<Vec<Lease>, Error> {
+        let mut a = Args::new();
+        a.text(account);
+        let one = |r| {
+            let c = Columns(r);
+            Ok(Lease { zone: c.text("zone")?, holder: c.text("holder")?, beat: c.int("beat")? })
+        };
+        self.db.read(a.statement(LIST)).await?.iter().map(one).collect()
+    }
+
+    /// Takes a lease that nobody ever had; `false`: somebody was faster.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn begin_lease(&self, account: &str, zone: &str, me: &str) -> Result<bool, Error> {
+        let mut a = Args::new();
+        a.text(account).text(zone).text(me);
+        Ok(self.db.write(vec![a.guarded(BEGIN)]).await? == Written::Done)
+    }
+
+    /// Takes a lease, or moves one's own on, if it is as it was seen; `false`: it is not.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn take_lease(&self, account: &str, seen: &Lease, me: &str) -> Result<bool, Error> {
+        let mut a = Args::new();
+        a.text(account).text(&seen.zone).text(me).text(&seen.holder).int(seen.beat);
+        Ok(self.db.write(vec![a.guarded(TAKE)]).await? == Written::Done)
+    }
+
+    /// Gives back every lease of a replica.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn release_leases(&self, account: &str, me: &str) -> Result<(), Error> {
+        let mut a = Args::new();
+        a.text(account).text(me);
+        self.db.write(vec![a.statement(RELEASE)]).await.map(|_| ())
+    }
+}

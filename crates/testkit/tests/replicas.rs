@@ -1,0 +1,220 @@
+//! A database that several machines share: another server that takes over, roles that may little, many that open it at once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_store::Store;
+use inventiv_testkit::{Database, World, database};
+use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection, Row};
+
+const WISH: &str = r#"{"instance_type": "L40S-1-48G", "zone": "fr-par-2", "data_volume_gb": 50}"#;
+
+fn there_is_a_server() -> bool {
+    Database::both().contains(&Database::Postgres)
+}
+
+async fn admin() -> PgConnection {
+    PgConnection::connect(&std::env::var("TEST_DATABASE_URL").unwrap()).await.unwrap()
+}
+
+async fn run(on: &mut PgConnection, sql: String) {
+    on.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.unwrap();
+}
+
+fn name_of(url: &str) -> String {
+    let path = url.split('?').next().unwrap();
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
+/// Cuts every connection to a database and lets nobody in; nobody is in when it returns.
+async fn close(admin: &mut PgConnection, name: &str) {
+    run(admin, format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    let count = format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = '{name}'");
+    loop {
+        run(admin, cut.clone()).await;
+        let left: i64 = admin.fetch_one(sqlx::AssertSqlSafe(count.clone())).await.unwrap().get(0);
+        if left == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What a standby has that takes over.
+async fn copy(admin: &mut PgConnection, name: &str, into: &str) {
+    close(admin, name).await;
+    run(admin, format!("CREATE DATABASE {into} TEMPLATE {name}")).await;
+    run(admin, format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+}
+
+/// The copy answers from now on in the place of the original.
+async fn fail_over(admin: &mut PgConnection, name: &str, copy: &str) {
+    close(admin, name).await;
+    run(admin, format!("ALTER DATABASE {name} RENAME TO {name}_lost")).await;
+    run(admin, format!("ALTER DATABASE {copy} RENAME TO {name}")).await;
+}
+
+#[tokio::test]
+async fn a_database_that_lost_the_last_writes_doubles_and_deletes_nothing() {
+    if !there_is_a_server() {
+        return;
+    }
+    let world = World::new(Database::Postgres).await;
+    let (name, mut admin) = (name_of(&world.database_url), admin().await);
+    // One that the copy knows as a wish alone, and one that it never heard of.
+    let known = world.create(serde_json::from_str(WISH).unwrap()).await;
+    copy(&mut admin, &name, &format!("{name}_copy")).await;
+    let unheard = world.create(serde_json::from_str(WISH).unwrap()).await;
+    for id in [&known, &unheard] {
+        world.until_status(id, "ready").await;
+    }
+    world.settle().await;
+    let before = world.left();
+    let (servers, volumes) = (world.requests("POST", "/servers"), world.requests("POST", "/volumes"));
+    fail_over(&mut admin, &name, &format!("{name}_copy")).await;
+    assert_eq!(world.show(&known).await["status"], "provisioning", "the last writes are lost");
+    assert_eq!(world.call("GET", &format!("/instances/{unheard}"), None).await.0, 404);
+    world.until_status(&known, "ready").await;
+    world.settle().await;
+    world.resync().await;
+    assert_eq!(world.left(), before, "nothing living is deleted");
+    let made = (world.requests("POST", "/servers") - servers, world.requests("POST", "/volumes") - volumes);
+    assert_eq!(made, (0, 0), "nothing is made or started twice");
+    let state = world.emulator.state();
+    assert_eq!(state["servers"].as_array().unwrap().len(), 2, "{state:#}");
+    // The audit tells of the one that nobody knows, and deletes nothing whatever it is asked.
+    world.call("POST", "/audit", Some(json!({"fix": true, "policy": "delete"}))).await;
+    world.orchestrator.audit_due().await.unwrap();
+    let audit = world.call("GET", "/audit", None).await.1;
+    assert!(audit["orphans"].as_u64().unwrap() >= 1, "{audit:#}");
+    assert!(audit.to_string().contains("\"records_look_rolled_back\":true"), "{audit:#}");
+    assert_eq!(world.left(), before);
+    world.terminate(&known).await;
+    world.until_status(&known, "terminated").await;
+    assert_eq!(world.call("GET", &format!("/instances/{known}/proof"), None).await.1["clean"], true);
+}
+
+#[tokio::test]
+async fn many_open_an_empty_database_at_once_and_one_makes_its_tables() {
+    if !there_is_a_server() {
+        return;
+    }
+    let (url, _home) = database(Database::Postgres).await;
+    let opened = futures::future::join_all((0..6).map(|_| Store::open(&url))).await;
+    for store in opened {
+        store.unwrap().check().await.unwrap();
+    }
+}
+
+/// The grants that docs/OPERATIONS.md gives.
+const GRANTS: [&str; 4] = [
+    "GRANT USAGE ON SCHEMA public TO ROLE",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ROLE",
+    "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    "REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations FROM ROLE",
+];
+
+#[tokio::test]
+async fn a_role_that_may_only_read_and_write_rows_is_enough() {
+    if !there_is_a_server() {
+        return;
+    }
+    let world = World::new(Database::Postgres).await;
+    let (name, mut server) = (name_of(&world.database_url), admin().await);
+    let role = format!("r_{name}");
+    run(&mut server, format!("CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE")).await;
+    let mut owner = PgConnection::connect(&world.database_url).await.unwrap();
+    for grant in GRANTS {
+        run(&mut owner, grant.replace("ROLE", &role)).await;
+    }
+    let docs = include_str!("../../../docs/OPERATIONS.md");
+    for grant in GRANTS {
+        assert!(docs.contains(&grant.replace("ROLE", "inventiv_app")), "the documentation says: {grant}");
+    }
+    let url = world.database_url.replacen("postgres://postgres@", &format!("postgres://{role}@"), 1);
+    assert_ne!(url, world.database_url);
+    let mut app = PgConnection::connect(&url).await.unwrap();
+    assert!(app.execute("CREATE TABLE more (id TEXT)").await.is_err(), "it may not change tables");
+    let world = World { database_url: url, ..world }.restarted().await;
+    let id = world.create(serde_json::from_str(WISH).unwrap()).await;
+    world.until_status(&id, "ready").await;
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+    assert_eq!(world.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_is_wished_through_one_is_heard_by_the_others() {
+    if !there_is_a_server() {
+        return;
+    }
+    let (url, _home) = database(Database::Postgres).await;
+    let (here, there) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+    // Whoever has just begun to listen looks once.
+    there.changed().await;
+    let heard = tokio::spawn(async move { there.changed().await });
+    here.tell_change();
+    tokio::time::timeout(std::time::Duration::from_secs(30), heard).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
+    if !there_is_a_server() {
+        return;
+    }
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(serde_json::from_str(WISH).unwrap()).await;
+    let gone = world.create(serde_json::from_str(WISH).unwrap()).await;
+    for id in [&id, &gone] {
+        world.until_status(id, "ready").await;
+    }
+    world.terminate(&gone).await;
+    world.until_status(&gone, "terminated").await;
+    world.settle().await;
+    world.call("POST", "/models", Some(json!({"id": "org/model", "data_volume_gb": 7}))).await;
+    let (to, _home) = database(Database::Postgres).await;
+    let now = inventiv_core::time::Timestamp(5);
+    let mut tables = Vec::new();
+    let mut told = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
+
+    // A target that knows something else is refused, and the file goes on.
+    let (other, _other_home) = database(Database::Postgres).await;
+    let lived = World::new(Database::Sqlite).await.on_database(other.clone(), _other_home).await;
+    for _ in 0..3 {
+        lived.create(serde_json::from_str(WISH).unwrap()).await;
+    }
+    let refused = Store::move_rows(&world.database_url, &other, now, &mut told).await;
+    assert!(refused.unwrap_err().to_string().contains("take an empty database"));
+
+    // Stopped on the way, it is begun again: some rows are there already.
+    drop(Store::open(&to).await.unwrap());
+    let mut there = PgConnection::connect(&to).await.unwrap();
+    let (account, project) = (format!("scaleway:{}", inventiv_testkit::PROJECT), inventiv_testkit::PROJECT);
+    let made: i64 = {
+        let mut file = sqlx::SqliteConnection::connect(&world.database_url).await.unwrap();
+        file.fetch_one("SELECT created_at FROM provider_accounts").await.unwrap().get(0)
+    };
+    let account = format!(
+        "INSERT INTO provider_accounts (id, provider, project_id, created_at) VALUES ('{account}', 'scaleway', '{project}', {made})"
+    );
+    run(&mut there, account).await;
+    tables.clear();
+    let mut told = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
+    Store::move_rows(&world.database_url, &to, now, &mut told).await.unwrap();
+    let rows = |table: &str| tables.iter().find(|(t, _)| *t == table).unwrap().1;
+    assert_eq!((rows("instances"), rows("instance_servers"), rows("provider_accounts"), rows("models")), (2, 2, 1, 1));
+    assert!(rows("action_logs") > 20);
+
+    let closed = Store::open(&world.database_url).await.err().unwrap();
+    assert!(closed.to_string().contains("moved to PostgreSQL"), "{closed}");
+    let before: Vec<_> =
+        [world.show(&id).await, world.show(&gone).await, world.call("GET", "/models", None).await.1].into();
+    let world = world.on_database(to, _home).await;
+    let after: Vec<_> =
+        [world.show(&id).await, world.show(&gone).await, world.call("GET", "/models", None).await.1].into();
+    assert_eq!(after, before);
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+    assert_eq!(world.left(), (0, 0, 0));
+}
