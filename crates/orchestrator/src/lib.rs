@@ -172,7 +172,10 @@ impl Orchestrator {
                 () = stop.cancelled() => {}
                 () = self.inner.store.changed() => hinted = true,
                 () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
-                Some(ended) = keepers.join_next(), if !stop.is_cancelled() => {
+                Some(ended) = keepers.join_next() => {
+                    if stop.is_cancelled() {
+                        continue;
+                    }
                     // None of them ends before it is asked to: without it, an old audit would look like a fresh one.
                     tracing::error!(?ended, "the catalogue's or the audit's task ended by itself; stops");
                     stop.cancel();

@@ -218,3 +218,31 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     world.until_status(&id, "terminated").await;
     assert_eq!(world.left(), (0, 0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_is_asked_to_stop_gives_its_zones_back_each_time() {
+    if !there_is_a_server() {
+        return;
+    }
+    let world = World::new(Database::Postgres).await;
+    let account = format!("scaleway:{}", inventiv_testkit::PROJECT);
+    let holders = async || {
+        let leases = world.store.leases(&account).await.unwrap();
+        leases.into_iter().filter(|l| !l.holder.is_empty()).count()
+    };
+    for n in 0..10 {
+        let (stop, orchestrator) = (tokio_util::sync::CancellationToken::new(), world.orchestrator.clone());
+        let asked = stop.clone();
+        let running = tokio::spawn(async move { orchestrator.run(asked).await });
+        while holders().await == 0 {
+            tokio::task::yield_now().await;
+        }
+        // By then it has done what there is to do, and waits.
+        for _ in 0..200 {
+            holders().await;
+        }
+        stop.cancel();
+        running.await.unwrap();
+        assert_eq!(holders().await, 0, "the {n}th time");
+    }
+}
