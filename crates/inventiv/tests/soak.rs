@@ -286,10 +286,12 @@ fn three_on_one_database_killed_and_frozen_leave_exactly_what_is_kept() {
         let strike = [Strike::Kill, Strike::Freeze, Strike::Terminate][soak.rng.usize(..3)];
         let struck = soak.rng.usize(..soak.servers.len());
         soak.something_happens();
+        let began = Instant::now();
         let before = loop {
             if let Some(lease) = lease(&runtime, &store) {
                 break lease;
             }
+            assert!(began.elapsed() < END, "nobody works on the zone");
         };
         let began = Instant::now();
         match strike {
