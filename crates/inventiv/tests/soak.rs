@@ -28,7 +28,8 @@ const END: Duration = Duration::from_secs(240);
 struct Server {
     env: Vec<(String, String)>,
     child: Child,
-    frozen: bool,
+    /// Frozen, or not there.
+    away: bool,
 }
 
 impl Server {
@@ -101,16 +102,16 @@ impl Soak {
         std::fs::write(folder.join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
         let servers = (0..servers).map(|_| {
             let env = environment(&cloud, url, folder);
-            Server { child: spawn(&env), env, frozen: false }
+            Server { child: spawn(&env), env, away: false }
         });
         let servers = servers.collect();
         let rng = fastrand::Rng::with_seed(seed);
         Self { emulator, servers, rng, living: Vec::new(), all: Vec::new(), keepers: BTreeSet::new() }
     }
 
-    /// Through any that is not frozen.
+    /// Through any that is not away.
     fn run(&self, args: &[&str]) -> Output {
-        let awake: Vec<&Server> = self.servers.iter().filter(|s| !s.frozen).collect();
+        let awake: Vec<&Server> = self.servers.iter().filter(|s| !s.away).collect();
         let env = awake[fastrand::usize(..awake.len())].env.iter().cloned();
         let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
         command.args(args).args(["--output", "json"]).env_clear().envs(env).stdin(Stdio::null());
@@ -299,7 +300,7 @@ fn three_on_one_database_killed_and_frozen_leave_exactly_what_is_kept() {
             Strike::Freeze => soak.servers[struck].signal("STOP"),
             Strike::Terminate => soak.servers[struck].signal("TERM"),
         }
-        soak.servers[struck].frozen = true;
+        soak.servers[struck].away = true;
         // Users go on meanwhile.
         let busy = soak.rng.bool();
         if busy {
@@ -312,7 +313,7 @@ fn three_on_one_database_killed_and_frozen_leave_exactly_what_is_kept() {
             Strike::Freeze => soak.servers[struck].signal("CONT"),
             Strike::Kill | Strike::Terminate => soak.servers[struck].restart(),
         }
-        soak.servers[struck].frozen = false;
+        soak.servers[struck].away = false;
         if n % 100 == 0 {
             println!("three servers: {n} rounds");
         }

@@ -4,8 +4,7 @@
 
 use crate::Orchestrator;
 use crate::sweep::Swept;
-use crate::tick::Counters;
-use crate::tick::Due;
+use crate::tick::{Counters, Due};
 use inventiv_core::audit::{Birth, FindingKind, Report, audit, looks_automatic};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;

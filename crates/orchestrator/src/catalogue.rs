@@ -47,7 +47,8 @@ impl Orchestrator {
         for c in inner.store.catalogues(&inner.account).await? {
             let young = c.refreshed_at.is_some_and(|at| now.ms_since(at) < inner.config.catalogue_ms);
             let lately = tried.get(&c.zone).is_some_and(|at| now.ms_since(*at) < AGAIN_MS);
-            if (young && c.error.is_none()) || lately || !self.may_work(&c.zone) {
+            let ours = inner.config.zones.contains(&c.zone) && self.may_work(&c.zone);
+            if (young && c.error.is_none()) || lately || !ours {
                 continue;
             }
             tried.insert(c.zone.clone(), now);

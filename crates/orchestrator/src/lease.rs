@@ -69,6 +69,14 @@ impl Orchestrator {
         mine
     }
 
+    /// The zones whose leases it holds; `None`: it works everywhere.
+    pub(crate) fn own_zones(&self) -> Option<Vec<String>> {
+        let leases = &self.inner.leases;
+        let now = leases.now();
+        let held = || leases.watch(|w| w.held().into_iter().filter(|zone| w.holds(zone, now)).collect());
+        leases.on.load(Ordering::SeqCst).then(held)
+    }
+
     /// After how long the leases are to be looked at again: three times for each beat.
     pub(crate) fn lease_round_ms(&self) -> u64 {
         let leases = &self.inner.leases;

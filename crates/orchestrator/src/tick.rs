@@ -6,6 +6,7 @@ use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::observed::Observed;
 use inventiv_core::recorded::Aggregate;
+use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -68,7 +69,7 @@ impl Orchestrator {
     pub(crate) async fn tick_into(&self, tasks: &TaskTracker, resync: bool) -> Result<Arc<Counters>, Error> {
         let counters = Arc::new(Counters::default());
         let now = self.inner.clock.now();
-        let due = self.inner.store.due(&self.inner.account, now, DUE_MAX).await?;
+        let due = self.due(now).await?;
         let mut zones: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
         for (id, zone, version) in due {
             if self.inner.is_resting(&id, version, now) {
@@ -94,6 +95,17 @@ impl Orchestrator {
             });
         }
         Ok(counters)
+    }
+
+    /// What is due where this replica works: what waits elsewhere must not fill its hands.
+    async fn due(&self, now: Timestamp) -> Result<Vec<(InstanceId, String, i64)>, Error> {
+        let (store, account) = (&self.inner.store, &self.inner.account);
+        let Some(zones) = self.own_zones() else { return store.due(account, None, now, DUE_MAX).await };
+        let mut due = Vec::new();
+        for zone in zones {
+            due.extend(store.due(account, Some(&zone), now, DUE_MAX).await?);
+        }
+        Ok(due)
     }
 
     async fn look_at_zone(

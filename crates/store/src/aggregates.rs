@@ -47,7 +47,7 @@ static SERVERS_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_serve
 static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volumes", "instance_id"));
 static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id"));
 const UNSETTLED: &str = "SELECT id, zone, version FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
-    ORDER BY wake_at LIMIT $3";
+    AND ($4 = '' OR zone = $4) ORDER BY wake_at LIMIT $3";
 const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE account_id = $1 AND settled = 0";
 const ZONES: &str = "SELECT zone FROM instances WHERE account_id = $1 AND status NOT IN \
     ('terminated', 'provisioning_failed') \
@@ -215,18 +215,20 @@ impl Store {
         self.whole(&rows).await
     }
 
-    /// Unsettled instances that may be looked at now: id, zone and version, the longest waiting first.
+    /// Unsettled instances that may be looked at now, of one zone or of all: id, zone and version, the longest waiting
+    /// first.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn due(
         &self,
         account: &str,
+        zone: Option<&str>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<(InstanceId, String, i64)>, Error> {
         let mut a = Args::new();
-        a.text(account).time(now).int(limit.into());
+        a.text(account).time(now).int(limit.into()).text(zone.unwrap_or_default());
         let rows = self.db.read(a.statement(UNSETTLED)).await?;
         let due = |r| {
             let c = Columns(r);

@@ -85,7 +85,7 @@ impl Db {
         if let Some(path) = url.strip_prefix("sqlite:") {
             return Self::open_sqlite(path).await;
         }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        if is_postgres(url) {
             return Self::open_postgres(url).await;
         }
         Err(Error::Open("the address must begin with sqlite: or postgres://".to_owned()))
@@ -219,6 +219,10 @@ impl Db {
         const SQL: &str = "UPDATE provider_accounts SET provider = provider";
         self.write(vec![crate::args::Args::new().statement(SQL)]).await.map(|_| ())
     }
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 /// Stops the thread until it is done: nothing else of its runtime goes on meanwhile, so that everything happens in one order.

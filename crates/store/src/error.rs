@@ -10,7 +10,7 @@ pub enum Error {
     #[error("the database comes from a newer version of this program (schema {0}); run that version or a newer one")]
     Newer(i64),
     /// Its rows went to another database.
-    #[error("the rows of this database were moved to PostgreSQL by `inventiv migrate`: start with that one")]
+    #[error("the rows of this database were moved to PostgreSQL by `inventiv migrate`: take that one")]
     Moved,
     /// It is busy, read-only, full, or gone. Nothing was written.
     #[error("the database does not answer properly: {0}")]

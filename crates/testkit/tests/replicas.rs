@@ -186,6 +186,8 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     }
     let refused = Store::move_rows(&world.database_url, &other, now, &mut told).await;
     assert!(refused.unwrap_err().to_string().contains("take an empty database"));
+    assert_eq!(lived.call("GET", "/instances", None).await.1["items"].as_array().unwrap().len(), 3, "it is as it was");
+    assert_eq!(lived.call("GET", "/models", None).await.1["items"], json!([]));
 
     // Stopped on the way, it is begun again: some rows are there already.
     drop(Store::open(&to).await.unwrap());
@@ -208,6 +210,15 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
 
     let closed = Store::open(&world.database_url).await.err().unwrap();
     assert!(closed.to_string().contains("moved to PostgreSQL"), "{closed}");
+    let again = Store::move_rows(&world.database_url, &to, now, &mut |_| {}).await.unwrap_err();
+    assert!(again.to_string().contains("moved to PostgreSQL"), "{again}");
+    // A server that still runs with the file can write nothing, and so does nothing.
+    let calls = world.requests("POST", "");
+    let wish = serde_json::from_str(WISH).unwrap();
+    assert_eq!(world.call("POST", "/instances", Some(wish)).await.0, 503);
+    assert_eq!(world.call("DELETE", &format!("/instances/{id}"), None).await.0, 503);
+    world.resync().await;
+    assert_eq!(world.requests("POST", ""), calls);
     let before: Vec<_> =
         [world.show(&id).await, world.show(&gone).await, world.call("GET", "/models", None).await.1].into();
     let world = world.on_database(to, _home).await;

@@ -350,10 +350,12 @@ async fn due_and_living_find_what_they_should() {
             store.insert(&agg, &[]).await.unwrap();
         }
         let due: Vec<InstanceId> =
-            store.due(ACCOUNT, at(100), 10).await.unwrap().into_iter().map(|(id, ..)| id).collect();
+            store.due(ACCOUNT, None, at(100), 10).await.unwrap().into_iter().map(|(id, ..)| id).collect();
         assert_eq!(due, [InstanceId::new(2)]);
         assert_eq!(store.next_wake(ACCOUNT).await.unwrap(), Some(at(5)));
-        assert!(store.due("scaleway:other", at(100), 10).await.unwrap().is_empty());
+        assert!(store.due("scaleway:other", None, at(100), 10).await.unwrap().is_empty());
+        assert_eq!(store.due(ACCOUNT, Some("fr-par-2"), at(100), 10).await.unwrap().len(), 1);
+        assert!(store.due(ACCOUNT, Some("fr-par-1"), at(100), 10).await.unwrap().is_empty());
         let living = store.living(ACCOUNT, "fr-par-2", "", 10).await.unwrap();
         assert_eq!(living.len(), 3);
         assert_eq!(store.zones(ACCOUNT).await.unwrap(), ["fr-par-2"]);

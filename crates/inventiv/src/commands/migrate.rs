@@ -46,6 +46,12 @@ fn text(schema: &Schema) -> String {
 }
 
 async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> {
+    if !from.starts_with("sqlite:") {
+        return Err(Failure::refused("--from: a SQLite file, as sqlite:FILE"));
+    }
+    if !to.starts_with("postgres://") && !to.starts_with("postgresql://") {
+        return Err(Failure::refused("--to: PostgreSQL, as postgres://USER@HOST/DATABASE"));
+    }
     let mut tables = Vec::new();
     let mut told = |moved: &Moved| {
         if matches!(output, Output::Table) {
@@ -54,7 +60,9 @@ async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> 
         tables.push(json!({"table": moved.table, "rows": moved.rows}));
     };
     let done = Store::move_rows(from, to, SystemClock.now(), &mut told).await;
-    done.map_err(|e| Failure::general(format!("{e}; the file is as it was, and the same command goes on")))?;
+    done.map_err(|e| {
+        Failure::general(format!("{e}; the file is as it was. Once that is mended, the same command goes on"))
+    })?;
     match output {
         Output::Json => print(&format!("{:#}", json!({"tables": tables}))),
         Output::Table => {

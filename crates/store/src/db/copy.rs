@@ -1,6 +1,7 @@
 //! Moves every row of a SQLite file to PostgreSQL: copied, read back, compared; then the file is closed for good.
 //!
-//! It can be stopped and begun again: what is there already is compared like what was copied just now.
+//! It can be stopped and begun again: what is there already is compared like what was copied just now. A target that holds
+//! any other row is refused before anything is written to it.
 
 use super::{Error, schema};
 use inventiv_core::time::Timestamp;
@@ -73,16 +74,18 @@ pub(crate) async fn move_all(
 ) -> Result<(), Error> {
     sqlx::any::install_default_drivers();
     let path = from.strip_prefix("sqlite:").map(|p| p.trim_start_matches("//"));
-    let path = path.ok_or_else(|| Error::Open("--from: a SQLite file, as sqlite:FILE".to_owned()))?;
-    if !to.starts_with("postgres://") && !to.starts_with("postgresql://") {
-        return Err(Error::Open("--to: PostgreSQL, as postgres://…".to_owned()));
+    let path = path.ok_or_else(|| Error::Open("rows move from a SQLite file, sqlite:FILE".to_owned()))?;
+    if !super::is_postgres(to) {
+        return Err(Error::Open("rows move to PostgreSQL, postgres://…".to_owned()));
     }
     let source = one(&format!("sqlite:{path}?mode=rw"), path).await?;
-    let target = one(to, "--to").await?;
+    let target = one(to, "PostgreSQL").await?;
     for pool in [&source, &target] {
         schema::bring_up_to_date(pool).await?;
     }
-    schema::check_not_moved(&target).await?;
+    for pool in [&source, &target] {
+        schema::check_not_moved(pool).await?;
+    }
     let mut source = source.acquire().await?;
     let mut target = target.acquire().await?;
     // Nobody else writes to it meanwhile.
@@ -91,23 +94,36 @@ pub(crate) async fn move_all(
     for (table, key) in TABLES {
         shapes.push(shape(&mut target, table, key).await?);
     }
+    // A target that knows anything else is somebody's: it is left as it is.
     for shape in &shapes {
-        // A target that knows more is somebody else's, or has lived since.
-        let (here, there) = (count(&mut source, shape.table).await?, count(&mut target, shape.table).await?);
-        if there > here {
-            return Err(differs(shape, &format!("{there} rows there, {here} here")));
-        }
+        each_page(&mut target, &mut source, shape, async |_, _| Ok(())).await?;
     }
     for shape in &shapes {
-        let rows = move_table(&mut source, &mut target, shape).await?;
+        let copy = async |target: &mut AnyConnection, page: &[Values]| insert(target, shape, page).await;
+        let rows = each_page(&mut source, &mut target, shape, copy).await?;
         let there = count(&mut target, shape.table).await?;
         if there != rows {
             return Err(differs(shape, &format!("{there} rows there, {rows} here")));
         }
         told(&Moved { table: shape.table, rows });
     }
-    sqlx::query("INSERT INTO moved (at) VALUES ($1)").bind(now.0).execute(&mut *source).await?;
+    close(&mut source, now).await?;
     Ok(source.commit().await?)
+}
+
+/// From now on nobody starts with the file, and a server that still runs with it can write nothing.
+async fn close(source: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
+    sqlx::query("INSERT INTO moved (at) VALUES ($1)").bind(now.0).execute(&mut *source).await?;
+    for (table, _) in TABLES {
+        for verb in ["INSERT", "UPDATE", "DELETE"] {
+            let sql = format!(
+                "CREATE TRIGGER moved_{table}_{verb} BEFORE {verb} ON {table} \
+                 BEGIN SELECT RAISE(ABORT, 'these rows were moved to PostgreSQL'); END"
+            );
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *source).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn one(url: &str, named: &str) -> Result<AnyPool, Error> {
@@ -139,14 +155,21 @@ async fn count(on: &mut AnyConnection, table: &str) -> Result<u64, Error> {
     Ok(n.unsigned_abs())
 }
 
-async fn move_table(source: &mut AnyConnection, target: &mut AnyConnection, shape: &Shape) -> Result<u64, Error> {
+/// Goes through a table of one side, does something with each page, and finds the same rows on the other side. Gives how
+/// many there are.
+async fn each_page(
+    here: &mut AnyConnection,
+    there: &mut AnyConnection,
+    shape: &Shape,
+    first: impl AsyncFn(&mut AnyConnection, &[Values]) -> Result<(), Error>,
+) -> Result<u64, Error> {
     let (mut rows, mut after) = (0, None);
     loop {
-        let page = page(source, shape, after.as_deref()).await?;
+        let page = page(here, shape, after.as_deref()).await?;
         let Some(last) = page.last() else { return Ok(rows) };
-        insert(target, shape, &page).await?;
-        let there = by_key(target, shape, &page).await?;
-        if let Some(row) = page.iter().find(|row| there.get(&shape.key_of(row)) != Some(*row)) {
+        first(there, &page).await?;
+        let known = by_key(there, shape, &page).await?;
+        if let Some(row) = page.iter().find(|row| known.get(&shape.key_of(row)) != Some(*row)) {
             return Err(differs(shape, &shape.key_of(row).join(" ")));
         }
         rows += u64::try_from(page.len()).unwrap_or_default();

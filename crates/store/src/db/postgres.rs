@@ -86,14 +86,16 @@ async fn listen_once(url: &str, told: &(impl Fn() + Send)) -> Result<(), sqlx::E
         Ok::<_, sqlx::Error>(listener)
     };
     let mut listener = tokio::time::timeout(CONNECT_MAX, connect).await.map_err(late)??;
+    told();
     loop {
-        told();
-        loop {
-            match tokio::time::timeout(SILENCE, listener.recv()).await {
-                Ok(heard) => break drop(heard?),
-                // A network that has swallowed the connection is silent, too.
-                Err(_) => tokio::time::timeout(CONNECT_MAX, listener.execute("SELECT 1")).await.map_err(late)??,
-            };
+        match tokio::time::timeout(SILENCE, listener.try_recv()).await {
+            // Heard, or connected anew: what was said meanwhile was missed.
+            Ok(Ok(_)) => told(),
+            Ok(Err(e)) => return Err(e),
+            // A network that has swallowed the connection is silent, too.
+            Err(_) => {
+                tokio::time::timeout(CONNECT_MAX, listener.execute("SELECT 1")).await.map_err(late)??;
+            }
         }
     }
 }
