@@ -178,29 +178,29 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     let mut tables = Vec::new();
     let mut told = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
 
-    // A target that knows something else is refused, and the file goes on.
+    // Two that a move was begun with: the account is there already.
     let (other, _other_home) = database(Database::Postgres).await;
-    let lived = World::new(Database::Sqlite).await.on_database(other.clone(), _other_home).await;
-    for _ in 0..3 {
-        lived.create(serde_json::from_str(WISH).unwrap()).await;
-    }
-    let refused = Store::move_rows(&world.database_url, &other, now, &mut told).await;
-    assert!(refused.unwrap_err().to_string().contains("take an empty database"));
-    assert_eq!(lived.call("GET", "/instances", None).await.1["items"].as_array().unwrap().len(), 3, "it is as it was");
-    assert_eq!(lived.call("GET", "/models", None).await.1["items"], json!([]));
-
-    // Stopped on the way, it is begun again: some rows are there already.
-    drop(Store::open(&to).await.unwrap());
-    let mut there = PgConnection::connect(&to).await.unwrap();
     let (account, project) = (format!("scaleway:{}", inventiv_testkit::PROJECT), inventiv_testkit::PROJECT);
     let made: i64 = {
         let mut file = sqlx::SqliteConnection::connect(&world.database_url).await.unwrap();
         file.fetch_one("SELECT created_at FROM provider_accounts").await.unwrap().get(0)
     };
-    let account = format!(
-        "INSERT INTO provider_accounts (id, provider, project_id, created_at) VALUES ('{account}', 'scaleway', '{project}', {made})"
-    );
-    run(&mut there, account).await;
+    for url in [&other, &to] {
+        drop(Store::open(url).await.unwrap());
+        let mut there = PgConnection::connect(url).await.unwrap();
+        let columns = "id, provider, project_id, created_at";
+        let row = format!("'{account}', 'scaleway', '{project}', {made}");
+        run(&mut there, format!("INSERT INTO provider_accounts ({columns}) VALUES ({row})")).await;
+    }
+
+    // One that knows something else besides is refused and left as it is, and the file goes on.
+    let mut there = PgConnection::connect(&other).await.unwrap();
+    run(&mut there, "INSERT INTO models (id, created_at, updated_at) VALUES ('their/model', 1, 1)".to_owned()).await;
+    let refused = Store::move_rows(&world.database_url, &other, now, &mut told).await;
+    assert!(refused.unwrap_err().to_string().contains("take an empty database"));
+    let models: i64 = there.fetch_one("SELECT COUNT(*) FROM models").await.unwrap().get(0);
+    assert_eq!(models, 1, "nothing was written to it");
+
     tables.clear();
     let mut told = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
     Store::move_rows(&world.database_url, &to, now, &mut told).await.unwrap();
