@@ -60,6 +60,11 @@ async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> 
         tables.push(json!({"table": moved.table, "rows": moved.rows}));
     };
     let done = Store::move_rows(from, to, SystemClock.now(), &mut told).await;
+    if let Err(inventiv_store::Error::Moved) = done {
+        return Err(Failure::refused(
+            "the file was moved already: start `inventiv serve` with that PostgreSQL database",
+        ));
+    }
     done.map_err(|e| {
         Failure::general(format!("{e}; the file is as it was. Once that is mended, the same command goes on"))
     })?;
