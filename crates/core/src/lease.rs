@@ -147,6 +147,7 @@ mod tests {
         let mut watch = Watch::default();
         assert_eq!(moves(&mut watch, &[(0, lease("a", 7))]), [true], "it may be another life's");
         watch.took("z", T, TERMS);
+        assert_eq!(watch.held(), ["z"]);
         assert!(watch.holds("z", T.plus_ms(9_999)) && !watch.holds("z", T.plus_ms(10_000)));
         assert_eq!(
             moves(&mut watch, &[(1, lease("a", 8)), (3_000, lease("a", 8)), (3_001, lease("a", 8))]),

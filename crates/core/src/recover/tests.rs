@@ -216,3 +216,14 @@ fn it_is_priced_by_the_offer_of_its_type() {
     let spec = recovered_with(&offers, servers, vec![], &[]).instances.remove(0).instance.spec;
     assert_eq!((spec.hourly_micros, spec.currency.as_str(), spec.boot_storage), (9, "CHF", BootStorage::Local));
 }
+
+#[test]
+fn a_project_that_shows_nothing_at_all_is_said_to() {
+    let hidden = Some("the key shows nothing".to_owned());
+    let picture =
+        Picture { began_at: NOW, complete: true, hidden: hidden.clone(), servers: Vec::new(), volumes: Vec::new() };
+    let (rules, mut ids) = (Rules::default(), || 1);
+    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    let place = Place { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers: &[] };
+    assert_eq!(recover(&picture, &Default::default(), place, &mut cx).hidden, hidden);
+}
