@@ -126,14 +126,14 @@ fn bench(args: &[String]) -> Result<(), String> {
         return Ok(());
     }
     cargo(&["build", "--release", "--package", "inventiv"])?;
-    let postgres = postgres::Postgres::start()?;
+    let postgres = postgres::Server::start()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let mut command = Command::new("cargo");
     command
         .args(["bench", "--package", "inventiv-testkit", "--bench", "control_plane", "--"])
         .args(args)
-        .env("TEST_DATABASE_URL", &postgres.url)
         .env("INVENTIV_BIN", target.join("release/inventiv"));
+    postgres.tell(&mut command);
     run(&mut command)
 }
 
@@ -143,13 +143,12 @@ fn soak(args: &[String]) -> Result<(), String> {
         [flag, n] if flag == "--kills" && n.parse::<u32>().is_ok() => n,
         _ => return Err(USAGE.to_owned()),
     };
-    let postgres = postgres::Postgres::start()?;
+    let postgres = postgres::Server::start()?;
     let mut command = Command::new("cargo");
     command
         .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
-        .env("TEST_DATABASE_URL", &postgres.url)
-        .env("INVENTIV_TEST_POSTGRES", "required")
         .env("INVENTIV_SOAK_KILLS", kills);
+    postgres.tell(&mut command);
     run(&mut command)
 }
 

@@ -1,22 +1,17 @@
 //! `cargo xtask test`: all tests, on SQLite and on a private PostgreSQL, with the sum of what ran.
 
-use crate::postgres::Postgres;
+use crate::postgres::Server;
 use crate::root;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let postgres = Postgres::start()?;
+    let postgres = Server::start()?;
     println!("PostgreSQL: {}", postgres.about);
-    let mut child = Command::new("cargo")
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .args(args)
-        .current_dir(root())
-        .env("TEST_DATABASE_URL", &postgres.url)
-        .env("INVENTIV_TEST_POSTGRES", "required")
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cargo test: {e}"))?;
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--no-fail-fast"]).args(args).current_dir(root()).stdout(Stdio::piped());
+    postgres.tell(&mut command);
+    let mut child = command.spawn().map_err(|e| format!("cargo test: {e}"))?;
     let mut sum = Sum::default();
     for line in BufReader::new(child.stdout.take().ok_or("cargo test has no output")?).lines() {
         let line = line.map_err(|e| e.to_string())?;

@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("orchestrator", &["inventiv-core", "inventiv-providers", "inventiv-store"]),
     ("api", &["inventiv-core", "inventiv-store"]),
     ("scaleway-emulator", &[]),
+    ("private-postgres", &[]),
 ];
 const OURS: &[&str] = &[
     "inventiv-core",
@@ -20,6 +21,7 @@ const OURS: &[&str] = &[
     "inventiv-api",
     "scaleway-emulator",
     "inventiv-testkit",
+    "private-postgres",
 ];
 /// Libraries that only some crates may use.
 const ONLY_IN: &[(&str, &[&str])] = &[

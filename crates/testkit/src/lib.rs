@@ -9,10 +9,12 @@ mod faulty;
 mod in_process;
 pub mod matrix;
 mod process;
+mod relay;
 pub mod simulate;
 
 pub use faulty::{Blow, Fault, Faulty, Heard};
 pub use in_process::InProcess;
+pub use relay::{Line, Relay, Target};
 
 use inventiv_api::{App, Settings};
 use inventiv_core::plan::Rules;
@@ -166,6 +168,27 @@ impl World {
         let world = Self::over(url, home, emulator, setup.rules, setup.forced_data_volume_gb).await;
         world.orchestrator.refresh_catalogue().await.expect("the database answers");
         world
+    }
+
+    /// A world with everything as usual, on a database that is there.
+    ///
+    /// # Panics
+    /// When it cannot be staged.
+    pub async fn at(url: String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let emulator = Emulator::new(Options { clock: ClockMode::Manual, ..Options::default() });
+        let world = Self::over(url, Home { folder }, emulator, Rules::default(), None).await;
+        world.orchestrator.refresh_catalogue().await.expect("the database answers");
+        world
+    }
+
+    /// Another server of ours, at the same time.
+    ///
+    /// # Panics
+    /// When the database does not open.
+    pub async fn replica(&self, url: &str) -> Orchestrator {
+        let store = Store::open(url).await.expect("the database opens");
+        orchestrator(store, self.wire.clone(), self.clock.clone(), Rules::default(), Arc::new(UuidIds))
     }
 
     async fn over(url: String, home: Home, emulator: Emulator, rules: Rules, forced: Option<i64>) -> Self {

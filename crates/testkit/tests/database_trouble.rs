@@ -1,0 +1,300 @@
+//! What PostgreSQL can do to us: it crashes, a standby without the last writes takes over, somebody holds a lock, a disk is
+//! full, nobody is let in, writes lose against others.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, Relay, TOKEN, Target, World};
+use private_postgres::{Binaries, Postgres};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection, Row};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::PathBuf;
+use tower::ServiceExt;
+
+/// It need not survive a power cut.
+const QUIET: [&str; 2] = ["listen_addresses=", "fsync=off"];
+
+fn wish() -> Value {
+    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "data_volume_gb": 50})
+}
+
+/// Its programs, where PostgreSQL is tested at all.
+fn binaries() -> Option<Binaries> {
+    if !Database::both().contains(&Database::Postgres) {
+        return None;
+    }
+    let found = Binaries::find();
+    if found.is_none() {
+        println!("left out: no programs of PostgreSQL are here (PG_BIN names their folder)");
+    }
+    found
+}
+
+async fn connect(server: &Postgres) -> PgConnection {
+    PgConnection::connect(&server.url()).await.unwrap()
+}
+
+async fn run(on: &mut PgConnection, sql: &str) {
+    on.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.unwrap();
+}
+
+/// Every connection but this one ends.
+async fn cut(admin: &mut PgConnection) {
+    run(
+        admin,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL",
+    )
+    .await;
+}
+
+/// Status, whether it says when to come again, and body.
+async fn call(world: &World, method: &str, path: &str, body: Option<Value>) -> (u16, bool, Value) {
+    let request =
+        axum::http::Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+    let request = request.header("content-type", "application/json");
+    let body = axum::body::Body::from(body.map(|b| b.to_string()).unwrap_or_default());
+    let answer = world.api.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+    let (status, again) = (answer.status().as_u16(), answer.headers().contains_key("retry-after"));
+    let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (status, again, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+async fn cannot_know(world: &World) {
+    for (method, path, body) in
+        [("GET", "/instances", None), ("POST", "/instances", Some(wish())), ("GET", "/audit", None)]
+    {
+        let (status, again, body) = call(world, method, path, body).await;
+        assert_eq!((status, again), (503, true), "{method} {path}: {body}");
+    }
+}
+
+/// Takes everything away; no server was made twice.
+async fn ends_well(world: &World, ids: &[String]) {
+    for id in ids {
+        world.until_status(id, "ready").await;
+    }
+    for id in ids {
+        world.terminate(id).await;
+    }
+    for id in ids {
+        world.until_status(id, "terminated").await;
+        assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
+    }
+    assert_eq!(world.left(), (0, 0, 0));
+    assert_eq!(servers_made(world), ids.len(), "no server is made twice");
+}
+
+fn servers_made(world: &World) -> usize {
+    let journal = world.emulator.journal();
+    let is_one = |e: &&Value| e["method"] == "POST" && e["path"].as_str().is_some_and(|p| p.ends_with("/servers"));
+    journal["entries"].as_array().unwrap().iter().filter(is_one).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_crashes_in_the_middle_loses_and_doubles_nothing() {
+    let Some(binaries) = binaries() else { return };
+    let mut server = Postgres::start(&binaries, &QUIET).unwrap();
+    let world = World::at(server.url()).await;
+    let mut ids = Vec::new();
+    for crash in 0..8 {
+        ids.push(world.create(wish()).await);
+        for _ in 0..crash * 2 {
+            world.tick().await;
+        }
+        // Struck while a tick is under way, too.
+        let ticking = world.orchestrator.clone();
+        let tick = tokio::spawn(async move { ticking.tick(crash % 2 == 0).await });
+        for _ in 0..crash * 3 {
+            tokio::task::yield_now().await;
+        }
+        server.kill();
+        tick.await.unwrap().ok();
+        if crash == 0 {
+            cannot_know(&world).await;
+        }
+        world.advance_ms(1_000);
+        server.resume().unwrap();
+    }
+    ends_well(&world, &ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothing() {
+    let Some(binaries) = binaries() else { return };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = [format!("port={port}"), "listen_addresses=127.0.0.1".to_owned()];
+    let mut first = Postgres::start(&binaries, &listen.each_ref().map(String::as_str)).unwrap();
+    let admin = &mut connect(&first).await;
+    // What the standby is told passes here, and what we ask passes there.
+    let told = Relay::to(Target::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], port)))).await;
+    let asked = Relay::to(Target::Unix(first.socket())).await;
+    let second = {
+        let (binaries, at) = (binaries.clone(), told.address().port());
+        let listens = ["listen_addresses=", "port=5432"];
+        tokio::task::spawn_blocking(move || Postgres::follow(&binaries, at, &listens)).await.unwrap().unwrap()
+    };
+    let world = World::at(format!("postgres://postgres@{}/postgres", asked.address())).await;
+    let known = world.create(wish()).await;
+    let lsn = "SELECT CAST(pg_current_wal_lsn() AS TEXT)";
+    let at: String = admin.fetch_one(lsn).await.unwrap().get(0);
+    let follower = &mut connect(&second).await;
+    let arrived = format!("SELECT pg_last_wal_replay_lsn() >= '{at}'::pg_lsn");
+    while !follower.fetch_one(sqlx::AssertSqlSafe(arrived.clone())).await.unwrap().get::<bool, _>(0) {
+        tokio::task::yield_now().await;
+    }
+    told.set(inventiv_testkit::Line::Closed);
+    // From here on, nothing reaches the standby: a whole instance, and all that was made for the one it knows.
+    let unheard = world.create(wish()).await;
+    for id in [&known, &unheard] {
+        world.until_status(id, "ready").await;
+    }
+    let left = world.left();
+    first.kill();
+    // As long as it only follows, it is not believed: its rows may be old.
+    asked.lead_to(Target::Unix(second.socket()));
+    assert_eq!(call(&world, "GET", "/instances", None).await.0, 503);
+    second.promote().unwrap();
+    assert_eq!(world.show(&known).await["status"], "provisioning", "the last writes are lost");
+    assert_eq!(world.call("GET", &format!("/instances/{unheard}"), None).await.0, 404);
+    world.until_status(&known, "ready").await;
+    for _ in 0..30 {
+        world.resync().await;
+    }
+    assert_eq!(world.left(), left, "nothing living is deleted");
+    assert_eq!(servers_made(&world), 2, "nothing is made twice");
+    world.call("POST", "/audit", Some(json!({"fix": true, "policy": "delete"}))).await;
+    world.orchestrator.audit_due().await.unwrap();
+    let audit = world.call("GET", "/audit", None).await.1;
+    assert!(audit.to_string().contains("\"records_look_rolled_back\":true"), "{audit:#}");
+    assert_eq!(world.left(), left, "the sweep is frozen");
+    // `inventiv recover` closes the gap.
+    let plan = world.orchestrator.plan_recovery().await.unwrap();
+    assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 1);
+    let back = world.show(&unheard).await;
+    assert_eq!(back["status"], "ready", "{back:#}");
+    ends_well(&world, &[known, unheard]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_somebody_holds_uses_up_the_connections_and_ends_in_503() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let world = World::at(server.url()).await;
+    let mut holder = connect(&server).await;
+    let mut lock = holder.begin().await.unwrap();
+    run(&mut lock, "LOCK TABLE instances IN ACCESS EXCLUSIVE MODE").await;
+    // More than there are connections.
+    let wishes = futures::future::join_all((0..12).map(|_| call(&world, "POST", "/instances", Some(wish())))).await;
+    for (status, again, body) in wishes {
+        assert_eq!((status, again), (503, true), "{body}");
+    }
+    lock.rollback().await.unwrap();
+    assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]), "none of them was written");
+    let id = world.create(wish()).await;
+    ends_well(&world, &[id]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_takes_too_long_is_ended_and_writes_nothing() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let world = World::at(server.url()).await;
+    let mut admin = connect(&server).await;
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); RETURN NEW; END'; \
+        CREATE TRIGGER slow AFTER INSERT ON instances FOR EACH ROW EXECUTE FUNCTION slow()";
+    run(&mut admin, slow).await;
+    let (status, again, body) = call(&world, "POST", "/instances", Some(wish())).await;
+    assert_eq!((status, again), (503, true), "{body}");
+    run(&mut admin, "DROP TRIGGER slow ON instances").await;
+    assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]));
+    let id = world.create(wish()).await;
+    ends_well(&world, &[id]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_lose_against_others_are_tried_again() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let world = World::at(server.url()).await;
+    let mut admin = connect(&server).await;
+    // Of every five changes of an instance, four lose; a sequence does not go back with them.
+    let losing = "CREATE SEQUENCE tries; \
+        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'DECLARE n BIGINT := nextval(''tries''); \
+        BEGIN IF n % 5 <> 0 THEN RAISE EXCEPTION ''lost'' USING ERRCODE = CASE n % 2 WHEN 0 THEN ''40001'' ELSE ''40P01'' END; \
+        END IF; RETURN NEW; END'; \
+        CREATE TRIGGER lose BEFORE INSERT OR UPDATE ON instances FOR EACH ROW EXECUTE FUNCTION lose()";
+    run(&mut admin, losing).await;
+    let id = world.create(wish()).await;
+    ends_well(&world, &[id]).await;
+    let tries: i64 = admin.fetch_one("SELECT last_value FROM tries").await.unwrap().get(0);
+    assert!(tries > 50, "{tries}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_lets_nobody_in_is_waited_for() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let mut admin = connect(&server).await;
+    run(&mut admin, "CREATE ROLE app LOGIN; GRANT CREATE ON SCHEMA public TO app").await;
+    let world = World::at(server.url().replace("postgres@", "app@")).await;
+    let id = world.create(wish()).await;
+    for _ in 0..4 {
+        world.tick().await;
+    }
+    run(&mut admin, "ALTER ROLE app CONNECTION LIMIT 0").await;
+    cut(&mut admin).await;
+    cannot_know(&world).await;
+    assert!(world.orchestrator.tick(true).await.is_err());
+    run(&mut admin, "ALTER ROLE app CONNECTION LIMIT -1").await;
+    ends_well(&world, &[id]).await;
+}
+
+/// The file of a table that holds nothing yet, in whose place there is no room.
+struct Full {
+    file: PathBuf,
+    owner: (u32, u32),
+}
+
+impl Full {
+    async fn make(server: &Postgres, admin: &mut PgConnection, table: &str) -> Self {
+        let path = format!("SELECT pg_relation_filepath('{table}')");
+        let path: String = admin.fetch_one(sqlx::AssertSqlSafe(path)).await.unwrap().get(0);
+        let file = server.data().join(path);
+        let found = std::fs::metadata(&file).unwrap();
+        assert_eq!(found.len(), 0, "{table} holds something already");
+        std::fs::remove_file(&file).unwrap();
+        symlink("/dev/full", &file).unwrap();
+        cut(admin).await;
+        Self { file, owner: (found.uid(), found.gid()) }
+    }
+
+    async fn make_room(self, admin: &mut PgConnection) {
+        std::fs::remove_file(&self.file).unwrap();
+        std::fs::write(&self.file, "").unwrap();
+        chown(&self.file, Some(self.owner.0), Some(self.owner.1)).unwrap();
+        cut(admin).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_takes_no_wish_and_a_server_whose_making_could_not_be_written_is_found_again() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let world = World::at(server.url()).await;
+    let mut admin = connect(&server).await;
+    let full = Full::make(&server, &mut admin, "instances").await;
+    let (status, again, body) = call(&world, "POST", "/instances", Some(wish())).await;
+    assert_eq!((status, again), (503, true), "{body}");
+    full.make_room(&mut admin).await;
+    assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]));
+    // The worst moment: the cloud made the server, and there is no room for its volumes.
+    let full = Full::make(&server, &mut admin, "instance_volumes").await;
+    let id = world.create(wish()).await;
+    for _ in 0..40 {
+        world.orchestrator.tick(false).await.ok();
+        world.advance_ms(1_000);
+    }
+    assert_eq!((world.left().0, servers_made(&world)), (1, 1), "it was made, once");
+    full.make_room(&mut admin).await;
+    ends_well(&world, &[id]).await;
+}
