@@ -22,9 +22,9 @@ const USAGE: &str = "cargo xtask TASK
                  tell stories of users, strangers, faults and crashes drawn from seeds; a seed that goes wrong is told
   crash-matrix [--every N] [WORD]
                  strike every call and commit of every scenario once, in every way; every Nth cell; only those with WORD
-  soak [--kills N]
-                 the real executable, killed at random moments while lives come and go, on both databases; and three of
-                 them on one PostgreSQL, killed, frozen and asked to stop
+  soak [--kills N] [--servers N]
+                 the real executable, killed at random moments while lives come and go, on both databases; and several of
+                 them (3) on one PostgreSQL, killed, frozen, stopped, cut off, with clocks that are wrong
   mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
   openapi        write openapi.json from the code";
 
@@ -138,16 +138,20 @@ fn bench(args: &[String]) -> Result<(), String> {
 }
 
 fn soak(args: &[String]) -> Result<(), String> {
-    let kills = match args {
-        [] => "50",
-        [flag, n] if flag == "--kills" && n.parse::<u32>().is_ok() => n,
-        _ => return Err(USAGE.to_owned()),
-    };
+    let (mut kills, mut servers) = ("50", "3");
+    for pair in args.chunks(2) {
+        match pair {
+            [flag, n] if flag == "--kills" && n.parse::<u32>().is_ok() => kills = n,
+            [flag, n] if flag == "--servers" && n.parse::<u32>().is_ok_and(|n| (2..10).contains(&n)) => servers = n,
+            _ => return Err(USAGE.to_owned()),
+        }
+    }
     let postgres = postgres::Server::start()?;
     let mut command = Command::new("cargo");
     command
         .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
-        .env("INVENTIV_SOAK_KILLS", kills);
+        .env("INVENTIV_SOAK_KILLS", kills)
+        .env("INVENTIV_SOAK_SERVERS", servers);
     postgres.tell(&mut command);
     run(&mut command)
 }

@@ -2,7 +2,8 @@
 //!
 //! A lease spares calls, no more: two replicas that both believe to hold it write by version, and may waste calls, never
 //! leak or double anything. No two clocks are compared: the holder moves a counter on, its *beat*, and whoever has seen the
-//! same beat for the length of the lease, by its own clock, may take it.
+//! same beat for the length of the lease, by its own clock, may take it. Whoever has not seen the cloud for as long gives its
+//! zone to those who may see it.
 
 use crate::time::Timestamp;
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ pub enum Move {
     Begin,
     /// Move our beat on, or take it: only if holder and beat are these still.
     Take(Lease),
+    /// Give it back: only if holder and beat are these still.
+    GiveBack(Lease),
     /// Nothing now.
     Wait,
 }
@@ -53,6 +56,10 @@ pub struct Watch {
     seen: HashMap<String, (Lease, Timestamp)>,
     /// Zone → until when it is ours, by our clock.
     held: HashMap<String, Timestamp>,
+    /// Zone → since when every look at it has failed.
+    blind: HashMap<String, Timestamp>,
+    /// Zone → until when it is left to others.
+    left: HashMap<String, Timestamp>,
 }
 
 impl Watch {
@@ -66,6 +73,12 @@ impl Watch {
             (*seen, *since) = (row.clone(), now);
         }
         let unmoved_ms = now.ms_since(*since);
+        if row.holder == me && self.blind.get(zone).is_some_and(|since| now.ms_since(*since) >= terms.lease_ms) {
+            return Move::GiveBack(row.clone());
+        }
+        if row.holder != me && self.left.get(zone).is_some_and(|until| *until > now) {
+            return Move::Wait;
+        }
         let due_ms = if row.holder == me {
             // Another life of the same process may have taken it: nothing is sure until it is taken again.
             if self.held.contains_key(zone) { terms.beat_ms } else { 0 }
@@ -84,6 +97,22 @@ impl Watch {
     /// It was written down that the lease is ours; the writing began at `began`.
     pub fn took(&mut self, zone: &str, began: Timestamp, terms: Terms) {
         self.held.insert(zone.to_owned(), began.plus_ms(terms.lease_ms));
+    }
+
+    /// It was looked at, in a look that began at `began`; `seen`: the cloud answered.
+    pub fn looked(&mut self, zone: &str, began: Timestamp, seen: bool) {
+        if seen {
+            self.blind.remove(zone);
+        } else {
+            self.blind.entry(zone.to_owned()).or_insert(began);
+        }
+    }
+
+    /// It was given back because the cloud was not seen: for the length of a lease, anybody else goes first.
+    pub fn gave_back(&mut self, zone: &str, now: Timestamp, terms: Terms) {
+        self.lost(zone);
+        self.blind.remove(zone);
+        self.left.insert(zone.to_owned(), now.plus_ms(terms.lease_ms));
     }
 
     /// Somebody else has it.
@@ -120,7 +149,7 @@ mod tests {
         let take = |m: Move| match m {
             Move::Take(_) => true,
             Move::Wait => false,
-            Move::Begin => panic!("there is a row"),
+            Move::Begin | Move::GiveBack(_) => panic!("there is a row, and the cloud is seen"),
         };
         rows.iter().map(|(ms, row)| take(watch.decide("a", "z", Some(row), T.plus_ms(*ms), TERMS))).collect()
     }
@@ -155,6 +184,27 @@ mod tests {
         );
         watch.lost("z");
         assert!(!watch.holds("z", T) && watch.held().is_empty());
+    }
+
+    #[test]
+    fn whoever_does_not_see_the_cloud_gives_its_zone_back_and_lets_all_others_go_first() {
+        let mut watch = Watch::default();
+        watch.took("z", T, TERMS);
+        watch.looked("z", T.plus_ms(1_000), false);
+        watch.looked("z", T.plus_ms(2_000), true);
+        watch.looked("z", T.plus_ms(5_000), false);
+        watch.looked("z", T.plus_ms(9_000), false);
+        let at = |watch: &mut Watch, ms, row: &Lease| watch.decide("a", "z", Some(row), T.plus_ms(ms), TERMS);
+        assert_eq!(at(&mut watch, 11_000, &lease("a", 3)), Move::Wait, "it was moved on lately");
+        assert_eq!(at(&mut watch, 14_999, &lease("a", 3)), Move::Take(lease("a", 3)));
+        assert_eq!(at(&mut watch, 15_000, &lease("a", 4)), Move::GiveBack(lease("a", 4)));
+        watch.gave_back("z", T.plus_ms(15_000), TERMS);
+        assert!(watch.held().is_empty());
+        assert_eq!(at(&mut watch, 24_999, &lease("", 5)), Move::Wait);
+        assert_eq!(at(&mut watch, 25_000, &lease("", 5)), Move::Take(lease("", 5)), "nobody wanted it");
+        // Whoever takes it has the same time as anybody to see the cloud.
+        watch.took("z", T.plus_ms(25_000), TERMS);
+        assert_eq!(at(&mut watch, 25_001, &lease("a", 6)), Move::Wait);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use inventiv_api::{App, Settings};
-use inventiv_orchestrator::clock::{SharedClock, UuidIds};
+use inventiv_orchestrator::clock::{ClockIds, SharedClock};
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::CloudProvider;
 use inventiv_providers::credentials::Credentials;
@@ -51,7 +51,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let now = Arc::new(move || provider_clock.now());
     let provider = Scaleway::new(&setup.credentials, Arc::new(transport), setup.calls_per_second, now);
     let account = provider.account().clone();
-    let ids = Arc::new(UuidIds);
+    let ids = Arc::new(ClockIds::new(clock.clone()));
+    let drawn = ids.clone();
     let orchestrator = Orchestrator::new(store.clone(), Arc::new(provider), clock.clone(), ids, setup.config);
     orchestrator.register().await.map_err(|e| Failure::general(e.to_string()))?;
     let stop = CancellationToken::new();
@@ -63,7 +64,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         token: setup.token,
         forced_data_volume_gb: setup.forced_data_volume_gb,
         now: Box::new(move || api_clock.now()),
-        ids: Box::new(|| UuidIds.draw()),
+        ids: Box::new(move || drawn.draw()),
         metrics: inventiv_api::install_metrics(),
     });
     tokio::spawn(async move { clock_stop.run_until_cancelled(clock.keep(&kept_by)).await });

@@ -3,7 +3,9 @@
 use inventiv_core::time::Timestamp;
 use inventiv_store::{Error, Store};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use uuid::ContextV7;
 
 /// Gives the time.
 pub trait Clock: Send + Sync {
@@ -99,12 +101,57 @@ pub trait Ids: Send + Sync {
     fn draw(&self) -> u128;
 }
 
-/// UUIDs of version 7.
+/// UUIDs of version 7 by a clock that several machines share: what they draw sorts by time, whatever their own clocks say.
+pub struct ClockIds {
+    clock: Arc<dyn Clock>,
+    context: Mutex<ContextV7>,
+}
+
+impl ClockIds {
+    /// Draws by `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, context: Mutex::new(ContextV7::new()) }
+    }
+}
+
+impl Ids for ClockIds {
+    fn draw(&self) -> u128 {
+        let since = u64::try_from(self.clock.now().0).unwrap_or_default();
+        // Below 10^9.
+        let nanos = u32::try_from(since % 1_000_000 * 1_000).unwrap_or_default();
+        let context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&*context, since / 1_000_000, nanos)).as_u128()
+    }
+}
+
+/// UUIDs of version 7 by the system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UuidIds;
 
 impl Ids for UuidIds {
     fn draw(&self) -> u128 {
         uuid::Uuid::now_v7().as_u128()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_the_clock_that_is_given_and_never_go_back() {
+        let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_123_456)));
+        let ids = ClockIds::new(clock.clone());
+        let first = ids.draw();
+        assert_eq!(first >> 80, 1_700_000_000_123, "milliseconds of the clock");
+        let mut drawn: Vec<u128> = (0..1000).map(|_| ids.draw()).collect();
+        clock.advance_ms(-300_000);
+        drawn.extend((0..1000).map(|_| ids.draw()));
+        clock.advance_ms(900_000);
+        let last = ids.draw();
+        drawn.push(last);
+        assert!(drawn.iter().zip(drawn.iter().skip(1)).all(|(a, b)| a < b) && first < drawn[0]);
+        assert_eq!(last >> 80, 1_700_000_600_123 + 2, "each look at the clock moved it on by a microsecond");
     }
 }

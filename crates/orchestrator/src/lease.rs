@@ -2,7 +2,7 @@
 //! kept right by versions.
 
 use crate::Orchestrator;
-use inventiv_core::lease::{Move, Terms, Watch};
+use inventiv_core::lease::{Lease, Move, Terms, Watch};
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
@@ -107,6 +107,10 @@ impl Orchestrator {
                 Move::Wait => continue,
                 Move::Begin => inner.store.begin_lease(&inner.account, &zone, &leases.me).await?,
                 Move::Take(seen) => inner.store.take_lease(&inner.account, &seen, &leases.me).await?,
+                Move::GiveBack(seen) => {
+                    self.give_back(&seen).await?;
+                    continue;
+                }
             };
             if !ours {
                 leases.watch(|w| w.lost(&zone));
@@ -121,6 +125,27 @@ impl Orchestrator {
             leases.watch(|w| w.took(&zone, now, leases.terms));
         }
         Ok(took_one)
+    }
+
+    /// Leaves a zone to others, who may see what this one does not.
+    async fn give_back(&self, seen: &Lease) -> Result<(), Error> {
+        let (inner, leases) = (&self.inner, &self.inner.leases);
+        let zone = &seen.zone;
+        tracing::warn!(zone, "the cloud could not be seen for the length of a lease; leaves the zone to other servers");
+        inner.store.give_lease_back(&inner.account, seen).await?;
+        leases.watch(|w| w.gave_back(zone, leases.now(), leases.terms));
+        inner.store.tell_change();
+        Ok(())
+    }
+
+    /// This replica's own time, for [`Orchestrator::looked`].
+    pub(crate) fn lease_time(&self) -> Timestamp {
+        self.inner.leases.now()
+    }
+
+    /// A look at a zone, begun at `began`, has ended; `seen`: the cloud answered.
+    pub(crate) fn looked(&self, zone: &str, began: Timestamp, seen: bool) {
+        self.inner.leases.watch(|w| w.looked(zone, began, seen));
     }
 
     /// Gives everything back: whoever sees that first goes on with it.

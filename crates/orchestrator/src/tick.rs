@@ -148,7 +148,10 @@ impl Orchestrator {
         }
         let mut to_list = Vec::new();
         for (claim, agg) in due {
-            match self.inner.glance(&agg).await {
+            let began = self.lease_time();
+            let glanced = self.inner.glance(&agg).await;
+            self.looked(zone, began, glanced.is_ok());
+            match glanced {
                 // A large zone is not listed for one instance: the next resync lists it anyway.
                 Ok(seen) if misses_something(&agg, &seen) && known_pages <= LIST_AT_ONCE => to_list.push((claim, agg)),
                 Ok(seen) => self.spawn_step(claim, agg, seen, tasks, counters),
@@ -181,7 +184,9 @@ impl Orchestrator {
             // Changes are queueing: what they wait for shows as well a few seconds later, and costs fewer reads.
             return Ok(false);
         }
+        let began = self.lease_time();
         let listed = self.inner.provider.observe(zone).await;
+        self.looked(zone, began, listed.is_ok());
         drop(busy);
         let index = match listed {
             Ok(picture) => {

@@ -12,6 +12,8 @@ const BEGIN: &str = "INSERT INTO leases (account_id, zone, holder, beat) VALUES 
     ON CONFLICT (account_id, zone) DO NOTHING";
 const TAKE: &str = "UPDATE leases SET holder = $3, beat = beat + 1 WHERE account_id = $1 AND zone = $2 \
     AND holder = $4 AND beat = $5";
+const GIVE_BACK: &str = "UPDATE leases SET holder = '', beat = beat + 1 WHERE account_id = $1 AND zone = $2 \
+    AND holder = $3 AND beat = $4";
 const RELEASE: &str = "UPDATE leases SET holder = '', beat = beat + 1 WHERE account_id = $1 AND holder = $2";
 
 impl Store {
@@ -47,6 +49,16 @@ impl Store {
         let mut a = Args::new();
         a.text(account).text(&seen.zone).text(me).text(&seen.holder).int(seen.beat);
         Ok(self.db.write(vec![a.guarded(TAKE)]).await? == Written::Done)
+    }
+
+    /// Gives one lease back, if it is as it was seen; somebody else's is left as it is.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn give_lease_back(&self, account: &str, seen: &Lease) -> Result<(), Error> {
+        let mut a = Args::new();
+        a.text(account).text(&seen.zone).text(&seen.holder).int(seen.beat);
+        self.db.write(vec![a.statement(GIVE_BACK)]).await.map(|_| ())
     }
 
     /// Gives back every lease of a replica.

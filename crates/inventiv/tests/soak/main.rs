@@ -1,17 +1,19 @@
-//! The real executable, killed with `kill -9` at random moments while lives come and go, on both databases; and three of
-//! them on one PostgreSQL, killed, frozen and asked to stop.
+//! The real executable, killed with `kill -9` at random moments while lives come and go, on both databases; and several of
+//! them on one PostgreSQL, killed, frozen, asked to stop, cut off, with clocks that are wrong.
 //!
 //! `cargo xtask soak --kills N` runs more of it. The moment of a kill is counted in requests that the cloud got.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
-use inventiv_core::lease::Lease;
-use inventiv_store::Store;
-use inventiv_testkit::{Database, database};
+mod several;
+mod skew;
+
+use inventiv_testkit::{Database, Relay, database};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -28,8 +30,15 @@ const END: Duration = Duration::from_secs(240);
 struct Server {
     env: Vec<(String, String)>,
     child: Child,
-    /// Frozen, or not there.
+    /// Frozen, cut off, or not there.
     away: bool,
+    /// Its lines to the cloud and to the database, where they are to be cut.
+    lines: Option<Lines>,
+}
+
+struct Lines {
+    cloud: Relay,
+    database: Relay,
 }
 
 impl Server {
@@ -50,10 +59,12 @@ struct Soak {
     servers: Vec<Server>,
     rng: fastrand::Rng,
     living: Vec<String>,
-    all: Vec<String>,
-    /// Instances whose data volume is to be kept.
-    keepers: BTreeSet<String>,
+    /// How many were asked for.
+    asked: usize,
 }
+
+/// Begins the names of instances whose data volume is to be kept.
+const KEEPER: &str = "keeper";
 
 impl Drop for Soak {
     fn drop(&mut self) {
@@ -92,21 +103,21 @@ fn environment(cloud: &str, url: &str, folder: &Path) -> Vec<(String, String)> {
 }
 
 impl Soak {
-    fn start(runtime: &Runtime, url: &str, folder: &Path, seed: u64, servers: usize) -> Self {
+    /// None runs yet.
+    fn new(runtime: &Runtime, folder: &Path, seed: u64) -> (Self, SocketAddr) {
         let emulator = Emulator::new(Options { clock: ClockMode::Scaled(20), seed: Some(seed), ..Options::default() });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let cloud = format!("http://{}", listener.local_addr().unwrap());
+        let cloud = listener.local_addr().unwrap();
         let served = emulator.clone();
         runtime.spawn(async move { served.serve(listener, std::future::pending()).await });
         // Several would each make one.
         std::fs::write(folder.join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
-        let servers = (0..servers).map(|_| {
-            let env = environment(&cloud, url, folder);
-            Server { child: spawn(&env), env, away: false }
-        });
-        let servers = servers.collect();
         let rng = fastrand::Rng::with_seed(seed);
-        Self { emulator, servers, rng, living: Vec::new(), all: Vec::new(), keepers: BTreeSet::new() }
+        (Self { emulator, servers: Vec::new(), rng, living: Vec::new(), asked: 0 }, cloud)
+    }
+
+    fn add(&mut self, env: Vec<(String, String)>, lines: Option<Lines>) {
+        self.servers.push(Server { child: spawn(&env), env, away: false, lines });
     }
 
     /// Through any that is not away.
@@ -132,19 +143,31 @@ impl Soak {
         }
     }
 
+    fn wait(&self, until: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !until(self) {
+            assert!(began.elapsed() < END, "{:#}", self.emulator.state());
+            std::thread::yield_now();
+        }
+    }
+
     fn create(&mut self) {
         let kind = ["L40S-1-48G", "RENDER-S", "L4-1-24G"][self.rng.usize(..3)];
-        let mut args = vec!["instance", "create", "--zone", "fr-par-2", "--type", kind, "--data-volume-gb", "20"];
         let keeps = self.rng.u8(..4) == 0;
+        self.asked += 1;
+        let name = format!("{}-{}", if keeps { KEEPER } else { "passer" }, self.asked);
+        let mut args = vec!["instance", "create", "--zone", "fr-par-2", "--type", kind, "--name", &name];
+        args.extend(["--data-volume-gb", "20"]);
         if keeps {
             args.push("--retain");
         }
         let id = self.ask(&args)["id"].as_str().unwrap().to_owned();
-        if keeps {
-            self.keepers.insert(id.clone());
-        }
-        self.living.push(id.clone());
-        self.all.push(id);
+        self.living.push(id);
+    }
+
+    /// Every instance there is, also where an answer was lost and somebody asked again.
+    fn instances(&self) -> Vec<Value> {
+        self.ask(&["instance", "list"]).as_array().unwrap().clone()
     }
 
     /// Somebody asks for something, and the cloud gets a few requests.
@@ -172,11 +195,13 @@ impl Soak {
 
     /// Everything goes; what remains in the cloud is exactly what is kept.
     fn end(&mut self) {
-        for id in std::mem::take(&mut self.living) {
-            self.ask(&["instance", "terminate", &id]);
+        let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
+        let all = self.instances();
+        for instance in &all {
+            self.ask(&["instance", "terminate", &text(instance, "id")]);
         }
         let began = Instant::now();
-        for id in self.all.clone() {
+        for id in all.iter().map(|i| text(i, "id")) {
             loop {
                 let shown = self.ask(&["instance", "show", &id]);
                 if matches!(shown["status"].as_str(), Some("terminated" | "provisioning_failed")) {
@@ -192,7 +217,8 @@ impl Soak {
         };
         let listed = self.ask(&["volume", "list", "--status", "retained"]);
         for v in listed.as_array().unwrap() {
-            let asked_for = self.keepers.contains(v["instance_id"].as_str().unwrap()) && v["origin"] == "ours";
+            let owner = all.iter().find(|i| i["id"] == v["instance_id"]).unwrap();
+            let asked_for = text(owner, "name").starts_with(KEEPER) && v["origin"] == "ours";
             assert!(asked_for, "kept, and nobody asked for it: {v:#}");
         }
         let kept = ids(&listed, "provider_volume_id");
@@ -207,11 +233,19 @@ impl Soak {
     }
 }
 
+/// What the environment says.
+fn told<N: std::str::FromStr>(name: &str) -> Option<N> {
+    std::env::var(name).ok().and_then(|n| n.parse().ok())
+}
+
+fn seed() -> u64 {
+    told("INVENTIV_SOAK_SEED").unwrap_or_else(|| fastrand::u64(..))
+}
+
 #[test]
 fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
-    let kills = std::env::var("INVENTIV_SOAK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
-    let seed =
-        std::env::var("INVENTIV_SOAK_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let kills = told("INVENTIV_SOAK_KILLS").unwrap_or(KILLS);
+    let seed = seed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     // They mostly wait for the cloud: both at once.
     std::thread::scope(|scope| {
@@ -220,7 +254,8 @@ fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
             scope.spawn(move || {
                 let (url, home) = runtime.block_on(database(kind));
                 println!("{kind:?}: {kills} kills, seed {seed}");
-                let mut soak = Soak::start(runtime, &url, home.path(), seed, 1);
+                let (mut soak, cloud) = Soak::new(runtime, home.path(), seed);
+                soak.add(environment(&format!("http://{cloud}"), &url, home.path()), None);
                 for n in 1..=kills {
                     soak.round();
                     if n % 100 == 0 {
@@ -228,101 +263,8 @@ fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
                     }
                 }
                 soak.end();
-                println!("{kind:?}: {} lives, nothing left but what is kept", soak.all.len());
+                println!("{kind:?}: {} lives, nothing left but what is kept", soak.asked);
             });
         }
     });
-}
-
-const ACCOUNT: &str = "scaleway:11111111-1111-4111-8111-111111111111";
-
-/// How one of several servers is struck.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Strike {
-    /// `kill -9`; started again once the others have gone on.
-    Kill,
-    /// Stopped in the middle of whatever it does, past its lease, and woken.
-    Freeze,
-    /// Asked to stop.
-    Terminate,
-}
-
-/// The lease of the one zone, as it is written down.
-fn lease(runtime: &Runtime, store: &Store) -> Option<Lease> {
-    runtime.block_on(store.leases(ACCOUNT)).unwrap().into_iter().next().filter(|l| !l.holder.is_empty())
-}
-
-/// Until the zone is worked on again: how long it took, if it had been worked on by the one that was struck.
-fn until_it_goes_on(runtime: &Runtime, store: &Store, before: &Lease, began: Instant) -> Option<Duration> {
-    loop {
-        if let Some(now) = lease(runtime, store) {
-            if now.holder != before.holder {
-                return Some(began.elapsed());
-            }
-            if now.beat >= before.beat + 5 {
-                return None;
-            }
-        }
-        assert!(began.elapsed() < END, "nobody works on the zone");
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn three_on_one_database_killed_and_frozen_leave_exactly_what_is_kept() {
-    if !Database::both().contains(&Database::Postgres) {
-        return;
-    }
-    let rounds = std::env::var("INVENTIV_SOAK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
-    let seed =
-        std::env::var("INVENTIV_SOAK_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (url, home) = runtime.block_on(database(Database::Postgres));
-    println!("three servers: {rounds} rounds, seed {seed}");
-    let mut soak = Soak::start(&runtime, &url, home.path(), seed, 3);
-    soak.ask(&["instance", "list"]);
-    let store = runtime.block_on(Store::open(&url)).unwrap();
-    let mut took: BTreeMap<Strike, Vec<u128>> = BTreeMap::new();
-    for n in 1..=rounds {
-        let strike = [Strike::Kill, Strike::Freeze, Strike::Terminate][soak.rng.usize(..3)];
-        let struck = soak.rng.usize(..soak.servers.len());
-        soak.something_happens();
-        let began = Instant::now();
-        let before = loop {
-            if let Some(lease) = lease(&runtime, &store) {
-                break lease;
-            }
-            assert!(began.elapsed() < END, "nobody works on the zone");
-        };
-        let began = Instant::now();
-        match strike {
-            Strike::Kill => soak.servers[struck].child.kill().unwrap(),
-            Strike::Freeze => soak.servers[struck].signal("STOP"),
-            Strike::Terminate => soak.servers[struck].signal("TERM"),
-        }
-        soak.servers[struck].away = true;
-        // Users go on meanwhile.
-        let busy = soak.rng.bool();
-        if busy {
-            soak.something_happens();
-        }
-        if let Some(gap) = until_it_goes_on(&runtime, &store, &before, began).filter(|_| !busy) {
-            took.entry(strike).or_default().push(gap.as_millis());
-        }
-        match strike {
-            Strike::Freeze => soak.servers[struck].signal("CONT"),
-            Strike::Kill | Strike::Terminate => soak.servers[struck].restart(),
-        }
-        soak.servers[struck].away = false;
-        if n % 100 == 0 {
-            println!("three servers: {n} rounds");
-        }
-    }
-    soak.end();
-    for (strike, mut ms) in took {
-        ms.sort_unstable();
-        let (n, middle, longest) = (ms.len(), ms[ms.len() / 2], ms[ms.len() - 1]);
-        println!("{strike:?}: the zone changed hands {n} times, after {middle} ms (median), {longest} ms (longest)");
-    }
-    println!("three servers: {} lives, nothing left but what is kept", soak.all.len());
 }

@@ -1,0 +1,278 @@
+//! Several servers on one PostgreSQL.
+
+use crate::skew::Skew;
+use crate::{END, Lines, Soak, environment, seed, told};
+use inventiv_core::lease::Lease;
+use inventiv_core::time::Timestamp;
+use inventiv_store::Store;
+use inventiv_testkit::{Database, Line, Relay, Target};
+use private_postgres::{Binaries, Postgres};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+const ACCOUNT: &str = "scaleway:11111111-1111-4111-8111-111111111111";
+/// How many kills and how many freezes, unless `INVENTIV_SOAK_KILLS` says otherwise; of every other strike, a quarter.
+const ROUNDS: usize = 4;
+/// How many servers, unless `INVENTIV_SOAK_SERVERS` says otherwise.
+const SERVERS: usize = 3;
+/// How wrong their clocks are, in seconds.
+const SKEWS: [i64; 3] = [300, -300, 0];
+/// How long a server is cut off from the cloud at the most, if no other one takes over before.
+const CUT_MAX: Duration = Duration::from_secs(3);
+
+/// What strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Strike {
+    /// `kill -9`; started again once the others have gone on.
+    Kill,
+    /// Stopped in the middle of whatever it does, past its lease, and woken.
+    Freeze,
+    /// Asked to stop.
+    Terminate,
+    /// Its connections to the cloud are cut, and none is made.
+    CloudCut,
+    /// What it sends to the cloud arrives once the others have gone on, and it is told nothing until then.
+    CloudLate,
+    /// The same with the database.
+    DatabaseCut,
+    DatabaseLate,
+    /// The database crashes under all of them.
+    DatabaseCrash,
+}
+
+const OTHERS: [Strike; 6] = [
+    Strike::Terminate,
+    Strike::CloudCut,
+    Strike::CloudLate,
+    Strike::DatabaseCut,
+    Strike::DatabaseLate,
+    Strike::DatabaseCrash,
+];
+
+fn deal(rng: &mut fastrand::Rng, rounds: usize) -> Vec<Strike> {
+    let mut dealt: Vec<Strike> = [Strike::Kill, Strike::Freeze].repeat(rounds);
+    dealt.extend(OTHERS.repeat(rounds.div_ceil(4)));
+    rng.shuffle(&mut dealt);
+    dealt
+}
+
+/// Several servers, the database they share, and our own view of it.
+struct Cluster {
+    soak: Soak,
+    postgres: Postgres,
+    store: Store,
+    runtime: Runtime,
+    cloud: SocketAddr,
+    skew: Option<Skew>,
+    /// Where the token is.
+    home: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// `None`: there is no PostgreSQL here.
+    fn start(servers: usize, seed: u64) -> Option<Self> {
+        if !Database::both().contains(&Database::Postgres) {
+            return None;
+        }
+        let Some(binaries) = Binaries::find() else {
+            println!("left out: no programs of PostgreSQL are here (PG_BIN names their folder)");
+            return None;
+        };
+        let postgres = Postgres::start(&binaries, &["listen_addresses=", "fsync=off"]).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let skew = Skew::make(home.path());
+        let (soak, cloud) = Soak::new(&runtime, home.path(), seed);
+        let store = runtime.block_on(Store::open(&postgres.url())).unwrap();
+        let mut cluster = Self { soak, cloud, postgres, store, runtime, skew, home };
+        (0..servers).for_each(|n| cluster.add(n));
+        cluster.soak.ask(&["instance", "list"]);
+        Some(cluster)
+    }
+
+    /// One more server; its clock is as wrong as its number says.
+    fn add(&mut self, n: usize) {
+        let lines = self.runtime.block_on(async {
+            Lines {
+                cloud: Relay::to(Target::Tcp(self.cloud)).await,
+                database: Relay::to(Target::Unix(self.postgres.socket())).await,
+            }
+        });
+        let url = format!("postgres://postgres@{}/postgres?sslmode=disable", lines.database.address());
+        let mut env = environment(&format!("http://{}", lines.cloud.address()), &url, self.home.path());
+        env.extend(self.skew.iter().flat_map(|s| s.environment(SKEWS[n % SKEWS.len()])));
+        self.soak.add(env, Some(lines));
+    }
+
+    /// The lease of the one zone, as it is written down.
+    fn lease(&self) -> Option<Lease> {
+        // It may be starting again.
+        let leases = self.runtime.block_on(self.store.leases(ACCOUNT)).ok()?;
+        leases.into_iter().next().filter(|l| !l.holder.is_empty())
+    }
+
+    /// The lease, once somebody has it.
+    fn held(&self) -> Lease {
+        let began = Instant::now();
+        loop {
+            if let Some(lease) = self.lease() {
+                return lease;
+            }
+            assert!(began.elapsed() < END, "nobody works on the zone");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Until the zone is worked on again, or for `at_most`: how long it took, if it had been worked on by the one that was
+    /// struck.
+    fn until_it_goes_on(&self, before: &Lease, began: Instant, at_most: Option<Duration>) -> Option<Duration> {
+        loop {
+            if let Some(now) = self.lease() {
+                if now.holder != before.holder {
+                    return Some(began.elapsed());
+                }
+                // Who is cut off from the cloud alone beats on for a while.
+                if at_most.is_none() && now.beat >= before.beat + 5 {
+                    return None;
+                }
+            }
+            if at_most.is_some_and(|most| began.elapsed() > most) {
+                return None;
+            }
+            assert!(began.elapsed() < END, "nobody works on the zone");
+            std::thread::yield_now();
+        }
+    }
+
+    fn strike(&mut self, strike: Strike, at: usize) {
+        let server = &mut self.soak.servers[at];
+        server.away = strike != Strike::DatabaseCrash;
+        let lines = server.lines.as_ref().unwrap();
+        match strike {
+            Strike::Kill => server.child.kill().unwrap(),
+            Strike::Freeze => server.signal("STOP"),
+            Strike::Terminate => server.signal("TERM"),
+            Strike::CloudCut => lines.cloud.set(Line::Closed),
+            Strike::CloudLate => lines.cloud.set(Line::Swallowing),
+            Strike::DatabaseCut => lines.database.set(Line::Closed),
+            Strike::DatabaseLate => lines.database.set(Line::Swallowing),
+            Strike::DatabaseCrash => {
+                self.postgres.kill();
+                self.postgres.resume().unwrap();
+            }
+        }
+    }
+
+    fn mend(&mut self, strike: Strike, at: usize) {
+        let server = &mut self.soak.servers[at];
+        server.away = false;
+        let lines = server.lines.as_ref().unwrap();
+        match strike {
+            Strike::Freeze => server.signal("CONT"),
+            Strike::Kill | Strike::Terminate => server.restart(),
+            Strike::CloudCut | Strike::CloudLate => lines.cloud.set(Line::Open),
+            Strike::DatabaseCut | Strike::DatabaseLate => lines.database.set(Line::Open),
+            Strike::DatabaseCrash => {}
+        }
+    }
+
+    /// What happened is told in the order in which it happened, whatever the servers' own clocks say.
+    fn times_are_the_databases(&self) {
+        let now = self.runtime.block_on(self.store.now()).unwrap().unwrap();
+        let (mut after, mut seen, mut earlier) = (None::<String>, 0, Timestamp(0));
+        loop {
+            let page = self.runtime.block_on(self.store.action_logs(None, after.as_deref(), 1_000)).unwrap();
+            for log in &page {
+                // By id; a second for what servers differ in the database's time.
+                assert!(earlier.ms_since(log.started_at) < 1_000, "{log:?} after {earlier:?}");
+                assert!(now.ms_since(log.started_at) >= 0, "{log:?}, and now it is {now:?}");
+                earlier = log.started_at;
+            }
+            seen += page.len();
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.to_string());
+        }
+        assert!(seen > 0);
+    }
+}
+
+#[test]
+fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_kept() {
+    let (rounds, servers, seed) = (
+        told("INVENTIV_SOAK_KILLS").unwrap_or(ROUNDS),
+        told("INVENTIV_SOAK_SERVERS").unwrap_or(SERVERS).clamp(2, 9),
+        seed(),
+    );
+    let Some(mut cluster) = Cluster::start(servers, seed) else { return };
+    let dealt = deal(&mut cluster.soak.rng, rounds);
+    println!("{servers} servers: {rounds} kills, as many freezes, {} rounds, seed {seed}", dealt.len());
+    let mut took: BTreeMap<Strike, (usize, Vec<u128>)> = BTreeMap::new();
+    for (n, strike) in dealt.iter().copied().enumerate() {
+        let struck = cluster.soak.rng.usize(..servers);
+        cluster.soak.something_happens();
+        let before = cluster.held();
+        let began = Instant::now();
+        cluster.strike(strike, struck);
+        // Users go on meanwhile.
+        let busy = cluster.soak.rng.bool();
+        if busy {
+            cluster.soak.something_happens();
+        }
+        let at_most = matches!(strike, Strike::CloudCut | Strike::CloudLate).then_some(CUT_MAX);
+        let gap = cluster.until_it_goes_on(&before, began, at_most).filter(|_| !busy);
+        let (count, gaps) = took.entry(strike).or_default();
+        *count += 1;
+        gaps.extend(gap.map(|g| g.as_millis()));
+        cluster.mend(strike, struck);
+        if (n + 1) % 100 == 0 {
+            println!("{servers} servers: {} rounds", n + 1);
+        }
+    }
+    cluster.soak.end();
+    cluster.times_are_the_databases();
+    for (strike, (count, mut ms)) in took {
+        ms.sort_unstable();
+        let (n, middle, longest) = (ms.len(), ms.get(ms.len() / 2), ms.last());
+        println!(
+            "{strike:?}: {count} times; the zone changed hands {n} times, after {middle:?} ms (median), {longest:?} ms (longest)"
+        );
+    }
+    println!("{servers} servers: {} lives, nothing left but what is kept", cluster.soak.asked);
+}
+
+#[test]
+fn a_create_that_arrives_long_after_another_server_took_over_leaves_nothing() {
+    let Some(mut cluster) = Cluster::start(1, seed()) else { return };
+    cluster.soak.wait(|soak| soak.emulator.journal()["requests"].as_u64() > Some(3));
+    let before = cluster.held();
+    // Another one, which has nothing yet.
+    cluster.add(1);
+    let line = &cluster.soak.servers[0].lines.as_ref().unwrap().cloud;
+    line.hold("POST /instance/v1/zones/fr-par-2/servers HTTP/1.1");
+    cluster.soak.create();
+    let id = cluster.soak.living[0].clone();
+    let line = &cluster.soak.servers[0].lines.as_ref().unwrap().cloud;
+    cluster.runtime.block_on(line.until_held());
+    // The request is on its way; its sender sees nothing more until much later.
+    cluster.soak.servers[0].signal("STOP");
+    cluster.soak.servers[0].away = true;
+    cluster.soak.wait(|soak| soak.ask(&["instance", "show", &id])["status"] == "ready");
+    assert_ne!(cluster.held().holder, before.holder);
+    let made = |soak: &Soak| soak.emulator.state()["servers"].as_array().unwrap().len();
+    assert_eq!(made(&cluster.soak), 1);
+    let line = &cluster.soak.servers[0].lines.as_ref().unwrap().cloud;
+    line.let_go();
+    cluster.soak.servers[0].signal("CONT");
+    cluster.soak.servers[0].away = false;
+    // It comes, and it goes.
+    cluster.soak.wait(|soak| made(soak) == 2);
+    cluster.soak.wait(|soak| made(soak) == 1);
+    let shown = cluster.soak.ask(&["instance", "show", &id]);
+    assert_eq!(shown["status"], json!("ready"), "{shown:#}");
+    let remaining = cluster.soak.emulator.state()["servers"][0]["id"].clone();
+    assert_eq!(remaining, shown["provider_instance_id"], "the late one goes, not the one in use");
+    cluster.soak.end();
+}
