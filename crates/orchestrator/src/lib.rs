@@ -8,6 +8,7 @@ mod audit;
 mod catalogue;
 pub mod clock;
 mod cloud_init;
+mod history;
 mod lease;
 mod look;
 mod record;
@@ -55,6 +56,8 @@ pub struct Config {
     pub orphan_policy: Policy,
     /// How long leases live, where several replicas share a database.
     pub lease: Terms,
+    /// How long lines of the action log are kept that belong to no proof, in milliseconds; `None`: for ever.
+    pub action_log_retention_ms: Option<i64>,
     /// How many instances are worked on at once.
     pub concurrency: usize,
 }
@@ -69,6 +72,7 @@ impl Default for Config {
             audit_ms: 600_000,
             orphan_policy: Policy::Report,
             lease: Terms::default(),
+            action_log_retention_ms: None,
             concurrency: 256,
         }
     }
@@ -158,6 +162,8 @@ impl Orchestrator {
         keepers.spawn(async move { catalogue.keep_catalogue(catalogue_stop).await });
         let (audits, audits_stop) = (self.clone(), stop.clone());
         keepers.spawn(async move { audits.keep_audits(audits_stop).await });
+        let (history, history_stop) = (self.clone(), stop.clone());
+        keepers.spawn(async move { history.keep_history(history_stop).await });
         let mut resync_at = self.inner.clock.now();
         let mut hinted = false;
         if self.inner.store.is_shared() {
@@ -177,7 +183,7 @@ impl Orchestrator {
                         continue;
                     }
                     // None of them ends before it is asked to: without it, an old audit would look like a fresh one.
-                    tracing::error!(?ended, "the catalogue's or the audit's task ended by itself; stops");
+                    tracing::error!(?ended, "the catalogue's, the audit's or the history's task ended by itself; stops");
                     stop.cancel();
                     return;
                 }

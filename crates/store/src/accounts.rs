@@ -37,8 +37,8 @@ impl Account {
 const REMEMBER: &str = "INSERT INTO provider_accounts (id, provider, project_id, created_at) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (id) DO UPDATE SET removed_at = NULL";
 const LIST: &str = "SELECT * FROM (SELECT a.id, a.provider, a.project_id, a.created_at, a.removed_at, \
-    (SELECT COUNT(*) FROM instances i WHERE i.account_id = a.id AND i.status NOT IN \
-    ('terminated', 'provisioning_failed')) AS instances, \
+    (SELECT COUNT(*) FROM instances i WHERE i.account_id = a.id AND i.status IN \
+    ('provisioning', 'booting', 'ready', 'terminating')) AS instances, \
     (SELECT COUNT(*) FROM instance_servers s WHERE s.account_id = a.id AND s.gone_at IS NULL AND s.create_state IN \
     ('prepared', 'doubt', 'owned')) AS servers, \
     (SELECT COUNT(*) FROM instance_volumes v WHERE v.account_id = a.id AND v.deleted_at IS NULL AND v.create_state IN \
@@ -46,8 +46,8 @@ const LIST: &str = "SELECT * FROM (SELECT a.id, a.provider, a.project_id, a.crea
     FROM provider_accounts a) AS listed WHERE removed_at IS NULL OR instances + servers + volumes > 0 ORDER BY id";
 /// Only if nothing of it is left, in the same moment.
 const REMOVE: &str = "UPDATE provider_accounts SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL \
-    AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.account_id = $1 AND i.status NOT IN \
-    ('terminated', 'provisioning_failed')) \
+    AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.account_id = $1 AND i.status IN \
+    ('provisioning', 'booting', 'ready', 'terminating')) \
     AND NOT EXISTS (SELECT 1 FROM instance_servers s WHERE s.account_id = $1 AND s.gone_at IS NULL \
     AND s.create_state IN ('prepared', 'doubt', 'owned')) \
     AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.account_id = $1 AND v.deleted_at IS NULL \

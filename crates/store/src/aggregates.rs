@@ -3,6 +3,7 @@
 use crate::args::{Args, Columns, Statement};
 use crate::db::Written;
 use crate::error::Error;
+use crate::filtered::Filtered;
 use crate::logs::LogWrite;
 use crate::{Store, instance_rows, logs, server_rows, volume_rows};
 use inventiv_core::id::InstanceId;
@@ -37,8 +38,7 @@ pub struct InstanceFilter {
     pub limit: u32,
 }
 
-const LIST: &str = "SELECT * FROM instances WHERE id > $1 AND ($2 IS NULL OR status = $2) \
-    AND ($3 IS NULL OR zone = $3) AND ($4 IS NULL OR model_id = $4) ORDER BY id LIMIT $5";
+static LIST: Filtered = Filtered::new("instances");
 /// How many ids one statement names; shorter lists are filled up with ids that do not exist.
 const MANY: usize = 100;
 /// The same for short lists: a tick mostly has a few instances, and every value costs, whether it is an id or not.
@@ -49,14 +49,19 @@ static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id
 const UNSETTLED: &str = "SELECT id, zone, version FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
     AND ($4 = '' OR zone = $4) ORDER BY wake_at LIMIT $3";
 const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE account_id = $1 AND settled = 0";
-const ZONES: &str = "SELECT zone FROM instances WHERE account_id = $1 AND status NOT IN \
-    ('terminated', 'provisioning_failed') \
-    UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \
+const ZONES: &str = concat!(
+    "SELECT zone FROM instances WHERE account_id = $1 AND ",
+    living!(),
+    " UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \
     UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND create_state = 'burned' \
-    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained'";
-const IN_ZONE: &str = "SELECT * FROM instances WHERE account_id = $1 AND zone = $2 AND status IN \
-    ('provisioning', 'booting', 'ready', 'terminating') AND id > $3 ORDER BY id LIMIT $4";
-const COUNTS: &str = "SELECT status, COUNT(*) AS n FROM instances GROUP BY status";
+    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained'"
+);
+const IN_ZONE: &str = concat!(
+    "SELECT * FROM instances WHERE account_id = $1 AND zone = $2 AND ",
+    living!(),
+    " AND id > $3 ORDER BY id LIMIT $4"
+);
+const COUNTS: &str = concat!("SELECT status, COUNT(*) AS n FROM instances WHERE ", living!(), " GROUP BY status");
 
 /// The texts for all rows that belong to some ids.
 struct OfIds {
@@ -197,10 +202,9 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Aggregate>, Error> {
-        let mut a = Args::new();
-        a.text(filter.after.as_deref().unwrap_or_default()).opt_text(filter.status.map(Status::text));
-        a.opt_text(filter.zone.as_deref()).opt_text(filter.model_id.as_deref()).int(filter.limit.into());
-        let rows = self.db.read(a.statement(LIST)).await?;
+        let equal = [("zone", filter.zone.as_deref()), ("model_id", filter.model_id.as_deref())];
+        let status = filter.status.map(Status::text);
+        let rows = self.db.read(LIST.statement(filter.after.as_deref(), status, &equal, filter.limit)).await?;
         self.whole(&rows).await
     }
 
@@ -259,11 +263,11 @@ impl Store {
         self.db.read(a.statement(ZONES)).await?.iter().map(|r| Columns(r).text("zone")).collect()
     }
 
-    /// How many instances there are, by status.
+    /// How many instances there are whose life is not over, by status; a status that none has is left out.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn counts(&self) -> Result<BTreeMap<String, i64>, Error> {
+    pub async fn living_counts(&self) -> Result<BTreeMap<String, i64>, Error> {
         let rows = self.db.read(Args::new().statement(COUNTS)).await?;
         rows.iter().map(|r| Ok((Columns(r).text("status")?, Columns(r).int("n")?))).collect()
     }

@@ -91,7 +91,11 @@ const DUE: &str = "SELECT zone FROM audits WHERE account_id = $1 \
 const FINISH: &str =
     "UPDATE audits SET begun_at = $3, ended_at = $4, report_json = $5 WHERE account_id = $1 AND zone = $2";
 const LIST: &str = "SELECT * FROM audits WHERE account_id = $1 ORDER BY zone";
-const ALL_ZONES: &str = "SELECT DISTINCT zone FROM instances WHERE account_id = $1";
+/// From one zone to the next, past all the rows between.
+const ALL_ZONES: &str = "WITH RECURSIVE steps(zone) AS (SELECT MIN(zone) FROM instances \
+    UNION ALL SELECT (SELECT MIN(i.zone) FROM instances i WHERE i.zone > steps.zone) FROM steps WHERE steps.zone IS NOT NULL) \
+    SELECT zone FROM steps WHERE zone IS NOT NULL \
+    AND EXISTS (SELECT 1 FROM instances i WHERE i.zone = steps.zone AND i.account_id = $1)";
 const OWNER_OF_SERVER: &str =
     "SELECT instance_id FROM instance_servers WHERE provider_server_id = $1 AND account_id = $2";
 const OWNER_OF_VOLUME: &str =
@@ -120,9 +124,11 @@ const UNPROVEN: &str =
     concat!("SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN at < $2 THEN 1 ELSE 0 END), 0) AS late FROM ", leaving!());
 const STUCK: &str =
     concat!("SELECT DISTINCT instance_id FROM ", leaving!(), " WHERE at < $2 ORDER BY instance_id LIMIT 100");
-const OTHERS: &str = "SELECT account_id FROM instances WHERE account_id <> $1 AND status NOT IN \
-    ('terminated', 'provisioning_failed') UNION SELECT account_id FROM instance_volumes WHERE account_id <> $1 \
-    AND status = 'retained'";
+const OTHERS: &str = concat!(
+    "SELECT account_id FROM instances WHERE account_id <> $1 AND ",
+    living!(),
+    " UNION SELECT account_id FROM instance_volumes WHERE account_id <> $1 AND status = 'retained'"
+);
 const DOUBT: &str = "SELECT MIN(at) AS at FROM \
     (SELECT prepared_at AS at FROM instance_servers WHERE account_id = $1 AND create_state IN ('prepared', 'doubt') \
     UNION ALL SELECT created_at AS at FROM instance_volumes WHERE account_id = $1 \

@@ -3,6 +3,13 @@
 //! `db` is the only file that knows there are two. An instance with its servers and volumes is read and written as one
 //! [`Aggregate`](inventiv_core::recorded::Aggregate); every write is guarded by its version.
 
+/// The statuses of a life that is not over, as they stand in the index of these: both databases know it by this very text.
+macro_rules! living {
+    () => {
+        "status IN ('provisioning', 'booting', 'ready', 'terminating')"
+    };
+}
+
 mod accounts;
 mod aggregates;
 mod args;
@@ -10,6 +17,7 @@ mod audits;
 mod catalogue;
 mod db;
 mod error;
+mod filtered;
 mod instance_rows;
 mod leases;
 mod logs;
@@ -149,5 +157,19 @@ impl Store {
     /// When it does not.
     pub async fn check(&self) -> Result<(), Error> {
         self.db.check().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use inventiv_core::status::Status;
+
+    #[test]
+    fn the_text_names_every_status_of_a_life_that_is_not_over() {
+        let named: Vec<String> =
+            Status::ALL.iter().filter(|s| !s.is_final()).map(|s| format!("'{}'", s.text())).collect();
+        assert_eq!(living!(), format!("status IN ({})", named.join(", ")));
+        let migration = include_str!("../migrations/0005_history.sql");
+        assert!(migration.contains(concat!("WHERE ", living!())), "the index is known by the same text");
     }
 }

@@ -4,9 +4,11 @@ use crate::Store;
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
 use inventiv_core::id::{InstanceId, LogId};
+use inventiv_core::proof::CALLS;
 use inventiv_core::recorded::Instance;
 use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
+use std::sync::LazyLock;
 
 /// What became of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,8 +131,26 @@ const ABANDON: &str = "UPDATE action_logs SET status = 'unknown', error_kind = '
     error = 'the process ended before the outcome was recorded; what came of it shows in the lines that follow', \
     ended_at = $3, duration_ms = ($3 - started_at) / 1000 \
     WHERE account_id = $1 AND status = 'in_progress' AND started_at < $2";
-const LIST: &str = "SELECT * FROM action_logs WHERE id > $1 AND ($2 IS NULL OR instance_id = $2) ORDER BY id LIMIT $3";
+const LIST: &str = "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT $2";
 const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+/// The end of a page of lines, and when its oldest was written.
+const PAGE: &str = "SELECT MAX(id) AS last, MIN(started_at) AS oldest, COUNT(*) AS n FROM \
+    (SELECT id, started_at FROM action_logs WHERE id > $1 ORDER BY id LIMIT $2) AS page";
+/// Of a page, what is old, closed and no part of a proof, of instances that ended long ago and keep nothing.
+static PRUNE: LazyLock<&'static str> = LazyLock::new(|| {
+    let told: Vec<String> = CALLS.iter().map(|action| format!("'{action}'")).collect();
+    format!(
+        "DELETE FROM action_logs WHERE id > $1 AND id <= $2 AND started_at < $3 AND status <> 'in_progress' \
+        AND action NOT IN ({}) AND (instance_id IS NULL OR EXISTS (SELECT 1 FROM instances i \
+        WHERE i.id = action_logs.instance_id AND i.status IN ('terminated', 'provisioning_failed') \
+        AND i.terminated_at < $3 AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.instance_id = i.id \
+        AND v.status = 'retained')))",
+        told.join(", ")
+    )
+    .leak()
+});
+/// How many lines one statement looks at: nothing else waits for long.
+const PAGE_LINES: u32 = 1_000;
 const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from_status, to_status, reason, at) \
     VALUES ($1, $2, $3, $4, $5, $6)";
 const READ_HISTORY: &str = "SELECT * FROM instance_state_history WHERE instance_id = $1 ORDER BY at, id";
@@ -201,11 +221,31 @@ impl Store {
                 a.statement(LIST_OF)
             }
             None => {
-                a.text(after).opt_text(None).int(limit.into());
+                a.text(after).int(limit.into());
                 a.statement(LIST)
             }
         };
         self.db.read(statement).await?.iter().map(|r| read(&Columns(r))).collect()
+    }
+
+    /// Deletes old lines of instances that ended before `before` and keep nothing, a page of them after `after`. Lines that
+    /// belong to a proof stay. Gives where the next page begins; `None`: nothing older follows.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prune_action_logs(&self, before: Timestamp, after: &str) -> Result<Option<String>, Error> {
+        let mut a = Args::new();
+        a.text(after).int(PAGE_LINES.into());
+        let rows = self.db.read(a.statement(PAGE)).await?;
+        let Some(page) = rows.first().map(Columns) else { return Ok(None) };
+        let (Some(last), Some(oldest)) = (page.opt_text("last")?, page.opt_time("oldest")?) else { return Ok(None) };
+        if oldest >= before {
+            return Ok(None);
+        }
+        let mut a = Args::new();
+        a.text(after).text(&last).time(before);
+        self.db.write(vec![a.statement(*PRUNE)]).await?;
+        Ok((page.int("n")? == i64::from(PAGE_LINES)).then_some(last))
     }
 
     /// The statuses that an instance had.

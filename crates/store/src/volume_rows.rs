@@ -3,6 +3,7 @@
 use crate::Store;
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
+use crate::filtered::Filtered;
 use inventiv_core::id::{InstanceId, ServerId, VolumeId};
 use inventiv_core::recorded::{Instance, Volume};
 use inventiv_core::status::{CreateState, Origin, VolumeStatus};
@@ -20,8 +21,7 @@ const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boo
     attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
     deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23 WHERE id = $24";
 
-const LIST: &str = "SELECT * FROM instance_volumes WHERE id > $1 AND ($2 IS NULL OR status = $2) \
-    AND ($3 IS NULL OR instance_id = $3) AND ($4 IS NULL OR zone = $4) ORDER BY id LIMIT $5";
+static LIST: Filtered = Filtered::new("instance_volumes");
 
 /// Which volumes to list; `None` lets all through.
 #[derive(Debug, Clone, Default)]
@@ -57,11 +57,15 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn volumes(&self, filter: &VolumeFilter) -> Result<Vec<VolumeWithOwner>, Error> {
-        let mut a = Args::new();
-        a.text(filter.after.as_deref().unwrap_or_default()).opt_text(filter.status.map(VolumeStatus::text));
-        a.opt_text(filter.instance_id.as_ref().map(InstanceId::as_str)).opt_text(filter.zone.as_deref());
-        a.int(filter.limit.into());
-        self.db.read(a.statement(LIST)).await?.iter().map(|row| owned(&Columns(row))).collect()
+        let owner = filter.instance_id.as_ref().map(InstanceId::as_str);
+        let equal = [("instance_id", owner), ("zone", filter.zone.as_deref())];
+        let status = filter.status.map(VolumeStatus::text);
+        self.db
+            .read(LIST.statement(filter.after.as_deref(), status, &equal, filter.limit))
+            .await?
+            .iter()
+            .map(|row| owned(&Columns(row)))
+            .collect()
     }
 
     /// One volume.

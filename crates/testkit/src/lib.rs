@@ -8,6 +8,7 @@
 mod faulty;
 mod in_process;
 pub mod matrix;
+pub mod past;
 mod process;
 mod relay;
 pub mod simulate;
@@ -206,6 +207,14 @@ impl World {
     /// Another process on the same database and cloud, as after a crash: nothing is remembered but what was written.
     pub async fn restarted(self) -> Self {
         let Self { emulator, database_url, home, clock, .. } = self;
+        Self::resumed(database_url, home, emulator, clock).await
+    }
+
+    /// A process on a database, a cloud and a clock that are there.
+    ///
+    /// # Panics
+    /// When the database does not open.
+    pub async fn resumed(database_url: String, home: Home, emulator: Emulator, clock: Arc<ManualClock>) -> Self {
         let store = Store::open(&database_url).await.expect("the database opens");
         let mut next = Self::over(database_url, home, emulator, Rules::default(), None).await;
         next.clock = clock.clone();

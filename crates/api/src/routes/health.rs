@@ -5,6 +5,7 @@ use crate::problem::ApiError;
 use crate::view::{count, oldest};
 use axum::extract::State;
 use inventiv_core::audit::FindingKind;
+use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,9 +36,11 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<axum::Json<Health>,
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> {
-    for (status, count) in app.store().counts().await? {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52 instances")]
-        metrics::gauge!("inventiv_instances", "status" => status).set(count as f64);
+    let living = app.store().living_counts().await?;
+    for status in Status::ALL.iter().filter(|s| !s.is_final()) {
+        let count = living.get(status.text()).copied().unwrap_or_default();
+        metrics::gauge!("inventiv_instances", "status" => status.text())
+            .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
     let (account, now) = (app.inner.account_id.as_str(), app.now());
     let zones = app.store().audits(account).await?;

@@ -2,35 +2,13 @@
 
 use super::{ActionLogView, ProofView, opt_time, time};
 use inventiv_core::money::BLOCK_GB_HOUR_MICROS;
-use inventiv_core::proof::{self, Standing};
+use inventiv_core::proof::{self, CALLS, Standing};
 use inventiv_core::recorded::{Aggregate, Server, Volume};
 use inventiv_core::size::gb_ceil;
 use inventiv_core::time::Timestamp;
 use inventiv_store::ActionLog;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-/// Calls and findings that tell how a resource came and went.
-const TOLD: [&str; 18] = [
-    "PROVIDER_CREATE",
-    "PROVIDER_CREATE_VOLUME",
-    "PROVIDER_DELETE",
-    "PROVIDER_DELETE_VOLUME",
-    "PROVIDER_PROVE_SERVER_GONE",
-    "PROVIDER_PROVE_VOLUME_GONE",
-    "SERVER_ADOPTED",
-    "VOLUME_ADOPTED",
-    "VOLUME_FOUND",
-    "FOREIGN_VOLUME_FOUND",
-    "FOREIGN_VOLUME_RELEASED",
-    "VOLUME_RETAINED",
-    "ATTEMPT_BURNED",
-    "FOREIGN_ADDRESS_LEFT",
-    "SERVER_DISAPPEARED",
-    "VOLUME_DISAPPEARED",
-    "INSTANCE_RECOVERED",
-    "ORPHAN_TAKEN",
-];
 
 /// What is known of the end of an instance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -170,7 +148,7 @@ impl ResourceProof {
         standing: Standing<'_>,
         logs: impl Iterator<Item = &'l ActionLog>,
     ) -> Self {
-        let told = logs.filter(|l| TOLD.contains(&l.action.as_str()));
+        let told = logs.filter(|l| CALLS.contains(&l.action.as_str()));
         let (word, proof, open) = match standing {
             Standing::Gone(proof) => ("gone", Some(ProofView::of(proof)), None),
             Standing::Kept => ("kept", None, None),

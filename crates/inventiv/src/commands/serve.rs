@@ -54,6 +54,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
             zones: args.zones,
             rules,
             orphan_policy,
+            action_log_retention_ms: args.action_log_retention_days.map(|days| days.saturating_mul(86_400_000)),
             lease,
             ..Config::default()
         },

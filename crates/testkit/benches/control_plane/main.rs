@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should stop")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
 
+mod past;
 mod recovery;
 
 use futures::StreamExt;
@@ -58,6 +59,9 @@ fn main() {
             recovery::restart_in_flight(&mut table).await;
             recovery::a_few_of_many(&mut table).await;
             recovery::storm_of_429(&mut table).await;
+        }
+        for kind in Database::both().into_iter().filter(|_| wanted("past")) {
+            past::empty_and_full(&mut table, kind).await;
         }
         if wanted("fleet") {
             large_fleets(&mut table).await;
@@ -214,17 +218,19 @@ impl Stage {
     async fn until(&self, status: &str, count: usize) -> Duration {
         let began = Instant::now();
         loop {
-            let store_counts = self.counts().await;
-            if store_counts.get(status).copied().unwrap_or(0) as usize >= count {
+            let living = self.store.living_counts().await.unwrap();
+            if living.get(status).copied().unwrap_or(0) as usize >= count {
                 return began.elapsed();
             }
-            assert!(began.elapsed() < Duration::from_secs(600), "{count} are not {status}: {store_counts:?}");
+            assert!(began.elapsed() < Duration::from_secs(600), "{count} are not {status}: {living:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    async fn counts(&self) -> std::collections::BTreeMap<String, i64> {
-        self.store.counts().await.unwrap()
+    async fn until_none_lives(&self) {
+        while !self.store.living_counts().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     async fn stop(self) -> (Emulator, String, inventiv_testkit::Home) {
@@ -275,7 +281,7 @@ async fn lives_per_second(table: &mut Table, kind: Database) {
     s.until("ready", N).await;
     let ends = futures::stream::iter(&ids).map(async |id| s.call("DELETE", &format!("/instances/{id}"), None).await);
     ends.buffer_unordered(32).collect::<Vec<_>>().await;
-    s.until("terminated", N).await;
+    s.until_none_lives().await;
     table.row(
         &format!("whole lives a second, instant cloud, {kind:?}"),
         N as f64 / began.elapsed().as_secs_f64(),

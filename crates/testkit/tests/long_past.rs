@@ -1,0 +1,173 @@
+//! Lives that are over stay on record: what is asked often does not read through them, and old lines of the action log go
+//! without taking a proof with them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_core::time::Timestamp;
+use inventiv_orchestrator::Clock;
+use inventiv_testkit::past::repeat_life;
+use inventiv_testkit::{Database, World};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection, Row};
+use std::collections::BTreeMap;
+
+/// So many lives that a planner who is told to walk through them would have to be mistaken.
+const LIVES: u32 = 5_000;
+const DAY_MS: i64 = 86_400_000;
+
+fn wish() -> Value {
+    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "data_volume_gb": 20})
+}
+
+/// How many rows were read one after the other, by table.
+async fn walked(url: &str) -> BTreeMap<String, i64> {
+    let mut c = PgConnection::connect(url).await.unwrap();
+    // What a connection has counted is known when it has ended.
+    let others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let began = std::time::Instant::now();
+    while c.fetch_one(others).await.unwrap().get::<i64, _>(0) > 0 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "somebody holds a connection");
+        tokio::task::yield_now().await;
+    }
+    let read = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE relname IN ('instances', \
+        'instance_servers', 'instance_volumes', 'action_logs', 'instance_state_history')";
+    c.fetch_all(read).await.unwrap().iter().map(|r| (r.get(0), r.get(1))).collect()
+}
+
+/// Everything that people, load balancers, Prometheus and the orchestrator ask again and again, and one whole life.
+async fn everything_that_is_asked_often(world: &World, living: &str) {
+    for path in [
+        "/instances",
+        "/instances?limit=500",
+        "/instances?status=ready",
+        "/instances?zone=fr-par-2&status=ready",
+        "/instances?zone=pl-waw-2",
+        "/instances?model_id=Qwen%2FQwen2.5-7B-Instruct&status=ready",
+        "/instances?status=terminated",
+        "/volumes",
+        "/volumes?status=retained",
+        "/volumes?status=attached&zone=fr-par-2",
+        "/volumes?zone=pl-waw-2",
+        &format!("/volumes?instance_id={living}"),
+        "/action_logs",
+        &format!("/action_logs?instance_id={living}"),
+        &format!("/instances/{living}"),
+        &format!("/instances/{living}/proof"),
+        "/accounts",
+        "/audit",
+        "/metrics",
+        "/readyz",
+    ] {
+        // More often than a database thinks about a statement before it takes one plan for all.
+        for _ in 0..8 {
+            let (status, body) = world.call("GET", path, None).await;
+            assert_eq!(status, 200, "{path}: {body}");
+        }
+    }
+    world.call("POST", "/audit", Some(json!({}))).await;
+    world.orchestrator.audit_due().await.unwrap();
+    let id = world.create(wish()).await;
+    world.until_status(&id, "ready").await;
+    for _ in 0..8 {
+        world.resync().await;
+    }
+    world.terminate(&id).await;
+    world.until_status(&id, "terminated").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_asked_often_reads_through_what_is_over() {
+    if !Database::both().contains(&Database::Postgres) {
+        return;
+    }
+    let world = World::new(Database::Postgres).await;
+    let (over, living, keeper) = (world.create(wish()).await, world.create(wish()).await, world.create(wish()).await);
+    for id in [&over, &living, &keeper] {
+        world.until_status(id, "ready").await;
+    }
+    let volumes = world.call("GET", &format!("/volumes?instance_id={keeper}"), None).await.1;
+    let data = volumes["items"].as_array().unwrap().iter().find(|v| v["is_boot"] == false && v["size_gb"] == 20);
+    let data = data.unwrap_or_else(|| panic!("{volumes:#}"))["id"].as_str().unwrap().to_owned();
+    world.call("PATCH", &format!("/volumes/{data}"), Some(json!({"delete_on_terminate": false}))).await;
+    for id in [&over, &keeper] {
+        world.terminate(id).await;
+        world.until_status(id, "terminated").await;
+    }
+    let rows = repeat_life(&world.database_url, &over, LIVES).await;
+    assert!(rows.iter().all(|(_, n)| *n > i64::from(LIVES)), "{rows:?}");
+    let url = world.database_url.clone();
+    let (emulator, clock, home) = {
+        // Its connections end here.
+        let World { emulator, clock, home, store, orchestrator, api, .. } = world;
+        drop((store, orchestrator, api));
+        (emulator, clock, home)
+    };
+    let before = walked(&url).await;
+    let world = World::resumed(url.clone(), home, emulator, clock).await;
+    everything_that_is_asked_often(&world, &living).await;
+    drop(world);
+    assert_eq!(walked(&url).await, before);
+}
+
+fn lines(logs: &Value) -> Vec<String> {
+    logs["items"].as_array().unwrap().iter().map(|l| l["action"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_lines_go_and_every_proof_reads_as_before() {
+    for kind in Database::both() {
+        let world = World::new(kind).await;
+        let (over, keeper, living) =
+            (world.create(wish()).await, world.create(wish()).await, world.create(wish()).await);
+        for id in [&over, &keeper, &living] {
+            world.until_status(id, "ready").await;
+        }
+        let volumes = world.call("GET", &format!("/volumes?instance_id={keeper}"), None).await.1;
+        for volume in volumes["items"].as_array().unwrap().iter().filter(|v| v["size_gb"] == 20) {
+            let path = format!("/volumes/{}", volume["id"].as_str().unwrap());
+            world.call("PATCH", &path, Some(json!({"delete_on_terminate": false}))).await;
+        }
+        for id in [&over, &keeper] {
+            world.terminate(id).await;
+            world.until_status(id, "terminated").await;
+        }
+        let logs = async |id: &str| {
+            lines(&world.call("GET", &format!("/action_logs?instance_id={id}&limit=500"), None).await.1)
+        };
+        let proof = async |id: &str| {
+            let mut proof = world.call("GET", &format!("/instances/{id}/proof"), None).await.1;
+            proof.as_object_mut().unwrap().remove("read_at");
+            proof
+        };
+        let prune = async |before: Timestamp| {
+            let (mut next, mut pages) = (Some(String::new()), 0);
+            while let Some(after) = next {
+                next = world.store.prune_action_logs(before, &after).await.unwrap();
+                pages += 1;
+            }
+            pages
+        };
+        let ids = [&over, &keeper, &living];
+        let mut before = Vec::new();
+        for id in ids {
+            before.push((logs(id).await, proof(id).await));
+        }
+        let ended = world.clock.now();
+        assert_eq!(prune(ended.plus_ms(-DAY_MS)).await, 1, "nothing is so old");
+        for (id, (lines, _)) in ids.iter().zip(&before) {
+            assert_eq!(logs(id).await, *lines);
+        }
+        // Enough for several pages.
+        repeat_life(&world.database_url, &over, 100).await;
+        world.advance_ms(10 * DAY_MS);
+        assert!(prune(ended.plus_ms(DAY_MS)).await > 2);
+        for (id, (_, told)) in ids.iter().zip(&before) {
+            assert_eq!(proof(id).await, *told, "{kind:?}");
+        }
+        let (left, all) = (logs(&over).await, &before[0].0);
+        assert!(all.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && all.contains(&"PROVIDER_DELETE".to_owned()));
+        assert!(!left.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && left.contains(&"PROVIDER_DELETE".to_owned()));
+        assert_eq!(logs(&keeper).await, before[1].0, "it keeps a volume");
+        assert_eq!(logs(&living).await, before[2].0, "it lives");
+    }
+}
