@@ -14,8 +14,8 @@ const USAGE: &str = "cargo xtask TASK
   check          everything that CI runs: format, lints, tidy, tests on both databases, docs, licences
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that no compiler knows
-  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, past, fleet or
-                 emulator alone
+  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, past, replicas,
+                 failover, fleet or emulator alone
   clients        official clients of Scaleway against the emulator
   replay DIR [--report FILE.json]
                  play recordings of the real API against the emulator, compare every exchange, print the score

@@ -177,6 +177,18 @@ impl Postgres {
         Ok(path)
     }
 
+    /// Runs one statement as its superuser, through its socket.
+    ///
+    /// # Errors
+    /// What it says against it.
+    pub fn sql(&self, statement: &str) -> Result<(), String> {
+        let mut command = self.command("psql");
+        command.args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-p"]);
+        command.arg(self.port.to_string()).arg("-h").arg(&self.folder).args(["-c", statement]).stderr(Stdio::piped());
+        let done = command.output().map_err(|e| format!("psql: {e}"))?;
+        if done.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned()) }
+    }
+
     /// Starts it again after [`Postgres::kill`].
     ///
     /// # Errors
@@ -243,7 +255,7 @@ fn find_binaries() -> Option<PathBuf> {
     debian.sort();
     debian.reverse();
     // A folder counts only if it has all that is needed.
-    let needed = ["initdb", "postgres", "pg_isready", "pg_ctl", "pg_basebackup"];
+    let needed = ["initdb", "postgres", "pg_isready", "pg_ctl", "pg_basebackup", "psql"];
     let whole = |f: &PathBuf| needed.iter().all(|b| f.join(b).is_file());
     named.into_iter().chain(debian).chain(on_path).find(whole)
 }

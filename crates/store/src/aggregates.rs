@@ -3,7 +3,7 @@
 use crate::args::{Args, Columns, Statement};
 use crate::db::Written;
 use crate::error::Error;
-use crate::filtered::Filtered;
+use crate::filtered::{Filtered, Wanted};
 use crate::logs::LogWrite;
 use crate::{Store, instance_rows, logs, server_rows, volume_rows};
 use inventiv_core::id::InstanceId;
@@ -203,7 +203,7 @@ impl Store {
     /// When the database refuses.
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Aggregate>, Error> {
         let equal = [("zone", filter.zone.as_deref()), ("model_id", filter.model_id.as_deref())];
-        let status = filter.status.map(Status::text);
+        let status = filter.status.map(|s| Wanted { text: s.text(), passes: !s.is_final() });
         let rows = self.db.read(LIST.statement(filter.after.as_deref(), status, &equal, filter.limit)).await?;
         self.whole(&rows).await
     }

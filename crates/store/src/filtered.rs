@@ -1,11 +1,21 @@
 //! Lists that can be narrowed: a text of its own for each set of filters.
 //!
 //! With one text for all (`$2 IS NULL OR status = $2`), a database plans for the average: it walks through all that ever
-//! ended to find what lives. A status stands in the text itself, so that it is known how few rows have it.
+//! ended to find what lives. A status stands in the text itself, so that PostgreSQL knows how few rows have it. SQLite knows
+//! nothing of how many there are: where few rows have a status, no index but that of the status can serve the text.
 
 use crate::args::{Args, Statement};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+
+/// A status that rows are to have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// The word for it.
+    pub(crate) text: &'static str,
+    /// Rows have it for a while only, so that there are never many of them.
+    pub(crate) passes: bool,
+}
 
 /// The texts for one table, each made when it is needed first.
 pub(crate) struct Filtered {
@@ -18,21 +28,22 @@ impl Filtered {
         Self { table, texts: Mutex::new(None) }
     }
 
-    /// `limit` rows after the id `after`, in the order of ids, of one status (a word of ours, never a user's) and where
-    /// these columns have these values.
+    /// `limit` rows after the id `after`, in the order of ids, of one status and where these columns have these values.
     pub(crate) fn statement(
         &self,
         after: Option<&str>,
-        status: Option<&'static str>,
+        status: Option<Wanted>,
         equal: &[(&'static str, Option<&str>)],
         limit: u32,
     ) -> Statement {
         let mut a = Args::new();
         a.text(after.unwrap_or_default());
-        let mut condition = status.map(|s| format!(" AND status = '{s}'")).unwrap_or_default();
+        let mut condition = status.map(|s| format!(" AND status = '{}'", s.text)).unwrap_or_default();
+        let by_status = status.is_some_and(|s| s.passes);
         for (column, value) in equal {
             if let Some(value) = value {
                 a.text(value);
+                let column = if by_status { format!("COALESCE({column}, '')") } else { (*column).to_owned() };
                 condition.push_str(&format!(" AND {column} = ${}", a.len()));
             }
         }
@@ -45,5 +56,50 @@ impl Filtered {
             format!("SELECT * FROM {table} WHERE id > $1{condition} ORDER BY id LIMIT ${place}").leak()
         });
         a.statement(text)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::Store;
+    use crate::args::Columns;
+
+    /// Which tables and indexes SQLite walks, as it says itself.
+    async fn plan(store: &Store, statement: Statement) -> String {
+        let sql: &'static str = format!("EXPLAIN QUERY PLAN {}", statement.sql).leak();
+        let rows = store.db.read(Statement { sql, ..statement }).await.unwrap();
+        rows.iter().map(|r| Columns(r).text("detail").unwrap()).collect::<Vec<_>>().join("; ")
+    }
+
+    #[tokio::test]
+    async fn sqlite_which_knows_no_figures_goes_by_what_few_rows_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("t.db").display())).await.unwrap();
+        let (instances, volumes) = (Filtered::new("instances"), Filtered::new("instance_volumes"));
+        let ready = Some(Wanted { text: "ready", passes: true });
+        let attached = Some(Wanted { text: "attached", passes: true });
+        let over = Some(Wanted { text: "terminated", passes: false });
+        let (zone, model, nothing) = (("zone", Some("z")), ("model_id", Some("m")), ("zone", None));
+        let cases = [
+            (instances.statement(None, None, &[nothing], 9), "sqlite_autoindex_instances_1"),
+            (instances.statement(None, ready, &[nothing], 9), "instances_status"),
+            (instances.statement(None, ready, &[zone, model], 9), "instances_status"),
+            (instances.statement(None, ready, &[nothing, model], 9), "instances_status"),
+            (instances.statement(None, None, &[zone], 9), "instances_in_zone"),
+            (instances.statement(None, over, &[zone], 9), "instances_in_zone"),
+            (instances.statement(None, None, &[model], 9), "instances_model"),
+            (volumes.statement(None, attached, &[("instance_id", None), zone], 9), "instance_volumes_status"),
+            (volumes.statement(None, None, &[zone], 9), "instance_volumes_in_zone"),
+            (volumes.statement(None, None, &[("instance_id", Some("i"))], 9), "instance_volumes_"),
+        ];
+        for (statement, index) in cases {
+            let text = statement.sql;
+            let told = plan(&store, statement).await;
+            // One instance has few volumes.
+            let sorted = told.contains("TEMP B-TREE") && !text.contains("instance_id");
+            assert!(told.starts_with("SEARCH") && told.contains(index) && !sorted, "{text}: {told}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
-use crate::filtered::Filtered;
+use crate::filtered::{Filtered, Wanted};
 use inventiv_core::id::{InstanceId, ServerId, VolumeId};
 use inventiv_core::recorded::{Instance, Volume};
 use inventiv_core::status::{CreateState, Origin, VolumeStatus};
@@ -59,7 +59,8 @@ impl Store {
     pub async fn volumes(&self, filter: &VolumeFilter) -> Result<Vec<VolumeWithOwner>, Error> {
         let owner = filter.instance_id.as_ref().map(InstanceId::as_str);
         let equal = [("instance_id", owner), ("zone", filter.zone.as_deref())];
-        let status = filter.status.map(VolumeStatus::text);
+        let status =
+            filter.status.map(|s| Wanted { text: s.text(), passes: s.counts() || s == VolumeStatus::Retained });
         self.db
             .read(LIST.statement(filter.after.as_deref(), status, &equal, filter.limit))
             .await?

@@ -101,8 +101,8 @@ pub(crate) struct Process {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) store: Store,
     pub(crate) orchestrator: Orchestrator,
-    /// Another process on the same records, at the same time.
-    pub(crate) twin: Orchestrator,
+    /// Other servers on the same records, at the same time, which trust no lease.
+    pub(crate) twins: [Orchestrator; 2],
     pub(crate) api: axum::Router,
     database: Option<tokio::runtime::Runtime>,
 }
@@ -141,10 +141,10 @@ impl Process {
                 store = store.with_gate(gate.clone());
             }
             let api = app(store.clone(), clock.clone(), ground.ids.clone(), None).router();
-            Ok::<_, String>((store.clone(), new(&store), new(&store), api))
+            Ok::<_, String>((store.clone(), new(&store), [new(&store), new(&store)], api))
         });
-        let (store, orchestrator, twin, api) = made?;
-        Ok(Self { runtime, store, orchestrator, twin, api, database: Some(database) })
+        let (store, orchestrator, twins, api) = made?;
+        Ok(Self { runtime, store, orchestrator, twins, api, database: Some(database) })
     }
 
     /// One request to the API. `None`: the process was killed before it could answer.

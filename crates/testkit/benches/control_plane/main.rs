@@ -7,6 +7,7 @@
 
 mod past;
 mod recovery;
+mod replicas;
 
 use futures::StreamExt;
 use inventiv_api::{App, Settings};
@@ -62,6 +63,12 @@ fn main() {
         }
         for kind in Database::both().into_iter().filter(|_| wanted("past")) {
             past::empty_and_full(&mut table, kind).await;
+        }
+        if wanted("replicas") && Database::both().contains(&Database::Postgres) {
+            replicas::several_on_one(&mut table).await;
+        }
+        if wanted("failover") && Database::both().contains(&Database::Postgres) {
+            replicas::from_one_to_the_other(&mut table).await;
         }
         if wanted("fleet") {
             large_fleets(&mut table).await;
@@ -159,7 +166,24 @@ struct Stage {
 async fn stage(kind: Database, clock: ClockMode, calls_per_second: f64, poll_ms: i64) -> Stage {
     let (url, home) = database(kind).await;
     let emulator = Emulator::new(Options { clock, seed: Some(7), ..Options::default() });
-    let store = Store::open(&url).await.unwrap();
+    let (store, orchestrator) = replica(&url, &emulator, calls_per_second, poll_ms, &["fr-par-2"]).await;
+    orchestrator.refresh_catalogue().await.unwrap();
+    let app = app(store.clone());
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    let run = tokio::spawn(async move { orchestrator.run(stopping).await });
+    Stage { emulator, app, store, stop, run, database: url, _home: home }
+}
+
+/// One server of ours on a database, in this process.
+async fn replica(
+    url: &str,
+    emulator: &Emulator,
+    calls_per_second: f64,
+    poll_ms: i64,
+    zones: &[&str],
+) -> (Store, Orchestrator) {
+    let store = Store::open(url).await.unwrap();
     let env = |name: &str| match name {
         "SCW_SECRET_KEY" => Some(SECRET.to_owned()),
         "SCW_DEFAULT_PROJECT_ID" => Some(PROJECT.to_owned()),
@@ -170,13 +194,21 @@ async fn stage(kind: Database, clock: ClockMode, calls_per_second: f64, poll_ms:
     let now: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(|| SystemClock.now());
     let provider = Scaleway::new(&credentials::read(&env).unwrap(), wire, calls_per_second, now);
     let rules = Rules { poll_ms, ..Rules::default() };
-    let config = Config { control_plane: "bench".into(), rules, zones: vec!["fr-par-2".into()], ..Config::default() };
+    let config = Config {
+        control_plane: "bench".into(),
+        rules,
+        zones: zones.iter().map(|z| (*z).to_owned()).collect(),
+        ..Config::default()
+    };
     let orchestrator =
         Orchestrator::new(store.clone(), Arc::new(provider), Arc::new(SystemClock), Arc::new(UuidIds), config);
     orchestrator.register().await.unwrap();
-    orchestrator.refresh_catalogue().await.unwrap();
-    let app = App::new(Settings {
-        store: store.clone(),
+    (store, orchestrator)
+}
+
+fn app(store: Store) -> App {
+    App::new(Settings {
+        store,
         account_id: format!("scaleway:{PROJECT}"),
         provider: "scaleway".into(),
         token: TOKEN.into(),
@@ -184,26 +216,25 @@ async fn stage(kind: Database, clock: ClockMode, calls_per_second: f64, poll_ms:
         now: Box::new(|| SystemClock.now()),
         ids: Box::new(|| UuidIds.draw()),
         metrics: Box::new(String::new),
-    });
-    let stop = CancellationToken::new();
-    let stopping = stop.clone();
-    let run = tokio::spawn(async move { orchestrator.run(stopping).await });
-    Stage { emulator, app, store, stop, run, database: url, _home: home }
+    })
+}
+
+async fn call(app: &App, method: &str, path: &str, body: Option<Value>) -> Value {
+    use tower::ServiceExt;
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from(body.map(|b| b.to_string()).unwrap_or_default()))
+        .unwrap();
+    let answer = app.router().oneshot(request).await.unwrap();
+    serde_json::from_slice(&axum::body::to_bytes(answer.into_body(), 64 << 20).await.unwrap()).unwrap_or(Value::Null)
 }
 
 impl Stage {
     async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        use tower::ServiceExt;
-        let request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("authorization", format!("Bearer {TOKEN}"))
-            .header("content-type", "application/json")
-            .body(axum::body::Body::from(body.map(|b| b.to_string()).unwrap_or_default()))
-            .unwrap();
-        let answer = self.app.router().oneshot(request).await.unwrap();
-        serde_json::from_slice(&axum::body::to_bytes(answer.into_body(), 64 << 20).await.unwrap())
-            .unwrap_or(Value::Null)
+        call(&self.app, method, path, body).await
     }
 
     async fn create(&self, kind: &str, count: usize) -> Vec<String> {
@@ -306,13 +337,16 @@ fn rss_mb(pid: u32) -> f64 {
 
 /// 1,000 and 10,000 instances that need nothing: what a pass costs, what the process weighs, how lists are served.
 async fn large_fleets(table: &mut Table) {
-    for n in [0_usize, 1_000, 10_000] {
-        let s = stage(Database::Sqlite, ClockMode::Instant, 1e6, 20).await;
+    let sqlite = [0_usize, 1_000, 10_000].map(|n| (Database::Sqlite, n));
+    let postgres = Database::both().contains(&Database::Postgres).then_some((Database::Postgres, 10_000));
+    for (kind, n) in sqlite.into_iter().chain(postgres) {
+        let s = stage(kind, ClockMode::Instant, 1e6, 20).await;
         for _ in 0..n.div_ceil(1_000) {
             s.create("L4-1-24G", n.min(1_000)).await;
         }
         s.until("ready", n).await;
         let (emulator, database, home) = s.stop().await;
+        println!("{kind:?}, {n} instances:");
         serve_and_measure(table, n, &emulator, &database, &home).await;
     }
 }

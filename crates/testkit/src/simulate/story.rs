@@ -276,7 +276,11 @@ impl Story {
     fn tick(&mut self, process: &Process) -> Step<bool> {
         self.counts.ticks += 1;
         let resync = self.rng.u8(..10) == 0;
-        let doubled = self.rng.u8(..12) == 0;
+        let at_once = match self.rng.u8(..12) {
+            0 => 3,
+            1 => 2,
+            _ => 1,
+        };
         // In the middle of a call: it has taken effect or not, and the process never learns. Or of a commit.
         let (before, after) = (self.rng.u8(..60) == 0, self.rng.u8(..60) == 0);
         let (in_commit, late) = (self.rng.u8(..40) == 0, self.rng.u8(..40) == 0);
@@ -295,11 +299,17 @@ impl Story {
         let killed = self.ground.wire.killed();
         let ticked = process.runtime.block_on(async {
             let both = async {
-                if doubled {
-                    let (a, b) = tokio::join!(process.orchestrator.tick(resync), process.twin.tick(false));
-                    a.and(b)
-                } else {
-                    process.orchestrator.tick(resync).await
+                let (first, [second, third]) = (&process.orchestrator, &process.twins);
+                match at_once {
+                    3 => {
+                        let (a, b, c) = tokio::join!(first.tick(resync), second.tick(false), third.tick(false));
+                        a.and(b).and(c)
+                    }
+                    2 => {
+                        let (a, b) = tokio::join!(first.tick(resync), second.tick(false));
+                        a.and(b)
+                    }
+                    _ => first.tick(resync).await,
                 }
             };
             tokio::select! {
