@@ -47,6 +47,10 @@ crash-matrix *ARGS:
 soak *ARGS:
     cargo xtask soak {{ARGS}}
 
+# Three servers of an older commit, replaced one after the other.
+upgrade COMMIT:
+    cargo xtask upgrade --from {{COMMIT}}
+
 # Each rule broken once: a trial must turn red.
 mutants *ARGS:
     cargo xtask mutants {{ARGS}}

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask check | test | tidy | bench | simulate | crash-matrix | soak | mutants | …`. Each is also a `just` recipe.
+//! The project's own tasks: `cargo xtask check | test | tidy | bench | simulate | crash-matrix | soak | upgrade | mutants | …`. Each is also a `just` recipe.
 
 mod clients;
 mod mutants;
@@ -26,6 +26,8 @@ const USAGE: &str = "cargo xtask TASK
   soak [--kills N] [--servers N]
                  the real executable, killed at random moments while lives come and go, on both databases; and several of
                  them (3) on one PostgreSQL, killed, frozen, stopped, cut off, with clocks that are wrong
+  upgrade --from COMMIT
+                 replace three servers of that commit by this one's, one after the other, while lives go on
   mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
   openapi        write openapi.json from the code";
 
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         "simulate" => simulate(rest),
         "crash-matrix" => crash_matrix(rest),
         "soak" => soak(rest),
+        "upgrade" => upgrade(rest),
         "mutants" => mutants::run(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
@@ -153,6 +156,31 @@ fn soak(args: &[String]) -> Result<(), String> {
         .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
         .env("INVENTIV_SOAK_KILLS", kills)
         .env("INVENTIV_SOAK_SERVERS", servers);
+    postgres.tell(&mut command);
+    run(&mut command)
+}
+
+fn upgrade(args: &[String]) -> Result<(), String> {
+    let [flag, commit] = args else { return Err(USAGE.to_owned()) };
+    if flag != "--from" {
+        return Err(USAGE.to_owned());
+    }
+    let folder = root().join("target/upgrade");
+    let source = folder.join("source");
+    if source.exists() {
+        run(Command::new("git").args(["worktree", "remove", "--force"]).arg(&source).current_dir(root()))?;
+    }
+    run(Command::new("git").args(["worktree", "add", "--detach"]).args([&source]).arg(commit).current_dir(root()))?;
+    let built = folder.join("target");
+    let mut old = Command::new("cargo");
+    old.args(["build", "--quiet", "--package", "inventiv", "--manifest-path"]).arg(source.join("Cargo.toml"));
+    old.env("CARGO_TARGET_DIR", &built);
+    run(&mut old)?;
+    let postgres = postgres::Server::start()?;
+    let mut command = Command::new("cargo");
+    command
+        .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture", "is_replaced"])
+        .env("INVENTIV_OLD_BIN", built.join("debug/inventiv"));
     postgres.tell(&mut command);
     run(&mut command)
 }

@@ -14,11 +14,13 @@ use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
+/// The executable as it is now.
+const OURS: &str = env!("CARGO_BIN_EXE_inventiv");
 /// How many kills, unless `INVENTIV_SOAK_KILLS` says otherwise.
 const KILLS: u32 = 25;
 /// How many instances live at once, at the most.
@@ -28,6 +30,7 @@ const END: Duration = Duration::from_secs(240);
 
 /// One of ours.
 struct Server {
+    binary: PathBuf,
     env: Vec<(String, String)>,
     child: Child,
     /// Frozen, cut off, or not there.
@@ -44,7 +47,7 @@ struct Lines {
 impl Server {
     fn restart(&mut self) {
         self.child.wait().unwrap();
-        self.child = spawn(&self.env);
+        self.child = spawn(&self.binary, &self.env);
     }
 
     /// Sends it a signal, by its name.
@@ -75,8 +78,8 @@ impl Drop for Soak {
     }
 }
 
-fn spawn(env: &[(String, String)]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+fn spawn(binary: &Path, env: &[(String, String)]) -> Child {
+    let mut command = Command::new(binary);
     command.arg("serve").env_clear().envs(env.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap()
 }
@@ -116,15 +119,16 @@ impl Soak {
         (Self { emulator, servers: Vec::new(), rng, living: Vec::new(), asked: 0 }, cloud)
     }
 
-    fn add(&mut self, env: Vec<(String, String)>, lines: Option<Lines>) {
-        self.servers.push(Server { child: spawn(&env), env, away: false, lines });
+    fn add(&mut self, binary: &Path, env: Vec<(String, String)>, lines: Option<Lines>) {
+        let binary = binary.to_owned();
+        self.servers.push(Server { child: spawn(&binary, &env), binary, env, away: false, lines });
     }
 
     /// Through any that is not away.
     fn run(&self, args: &[&str]) -> Output {
         let awake: Vec<&Server> = self.servers.iter().filter(|s| !s.away).collect();
         let env = awake[fastrand::usize(..awake.len())].env.iter().cloned();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+        let mut command = Command::new(OURS);
         command.args(args).args(["--output", "json"]).env_clear().envs(env).stdin(Stdio::null());
         command.output().unwrap()
     }
@@ -255,7 +259,7 @@ fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
                 let (url, home) = runtime.block_on(database(kind));
                 println!("{kind:?}: {kills} kills, seed {seed}");
                 let (mut soak, cloud) = Soak::new(runtime, home.path(), seed);
-                soak.add(environment(&format!("http://{cloud}"), &url, home.path()), None);
+                soak.add(Path::new(OURS), environment(&format!("http://{cloud}"), &url, home.path()), None);
                 for n in 1..=kills {
                     soak.round();
                     if n % 100 == 0 {

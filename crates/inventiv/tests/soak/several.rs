@@ -1,15 +1,17 @@
 //! Several servers on one PostgreSQL.
 
 use crate::skew::Skew;
-use crate::{END, Lines, Soak, environment, seed, told};
+use crate::{END, Lines, OURS, Soak, environment, seed, told};
 use inventiv_core::lease::Lease;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Store;
 use inventiv_testkit::{Database, Line, Relay, Target};
 use private_postgres::{Binaries, Postgres};
 use serde_json::json;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -63,7 +65,8 @@ fn deal(rng: &mut fastrand::Rng, rounds: usize) -> Vec<Strike> {
 struct Cluster {
     soak: Soak,
     postgres: Postgres,
-    store: Store,
+    /// Opened when it is needed first: that brings the schema up to date.
+    store: OnceCell<Store>,
     runtime: Runtime,
     cloud: SocketAddr,
     skew: Option<Skew>,
@@ -73,7 +76,7 @@ struct Cluster {
 
 impl Cluster {
     /// `None`: there is no PostgreSQL here.
-    fn start(servers: usize, seed: u64) -> Option<Self> {
+    fn start(binary: &str, servers: usize, seed: u64) -> Option<Self> {
         if !Database::both().contains(&Database::Postgres) {
             return None;
         }
@@ -86,15 +89,18 @@ impl Cluster {
         let home = tempfile::tempdir().unwrap();
         let skew = Skew::make(home.path());
         let (soak, cloud) = Soak::new(&runtime, home.path(), seed);
-        let store = runtime.block_on(Store::open(&postgres.url())).unwrap();
-        let mut cluster = Self { soak, cloud, postgres, store, runtime, skew, home };
-        (0..servers).for_each(|n| cluster.add(n));
+        let mut cluster = Self { soak, cloud, postgres, store: OnceCell::new(), runtime, skew, home };
+        (0..servers).for_each(|n| cluster.add(Path::new(binary), n));
         cluster.soak.ask(&["instance", "list"]);
         Some(cluster)
     }
 
+    fn store(&self) -> &Store {
+        self.store.get_or_init(|| self.runtime.block_on(Store::open(&self.postgres.url())).unwrap())
+    }
+
     /// One more server; its clock is as wrong as its number says.
-    fn add(&mut self, n: usize) {
+    fn add(&mut self, binary: &Path, n: usize) {
         let lines = self.runtime.block_on(async {
             Lines {
                 cloud: Relay::to(Target::Tcp(self.cloud)).await,
@@ -104,13 +110,13 @@ impl Cluster {
         let url = format!("postgres://postgres@{}/postgres?sslmode=disable", lines.database.address());
         let mut env = environment(&format!("http://{}", lines.cloud.address()), &url, self.home.path());
         env.extend(self.skew.iter().flat_map(|s| s.environment(SKEWS[n % SKEWS.len()])));
-        self.soak.add(env, Some(lines));
+        self.soak.add(binary, env, Some(lines));
     }
 
     /// The lease of the one zone, as it is written down.
     fn lease(&self) -> Option<Lease> {
         // It may be starting again.
-        let leases = self.runtime.block_on(self.store.leases(ACCOUNT)).ok()?;
+        let leases = self.runtime.block_on(self.store().leases(ACCOUNT)).ok()?;
         leases.into_iter().next().filter(|l| !l.holder.is_empty())
     }
 
@@ -181,10 +187,10 @@ impl Cluster {
 
     /// What happened is told in the order in which it happened, whatever the servers' own clocks say.
     fn times_are_the_databases(&self) {
-        let now = self.runtime.block_on(self.store.now()).unwrap().unwrap();
+        let now = self.runtime.block_on(self.store().now()).unwrap().unwrap();
         let (mut after, mut seen, mut earlier) = (None::<String>, 0, Timestamp(0));
         loop {
-            let page = self.runtime.block_on(self.store.action_logs(None, after.as_deref(), 1_000)).unwrap();
+            let page = self.runtime.block_on(self.store().action_logs(None, after.as_deref(), 1_000)).unwrap();
             for log in &page {
                 // By id; a second for what servers differ in the database's time.
                 assert!(earlier.ms_since(log.started_at) < 1_000, "{log:?} after {earlier:?}");
@@ -206,7 +212,7 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
         told("INVENTIV_SOAK_SERVERS").unwrap_or(SERVERS).clamp(2, 9),
         seed(),
     );
-    let Some(mut cluster) = Cluster::start(servers, seed) else { return };
+    let Some(mut cluster) = Cluster::start(OURS, servers, seed) else { return };
     let dealt = deal(&mut cluster.soak.rng, rounds);
     println!("{servers} servers: {rounds} kills, as many freezes, {} rounds, seed {seed}", dealt.len());
     let mut took: BTreeMap<Strike, (usize, Vec<u128>)> = BTreeMap::new();
@@ -245,11 +251,11 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
 
 #[test]
 fn a_create_that_arrives_long_after_another_server_took_over_leaves_nothing() {
-    let Some(mut cluster) = Cluster::start(1, seed()) else { return };
+    let Some(mut cluster) = Cluster::start(OURS, 1, seed()) else { return };
     cluster.soak.wait(|soak| soak.emulator.journal()["requests"].as_u64() > Some(3));
     let before = cluster.held();
     // Another one, which has nothing yet.
-    cluster.add(1);
+    cluster.add(Path::new(OURS), 1);
     let line = &cluster.soak.servers[0].lines.as_ref().unwrap().cloud;
     line.hold("POST /instance/v1/zones/fr-par-2/servers HTTP/1.1");
     cluster.soak.create();
@@ -275,4 +281,39 @@ fn a_create_that_arrives_long_after_another_server_took_over_leaves_nothing() {
     let remaining = cluster.soak.emulator.state()["servers"][0]["id"].clone();
     assert_eq!(remaining, shown["provider_instance_id"], "the late one goes, not the one in use");
     cluster.soak.end();
+}
+
+/// What came before, by `INVENTIV_OLD_BIN`; `cargo xtask upgrade --from COMMIT` builds it.
+#[test]
+fn one_server_after_the_other_is_replaced_by_a_newer_one_while_lives_go_on() {
+    let Ok(old) = std::env::var("INVENTIV_OLD_BIN") else {
+        println!("left out: INVENTIV_OLD_BIN names no executable; `cargo xtask upgrade` does");
+        return;
+    };
+    let Some(mut cluster) = Cluster::start(&old, SERVERS, seed()) else { return };
+    let happens = |cluster: &mut Cluster, times: usize| (0..times).for_each(|_| cluster.soak.something_happens());
+    happens(&mut cluster, 8);
+    for n in 0..SERVERS {
+        // We have not looked into the database before a server did.
+        let before = (n > 0).then(|| cluster.held());
+        cluster.soak.servers[n].signal("TERM");
+        cluster.soak.servers[n].away = true;
+        happens(&mut cluster, 1);
+        let server = &mut cluster.soak.servers[n];
+        server.binary = OURS.into();
+        server.restart();
+        // It answers, beside those that are older.
+        let others: Vec<bool> = cluster.soak.servers.iter().map(|s| s.away).collect();
+        cluster.soak.servers.iter_mut().enumerate().for_each(|(at, s)| s.away = at != n);
+        cluster.soak.ask(&["instance", "list"]);
+        cluster.soak.servers.iter_mut().zip(others).for_each(|(s, away)| s.away = away);
+        cluster.soak.servers[n].away = false;
+        if let Some(before) = before {
+            cluster.until_it_goes_on(&before, Instant::now(), None);
+        }
+        happens(&mut cluster, 6);
+        println!("{} of {SERVERS} servers are new", n + 1);
+    }
+    cluster.soak.end();
+    println!("{} lives, nothing left but what is kept", cluster.soak.asked);
 }
