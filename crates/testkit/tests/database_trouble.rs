@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_core::time::Timestamp;
+use inventiv_store::Store;
 use inventiv_testkit::{Database, Relay, TOKEN, Target, World};
 use private_postgres::{Binaries, Postgres};
 use serde_json::{Value, json};
@@ -297,4 +299,28 @@ async fn a_full_disk_takes_no_wish_and_a_server_whose_making_could_not_be_writte
     assert_eq!((world.left().0, servers_made(&world)), (1, 1), "it was made, once");
     full.make_room(&mut admin).await;
     ends_well(&world, &[id]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_lease_that_a_frozen_server_was_about_to_write() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let line = Relay::to(Target::Unix(server.socket())).await;
+    let through = format!("postgres://postgres@{}/postgres?sslmode=disable", line.address());
+    let (frozen, other) = (Store::open(&through).await.unwrap(), Store::open(&server.url()).await.unwrap());
+    other.remember_account("a", "scaleway", "p", Timestamp(1)).await.unwrap();
+    assert!(frozen.begin_lease("a", "z", "frozen").await.unwrap());
+    // If it needed more than one exchange, it would be stopped before the last.
+    line.hold("COMMIT");
+    let seen = other.leases("a").await.unwrap().remove(0);
+    assert!(frozen.take_lease("a", &seen, "frozen").await.unwrap());
+    let seen = other.leases("a").await.unwrap().remove(0);
+    assert!(other.take_lease("a", &seen, "other").await.unwrap());
+    // One that is stopped in the middle of a longer one is let go of before anybody gives up waiting.
+    let zones = ["x".to_owned(), "y".to_owned()];
+    let expecting = tokio::spawn(async move { frozen.expect_catalogues("a", &zones).await });
+    line.until_held().await;
+    other.expect_catalogues("a", &["x".to_owned(), "y".to_owned()]).await.unwrap();
+    line.let_go();
+    assert!(expecting.await.unwrap().is_err(), "it was undone");
 }

@@ -24,7 +24,7 @@ const TRIES: u32 = 6;
 /// statement reads a few rows by an index: to call other processes in, or a compiler, takes longer than that.
 const SETTINGS: &str = "SET statement_timeout = '15s'; SET lock_timeout = '10s'; \
     SET max_parallel_workers_per_gather = 0; SET jit = off; \
-    SET idle_in_transaction_session_timeout = '30s'; \
+    SET idle_in_transaction_session_timeout = '5s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 /// Which server answers, in which of its lives, with which database of that name, and whether it only follows another one.
 const WHO: &str = "SELECT CAST(pg_postmaster_start_time() AS TEXT) || ' ' || COALESCE(host(inet_server_addr()), '') || ' ' \
@@ -164,6 +164,11 @@ fn is_passing(e: &sqlx::Error) -> bool {
 
 async fn write_once(pool: &AnyPool, write: Write) -> Result<Written, Failed> {
     const DIVISION_BY_ZERO: &str = "22012";
+    // While a process is frozen between two exchanges, its transaction keeps its locks: one statement needs none.
+    let write = match write {
+        Write::InOrder(statements) if statements.len() == 1 => Write::Apart(statements),
+        several @ (Write::InOrder(_) | Write::Apart(_)) => several,
+    };
     let done = exchange(pool, |connection| {
         Box::pin(async move {
             match write {
