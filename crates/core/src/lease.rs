@@ -6,7 +6,7 @@
 //! zone to those who may see it.
 
 use crate::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A lease as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,9 +133,37 @@ impl Watch {
     }
 }
 
+/// Which part of the account's rate budget is for `me`: as large as what there is to do in its zones, of what there is to do in
+/// all that somebody holds. A zone in which nothing is under way counts as one instance: it is listed now and then.
+#[must_use]
+pub fn part_of_budget(me: &str, leases: &[Lease], under_way: &BTreeMap<String, i64>) -> f64 {
+    let weight =
+        |l: &Lease| 1.0 + f64::from(under_way.get(&l.zone).map_or(0, |n| u32::try_from(*n).unwrap_or(u32::MAX)));
+    let sum = |mine: bool| -> f64 {
+        let counted = leases.iter().filter(|l| !l.holder.is_empty() && (!mine || l.holder == me));
+        counted.map(weight).sum()
+    };
+    let (ours, all) = (sum(true), sum(false));
+    // Who holds nothing makes no calls but by hand.
+    if ours > 0.0 { ours / all } else { 1.0 / (1.0 + all) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_has_as_much_of_the_budget_as_it_has_to_do_and_all_together_have_one() {
+        let held = |zone: &str, holder: &str| Lease { zone: zone.into(), holder: holder.into(), beat: 1 };
+        let leases = [held("x", "a"), held("y", "b"), held("z", "b"), held("free", "")];
+        let busy: BTreeMap<String, i64> = [("x".into(), 97), ("free".into(), 500)].into();
+        let parts = |under_way: &BTreeMap<String, i64>| ["a", "b"].map(|me| part_of_budget(me, &leases, under_way));
+        assert_eq!(parts(&busy), [0.98, 0.02]);
+        assert!(parts(&BTreeMap::new()).iter().sum::<f64>() - 1.0 < 1e-9);
+        assert!((part_of_budget("a", &leases[..1], &busy) - 1.0).abs() < 1e-9, "alone, it has all of it");
+        assert!((part_of_budget("nobody", &leases, &BTreeMap::new()) - 0.25).abs() < 1e-9);
+        assert!((part_of_budget("a", &[], &busy) - 1.0).abs() < 1e-9);
+    }
 
     const T: Timestamp = Timestamp(1_000_000_000);
     const TERMS: Terms = Terms { lease_ms: 10_000, beat_ms: 3_000, manners_ms: 250 };

@@ -2,7 +2,7 @@
 //! kept right by versions.
 
 use crate::Orchestrator;
-use inventiv_core::lease::{Lease, Move, Terms, Watch};
+use inventiv_core::lease::{Lease, Move, Terms, Watch, part_of_budget};
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
@@ -93,6 +93,8 @@ impl Orchestrator {
             return Ok(false);
         }
         let rows = inner.store.leases(&inner.account).await?;
+        let under_way = inner.store.under_way(&inner.account).await?;
+        inner.provider.set_part(part_of_budget(&leases.me, &rows, &under_way));
         let mut zones: BTreeSet<String> = inner.config.zones.iter().cloned().collect();
         zones.extend(rows.iter().map(|r| r.zone.clone()));
         zones.extend(leases.wanted.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());

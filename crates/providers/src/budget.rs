@@ -1,4 +1,5 @@
-//! The rate budget of one account: so many calls a second, slower for a while after each "too many requests".
+//! The rate budget of one account: so many calls a second, slower for a while after each "too many requests". Where several
+//! servers work for an account, each has a part of it.
 //!
 //! It reads no clock: `now` is the wire's own time since some moment in the past, which never goes back.
 
@@ -19,13 +20,15 @@ struct State {
     next: Duration,
     /// The share of the rate in force, 0.05 to 1.
     share: f64,
+    /// Which part of the account's rate is ours, above 0 and up to 1.
+    part: f64,
 }
 
 impl Budget {
     /// So many calls a second, and so many at once after a rest.
     #[must_use]
     pub fn new(per_second: f64, burst: f64) -> Self {
-        let state = State { next: Duration::ZERO, share: 1.0 };
+        let state = State { next: Duration::ZERO, share: 1.0, part: 1.0 };
         Self { per_second: per_second.max(0.1), burst: burst.max(1.0), state: Mutex::new(state) }
     }
 
@@ -33,22 +36,30 @@ impl Budget {
     #[must_use]
     pub fn take(&self, now: Duration) -> Option<Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let step = Duration::from_secs_f64(1.0 / (self.per_second * state.share));
+        let step = Duration::from_secs_f64(1.0 / (self.per_second * state.part * state.share));
         let slot = state.next.max(now);
         state.next = slot + step;
         // Up to `burst` steps of a rest are given at once.
-        Some(slot.saturating_sub(self.ahead()).saturating_sub(now)).filter(|wait| !wait.is_zero())
+        Some(slot.saturating_sub(self.ahead(&state)).saturating_sub(now)).filter(|wait| !wait.is_zero())
     }
 
-    fn ahead(&self) -> Duration {
-        Duration::from_secs_f64((self.burst - 1.0) / self.per_second)
+    /// How much of a rest is given at once: the burst, or our part of it, at our part of the rate.
+    fn ahead(&self, state: &State) -> Duration {
+        let burst = (self.burst * state.part).max(1.0);
+        Duration::from_secs_f64((burst - 1.0) / (self.per_second * state.part))
+    }
+
+    /// Our part of the account's rate from now on; others have the rest.
+    pub fn set_part(&self, part: f64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.part = part.clamp(0.01, 1.0);
     }
 
     /// How long a caller that asks now would wait, in milliseconds.
     #[must_use]
     pub fn pressure_ms(&self, now: Duration) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = state.next.saturating_sub(now).saturating_sub(self.ahead());
+        let wait = state.next.saturating_sub(now).saturating_sub(self.ahead(&state));
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -56,7 +67,7 @@ impl Budget {
     pub fn slow_down(&self, now: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.share = (state.share / 2.0).max(0.05);
-        state.next = state.next.max(now + Duration::from_secs(1) + self.ahead());
+        state.next = state.next.max(now + Duration::from_secs(1) + self.ahead(&state));
     }
 
     /// A call went through: a little faster again.
@@ -86,6 +97,17 @@ mod tests {
         acquire(&mut now);
         assert_eq!((now - start).as_millis(), 2_200, "a pause of 1 s, then a step of 200 ms");
         budget.speed_up();
+    }
+
+    #[test]
+    fn a_part_of_it_is_a_part_of_rate_and_burst() {
+        let budget = Budget::new(20.0, 5.0);
+        budget.set_part(0.4);
+        let now = Duration::from_secs(60);
+        let waits: Vec<u128> = (0..5).map(|_| budget.take(now).unwrap_or_default().as_millis()).collect();
+        assert_eq!(waits, [0, 0, 125, 250, 375], "2 at once, then 8 a second");
+        budget.set_part(0.0);
+        assert!(budget.take(now).is_some_and(|wait| wait < Duration::from_secs(60)), "nobody stands still for ever");
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl Api {
         }
     }
 
+    /// Which part of the account's rate is ours from now on.
+    pub fn set_part(&self, part: f64) {
+        self.budget.set_part(part);
+    }
+
     /// How long a caller that asks now would wait for the rate budget, in milliseconds.
     #[must_use]
     pub fn pressure_ms(&self) -> u64 {

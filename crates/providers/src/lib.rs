@@ -122,6 +122,9 @@ pub trait CloudProvider: Send + Sync {
     /// How long a call that asks now would wait for the rate budget, in milliseconds.
     fn pressure_ms(&self) -> u64;
 
+    /// Which part of the account's rate budget is for this process, above 0 and up to 1: others have the rest.
+    fn set_part(&self, part: f64);
+
     /// Every server type in a zone.
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
     /// Every server and volume of the account in a zone; [`Picture::complete`] says whether any may be missing.

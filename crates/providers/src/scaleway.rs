@@ -94,6 +94,10 @@ impl CloudProvider for Scaleway {
         self.api.admit().await;
     }
 
+    fn set_part(&self, part: f64) {
+        self.api.set_part(part);
+    }
+
     fn pressure_ms(&self) -> u64 {
         self.api.pressure_ms()
     }

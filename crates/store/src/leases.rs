@@ -5,6 +5,7 @@ use crate::args::{Args, Columns};
 use crate::db::Written;
 use crate::error::Error;
 use inventiv_core::lease::Lease;
+use std::collections::BTreeMap;
 
 const LIST: &str = "SELECT zone, holder, beat FROM leases WHERE account_id = $1";
 /// Two that begin it at once: one of them finds nothing to change.
@@ -14,6 +15,7 @@ const TAKE: &str = "UPDATE leases SET holder = $3, beat = beat + 1 WHERE account
     AND holder = $4 AND beat = $5";
 const GIVE_BACK: &str = "UPDATE leases SET holder = '', beat = beat + 1 WHERE account_id = $1 AND zone = $2 \
     AND holder = $3 AND beat = $4";
+const UNDER_WAY: &str = "SELECT zone, COUNT(*) AS n FROM instances WHERE account_id = $1 AND settled = 0 GROUP BY zone";
 const RELEASE: &str = "UPDATE leases SET holder = '', beat = beat + 1 WHERE account_id = $1 AND holder = $2";
 
 impl Store {
@@ -29,6 +31,17 @@ impl Store {
             Ok(Lease { zone: c.text("zone")?, holder: c.text("holder")?, beat: c.int("beat")? })
         };
         self.db.read(a.statement(LIST)).await?.iter().map(one).collect()
+    }
+
+    /// How many instances are under way, by zone; zones without any are left out.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn under_way(&self, account: &str) -> Result<BTreeMap<String, i64>, Error> {
+        let mut a = Args::new();
+        a.text(account);
+        let rows = self.db.read(a.statement(UNDER_WAY)).await?;
+        rows.iter().map(|r| Ok((Columns(r).text("zone")?, Columns(r).int("n")?))).collect()
     }
 
     /// Takes a lease that nobody ever had; `false`: somebody was faster.
