@@ -182,7 +182,9 @@ fn upgrade(args: &[String]) -> Result<(), String> {
         .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture", "is_replaced"])
         .env("INVENTIV_OLD_BIN", built.join("debug/inventiv"));
     postgres.tell(&mut command);
-    run(&mut command)
+    let done = run(&mut command);
+    run(Command::new("git").args(["worktree", "remove", "--force"]).arg(&source))?;
+    done
 }
 
 fn simulate(args: &[String]) -> Result<(), String> {

@@ -101,7 +101,7 @@ const MUTANTS: [Mutant; 22] = [
         trial: Trial::Stories,
     },
     Mutant {
-        what: "the version is not compared when an instance is written",
+        what: "leases are trusted: the version is not compared when an instance is written",
         file: "crates/store/src/args.rs",
         find: "        Statement { expect_rows: Some(1), ..self.statement(sql) }\n",
         replace: "        Statement { expect_rows: None, ..self.statement(sql) }\n",

@@ -150,7 +150,7 @@ impl Orchestrator {
         for (claim, agg) in due {
             let began = self.lease_time();
             let glanced = self.inner.glance(&agg).await;
-            self.looked(zone, began, glanced.is_ok());
+            self.looked(zone, began, is_seen(&glanced));
             match glanced {
                 // A large zone is not listed for one instance: the next resync lists it anyway.
                 Ok(seen) if misses_something(&agg, &seen) && known_pages <= LIST_AT_ONCE => to_list.push((claim, agg)),
@@ -186,7 +186,7 @@ impl Orchestrator {
         }
         let began = self.lease_time();
         let listed = self.inner.provider.observe(zone).await;
-        self.looked(zone, began, listed.is_ok());
+        self.looked(zone, began, is_seen(&listed));
         drop(busy);
         let index = match listed {
             Ok(picture) => {
@@ -311,6 +311,23 @@ impl Orchestrator {
             | ErrorKind::Unsupported => ("the cloud cannot be seen: ", FAILED_LOOK_MS),
         };
         self.inner.note(id, &format!("{prefix}{error}; nothing is assumed gone; looks again"), ms).await
+    }
+}
+
+/// Whether the cloud answered, and as somebody that it knows: another server may be better off only if it did not.
+fn is_seen<T>(look: &Result<T, inventiv_providers::Error>) -> bool {
+    match look.as_ref().map_err(|e| e.kind) {
+        Err(ErrorKind::Unavailable | ErrorKind::Unauthorized) => false,
+        Ok(_)
+        | Err(
+            ErrorKind::NotFound
+            | ErrorKind::Conflict
+            | ErrorKind::OutOfStock
+            | ErrorKind::Quota
+            | ErrorKind::Refused
+            | ErrorKind::RateLimited
+            | ErrorKind::Unsupported,
+        ) => true,
     }
 }
 
