@@ -110,8 +110,8 @@ const MUTANTS: [Mutant; 22] = [
     Mutant {
         what: "the names of attempts that were given up are no longer watched",
         file: "crates/store/src/aggregates.rs",
-        find: "    UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \\\n",
-        replace: "    UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'nothing' \\\n",
+        find: "\" UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \\\n",
+        replace: "\" UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'nothing' \\\n",
         trial: Trial::Tests("inventiv-testkit", "a_late_arrival_of_a_burned_attempt"),
     },
     Mutant {
