@@ -3,6 +3,7 @@
 mod auth;
 mod desire;
 mod extract;
+mod feed;
 mod metrics_page;
 pub mod openapi;
 mod problem;
@@ -22,7 +23,20 @@ pub const BODY_MAX: usize = 256 * 1024;
 /// What the API needs.
 #[derive(Clone)]
 pub struct App {
-    inner: Arc<Settings>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    feed: feed::Feed,
+}
+
+impl std::ops::Deref for Inner {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
 }
 
 /// What can be set.
@@ -49,7 +63,7 @@ impl App {
     /// Nothing listens until [`App::router`] is served.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { inner: Arc::new(settings) }
+        Self { inner: Arc::new(Inner { settings, feed: feed::Feed::new() }) }
     }
 
     fn store(&self) -> &Store {
@@ -64,13 +78,18 @@ impl App {
         (self.inner.ids)()
     }
 
+    /// Ends every stream of changes: their readers go to another server. No other begins here.
+    pub fn close_streams(&self) {
+        self.inner.feed.close();
+    }
+
     /// Every route.
     pub fn router(&self) -> Router {
         routes::router(self)
     }
 }
 
-/// Serves the API until `stop` is done; requests that are under way are finished.
+/// Serves the API until `stop` is done; then streams end, and requests that are under way are finished.
 ///
 /// # Errors
 /// When the listener fails.
@@ -79,5 +98,10 @@ pub async fn serve(
     app: &App,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let ending = app.clone();
+    let stop = async move {
+        stop.await;
+        ending.close_streams();
+    };
     axum::serve(listener, app.router()).with_graceful_shutdown(stop).await
 }

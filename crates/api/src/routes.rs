@@ -3,8 +3,9 @@
 mod accounts;
 mod action_logs;
 mod audit;
+mod events;
 mod health;
-mod instances;
+pub(crate) mod instances;
 mod models;
 mod offers;
 mod settings;
@@ -29,6 +30,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(instances::create, instances::list))
         .routes(routes!(instances::show, instances::terminate))
         .routes(routes!(instances::proof))
+        .routes(routes!(events::follow))
         .routes(routes!(volumes::list))
         .routes(routes!(volumes::show, volumes::change))
         .routes(routes!(action_logs::list))

@@ -78,11 +78,27 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
+    /// Follow instances: all that live, then every change as it happens, until it is interrupted.
+    ///
+    /// With --output json, one event a line: its kind, its id (for --after) and the instance.
+    Watch(Watch),
     /// Say what an instance wants, has and waits for, and what it will do next.
     Explain {
         /// The instance's id.
         id: String,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Watch {
+    /// Only this instance.
+    pub(crate) id: Option<String>,
+    /// Only in this zone.
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Go on after the event with this id: what ended since is told, too.
+    #[arg(long)]
+    pub(crate) after: Option<String>,
 }
 
 #[derive(Args)]

@@ -3,12 +3,19 @@
 use crate::args::Connection;
 use crate::failure::Failure;
 use crate::home;
+use eventsource_stream::{Event, Eventsource};
+use futures::{Stream, StreamExt};
 use serde_json::Value;
 use std::time::Duration;
+
+/// How long a stream may be silent; a server that has nothing to say says so more often.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
 
 /// Talks to one server.
 pub(crate) struct Client {
     http: reqwest::Client,
+    /// For answers that have no end.
+    streaming: reqwest::Client,
     url: String,
     token: String,
 }
@@ -17,11 +24,15 @@ impl Client {
     pub(crate) fn new(url: &str, token: String) -> Result<Self, Failure> {
         // Another part of the process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30));
-        // The token of a server on this machine goes through no proxy.
-        let http = if inventiv_providers::transport::is_loopback(url) { http.no_proxy() } else { http };
-        let http = http.build().map_err(|e| Failure::general(format!("cannot make an HTTP client: {e}")))?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
+        let build = |http: reqwest::ClientBuilder| {
+            // The token of a server on this machine goes through no proxy.
+            let http = if inventiv_providers::transport::is_loopback(url) { http.no_proxy() } else { http };
+            http.build().map_err(|e| Failure::general(format!("cannot make an HTTP client: {e}")))
+        };
+        let limit = Duration::from_secs(30);
+        let http = build(reqwest::Client::builder().timeout(limit))?;
+        let streaming = build(reqwest::Client::builder().connect_timeout(limit).read_timeout(SILENCE_MAX))?;
+        Ok(Self { http, streaming, url: url.trim_end_matches('/').to_owned(), token })
     }
 
     /// Finds the server as the command line, the environment or the token file say.
@@ -34,9 +45,7 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
-        let query: Vec<String> = query.iter().map(|(k, v)| format!("{k}={}", encode(v))).collect();
-        let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) };
-        self.send(reqwest::Method::GET, &path, None).await
+        self.send(reqwest::Method::GET, &with_query(path, query), None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
@@ -49,6 +58,30 @@ impl Client {
 
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.send(reqwest::Method::DELETE, path, None).await
+    }
+
+    /// Server-sent events, after the one with the id `last`.
+    pub(crate) async fn events(
+        &self,
+        query: &[(&str, &str)],
+        last: Option<&str>,
+    ) -> Result<impl Stream<Item = Event> + use<>, Failure> {
+        let path = with_query("/events", query);
+        let mut request = self.streaming.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status().as_u16();
+        if status != 200 {
+            return Err(refusal(status, &answer.bytes().await.unwrap_or_default()));
+        }
+        // Whatever breaks it off: what is missing is asked for again.
+        Ok(answer
+            .bytes_stream()
+            .eventsource()
+            .take_while(|e| std::future::ready(e.is_ok()))
+            .filter_map(|e| std::future::ready(e.ok())))
     }
 
     /// Every item of a list, page by page.
@@ -74,27 +107,39 @@ impl Client {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let answer = request.send().await.map_err(|e| {
-            let what = if e.is_timeout() { "did not answer in time" } else { "cannot be reached" };
-            let text =
-                format!("the server at {} {what}; is `inventiv serve` running? INVENTIV_URL names another", self.url);
-            Failure::unreachable(text)
-        })?;
+        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = answer.status().as_u16();
         let bytes =
             answer.bytes().await.map_err(|_| Failure::unreachable("the server's answer broke off; try again"))?;
         if (200..300).contains(&status) {
             return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
         }
-        let problem: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        let detail =
-            problem["detail"].as_str().map_or_else(|| format!("the server answered HTTP {status}"), str::to_owned);
-        Err(match status {
-            404 => Failure::not_found(detail),
-            500.. => Failure::unreachable(detail),
-            _ => Failure::refused(detail),
-        })
+        Err(refusal(status, &bytes))
     }
+
+    fn unreachable(&self, e: &reqwest::Error) -> Failure {
+        let what = if e.is_timeout() { "did not answer in time" } else { "cannot be reached" };
+        Failure::unreachable(format!(
+            "the server at {} {what}; is `inventiv serve` running? INVENTIV_URL names another",
+            self.url
+        ))
+    }
+}
+
+/// What an answer that is no success says.
+fn refusal(status: u16, body: &[u8]) -> Failure {
+    let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let detail = problem["detail"].as_str().map_or_else(|| format!("the server answered HTTP {status}"), str::to_owned);
+    match status {
+        404 => Failure::not_found(detail),
+        500.. => Failure::unreachable(detail),
+        _ => Failure::refused(detail),
+    }
+}
+
+fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    let query: Vec<String> = query.iter().map(|(k, v)| format!("{k}={}", encode(v))).collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
 /// Percent-encodes a query value or path segment.

@@ -11,3 +11,4 @@ pub(crate) mod offer;
 pub(crate) mod recover;
 pub(crate) mod serve;
 pub(crate) mod volume;
+pub(crate) mod watch;

@@ -32,6 +32,11 @@ impl Failure {
         Self::new(5, message)
     }
 
+    /// Whether it may be otherwise in a moment.
+    pub(crate) fn passes(&self) -> bool {
+        self.code == 5
+    }
+
     /// The instance failed.
     pub(crate) fn instance_failed(message: impl Into<String>) -> Self {
         Self::new(6, message)

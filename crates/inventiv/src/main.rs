@@ -1,6 +1,6 @@
 //! `inventiv`: rent GPU instances, know every volume, leave nothing behind.
 //!
-//! One executable: the server (`serve`), its client (`instance`, `volume`, `offer`, `explain`), and `demo`, which needs
+//! One executable: the server (`serve`), its client (`instance`, `volume`, `offer`, `watch`, `explain`), and `demo`, which needs
 //! nothing but itself.
 
 mod args;
@@ -46,6 +46,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Recover(recover) => commands::recover::run(recover, output).await,
         Command::Migrate(migrate) => commands::migrate::run(migrate, output).await,
         Command::Account { command } => commands::account::run(command, &cli.connection, output).await,
+        Command::Watch(watch) => commands::watch::run(watch, &cli.connection, output).await,
         Command::Explain { id } => commands::explain::run(&id, &cli.connection, output).await,
     }
 }

@@ -345,3 +345,66 @@ async fn a_database_of_another_control_plane_is_left_alone() {
     }
     assert_eq!(world.store.control_plane().await.unwrap().as_deref(), Some("test"));
 }
+
+/// Lines of a child's output, as they come.
+fn lines(out: std::process::ChildStdout) -> std::sync::mpsc::Receiver<Value> {
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in std::io::BufRead::lines(std::io::BufReader::new(out)) {
+            let Ok(line) = line else { return };
+            if told.send(serde_json::from_str(&line).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    heard
+}
+
+#[test]
+fn watch_tells_every_change_and_goes_on_when_its_server_was_killed() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &cloud.url);
+    let watch = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+        command.args(["watch", "--output", "json"]).env_clear().envs(server.env.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut watching = watch();
+    let heard = lines(watching.stdout.take().unwrap());
+    let until = |what: &dyn Fn(&Value) -> bool| loop {
+        let event = heard.recv_timeout(Duration::from_secs(60)).expect("it comes");
+        if what(&event) {
+            return event;
+        }
+    };
+    assert_eq!(until(&|e| e["event"] == "snapshot")["data"], json!({"reason": "start"}));
+    until(&|e| e["event"] == "live");
+    let out = server.run(&["instance", "create", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--output", "json"]);
+    let id = serde_json::from_slice::<Value>(&out.stdout).unwrap()["id"].clone();
+    let is = |event: &Value, status: &str| event["data"]["id"] == id && event["data"]["status"] == status;
+    until(&|e| is(e, "provisioning"));
+    server.kill_and_restart();
+    let out = server.run(&["instance", "terminate", id.as_str().unwrap(), "--wait", "--timeout", "60"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    until(&|e| {
+        assert!(e["event"] != "snapshot", "it goes on where it was");
+        is(e, "terminated")
+    });
+    watching.kill().unwrap();
+    let said = text(&watching.wait_with_output().unwrap().stderr);
+    assert_eq!(said.matches("broke off").count(), 1, "{said}");
+    // A table for people, of one instance that is over.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+    command.args(["watch", id.as_str().unwrap()]).env_clear().envs(server.env.iter().cloned());
+    let mut watching = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(watching.stdout.take().unwrap()), &mut line).unwrap();
+    assert!(line.contains(id.as_str().unwrap()) && line.contains("terminated"), "{line}");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    for (args, code) in [(["watch", "ins-00000000000000000000000000"], 3), (["watch", "--after=?"], 4)] {
+        let out = server.run(&args);
+        assert_eq!(out.status.code(), Some(code), "{args:?}: {}", text(&out.stderr));
+    }
+}

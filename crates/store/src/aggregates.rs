@@ -40,7 +40,7 @@ pub struct InstanceFilter {
 
 static LIST: Filtered = Filtered::new("instances");
 /// How many ids one statement names; shorter lists are filled up with ids that do not exist.
-const MANY: usize = 100;
+pub(crate) const MANY: usize = 100;
 /// The same for short lists: a tick mostly has a few instances, and every value costs, whether it is an id or not.
 const FEW: usize = 4;
 static SERVERS_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_servers", "instance_id"));
@@ -64,14 +64,14 @@ const IN_ZONE: &str = concat!(
 const COUNTS: &str = concat!("SELECT status, COUNT(*) AS n FROM instances WHERE ", living!(), " GROUP BY status");
 
 /// The texts for all rows that belong to some ids.
-struct OfIds {
+pub(crate) struct OfIds {
     few: &'static str,
     many: &'static str,
 }
 
 impl OfIds {
     /// Made once for each table in the life of the process.
-    fn new(table: &str, column: &str) -> Self {
+    pub(crate) fn new(table: &str, column: &str) -> Self {
         let text = |ids: usize| -> &'static str {
             let places: Vec<String> = (1..=ids).map(|n| format!("${n}")).collect();
             format!("SELECT * FROM {table} WHERE {column} IN ({}) ORDER BY id", places.join(", ")).leak()
@@ -80,7 +80,7 @@ impl OfIds {
     }
 
     /// For at most [`MANY`] ids.
-    fn statement<'i>(&self, ids: impl ExactSizeIterator<Item = &'i InstanceId>) -> Statement {
+    pub(crate) fn statement<'i>(&self, ids: impl ExactSizeIterator<Item = &'i InstanceId>) -> Statement {
         let (sql, room) = if ids.len() <= FEW { (self.few, FEW) } else { (self.many, MANY) };
         let (mut a, empty) = (Args::new(), room.saturating_sub(ids.len()));
         for id in ids {
@@ -124,7 +124,7 @@ impl Store {
         if before == after && writes.is_empty() {
             return Ok(Saved::Version(version));
         }
-        let mut statements = vec![instance_rows::update(after, version)];
+        let mut statements = vec![instance_rows::update(before, after)];
         let owner = &after.instance;
         for s in &after.servers {
             match before.server_by_id(&s.id) {
@@ -273,7 +273,7 @@ impl Store {
     }
 
     /// Completes rows of `instances` (in the order of ids) with their servers and volumes.
-    async fn whole(&self, rows: &[AnyRow]) -> Result<Vec<Aggregate>, Error> {
+    pub(crate) async fn whole(&self, rows: &[AnyRow]) -> Result<Vec<Aggregate>, Error> {
         let instances: Vec<Instance> =
             rows.iter().map(|r| instance_rows::read(&Columns(r))).collect::<Result<_, _>>()?;
         let (mut servers, mut volumes) = (Vec::new(), Vec::new());

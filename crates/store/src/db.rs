@@ -214,6 +214,35 @@ impl Db {
         self.read(crate::args::Args::new().statement(postgres::NOTIFY)).await.map(|_| ())
     }
 
+    /// Which database this is, and through which servers it came: the same as long as nothing that was committed is lost.
+    pub(crate) async fn history(&self) -> Result<String, Error> {
+        if self.shared().is_none() {
+            return Ok("file".to_owned());
+        }
+        let rows = self.read(crate::args::Args::new().statement(postgres::HISTORY)).await?;
+        rows.first().map_or_else(|| Ok(String::new()), |r| crate::args::Columns(r).text("history"))
+    }
+
+    /// Gives at most `limit` instances that changed the next number, all the same. Of several who do it at once, each waits
+    /// for the one before to have committed.
+    pub(crate) async fn number_changes(&self, limit: u32) -> Result<(), Error> {
+        const NEXT: &str = "UPDATE changes SET last = last + 1";
+        const NUMBER: &str = "UPDATE instances SET changed = (SELECT last FROM changes) \
+            WHERE id IN (SELECT id FROM instances WHERE changed = 0 ORDER BY id LIMIT $1)";
+        let mut a = crate::args::Args::new();
+        match self.kind {
+            Kind::Sqlite(_) => {
+                let next = a.statement(NEXT);
+                a.int(limit.into());
+                self.write(vec![next, a.statement(NUMBER)]).await.map(|_| ())
+            }
+            Kind::Postgres(_) => {
+                a.int(limit.into());
+                self.read(a.statement(postgres::NUMBER)).await.map(|_| ())
+            }
+        }
+    }
+
     pub(crate) async fn check(&self) -> Result<(), Error> {
         // Changes nothing, and still writes: it fails on a database that is full or read-only.
         const SQL: &str = "UPDATE provider_accounts SET provider = provider";

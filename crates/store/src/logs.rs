@@ -1,6 +1,7 @@
 //! The action log (written before each call, closed after it) and the history of statuses.
 
 use crate::Store;
+use crate::aggregates::{MANY, OfIds};
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
 use inventiv_core::id::{InstanceId, LogId};
@@ -8,6 +9,7 @@ use inventiv_core::proof::CALLS;
 use inventiv_core::recorded::Instance;
 use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// What became of an action.
@@ -153,6 +155,7 @@ static PRUNE: LazyLock<&'static str> = LazyLock::new(|| {
 const PAGE_LINES: u32 = 1_000;
 const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from_status, to_status, reason, at) \
     VALUES ($1, $2, $3, $4, $5, $6)";
+static HISTORIES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_state_history", "instance_id"));
 const READ_HISTORY: &str = "SELECT * FROM instance_state_history WHERE instance_id = $1 ORDER BY at, id";
 
 pub(crate) fn statement(write: &LogWrite) -> Statement {
@@ -255,18 +258,36 @@ impl Store {
     pub async fn history(&self, instance: &InstanceId) -> Result<Vec<StateChange>, Error> {
         let mut a = Args::new();
         a.text(instance.as_str());
-        let rows = self.db.read(a.statement(READ_HISTORY)).await?;
-        let change = |r| {
-            let c = Columns(r);
-            Ok(StateChange {
-                from_status: c.opt_text("from_status")?,
-                to_status: c.text("to_status")?,
-                reason: c.opt_text("reason")?,
-                at: c.time("at")?,
-            })
-        };
-        rows.iter().map(change).collect()
+        self.db.read(a.statement(READ_HISTORY)).await?.iter().map(|r| state_change(&Columns(r))).collect()
     }
+
+    /// The statuses that each of some instances had; one that had none is left out.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn histories(&self, ids: &[&InstanceId]) -> Result<BTreeMap<InstanceId, Vec<StateChange>>, Error> {
+        let mut all: BTreeMap<InstanceId, Vec<StateChange>> = BTreeMap::new();
+        for chunk in ids.chunks(MANY) {
+            for row in self.db.read(HISTORIES.statement(chunk.iter().copied())).await? {
+                let c = Columns(&row);
+                all.entry(c.word("instance_id", InstanceId::parse)?).or_default().push(state_change(&c)?);
+            }
+        }
+        for changes in all.values_mut() {
+            // By their ids until here, which is the order of times but after a database went back.
+            changes.sort_by_key(|change| change.at);
+        }
+        Ok(all)
+    }
+}
+
+fn state_change(c: &Columns<'_>) -> Result<StateChange, Error> {
+    Ok(StateChange {
+        from_status: c.opt_text("from_status")?,
+        to_status: c.text("to_status")?,
+        reason: c.opt_text("reason")?,
+        at: c.time("at")?,
+    })
 }
 
 fn read(c: &Columns<'_>) -> Result<ActionLog, Error> {

@@ -192,6 +192,15 @@ impl World {
         orchestrator(store, self.wire.clone(), self.clock.clone(), Rules::default(), Arc::new(UuidIds))
     }
 
+    /// The API of another server of ours, on the same database.
+    ///
+    /// # Panics
+    /// When the database does not open.
+    pub async fn another_api(&self) -> App {
+        let store = Store::open(&self.database_url).await.expect("the database opens");
+        app(store, self.clock.clone(), Arc::new(UuidIds), None)
+    }
+
     async fn over(url: String, home: Home, emulator: Emulator, rules: Rules, forced: Option<i64>) -> Self {
         let store = Store::open(&url).await.expect("the database opens");
         let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(emulator.router()))));

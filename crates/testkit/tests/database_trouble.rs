@@ -151,6 +151,9 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
         world.until_status(id, "ready").await;
     }
     let left = world.left();
+    let stream = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
+    let stream = world.api.clone().oneshot(stream.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    let place = world.store.newest_place().await.unwrap();
     first.kill();
     // As long as it only follows, it is not believed: its rows may be old.
     asked.lead_to(Target::Unix(second.socket()));
@@ -158,6 +161,10 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
     second.promote().unwrap();
     assert_eq!(world.show(&known).await["status"], "provisioning", "the last writes are lost");
     assert_eq!(world.call("GET", &format!("/instances/{unheard}"), None).await.0, 404);
+    // Whoever follows what is lost has to begin anew.
+    assert!(!place.is_behind(&world.store.newest_place().await.unwrap()));
+    let told = axum::body::to_bytes(stream.into_body(), 1 << 20);
+    tokio::time::timeout(std::time::Duration::from_secs(60), told).await.expect("the stream ends").unwrap();
     world.until_status(&known, "ready").await;
     for _ in 0..30 {
         world.resync().await;

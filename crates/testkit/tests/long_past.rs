@@ -64,8 +64,13 @@ async fn everything_that_is_asked_often(world: &World, living: &str) {
             assert_eq!(status, 200, "{path}: {body}");
         }
     }
+    for _ in 0..8 {
+        let newest = world.store.newest_place().await.unwrap();
+        assert!(world.store.changes(&newest, 100).await.unwrap().is_empty());
+    }
     world.call("POST", "/audit", Some(json!({}))).await;
     world.orchestrator.audit_due().await.unwrap();
+    let newest = world.store.newest_place().await.unwrap();
     let id = world.create(wish()).await;
     world.until_status(&id, "ready").await;
     for _ in 0..8 {
@@ -73,6 +78,8 @@ async fn everything_that_is_asked_often(world: &World, living: &str) {
     }
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
+    world.store.number_changes().await.unwrap();
+    assert!(world.store.changes(&newest, 100).await.unwrap().iter().any(|c| c.instance.instance.id.as_str() == id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

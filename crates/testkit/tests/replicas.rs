@@ -137,11 +137,14 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
     let mut app = PgConnection::connect(&url).await.unwrap();
     assert!(app.execute("CREATE TABLE more (id TEXT)").await.is_err(), "it may not change tables");
     let world = World { database_url: url, ..world }.restarted().await;
+    let begin = world.store.newest_place().await.unwrap();
     let id = world.create(serde_json::from_str(WISH).unwrap()).await;
     world.until_status(&id, "ready").await;
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
     assert_eq!(world.left(), (0, 0, 0));
+    world.store.number_changes().await.unwrap();
+    assert_eq!(world.store.changes(&begin, 9).await.unwrap().len(), 1, "it may stream changes");
 }
 
 #[tokio::test]
@@ -202,6 +205,7 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     assert_eq!(models, 1, "nothing was written to it");
 
     tables.clear();
+    let place = world.store.newest_place().await.unwrap();
     let mut told = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
     Store::move_rows(&world.database_url, &to, now, &mut told).await.unwrap();
     let rows = |table: &str| tables.iter().find(|(t, _)| *t == table).unwrap().1;
@@ -225,8 +229,13 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     let after: Vec<_> =
         [world.show(&id).await, world.show(&gone).await, world.call("GET", "/models", None).await.1].into();
     assert_eq!(after, before);
+    // Changes are numbered on, and who followed the file begins anew.
+    let begin = world.store.newest_place().await.unwrap();
+    assert!(!place.is_behind(&begin) && world.store.changes(&begin, 9).await.unwrap().is_empty());
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
+    world.store.number_changes().await.unwrap();
+    assert_eq!(world.store.changes(&begin, 9).await.unwrap().len(), 1);
     assert_eq!(world.left(), (0, 0, 0));
 }
 

@@ -48,6 +48,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
     for kind in FindingKind::ALL {
         gauge("inventiv_audit_findings", Some(kind.text()), count(&zones, kind));
     }
+    gauge("inventiv_event_streams", None, app.inner.feed.streams());
     gauge("inventiv_unproven_deletions", None, open.unproven_deletions);
     gauge("inventiv_stuck_deletions", None, open.stuck);
     let seconds = |since: Option<Timestamp>| since.map_or(0, |t| now.ms_since(t).max(0) / 1_000);

@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
-use inventiv_store::{ActionLog, InstanceFilter};
+use inventiv_store::{ActionLog, InstanceFilter, StateChange};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -122,7 +122,12 @@ pub(crate) async fn terminate(State(app): State<App>, Path(id): Path<String>) ->
 }
 
 async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> {
-    let mut shown = InstanceDetail::of(agg, &app.store().history(&agg.instance.id).await?, app.now());
+    Ok(shown(app, agg, &app.store().history(&agg.instance.id).await?))
+}
+
+/// An instance with everything about it.
+pub(crate) fn shown(app: &App, agg: &Aggregate, history: &[StateChange]) -> InstanceDetail {
+    let mut shown = InstanceDetail::of(agg, history, app.now());
     if agg.instance.account_id != app.inner.account_id {
         let text = format!(
             "blocked: it belongs to account {}, and this server has credentials for {}; start it with those of its own",
@@ -130,5 +135,5 @@ async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> 
         );
         shown.notes = vec![NoteView { text, until: None }];
     }
-    Ok(shown)
+    shown
 }

@@ -9,7 +9,8 @@ use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments, AssertSqlSafe, Connection, Row};
 use std::collections::HashMap;
 
-/// Every table whose rows move, after those that it refers to, with its key. Leases belong to servers that run.
+/// Every table whose rows move, after those that it refers to, with its key. Leases belong to servers that run, and
+/// `changes` follows from the rows of instances.
 const TABLES: [(&str, &[&str]); 12] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
@@ -107,6 +108,9 @@ pub(crate) async fn move_all(
         }
         told(&Moved { table: shape.table, rows });
     }
+    // No number is given twice: the rows brought theirs along.
+    let last = "UPDATE changes SET last = (SELECT COALESCE(MAX(changed), 1) FROM instances)";
+    sqlx::query(last).execute(&mut *target).await?;
     close(&mut source, now).await?;
     Ok(source.commit().await?)
 }
@@ -245,12 +249,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_table_moves_but_leases_and_the_mark_itself() {
+    async fn every_table_moves_but_leases_the_counter_and_the_mark_itself() {
         sqlx::any::install_default_drivers();
         let pool = one("sqlite::memory:", "memory").await.unwrap();
         schema::bring_up_to_date(&pool).await.unwrap();
         let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-            AND name NOT IN ('leases', 'moved', '_sqlx_migrations') ORDER BY name";
+            AND name NOT IN ('leases', 'changes', 'moved', '_sqlx_migrations') ORDER BY name";
         let rows = sqlx::query(sql).fetch_all(&pool).await.unwrap();
         let there: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
         let mut moves: Vec<&str> = TABLES.iter().map(|(t, _)| *t).collect();

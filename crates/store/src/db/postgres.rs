@@ -34,6 +34,15 @@ const WHO: &str = "SELECT CAST(pg_postmaster_start_time() AS TEXT) || ' ' || COA
 const CHANNEL: &str = "inventiv_changed";
 /// Says something there; the name is `CHANNEL`'s.
 pub(super) const NOTIFY: &str = "SELECT CAST(pg_notify('inventiv_changed', '') AS TEXT) AS told";
+/// Every cluster has a number, every promotion begins a new timeline, every database of a cluster has a number.
+pub(super) const HISTORY: &str = "SELECT CAST((pg_control_system()).system_identifier AS TEXT) \
+    || '-' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) \
+    || '-' || CAST((SELECT oid FROM pg_database WHERE datname = current_database()) AS TEXT) AS history";
+/// One statement, so that no process is ever frozen while it holds these locks. The number is drawn before the first
+/// instance is locked: whoever waits for the number holds nothing that another one needs.
+pub(super) const NUMBER: &str = "WITH n AS (UPDATE changes SET last = last + 1 RETURNING last) \
+    UPDATE instances SET changed = (SELECT last FROM n) WHERE changed = 0 \
+    AND id = ANY (ARRAY(SELECT id FROM instances WHERE changed = 0 ORDER BY id LIMIT $1)) RETURNING 1 AS numbered";
 /// How long until it listens again after the connection was lost.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// After how long a silence it is asked whether the connection still holds.

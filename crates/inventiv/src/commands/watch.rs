@@ -1,0 +1,95 @@
+//! `inventiv watch`
+
+use crate::args::{Connection, Output, Watch};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::{self, note_text, text};
+use eventsource_stream::Event;
+use futures::StreamExt;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long until a broken stream is asked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Until somebody interrupts it: a stream that breaks off goes on where it was, on whichever server answers.
+pub(crate) async fn run(args: Watch, connection: &Connection, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(connection)?;
+    let filters = [("instance_id", args.id), ("zone", args.zone)];
+    let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
+    let mut shown = Shown { output, last: args.after, lines: HashMap::new() };
+    let mut is_first = true;
+    loop {
+        match client.events(&query, shown.last.as_deref()).await {
+            Ok(events) => {
+                let mut events = std::pin::pin!(events);
+                while let Some(event) = events.next().await {
+                    shown.show(&event)?;
+                }
+            }
+            Err(failure) if is_first || !failure.passes() => return Err(failure),
+            Err(_) => {}
+        }
+        if is_first {
+            eprintln!("inventiv: the stream broke off; it goes on as soon as a server answers");
+        }
+        is_first = false;
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+struct Shown {
+    output: Output,
+    /// The id of the last event that has one.
+    last: Option<String>,
+    /// The line that was shown last of each instance.
+    lines: HashMap<String, String>,
+}
+
+impl Shown {
+    fn show(&mut self, event: &Event) -> Result<(), Failure> {
+        let data: Value = serde_json::from_str(&event.data)
+            .map_err(|_| Failure::general("the server sent an event that is not JSON; it may be of another version"))?;
+        if !event.id.is_empty() {
+            self.last = Some(event.id.clone());
+        }
+        if self.output == Output::Json {
+            let id = if event.id.is_empty() { Value::Null } else { json!(event.id) };
+            return print(&json!({ "event": event.event, "id": id, "data": data }).to_string());
+        }
+        match event.event.as_str() {
+            "snapshot" => self.lines.clear(),
+            "instance" => {
+                let line = line(&data);
+                if self.lines.get(&text(&data, "id")) != Some(&line) {
+                    print(&format!("{}  {line}", jiff::Timestamp::now().strftime("%H:%M:%SZ")))?;
+                    self.lines.insert(text(&data, "id"), line);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A reader that went away (`| head`) ends it.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}").map_err(|_| Failure::general("nobody reads the output any more"))
+}
+
+fn line(instance: &Value) -> String {
+    let note = instance["notes"].as_array().and_then(|notes| notes.first()).map(note_text);
+    let why = instance["error"].as_str().map(str::to_owned).or(note).unwrap_or_default();
+    let line = format!(
+        "{}  {:<19}  {:<14}  {:<10}  {:<14}  {}  {why}",
+        text(instance, "id"),
+        text(instance, "status"),
+        text(instance, "instance_type"),
+        text(instance, "zone"),
+        output::sizes(instance),
+        text(instance, "name"),
+    );
+    line.trim_end().to_owned()
+}
