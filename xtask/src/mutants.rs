@@ -29,7 +29,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 22] = [
+const MUTANTS: [Mutant; 24] = [
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -183,6 +183,20 @@ const MUTANTS: [Mutant; 22] = [
         find: "listed: complete && hidden.is_none(), hidden,",
         replace: "listed: complete, hidden,",
         trial: Trial::Tests("inventiv-testkit", "a_key_that_no_longer_sees_the_project"),
+    },
+    Mutant {
+        what: "a change of a volume alone is not streamed",
+        file: "crates/store/src/instance_rows.rs",
+        find: " || before.volumes != after.volumes\n",
+        replace: "\n",
+        trial: Trial::Tests("inventiv-testkit", "it_begins_with_what_lives"),
+    },
+    Mutant {
+        what: "a number is given to changes again that readers have passed",
+        file: "crates/store/src/db.rs",
+        find: "UPDATE changes SET last = last + 1\"",
+        replace: "UPDATE changes SET last = last\"",
+        trial: Trial::Tests("inventiv-testkit", "whatever_commits_late"),
     },
 ];
 

@@ -55,6 +55,12 @@ impl Reader {
         }
     }
 
+    async fn next_instance(&mut self) -> Value {
+        let event = self.next().await.expect("it goes on");
+        assert_eq!(event.event, "instance");
+        serde_json::from_str(&event.data).unwrap()
+    }
+
     /// Until an instance is shown with a status. Gives the last id, and every status that it was shown with.
     async fn until_status(&mut self, id: &str, status: &str) -> (String, Vec<String>) {
         let mut seen: Vec<String> = Vec::new();
@@ -107,7 +113,16 @@ async fn it_begins_with_what_lives_and_tells_each_change_through_every_server() 
             let id = world.create(wish()).await;
             assert_eq!(reader.until_status(&id, "provisioning").await.1, ["provisioning"]);
             world.until_status(&id, "ready").await;
+            world.settle().await;
             reader.until_status(&id, "ready").await;
+            // Of the instance itself, nothing changes.
+            let data =
+                |i: &Value| i["storages"].as_array().unwrap().iter().find(|v| v["size_gb"] == 50).unwrap().clone();
+            let volume = data(&world.show(&id).await)["id"].as_str().unwrap().to_owned();
+            let keep = Some(json!({"delete_on_terminate": false}));
+            assert_eq!(world.call("PATCH", &format!("/volumes/{volume}"), keep).await.0, 200);
+            let is_kept = |i: &Value| i["id"] == id && data(i)["delete_on_terminate"] == false;
+            while !is_kept(&reader.next_instance().await) {}
             world.terminate(&id).await;
             reader.until_status(&id, "terminating").await;
             world.until_status(&id, "terminated").await;

@@ -82,6 +82,8 @@ fn print(text: &str) -> Result<(), Failure> {
 fn line(instance: &Value) -> String {
     let note = instance["notes"].as_array().and_then(|notes| notes.first()).map(note_text);
     let why = instance["error"].as_str().map(str::to_owned).or(note).unwrap_or_default();
+    // Without a name of its own, it has that of its id.
+    let name = instance["name"].as_str().filter(|name| instance["id"] != *name).unwrap_or_default();
     let line = format!(
         "{}  {:<19}  {:<14}  {:<10}  {:<14}  {}  {why}",
         text(instance, "id"),
@@ -89,7 +91,7 @@ fn line(instance: &Value) -> String {
         text(instance, "instance_type"),
         text(instance, "zone"),
         output::sizes(instance),
-        text(instance, "name"),
+        name,
     );
     line.trim_end().to_owned()
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+mod follow;
 mod several;
 mod skew;
 
@@ -103,6 +104,11 @@ fn environment(cloud: &str, url: &str, folder: &Path) -> Vec<(String, String)> {
     ]
     .map(|(k, v)| (k.to_owned(), v))
     .to_vec()
+}
+
+/// A value of an environment.
+fn environment_of<'e>(env: &'e [(String, String)], name: &str) -> &'e str {
+    env.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
 }
 
 impl Soak {

@@ -1,5 +1,6 @@
 //! Several servers on one PostgreSQL.
 
+use crate::follow::Follower;
 use crate::skew::Skew;
 use crate::{END, Lines, OURS, Soak, environment, seed, told};
 use inventiv_core::lease::Lease;
@@ -213,6 +214,8 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
         seed(),
     );
     let Some(mut cluster) = Cluster::start(OURS, servers, seed) else { return };
+    let envs: Vec<&[(String, String)]> = cluster.soak.servers.iter().map(|s| s.env.as_slice()).collect();
+    let follower = Follower::start(&cluster.runtime, &envs);
     let dealt = deal(&mut cluster.soak.rng, rounds);
     println!("{servers} servers: {rounds} kills, as many freezes, {} rounds, seed {seed}", dealt.len());
     let mut took: BTreeMap<Strike, (usize, Vec<u128>)> = BTreeMap::new();
@@ -238,6 +241,7 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
         }
     }
     cluster.soak.end();
+    follower.has_seen_the_end_of(&cluster.soak.instances());
     cluster.times_are_the_databases();
     for (strike, (count, mut ms)) in took {
         ms.sort_unstable();

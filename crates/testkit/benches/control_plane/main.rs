@@ -271,6 +271,26 @@ impl Stage {
     }
 }
 
+/// When the last server can run at the earliest if nothing is asked but the six changes of each, `rate` of them a second: the
+/// `n`th start is sent after 6 `n` changes, and then that server takes as long as it took. In seconds.
+fn last_ready_at_best(emulator: &Emulator, rate: f64) -> f64 {
+    let moment = |v: &Value| v.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let (journal, state) = (emulator.journal(), emulator.state());
+    let servers = state["servers"].as_array().unwrap();
+    let runs = |path: &str| servers.iter().find(|s| path.contains(s["id"].as_str().unwrap()));
+    let started = |e: &&Value| e["method"] == "POST" && e["path"].as_str().is_some_and(|p| p.ends_with("/action"));
+    let starts = journal["entries"].as_array().unwrap().iter().filter(started);
+    let booted: Vec<f64> = starts
+        .map(|e| {
+            let server = runs(e["path"].as_str().unwrap()).unwrap();
+            moment(&server["modification_date"]).duration_since(moment(&e["at"])).as_secs_f64()
+        })
+        .collect();
+    assert_eq!(booted.len(), servers.len(), "each is started once");
+    let ready = booted.iter().enumerate().map(|(n, booted)| 6.0 * (n as f64 + 1.0) / rate + booted);
+    ready.fold(0.0, f64::max)
+}
+
 /// 200 wishes at once, everything ten times faster: the ratio to what cannot be beaten.
 async fn two_hundred_at_once(table: &mut Table) {
     const N: usize = 200;
@@ -296,6 +316,12 @@ async fn two_hundred_at_once(table: &mut Table) {
         table.row(
             &format!("{N} {kind} at once: ÷ max(critical path {path:.0} s, 6 changes each ÷ 20/s)"),
             took / bound,
+            "ratio",
+            if kind == "PLAY2-PICO" { "≤ 1.10" } else { "a start is the last change, and then it boots" },
+        );
+        table.row(
+            &format!("{N} {kind} at once: ÷ what cannot be beaten at 20/s"),
+            took / f64::max(path, last_ready_at_best(&s.emulator, 20.0)),
             "ratio",
             "≤ 1.10",
         );

@@ -1,0 +1,96 @@
+//! A reader of the stream of changes, who goes from one server to the other whenever one is silent, and begins only once.
+
+use crate::{END, environment_of};
+use eventsource_stream::Eventsource;
+use futures::StreamExt;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// How long a server may be silent: while it is frozen, another one tells.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Between two servers that are not there.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What it has been told, by instance.
+pub(crate) struct Follower {
+    told: Arc<Mutex<Told>>,
+}
+
+#[derive(Default)]
+struct Told {
+    statuses: BTreeMap<String, String>,
+    /// How often it was told to begin.
+    snapshots: usize,
+    streams: usize,
+}
+
+impl Follower {
+    /// Follows servers that may be started and stopped, for as long as the runtime lives.
+    pub(crate) fn start(runtime: &Runtime, servers: &[&[(String, String)]]) -> Self {
+        let told: Arc<Mutex<Told>> = Arc::default();
+        let of = |env: &&[(String, String)], name| environment_of(env, name).to_owned();
+        let urls: Vec<String> = servers.iter().map(|env| of(env, "INVENTIV_URL")).collect();
+        let token = std::fs::read_to_string(of(&servers[0], "INVENTIV_TOKEN_FILE")).unwrap().trim().to_owned();
+        let writing = told.clone();
+        runtime.spawn(async move {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let http = reqwest::Client::builder().no_proxy().read_timeout(SILENCE).build().unwrap();
+            let mut last: Option<String> = None;
+            for url in urls.iter().cycle() {
+                let mut request = http.get(format!("{url}/events")).bearer_auth(&token);
+                if let Some(last) = &last {
+                    request = request.header("last-event-id", last);
+                }
+                let Ok(answer) = request.send().await else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
+                let mut events = answer.bytes_stream().eventsource();
+                let mut is_new = true;
+                while let Some(Ok(event)) = events.next().await {
+                    let data: Value = serde_json::from_str(&event.data).unwrap();
+                    let mut told = writing.lock().unwrap();
+                    told.streams += usize::from(std::mem::take(&mut is_new));
+                    match event.event.as_str() {
+                        "snapshot" => told.snapshots += 1,
+                        "instance" => {
+                            let text = |key: &str| data[key].as_str().unwrap().to_owned();
+                            told.statuses.insert(text("id"), text("status"));
+                        }
+                        _ => {}
+                    }
+                    if !event.id.is_empty() {
+                        last = Some(event.id);
+                    }
+                }
+            }
+        });
+        Self { told }
+    }
+
+    /// Until it was told of the end of each of these, and of nothing else.
+    pub(crate) fn has_seen_the_end_of(&self, all: &[Value]) {
+        let wanted: BTreeMap<&str, &str> =
+            all.iter().map(|i| (i["id"].as_str().unwrap(), i["status"].as_str().unwrap())).collect();
+        let began = Instant::now();
+        loop {
+            let told = self.told.lock().unwrap();
+            let seen: BTreeMap<&str, &str> = told.statuses.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            if seen == wanted {
+                // It may have been cut off in the middle of its beginning.
+                println!(
+                    "the stream told all of it, in {} pieces, {} of them beginnings",
+                    told.streams, told.snapshots
+                );
+                return;
+            }
+            assert!(began.elapsed() < END, "told: {seen:#?}\nand it is: {wanted:#?}");
+            drop(told);
+            std::thread::yield_now();
+        }
+    }
+}
