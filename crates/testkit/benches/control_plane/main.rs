@@ -54,7 +54,8 @@ fn main() {
             two_hundred_at_once(&mut table).await;
         }
         for kind in Database::both().into_iter().filter(|_| wanted("lives")) {
-            lives_per_second(&mut table, kind).await;
+            lives_per_second(&mut table, kind, 0).await;
+            lives_per_second(&mut table, kind, 8).await;
         }
         if wanted("recovery") {
             recovery::restart_in_flight(&mut table).await;
@@ -330,9 +331,16 @@ async fn two_hundred_at_once(table: &mut Table) {
     }
 }
 
-async fn lives_per_second(table: &mut Table, kind: Database) {
+/// With so many readers of the stream of changes.
+async fn lives_per_second(table: &mut Table, kind: Database, streams: usize) {
     const N: usize = 500;
     let s = stage(kind, ClockMode::Instant, 1e6, 20).await;
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..streams {
+        let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
+        let answer = s.app.router().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        readers.spawn(answer.into_body().into_data_stream().for_each(|_| std::future::ready(())));
+    }
     let began = Instant::now();
     let ids = s.create("L40S-1-48G", N).await;
     s.until("ready", N).await;
@@ -340,7 +348,7 @@ async fn lives_per_second(table: &mut Table, kind: Database) {
     ends.buffer_unordered(32).collect::<Vec<_>>().await;
     s.until_none_lives().await;
     table.row(
-        &format!("whole lives a second, instant cloud, {kind:?}"),
+        &format!("whole lives a second, instant cloud, {kind:?}, {streams} streams followed"),
         N as f64 / began.elapsed().as_secs_f64(),
         "lives/s",
         "≥ 100",
