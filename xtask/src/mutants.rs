@@ -186,7 +186,7 @@ const MUTANTS: [Mutant; 24] = [
     },
     Mutant {
         what: "a change of a volume alone is not streamed",
-        file: "crates/store/src/instance_rows.rs",
+        file: "crates/store/src/changes.rs",
         find: " || before.volumes != after.volumes\n",
         replace: "\n",
         trial: Trial::Tests("inventiv-testkit", "it_begins_with_what_lives"),

@@ -14,13 +14,17 @@ use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
 use inventiv_store::{Change, InstanceFilter, Place};
 use serde_json::json;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
 /// How often it is looked for changes.
 const EVERY: Duration = Duration::from_millis(500);
+/// How long it may fail until every stream ends: another server may know more.
+const BLIND_MAX: Duration = Duration::from_secs(5);
+/// How long a reader may take nothing.
+const READER_MAX: Duration = Duration::from_secs(60);
 /// How many streams a server has at once.
 pub(crate) const STREAMS_MAX: usize = 256;
 /// How many changes are kept for streams that are a little behind; one that is more reads the database.
@@ -29,14 +33,8 @@ const KEPT: usize = 256;
 const PAGE: u32 = 100;
 /// How many events wait for a reader.
 const AHEAD: usize = 16;
-
-/// What streams hear.
-#[derive(Clone)]
-enum Told {
-    Changed(Arc<Shown>),
-    /// Another database answers, or one that has lost something: every reader has to begin anew.
-    BeginAnew,
-}
+/// After how many changes that a reader did not ask for it is told its place.
+const UNTOLD_MAX: usize = 100;
 
 /// A change as every stream shows it.
 struct Shown {
@@ -61,10 +59,12 @@ impl About {
 
 /// The streams of a server.
 pub(crate) struct Feed {
-    told: broadcast::Sender<Told>,
+    told: broadcast::Sender<Arc<Shown>>,
     /// Whether the task runs.
     looking: Mutex<bool>,
     room: Arc<Semaphore>,
+    /// Goes up when every stream has to end and begin anew.
+    generation: watch::Sender<u64>,
     closed: watch::Sender<bool>,
 }
 
@@ -74,6 +74,7 @@ impl Feed {
             told: broadcast::channel(KEPT).0,
             looking: Mutex::new(false),
             room: Arc::new(Semaphore::new(STREAMS_MAX)),
+            generation: watch::channel(0).0,
             closed: watch::channel(false).0,
         }
     }
@@ -88,58 +89,101 @@ impl Feed {
         STREAMS_MAX - self.room.available_permits()
     }
 
-    /// Whoever listens hears of every change after `newest` that is not committed yet.
-    fn listen(&self, app: &App, newest: &Place) -> broadcast::Receiver<Told> {
-        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Ends every stream that there is.
+    fn begin_anew(&self) {
+        self.generation.send_modify(|generation| *generation += 1);
+    }
+
+    fn looking(&self) -> MutexGuard<'_, bool> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever listens hears of every change after `newest` that is not committed yet. The store had this epoch before.
+    fn listen(&self, app: &App, newest: &Place, epoch: u64) -> broadcast::Receiver<Arc<Shown>> {
+        let mut looking = self.looking();
         let heard = self.told.subscribe();
         if !*looking {
             *looking = true;
-            tokio::spawn(look(app.clone(), newest.clone()));
+            tokio::spawn(look(Look { app: app.clone(), place: newest.clone(), epoch, seen: Instant::now() }));
         }
         heard
     }
 
     /// Whether nobody listens any more; then somebody has to begin to look when the next one does.
     fn is_deserted(&self) -> bool {
-        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looking = self.looking();
         *looking = self.told.receiver_count() > 0;
         !*looking
     }
 }
 
-/// Looks for changes after `place`, as long as somebody listens.
-async fn look(app: App, mut place: Place) {
-    let (feed, mut epoch) = (&app.inner.feed, app.store().epoch());
-    while !feed.is_deserted() {
-        if let Err(e) = look_once(&app, &mut place, &mut epoch).await {
-            tracing::debug!(error = %e, "no changes are streamed for now");
+/// The task that looks for all.
+struct Look {
+    app: App,
+    /// Everything up to it was told.
+    place: Place,
+    epoch: u64,
+    /// When the database answered last.
+    seen: Instant,
+}
+
+/// If the task ends by a mistake, streams end with it, and the next one begins it anew.
+struct Fuse<'a>(Option<&'a Feed>);
+
+impl Drop for Fuse<'_> {
+    fn drop(&mut self) {
+        if let Some(feed) = self.0 {
+            *feed.looking() = false;
+            feed.begin_anew();
         }
-        tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn look_once(app: &App, place: &mut Place, epoch: &mut u64) -> Result<(), inventiv_store::Error> {
-    let (store, feed) = (app.store(), &app.inner.feed);
-    let seen = store.epoch();
-    if seen != *epoch {
-        let newest = store.newest_place().await?;
-        if !place.is_behind(&newest) {
-            *place = newest;
-            // Nobody may listen any more.
-            let _ = feed.told.send(Told::BeginAnew);
+/// Looks for changes, as long as somebody listens.
+async fn look(mut look: Look) {
+    let app = look.app.clone();
+    let feed = &app.inner.feed;
+    let mut fuse = Fuse(Some(feed));
+    while !feed.is_deserted() {
+        match look.once().await {
+            Ok(()) => look.seen = Instant::now(),
+            Err(e) if look.seen.elapsed() > BLIND_MAX => {
+                if feed.streams() > 0 {
+                    tracing::warn!(error = %e, "streams of changes end: the database does not tell what changes");
+                }
+                feed.begin_anew();
+            }
+            Err(e) => tracing::debug!(error = %e, "no changes are streamed for now"),
         }
-        *epoch = seen;
+        tokio::time::sleep(EVERY).await;
     }
-    store.number_changes().await?;
-    loop {
-        let changes = store.changes(place, PAGE).await?;
-        let is_last = changes.len() < PAGE as usize;
-        for shown in render(app, changes).await? {
-            *place = shown.place.clone();
-            let _ = feed.told.send(Told::Changed(Arc::new(shown)));
+    fuse.0 = None;
+}
+
+impl Look {
+    async fn once(&mut self) -> Result<(), inventiv_store::Error> {
+        let (store, feed) = (self.app.store(), &self.app.inner.feed);
+        let epoch = store.epoch();
+        if epoch != self.epoch {
+            let newest = store.newest_place().await?;
+            if !self.place.is_behind(&newest) {
+                self.place = newest;
+                feed.begin_anew();
+            }
+            self.epoch = epoch;
         }
-        if is_last {
-            return Ok(());
+        store.number_changes().await?;
+        loop {
+            let changes = store.changes(&self.place, PAGE).await?;
+            let is_last = changes.len() < PAGE as usize;
+            for shown in render(&self.app, changes).await? {
+                self.place = shown.place.clone();
+                // The last listener may just have gone.
+                let _ = feed.told.send(Arc::new(shown));
+            }
+            if is_last {
+                return Ok(());
+            }
         }
     }
 }
@@ -177,7 +221,10 @@ pub(crate) struct Stream {
     snapshot: Option<&'static str>,
     /// What comes after it is not told yet.
     place: Place,
-    heard: broadcast::Receiver<Told>,
+    /// How many changes have passed since its reader was told its place.
+    untold: usize,
+    heard: broadcast::Receiver<Arc<Shown>>,
+    generation: watch::Receiver<u64>,
     closed: watch::Receiver<bool>,
     _room: OwnedSemaphorePermit,
 }
@@ -197,31 +244,34 @@ impl From<inventiv_store::Error> for End {
 impl Stream {
     /// A stream that goes on after `last`, where that is known; else it begins with everything.
     pub(crate) async fn open(app: &App, about: About, last: Option<Place>) -> Result<Self, ApiError> {
-        let (feed, closed) = (&app.inner.feed, app.inner.feed.closed.subscribe());
+        let feed = &app.inner.feed;
+        let (closed, generation) = (feed.closed.subscribe(), feed.generation.subscribe());
         let full = || ApiError::unavailable(format!("{STREAMS_MAX} streams are open, which is the most; close some"));
         let room = feed.room.clone().try_acquire_owned().map_err(|_| full())?;
         if *closed.borrow() {
             return Err(ApiError::unavailable("this server is stopping; another one may answer"));
         }
+        let epoch = app.store().epoch();
         let newest = app.store().newest_place().await?;
-        let heard = feed.listen(app, &newest);
+        let heard = feed.listen(app, &newest, epoch);
         let (snapshot, place) = match last {
             None => (Some("start"), newest),
             Some(last) if last.is_behind(&newest) => (None, last),
             Some(_) => (Some("unknown_id"), newest),
         };
-        Ok(Self { app: app.clone(), about, snapshot, place, heard, closed, _room: room })
+        Ok(Self { app: app.clone(), about, snapshot, place, untold: 0, heard, generation, closed, _room: room })
     }
 
     /// The events, as they come.
     pub(crate) fn begin(self) -> mpsc::Receiver<Event> {
         let (out, events) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
-            let mut closed = self.closed.clone();
+            let (mut closed, mut generation) = (self.closed.clone(), self.generation.clone());
+            // The senders live as long as the server.
             tokio::select! {
                 () = self.tell(&out) => {}
                 () = out.closed() => {}
-                // The sender lives as long as the server.
+                _ = generation.changed() => {}
                 _ = closed.wait_for(|closed| *closed) => {}
             }
         });
@@ -240,22 +290,30 @@ impl Stream {
             self.tell_living(out).await?;
         }
         self.catch_up(out).await?;
-        send(out, Event::default().event("live").id(self.place.to_string()).data("{}")).await?;
+        self.tell_place(out).await?;
         loop {
             match self.heard.recv().await {
-                Ok(Told::Changed(shown)) if shown.place.is_after(&self.place) => self.pass_on(&shown, out).await?,
+                Ok(shown) if shown.place.is_after(&self.place) => self.pass_on(&shown, out).await?,
                 // It has been told already.
-                Ok(Told::Changed(_)) => {}
+                Ok(_) => {}
                 Err(RecvError::Lagged(_)) => self.catch_up(out).await?,
-                Ok(Told::BeginAnew) | Err(RecvError::Closed) => return Ok(()),
+                Err(RecvError::Closed) => return Ok(()),
             }
         }
+    }
+
+    /// Says that everything up to its place was told.
+    async fn tell_place(&mut self, out: &mpsc::Sender<Event>) -> Result<(), End> {
+        self.untold = 0;
+        send(out, Event::default().event("live").id(self.place.to_string()).data("{}")).await
     }
 
     /// Everything whose life is not over. What moves on meanwhile comes again as a change.
     async fn tell_living(&self, out: &mpsc::Sender<Event>) -> Result<(), End> {
         if let Some(id) = &self.about.instance {
-            let found: Vec<Aggregate> = self.app.store().instance(id).await?.into_iter().collect();
+            let found = self.app.store().instance(id).await?;
+            let found: Vec<Aggregate> =
+                found.into_iter().filter(|a| self.about.is(&a.instance.id, &a.instance.zone)).collect();
             return self.tell_these(&found, out).await;
         }
         for status in Status::ALL.iter().filter(|s| !s.is_final()) {
@@ -298,12 +356,15 @@ impl Stream {
     async fn pass_on(&mut self, shown: &Shown, out: &mpsc::Sender<Event>) -> Result<(), End> {
         self.place = shown.place.clone();
         if self.about.is(&shown.instance, &shown.zone) {
-            send(out, Event::default().event("instance").id(shown.place.to_string()).data(&shown.json)).await?;
+            self.untold = 0;
+            return send(out, Event::default().event("instance").id(shown.place.to_string()).data(&shown.json)).await;
         }
-        Ok(())
+        self.untold += 1;
+        if self.untold < UNTOLD_MAX { Ok(()) } else { self.tell_place(out).await }
     }
 }
 
 async fn send(out: &mpsc::Sender<Event>, event: Event) -> Result<(), End> {
-    out.send(event).await.map_err(|_| End::ReaderGone)
+    let sent = tokio::time::timeout(READER_MAX, out.send(event)).await;
+    if matches!(sent, Ok(Ok(()))) { Ok(()) } else { Err(End::ReaderGone) }
 }

@@ -11,6 +11,7 @@ use inventiv_providers::transport::Real;
 use inventiv_store::Store;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -26,6 +27,9 @@ pub(crate) struct Setup {
     pub(crate) calls_per_second: f64,
     pub(crate) forced_data_volume_gb: Option<i64>,
 }
+
+/// How long requests may go on when everything else has stopped.
+const REQUESTS_MAX: Duration = Duration::from_secs(5);
 
 /// A server that runs.
 pub(crate) struct Running {
@@ -103,7 +107,11 @@ impl Running {
     pub(crate) async fn shut_down(self) -> Result<(), Failure> {
         self.stop.cancel();
         let orchestrator = self.orchestrator.await;
-        match (self.api.await, orchestrator) {
+        let Ok(api) = tokio::time::timeout(REQUESTS_MAX, self.api).await else {
+            tracing::warn!("somebody does not read the answer to a request: it is broken off");
+            return orchestrator.map_err(|e| Failure::general(format!("the reconciler stopped: {e}")));
+        };
+        match (api, orchestrator) {
             (Ok(Ok(())), Ok(())) => Ok(()),
             (Ok(Ok(())), Err(e)) => Err(Failure::general(format!("the reconciler stopped: {e}"))),
             (ended, _) => Err(Failure::general(format!("the API stopped: {}", why(ended)))),

@@ -60,6 +60,8 @@ impl Orchestrator {
     /// When the database refuses; what was written stays, and the next plan has the rest.
     pub async fn apply_recovery(&self, zones: &[ZoneRecovery]) -> Result<usize, Error> {
         let (inner, now) = (&self.inner, self.inner.clock.now());
+        // Whoever follows changes may have seen what this database has lost.
+        inner.store.forget_places(inner.ids.draw()).await?;
         let mut written = 0;
         for agg in zones.iter().filter_map(|z| z.found.as_ref().ok()).flat_map(|r| &r.instances) {
             if inner.store.instance(&agg.instance.id).await?.is_some() {

@@ -5,7 +5,7 @@ use crate::db::Written;
 use crate::error::Error;
 use crate::filtered::{Filtered, Wanted};
 use crate::logs::LogWrite;
-use crate::{Store, instance_rows, logs, server_rows, volume_rows};
+use crate::{Store, changes, instance_rows, logs, server_rows, volume_rows};
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::{Aggregate, Instance};
 use inventiv_core::status::Status;
@@ -103,6 +103,7 @@ impl Store {
         statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
         statements.extend(agg.servers.iter().map(|s| server_rows::insert(&agg.instance, s)));
         statements.extend(agg.volumes.iter().map(|v| volume_rows::insert(&agg.instance, v)));
+        statements.push(changes::mark(&agg.instance.id));
         statements.extend(writes.iter().map(logs::statement));
         self.db.write_apart(statements).await?;
         self.tell_change();
@@ -124,7 +125,7 @@ impl Store {
         if before == after && writes.is_empty() {
             return Ok(Saved::Version(version));
         }
-        let mut statements = vec![instance_rows::update(before, after)];
+        let mut statements = vec![instance_rows::update(after, version)];
         let owner = &after.instance;
         for s in &after.servers {
             match before.server_by_id(&s.id) {
@@ -142,6 +143,9 @@ impl Store {
         }
         if before.instance.status != owner.status {
             statements.push(logs::history(owner, Some(before.instance.status), version + 1, now));
+        }
+        if changes::shows_a_change(before, after) {
+            statements.push(changes::mark(&owner.id));
         }
         statements.extend(writes.iter().map(logs::statement));
         Ok(match self.db.write_apart(statements).await? {
@@ -273,7 +277,7 @@ impl Store {
     }
 
     /// Completes rows of `instances` (in the order of ids) with their servers and volumes.
-    pub(crate) async fn whole(&self, rows: &[AnyRow]) -> Result<Vec<Aggregate>, Error> {
+    async fn whole(&self, rows: &[AnyRow]) -> Result<Vec<Aggregate>, Error> {
         let instances: Vec<Instance> =
             rows.iter().map(|r| instance_rows::read(&Columns(r))).collect::<Result<_, _>>()?;
         let (mut servers, mut volumes) = (Vec::new(), Vec::new());

@@ -2,23 +2,28 @@
 //!
 //! Whoever writes an instance only marks it (`changed = 0`); whoever streams gives the marked ones the next number, all of
 //! them in one commit, and the numbers are given one after the other (the row of `changes` lets one in at a time). So a
-//! reader who has seen a number has seen everything that will ever have it: no writer waits for that, and a commit that
-//! comes late is numbered late. An instance has its latest number alone: a slow reader skips what is over already, and
+//! reader who has seen a number has seen everything that will ever have it: no writer waits for another one, and a commit
+//! that comes late is numbered late. An instance has its latest number alone: a slow reader skips what is over already, and
 //! nothing has to be kept.
 
-use crate::args::{Args, Columns};
+use crate::Store;
+use crate::args::{Args, Columns, Statement};
 use crate::error::{Error, corrupt};
-use crate::{Store, instance_rows};
-use inventiv_core::recorded::Aggregate;
+use inventiv_core::id::InstanceId;
+use inventiv_core::recorded::{Aggregate, Instance};
+use std::collections::HashMap;
 use std::fmt;
 
 /// How many instances one commit numbers: nothing waits for it for long.
 const BATCH: u32 = 500;
 
-const FRESH: &str = "SELECT id FROM instances WHERE changed = 0 ORDER BY id LIMIT $1";
-const AFTER: &str =
-    "SELECT * FROM instances WHERE (changed, id) > ($1, $2) AND changed > 0 ORDER BY changed, id LIMIT $3";
-const LAST: &str = "SELECT last FROM changes";
+const MARK: &str = "INSERT INTO instance_changes (instance_id, changed) VALUES ($1, 0) \
+    ON CONFLICT (instance_id) DO UPDATE SET changed = 0";
+const FRESH: &str = "SELECT instance_id FROM instance_changes WHERE changed = 0 ORDER BY instance_id LIMIT $1";
+const AFTER: &str = "SELECT instance_id, changed FROM instance_changes \
+    WHERE (changed, instance_id) > ($1, $2) AND changed > 0 ORDER BY changed, instance_id LIMIT $3";
+const LAST: &str = "SELECT last, history FROM changes";
+const RENEW: &str = "UPDATE changes SET history = $1";
 /// Every text begins after it, and no id is it.
 const NO_ID: &str = "";
 
@@ -62,6 +67,20 @@ impl fmt::Display for Place {
     }
 }
 
+/// Marks an instance.
+pub(crate) fn mark(id: &InstanceId) -> Statement {
+    let mut a = Args::new();
+    a.text(id.as_str());
+    a.statement(MARK)
+}
+
+/// Whether more differs than when it is looked at next.
+pub(crate) fn shows_a_change(before: &Aggregate, after: &Aggregate) -> bool {
+    let (b, a) = (&before.instance, &after.instance);
+    let looked_at = Instance { settled: a.settled, wake_at: a.wake_at, version: a.version, ..b.clone() };
+    looked_at != *a || before.servers != after.servers || before.volumes != after.volumes
+}
+
 /// An instance that changed.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -72,20 +91,31 @@ pub struct Change {
 }
 
 impl Store {
-    /// The place after everything that is committed.
+    /// The place after everything that is committed and that nobody is about to change again.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn newest_place(&self) -> Result<Place, Error> {
-        let history = self.db.history().await?;
         self.number_changes().await?;
+        let servers = self.db.history().await?;
         let rows = self.db.read(Args::new().statement(LAST)).await?;
-        let last = rows.first().map(Columns).ok_or_else(|| corrupt("changes: it has no row"))?.int("last")?;
+        let c = rows.first().map(Columns).ok_or_else(|| corrupt("changes: it has no row"))?;
+        let history = format!("{}-{servers}", c.text("history")?);
         // Before the first of the next number: whatever has this one is behind it.
-        Ok(Place { number: last.saturating_add(1), instance: NO_ID.to_owned(), history })
+        Ok(Place { number: c.int("last")?.saturating_add(1), instance: NO_ID.to_owned(), history })
     }
 
-    /// Gives every change that is committed its number.
+    /// Begins another history: from now on no place is known that was given before. `drawn` was never drawn here.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn forget_places(&self, drawn: u128) -> Result<(), Error> {
+        let mut a = Args::new();
+        a.text(&format!("{drawn:x}"));
+        self.db.write(vec![a.statement(RENEW)]).await.map(|_| ())
+    }
+
+    /// Gives every change that is committed its number; one that is being changed again gets it the next time.
     ///
     /// # Errors
     /// When the database refuses.
@@ -94,10 +124,7 @@ impl Store {
             let mut a = Args::new();
             a.int(BATCH.into());
             let fresh = self.db.read(a.statement(FRESH)).await?.len();
-            if fresh > 0 {
-                self.db.number_changes(BATCH).await?;
-            }
-            if fresh < BATCH as usize {
+            if fresh == 0 || self.db.number_changes(BATCH, fresh).await? < BATCH as usize {
                 return Ok(());
             }
         }
@@ -112,14 +139,17 @@ impl Store {
         a.int(after.number).text(&after.instance).int(limit.into());
         let rows = self.db.read(a.statement(AFTER)).await?;
         let mut places = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let c = Columns(row);
-            let (number, instance) = (c.int("changed")?, instance_rows::read(&c)?.id.to_string());
-            places.push(Place { number, instance, history: after.history.clone() });
+        for c in rows.iter().map(Columns) {
+            places.push((c.word("instance_id", InstanceId::parse)?, c.int("changed")?));
         }
-        let mut whole: std::collections::HashMap<String, Aggregate> =
-            self.whole(&rows).await?.into_iter().map(|a| (a.instance.id.to_string(), a)).collect();
-        let change = |place: Place| Some(Change { instance: whole.remove(&place.instance)?, place });
+        let mut ids: Vec<InstanceId> = places.iter().map(|(id, _)| id.clone()).collect();
+        ids.sort();
+        let mut whole: HashMap<InstanceId, Aggregate> =
+            self.instances_by_id(&ids).await?.into_iter().map(|a| (a.instance.id.clone(), a)).collect();
+        let change = |(id, number): (InstanceId, i64)| {
+            let place = Place { number, instance: id.to_string(), history: after.history.clone() };
+            Some(Change { instance: whole.remove(&id)?, place })
+        };
         Ok(places.into_iter().filter_map(change).collect())
     }
 }

@@ -223,22 +223,24 @@ impl Db {
         rows.first().map_or_else(|| Ok(String::new()), |r| crate::args::Columns(r).text("history"))
     }
 
-    /// Gives at most `limit` instances that changed the next number, all the same. Of several who do it at once, each waits
-    /// for the one before to have committed.
-    pub(crate) async fn number_changes(&self, limit: u32) -> Result<(), Error> {
+    /// Gives at most `limit` instances that changed the next number, all the same; `fresh` are there to get one. Of several
+    /// who do it at once, each waits for the one before to have committed. Gives how many got it.
+    pub(crate) async fn number_changes(&self, limit: u32, fresh: usize) -> Result<usize, Error> {
         const NEXT: &str = "UPDATE changes SET last = last + 1";
-        const NUMBER: &str = "UPDATE instances SET changed = (SELECT last FROM changes) \
-            WHERE id IN (SELECT id FROM instances WHERE changed = 0 ORDER BY id LIMIT $1)";
+        const NUMBER: &str = "UPDATE instance_changes SET changed = (SELECT last FROM changes) \
+            WHERE instance_id IN (SELECT instance_id FROM instance_changes WHERE changed = 0 ORDER BY instance_id LIMIT $1)";
         let mut a = crate::args::Args::new();
         match self.kind {
             Kind::Sqlite(_) => {
                 let next = a.statement(NEXT);
                 a.int(limit.into());
-                self.write(vec![next, a.statement(NUMBER)]).await.map(|_| ())
+                self.write(vec![next, a.statement(NUMBER)]).await?;
+                // There is one writer: none of them is locked.
+                Ok(fresh)
             }
             Kind::Postgres(_) => {
                 a.int(limit.into());
-                self.read(a.statement(postgres::NUMBER)).await.map(|_| ())
+                Ok(self.read(a.statement(postgres::NUMBER)).await?.len())
             }
         }
     }

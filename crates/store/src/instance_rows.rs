@@ -8,12 +8,12 @@ use inventiv_core::status::{Desired, Status};
 
 const INSERT: &str = "INSERT INTO instances (id, name, account_id, provider, zone, instance_type, model_id, spec_json, \
     desired, status, failure_json, provider_instance_id, ip_address, created_at, ready_at, terminate_requested_at, \
-    terminated_at, notes_json, settled, wake_at, version, changed) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 0)";
+    terminated_at, notes_json, settled, wake_at, version) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 
 const UPDATE: &str = "UPDATE instances SET desired = $1, status = $2, failure_json = $3, provider_instance_id = $4, \
     ip_address = $5, ready_at = $6, terminate_requested_at = $7, terminated_at = $8, notes_json = $9, settled = $10, \
-    wake_at = $11, version = $12, changed = CASE WHEN $15 = 1 THEN 0 ELSE changed END WHERE id = $13 AND version = $14";
+    wake_at = $11, version = $12 WHERE id = $13 AND version = $14";
 
 /// The server that the instance runs, or ran, on.
 fn provider_instance_id(agg: &Aggregate) -> Option<&str> {
@@ -33,21 +33,14 @@ pub(crate) fn insert(agg: &Aggregate) -> Statement {
 }
 
 /// Guarded by the version that was read.
-pub(crate) fn update(before: &Aggregate, agg: &Aggregate) -> Statement {
-    let (i, read_version) = (&agg.instance, before.instance.version);
+pub(crate) fn update(agg: &Aggregate, read_version: i64) -> Statement {
+    let i = &agg.instance;
     let mut a = Args::new();
     a.text(i.desired.text()).text(i.status.text()).opt_json(i.failure.as_ref()).opt_text(provider_instance_id(agg));
     a.opt_text(i.ip_address.as_deref()).opt_time(i.ready_at).opt_time(i.terminate_requested_at);
     a.opt_time(i.terminated_at).json(&i.notes).flag(i.settled).time(i.wake_at).int(read_version + 1);
-    a.text(i.id.as_str()).int(read_version).flag(shows_a_change(before, agg));
+    a.text(i.id.as_str()).int(read_version);
     a.guarded(UPDATE)
-}
-
-/// Whether more differs than when it is looked at next.
-fn shows_a_change(before: &Aggregate, after: &Aggregate) -> bool {
-    let (b, a) = (&before.instance, &after.instance);
-    let looked_at = Instance { settled: a.settled, wake_at: a.wake_at, version: a.version, ..b.clone() };
-    looked_at != *a || before.servers != after.servers || before.volumes != after.volumes
 }
 
 pub(crate) fn read(c: &Columns<'_>) -> Result<Instance, Error> {

@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use futures::StreamExt;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Store;
-use inventiv_testkit::{Database, Relay, TOKEN, Target, World};
+use inventiv_testkit::{Database, Line, Relay, TOKEN, Target, World};
 use private_postgres::{Binaries, Postgres};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection, Row};
@@ -92,6 +93,59 @@ fn servers_made(world: &World) -> usize {
     journal["entries"].as_array().unwrap().iter().filter(is_one).count()
 }
 
+/// A stream of changes that has told everything that is there.
+async fn live_stream(world: &World) -> axum::body::BodyDataStream {
+    let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
+    let answer = world.api.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    let mut stream = answer.into_body().into_data_stream();
+    let mut told = String::new();
+    while !told.contains("event: live") {
+        told.push_str(&String::from_utf8_lossy(&stream.next().await.expect("it goes on").unwrap()));
+    }
+    stream
+}
+
+async fn ends(stream: axum::body::BodyDataStream) {
+    let end = stream.for_each(|_| std::future::ready(()));
+    tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the stream ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_server_no_longer_sees_the_database_ends() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let line = Relay::to(Target::Unix(server.socket())).await;
+    let world = World::at(format!("postgres://postgres@{}/postgres?sslmode=disable", line.address())).await;
+    let stream = live_stream(&world).await;
+    line.set(Line::Closed);
+    ends(stream).await;
+    let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
+    let answer = world.api.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status().as_u16(), 503);
+    line.set(Line::Open);
+    live_stream(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_a_newer_version_adds_disturbs_nobody() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let world = World::at(server.url()).await;
+    let id = world.create(wish()).await;
+    let admin = &mut connect(&server).await;
+    for table in ["instances", "instance_servers", "instance_volumes", "action_logs", "instance_state_history"] {
+        // On every connection that there is, everything is prepared.
+        for _ in 0..4 {
+            world.resync().await;
+            futures::future::join_all((0..24).map(|_| world.show(&id))).await;
+        }
+        run(admin, &format!("ALTER TABLE {table} ADD COLUMN more BIGINT")).await;
+        let all = futures::future::join_all((0..24).map(|_| call(&world, "GET", "/instances", None))).await;
+        assert!(all.iter().all(|(status, ..)| *status == 200), "{table}: {all:?}");
+    }
+    ends_well(&world, &[id]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_crashes_in_the_middle_loses_and_doubles_nothing() {
     let Some(binaries) = binaries() else { return };
@@ -144,15 +198,14 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
     while !follower.fetch_one(sqlx::AssertSqlSafe(arrived.clone())).await.unwrap().get::<bool, _>(0) {
         tokio::task::yield_now().await;
     }
-    told.set(inventiv_testkit::Line::Closed);
+    told.set(Line::Closed);
     // From here on, nothing reaches the standby: a whole instance, and all that was made for the one it knows.
     let unheard = world.create(wish()).await;
     for id in [&known, &unheard] {
         world.until_status(id, "ready").await;
     }
     let left = world.left();
-    let stream = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
-    let stream = world.api.clone().oneshot(stream.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    let stream = live_stream(&world).await;
     let place = world.store.newest_place().await.unwrap();
     first.kill();
     // As long as it only follows, it is not believed: its rows may be old.
@@ -163,8 +216,7 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
     assert_eq!(world.call("GET", &format!("/instances/{unheard}"), None).await.0, 404);
     // Whoever follows what is lost has to begin anew.
     assert!(!place.is_behind(&world.store.newest_place().await.unwrap()));
-    let told = axum::body::to_bytes(stream.into_body(), 1 << 20);
-    tokio::time::timeout(std::time::Duration::from_secs(60), told).await.expect("the stream ends").unwrap();
+    ends(stream).await;
     world.until_status(&known, "ready").await;
     for _ in 0..30 {
         world.resync().await;

@@ -11,6 +11,7 @@ use futures::stream::BoxStream;
 use inventiv_store::{Place, Store};
 use inventiv_testkit::{Database, TOKEN, World};
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -175,8 +176,12 @@ async fn a_place_that_the_database_does_not_know_begins_anew_and_nonsense_is_ref
         let id = world.create(wish()).await;
         let newest = world.store.newest_place().await.unwrap().to_string();
         let (number, rest) = newest.split_once('.').unwrap();
+        // A database that is restored is recovered: whoever followed it may know what it has lost.
+        let forgotten = newest.clone();
+        let plan = world.orchestrator.plan_recovery().await.unwrap();
+        assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 0);
         let later = format!("{}.{rest}", number.parse::<i64>().unwrap() + 1);
-        for unknown in [format!("{number}..elsewhere"), later] {
+        for unknown in [format!("{number}..elsewhere"), later, forgotten] {
             let (instances, snapshot, _) = Reader::open(&world.api, "/events", Some(&unknown)).await.until_live().await;
             assert_eq!(snapshot.unwrap(), "unknown_id", "{unknown}");
             assert_eq!(ids(&instances), [id.as_str()]);
@@ -237,6 +242,67 @@ async fn streams_end_when_their_server_stops_and_there_are_only_so_many() {
     reader.until_status(&id, "provisioning").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_takes_nothing_for_a_while_misses_nothing() {
+    // More than are kept for it.
+    const MANY: usize = 300;
+    let world = World::new(Database::Sqlite).await;
+    let mut reader = Reader::open(&world.api, "/events", None).await;
+    reader.until_live().await;
+    let mut prompt = Reader::open(&world.api, "/events", None).await;
+    prompt.until_live().await;
+    let elsewhere = Reader::open(&world.api, "/events?zone=pl-waw-2", None).await;
+    let mut wanted = Vec::new();
+    for _ in 0..MANY {
+        wanted.push(world.create(wish()).await);
+    }
+    // All of them have been told by now, but not to that one.
+    for reader in [&mut prompt, &mut reader] {
+        let mut told = std::collections::BTreeSet::new();
+        while told.len() < MANY {
+            told.insert(reader.next_instance().await["id"].as_str().unwrap().to_owned());
+        }
+        assert!(wanted.iter().all(|id| told.contains(id)));
+    }
+    // Who asked for none of it hears now and then how far it is, and need not go through all of it again.
+    let lives: Vec<Event> = elsewhere.events.take(3).collect().await;
+    assert_eq!(lives.iter().map(|e| e.event.as_str()).collect::<Vec<_>>(), ["snapshot", "live", "live"]);
+    assert_ne!(lives[1].id, lives[2].id);
+    // Nobody listens for a while; then somebody does again.
+    drop((reader, prompt));
+    let mut reader = Reader::open(&world.api, "/events", Some(&lives[2].id)).await;
+    reader.until_live().await;
+    world.terminate(&wanted[0]).await;
+    reader.until_status(&wanted[0], "terminating").await;
+}
+
+/// A writer that has written, and commits only after others have, and after they have been read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_commits_late_is_numbered_late() {
+    if !Database::both().contains(&Database::Postgres) {
+        return;
+    }
+    let world = World::new(Database::Postgres).await;
+    let (late, early) = (world.create(wish()).await, world.create(wish()).await);
+    let begin = world.store.newest_place().await.unwrap();
+    let mut writer = sqlx::PgConnection::connect(&world.database_url).await.unwrap();
+    let mark = |id: &str| format!("UPDATE instance_changes SET changed = 0 WHERE instance_id = '{id}'");
+    writer.execute(sqlx::AssertSqlSafe(format!("BEGIN; {}", mark(&late)))).await.unwrap();
+    let mut other = sqlx::PgConnection::connect(&world.database_url).await.unwrap();
+    // The same instance in an older state is marked, too, and is locked by its writer.
+    other.execute(sqlx::AssertSqlSafe(mark(&early))).await.unwrap();
+    let ids = |changes: &[inventiv_store::Change]| -> Vec<String> {
+        changes.iter().map(|c| c.instance.instance.id.to_string()).collect()
+    };
+    world.store.number_changes().await.unwrap();
+    let first = world.store.changes(&begin, 9).await.unwrap();
+    assert_eq!(ids(&first), [early.as_str()], "nobody waits for the other one");
+    writer.execute("COMMIT").await.unwrap();
+    world.store.number_changes().await.unwrap();
+    let second = world.store.changes(&first[0].place, 9).await.unwrap();
+    assert_eq!(ids(&second), [late.as_str()]);
+}
+
 /// Readers that are always a little behind, of several servers, while several write: each has the last word on everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_commits_late_is_told_and_nothing_is_missed() {
@@ -252,7 +318,7 @@ async fn whatever_commits_late_is_told_and_nothing_is_missed() {
             wanted.push(world.create(wish()).await);
         }
         let begin = world.store.newest_place().await.unwrap();
-        let (done, _) = tokio::sync::watch::channel(false);
+        let (done, _) = tokio::sync::watch::channel(None);
         let readers: Vec<_> =
             stores.iter().cloned().map(|s| tokio::spawn(read(s, begin.clone(), done.subscribe()))).collect();
         let writers: Vec<_> =
@@ -260,33 +326,28 @@ async fn whatever_commits_late_is_told_and_nothing_is_missed() {
         for writer in writers {
             writer.await.unwrap();
         }
-        done.send_replace(true);
+        let mut last = BTreeMap::new();
+        for id in &wanted {
+            let parsed = inventiv_core::id::InstanceId::parse(id).unwrap();
+            last.insert(id.clone(), world.store.instance(&parsed).await.unwrap().unwrap().instance.version);
+        }
+        done.send_replace(Some(last));
         for reader in readers {
-            let seen = reader.await.unwrap();
-            for id in &wanted {
-                let parsed = inventiv_core::id::InstanceId::parse(id).unwrap();
-                let now = world.store.instance(&parsed).await.unwrap().unwrap();
-                assert_eq!(seen.get(id), Some(&now.instance.version), "{database:?}: the last change of each is seen");
-            }
+            let read = tokio::time::timeout(PATIENCE, reader).await;
+            read.unwrap_or_else(|_| panic!("{database:?}: the last change of each is seen")).unwrap();
         }
     }
 }
 
-/// Numbers and reads, until it is over and nothing more comes. Gives the last version of each.
-async fn read(store: Store, mut place: Place, done: tokio::sync::watch::Receiver<bool>) -> BTreeMap<String, i64> {
+/// Numbers and reads, until it has seen the last version of each.
+async fn read(store: Store, mut place: Place, last: tokio::sync::watch::Receiver<Option<BTreeMap<String, i64>>>) {
     let mut seen = BTreeMap::new();
-    loop {
-        let is_over = *done.borrow();
+    while last.borrow().as_ref() != Some(&seen) {
         store.number_changes().await.unwrap();
-        let changes = store.changes(&place, 5).await.unwrap();
-        let is_last = changes.is_empty();
-        for change in changes {
+        for change in store.changes(&place, 5).await.unwrap() {
             assert!(change.place.is_after(&place));
             place = change.place;
             seen.insert(change.instance.instance.id.to_string(), change.instance.instance.version);
-        }
-        if is_over && is_last {
-            return seen;
         }
         tokio::task::yield_now().await;
     }

@@ -34,8 +34,8 @@ pub(crate) struct FollowEvents {
 /// Follow every change as it happens
 ///
 /// Server-sent events. `instance`: one that changed, as `GET /instances/{id}` shows it. A stream without an `id` to go on from begins
-/// with `snapshot` (forget what you hold), then every instance whose life is not over. `live`: from here on, changes come as
-/// they happen, within a second. With the `id` of the last event that you have, it goes on after it, on any server of the same
+/// with `snapshot` (forget what you hold), then every instance whose life is not over. `live`: everything up to its `id` was told;
+/// from here on, changes come as they happen, within a second. With the `id` of the last event that you have, it goes on after it, on any server of the same
 /// database: nothing is missed, what ended meanwhile included. An instance that changed several times comes once, as it is.
 /// An id that this database does not know (it was restored, or moved) begins with `snapshot`.
 #[utoipa::path(get, path = "/events", params(FollowEvents,
@@ -51,8 +51,11 @@ pub(crate) async fn follow(
         None => None,
         Some(id) => Some(known(&app, id).await?),
     };
-    let last = headers.get("last-event-id").map(|v| v.to_str().unwrap_or("?")).or(query.after.as_deref());
-    let last = last.filter(|id| !id.is_empty()).map(|id| Place::parse(id).ok_or_else(no_place)).transpose()?;
+    let last = headers.get("last-event-id").map(|v| v.to_str().unwrap_or("?")).filter(|id| !id.is_empty());
+    let last = last
+        .or(query.after.as_deref().filter(|id| !id.is_empty()))
+        .map(|id| Place::parse(id).ok_or_else(no_place))
+        .transpose()?;
     let events = Stream::open(&app, About { instance, zone: query.zone }, last).await?.begin();
     let events = futures::stream::unfold(events, |mut events| async {
         let event: Event = events.recv().await?;

@@ -19,10 +19,11 @@ pub(crate) async fn run(args: Watch, connection: &Connection, output: Output) ->
     let filters = [("instance_id", args.id), ("zone", args.zone)];
     let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
     let mut shown = Shown { output, last: args.after, lines: HashMap::new() };
-    let mut is_first = true;
+    let (mut is_first, mut is_told) = (true, false);
     loop {
         match client.events(&query, shown.last.as_deref()).await {
             Ok(events) => {
+                is_told = false;
                 let mut events = std::pin::pin!(events);
                 while let Some(event) = events.next().await {
                     shown.show(&event)?;
@@ -31,10 +32,10 @@ pub(crate) async fn run(args: Watch, connection: &Connection, output: Output) ->
             Err(failure) if is_first || !failure.passes() => return Err(failure),
             Err(_) => {}
         }
-        if is_first {
+        if !is_told {
             eprintln!("inventiv: the stream broke off; it goes on as soon as a server answers");
         }
-        is_first = false;
+        (is_first, is_told) = (false, true);
         tokio::time::sleep(AGAIN).await;
     }
 }
@@ -59,12 +60,23 @@ impl Shown {
             return print(&json!({ "event": event.event, "id": id, "data": data }).to_string());
         }
         match event.event.as_str() {
-            "snapshot" => self.lines.clear(),
+            "snapshot" => {
+                self.lines.clear();
+                if data["reason"] != "start" {
+                    eprintln!(
+                        "inventiv: the database does not know where this was: what lives follows; what ended meanwhile is in \
+                         `inventiv instance list`"
+                    );
+                }
+            }
             "instance" => {
                 let line = line(&data);
                 if self.lines.get(&text(&data, "id")) != Some(&line) {
                     print(&format!("{}  {line}", jiff::Timestamp::now().strftime("%H:%M:%SZ")))?;
                     self.lines.insert(text(&data, "id"), line);
+                }
+                if matches!(data["status"].as_str(), Some("terminated" | "provisioning_failed")) {
+                    self.lines.remove(&text(&data, "id"));
                 }
             }
             _ => {}

@@ -10,14 +10,15 @@ use sqlx::{AnyConnection, AnyPool, Arguments, AssertSqlSafe, Connection, Row};
 use std::collections::HashMap;
 
 /// Every table whose rows move, after those that it refers to, with its key. Leases belong to servers that run, and
-/// `changes` follows from the rows of instances.
-const TABLES: [(&str, &[&str]); 12] = [
+/// `changes` follows from `instance_changes`.
+const TABLES: [(&str, &[&str]); 13] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
     ("catalogues", &["account_id", "zone"]),
     ("offers", &["account_id", "zone", "instance_type"]),
     ("instances", &["id"]),
+    ("instance_changes", &["instance_id"]),
     ("instance_servers", &["id"]),
     ("instance_volumes", &["id"]),
     ("action_logs", &["id"]),
@@ -109,7 +110,7 @@ pub(crate) async fn move_all(
         told(&Moved { table: shape.table, rows });
     }
     // No number is given twice: the rows brought theirs along.
-    let last = "UPDATE changes SET last = (SELECT COALESCE(MAX(changed), 1) FROM instances)";
+    let last = "UPDATE changes SET last = (SELECT COALESCE(MAX(changed), 1) FROM instance_changes)";
     sqlx::query(last).execute(&mut *target).await?;
     close(&mut source, now).await?;
     Ok(source.commit().await?)

@@ -38,11 +38,12 @@ pub(super) const NOTIFY: &str = "SELECT CAST(pg_notify('inventiv_changed', '') A
 pub(super) const HISTORY: &str = "SELECT CAST((pg_control_system()).system_identifier AS TEXT) \
     || '-' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) \
     || '-' || CAST((SELECT oid FROM pg_database WHERE datname = current_database()) AS TEXT) AS history";
-/// One statement, so that no process is ever frozen while it holds these locks. The number is drawn before the first
-/// instance is locked: whoever waits for the number holds nothing that another one needs.
+/// One statement, so that no process is ever frozen while it holds these locks. It waits for nobody but another one that
+/// gives a number: what is being changed again at this moment gets its number later.
 pub(super) const NUMBER: &str = "WITH n AS (UPDATE changes SET last = last + 1 RETURNING last) \
-    UPDATE instances SET changed = (SELECT last FROM n) WHERE changed = 0 \
-    AND id = ANY (ARRAY(SELECT id FROM instances WHERE changed = 0 ORDER BY id LIMIT $1)) RETURNING 1 AS numbered";
+    UPDATE instance_changes SET changed = (SELECT last FROM n) WHERE instance_id = ANY (ARRAY( \
+    SELECT instance_id FROM instance_changes WHERE changed = 0 ORDER BY instance_id LIMIT $1 FOR UPDATE SKIP LOCKED)) \
+    RETURNING 1 AS numbered";
 /// How long until it listens again after the connection was lost.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// After how long a silence it is asked whether the connection still holds.
@@ -146,18 +147,26 @@ async fn greet(connection: &mut AnyConnection) -> Result<String, sqlx::Error> {
 }
 
 pub(super) async fn read(pool: &AnyPool, s: Statement) -> Result<Vec<AnyRow>, Error> {
-    let rows = exchange(pool, |c| Box::pin(sqlx::query_with(s.sql, s.args.for_driver()).fetch_all(c))).await;
-    rows.map_err(|e| match e {
-        // Nothing was to be written.
-        Failed::Doubt(text) => Error::Unavailable(text),
-        Failed::Refused(e) => e.into(),
-    })
+    let read_once =
+        |s: Statement| exchange(pool, move |c| Box::pin(sqlx::query_with(s.sql, s.args.for_driver()).fetch_all(c)));
+    for _ in 0..CONNECTIONS {
+        match read_once(s.clone()).await {
+            Err(Failed::Refused(e)) if is_outdated(&e) => {}
+            done => return done.map_err(Failed::of_a_read),
+        }
+    }
+    read_once(s).await.map_err(Failed::of_a_read)
 }
 
 pub(super) async fn write(pool: &AnyPool, write: Write) -> Result<Written, Error> {
-    for _ in 1..TRIES {
+    let (mut lost, mut outdated) = (1, 0);
+    while lost < TRIES && outdated < CONNECTIONS {
         match write_once(pool, write.clone()).await {
-            Err(Failed::Refused(e)) if is_passing(&e) => tokio::task::yield_now().await,
+            Err(Failed::Refused(e)) if is_passing(&e) => {
+                lost += 1;
+                tokio::task::yield_now().await;
+            }
+            Err(Failed::Refused(e)) if is_outdated(&e) => outdated += 1,
             done => return done.map_err(Failed::of_a_write),
         }
     }
@@ -169,6 +178,13 @@ fn is_passing(e: &sqlx::Error) -> bool {
     const SERIALIZATION_FAILURE: &str = "40001";
     const DEADLOCK: &str = "40P01";
     e.as_database_error().and_then(|e| e.code()).is_some_and(|c| c == SERIALIZATION_FAILURE || c == DEADLOCK)
+}
+
+/// The connection has prepared it for tables that have changed since, and would never again do it: it is thrown away, and
+/// nothing was done.
+fn is_outdated(e: &sqlx::Error) -> bool {
+    const CACHED_PLAN: &str = "0A000";
+    e.as_database_error().and_then(|e| e.code()).is_some_and(|c| c == CACHED_PLAN)
 }
 
 async fn write_once(pool: &AnyPool, write: Write) -> Result<Written, Failed> {
@@ -217,6 +233,14 @@ enum Failed {
 }
 
 impl Failed {
+    /// Nothing was to be written.
+    fn of_a_read(self) -> Error {
+        match self {
+            Self::Refused(e) => e.into(),
+            Self::Doubt(text) => Error::Unavailable(text),
+        }
+    }
+
     fn of_a_write(self) -> Error {
         match self {
             Self::Refused(e) => e.into(),
@@ -236,8 +260,10 @@ async fn exchange<T>(
         Ok(Err(e)) => (is_broken(&e), e),
         Err(_) => (true, sqlx::Error::Protocol("it did not answer in time".to_owned())),
     };
-    if doubt {
+    if doubt || is_outdated(&result) {
         throw_away(connection);
+    }
+    if doubt {
         return Err(Failed::Doubt(result.to_string()));
     }
     Err(Failed::Refused(result))
