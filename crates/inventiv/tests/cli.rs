@@ -383,7 +383,8 @@ fn watch_tells_every_change_and_goes_on_when_its_server_was_killed() {
     let out = server.run(&["instance", "create", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--output", "json"]);
     let id = serde_json::from_slice::<Value>(&out.stdout).unwrap()["id"].clone();
     let is = |event: &Value, status: &str| event["data"]["id"] == id && event["data"]["status"] == status;
-    until(&|e| is(e, "provisioning"));
+    // Whatever it is by then.
+    until(&|e| e["data"]["id"] == id);
     server.kill_and_restart();
     let out = server.run(&["instance", "terminate", id.as_str().unwrap(), "--wait", "--timeout", "60"]);
     assert!(out.status.success(), "{}", text(&out.stderr));
@@ -391,9 +392,16 @@ fn watch_tells_every_change_and_goes_on_when_its_server_was_killed() {
         assert!(e["event"] != "snapshot", "it goes on where it was");
         is(e, "terminated")
     });
+    // Whoever is asked to stop does not wait for its readers.
+    let began = Instant::now();
+    assert!(Command::new("kill").arg("-TERM").arg(server.child.id().to_string()).status().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
+    assert!(began.elapsed() < Duration::from_secs(5), "it ends the streams itself");
+    server.child = Server::spawn(&server.env);
+    server.wait();
     watching.kill().unwrap();
     let said = text(&watching.wait_with_output().unwrap().stderr);
-    assert_eq!(said.matches("broke off").count(), 1, "{said}");
+    assert_eq!(said.matches("broke off").count(), 2, "{said}");
     // A table for people, of one instance that is over.
     let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
     command.args(["watch", id.as_str().unwrap()]).env_clear().envs(server.env.iter().cloned());

@@ -17,6 +17,7 @@ pub use faulty::{Blow, Fault, Faulty, Heard};
 pub use in_process::InProcess;
 pub use relay::{Line, Relay, Target};
 
+use futures::StreamExt;
 use inventiv_api::{App, Settings};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
@@ -306,6 +307,22 @@ impl World {
         let status = answer.status().as_u16();
         let bytes = axum::body::to_bytes(answer.into_body(), 16 << 20).await.expect("the answer is whole");
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// A stream of changes that has told everything that is there.
+    ///
+    /// # Panics
+    /// When it ends before.
+    pub async fn live_stream(&self) -> axum::body::BodyDataStream {
+        let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
+        let request = request.body(axum::body::Body::empty()).expect("a request");
+        let answer = self.api.clone().oneshot(request).await.expect("never fails");
+        let (mut stream, mut told) = (answer.into_body().into_data_stream(), String::new());
+        while !told.contains("event: live") {
+            let piece = stream.next().await.expect("it goes on").expect("it is whole");
+            told.push_str(&String::from_utf8_lossy(&piece));
+        }
+        stream
     }
 
     /// Asks for an instance and gives its id.

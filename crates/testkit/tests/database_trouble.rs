@@ -93,18 +93,6 @@ fn servers_made(world: &World) -> usize {
     journal["entries"].as_array().unwrap().iter().filter(is_one).count()
 }
 
-/// A stream of changes that has told everything that is there.
-async fn live_stream(world: &World) -> axum::body::BodyDataStream {
-    let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
-    let answer = world.api.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
-    let mut stream = answer.into_body().into_data_stream();
-    let mut told = String::new();
-    while !told.contains("event: live") {
-        told.push_str(&String::from_utf8_lossy(&stream.next().await.expect("it goes on").unwrap()));
-    }
-    stream
-}
-
 async fn ends(stream: axum::body::BodyDataStream) {
     let end = stream.for_each(|_| std::future::ready(()));
     tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the stream ends");
@@ -116,14 +104,14 @@ async fn a_stream_whose_server_no_longer_sees_the_database_ends() {
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let line = Relay::to(Target::Unix(server.socket())).await;
     let world = World::at(format!("postgres://postgres@{}/postgres?sslmode=disable", line.address())).await;
-    let stream = live_stream(&world).await;
+    let stream = world.live_stream().await;
     line.set(Line::Closed);
     ends(stream).await;
     let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
     let answer = world.api.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(answer.status().as_u16(), 503);
     line.set(Line::Open);
-    live_stream(&world).await;
+    world.live_stream().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,7 +193,7 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
         world.until_status(id, "ready").await;
     }
     let left = world.left();
-    let stream = live_stream(&world).await;
+    let stream = world.live_stream().await;
     let place = world.store.newest_place().await.unwrap();
     first.kill();
     // As long as it only follows, it is not believed: its rows may be old.

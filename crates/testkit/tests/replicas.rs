@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use futures::StreamExt;
 use inventiv_store::Store;
 use inventiv_testkit::{Database, World, database};
 use serde_json::json;
@@ -72,9 +73,13 @@ async fn a_database_that_lost_the_last_writes_doubles_and_deletes_nothing() {
     world.settle().await;
     let before = world.left();
     let (servers, volumes) = (world.requests("POST", "/servers"), world.requests("POST", "/volumes"));
+    let stream = world.live_stream().await;
     fail_over(&mut admin, &name, &format!("{name}_copy")).await;
     assert_eq!(world.show(&known).await["status"], "provisioning", "the last writes are lost");
     assert_eq!(world.call("GET", &format!("/instances/{unheard}"), None).await.0, 404);
+    // Whoever followed what is lost has to begin anew.
+    let end = stream.for_each(|_| std::future::ready(()));
+    tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the stream ends");
     world.until_status(&known, "ready").await;
     world.settle().await;
     world.resync().await;

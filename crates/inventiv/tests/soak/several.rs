@@ -308,6 +308,14 @@ fn one_server_after_the_other_is_replaced_by_a_newer_one_while_lives_go_on() {
         server.restart();
         // It answers, beside those that are older.
         let others: Vec<bool> = cluster.soak.servers.iter().map(|s| s.away).collect();
+        // Those that are older go on as if nothing had happened, on each of their connections.
+        for older in n + 1..SERVERS {
+            cluster.soak.servers.iter_mut().enumerate().for_each(|(at, s)| s.away = at != older);
+            for _ in 0..24 {
+                let out = cluster.soak.run(&["instance", "list"]);
+                assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            }
+        }
         cluster.soak.servers.iter_mut().enumerate().for_each(|(at, s)| s.away = at != n);
         cluster.soak.ask(&["instance", "list"]);
         cluster.soak.servers.iter_mut().zip(others).for_each(|(s, away)| s.away = away);
