@@ -27,6 +27,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 const SECRET: &str = "22222222-2222-4222-8222-222222222222";
 
@@ -221,7 +222,6 @@ fn app(store: Store) -> App {
 }
 
 async fn call(app: &App, method: &str, path: &str, body: Option<Value>) -> Value {
-    use tower::ServiceExt;
     let request = http::Request::builder()
         .method(method)
         .uri(path)
