@@ -111,7 +111,7 @@ async fn a_stream_whose_server_no_longer_sees_the_database_ends() {
     let answer = world.api.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(answer.status().as_u16(), 503);
     line.set(Line::Open);
-    world.live_stream().await;
+    let _again = world.live_stream().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
