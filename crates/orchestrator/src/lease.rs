@@ -160,7 +160,7 @@ impl Orchestrator {
             leases.watch(|w| w.lost(&zone));
         }
         match inner.store.release_leases(&inner.account, &leases.me).await {
-            Ok(()) => inner.store.tell_change(),
+            Ok(()) => inner.store.tell_last_change().await,
             Err(e) => tracing::warn!(error = %e, "the leases were not given back; they run out by themselves"),
         }
     }

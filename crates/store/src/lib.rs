@@ -140,16 +140,20 @@ impl Store {
         self.changed.notified().await;
     }
 
-    /// Tells whoever waits in [`Store::changed`].
+    /// Tells whoever waits in [`Store::changed`]. Nobody waits for that.
     pub fn tell_change(&self) {
         self.changed.notify_one();
         if self.is_shared() {
             let db = self.db.clone();
-            tokio::spawn(async move {
-                if let Err(e) = db.notify().await {
-                    tracing::debug!(error = %e, "the other replicas were not told of a change; they look by themselves");
-                }
-            });
+            tokio::spawn(async move { tell(&db).await });
+        }
+    }
+
+    /// The same; the others have been told when this returns: for a process that is about to end.
+    pub async fn tell_last_change(&self) {
+        self.changed.notify_one();
+        if self.is_shared() {
+            tell(&self.db).await;
         }
     }
 
@@ -159,6 +163,12 @@ impl Store {
     /// When it does not.
     pub async fn check(&self) -> Result<(), Error> {
         self.db.check().await
+    }
+}
+
+async fn tell(db: &Db) {
+    if let Err(e) = db.notify().await {
+        tracing::debug!(error = %e, "the other replicas were not told of a change; they look by themselves");
     }
 }
 
