@@ -7,7 +7,7 @@ use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// How often the leases are looked at at most, in milliseconds, when somebody says that something has changed.
@@ -23,9 +23,25 @@ pub(crate) struct Leases {
     watch: Mutex<Watch>,
     /// Zones in which there was something to do.
     wanted: Mutex<BTreeSet<String>>,
-    last_round: Mutex<Option<Timestamp>>,
+    rounds: Mutex<Rounds>,
     /// Its own time begins here: leases live by it, whatever happens to clocks.
     born: Instant,
+}
+
+/// When the leases are looked at.
+#[derive(Default)]
+struct Rounds {
+    last: Option<Timestamp>,
+    /// Somebody has said since that something has changed.
+    heard: bool,
+}
+
+impl Rounds {
+    /// In how many milliseconds they are looked at next, if that is every `round`; 0: now.
+    fn due_in_ms(&self, now: Timestamp, round: i64) -> i64 {
+        let pause = if self.heard { HINTED_MS.min(round) } else { round };
+        self.last.map_or(0, |at| pause.saturating_sub(now.ms_since(at)).max(0))
+    }
 }
 
 impl Leases {
@@ -36,13 +52,21 @@ impl Leases {
             on: AtomicBool::new(false),
             watch: Mutex::default(),
             wanted: Mutex::default(),
-            last_round: Mutex::default(),
+            rounds: Mutex::default(),
             born: Instant::now(),
         }
     }
 
     fn now(&self) -> Timestamp {
         Timestamp(i64::try_from(self.born.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn round_ms(&self) -> i64 {
+        self.terms.beat_ms / 3
+    }
+
+    fn rounds(&self) -> MutexGuard<'_, Rounds> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watch<R>(&self, work: impl FnOnce(&mut Watch) -> R) -> R {
@@ -77,10 +101,15 @@ impl Orchestrator {
         leases.on.load(Ordering::SeqCst).then(held)
     }
 
-    /// After how long the leases are to be looked at again: three times for each beat.
+    /// In how long the leases are to be looked at again: three times for each beat, and soon after somebody has said that
+    /// something has changed.
     pub(crate) fn lease_round_ms(&self) -> u64 {
         let leases = &self.inner.leases;
-        if leases.on.load(Ordering::SeqCst) { u64::try_from(leases.terms.beat_ms / 3).unwrap_or(1) } else { u64::MAX }
+        if !leases.on.load(Ordering::SeqCst) {
+            return u64::MAX;
+        }
+        let due = leases.rounds().due_in_ms(leases.now(), leases.round_ms());
+        u64::try_from(due).unwrap_or_default().max(1)
     }
 
     /// Moves the beats of what it holds on, and takes what is free or dead, if it is time to look. `true`: it took one.
@@ -166,14 +195,35 @@ impl Orchestrator {
     }
 
     fn is_round_due(&self, hinted: bool) -> bool {
-        let now = self.inner.leases.now();
-        let round = self.inner.leases.terms.beat_ms / 3;
-        let pause = if hinted { HINTED_MS.min(round) } else { round };
-        let mut last = self.inner.leases.last_round.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|at| now.ms_since(at) >= pause);
+        let leases = &self.inner.leases;
+        let (now, mut rounds) = (leases.now(), leases.rounds());
+        rounds.heard |= hinted;
+        let due = rounds.due_in_ms(now, leases.round_ms()) == 0;
         if due {
-            *last = Some(now);
+            *rounds = Rounds { last: Some(now), heard: false };
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_that_comes_too_early_is_kept_and_not_forgotten() {
+        let at = |ms: i64| Timestamp(ms * 1_000);
+        // The last look, whether somebody has said something since, now, and in how long the next one is.
+        for (last, heard, now, due) in [
+            (None, false, 0, 0),
+            (Some(0), false, 10, 990),
+            (Some(0), true, 10, 90),
+            (Some(0), true, 100, 0),
+            (Some(0), false, 1_000, 0),
+            (Some(0), false, 5_000, 0),
+        ] {
+            let rounds = Rounds { last: last.map(at), heard };
+            assert_eq!(rounds.due_in_ms(at(now), 1_000), due, "{last:?} {heard} {now}");
+        }
     }
 }
