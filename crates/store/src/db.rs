@@ -220,7 +220,8 @@ impl Db {
             return Ok("file".to_owned());
         }
         let rows = self.read(crate::args::Args::new().statement(postgres::HISTORY)).await?;
-        rows.first().map_or_else(|| Ok(String::new()), |r| crate::args::Columns(r).text("history"))
+        let row = rows.first().ok_or_else(|| crate::error::corrupt("the server does not say which it is"))?;
+        crate::args::Columns(row).text("history")
     }
 
     /// Gives at most `limit` instances that changed the next number, all the same; `fresh` are there to get one. Of several
