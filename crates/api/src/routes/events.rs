@@ -76,5 +76,7 @@ async fn known(app: &App, id: &str) -> Result<InstanceId, ApiError> {
 }
 
 fn no_place() -> ApiError {
-    ApiError::invalid("Last-Event-ID: not the id of an event of this stream; leave it out to begin with what is there")
+    ApiError::invalid(
+        "after, Last-Event-ID: not the id of an event of this stream; leave it out to begin with what is there",
+    )
 }
