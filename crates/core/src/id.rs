@@ -16,6 +16,15 @@ pub fn encode(value: u128) -> String {
     (0..BODY_LEN).rev().map(|i| char::from(ALPHABET[((value >> (5 * i)) & 31) as usize])).collect()
 }
 
+/// How many bits of a UUID v7 follow those of its time.
+const RANDOM_BITS: u32 = 80;
+
+/// Reads what [`encode`] wrote.
+fn decode(body: &str) -> u128 {
+    let digit = |b: u8| ALPHABET.iter().position(|a| *a == b).unwrap_or_default() as u128;
+    body.bytes().fold(0, |value, b| (value << 5) | digit(b))
+}
+
 /// Whether `text` could have come from [`encode`].
 #[must_use]
 pub fn is_body(text: &str) -> bool {
@@ -43,6 +52,19 @@ macro_rules! typed_id {
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 text.strip_prefix(Self::PREFIX).filter(|b| is_body(b)).map(|_| Self(text.to_owned()))
+            }
+
+            /// The least id that can be drawn at a moment, in milliseconds since 1970.
+            #[must_use]
+            pub fn first_at(ms: u64) -> Self {
+                Self::new(u128::from(ms) << RANDOM_BITS)
+            }
+
+            /// When it was drawn, in milliseconds since 1970, by the clock of whoever drew it.
+            #[must_use]
+            pub fn drawn_ms(&self) -> u64 {
+                // Shorter than 128 bits without what is random: nothing is cut off.
+                u64::try_from(decode(self.body()) >> RANDOM_BITS).unwrap_or_default()
             }
 
             /// The whole id.
@@ -85,6 +107,16 @@ mod tests {
         assert!(a < b);
         assert_eq!(InstanceId::parse(a.as_str()), Some(a.clone()));
         assert_eq!(format!("ins-{}", a.body()), a.to_string());
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_drawn() {
+        for ms in [0, 1, 1_795_722_000_000, (1 << 48) - 1] {
+            let least = LogId::first_at(ms);
+            let most = LogId::new((u128::from(ms) << 80) + ((1 << 80) - 1));
+            assert_eq!((least.drawn_ms(), most.drawn_ms()), (ms, ms));
+            assert!(ms == 0 || LogId::new((u128::from(ms) << 80) - 1) < least);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod error;
 pub mod id;
 pub mod lease;
 pub mod money;
+pub mod month;
 pub mod name;
 pub mod next;
 pub mod observed;

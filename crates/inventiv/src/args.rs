@@ -199,8 +199,8 @@ pub(crate) struct Serve {
     /// On PostgreSQL: after how long another server takes over the zones of one that is silent, in seconds.
     #[arg(long, env = "INVENTIV_LEASE_SECONDS", default_value_t = 10.0)]
     pub(crate) lease_seconds: f64,
-    /// How long lines of the action log are kept that belong to no proof, in days, once their instance has ended; for ever if
-    /// left out.
+    /// How long lines of the action log are kept at least that belong to no proof, in days, once their instance has ended: they
+    /// go by whole months (UTC); for ever if left out.
     #[arg(long, env = "INVENTIV_ACTION_LOG_RETENTION_DAYS", value_parser = clap::value_parser!(i64).range(1..=36_500))]
     pub(crate) action_log_retention_days: Option<i64>,
     /// Log lines as text or JSON.

@@ -1,40 +1,60 @@
 //! What is kept of lives that are over: rows and proofs for ever, the rest of the action log for as long as is asked for.
 
 use crate::Orchestrator;
+use inventiv_core::month::begin_of_month;
+use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often old lines are looked for.
-const PRUNE: Duration = Duration::from_secs(3_600);
+/// How often the action log is put in order.
+const ROUND: Duration = Duration::from_secs(3_600);
 
 impl Orchestrator {
-    /// Lets go of old lines again and again, if any are to go.
+    /// Makes room for what comes and lets go of what is old, again and again.
     pub(crate) async fn keep_history(&self, stop: CancellationToken) {
-        if self.inner.config.action_log_retention_ms.is_none() {
-            stop.cancelled().await;
-        }
         while !stop.is_cancelled() {
-            if let Err(e) = self.prune_history(&stop).await {
-                tracing::warn!(error = %e, "old lines of the action log could not be deleted; tried again in an hour");
+            if let Err(e) = self.put_history_in_order(&stop).await {
+                tracing::warn!(error = %e, "the action log could not be put in order; tried again in an hour");
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(PRUNE) => {}
+                () = tokio::time::sleep(ROUND) => {}
             }
         }
     }
 
-    /// Lets go of the lines that are old now, a page at a time, until `stop` is cancelled.
+    /// Makes the parts of the action log that the coming months need, and lets go of the lines of months that are wholly older
+    /// than is asked for, until `stop` is cancelled: of whole parts where nothing in them is kept, else a page at a time.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn prune_history(&self, stop: &CancellationToken) -> Result<(), Error> {
-        let Some(retention_ms) = self.inner.config.action_log_retention_ms else { return Ok(()) };
-        let before = self.inner.clock.now().plus_ms(-retention_ms);
-        let mut next = Some(String::new());
-        while let Some(after) = next.filter(|_| !stop.is_cancelled()) {
-            next = self.inner.store.prune_action_logs(before, &after).await?;
+    pub async fn put_history_in_order(&self, stop: &CancellationToken) -> Result<(), Error> {
+        let now = self.inner.clock.now();
+        let before = self.inner.config.action_log_retention_ms.map(|ms| begin_of_month(now.plus_ms(-ms)));
+        let arranged = self.arrange_history(now, before).await;
+        // Pages go even if no part could.
+        if let Some(before) = before {
+            let mut next = Some(String::new());
+            while let Some(after) = next.filter(|_| !stop.is_cancelled()) {
+                next = self.inner.store.prune_action_logs(before, &after).await?;
+            }
+        }
+        arranged
+    }
+
+    async fn arrange_history(&self, now: Timestamp, before: Option<Timestamp>) -> Result<(), Error> {
+        let arranged = self.inner.store.arrange_action_logs(now, before).await?;
+        if arranged.left_to_owner {
+            tracing::debug!(
+                "the action log belongs to another role: `inventiv migrate` makes its months, with that role"
+            );
+        }
+        for month in arranged.made {
+            tracing::info!(%month, "the action log has a part for this month");
+        }
+        for (month, lines) in arranged.gone {
+            tracing::info!(%month, lines, "this month's part of the action log is gone; what proofs are made of stays");
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ pub use aggregates::{InstanceFilter, Saved};
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use catalogue::Catalogue;
 pub use changes::{Change, Place};
-pub use db::{Gate, Moment, Moved, Schema};
+pub use db::{Arranged, Gate, Moment, Moved, Schema};
 pub use error::Error;
 pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};
 pub use models::Model;

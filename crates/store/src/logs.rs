@@ -3,8 +3,10 @@
 use crate::Store;
 use crate::aggregates::{MANY, OfIds};
 use crate::args::{Args, Columns, Statement};
+use crate::db::Arranged;
 use crate::error::Error;
 use inventiv_core::id::{InstanceId, LogId};
+use inventiv_core::month::Month;
 use inventiv_core::proof::CALLS;
 use inventiv_core::recorded::Instance;
 use inventiv_core::status::Status;
@@ -135,21 +137,23 @@ const ABANDON: &str = "UPDATE action_logs SET status = 'unknown', error_kind = '
     WHERE account_id = $1 AND status = 'in_progress' AND started_at < $2";
 const LIST: &str = "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT $2";
 const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-/// The end of a page of lines, and when its oldest was written.
-const PAGE: &str = "SELECT MAX(id) AS last, MIN(started_at) AS oldest, COUNT(*) AS n FROM \
-    (SELECT id, started_at FROM action_logs WHERE id > $1 ORDER BY id LIMIT $2) AS page";
-/// Of a page, what is old, closed and no part of a proof, of instances that ended long ago and keep nothing.
-static PRUNE: LazyLock<&'static str> = LazyLock::new(|| {
+/// Lines that no proof is made of: they may go.
+static TELLS_NO_PROOF: LazyLock<String> = LazyLock::new(|| {
     let told: Vec<String> = CALLS.iter().map(|action| format!("'{action}'")).collect();
+    format!("action NOT IN ({})", told.join(", "))
+});
+/// The end of a page of such lines, and when its oldest was written.
+static PAGE: LazyLock<&'static str> = LazyLock::new(|| {
     format!(
-        "DELETE FROM action_logs WHERE id > $1 AND id <= $2 AND started_at < $3 AND status <> 'in_progress' \
-        AND action NOT IN ({}) AND (instance_id IS NULL OR EXISTS (SELECT 1 FROM instances i \
-        WHERE i.id = action_logs.instance_id AND i.status IN ('terminated', 'provisioning_failed') \
-        AND i.terminated_at < $3 AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.instance_id = i.id \
-        AND v.status = 'retained')))",
-        told.join(", ")
+        "SELECT MAX(id) AS last, MIN(started_at) AS oldest, COUNT(*) AS n FROM \
+        (SELECT id, started_at FROM action_logs WHERE id > $1 AND {} ORDER BY id LIMIT $2) AS page",
+        *TELLS_NO_PROOF
     )
     .leak()
+});
+/// Of a page, what may go.
+static PRUNE: LazyLock<&'static str> = LazyLock::new(|| {
+    format!("DELETE FROM action_logs WHERE id > $1 AND id <= $2 AND {}", may_go("action_logs", "$3")).leak()
 });
 /// How many lines one statement looks at: nothing else waits for long.
 const PAGE_LINES: u32 = 1_000;
@@ -157,6 +161,18 @@ const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from
     VALUES ($1, $2, $3, $4, $5, $6)";
 static HISTORIES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_state_history", "instance_id"));
 const READ_HISTORY: &str = "SELECT * FROM instance_state_history WHERE instance_id = $1 ORDER BY at, id";
+
+/// Which lines of `table` may go: what is older than `before`, closed and no part of a proof, of instances that ended before
+/// that and keep nothing. What may go once may go for ever.
+pub(crate) fn may_go(table: &str, before: &str) -> String {
+    format!(
+        "started_at < {before} AND status <> 'in_progress' AND {} AND (instance_id IS NULL OR EXISTS (SELECT 1 \
+        FROM instances i WHERE i.id = {table}.instance_id AND i.status IN ('terminated', 'provisioning_failed') \
+        AND i.terminated_at < {before} AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.instance_id = i.id \
+        AND v.status = 'retained')))",
+        *TELLS_NO_PROOF
+    )
+}
 
 pub(crate) fn statement(write: &LogWrite) -> Statement {
     let mut a = Args::new();
@@ -239,7 +255,7 @@ impl Store {
     pub async fn prune_action_logs(&self, before: Timestamp, after: &str) -> Result<Option<String>, Error> {
         let mut a = Args::new();
         a.text(after).int(PAGE_LINES.into());
-        let rows = self.db.read(a.statement(PAGE)).await?;
+        let rows = self.db.read(a.statement(*PAGE)).await?;
         let Some(page) = rows.first().map(Columns) else { return Ok(None) };
         let (Some(last), Some(oldest)) = (page.opt_text("last")?, page.opt_time("oldest")?) else { return Ok(None) };
         if oldest >= before {
@@ -249,6 +265,24 @@ impl Store {
         a.text(after).text(&last).time(before);
         self.db.write(vec![a.statement(*PRUNE)]).await?;
         Ok((page.int("n")? == i64::from(PAGE_LINES)).then_some(last))
+    }
+
+    /// On PostgreSQL, makes the parts of the action log that this month, the next ones and lines without a part need, and lets go
+    /// of empty ones of months that are over; with `before`, also of months that are wholly older and of which nothing is to be
+    /// kept ([`Store::prune_action_logs`] says what is). On SQLite there is nothing to do.
+    ///
+    /// # Errors
+    /// When the database refuses. What was done until then stands.
+    pub async fn arrange_action_logs(&self, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
+        self.db.arrange_months(now, before).await
+    }
+
+    /// The months whose part of the action log is a table of its own, in their order; none on SQLite.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn action_log_months(&self) -> Result<Vec<Month>, Error> {
+        self.db.months().await
     }
 
     /// The statuses that an instance had.

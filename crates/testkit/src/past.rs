@@ -1,5 +1,8 @@
 //! A long past: one life that is over, written down again and again as if it had happened so often.
 
+use inventiv_orchestrator::Clock;
+use inventiv_orchestrator::clock::SystemClock;
+use inventiv_store::Store;
 use sqlx::{AnyConnection, AssertSqlSafe, Column, Connection, Executor, Row};
 
 /// Tables with rows of one life, and the column that says whose they are.
@@ -16,9 +19,10 @@ fn copied(table: &str, column: &str) -> String {
     // Ten digits, in the words of both databases.
     let number = "substr(CAST(10000000000 + n AS TEXT), 2)";
     match (table, column) {
-        // Before all that is there: our ids sort by time.
+        // Before all that is there, in twenty months from 2021 to 2025: our ids sort by time.
         (_, "id" | "instance_id" | "instance_server_id" | "volume_id") => {
-            format!("substr(o.{column}, 1, 4) || '00000000' || {number} || substr(o.{column}, 23)")
+            let month = "substr('fghjk', CAST(1 + n % 5 AS INTEGER), 1) || CAST(n / 5 % 10 AS TEXT)";
+            format!("substr(o.{column}, 1, 4) || '01' || {month} || '0000' || {number} || substr(o.{column}, 23)")
         }
         (_, "provider_instance_id" | "provider_server_id" | "provider_volume_id" | "resource_id") => {
             format!("{number} || substr(o.{column}, 11)")
@@ -51,6 +55,9 @@ pub async fn repeat_life(url: &str, instance: &str, times: u32) -> Vec<(&'static
         counts.push((table, n.get(0)));
     }
     if url.starts_with("postgres") {
+        // As it would have come about.
+        let store = Store::open(url).await.expect("the database opens");
+        store.arrange_action_logs(SystemClock.now(), None).await.expect("the past comes into its months");
         // As autovacuum does by and by; nobody does it for SQLite.
         c.execute("ANALYZE").await.expect("the tables are analysed");
     }

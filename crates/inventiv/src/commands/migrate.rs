@@ -4,6 +4,7 @@ use crate::args::{Migrate, Output};
 use crate::failure::Failure;
 use crate::home;
 use crate::output::print;
+use inventiv_core::month::Month;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
 use inventiv_store::{Moved, Schema, Store};
@@ -15,16 +16,16 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
         return move_rows(from, to, output).await;
     }
     let database = home::database(args.database)?;
-    if !args.check {
-        Store::open(&database).await.map_err(failed)?;
-    }
+    let months = if args.check { Vec::new() } else { bring_up_to_date(&database).await.map_err(failed)? };
     let schema = Store::schema(&database).await.map_err(failed)?;
     match output {
         Output::Json => {
             let pending: Vec<_> = schema.pending.iter().map(|(n, name)| json!({"version": n, "name": name})).collect();
-            print(&format!("{:#}", json!({"version": schema.version, "pending": pending})));
+            let months: Vec<_> = months.iter().map(Month::to_string).collect();
+            let all = json!({"version": schema.version, "pending": pending, "action_log_months": months});
+            print(&format!("{all:#}"));
         }
-        Output::Table => print(&text(&schema)),
+        Output::Table => print(&text(&schema, &months)),
     }
     if schema.pending.is_empty() {
         return Ok(());
@@ -34,13 +35,23 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
     ))
 }
 
-fn text(schema: &Schema) -> String {
+/// Gives the months whose part of the action log is a table of its own.
+async fn bring_up_to_date(database: &str) -> Result<Vec<Month>, inventiv_store::Error> {
+    let store = Store::open(database).await?;
+    store.arrange_action_logs(SystemClock.now(), None).await?;
+    store.action_log_months().await
+}
+
+fn text(schema: &Schema, months: &[Month]) -> String {
     let mut text = format!("schema {}", schema.version);
     if schema.pending.is_empty() {
         text.push_str(", up to date");
     }
     for (n, name) in &schema.pending {
         text.push_str(&format!("\nto come: {n} {name}"));
+    }
+    if let (Some(first), Some(last)) = (months.first(), months.last()) {
+        text.push_str(&format!("\naction log by months, {first} to {last}"));
     }
     text
 }

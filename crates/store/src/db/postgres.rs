@@ -249,6 +249,14 @@ impl Failed {
     }
 }
 
+/// Several exchanges that belong together, with an end for all of them; tried once.
+pub(super) async fn in_one<T>(
+    pool: &AnyPool,
+    work: impl for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+) -> Result<T, Error> {
+    exchange(pool, work).await.map_err(Failed::of_a_write)
+}
+
 /// One exchange on one connection, with an end. A connection that broke is thrown away.
 async fn exchange<T>(
     pool: &AnyPool,

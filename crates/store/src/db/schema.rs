@@ -4,10 +4,21 @@
 //! at a time; others wait for its lock.
 
 use super::Error;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::{AnyPool, Row};
+use std::sync::LazyLock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// The same changes; where PostgreSQL has a text of its own for one of them, that one.
+static OF_POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
+    let own = sqlx::migrate!("./migrations/postgres");
+    let text = |common: &Migration| own.iter().find(|m| m.version == common.version).unwrap_or(common).clone();
+    Migrator::with_migrations(MIGRATIONS.iter().map(text).collect())
+});
+
+fn migrations(pool: &AnyPool) -> &'static Migrator {
+    if super::is_postgres(pool.connect_options().database_url.as_str()) { &OF_POSTGRES } else { &MIGRATIONS }
+}
 
 /// How a database's schema stands to this version of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +66,7 @@ pub(super) async fn bring_up_to_date(pool: &AnyPool) -> Result<(), Error> {
     if state(pool).await?.pending.is_empty() {
         return Ok(());
     }
-    MIGRATIONS.run(pool).await.map_err(|e| {
+    migrations(pool).run(pool).await.map_err(|e| {
         if let MigrateError::VersionMissing(version) = e {
             return Error::Newer(version);
         }

@@ -1,0 +1,178 @@
+//! The action log's parts on PostgreSQL: one for each month, made before it begins, gone as a whole when nothing of it is kept.
+//!
+//! Nothing depends on it being done: a line without a part of its month is in the part for all others, and old lines are
+//! let go one by one as well. Whoever does not own the tables leaves it to whoever does.
+
+use super::Error;
+use super::postgres::{self, in_one};
+use crate::args::{Args, Columns};
+use crate::logs::may_go;
+use inventiv_core::id::LogId;
+use inventiv_core::month::Month;
+use inventiv_core::time::Timestamp;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
+use std::collections::BTreeSet;
+
+/// How many months have a part before they begin.
+const AHEAD: usize = 2;
+/// For how long after its end an empty month keeps its part, in milliseconds: servers whose clocks are behind still write to it.
+const LATE_MS: i64 = 86_400_000;
+/// How many lines move at most into the part of a month that had none: whoever reads the log waits for that.
+const MOVED_MAX: u64 = 100_000;
+/// What the name of every part begins with.
+const PREFIX: &str = "action_logs_";
+
+/// Whether the tables may be changed.
+const MAY: &str = "SELECT CAST(CASE WHEN pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE') \
+    THEN 1 ELSE 0 END AS BIGINT) AS may FROM pg_class WHERE oid = to_regclass('action_logs_others')";
+const PARTS: &str = "SELECT CAST(c.relname AS TEXT) AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+    WHERE i.inhparent = to_regclass('action_logs_others')";
+/// The first line, from an id on, whose month has no part.
+const UNSORTED: &str = "SELECT MIN(id) AS id FROM action_logs_unsorted WHERE id >= $1";
+/// Nobody waits for long behind one who waits for the tables, and one at a time is enough.
+const ALONE: &str = "SELECT CAST(CASE WHEN pg_try_advisory_xact_lock(4961740213) THEN 1 ELSE 0 END AS BIGINT) \
+    FROM (SELECT set_config('lock_timeout', '2s', true)) AS patience";
+/// Before any lock on a part: whoever waited for a part alone would have counted the parts already, and then miss the lines
+/// that moved to a new one.
+const LOCK: &str = "LOCK TABLE ONLY action_logs_others IN ACCESS EXCLUSIVE MODE";
+
+/// What was done to the parts of the action log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arranged {
+    /// Months that have a part now and had none.
+    pub made: Vec<Month>,
+    /// Months whose part is gone, with how many lines went with it.
+    pub gone: Vec<(Month, u64)>,
+    /// The tables belong to another role, which has to do it.
+    pub left_to_owner: bool,
+}
+
+/// The months that have a part, in their order.
+pub(super) async fn parts(pool: &AnyPool) -> Result<Vec<Month>, Error> {
+    let rows = postgres::read(pool, Args::new().statement(PARTS)).await?;
+    let mut months = BTreeSet::new();
+    for row in &rows {
+        months.extend(Columns(row).text("name")?.strip_prefix(PREFIX).and_then(Month::parse));
+    }
+    Ok(months.into_iter().collect())
+}
+
+/// Makes the parts that are missing, and lets go of the empty ones of months that are over; with `before`, also of those that
+/// are wholly older and of which nothing is to be kept.
+pub(super) async fn arrange(pool: &AnyPool, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
+    let mut arranged = Arranged::default();
+    let may = postgres::read(pool, Args::new().statement(MAY)).await?;
+    if !may.first().map(|row| Columns(row).flag("may")).transpose()?.unwrap_or_default() {
+        arranged.left_to_owner = true;
+        return Ok(arranged);
+    }
+    let there = parts(pool).await?;
+    for month in wanted(pool, now).await?.into_iter().filter(|month| !there.contains(month)) {
+        if make(pool, month).await? {
+            arranged.made.push(month);
+        }
+    }
+    for month in there {
+        let Some(ended) = month.next().map(Month::begins).filter(|ended| *ended <= now.plus_ms(-LATE_MS)) else {
+            continue;
+        };
+        if let Some(lines) = let_go(pool, month, before.filter(|before| ended <= *before)).await? {
+            arranged.gone.push((month, lines));
+        }
+    }
+    Ok(arranged)
+}
+
+/// The months that should have a part: this one, the next ones, and those of lines that are in none.
+async fn wanted(pool: &AnyPool, now: Timestamp) -> Result<BTreeSet<Month>, Error> {
+    let coming = std::iter::successors(Month::of(now), |month| month.next()).take(1 + AHEAD);
+    let mut months: BTreeSet<Month> = coming.collect();
+    let last = months.last().copied();
+    let mut from = Some(LogId::first_at(0));
+    while let Some(id) = from.take() {
+        let mut a = Args::new();
+        a.text(id.as_str());
+        let rows = postgres::read(pool, a.statement(UNSORTED)).await?;
+        let first = rows.first().map(|row| Columns(row).opt_text("id")).transpose()?.flatten();
+        // What a wrong clock wrote into a far future stays where it is.
+        let month =
+            first.as_deref().and_then(LogId::parse).and_then(|id| Month::of_log(&id)).filter(|m| Some(*m) <= last);
+        months.extend(month);
+        from = month.and_then(Month::next).map(Month::first_log);
+    }
+    Ok(months)
+}
+
+/// Makes the part of a month, with the lines of that month that are there already. `false`: another one is at it, or there
+/// are too many of them; they go one by one then.
+async fn make(pool: &AnyPool, month: Month) -> Result<bool, Error> {
+    let Some(next) = month.next() else { return Ok(false) };
+    let part = format!("{PREFIX}{}", month.suffix());
+    let (from, to) = (month.first_log(), next.first_log());
+    let lines = format!("action_logs_unsorted WHERE id >= '{from}' AND id < '{to}'");
+    let texts = [
+        LOCK.to_owned(),
+        "LOCK TABLE action_logs_unsorted IN ACCESS EXCLUSIVE MODE".to_owned(),
+        format!("CREATE TABLE {part} (LIKE action_logs_others INCLUDING ALL)"),
+        format!("WITH moved AS (DELETE FROM {lines} RETURNING *) INSERT INTO {part} SELECT * FROM moved"),
+        format!("ALTER TABLE action_logs_others ATTACH PARTITION {part} FOR VALUES FROM ('{from}') TO ('{to}')"),
+    ];
+    let few = format!("(SELECT 1 FROM {lines} LIMIT {}) AS few", MOVED_MAX + 1);
+    in_one(pool, move |c| {
+        Box::pin(async move {
+            let mut tx = c.begin().await?;
+            let there = format!("pg_class WHERE oid = to_regclass('{part}')");
+            if number(&mut tx, ALONE).await? == 0
+                || number(&mut tx, &count(&there)).await? > 0
+                || number(&mut tx, &count(&few)).await? > MOVED_MAX
+            {
+                return tx.rollback().await.map(|()| false);
+            }
+            for text in texts {
+                tx.execute(AssertSqlSafe(text)).await?;
+            }
+            tx.commit().await.map(|()| true)
+        })
+    })
+    .await
+}
+
+/// Lets go of a month's part with all lines in it, unless one of them is to be kept. Gives how many went.
+async fn let_go(pool: &AnyPool, month: Month, before: Option<Timestamp>) -> Result<Option<u64>, Error> {
+    let part = format!("{PREFIX}{}", month.suffix());
+    let kept = match before {
+        Some(before) => format!("{part} WHERE NOT ({})", may_go(&part, &before.0.to_string())),
+        None => part.clone(),
+    };
+    let kept = count(&format!("(SELECT 1 FROM {kept} LIMIT 1) AS kept"));
+    in_one(pool, move |c| {
+        Box::pin(async move {
+            let mut tx = c.begin().await?;
+            let lines = count(&part);
+            if number(&mut tx, ALONE).await? == 0 {
+                return tx.rollback().await.map(|()| None);
+            }
+            let gone = number(&mut tx, &lines).await?;
+            if number(&mut tx, &kept).await? > 0 {
+                return tx.rollback().await.map(|()| None);
+            }
+            tx.execute(LOCK).await?;
+            // What may go once may go for ever, but a line may have come since it was looked at.
+            if number(&mut tx, &lines).await? != gone {
+                return tx.rollback().await.map(|()| None);
+            }
+            tx.execute(AssertSqlSafe(format!("DROP TABLE {part}"))).await?;
+            tx.commit().await.map(|()| Some(gone))
+        })
+    })
+    .await
+}
+
+fn count(rows: &str) -> String {
+    format!("SELECT COUNT(*) FROM {rows}")
+}
+
+async fn number(c: &mut AnyConnection, sql: &str) -> Result<u64, sqlx::Error> {
+    let row = c.fetch_one(AssertSqlSafe(sql.to_owned())).await?;
+    Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+}
