@@ -90,6 +90,8 @@ fn behind_tls_with_the_password_in_a_file_and_nothing_less() {
     assert_eq!(before.status.code(), Some(4), "{}", String::from_utf8_lossy(&before.stderr));
     let done = migrate(&good, &passwords, false);
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(told.contains("up to date\naction log by months, 20"), "{told}");
     assert_eq!(migrate(&good, &passwords, true).status.code(), Some(0));
 
     let refused = [

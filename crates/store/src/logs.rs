@@ -135,7 +135,13 @@ const ABANDON: &str = "UPDATE action_logs SET status = 'unknown', error_kind = '
     error = 'the process ended before the outcome was recorded; what came of it shows in the lines that follow', \
     ended_at = $3, duration_ms = ($3 - started_at) / 1000 \
     WHERE account_id = $1 AND status = 'in_progress' AND started_at < $2";
-const LIST: &str = "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT $2";
+/// Of all lines, by how many are read at most: with the number in its text PostgreSQL keeps one plan for it, without it would
+/// think about every part of the log each time.
+const LIST: [(u32, &str); 3] = [
+    (101, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 101"),
+    (501, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 501"),
+    (1_000, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 1000"),
+];
 const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 /// Lines that no proof is made of: they may go.
 static TELLS_NO_PROOF: LazyLock<String> = LazyLock::new(|| {
@@ -223,7 +229,7 @@ impl Store {
         self.db.write(vec![a.statement(ABANDON)]).await.map(|_| ())
     }
 
-    /// Lines of the action log in the order of time.
+    /// Lines of the action log in the order of time, `limit` of them at most and never more than 1,000.
     ///
     /// # Errors
     /// When the database refuses.
@@ -234,17 +240,19 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ActionLog>, Error> {
         let (after, mut a) = (after.unwrap_or_default(), Args::new());
+        let limit = limit.min(1_000);
         let statement = match instance {
             Some(id) => {
                 a.text(id.as_str()).text(after).int(limit.into());
                 a.statement(LIST_OF)
             }
             None => {
-                a.text(after).int(limit.into());
-                a.statement(LIST)
+                a.text(after);
+                a.statement(LIST.iter().find(|(most, _)| limit <= *most).unwrap_or(&LIST[2]).1)
             }
         };
-        self.db.read(statement).await?.iter().map(|r| read(&Columns(r))).collect()
+        let rows = self.db.read(statement).await?;
+        rows.iter().take(limit as usize).map(|r| read(&Columns(r))).collect()
     }
 
     /// Deletes old lines of instances that ended before `before` and keep nothing, a page of them after `after`. Lines that

@@ -16,16 +16,16 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
         return move_rows(from, to, output).await;
     }
     let database = home::database(args.database)?;
-    let months = if args.check { Vec::new() } else { bring_up_to_date(&database).await.map_err(failed)? };
+    let log = if args.check { Log::default() } else { bring_up_to_date(&database).await.map_err(failed)? };
     let schema = Store::schema(&database).await.map_err(failed)?;
     match output {
         Output::Json => {
             let pending: Vec<_> = schema.pending.iter().map(|(n, name)| json!({"version": n, "name": name})).collect();
-            let months: Vec<_> = months.iter().map(Month::to_string).collect();
+            let months: Vec<_> = log.months.iter().map(Month::to_string).collect();
             let all = json!({"version": schema.version, "pending": pending, "action_log_months": months});
             print(&format!("{all:#}"));
         }
-        Output::Table => print(&text(&schema, &months)),
+        Output::Table => print(&text(&schema, &log)),
     }
     if schema.pending.is_empty() {
         return Ok(());
@@ -35,14 +35,22 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
     ))
 }
 
-/// Gives the months whose part of the action log is a table of its own.
-async fn bring_up_to_date(database: &str) -> Result<Vec<Month>, inventiv_store::Error> {
-    let store = Store::open(database).await?;
-    store.arrange_action_logs(SystemClock.now(), None).await?;
-    store.action_log_months().await
+/// How the action log stands.
+#[derive(Default)]
+struct Log {
+    /// The months whose part is a table of its own; none on SQLite.
+    months: Vec<Month>,
+    /// Its tables belong to another role, which has to make the months.
+    of_another: bool,
 }
 
-fn text(schema: &Schema, months: &[Month]) -> String {
+async fn bring_up_to_date(database: &str) -> Result<Log, inventiv_store::Error> {
+    let store = Store::open(database).await?;
+    let arranged = store.arrange_action_logs(SystemClock.now(), None).await?;
+    Ok(Log { months: store.action_log_months().await?, of_another: arranged.left_to_owner })
+}
+
+fn text(schema: &Schema, log: &Log) -> String {
     let mut text = format!("schema {}", schema.version);
     if schema.pending.is_empty() {
         text.push_str(", up to date");
@@ -50,8 +58,11 @@ fn text(schema: &Schema, months: &[Month]) -> String {
     for (n, name) in &schema.pending {
         text.push_str(&format!("\nto come: {n} {name}"));
     }
-    if let (Some(first), Some(last)) = (months.first(), months.last()) {
+    if let (Some(first), Some(last)) = (log.months.first(), log.months.last()) {
         text.push_str(&format!("\naction log by months, {first} to {last}"));
+    }
+    if log.of_another {
+        text.push_str("\nthe months of the action log are made by the role that owns its tables: run this with it");
     }
     text
 }

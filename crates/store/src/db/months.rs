@@ -29,6 +29,7 @@ const PARTS: &str = "SELECT CAST(c.relname AS TEXT) AS name FROM pg_inherits i J
     WHERE i.inhparent = to_regclass('action_logs_others')";
 /// The first line, from an id on, whose month has no part.
 const UNSORTED: &str = "SELECT MIN(id) AS id FROM action_logs_unsorted WHERE id >= $1";
+const ANY_UNSORTED: &str = "(SELECT 1 FROM action_logs_unsorted LIMIT 1) AS any_line";
 /// Nobody waits for long behind one who waits for the tables, and one at a time is enough.
 const ALONE: &str = "SELECT CAST(CASE WHEN pg_try_advisory_xact_lock(4961740213) THEN 1 ELSE 0 END AS BIGINT) \
     FROM (SELECT set_config('lock_timeout', '2s', true)) AS patience";
@@ -122,14 +123,19 @@ async fn make(pool: &AnyPool, month: Month) -> Result<bool, Error> {
         Box::pin(async move {
             let mut tx = c.begin().await?;
             let there = format!("pg_class WHERE oid = to_regclass('{part}')");
-            if number(&mut tx, ALONE).await? == 0
-                || number(&mut tx, &count(&there)).await? > 0
-                || number(&mut tx, &count(&few)).await? > MOVED_MAX
-            {
+            if number(&mut tx, ALONE).await? == 0 || number(&mut tx, &count(&there)).await? > 0 {
+                return tx.rollback().await.map(|()| false);
+            }
+            let moved = number(&mut tx, &count(&few)).await?;
+            if moved > MOVED_MAX {
                 return tx.rollback().await.map(|()| false);
             }
             for text in texts {
                 tx.execute(AssertSqlSafe(text)).await?;
+            }
+            if moved > 0 && number(&mut tx, &count(ANY_UNSORTED)).await? == 0 {
+                // Whoever reads would go through what was there until it is tidied up.
+                tx.execute("TRUNCATE TABLE action_logs_unsorted").await?;
             }
             tx.commit().await.map(|()| true)
         })
