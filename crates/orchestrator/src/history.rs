@@ -50,12 +50,6 @@ impl Orchestrator {
                 "the action log belongs to another role: `inventiv migrate` makes its months, with that role"
             );
         }
-        for month in arranged.made {
-            tracing::info!(%month, "the action log has a part for this month");
-        }
-        for (month, lines) in arranged.gone {
-            tracing::info!(%month, lines, "this month's part of the action log is gone; what proofs are made of stays");
-        }
         Ok(())
     }
 }

@@ -193,6 +193,13 @@ impl World {
         orchestrator(store, self.wire.clone(), self.clock.clone(), Rules::default(), Arc::new(UuidIds))
     }
 
+    /// A server of ours that lets old lines of the action log go.
+    #[must_use]
+    pub fn forgetful(&self, action_log_retention_ms: i64) -> Orchestrator {
+        let config = Config { action_log_retention_ms: Some(action_log_retention_ms), ..config(Rules::default()) };
+        configured(self.store.clone(), self.wire.clone(), self.clock.clone(), Arc::new(UuidIds), config)
+    }
+
     /// The API of another server of ours, on the same database.
     ///
     /// # Panics
@@ -417,6 +424,20 @@ fn orchestrator(
     rules: Rules,
     ids: Arc<dyn Ids>,
 ) -> Orchestrator {
+    configured(store, wire, clock, ids, config(rules))
+}
+
+fn config(rules: Rules) -> Config {
+    Config { control_plane: "test".to_owned(), rules, ..Config::default() }
+}
+
+fn configured(
+    store: Store,
+    wire: Arc<Faulty>,
+    clock: Arc<ManualClock>,
+    ids: Arc<dyn Ids>,
+    config: Config,
+) -> Orchestrator {
     let env = |name: &str| match name {
         "SCW_SECRET_KEY" => Some(SECRET.to_owned()),
         "SCW_DEFAULT_PROJECT_ID" => Some(PROJECT.to_owned()),
@@ -427,6 +448,5 @@ fn orchestrator(
     let provider_clock = clock.clone();
     let transport: Arc<dyn Transport> = wire;
     let provider = Scaleway::new(&credentials, transport, 1e6, Arc::new(move || provider_clock.now()));
-    let config = Config { control_plane: "test".to_owned(), rules, ..Config::default() };
     Orchestrator::new(store, Arc::new(provider), clock, ids, config)
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_core::month::Month;
+use inventiv_core::proof::CALLS;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::Clock;
 use inventiv_testkit::past::repeat_life;
@@ -10,6 +12,7 @@ use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use std::collections::BTreeMap;
+use tokio_util::sync::CancellationToken;
 
 /// So many lives that a planner who is told to walk through them would have to be mistaken.
 const LIVES: u32 = 5_000;
@@ -179,5 +182,36 @@ async fn old_lines_go_and_every_proof_reads_as_before() {
         assert!(!left.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && left.contains(&"PROVIDER_DELETE".to_owned()));
         assert_eq!(logs(&keeper).await, before[1].0, "it keeps a volume");
         assert_eq!(logs(&living).await, before[2].0, "it lives");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_lets_whole_months_go_that_are_older_than_it_is_told_to_keep() {
+    for kind in Database::both() {
+        let world = World::new(kind).await;
+        // Well within a month.
+        let next = Month::of(world.clock.now()).unwrap().next().unwrap();
+        world.advance_ms(next.begins().plus_ms(10 * DAY_MS).ms_since(world.clock.now()));
+        let id = world.create(wish()).await;
+        world.until_status(&id, "ready").await;
+        world.terminate(&id).await;
+        world.until_status(&id, "terminated").await;
+        let all = async || world.actions(&id).await;
+        let (before, stop) = (all().await, CancellationToken::new());
+        let server = world.forgetful(30 * DAY_MS);
+        // The first of the month in which 30 days ago is still a day of the month of these lines: all of them stay.
+        let month = Month::of(world.clock.now()).unwrap();
+        let last_day = month.next().unwrap().begins().plus_ms(-1_000);
+        world.advance_ms(last_day.plus_ms(30 * DAY_MS).ms_since(world.clock.now()));
+        server.put_history_in_order(&stop).await.unwrap();
+        assert_eq!(all().await, before, "{kind:?}");
+        // Two seconds later they are of a month that is wholly older.
+        world.advance_ms(2_000);
+        server.put_history_in_order(&stop).await.unwrap();
+        let left: Vec<String> = before.iter().filter(|action| CALLS.contains(&action.as_str())).cloned().collect();
+        assert!(left.len() < before.len());
+        assert_eq!(all().await, left, "{kind:?}");
+        let proof = world.call("GET", &format!("/instances/{id}/proof"), None).await.1;
+        assert_eq!(proof["clean"], true, "{kind:?}");
     }
 }

@@ -7,6 +7,7 @@ use inventiv_core::month::{Month, begin_of_month};
 use inventiv_core::proof::CALLS;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::Clock;
+use inventiv_orchestrator::clock::SystemClock;
 use inventiv_store::Store;
 use inventiv_testkit::{Database, World, database};
 use serde_json::{Value, json};
@@ -61,6 +62,12 @@ async fn line(on: &mut PgConnection, begun: &str, random: u128, action: &str, st
     id
 }
 
+/// The schema of the version that had one table for the log.
+async fn before_the_months(on: &mut PgConnection) {
+    let all = Migrator::new(Path::new("../store/migrations")).await.unwrap();
+    Migrator::with_migrations(all.iter().filter(|m| m.version < 7).cloned().collect()).run(on).await.unwrap();
+}
+
 fn months(texts: &[&str]) -> Vec<Month> {
     texts.iter().map(|t| Month::parse(t).unwrap()).collect()
 }
@@ -76,25 +83,35 @@ async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_righ
     }
     let (url, _home) = database(Database::Postgres).await;
     let mut c = connect(&url).await;
-    let all = Migrator::new(Path::new("../store/migrations")).await.unwrap();
-    Migrator::with_migrations(all.iter().filter(|m| m.version < 7).cloned().collect()).run(&mut c).await.unwrap();
+    before_the_months(&mut c).await;
     let role = format!("reader_{}", name_of(&url));
     run(&mut c, &format!("CREATE ROLE {role}; GRANT SELECT, INSERT ON action_logs TO {role} WITH GRANT OPTION")).await;
     run(&mut c, "GRANT SELECT ON action_logs TO PUBLIC").await;
+    // The tables are somebody's, and somebody else who may do everything brings the schema up to date.
+    run(&mut c, &format!("CREATE ROLE \"{role}'s owner\"; ALTER TABLE action_logs OWNER TO \"{role}'s owner\"")).await;
     let actions = CALLS.iter().copied().chain(["PROVIDER_START", "PROVIDER_ATTACH_VOLUME", "USER_TERMINATE"]);
     for (n, action) in (0..).zip(actions.cycle().take(200)) {
         line(&mut c, "2026-05-31T23:59:59Z", n, action, "completed").await;
         line(&mut c, "2026-06-01T00:00:00Z", n, action, "in_progress").await;
     }
+    let first = line(&mut c, "2026-06-01T00:00:00Z", 1 << 79, "PROVIDER_START", "in_progress").await.to_string();
+    run(&mut c, &format!("UPDATE action_logs SET error = 'no' WHERE id = '{first}'")).await;
     let before = c.fetch_all("SELECT CAST(l AS TEXT) FROM action_logs l ORDER BY id").await.unwrap();
     let texts = |rows: Vec<sqlx::postgres::PgRow>| rows.iter().map(|r| r.get::<String, _>(0)).collect::<Vec<_>>();
 
-    // A server of the version before goes on meanwhile, with what it has prepared.
-    let prepared = "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 500";
+    // A server of the version before goes on meanwhile, with what it has prepared; what it reads rows with, it prepares anew.
+    let (close, list) = ("UPDATE action_logs SET error = $1 WHERE id = $2", "SELECT * FROM action_logs WHERE id = $1");
     let mut older = connect(&url).await;
-    assert_eq!(sqlx::query(prepared).bind("").fetch_all(&mut older).await.unwrap().len(), 400);
+    let closed = sqlx::query(close).bind("no").bind(&first).execute(&mut older).await.unwrap();
+    assert_eq!(closed.rows_affected(), 1);
+    sqlx::query(list).bind(&first).fetch_one(&mut older).await.unwrap();
     let store = Store::open(&url).await.unwrap();
-    assert_eq!(sqlx::query(prepared).bind("").fetch_all(&mut older).await.unwrap().len(), 400);
+    let closed = sqlx::query(close).bind("no").bind(&first).execute(&mut older).await.unwrap();
+    assert_eq!(closed.rows_affected(), 1);
+    let Err(sqlx::Error::Database(outdated)) = sqlx::query(list).bind(&first).fetch_one(&mut older).await else {
+        panic!("ids are compared byte by byte now")
+    };
+    assert_eq!(outdated.code().as_deref(), Some("0A000"), "which it takes for outdated");
 
     let after = c.fetch_all("SELECT CAST(l AS TEXT) FROM action_logs l ORDER BY id").await.unwrap();
     assert_eq!(texts(after), texts(before));
@@ -108,14 +125,49 @@ async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_righ
         OR action LIKE '%ATTACH%'";
     assert_eq!(number(&mut c, outside).await, 0);
 
-    let arranged = store.arrange_action_logs(at("2026-06-10T00:00:00Z"), None).await.unwrap();
-    assert_eq!(arranged.made, months(&["2026_05", "2026_06", "2026_07", "2026_08"]));
     let parts = parts(&mut c).await;
     assert_eq!(parts.keys().collect::<Vec<_>>(), ["2026_05", "2026_06", "proofs"]);
-    assert_eq!(parts["2026_05"], parts["2026_06"]);
-    assert_eq!(parts.values().sum::<i64>(), 400);
-    assert_eq!(sqlx::query(prepared).bind("").fetch_all(&mut older).await.unwrap().len(), 400);
-    run(&mut c, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    assert_eq!(parts["2026_05"] + 1, parts["2026_06"]);
+    assert_eq!(parts.values().sum::<i64>(), 401);
+    // Its months are those that a server would have made.
+    let now = SystemClock.now();
+    let there = store.action_log_months().await.unwrap();
+    assert_eq!(there[..3], months(&["2026_05", "2026_06", "2026_07"]));
+    assert!(store.arrange_action_logs(there[1].begins(), None).await.unwrap().made.is_empty());
+    let arranged = store.arrange_action_logs(now, None).await.unwrap();
+    assert!(arranged.made.is_empty() && arranged.gone.iter().all(|(_, lines)| *lines == 0), "{arranged:?}");
+    let left = there.iter().filter(|month| arranged.gone.iter().all(|(gone, _)| gone != *month));
+    assert!(left.count() >= 5, "{arranged:?}");
+    let others = format!(
+        "SELECT COUNT(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relname LIKE 'action_logs%' \
+        AND pg_get_userbyid(relowner) <> '{role}''s owner'"
+    );
+    store.arrange_action_logs(now.plus_ms(90 * DAY_MS), None).await.unwrap();
+    assert_eq!(number(&mut c, &others).await, 0);
+    for role in [role.clone(), format!("\"{role}'s owner\"")] {
+        run(&mut c, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_lost_with_the_one_table_stops_the_change_and_is_said() {
+    if !there_is_a_server() {
+        return;
+    }
+    for own in [
+        "ALTER TABLE action_logs ENABLE ROW LEVEL SECURITY",
+        "CREATE PUBLICATION lines FOR TABLE action_logs",
+        "GRANT SELECT (id) ON action_logs TO PUBLIC",
+        "CREATE VIEW lines AS SELECT * FROM action_logs",
+    ] {
+        let (url, _home) = database(Database::Postgres).await;
+        let mut c = connect(&url).await;
+        before_the_months(&mut c).await;
+        run(&mut c, own).await;
+        let Err(refused) = Store::open(&url).await else { panic!("{own}") };
+        assert!(refused.to_string().contains("action_logs"), "{own}: {refused}");
+        assert_eq!(Store::schema(&url).await.unwrap().version, 6, "{own}");
+    }
 }
 
 #[tokio::test]
@@ -194,6 +246,93 @@ async fn a_line_without_a_part_of_its_month_gets_one_and_a_wrong_clock_makes_non
     let arranged = store.arrange_action_logs(at("2026-07-05T00:00:00Z"), Some(before)).await.unwrap();
     assert_eq!(arranged.gone, [("1970_01", 0), ("2024_02", 0)].map(|(m, n)| (Month::parse(m).unwrap(), n)));
     assert_eq!(parts(&mut c).await, BTreeMap::from([("2026_06".to_owned(), 1), ("unsorted".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn months_are_the_same_where_texts_are_sorted_by_the_words_of_a_language() {
+    if !there_is_a_server() {
+        return;
+    }
+    let mut admin = connect(&std::env::var("TEST_DATABASE_URL").unwrap()).await;
+    // In Danish "aa" comes after "z", in Czech "ch" after "h", in Lithuanian "y" beside "i".
+    for language in ["da", "cs", "lt"] {
+        let (url, _home) = database(Database::Postgres).await;
+        let name = name_of(&url);
+        run(&mut admin, &format!("DROP DATABASE {name}")).await;
+        let sql =
+            format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '{language}' LOCALE 'C'");
+        run(&mut admin, &sql).await;
+        let store = Store::open(&url).await.unwrap();
+        let mut c = connect(&url).await;
+        let begin = at("2019-01-01T00:00:00Z");
+        let mut wanted = BTreeMap::<String, i64>::new();
+        for hours in (0..24 * 365 * 9).step_by(31) {
+            let begun = begin.plus_ms(hours * DAY_MS / 24);
+            line(&mut c, &begun.to_string(), 1, "PROVIDER_START", "completed").await;
+            *wanted.entry(Month::of(begun).unwrap().suffix()).or_default() += 1;
+        }
+        let now = at("2027-12-31T00:00:00Z");
+        store.arrange_action_logs(now, None).await.unwrap();
+        assert_eq!(parts(&mut c).await, wanted, "{language}");
+        let before = at("2024-01-01T00:00:00Z");
+        let arranged = store.arrange_action_logs(now, Some(before)).await.unwrap();
+        assert_eq!(arranged.gone.len(), 60, "{language}");
+        wanted.retain(|month, _| month.as_str() >= "2024");
+        assert_eq!(parts(&mut c).await, wanted, "{language}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_has_begun_sees_the_lines_that_move() {
+    if !there_is_a_server() {
+        return;
+    }
+    let (url, _home) = database(Database::Postgres).await;
+    let store = Store::open(&url).await.unwrap();
+    let (mut c, mut backup) = (connect(&url).await, connect(&url).await);
+    for random in 0..100 {
+        line(&mut c, "2026-06-10T00:00:00Z", random, "PROVIDER_START", "completed").await;
+    }
+    run(&mut backup, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await;
+    let arranged = store.arrange_action_logs(at("2026-06-11T00:00:00Z"), None).await.unwrap();
+    assert_eq!(arranged.made.len(), 3);
+    assert_eq!(number(&mut backup, "SELECT COUNT(*) FROM action_logs").await, 100);
+    assert_eq!(parts(&mut c).await, BTreeMap::from([("2026_06".to_owned(), 100)]));
+}
+
+#[tokio::test]
+async fn a_line_that_comes_late_keeps_its_month_whatever_the_database_takes_for_isolation() {
+    if !there_is_a_server() {
+        return;
+    }
+    let (url, _home) = database(Database::Postgres).await;
+    let mut c = connect(&url).await;
+    for isolation in ["read committed", "repeatable read", "serializable"] {
+        let sql = format!("ALTER DATABASE {} SET default_transaction_isolation = '{isolation}'", name_of(&url));
+        run(&mut c, &sql).await;
+        let store = Store::open(&url).await.unwrap();
+        line(&mut c, "2026-06-10T00:00:00Z", 1, "PROVIDER_START", "completed").await;
+        store.arrange_action_logs(at("2026-06-11T00:00:00Z"), None).await.unwrap();
+
+        let mut late = connect(&url).await;
+        run(&mut late, "BEGIN").await;
+        let kept = line(&mut late, "2026-06-20T00:00:00Z", 2, "PROVIDER_START", "in_progress").await;
+        // As another server lets go of old lines one by one: there are as many as before.
+        run(&mut late, "DELETE FROM action_logs WHERE status = 'completed'").await;
+        let later = at("2026-09-01T00:00:00Z");
+        let arranging =
+            tokio::spawn(async move { store.arrange_action_logs(later, Some(at("2026-08-01T00:00:00Z"))).await });
+        let waits = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'action_logs_others'::regclass";
+        while number(&mut c, waits).await == 0 && !arranging.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        run(&mut late, "COMMIT").await;
+        let arranged = arranging.await.unwrap().unwrap();
+        assert!(arranged.gone.iter().all(|(month, _)| month.suffix() != "2026_06"), "{isolation}: {arranged:?}");
+        let left = number(&mut c, &format!("SELECT COUNT(*) FROM action_logs WHERE id = '{kept}'")).await;
+        assert_eq!(left, 1, "{isolation}");
+        run(&mut c, "DELETE FROM action_logs").await;
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::output::print;
 use inventiv_core::month::Month;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
-use inventiv_store::{Moved, Schema, Store};
+use inventiv_store::{Arranged, Moved, Schema, Store};
 use serde_json::json;
 
 pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
@@ -22,10 +22,16 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
         Output::Json => {
             let pending: Vec<_> = schema.pending.iter().map(|(n, name)| json!({"version": n, "name": name})).collect();
             let months: Vec<_> = log.months.iter().map(Month::to_string).collect();
-            let all = json!({"version": schema.version, "pending": pending, "action_log_months": months});
+            let all = json!({"version": schema.version, "pending": pending, "action_log_months": months,
+                "action_log_left_to_owner": log.of_another});
             print(&format!("{all:#}"));
         }
         Output::Table => print(&text(&schema, &log)),
+    }
+    if let Some(e) = log.failed {
+        return Err(Failure::general(format!(
+            "the schema is up to date, but not all months of the action log have their part: {e}; run it again"
+        )));
     }
     if schema.pending.is_empty() {
         return Ok(());
@@ -42,12 +48,17 @@ struct Log {
     months: Vec<Month>,
     /// Its tables belong to another role, which has to make the months.
     of_another: bool,
+    /// Why its months were not made.
+    failed: Option<inventiv_store::Error>,
 }
 
 async fn bring_up_to_date(database: &str) -> Result<Log, inventiv_store::Error> {
     let store = Store::open(database).await?;
-    let arranged = store.arrange_action_logs(SystemClock.now(), None).await?;
-    Ok(Log { months: store.action_log_months().await?, of_another: arranged.left_to_owner })
+    let (arranged, failed) = match store.arrange_action_logs(SystemClock.now(), None).await {
+        Ok(arranged) => (arranged, None),
+        Err(e) => (Arranged::default(), Some(e)),
+    };
+    Ok(Log { months: store.action_log_months().await?, of_another: arranged.left_to_owner, failed })
 }
 
 fn text(schema: &Schema, log: &Log) -> String {

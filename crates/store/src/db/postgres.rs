@@ -20,9 +20,9 @@ const EXCHANGE_MAX: Duration = Duration::from_secs(20);
 const CONNECTIONS: u32 = 8;
 /// How often a write is tried that lost against another one.
 const TRIES: u32 = 6;
-/// What is written is on disk when it is said to be, whatever the server's default; nobody holds a lock for long. Every
+/// Statements that waited for another one see what it did. What is written is on disk when it is said to be, whatever the server's default; nobody holds a lock for long. Every
 /// statement reads a few rows by an index: to call other processes in, or a compiler, takes longer than that.
-const SETTINGS: &str = "SET statement_timeout = '15s'; SET lock_timeout = '10s'; \
+const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; SET statement_timeout = '15s'; SET lock_timeout = '10s'; \
     SET max_parallel_workers_per_gather = 0; SET jit = off; \
     SET idle_in_transaction_session_timeout = '5s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";

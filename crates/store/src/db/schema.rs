@@ -73,3 +73,18 @@ pub(super) async fn bring_up_to_date(pool: &AnyPool) -> Result<(), Error> {
         Error::Open(format!("its schema cannot be brought up to date: {e}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postgresql_has_every_change_and_its_own_texts_among_them() {
+        let versions = |all: &Migrator| all.iter().map(|m| m.version).collect::<Vec<_>>();
+        assert_eq!(versions(&OF_POSTGRES), versions(&MIGRATIONS));
+        for own in sqlx::migrate!("./migrations/postgres").iter() {
+            let taken = OF_POSTGRES.iter().find(|m| m.version == own.version);
+            assert!(taken.is_some_and(|m| m.checksum == own.checksum), "{} has no twin", own.description);
+        }
+    }
+}
