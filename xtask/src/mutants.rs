@@ -29,7 +29,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 24] = [
+const MUTANTS: [Mutant; 26] = [
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -197,6 +197,20 @@ const MUTANTS: [Mutant; 24] = [
         find: "UPDATE changes SET last = last + 1\"",
         replace: "UPDATE changes SET last = last\"",
         trial: Trial::Tests("inventiv-testkit", "whatever_commits_late"),
+    },
+    Mutant {
+        what: "a month goes with a line that came after it was looked at",
+        file: "crates/store/src/db/months.rs",
+        find: "            if text(&mut tx, &contents).await? != seen {\n",
+        replace: "            if text(&mut tx, &contents).await?.is_empty() {\n",
+        trial: Trial::Tests("inventiv-testkit", "a_line_that_comes_late"),
+    },
+    Mutant {
+        what: "lines move to a new part while others read the list of parts",
+        file: "crates/store/src/db/months.rs",
+        find: "    LOCK TABLE ONLY action_logs_others IN ACCESS EXCLUSIVE MODE\";\n",
+        replace: "    LOCK TABLE ONLY action_logs_others IN SHARE UPDATE EXCLUSIVE MODE\";\n",
+        trial: Trial::Tests("inventiv-testkit", "several_servers_arrange"),
     },
 ];
 
