@@ -22,8 +22,11 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
         Output::Json => {
             let pending: Vec<_> = schema.pending.iter().map(|(n, name)| json!({"version": n, "name": name})).collect();
             let months: Vec<_> = log.months.iter().map(Month::to_string).collect();
-            let all = json!({"version": schema.version, "pending": pending, "action_log_months": months,
-                "action_log_left_to_owner": log.of_another});
+            let mut all = json!({"version": schema.version, "pending": pending});
+            if !args.check {
+                all["action_log_months"] = json!(months);
+                all["action_log_left_to_owner"] = json!(log.of_another);
+            }
             print(&format!("{all:#}"));
         }
         Output::Table => print(&text(&schema, &log)),
