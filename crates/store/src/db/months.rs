@@ -90,7 +90,7 @@ pub(super) async fn arrange(pool: &AnyPool, now: Timestamp, before: Option<Times
             arranged.made.push(month);
         }
     }
-    for month in there {
+    for month in there.into_iter().chain(arranged.made.clone()) {
         let Some(ended) = month.next().map(Month::begins).filter(|ended| *ended <= now.plus_ms(-LATE_MS)) else {
             continue;
         };
