@@ -166,8 +166,28 @@ async fn what_would_be_lost_with_the_one_table_stops_the_change_and_is_said() {
         run(&mut c, own).await;
         let Err(refused) = Store::open(&url).await else { panic!("{own}") };
         assert!(refused.to_string().contains("action_logs"), "{own}: {refused}");
+        let says_what_to_do =
+            ["take them away first", "drop them"].iter().any(|hint| refused.to_string().contains(hint));
+        assert!(says_what_to_do, "{own}: {refused}");
         assert_eq!(Store::schema(&url).await.unwrap().version, 6, "{own}");
     }
+}
+
+#[tokio::test]
+async fn the_change_does_not_stand_in_line_behind_a_backup() {
+    if !there_is_a_server() {
+        return;
+    }
+    let (url, _home) = database(Database::Postgres).await;
+    let (mut c, mut backup) = (connect(&url).await, connect(&url).await);
+    before_the_months(&mut c).await;
+    run(&mut backup, "BEGIN; SELECT COUNT(*) FROM action_logs").await;
+    let Err(refused) = Store::open(&url).await else { panic!("it cannot have the table") };
+    assert!(refused.to_string().contains("try again after it"), "{refused}");
+    run(&mut backup, "COMMIT").await;
+    assert_eq!(Store::schema(&url).await.unwrap().version, 6);
+    Store::open(&url).await.unwrap().check().await.unwrap();
+    assert_eq!(Store::schema(&url).await.unwrap().version, 7);
 }
 
 #[tokio::test]

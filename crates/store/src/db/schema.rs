@@ -70,8 +70,24 @@ pub(super) async fn bring_up_to_date(pool: &AnyPool) -> Result<(), Error> {
         if let MigrateError::VersionMissing(version) = e {
             return Error::Newer(version);
         }
-        Error::Open(format!("its schema cannot be brought up to date: {e}"))
+        Error::Open(format!("its schema cannot be brought up to date: {e}{}", what_to_do(&e)))
     })
+}
+
+/// What a person can do about a change that was refused; all of it was undone.
+fn what_to_do(e: &MigrateError) -> &'static str {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    const DEPENDENT_OBJECTS: &str = "2BP01";
+    let MigrateError::ExecuteMigration(cause, _) = e else { return "" };
+    match cause.as_database_error().and_then(|e| e.code()).as_deref() {
+        Some(LOCK_NOT_AVAILABLE) => {
+            "; somebody uses the tables for long, a backup perhaps: nothing was changed, try again after it"
+        }
+        Some(DEPENDENT_OBJECTS) => {
+            "; views of your own, perhaps: nothing was changed, drop them, and make them again after it"
+        }
+        Some(_) | None => "",
+    }
 }
 
 #[cfg(test)]
