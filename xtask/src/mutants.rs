@@ -29,7 +29,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 26] = [
+const MUTANTS: [Mutant; 31] = [
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -47,7 +47,7 @@ const MUTANTS: [Mutant; 26] = [
     Mutant {
         what: "no grace: a creation is tried anew before its listing can show it",
         file: "crates/core/src/plan/attempt.rs",
-        find: "        _ => rules.create_grace_ms,\n",
+        find: "        _ => rules.create_grace_ms.max(rules.stale_ms),\n",
         replace: "        _ => 0,\n",
         trial: Trial::Tests("inventiv-testkit", "a_creation_that_never_arrived"),
     },
@@ -211,6 +211,41 @@ const MUTANTS: [Mutant; 26] = [
         find: "    LOCK TABLE ONLY action_logs_others IN ACCESS EXCLUSIVE MODE\";\n",
         replace: "    LOCK TABLE ONLY action_logs_others IN SHARE UPDATE EXCLUSIVE MODE\";\n",
         trial: Trial::Tests("inventiv-testkit", "several_servers_arrange"),
+    },
+    Mutant {
+        what: "one pair of stale reads makes a server disappear",
+        file: "crates/core/src/progress.rs",
+        find: "    if going {\n        *unconfirmed = None;\n",
+        replace: "    if going || window_ms > 0 {\n        *unconfirmed = None;\n",
+        trial: Trial::Tests("inventiv-core", "one_pair_of_stale_reads"),
+    },
+    Mutant {
+        what: "a volume that was proven gone and is shown again is not taken up",
+        file: "crates/core/src/plan/evidence.rs",
+        find: "    reopen_volumes(draft);\n    confirm(draft);\n",
+        replace: "    let _ = reopen_volumes;\n    confirm(draft);\n",
+        trial: Trial::Tests("inventiv-testkit", "what_stale_reads_proved_gone"),
+    },
+    Mutant {
+        what: "the records' policy is written over a newer one in the cloud",
+        file: "crates/core/src/plan/absorb.rs",
+        find: "    frozen::check(draft);\n",
+        replace: "    let _ = frozen::check;\n",
+        trial: Trial::Tests("inventiv-testkit", "a_restored_backup_never_deletes"),
+    },
+    Mutant {
+        what: "a not-found is believed from credentials that do not see the project",
+        file: "crates/providers/src/scaleway/server.rs",
+        find: "        if matches!(found, Existence::Gone(_))\n            && let Some(hidden)",
+        replace: "        if zone.is_empty()\n            && let Some(hidden)",
+        trial: Trial::Tests("inventiv-providers", "only_a_typed_not_found"),
+    },
+    Mutant {
+        what: "names are parsed more loosely than they are written",
+        file: "crates/core/src/name.rs",
+        find: "        (name.text() == text).then_some(name)\n",
+        replace: "        Some(name)\n",
+        trial: Trial::Tests("inventiv-core", "names_of_others_are_not_ours"),
     },
 ];
 

@@ -74,6 +74,7 @@ pub(crate) async fn create(app: &App, wish: CreateInstance) -> Result<Aggregate,
         notes: Vec::new(),
         settled: false,
         wake_at: now,
+        confirm_after: None,
         version: 0,
     };
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
@@ -130,16 +131,14 @@ pub(crate) async fn set_policy(app: &App, owned: &VolumeWithOwner, delete: bool)
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
             // A block volume outlives its server; a local one is gone with it.
             let going = going.into_iter().any(|live| live || !volume.is_block());
-            if volume.delete_on_terminate == delete {
+            if volume.delete_on_terminate == delete && volume.cloud_policy.is_none() {
                 return Ok(Vec::new());
             }
             may_change_policy(volume, delete, going)?;
-            volume.delete_on_terminate = delete;
+            volume.set_policy(delete);
             if volume.status == VolumeStatus::Retained {
                 volume.status = VolumeStatus::Available;
             }
-            // Its name in the cloud says the policy, too.
-            volume.tagged_at = None;
             agg.instance.settled = false;
             agg.instance.wake_at = now;
             let action = if delete { "REQUEST_RELEASE_VOLUME" } else { "REQUEST_RETAIN_VOLUME" };

@@ -51,6 +51,8 @@ pub struct Settings {
     pub token: String,
     /// `WORKER_DATA_VOLUME_GB`: the size of every data volume.
     pub forced_data_volume_gb: Option<i64>,
+    /// How long a change of a volume's policy waits for the cloud to carry it before it is answered.
+    pub policy_wait: std::time::Duration,
     /// Gives the time.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Draws ids.

@@ -209,6 +209,13 @@ pub(crate) struct Storage {
     pub(crate) is_boot: bool,
     /// Whether it goes with the instance.
     pub(crate) delete_on_terminate: bool,
+    /// How often that was changed: part of its name in the cloud.
+    pub(crate) policy_version: u32,
+    /// `keep` or `delete` where its name in the cloud says so with a higher version: the records are older than the cloud,
+    /// and nothing is changed or deleted until a person decides. Else `null`.
+    pub(crate) newer_policy_in_cloud: Option<String>,
+    /// Its name in the cloud says what `delete_on_terminate` says.
+    pub(crate) policy_written: bool,
     /// `creating`, `available`, `attaching`, `attached`, `detaching`, `deleting`, `deleted`, `retained`, `released` or
     /// `failed`.
     pub(crate) status: String,
@@ -239,6 +246,9 @@ impl Storage {
             perf_iops: v.perf_iops,
             is_boot: v.is_boot,
             delete_on_terminate: v.delete_on_terminate,
+            policy_version: v.policy_version,
+            newer_policy_in_cloud: v.cloud_policy.map(|p| if p.delete { "delete" } else { "keep" }.to_owned()),
+            policy_written: v.tagged_at.is_some(),
             status: v.status.to_string(),
             origin: v.origin.to_string(),
             created_at: time(v.created_at),
@@ -265,6 +275,10 @@ pub(crate) struct ProofView {
     pub(crate) request_id: Option<String>,
     /// When the complete listing began in which it was absent too.
     pub(crate) absent_from_listing_begun_at: Option<String>,
+    /// Until a complete listing that began after this confirms it, the proof is provisional: reads may be stale.
+    pub(crate) confirm_after: Option<String>,
+    /// When the read began that confirmed it; `null`: provisional, or written before proofs were confirmed.
+    pub(crate) confirmed_at: Option<String>,
 }
 
 impl ProofView {
@@ -276,6 +290,8 @@ impl ProofView {
             answer: p.answer.clone(),
             request_id: p.request_id.clone(),
             absent_from_listing_begun_at: opt_time(p.absent_from_listing_begun_at),
+            confirm_after: opt_time(p.confirm_after),
+            confirmed_at: opt_time(p.confirmed_at),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::id::InstanceId;
 use crate::money::BLOCK_GB_HOUR_MICROS;
 use crate::name::{CloudName, Role};
 use crate::observed::{Picture, SeenServer, SeenVolume};
+use crate::plan::newer_policy;
 use crate::recorded::{Aggregate, BLOCK_KIND, Server, Volume};
 use crate::size::gb_ceil;
 use crate::status::{CreateState, Origin, VolumeStatus};
@@ -31,11 +32,13 @@ pub enum FindingKind {
     Suspect,
     /// Recorded as there, and not shown.
     Missing,
+    /// Its name in the cloud says another policy than the records, with a higher version: they are older than the cloud.
+    Conflict,
 }
 
 impl FindingKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Orphan, Self::Suspect, Self::Missing];
+    pub const ALL: [Self; 4] = [Self::Orphan, Self::Suspect, Self::Missing, Self::Conflict];
 
     /// The word in tables, metrics and the API.
     #[must_use]
@@ -44,6 +47,7 @@ impl FindingKind {
             Self::Orphan => "orphan",
             Self::Suspect => "suspect",
             Self::Missing => "missing",
+            Self::Conflict => "conflict",
         }
     }
 }
@@ -200,6 +204,11 @@ enum Held {
     Suspect {
         owner: InstanceId,
         why: String,
+        remedy: &'static str,
+    },
+    Conflict {
+        owner: InstanceId,
+        why: String,
     },
 }
 
@@ -217,6 +226,10 @@ const FIX: &str = "look at it; `inventiv audit --fix --policy delete` has it del
 const WAIT_OR_ASK: &str =
     "nothing, if it is gone from the next audit; else `inventiv audit --fix` has its instance look at it";
 const EXPLAIN: &str = "look at the instance: `inventiv explain` says what is done about it";
+const LOOK_INTO: &str =
+    "look into it: delete it in the provider's console (we never do), or rename it if it is not ours";
+const DECIDE: &str = "nothing is changed or deleted until `inventiv recover --apply` takes the cloud's word, or `inventiv volume \
+     retain` or `release` decides";
 const RELEASE: &str = "if nobody needs it, `inventiv volume release`: then its absence is proven and written down";
 const ROLLED_BACK: &str =
     "do not delete it: it may be in use. `inventiv recover --from-provider` writes it down; then it can be terminated";
@@ -242,12 +255,23 @@ impl<'a> Books<'a> {
         match self.servers.get(seen.id.as_str()) {
             Some((agg, row)) if self.ended_before(row.gone_at) => there_again(agg),
             Some(_) => Held::Claimed,
-            None => self.by_name(&seen.name).unwrap_or(Held::Foreign),
+            None => self.by_name(&seen.name, &seen.tags).unwrap_or(Held::Foreign),
         }
     }
 
     fn volume(&self, seen: &SeenVolume, births: &[Birth]) -> Held {
         if let Some((agg, row)) = self.volumes.get(seen.id.as_str()) {
+            if let Some(cloud) = newer_policy(row, seen, self.control_plane) {
+                let word = |delete: bool| if delete { "delete" } else { "keep" };
+                let why = format!(
+                    "its name says `{}` (version {}), the records say `{}` (version {})",
+                    word(cloud.delete),
+                    cloud.version,
+                    word(row.delete_on_terminate),
+                    row.policy_version
+                );
+                return Held::Conflict { owner: agg.instance.id.clone(), why };
+            }
             return match row.status {
                 VolumeStatus::Retained => Held::Retained,
                 VolumeStatus::Released => Held::Foreign,
@@ -262,7 +286,7 @@ impl<'a> Books<'a> {
                 | VolumeStatus::Failed => Held::Claimed,
             };
         }
-        if let Some(held) = self.by_name(&seen.name) {
+        if let Some(held) = self.by_name(&seen.name, &seen.tags) {
             return held;
         }
         // On a server of ours: the next look writes it down, as ours or as somebody else's.
@@ -277,6 +301,7 @@ impl<'a> Books<'a> {
         });
         birth.map_or(Held::Foreign, |b| Held::Suspect {
             owner: b.instance_id.clone(),
+            remedy: LOOK_INTO,
             why: format!(
                 "it has the name that the cloud gives by itself, hangs on no server, and was made while {} was",
                 b.name
@@ -290,8 +315,16 @@ impl<'a> Books<'a> {
     }
 
     /// What a name of ours says of something that no row names by its id.
-    fn by_name(&self, name: &str) -> Option<Held> {
+    fn by_name(&self, name: &str, tags: &[String]) -> Option<Held> {
         let parsed = CloudName::parse(name).filter(|n| n.control_plane == self.control_plane)?;
+        let waited_for = self.records.iter().any(|a| {
+            a.servers.iter().any(|s| s.name == name)
+                || a.volumes.iter().any(|v| v.name == name && v.provider_id.is_none())
+        });
+        if !waited_for && !parsed.is_confirmed_by(tags) {
+            let why = "it carries a name like ours, and not our tags: nothing that we make is like that".to_owned();
+            return Some(Held::Suspect { owner: parsed.instance, why, remedy: LOOK_INTO });
+        }
         let owner = Some(parsed.instance.clone());
         let Some(agg) = self.instances.get(&parsed.instance) else {
             let why = "it carries our name, and its instance was never recorded here".to_owned();
@@ -329,9 +362,12 @@ impl<'a> Books<'a> {
                 let found = finding(FindingKind::Orphan, why, remedy);
                 report.findings.push(Finding { instance_id: owner, known, ..found });
             }
-            Held::Suspect { owner, why } => {
-                let remedy =
-                    "look into it: delete it in the provider's console (we never do), or rename it if it is not ours";
+            Held::Conflict { owner, why } => {
+                report.records_look_rolled_back = true;
+                let found = finding(FindingKind::Conflict, why, DECIDE);
+                report.findings.push(Finding { instance_id: Some(owner), known: true, ..found });
+            }
+            Held::Suspect { owner, why, remedy } => {
                 let found = finding(FindingKind::Suspect, why, remedy);
                 report.findings.push(Finding { instance_id: Some(owner), known: true, ..found });
             }

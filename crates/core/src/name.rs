@@ -1,8 +1,11 @@
 //! Names in the cloud: the name alone says whose a resource is, what it is for, and whether it may be deleted.
 //!
-//! `iva-<control plane>-<instance>-<role>-<attempt>-<d|k>`; tags repeat it, because a name can be edited by hand and a
-//! tag on a block volume is not evidenced on every road. A control plane's own id is configuration, so a name that
-//! carries another one is never ours.
+//! `iva-<control plane>-<instance>-<role>-<attempt>-<d|k>[policy version]`; tags repeat it, because a name can be edited by
+//! hand and a tag on a block volume is not evidenced for every call. A control plane's own id is configuration, so a name
+//! that carries another one is never ours. Only text that [`CloudName::text`] can write is parsed as a name of ours.
+//!
+//! The policy version counts how often somebody changed whether a volume is kept. It is left out while it is 0. A cloud
+//! that shows a higher version than the records proves that the records are older than the cloud.
 
 use crate::id::{InstanceId, is_body};
 use crate::recorded::{Aggregate, Volume};
@@ -52,6 +55,8 @@ pub struct CloudName {
     pub attempt: u32,
     /// `true`: goes with the instance. `false`: kept when the instance ends.
     pub delete: bool,
+    /// How often the policy was changed since the resource was made.
+    pub policy_version: u32,
 }
 
 /// Whether `text` may serve as a control plane's id.
@@ -76,6 +81,7 @@ impl CloudName {
             role,
             attempt: if role == Role::Data { row.attempt } else { u32::try_from(before + 1).unwrap_or(u32::MAX) },
             delete: row.delete_on_terminate,
+            policy_version: row.policy_version,
         }
     }
 
@@ -83,8 +89,9 @@ impl CloudName {
     #[must_use]
     pub fn text(&self) -> String {
         let policy = if self.delete { "d" } else { "k" };
+        let version = if self.policy_version == 0 { String::new() } else { self.policy_version.to_string() };
         let (cp, body, role) = (&self.control_plane, self.instance.body(), self.role.text());
-        format!("{PREFIX}-{cp}-{body}-{role}-{}-{policy}", self.attempt)
+        format!("{PREFIX}-{cp}-{body}-{role}-{}-{policy}{version}", self.attempt)
     }
 
     /// Reads a name of ours; `None` for everybody else's.
@@ -100,12 +107,25 @@ impl CloudName {
         let role_text = next()?;
         let role = Role::ALL.into_iter().find(|r| r.text() == role_text)?;
         let attempt = next()?.parse().ok()?;
-        let delete = match next()? {
-            "d" => true,
-            "k" => false,
+        let policy = next()?;
+        let (delete, version) = match policy.split_at_checked(1)? {
+            ("d", version) => (true, version),
+            ("k", version) => (false, version),
             _ => return None,
         };
-        parts.next().is_none().then_some(Self { control_plane, instance, role, attempt, delete })
+        let policy_version = if version.is_empty() { 0 } else { version.parse().ok()? };
+        let name = Self { control_plane, instance, role, attempt, delete, policy_version };
+        // Numbers are parsed more loosely than they are written (`01`, `+1`): only what we write is ours.
+        (name.text() == text).then_some(name)
+    }
+
+    /// Whether `tags` name the same control plane and instance as this name. A resource that was never recorded is ours
+    /// only if its name and its tags say so.
+    #[must_use]
+    pub fn is_confirmed_by(&self, tags: &[String]) -> bool {
+        let has = |tag: String| tags.contains(&tag);
+        has(format!("inventiv-control-plane={}", self.control_plane))
+            && has(format!("inventiv-instance={}", self.instance))
     }
 
     /// The same facts as tags, one `key=value` each.
@@ -118,6 +138,7 @@ impl CloudName {
             format!("inventiv-role={}", self.role.text()),
             format!("inventiv-attempt={}", self.attempt),
             format!("inventiv-policy={}", if self.delete { "delete" } else { "keep" }),
+            format!("inventiv-policy-version={}", self.policy_version),
         ]
     }
 }
@@ -134,9 +155,13 @@ mod tests {
             role: Role::Data,
             attempt: 2,
             delete: false,
+            policy_version: 0,
         };
         assert_eq!(name.text(), "iva-prod1-00000000000000000000000007-data-2-k");
-        assert_eq!(CloudName::parse(&name.text()), Some(name));
+        assert_eq!(CloudName::parse(&name.text()), Some(name.clone()));
+        let changed = CloudName { delete: true, policy_version: 12, ..name };
+        assert_eq!(changed.text(), "iva-prod1-00000000000000000000000007-data-2-d12");
+        assert_eq!(CloudName::parse(&changed.text()), Some(changed));
     }
 
     #[test]
@@ -150,6 +175,13 @@ mod tests {
             "iva-prod1-00000000000000000000000007-disk-2-d",
             "iva-PROD-00000000000000000000000007-data-2-d",
             "iva-prod1-00000000000000000000000007-data-2-d-copy",
+            "iva-prod1-00000000000000000000000007-data-02-d",
+            "iva-prod1-00000000000000000000000007-data-+2-d",
+            "iva-prod1-00000000000000000000000007-data-2-d0",
+            "iva-prod1-00000000000000000000000007-data-2-d01",
+            "iva-prod1-00000000000000000000000007-data-2-d+1",
+            "iva-prod1-00000000000000000000000007-data-2-",
+            "iva-prod1-00000000000000000000000007-data-2-é",
         ] {
             assert_eq!(CloudName::parse(other), None, "{other}");
         }
@@ -165,6 +197,7 @@ mod tests {
             "inventiv-role=extra",
             "inventiv-attempt=3",
             "inventiv-policy=delete",
+            "inventiv-policy-version=0",
         ];
         assert_eq!(name.tags(), expected);
         assert_eq!(CloudName { delete: false, ..name }.tags()[5], "inventiv-policy=keep");

@@ -8,9 +8,13 @@ mod absent;
 mod absorb;
 mod attempt;
 mod drift;
+mod evidence;
+mod frozen;
 mod present;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use frozen::newer_policy;
 
 use crate::action::{Action, Event};
 use crate::observed::Observed;
@@ -29,6 +33,8 @@ pub struct Rules {
     pub slow_after_ms: i64,
     /// How often a settled instance is looked at.
     pub resync_ms: i64,
+    /// How old what a read shows may be: the consistency window, a property of the cloud. 0: reads are never stale.
+    pub stale_ms: i64,
     /// How long a creation whose answer was lost may still turn up. Longer than any listing lags.
     pub create_grace_ms: i64,
     /// How many attempts at one resource are made before giving up.
@@ -52,6 +58,7 @@ impl Default for Rules {
             slow_poll_ms: 10_000,
             slow_after_ms: 300_000,
             resync_ms: 60_000,
+            stale_ms: 60_000,
             create_grace_ms: 600_000,
             attempts_max: 3,
             boot_deadline_ms: 1_200_000,
@@ -108,6 +115,8 @@ struct Draft<'a, 'c> {
     actions: Vec<Action>,
     notes: Vec<Note>,
     wake: Option<Timestamp>,
+    /// Why nothing may be done: the records look older than the cloud.
+    frozen: Option<String>,
 }
 
 impl Draft<'_, '_> {
@@ -159,8 +168,17 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
         actions: Vec::new(),
         notes: Vec::new(),
         wake: None,
+        frozen: None,
     };
     absorb::absorb(&mut draft);
+    if let Some(why) = draft.frozen.take() {
+        draft.actions.clear();
+        draft.notes.clear();
+        let again = draft.cx.now.plus_ms(draft.cx.rules.resync_ms);
+        draft.wait_until(why, again);
+        draft.wake = Some(again);
+        return finish(draft);
+    }
     if draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none() {
         present::drive(&mut draft);
     }
@@ -179,6 +197,9 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     let rests = matches!(instance.status, Status::Ready | Status::Terminated | Status::ProvisioningFailed);
     instance.settled = rests && !waits;
     instance.notes = notes;
+    let unconfirmed = agg.proofs().filter(|p| p.is_provisional()).filter_map(|p| p.confirm_after).min();
+    let instance = &mut agg.instance;
+    instance.confirm_after = unconfirmed;
     let quiet_since = latest_mark(&agg);
     let poll =
         if cx.now.ms_since(quiet_since) > cx.rules.slow_after_ms { cx.rules.slow_poll_ms } else { cx.rules.poll_ms };

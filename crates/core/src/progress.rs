@@ -7,7 +7,7 @@ use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::VolumeId;
 use crate::observed::{SeenServer, SeenVolume};
 use crate::plan::{Context, row_from_answer, volume_from_answer};
-use crate::recorded::{Aggregate, Proof, Retry};
+use crate::recorded::{Aggregate, Doubtful, Proof, Retry, Unconfirmed};
 use crate::status::{CreateState, Status, VolumeStatus};
 use crate::time::Timestamp;
 
@@ -74,7 +74,7 @@ pub fn conclude(agg: &mut Aggregate, action: &Action, outcome: &Outcome, cx: &mu
 }
 
 fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Context<'_>) -> Vec<Event> {
-    let now = cx.now;
+    let (now, window_ms) = (cx.now, cx.rules.stale_ms);
     clear_retry(agg, action);
     match action {
         Action::CreateServer(row) => return server_created(agg, row, reply, cx),
@@ -107,7 +107,7 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
         Action::DeleteVolume(id) => on_volume(agg, id, |v| v.delete_sent_at = Some(now)),
         Action::ProveVolumeGone(id) => {
             if let Reply::Gone(proof) = reply {
-                return volume_gone(agg, id, proof);
+                return volume_gone(agg, id, proof, window_ms);
             }
         }
         Action::TagServer(id)
@@ -119,8 +119,9 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
         | Action::ProveServerGone(id) => {
             let starts = matches!(action, Action::StartServer(_));
             let mut events = Vec::new();
+            let going = agg.server_by_id(id).is_some_and(|s| agg.is_server_going(s));
             if let Some(s) = agg.server_mut(id) {
-                server_accepted(s, action, reply, now);
+                server_accepted(s, action, reply, now, going, window_ms);
                 if s.gone_at.is_some() && s.delete_intended_at.is_none() {
                     let text = "somebody else took the server away: we never asked for it";
                     events.push(told("SERVER_DISAPPEARED", None, s.provider_id.clone(), text));
@@ -140,12 +141,14 @@ fn told(name: &'static str, volume_id: Option<VolumeId>, resource_id: Option<Str
 }
 
 /// Says so if nobody here had asked for its end, and it did not go with its server.
-fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof) -> Vec<Event> {
+fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof, window_ms: i64) -> Vec<Event> {
+    let going = agg.volume(id).is_some_and(|v| agg.is_volume_going(v));
     let server_went = agg.servers.iter().any(|s| s.delete_intended_at.is_some() || s.gone_at.is_some());
     let Some(v) = agg.volume_mut(id) else { return Vec::new() };
+    let Some(proof) = believed(&mut v.unconfirmed, proof, going, window_ms) else { return Vec::new() };
     v.status = VolumeStatus::Deleted;
     v.deleted_at = Some(proof.asked_at);
-    v.proof = Some(proof.clone());
+    v.proof = Some(proof);
     if v.delete_intended_at.is_some() || (server_went && !v.is_block()) {
         return Vec::new();
     }
@@ -153,7 +156,39 @@ fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof) -> Vec<Event> 
     vec![told("VOLUME_DISAPPEARED", Some(id.clone()), v.provider_id.clone(), text)]
 }
 
-fn server_accepted(s: &mut crate::recorded::Server, action: &Action, reply: &Reply, now: Timestamp) {
+/// The proof that a not-found makes, if it is believed: at once (and provisional) where the end was asked for here, else
+/// with the one before it, at least the window apart. Both reads of one moment may be stale.
+fn believed(unconfirmed: &mut Option<Unconfirmed>, answered: &Proof, going: bool, window_ms: i64) -> Option<Proof> {
+    let asked_at = answered.asked_at;
+    if window_ms == 0 {
+        *unconfirmed = None;
+        return Some(Proof { confirm_after: Some(asked_at), confirmed_at: Some(asked_at), ..answered.clone() });
+    }
+    if going {
+        *unconfirmed = None;
+        return Some(Proof { confirm_after: Some(asked_at.plus_ms(window_ms)), ..answered.clone() });
+    }
+    let doubt = unconfirmed.get_or_insert(Unconfirmed { what: Doubtful::Absent, since: asked_at, first: None });
+    let sure_from = doubt.first.as_ref().map_or(doubt.since, |f| f.asked_at).plus_ms(window_ms);
+    if asked_at < sure_from {
+        return None;
+    }
+    let Some(first) = doubt.first.take() else {
+        doubt.first = Some(answered.clone());
+        return None;
+    };
+    *unconfirmed = None;
+    Some(Proof { confirm_after: Some(sure_from), confirmed_at: Some(asked_at), ..first })
+}
+
+fn server_accepted(
+    s: &mut crate::recorded::Server,
+    action: &Action,
+    reply: &Reply,
+    now: Timestamp,
+    going: bool,
+    window_ms: i64,
+) {
     if matches!(action, Action::SetUserData(_)) {
         s.user_data_at = Some(now);
     } else if matches!(action, Action::TagServer(_)) {
@@ -165,9 +200,11 @@ fn server_accepted(s: &mut crate::recorded::Server, action: &Action, reply: &Rep
         s.stop_sent_at = Some(now);
     } else if matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_)) {
         s.delete_sent_at = Some(now);
-    } else if let Reply::Gone(proof) = reply {
+    } else if let Reply::Gone(proof) = reply
+        && let Some(proof) = believed(&mut s.unconfirmed, proof, going, window_ms)
+    {
         s.gone_at = Some(proof.asked_at);
-        s.proof = Some((**proof).clone());
+        s.proof = Some(proof);
         s.state = Some("gone".to_owned());
     }
 }

@@ -7,7 +7,7 @@ use crate::recorded::{Aggregate, Proof, Server, Volume};
 use crate::status::{CreateState, Origin, VolumeStatus};
 
 /// Calls and findings that tell how a resource came and went: part of a proof, as long as there is one.
-pub const CALLS: [&str; 18] = [
+pub const CALLS: [&str; 21] = [
     "PROVIDER_CREATE",
     "PROVIDER_CREATE_VOLUME",
     "PROVIDER_DELETE",
@@ -26,6 +26,9 @@ pub const CALLS: [&str; 18] = [
     "VOLUME_DISAPPEARED",
     "INSTANCE_RECOVERED",
     "ORPHAN_TAKEN",
+    "RESOURCE_REAPPEARED",
+    "RECORDS_OLDER_THAN_CLOUD",
+    "POLICY_RECOVERED",
 ];
 
 /// What can be said of one resource.
@@ -106,6 +109,12 @@ pub fn open_points(agg: &Aggregate) -> Vec<String> {
     life.into_iter().chain(open).collect()
 }
 
+/// Whether anything that is proven gone has yet to be confirmed by a look that cannot be as old as its proof.
+#[must_use]
+pub fn is_provisional(agg: &Aggregate) -> bool {
+    agg.proofs().any(Proof::is_provisional)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +130,8 @@ mod tests {
             answer: "HTTP 404 not_found".into(),
             request_id: None,
             absent_from_listing_begun_at: listed.then_some(Timestamp(4)),
+            confirm_after: None,
+            confirmed_at: None,
         }
     }
 

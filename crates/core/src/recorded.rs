@@ -108,6 +108,8 @@ pub struct Instance {
     pub settled: bool,
     /// Not to be looked at before, unless somebody asks.
     pub wake_at: Timestamp,
+    /// When a look may confirm its proofs at the earliest; `None`: nothing is left to confirm.
+    pub confirm_after: Option<Timestamp>,
     /// Goes up with every write: the guard of compare-and-swap.
     pub version: i64,
 }
@@ -138,6 +140,44 @@ pub struct Proof {
     pub request_id: Option<String>,
     /// When the complete listing began in which it was absent too.
     pub absent_from_listing_begun_at: Option<Timestamp>,
+    /// Until a look that began after this confirms it, the proof is provisional: both reads may have been stale. `None`:
+    /// written before proofs were confirmed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirm_after: Option<Timestamp>,
+    /// When the look began that confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmed_at: Option<Timestamp>,
+}
+
+impl Proof {
+    /// Made upon reads that may have been stale, and not confirmed yet.
+    #[must_use]
+    pub const fn is_provisional(&self) -> bool {
+        self.confirm_after.is_some() && self.confirmed_at.is_none()
+    }
+}
+
+/// What an observation that is not believed yet says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubtful {
+    /// It is not shown any more, although nobody here asked for its end.
+    Absent,
+    /// The cloud reports it as broken.
+    Broken,
+}
+
+/// An observation that one stale read could have made: it counts once it was made again, at least the consistency window
+/// later, and nothing contradicted it in between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// What it says.
+    pub what: Doubtful,
+    /// When the look began that showed it first.
+    pub since: Timestamp,
+    /// For an absence: the first not-found that was answered later than the window after `since`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first: Option<Proof>,
 }
 
 /// One attempt at a server.
@@ -188,6 +228,8 @@ pub struct Server {
     pub proof: Option<Proof>,
     /// Set while calls about it are being refused.
     pub retry: Option<Retry>,
+    /// What was observed and is not believed yet, because a read may be stale.
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 impl Server {
@@ -219,6 +261,7 @@ impl Server {
             gone_at: None,
             proof: None,
             retry: None,
+            unconfirmed: None,
         }
     }
 
@@ -258,6 +301,10 @@ pub struct Volume {
     pub perf_iops: Option<i64>,
     /// Whether it goes with the instance.
     pub delete_on_terminate: bool,
+    /// How often that was changed since the volume was made: part of its name in the cloud.
+    pub policy_version: u32,
+    /// The cloud shows a newer policy than this row: the records are older than the cloud.
+    pub cloud_policy: Option<CloudPolicy>,
     /// Where it is in its life.
     pub status: VolumeStatus,
     /// What is known of its creation.
@@ -292,6 +339,17 @@ pub struct Volume {
     pub proof: Option<Proof>,
     /// Set while calls about it are being refused.
     pub retry: Option<Retry>,
+    /// What was observed and is not believed yet, because a read may be stale.
+    pub unconfirmed: Option<Unconfirmed>,
+}
+
+/// A volume's policy as its name in the cloud says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudPolicy {
+    /// Whether it goes with the instance.
+    pub delete: bool,
+    /// How often that was changed since the volume was made.
+    pub version: u32,
 }
 
 /// The one kind of volume that no server operation deletes.
@@ -319,6 +377,15 @@ impl Volume {
         )
     }
 
+    /// Sets whether it goes with the instance, as a change that is newer than what the records and the cloud say.
+    pub fn set_policy(&mut self, delete: bool) {
+        let newest = self.cloud_policy.take().map_or(0, |c| c.version).max(self.policy_version);
+        self.delete_on_terminate = delete;
+        self.policy_version = newest.saturating_add(1);
+        // Its name in the cloud must say so before anything is done upon it.
+        self.tagged_at = None;
+    }
+
     /// Lives on block storage, so that it survives every operation on the server.
     #[must_use]
     pub fn is_block(&self) -> bool {
@@ -344,6 +411,42 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
+    /// Somebody asked for the instance's end, or it failed.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.instance.desired == Desired::Absent || self.instance.failure.is_some()
+    }
+
+    /// Whether a server's end was asked for here: then its absence is what we wait for.
+    #[must_use]
+    pub fn is_server_going(&self, s: &Server) -> bool {
+        self.is_ending() || !s.keep || s.delete_intended_at.is_some()
+    }
+
+    /// Whether a volume's end was asked for here, by itself or with the server that it is on.
+    #[must_use]
+    pub fn is_volume_going(&self, v: &Volume) -> bool {
+        let goes = |s: &Server| s.delete_intended_at.is_some() || s.gone_at.is_some();
+        let server = v.server_id.as_ref().and_then(|id| self.server_by_id(id));
+        let with_server = server.map_or_else(|| self.servers.iter().any(goes), goes);
+        v.delete_intended_at.is_some() || (v.is_to_delete() && self.is_ending()) || (with_server && !v.is_block())
+    }
+
+    /// Proofs of everything that is recorded as gone.
+    pub fn proofs_mut(&mut self) -> impl Iterator<Item = (Option<&str>, &mut Proof)> {
+        let servers = self.servers.iter_mut().filter(|s| s.gone_at.is_some());
+        let servers = servers.filter_map(|s| Some((s.provider_id.as_deref(), s.proof.as_mut()?)));
+        let volumes = self.volumes.iter_mut().filter(|v| v.status == VolumeStatus::Deleted);
+        servers.chain(volumes.filter_map(|v| Some((v.provider_id.as_deref(), v.proof.as_mut()?))))
+    }
+
+    /// Proofs of everything that is recorded as gone.
+    pub fn proofs(&self) -> impl Iterator<Item = &Proof> {
+        let servers = self.servers.iter().filter(|s| s.gone_at.is_some()).filter_map(|s| s.proof.as_ref());
+        servers
+            .chain(self.volumes.iter().filter(|v| v.status == VolumeStatus::Deleted).filter_map(|v| v.proof.as_ref()))
+    }
+
     /// The server that the instance runs on.
     #[must_use]
     pub fn server(&self) -> Option<&Server> {
@@ -402,67 +505,4 @@ pub fn is_counted(volume: &Volume) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::tests::{T0, gone_server, instance, owned_volume, proof_of};
-
-    #[test]
-    fn an_unrecorded_server_is_the_attempt_that_its_name_says_if_that_is_free() {
-        let named = |attempt| {
-            let instance = InstanceId::new(7);
-            let role = crate::name::Role::Server;
-            CloudName { control_plane: "test".into(), instance, role, attempt, delete: true }.text()
-        };
-        let mut agg = instance();
-        assert_eq!((agg.attempt_of("x"), agg.attempt_of(&named(4))), (1, 4));
-        for attempt in [2, 5] {
-            agg.servers.push(Server { attempt, ..gone_server(proof_of("s")) });
-        }
-        let got =
-            [agg.attempt_of("x"), agg.attempt_of(&named(3)), agg.attempt_of(&named(2)), agg.attempt_of(&named(5))];
-        assert_eq!(got, [6, 3, 6, 6]);
-    }
-
-    #[test]
-    fn the_volumes_that_exist_and_belong_to_the_instance_are_listed_boot_first() {
-        let mut agg = instance();
-        let of = |id: u128, is_boot| Volume { id: VolumeId::new(id), is_boot, ..owned_volume() };
-        agg.volumes = vec![
-            of(1, false),
-            Volume { create_state: CreateState::Doubt, ..of(2, false) },
-            Volume { origin: Origin::Foreign, ..of(3, false) },
-            Volume { status: VolumeStatus::Retained, ..of(4, false) },
-            of(5, true),
-        ];
-        let ids: Vec<VolumeId> = agg.storages().iter().map(|v| v.id.clone()).collect();
-        assert_eq!(ids, [VolumeId::new(5), VolumeId::new(1)]);
-    }
-
-    #[test]
-    fn what_lives_is_owned_and_has_not_ended() {
-        let lives = |create_state, status| Volume { create_state, status, ..owned_volume() }.is_live();
-        for status in VolumeStatus::ALL {
-            let ended = matches!(status.text(), "deleted" | "retained" | "released" | "failed");
-            assert_eq!(lives(CreateState::Owned, *status), !ended, "{status}");
-            assert!(!lives(CreateState::Doubt, *status));
-        }
-        let server = |create_state, gone_at| Server { create_state, gone_at, ..gone_server(proof_of("s")) }.is_live();
-        assert!(server(CreateState::Owned, None) && !server(CreateState::Owned, Some(T0)));
-        assert!(!server(CreateState::Burned, None));
-    }
-
-    #[test]
-    fn a_row_is_found_by_its_id_alone() {
-        let mut agg = instance();
-        agg.servers = vec![gone_server(proof_of("a")), Server { id: ServerId::new(2), ..gone_server(proof_of("b")) }];
-        agg.volumes = vec![owned_volume(), Volume { id: VolumeId::new(2), ..owned_volume() }];
-        let (server, volume) = (ServerId::new(2), VolumeId::new(2));
-        assert_eq!(agg.server_by_id(&server).map(|s| &s.id), Some(&server));
-        assert_eq!(agg.volume(&volume).map(|v| &v.id), Some(&volume));
-        agg.server_mut(&server).unwrap().starts = 9;
-        agg.volume_mut(&volume).unwrap().attempt = 9;
-        assert_eq!((agg.servers[0].starts, agg.servers[1].starts), (0, 9));
-        assert_eq!((agg.volumes[0].attempt, agg.volumes[1].attempt), (1, 9));
-        assert!(agg.server_by_id(&ServerId::new(3)).is_none() && agg.volume(&VolumeId::new(3)).is_none());
-    }
-}
+mod tests;

@@ -1,14 +1,14 @@
 //! Recovery: instances rebuilt from the names and tags that the cloud shows, for a database that was lost or is too old.
 //!
-//! Pure; it makes rows and nothing else. What is rebuilt is never started and never deleted by it: an instance with a
+//! Pure; it makes rows and nothing else, and takes the cloud's word where a volume's policy there is newer. What is rebuilt is never started and never deleted by it: an instance with a
 //! server is recorded as ready, and volumes without a server are recorded as kept, whatever their names say.
 
-use crate::id::{InstanceId, ServerId};
+use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, MODEL_TAG, Role};
 use crate::observed::{Observed, Picture, SeenServer, SeenVolume};
 use crate::offer::{BootStorage, Offer};
-use crate::plan::{Context, plan};
-use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec};
+use crate::plan::{Context, newer_policy, plan};
+use crate::recorded::{Aggregate, CloudPolicy, DataVolumeSpec, Instance, Server, Spec};
 use crate::status::{Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +26,61 @@ pub struct Recovery {
     pub foreign: usize,
     /// How many of those carry the name of another control plane, by its id.
     pub others: BTreeMap<String, usize>,
+    /// Volumes of recorded instances whose policy in the cloud is newer than the recorded one.
+    pub policies: Vec<PolicyConflict>,
     /// [`Picture::hidden`]: why there may be something all the same.
     pub hidden: Option<String>,
+}
+
+/// A volume of a recorded instance whose policy in the cloud is newer than the recorded one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyConflict {
+    /// Whose it is.
+    pub instance_id: InstanceId,
+    /// The volume's id here.
+    pub volume_id: VolumeId,
+    /// The cloud's id.
+    pub provider_id: String,
+    /// Whether the records say that it goes with its instance.
+    pub recorded_delete: bool,
+    /// What the cloud says.
+    pub cloud: CloudPolicy,
+}
+
+/// Finds every volume of `records` whose policy in the cloud is newer than the recorded one.
+#[must_use]
+pub fn policy_conflicts(picture: &Picture, records: &[Aggregate], control_plane: &str) -> Vec<PolicyConflict> {
+    let mut found = Vec::new();
+    for agg in records {
+        for row in &agg.volumes {
+            let shown = picture.volumes.iter().find(|v| row.provider_id.as_deref() == Some(&v.id));
+            let Some((shown, cloud)) = shown.and_then(|v| Some((v, newer_policy(row, v, control_plane)?))) else {
+                continue;
+            };
+            found.push(PolicyConflict {
+                instance_id: agg.instance.id.clone(),
+                volume_id: row.id.clone(),
+                provider_id: shown.id.clone(),
+                recorded_delete: row.delete_on_terminate,
+                cloud,
+            });
+        }
+    }
+    found
+}
+
+/// Records the policy that the cloud shows. `false`: the row says so already, or something newer.
+pub fn take_policy(agg: &mut Aggregate, conflict: &PolicyConflict, now: Timestamp) -> bool {
+    let Some(row) = agg.volume_mut(&conflict.volume_id) else { return false };
+    if row.policy_version > conflict.cloud.version
+        || (row.policy_version == conflict.cloud.version && row.delete_on_terminate == conflict.cloud.delete)
+    {
+        return false;
+    }
+    (row.delete_on_terminate, row.policy_version) = (conflict.cloud.delete, conflict.cloud.version);
+    row.cloud_policy = None;
+    (agg.instance.settled, agg.instance.wake_at) = (false, now);
+    true
 }
 
 /// Whose cloud it is, and where.
@@ -52,15 +105,18 @@ pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<
     let owner = |name: &str| CloudName::parse(name).filter(|n| n.control_plane == control_plane).map(|n| n.instance);
     let mut found: BTreeMap<InstanceId, Found<'_>> = BTreeMap::new();
     let mut recovery = Recovery { hidden: picture.hidden.clone(), ..Recovery::default() };
+    let confirmed = |name: &str, tags: &[String]| {
+        owner(name).filter(|_| CloudName::parse(name).is_some_and(|n| n.is_confirmed_by(tags)))
+    };
     for s in &picture.servers {
-        match owner(&s.name) {
+        match confirmed(&s.name, &s.tags) {
             Some(id) => found.entry(id).or_default().0.push(s),
             None => leave(&mut recovery, &s.name),
         }
     }
     for v in &picture.volumes {
-        let holder = picture.servers.iter().find(|s| s.has(&v.id)).and_then(|s| owner(&s.name));
-        match owner(&v.name).or(holder) {
+        let holder = picture.servers.iter().find(|s| s.has(&v.id)).and_then(|s| confirmed(&s.name, &s.tags));
+        match confirmed(&v.name, &v.tags).or(holder) {
             Some(id) => found.entry(id).or_default().1.push(v),
             None => leave(&mut recovery, &v.name),
         }
@@ -193,6 +249,7 @@ fn instance(
         notes: Vec::new(),
         settled: !lives,
         wake_at: now,
+        confirm_after: None,
         version: 0,
     }
 }

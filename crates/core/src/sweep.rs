@@ -97,6 +97,10 @@ pub fn sweep(report: &Report, held: &[Quarantined], policy: Policy, limits: Limi
         sweep.quarantine = orphans.iter().filter(new).filter_map(|f| quarantined(f, limits, now)).collect();
     }
     let due: Vec<Quarantined> = held.into_iter().filter(|q| q.until <= now).collect();
+    // Nobody looked for a whole quarantine: the records may be restored ones, and somebody may have decided otherwise since.
+    let (old, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|q| now.ms_since(q.until) > limits.quarantine_ms);
+    let again = |q: Quarantined| Quarantined { found_at: now, until: now.plus_ms(limits.quarantine_ms), ..q };
+    sweep.quarantine.extend(old.into_iter().map(again));
     let ours = report.claimed + report.retained + orphans.len();
     let share = (ours * limits.percent / 100).max(1);
     if due.len() > limits.max.min(share) {
@@ -173,6 +177,7 @@ fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx:
     row.name.clone_from(&orphan.name);
     row.origin = if name.as_ref().is_some_and(|n| n.role == Role::Data) { Origin::Ours } else { Origin::Cloud };
     row.delete_on_terminate = name.as_ref().is_none_or(|n| n.delete);
+    row.policy_version = name.as_ref().map_or(0, |n| n.policy_version);
     row.attempt = name.map_or(1, |n| n.attempt);
     row.tagged_at = Some(cx.now);
     agg.volumes.push(row);

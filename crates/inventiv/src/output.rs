@@ -127,6 +127,11 @@ pub(crate) fn proof(p: &Value) -> String {
             let field = |key: &str| proof.get(key).and_then(Value::as_str).unwrap_or("-");
             lines.push(format!("    {}  {} → {}", field("asked_at"), field("asked"), field("answer")));
             lines.push(format!("    absent from the complete listing begun {}", field("absent_from_listing_begun_at")));
+            lines.push(match (field("confirmed_at"), field("confirm_after")) {
+                ("-", "-") => "    written before proofs were confirmed".to_owned(),
+                ("-", after) => format!("    provisional: a listing that begins after {after} confirms it"),
+                (at, _) => format!("    confirmed by a read begun {at}"),
+            });
         }
     }
     if p["kept_hourly_micros"].as_i64().is_some_and(|n| n > 0) {

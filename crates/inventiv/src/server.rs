@@ -69,6 +69,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         forced_data_volume_gb: setup.forced_data_volume_gb,
         now: Box::new(move || api_clock.now()),
         ids: Box::new(move || drawn.draw()),
+        policy_wait: Duration::from_secs(5),
         metrics: inventiv_api::install_metrics(),
     });
     tokio::spawn(async move { clock_stop.run_until_cancelled(clock.keep(&kept_by)).await });

@@ -228,6 +228,8 @@ fn proven(resource_id: String, gone: GoneAnswer, asked_at: Timestamp, seen: &Obs
         answer: gone.answer,
         request_id: gone.request_id,
         absent_from_listing_begun_at: seen.listed.then_some(seen.began_at),
+        confirm_after: None,
+        confirmed_at: None,
     };
     Done { outcome: Ok(Reply::Gone(Box::new(proof))), request_id, shown: None }
 }

@@ -3,6 +3,7 @@
 //! What becomes of what they find is decided in `sweep`: by itself, an audit changes nothing.
 
 use crate::Orchestrator;
+use crate::look::Index;
 use crate::sweep::Swept;
 use crate::tick::{Counters, Due};
 use inventiv_core::audit::{Birth, FindingKind, Report, audit, looks_automatic};
@@ -58,7 +59,8 @@ impl Orchestrator {
         let due = zone.quarantined.iter().any(|q| q.until <= begun_at);
         if (zone.request.is_some() || due) && report.findings.iter().any(|f| f.kind == FindingKind::Orphan && f.known) {
             // Most of them are taken up by their instances as soon as these are shown them.
-            shown = self.look_again(name).await?;
+            let claimed = report.findings.iter().filter_map(|f| f.instance_id.clone()).collect();
+            shown = self.look_again(name, claimed).await?;
             (report, picture) = self.audit_zone(name).await?;
         }
         // What no instance was shown, none can have taken up: the wish stays open, and nothing is done about it yet.
@@ -78,12 +80,22 @@ impl Orchestrator {
 
     /// Shows every instance of a zone, and every one that something in it is named after, what a listing shows of it.
     /// `false`: they could not be shown anything.
-    async fn look_again(&self, zone: &str) -> Result<bool, Error> {
+    async fn look_again(&self, zone: &str, claimed: Vec<InstanceId>) -> Result<bool, Error> {
         let (tasks, counters) = (TaskTracker::new(), Arc::new(Counters::default()));
         let due = Due { instances: Vec::new(), epoch: self.inner.store.epoch() };
         let listed = self.list_zone(zone, due, true, &tasks, &counters).await?;
         tasks.close();
         tasks.wait().await;
+        // What the cloud named by itself is found by its id only: its instance is shown it by a step of its own.
+        for agg in self.inner.store.instances_by_id(&claimed).await? {
+            let (zone, cloud) = (agg.instance.zone.clone(), &self.inner.provider);
+            if agg.instance.status.is_final()
+                && let Ok(picture) = cloud.observe(&zone).await
+            {
+                let seen = Index::new(picture, &self.inner.config.control_plane).of(&agg);
+                self.inner.step(agg, seen).await?;
+            }
+        }
         Ok(listed)
     }
 

@@ -146,11 +146,15 @@ impl Orchestrator {
     /// When the database refuses.
     pub async fn register(&self) -> Result<(), inventiv_store::Error> {
         let inner = &self.inner;
-        let account = inner.provider.account();
-        let now = inner.clock.now();
-        inner.store.remember_account(&inner.account, &account.provider, &account.project_id, now).await?;
+        self.remember_account().await?;
         inner.store.expect_catalogues(&inner.account, &inner.config.zones).await?;
         inner.store.expect_audits(&inner.account, &inner.config.zones).await
+    }
+
+    async fn remember_account(&self) -> Result<(), inventiv_store::Error> {
+        let (inner, account) = (&self.inner, self.inner.provider.account());
+        let now = inner.clock.now();
+        inner.store.remember_account(&inner.account, &account.provider, &account.project_id, now).await
     }
 
     /// Works until `stop` is cancelled; then finishes the calls that are under way.

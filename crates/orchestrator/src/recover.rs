@@ -4,7 +4,7 @@ use crate::Orchestrator;
 use inventiv_core::action::Event;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
-use inventiv_core::recover::{Place, Recovery, recover};
+use inventiv_core::recover::{Place, Recovery, policy_conflicts, recover, take_policy};
 use inventiv_store::Error;
 use std::collections::BTreeSet;
 
@@ -18,12 +18,11 @@ pub struct ZoneRecovery {
 }
 
 impl Orchestrator {
-    /// Looks at every zone that is worked in, and says what can be rebuilt. Writes nothing but the account.
+    /// Looks at every zone that is worked in, and says what can be rebuilt. Writes nothing.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn plan_recovery(&self) -> Result<Vec<ZoneRecovery>, Error> {
-        self.register().await?;
         let mut zones = Vec::new();
         for zone in &self.inner.config.zones {
             zones.push(ZoneRecovery { zone: zone.clone(), found: self.recover_zone(zone).await? });
@@ -45,13 +44,14 @@ impl Orchestrator {
         let names = picture.servers.iter().map(|s| &s.name).chain(picture.volumes.iter().map(|v| &v.name));
         let named: BTreeSet<InstanceId> = names.filter_map(|n| CloudName::parse(n)).map(|n| n.instance).collect();
         let named: Vec<InstanceId> = named.into_iter().collect();
-        let recorded = inner.store.instances_by_id(&named).await?;
-        let recorded: BTreeSet<InstanceId> = recorded.into_iter().map(|a| a.instance.id).collect();
+        let records = inner.store.instances_by_id(&named).await?;
+        let recorded: BTreeSet<InstanceId> = records.iter().map(|a| a.instance.id.clone()).collect();
+        let policies = policy_conflicts(&picture, &records, &inner.config.control_plane);
         let provider = &inner.provider.account().provider;
         let place = Place { account_id: &inner.account, provider, zone, offers: &offers };
         let mut draw = || inner.ids.draw();
         let mut cx = inner.context(inner.clock.now(), &mut draw);
-        Ok(Ok(recover(&picture, &recorded, place, &mut cx)))
+        Ok(Ok(Recovery { policies, ..recover(&picture, &recorded, place, &mut cx) }))
     }
 
     /// Writes down what a plan found; an instance that is recorded by now stays as it is. Says how many were written.
@@ -60,6 +60,7 @@ impl Orchestrator {
     /// When the database refuses; what was written stays, and the next plan has the rest.
     pub async fn apply_recovery(&self, zones: &[ZoneRecovery]) -> Result<usize, Error> {
         let (inner, now) = (&self.inner, self.inner.clock.now());
+        self.remember_account().await?;
         // Whoever follows changes may have seen what this database has lost.
         inner.store.forget_places(inner.ids.draw()).await?;
         let mut written = 0;
@@ -75,6 +76,24 @@ impl Orchestrator {
             };
             inner.store.insert(agg, &[inner.event(agg, &event, now)]).await?;
             written += 1;
+        }
+        for conflict in zones.iter().filter_map(|z| z.found.as_ref().ok()).flat_map(|r| &r.policies) {
+            let mut taken = false;
+            let change = |agg: &mut inventiv_core::recorded::Aggregate| {
+                taken = take_policy(agg, conflict, now);
+                let event = Event {
+                    name: "POLICY_RECOVERED",
+                    volume_id: Some(conflict.volume_id.clone()),
+                    resource_id: Some(conflict.provider_id.clone()),
+                    text: format!(
+                        "its name in the cloud is newer than the records: {}",
+                        if conflict.cloud.delete { "it goes with its instance" } else { "it is kept" }
+                    ),
+                };
+                Ok::<_, Error>(if taken { vec![inner.event(agg, &event, now)] } else { Vec::new() })
+            };
+            inner.store.change(&conflict.instance_id, now, change).await?;
+            written += usize::from(taken);
         }
         Ok(written)
     }

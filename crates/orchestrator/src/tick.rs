@@ -240,7 +240,8 @@ impl Orchestrator {
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
         let kept = self.inner.store.owners_of_retained(&self.inner.account, zone).await?;
-        let mut ended: BTreeSet<InstanceId> = index.owners().cloned().chain(kept).collect();
+        let unconfirmed = self.inner.store.owners_of_unconfirmed(&self.inner.account, zone).await?;
+        let mut ended: BTreeSet<InstanceId> = index.owners().cloned().chain(kept).chain(unconfirmed).collect();
         let mut after = String::new();
         loop {
             let page = self.inner.store.living(&self.inner.account, zone, &after, LIVING_PAGE).await?;

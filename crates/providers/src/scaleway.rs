@@ -2,6 +2,7 @@
 
 mod image;
 mod judge;
+mod lenient;
 mod offer;
 #[cfg(test)]
 mod recordings_tests;
@@ -21,9 +22,11 @@ use async_trait::async_trait;
 use http::Method;
 use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
 use inventiv_core::offer::Offer;
+use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::time::Timestamp;
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many calls a second one account makes unless it is told otherwise.
 pub const DEFAULT_CALLS_PER_SECOND: f64 = 20.0;
@@ -39,6 +42,8 @@ pub struct Scaleway {
     account: Account,
     capabilities: Capabilities,
     images: image::Cache,
+    /// Block volumes whose deletion was accepted: the credentials saw them then, and their absence needs no other witness.
+    deleted: Mutex<HashSet<String>>,
     now: Now,
 }
 
@@ -53,6 +58,7 @@ impl Scaleway {
             account: Account { provider: "scaleway".to_owned(), project_id: credentials.project_id.clone() },
             capabilities: Capabilities { creates_volumes: true, volume_iops: IOPS.to_vec() },
             images: image::Cache::default(),
+            deleted: Mutex::default(),
             now,
         }
     }
@@ -111,9 +117,12 @@ impl CloudProvider for Scaleway {
         let (servers, blocks, locals) =
             tokio::try_join!(self.list_servers(zone, None), self.list_blocks(zone, None), self.list_locals(zone))?;
         let complete = servers.complete && blocks.complete && locals.complete;
+        let witnessed = !(servers.items.is_empty() || blocks.items.is_empty() || locals.items.is_empty());
         let volumes: Vec<SeenVolume> = blocks.items.into_iter().chain(locals.items).collect();
         let servers = servers.items;
-        let hidden = if servers.is_empty() && volumes.is_empty() { self.is_hidden(zone).await } else { None };
+        // A list that shows something proves that the credentials saw the project when it was read; an empty one does not, and
+        // they may have lost the project in between. The witness is asked for after all of them.
+        let hidden = if witnessed { None } else { self.is_hidden(zone).await };
         Ok(Picture { began_at, complete, hidden, servers, volumes })
     }
 
@@ -129,11 +138,15 @@ impl CloudProvider for Scaleway {
     }
 
     async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
-        self.get_server(zone, id).await
+        let found = self.get_server(zone, id).await?;
+        self.witnessed(zone, found).await
     }
 
     async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
-        self.get_volume(zone, volume).await
+        let found = self.get_volume(zone, volume).await?;
+        let gone = matches!(found, Existence::Gone(_));
+        let deleted = gone && self.deleted.lock().unwrap_or_else(PoisonError::into_inner).remove(&volume.id);
+        if deleted { Ok(found) } else { self.witnessed(zone, found).await }
     }
 
     async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error> {
@@ -222,6 +235,10 @@ impl CloudProvider for Scaleway {
     }
 
     async fn delete_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Answer<()>, Error> {
-        self.remove_volume(zone, volume).await
+        let removed = self.remove_volume(zone, volume).await?;
+        if volume.volume_type == BLOCK_KIND {
+            self.deleted.lock().unwrap_or_else(PoisonError::into_inner).insert(volume.id.clone());
+        }
+        Ok(removed)
     }
 }

@@ -54,7 +54,8 @@ const ZONES: &str = concat!(
     living!(),
     " UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \
     UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND create_state = 'burned' \
-    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained'"
+    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained' \
+    UNION SELECT zone FROM instances WHERE account_id = $1 AND confirm_after IS NOT NULL"
 );
 const IN_ZONE: &str = concat!(
     "SELECT * FROM instances WHERE account_id = $1 AND zone = $2 AND ",

@@ -135,7 +135,8 @@ const DOUBT: &str = "SELECT MIN(at) AS at FROM \
     AND create_state IN ('prepared', 'doubt')) AS open";
 
 impl Store {
-    /// Writes down which zones are to be audited: these, and every one that an instance was ever in.
+    /// Writes down which zones are to be audited: these, every one that an instance was ever in, and every one in which the
+    /// last audit saw anything of ours.
     ///
     /// # Errors
     /// When the database refuses.
@@ -145,7 +146,10 @@ impl Store {
         let rows = self.db.read(a.statement(ALL_ZONES)).await?;
         let mut all: BTreeSet<String> = rows.iter().map(|r| Columns(r).text("zone")).collect::<Result<_, _>>()?;
         all.extend(zones.iter().cloned());
-        let known: BTreeSet<String> = self.audits(account).await?.into_iter().map(|z| z.zone).collect();
+        let audits = self.audits(account).await?;
+        let holds = |r: &Report| r.claimed + r.retained + r.findings.len() > 0;
+        all.extend(audits.iter().filter(|z| z.report.as_ref().is_some_and(holds)).map(|z| z.zone.clone()));
+        let known: BTreeSet<String> = audits.into_iter().map(|z| z.zone).collect();
         let one = |zone: &String, sql| {
             let mut a = Args::new();
             a.text(account).text(zone);
@@ -274,6 +278,19 @@ impl Store {
         a.text(account).text(zone);
         let rows = self.db.read(a.statement(RETAINED)).await?;
         rows.iter().map(|r| Columns(r).word("instance_id", InstanceId::parse)).collect()
+    }
+
+    /// Ended instances of a zone with a proof that a later look has yet to confirm.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn owners_of_unconfirmed(&self, account: &str, zone: &str) -> Result<Vec<InstanceId>, Error> {
+        const UNCONFIRMED: &str = "SELECT id FROM instances WHERE account_id = $1 AND zone = $2 \
+            AND confirm_after IS NOT NULL ORDER BY id LIMIT 2000";
+        let mut a = Args::new();
+        a.text(account).text(zone);
+        let rows = self.db.read(a.statement(UNCONFIRMED)).await?;
+        rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }
 
     /// Whether a server of ours was ever there in a zone.

@@ -9,14 +9,15 @@ use inventiv_core::status::CreateState;
 const INSERT: &str = "INSERT INTO instance_servers (id, instance_id, account_id, zone, attempt, name, keep, \
     create_state, create_error_json, provider_server_id, state, prepared_at, answered_at, user_data_at, starts, \
     start_sent_at, stop_sent_at, delete_intended_at, delete_sent_at, gone_at, proof_json, retry_json, \
-    start_intended_at, tagged_at, tags_shown) \
+    start_intended_at, tagged_at, tags_shown, unconfirmed_json) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25)";
+    $24, $25, $26)";
 
 const UPDATE: &str = "UPDATE instance_servers SET keep = $1, create_state = $2, create_error_json = $3, \
     provider_server_id = $4, state = $5, answered_at = $6, user_data_at = $7, starts = $8, start_sent_at = $9, \
     stop_sent_at = $10, delete_intended_at = $11, delete_sent_at = $12, gone_at = $13, proof_json = $14, \
-    retry_json = $15, start_intended_at = $16, tagged_at = $17, tags_shown = $18 WHERE id = $19";
+    retry_json = $15, start_intended_at = $16, tagged_at = $17, tags_shown = $18, unconfirmed_json = $19 \
+    WHERE id = $20";
 
 pub(crate) fn insert(owner: &Instance, s: &Server) -> Statement {
     let mut a = Args::new();
@@ -26,6 +27,7 @@ pub(crate) fn insert(owner: &Instance, s: &Server) -> Statement {
     a.opt_time(s.user_data_at).int(s.starts.into()).opt_time(s.start_sent_at).opt_time(s.stop_sent_at);
     a.opt_time(s.delete_intended_at).opt_time(s.delete_sent_at).opt_time(s.gone_at).opt_json(s.proof.as_ref());
     a.opt_json(s.retry.as_ref()).opt_time(s.start_intended_at).opt_time(s.tagged_at).flag(s.tags_shown);
+    a.opt_json(s.unconfirmed.as_ref());
     a.statement(INSERT)
 }
 
@@ -40,6 +42,7 @@ pub(crate) fn update(s: &Server) -> Statement {
         .opt_time(s.start_intended_at)
         .opt_time(s.tagged_at)
         .flag(s.tags_shown)
+        .opt_json(s.unconfirmed.as_ref())
         .text(s.id.as_str());
     a.guarded(UPDATE)
 }
@@ -68,5 +71,6 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Server, Error> {
         gone_at: c.opt_time("gone_at")?,
         proof: c.opt_json("proof_json")?,
         retry: c.opt_json("retry_json")?,
+        unconfirmed: c.opt_json("unconfirmed_json")?,
     })
 }

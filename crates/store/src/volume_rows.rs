@@ -11,15 +11,17 @@ use inventiv_core::status::{CreateState, Origin, VolumeStatus};
 const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id, zone, attempt, name, origin, is_boot, \
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
     provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
-    delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id, tags_shown) \
+    delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id, tags_shown, \
+    policy_version, cloud_policy_json, unconfirmed_json) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28, $29, $30)";
+    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)";
 
 const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
     size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
     create_error_json = $10, provider_volume_id = $11, answered_at = $12, tagged_at = $13, changed_at = $14, \
     attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
-    deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23 WHERE id = $24";
+    deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23, policy_version = $24, \
+    cloud_policy_json = $25, unconfirmed_json = $26 WHERE id = $27";
 
 static LIST: Filtered = Filtered::new("instance_volumes");
 
@@ -99,7 +101,10 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
     a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).opt_text(v.server_id.as_ref().map(ServerId::as_str));
-    a.flag(v.tags_shown);
+    a.flag(v.tags_shown)
+        .int(v.policy_version.into())
+        .opt_json(v.cloud_policy.as_ref())
+        .opt_json(v.unconfirmed.as_ref());
     a.statement(INSERT)
 }
 
@@ -110,7 +115,8 @@ pub(crate) fn update(v: &Volume) -> Statement {
     a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).opt_time(v.answered_at);
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
-    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).flag(v.tags_shown).text(v.id.as_str());
+    a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).flag(v.tags_shown).int(v.policy_version.into());
+    a.opt_json(v.cloud_policy.as_ref()).opt_json(v.unconfirmed.as_ref()).text(v.id.as_str());
     a.guarded(UPDATE)
 }
 
@@ -143,5 +149,8 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
         deleted_at: c.opt_time("deleted_at")?,
         proof: c.opt_json("proof_json")?,
         retry: c.opt_json("retry_json")?,
+        policy_version: c.small("policy_version")?,
+        cloud_policy: c.opt_json("cloud_policy_json")?,
+        unconfirmed: c.opt_json("unconfirmed_json")?,
     })
 }

@@ -240,6 +240,17 @@ impl World {
         next
     }
 
+    /// Copies the SQLite database as it is now into a file that does not exist yet: a backup.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub async fn copy_database_to(&self, file: &str) {
+        let mut connection = sqlx::SqliteConnection::connect(&self.database_url).await.expect("the database opens");
+        let sql = sqlx::AssertSqlSafe(format!("VACUUM INTO '{file}'"));
+        connection.execute(sqlx::raw_sql(sql)).await.expect("the database can be copied");
+        connection.close().await.expect("the connection closes");
+    }
+
     /// The same cloud and moment, on another database.
     pub async fn on_database(self, url: String, home: Home) -> Self {
         let Self { emulator, clock, .. } = self;
@@ -407,6 +418,7 @@ impl World {
 fn app(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> App {
     App::new(Settings {
         store,
+        policy_wait: std::time::Duration::ZERO,
         account_id: format!("scaleway:{PROJECT}"),
         provider: "scaleway".to_owned(),
         token: TOKEN.to_owned(),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_core::name::CloudName;
 use inventiv_testkit::{Database, Fault, PROJECT, World};
 use serde_json::{Value, json};
 
@@ -31,7 +32,8 @@ fn findings(audit: &Value) -> Vec<(String, String)> {
 }
 
 fn block_volume(world: &World, name: &str) -> String {
-    let body = json!({"name": name, "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
+    let tags = CloudName::parse(name).map(|n| n.tags()).unwrap_or_default();
+    let body = json!({"name": name, "tags": tags, "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
     let made = world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
     made["id"].as_str().unwrap().to_owned()
 }
@@ -184,13 +186,13 @@ async fn it_says_that_it_cannot_say() {
     world.stranger("POST", "/_emulator/reset", None);
     let found = audit(&world).await;
     assert!(
-        zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("not even the security group")),
+        zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("no security group of project")),
         "{found:#}"
     );
     assert_eq!(findings(&found), []);
     block_volume(&world, "photos");
     let found = audit(&world).await;
-    assert!(zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("this project")), "{found:#}");
+    assert!(zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("see the project")), "{found:#}");
     assert_eq!(findings(&found), []);
 }
 

@@ -53,6 +53,7 @@ fn instance(n: u128) -> Aggregate {
         notes: Vec::new(),
         settled: false,
         wake_at: at(1),
+        confirm_after: None,
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }
@@ -74,6 +75,8 @@ fn proof() -> Proof {
         answer: "404".into(),
         request_id: Some("q".into()),
         absent_from_listing_begun_at: Some(at(7)),
+        confirm_after: Some(at(8)),
+        confirmed_at: None,
     }
 }
 
@@ -101,6 +104,7 @@ fn server(n: u128, attempt: u32) -> Server {
         gone_at: Some(at(9)),
         proof: Some(proof()),
         retry: Some(retry()),
+        unconfirmed: None,
     }
 }
 
@@ -133,6 +137,9 @@ fn volume(n: u128) -> Volume {
         deleted_at: Some(at(11)),
         proof: Some(proof()),
         retry: Some(retry()),
+        policy_version: 3,
+        cloud_policy: Some(inventiv_core::recorded::CloudPolicy { delete: false, version: 4 }),
+        unconfirmed: None,
     }
 }
 

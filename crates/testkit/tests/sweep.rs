@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_core::name::CloudName;
 use inventiv_testkit::{Database, PROJECT, World};
 use serde_json::{Value, json};
 
@@ -41,7 +42,8 @@ async fn stray(world: &World) -> (String, String) {
         .find(|i| i["zone"] == ZONE && i["compatible_commercial_types"].to_string().contains("\"PLAY2-PICO\""))
         .unwrap()["id"]
         .clone();
-    let body = json!({"name": name, "commercial_type": "PLAY2-PICO", "image": image, "project": PROJECT});
+    let tags = CloudName::parse(&name).unwrap().tags();
+    let body = json!({"name": name, "tags": tags, "commercial_type": "PLAY2-PICO", "image": image, "project": PROJECT});
     let made = world.stranger("POST", &format!("/instance/v1/zones/{ZONE}/servers"), Some(body));
     world.advance_ms(60_000);
     (id, made["server"]["id"].as_str().unwrap().to_owned())

@@ -145,7 +145,7 @@ async fn a_local_boot_volume_can_be_kept_and_its_name_says_so() {
     let left = state["volumes"].as_array().unwrap();
     assert_eq!(left.len(), 1, "{left:#?}");
     assert_eq!(left[0]["id"], boot["provider_volume_id"]);
-    assert!(left[0]["name"].as_str().unwrap().ends_with("-k"), "{left:#?}");
+    assert!(left[0]["name"].as_str().unwrap().ends_with("-k1"), "{left:#?}");
     assert_eq!(w.call("GET", &path, None).await.1["status"], "retained");
 }
 

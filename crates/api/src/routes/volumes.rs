@@ -69,7 +69,23 @@ pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
     Ok(axum::Json(OwnedVolume::of(&find(&app, &id).await?)))
 }
 
+/// The volume once its name in the cloud says its policy; as it is after a while if that takes longer.
+async fn written(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {
+    const EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+    let ends = tokio::time::Instant::now() + app.inner.policy_wait;
+    loop {
+        let owned = find(app, id).await?;
+        if owned.volume.tagged_at.is_some() || tokio::time::Instant::now() >= ends {
+            return Ok(owned);
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
 /// Keep a volume, or let it go
+///
+/// The answer waits up to 5 seconds for the cloud to carry the new policy; `policy_written` says whether it does. Until
+/// then, a database that is restored from a backup does not know of it.
 #[utoipa::path(patch, path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
     request_body = ChangeVolume, tag = "volumes",
     responses((status = 200, description = "The volume as it is now", body = OwnedVolume)))]
@@ -80,7 +96,7 @@ pub(crate) async fn change(
 ) -> Result<axum::Json<OwnedVolume>, ApiError> {
     let owned = find(&app, &id).await?;
     desire::set_policy(&app, &owned, change.delete_on_terminate).await?;
-    Ok(axum::Json(OwnedVolume::of(&find(&app, &id).await?)))
+    Ok(axum::Json(OwnedVolume::of(&written(&app, &id).await?)))
 }
 
 async fn find(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {

@@ -22,6 +22,8 @@ pub(crate) struct Audit {
     suspects: usize,
     /// Resources that are recorded as there and that the cloud does not show.
     missing: usize,
+    /// Volumes whose policy in the cloud is newer than the records: those are older than the cloud.
+    conflicts: usize,
     /// Volumes that are kept on purpose.
     retained: usize,
     /// What these cost an hour, in millionths of `currency`: block storage at its list price.
@@ -157,8 +159,9 @@ impl Audit {
         let count = |kind| count(zones, kind);
         let (orphans, suspects, missing) =
             (count(FindingKind::Orphan), count(FindingKind::Suspect), count(FindingKind::Missing));
+        let conflicts = count(FindingKind::Conflict);
         let cannot_say = doubts(zones, &open, now);
-        let bad = orphans + suspects + missing > 0 || open.stuck > 0;
+        let bad = orphans + suspects + missing + conflicts > 0 || open.stuck > 0;
         let reports = || zones.iter().filter_map(|z| z.report.as_ref());
         Self {
             verdict: if !cannot_say.is_empty() {
@@ -173,6 +176,7 @@ impl Audit {
             orphans,
             suspects,
             missing,
+            conflicts,
             retained: reports().map(|r| r.retained).sum(),
             retained_hourly_micros: reports().fold(0, |n, r| n.saturating_add(r.retained_hourly_micros)),
             currency: "EUR".to_owned(),

@@ -20,6 +20,9 @@ pub(crate) struct InstanceProof {
     /// Nothing is left to find out: all of it is proven gone, kept on purpose, somebody else's, surely never made, or
     /// (`watched`) was never answered and was in no complete listing begun after its grace.
     clean: bool,
+    /// `confirmed`: every proof was confirmed by a look that cannot be as old as it. `provisional`: one has yet to be, since
+    /// reads may be stale; what is shown again then is deleted again. `null`: nothing is proven gone.
+    certainty: Option<String>,
     /// The same as a sentence.
     verdict: String,
     /// What is not known or not done yet; empty if clean.
@@ -81,6 +84,11 @@ impl InstanceProof {
             ([], n) => format!("clean: nothing is left behind but {n} volume(s) kept on purpose"),
             (points, _) => format!("cannot say clean: {} point(s) are open", points.len()),
         };
+        let proven = agg.proofs().next().is_some();
+        let certainty = proven.then_some(if proof::is_provisional(agg) { "provisional" } else { "confirmed" });
+        if let Some(at) = i.confirm_after.filter(|_| open.is_empty()) {
+            verdict.push_str(&format!("; provisional until a listing that begins after {at} confirms it"));
+        }
         if let Some(at) = i.spec.recovered_at {
             verdict.push_str(&format!("; rebuilt from the cloud {at}: what it had no more by then is not known"));
         }
@@ -92,6 +100,7 @@ impl InstanceProof {
             instance_id: i.id.to_string(),
             status: i.status.to_string(),
             clean: open.is_empty(),
+            certainty: certainty.map(str::to_owned),
             verdict,
             open,
             kept_hourly_micros: kept_gb.saturating_mul(BLOCK_GB_HOUR_MICROS),

@@ -18,7 +18,7 @@ fn server(id: &str, name: &str) -> SeenServer {
         foreign_addresses: Vec::new(),
         image_name: None,
         instance_type: None,
-        tags: Vec::new(),
+        tags: CloudName::parse(name).map(|n| n.tags()).unwrap_or_default(),
         created_at: None,
     }
 }
@@ -33,7 +33,7 @@ fn volume(id: &str, name: &str) -> SeenVolume {
         state: VolumeState::Available,
         server_id: None,
         attachment_settled: true,
-        tags: Vec::new(),
+        tags: CloudName::parse(name).map(|n| n.tags()).unwrap_or_default(),
         created_at: Some(BEGAN.plus_ms(-100_000)),
     }
 }
@@ -52,6 +52,8 @@ fn living() -> Aggregate {
         answer: String::new(),
         request_id: None,
         absent_from_listing_begun_at: None,
+        confirm_after: None,
+        confirmed_at: None,
     };
     let gone = gone_server(proof);
     agg.servers.push(Server { gone_at: None, proof: None, delete_intended_at: None, delete_sent_at: None, ..gone });
@@ -69,7 +71,7 @@ fn kinds(report: &Report) -> Vec<(FindingKind, &str)> {
 
 #[test]
 fn each_resource_is_claimed_retained_foreign_or_a_finding() {
-    use FindingKind::{Missing, Orphan, Suspect};
+    use FindingKind::{Conflict, Missing, Orphan, Suspect};
     let ended = |change: fn(&mut Aggregate)| {
         let mut agg = living();
         agg.instance.status = Status::Terminated;
@@ -95,6 +97,23 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
     let cases: Vec<Case> = vec![
         ("as recorded", picture(vec![server("s-1", "x")], vec![volume("v-1", "y")]), vec![living()], vec![], (2, 0, 0)),
         ("a stranger's", picture(vec![server("s-7", "web")], vec![volume("v-7", "db")]), vec![], vec![], (0, 0, 2)),
+        (
+            "a third party's, with a name like ours and without our tags",
+            picture(vec![], vec![SeenVolume { tags: Vec::new(), ..volume("v-7", &ours("data")) }]),
+            vec![],
+            vec![(Suspect, "v-7")],
+            (0, 0, 0),
+        ),
+        (
+            "ours, and kept by a decision that the records have lost",
+            picture(
+                vec![server("s-1", "x")],
+                vec![volume("v-1", &ours("data").replace("-d", "-k3").replace("-k3ata", "-data"))],
+            ),
+            vec![living()],
+            vec![(Conflict, "v-1")],
+            (1, 0, 0),
+        ),
         (
             "another control plane's",
             picture(vec![server("s-7", &ours("server").replace("-test-", "-prod-"))], vec![]),
@@ -450,7 +469,7 @@ fn the_words_are_the_same_in_tables_metrics_and_json() {
     for kind in FindingKind::ALL {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.text());
     }
-    assert_eq!(FindingKind::ALL.map(FindingKind::text), ["orphan", "suspect", "missing"]);
+    assert_eq!(FindingKind::ALL.map(FindingKind::text), ["orphan", "suspect", "missing", "conflict"]);
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //! block volumes stay). Stopped: *delete* (every volume stays). A local volume that must survive is detached while
 //! the server is off. A volume is deleted only once it is off its server, and it counts as deleted only with a proof.
 
-use super::Draft;
+use super::{Draft, evidence};
 use crate::action::Action;
 use crate::id::{ServerId, VolumeId};
+use crate::name::CloudName;
 use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
 use crate::recorded::{Server, Volume};
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
@@ -46,8 +47,9 @@ fn name_kept(draft: &mut Draft<'_, '_>) {
 fn forgive_unwritten_data(draft: &mut Draft<'_, '_>) {
     let ran = draft.agg.instance.ready_at.is_some() || draft.agg.servers.iter().any(Server::may_have_run);
     if draft.agg.instance.failure.is_some() && !ran {
-        for v in draft.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours && v.is_live()) {
-            v.delete_on_terminate = true;
+        let kept = |v: &&mut Volume| v.origin == Origin::Ours && v.is_live() && !v.delete_on_terminate;
+        for v in draft.agg.volumes.iter_mut().filter(kept) {
+            v.set_policy(true);
         }
     }
 }
@@ -84,7 +86,9 @@ fn wait_for_listing(draft: &mut Draft<'_, '_>, why: &str) {
 pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
     let Some(row) = draft.agg.server_by_id(id).cloned() else { return };
     let Some(seen) = row.provider_id.as_deref().and_then(|p| draft.seen.server(p)).cloned() else {
-        let since = row.delete_sent_at.or(row.answered_at).unwrap_or(row.prepared_at);
+        // One that was just made and was never told to go is not gone because a stale read does not show it.
+        let known_since = row.answered_at.unwrap_or(row.prepared_at);
+        let since = row.delete_sent_at.unwrap_or_else(|| known_since.plus_ms(draft.cx.rules.stale_ms));
         if !(draft.seen.listed && draft.seen.began_at > since) {
             wait_for_listing(draft, "to see whether the server is still there");
         } else if draft.may_try("asking for the server", row.retry.as_ref()) {
@@ -103,7 +107,8 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
         return;
     }
     if let Some(sent) = row.delete_sent_at {
-        let overdue = draft.seen.began_at > sent.plus_ms(draft.cx.rules.removal_patience_ms);
+        let patience_ms = draft.cx.rules.removal_patience_ms.max(draft.cx.rules.stale_ms);
+        let overdue = draft.seen.began_at > sent.plus_ms(patience_ms);
         let asked_again = row.retry.is_some();
         if !overdue && !asked_again {
             draft.wait(format!("waits for the server, {}, to be gone", seen.state.text()));
@@ -249,9 +254,14 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
     let Some((state, on)) = seen else {
         // Its own deletion, or that of the server that it went with.
         let with_server = draft.agg.servers.iter().filter_map(|s| s.delete_sent_at).max();
-        let since = row.delete_sent_at.or(with_server).unwrap_or(row.created_at);
+        let fresh = || row.created_at.plus_ms(draft.cx.rules.stale_ms);
+        let since = row.delete_sent_at.or(with_server).unwrap_or_else(fresh);
         if !(draft.seen.listed && draft.seen.began_at > since) {
             wait_for_listing(draft, &format!("to see whether volume {id} is still there"));
+        } else if !draft.agg.is_volume_going(row)
+            && !evidence::may_ask(draft, &format!("volume {id}"), row.unconfirmed.as_ref())
+        {
+            // Nobody asked for its end: it waits for a second look.
         } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
             draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
         }
@@ -264,7 +274,12 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
     }
     match state {
         VolumeState::Available | VolumeState::Error => {
-            if draft.may_try("deleting a volume", row.retry.as_ref()) {
+            if !draft.may_try("deleting a volume", row.retry.as_ref()) {
+                return;
+            }
+            if must_be_marked(draft, row) {
+                draft.actions.push(Action::TagVolume(row.id.clone()));
+            } else {
                 draft.actions.push(Action::DeleteVolume(row.id.clone()));
             }
         }
@@ -275,6 +290,16 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         VolumeState::Creating | VolumeState::Updating => draft.wait(format!("waits for volume {id} to come to rest")),
         VolumeState::Other(word) => draft.wait(format!("waits: volume {id} is {word}")),
     }
+}
+
+/// Whether the cloud still says *keep* of a volume that is to be deleted. Its name says *delete* before it goes: whoever has
+/// only the cloud to read must not believe that it was kept and lost. A name that is refused again and again keeps
+/// nothing from being deleted.
+fn must_be_marked(draft: &Draft<'_, '_>, row: &Volume) -> bool {
+    const TRIES: u32 = 5;
+    let shown = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id));
+    let says_keep = shown.and_then(|v| CloudName::parse(&v.name)).is_some_and(|n| !n.delete);
+    says_keep && row.tagged_at.is_none() && row.retry.as_ref().is_none_or(|r| r.count < TRIES)
 }
 
 /// Lets go of a volume that stays, once it was seen to be there after its server's end.
@@ -288,8 +313,12 @@ fn keep_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: bool) {
     } else if !(draft.seen.listed && draft.seen.began_at > gone_at) {
         let id = row.provider_id.clone().unwrap_or_default();
         wait_for_listing(draft, &format!("to see volume {id} that is to be kept"));
-    } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
-        draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+    } else {
+        let what = format!("volume {}, which is to be kept,", row.provider_id.as_deref().unwrap_or(&row.name));
+        let old = draft.agg.is_volume_going(row) || evidence::may_ask(draft, &what, row.unconfirmed.as_ref());
+        if old && draft.may_try("asking for a volume", row.retry.as_ref()) {
+            draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+        }
     }
 }
 

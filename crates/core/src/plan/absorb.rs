@@ -3,7 +3,7 @@
 //! It decides nothing else. A volume on our server is ours if the cloud made it with the server (its automatic name, or
 //! its place at index 0 when the server is adopted) or if it carries our name; else it is foreign.
 
-use super::{Draft, drift};
+use super::{Draft, drift, evidence, frozen};
 use crate::action::Event;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
@@ -16,6 +16,8 @@ pub(super) fn absorb(draft: &mut Draft<'_, '_>) {
     adopt_volumes(draft);
     record_attachments(draft);
     burn_what_never_came(draft);
+    frozen::check(draft);
+    evidence::weigh(draft);
     drift::notice(draft);
     refresh_servers(draft);
     refresh_volumes(draft);
@@ -46,8 +48,10 @@ fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     if !wanted || draft.agg.servers.iter().any(|s| s.keep && (s.is_live() || s.create_state.is_open())) {
         return;
     }
-    let unrecorded =
-        |s: &&SeenServer| ours_by_name(draft, &s.name) && !draft.agg.servers.iter().any(|r| r.name == s.name);
+    let unrecorded = |s: &&SeenServer| {
+        let named = CloudName::parse(&s.name).is_some_and(|n| n.is_confirmed_by(&s.tags));
+        named && ours_by_name(draft, &s.name) && !draft.agg.servers.iter().any(|r| r.name == s.name)
+    };
     let mut found: Vec<&SeenServer> = draft.seen.servers.iter().filter(unrecorded).collect();
     found.sort_by_key(|s| (s.state != ServerState::Running, s.created_at, s.id.clone()));
     let Some(seen) = found.first().copied() else { return };
@@ -113,6 +117,7 @@ fn twin_of(row: &Server) -> Server {
         gone_at: None,
         proof: None,
         retry: None,
+        unconfirmed: None,
         ..row.clone()
     }
 }
@@ -133,10 +138,12 @@ fn adopt_volumes(draft: &mut Draft<'_, '_>) {
             row.answered_at = Some(now);
             (row.create_error, row.retry) = (None, None);
             // It was given up and perhaps replaced: nothing was ever written to it.
-            row.delete_on_terminate |= late;
+            if late && !row.delete_on_terminate {
+                row.set_policy(true);
+            }
             let (id, text) = (row.id.clone(), if late { "a late arrival, to be removed" } else { "found by its name" });
             tell_volume(draft, "VOLUME_ADOPTED", &id, &volume.id, text);
-        } else if ours_by_name(draft, &volume.name) {
+        } else if ours_by_name(draft, &volume.name) && is_confirmed(draft, volume) {
             adopt_by_role(draft, volume);
         }
     }
@@ -155,13 +162,30 @@ fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &SeenVolume) {
     draft.agg.volumes.push(Volume {
         // The creation was doubled on the way: attempt 0 is older than any, so it is a stray, and empty.
         attempt: if twin { 0 } else { name.attempt },
-        delete_on_terminate: twin || name.delete,
+        delete_on_terminate: name.delete,
+        policy_version: name.policy_version,
         is_boot: name.role == Role::Boot,
         tagged_at: Some(draft.cx.now),
         ..row
     });
+    if twin && !name.delete {
+        on_volume(draft, &id, |v| v.set_policy(true));
+    }
     let text = if twin { "a duplicate, to be removed" } else { "carries our name and was not recorded" };
     tell_volume(draft, "VOLUME_FOUND", &id, &volume.id, text);
+}
+
+/// A volume that was never recorded is ours only if its tags say so, too, or if it is on a server of ours.
+fn is_confirmed(draft: &Draft<'_, '_>, volume: &SeenVolume) -> bool {
+    let on_ours = draft.agg.servers.iter().filter_map(|s| draft.seen.server(s.provider_id.as_deref()?));
+    CloudName::parse(&volume.name).is_some_and(|n| n.is_confirmed_by(&volume.tags))
+        || on_ours.into_iter().any(|s| s.has(&volume.id))
+}
+
+fn on_volume(draft: &mut Draft<'_, '_>, id: &VolumeId, change: impl FnOnce(&mut Volume)) {
+    if let Some(v) = draft.agg.volume_mut(id) {
+        change(v);
+    }
 }
 
 fn ours_by_name(draft: &Draft<'_, '_>, name: &str) -> bool {
@@ -204,7 +228,14 @@ fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &SeenServer, adoptin
         let (id, foreign) = (row.id.clone(), origin == Origin::Foreign);
         let owner = draft.agg.servers.iter().find(|s| s.provider_id.as_deref() == Some(&server.id));
         let server_id = owner.map(|s| s.id.clone());
-        draft.agg.volumes.push(Volume { server_id, is_boot: boots && !foreign, delete_on_terminate: !foreign, ..row });
+        let policy = CloudName::parse(name).filter(|_| origin == Origin::Ours);
+        draft.agg.volumes.push(Volume {
+            server_id,
+            is_boot: boots && !foreign,
+            delete_on_terminate: policy.as_ref().map_or(!foreign, |p| p.delete),
+            policy_version: policy.map_or(0, |p| p.policy_version),
+            ..row
+        });
         let text = if foreign {
             "on our server, made by somebody else: it will not be deleted"
         } else {
@@ -263,6 +294,8 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         size_bytes: None,
         perf_iops: None,
         delete_on_terminate: true,
+        policy_version: 0,
+        cloud_policy: None,
         status: VolumeStatus::Available,
         create_state: CreateState::Owned,
         create_error: None,
@@ -280,6 +313,7 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         deleted_at: None,
         proof: None,
         retry: None,
+        unconfirmed: None,
     }
 }
 

@@ -36,9 +36,9 @@ pub(super) enum Next {
 /// How long a creation with that outcome may still turn up.
 pub(super) fn grace_ms(error: Option<&CallError>, rules: &Rules) -> i64 {
     match error.map(|e| e.kind) {
-        // The cloud said why it made nothing; one listing begun after that settles it.
-        Some(ErrorKind::OutOfStock | ErrorKind::Quota) => 0,
-        _ => rules.create_grace_ms,
+        // The cloud said why it made nothing; one listing that cannot be older than that settles it.
+        Some(ErrorKind::OutOfStock | ErrorKind::Quota) => rules.stale_ms,
+        _ => rules.create_grace_ms.max(rules.stale_ms),
     }
 }
 

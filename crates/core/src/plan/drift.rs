@@ -16,7 +16,10 @@ use crate::time::Timestamp;
 pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let (seen, control_plane) = (draft.seen, draft.cx.control_plane.to_owned());
     // A list may show for a while what was before our own change.
-    let settled_ms = draft.cx.rules.resync_ms;
+    let stale_ms = draft.cx.rules.stale_ms;
+    let settled_ms = draft.cx.rules.resync_ms.max(stale_ms);
+    // Ready since before the oldest state that this look can show.
+    let was_ready = draft.agg.instance.ready_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
     let present = draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none();
     let mut events = Vec::new();
     for n in 0..draft.agg.servers.len() {
@@ -31,7 +34,7 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         if present {
             named_server(row, shown, settled, &mut events);
         }
-        if present && row.stop_sent_at.is_none() && row.delete_intended_at.is_none() {
+        if present && (was_ready || stale_ms == 0) && row.stop_sent_at.is_none() && row.delete_intended_at.is_none() {
             stopped(row, shown, &mut events);
         }
     }
@@ -45,7 +48,8 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         }
         let name = CloudName::of_volume(agg, row, &control_plane);
         let settled = row.tagged_at.is_some_and(|t| seen.began_at > t.plus_ms(settled_ms));
-        let detached = present && was_detached(agg, row, shown, seen);
+        let attached = row.attached_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
+        let detached = present && (attached || stale_ms == 0) && was_detached(agg, row, shown, seen);
         let wanted = if row.is_boot { agg.instance.spec.boot_volume_bytes } else { None };
         let row = &mut draft.agg.volumes[n];
         if present || kept {
@@ -107,7 +111,8 @@ fn drift(
     } else {
         None
     };
-    *tags_shown = tagged;
+    // Tags that vanish before it is settled are told once it is.
+    *tags_shown = tagged || (*tags_shown && found.is_none());
     if found.is_some() {
         *tagged_at = None;
     }

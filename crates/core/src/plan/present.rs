@@ -1,7 +1,7 @@
 //! Towards *ready*: server, its volumes named, the data volume made and attached, started, running.
 
 use super::attempt::{self, Last, Next};
-use super::{Draft, absent};
+use super::{Draft, absent, evidence};
 use crate::action::Action;
 use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
@@ -74,6 +74,7 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
         role: Role::Server,
         attempt,
         delete: true,
+        policy_version: 0,
     };
     Server {
         id: ServerId::new((draft.cx.ids)()),
@@ -98,13 +99,16 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
         gone_at: None,
         proof: None,
         retry: None,
+        unconfirmed: None,
     }
 }
 
 fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
     let known_since = server.answered_at.unwrap_or(server.prepared_at);
     if draft.seen.listed && draft.seen.began_at > known_since {
-        if draft.may_try("asking for the server", server.retry.as_ref()) {
+        if evidence::may_ask(draft, "the server", server.unconfirmed.as_ref())
+            && draft.may_try("asking for the server", server.retry.as_ref())
+        {
             draft.actions.push(Action::ProveServerGone(server.id.clone()));
         }
     } else if let Some(hidden) = draft.seen.hidden.clone() {
@@ -140,7 +144,9 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
     }
     let state = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)).map(|v| v.state.clone());
     match state {
-        Some(VolumeState::Available | VolumeState::InUse) if row.changed_at.is_none_or(|t| t < draft.seen.began_at) => {
+        Some(VolumeState::Available | VolumeState::InUse)
+            if row.changed_at.is_none_or(|t| t.plus_ms(draft.cx.rules.stale_ms) < draft.seen.began_at) =>
+        {
             if draft.may_try("growing the boot volume", row.retry.as_ref()) {
                 draft.actions.push(Action::ResizeVolume(row.id, want));
             }
@@ -196,6 +202,7 @@ fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, attempt: u3
         role: Role::Data,
         attempt,
         delete: spec.delete_on_terminate,
+        policy_version: 0,
     };
     let id = VolumeId::new((draft.cx.ids)());
     Volume {
@@ -231,7 +238,9 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenS
             return true;
         }
         Some((VolumeState::Available, None, _)) => {
-            let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(draft.cx.rules.poll_ms));
+            // A stale read shows it free for as long as the window; attached twice, it is refused, and the instance would fail.
+            let patience_ms = draft.cx.rules.poll_ms.max(draft.cx.rules.stale_ms);
+            let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(patience_ms));
             if !again {
                 draft.wait("waits for the data volume to be attached");
             } else if draft.may_try("attaching the data volume", row.retry.as_ref()) {
@@ -239,14 +248,21 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenS
             }
         }
         Some((VolumeState::Error, ..)) => {
-            draft.fail("volume_error", "the cloud reports the data volume as broken; create a new instance");
+            let text = "the cloud reports the data volume as broken";
+            if evidence::is_broken(draft, row.unconfirmed.as_ref()) {
+                draft.fail("volume_error", format!("{text}; create a new instance"));
+            } else {
+                draft.wait(format!("{text}; waits to see whether it stays so"));
+            }
         }
         Some((VolumeState::Creating, ..)) => draft.wait("waits for the data volume to be made"),
         Some((VolumeState::InUse | VolumeState::Updating | VolumeState::Other(_), None, _)) => {
             draft.wait("waits for the data volume to become available");
         }
         None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
-            if draft.may_try("asking for the data volume", row.retry.as_ref()) {
+            if evidence::may_ask(draft, "the data volume", row.unconfirmed.as_ref())
+                && draft.may_try("asking for the data volume", row.retry.as_ref())
+            {
                 draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
             }
         }
@@ -273,7 +289,7 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
         }
         ServerState::Stopped | ServerState::StoppedInPlace if fresh => {
             let since = server.start_sent_at.map_or(0, |t| now.ms_since(t));
-            if since < 30_000 {
+            if since < draft.cx.rules.stale_ms.max(30_000) {
                 draft.wait("waits for the start to show");
             } else if server.starts < draft.cx.rules.starts_max {
                 start(draft, server, seen);
@@ -293,7 +309,9 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
     }
     let ready = ready || draft.agg.instance.status == Status::Ready;
     let started = server.start_sent_at.or(server.start_intended_at);
-    let deadline = started.map(|t| t.plus_ms(draft.cx.rules.boot_deadline_ms));
+    // What is shown then may be as old as the window.
+    let patience_ms = draft.cx.rules.boot_deadline_ms.saturating_add(draft.cx.rules.stale_ms);
+    let deadline = started.map(|t| t.plus_ms(patience_ms));
     if !ready && deadline.is_some_and(|d| now > d) {
         draft.fail(
             "boot_failed",

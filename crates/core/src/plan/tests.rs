@@ -4,6 +4,7 @@ mod behind_our_back;
 mod on_the_way_in;
 mod on_the_way_out;
 mod stage;
+mod stale;
 mod start;
 mod stories;
 mod turns;
@@ -322,6 +323,12 @@ fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
         agg.instance.failure = Some(crate::recorded::Failure { code: "x".into(), message: "y".into() });
         agg.instance.terminate_requested_at = Some(cx.now);
     });
+    // Its name says *delete* before it goes.
+    let (words, planned) = stage.step();
+    assert!(words.contains(&"TAG_VOLUME".to_owned()) && !words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
+    for action in planned.actions.iter().filter(|a| matches!(a, Action::TagVolume(_))) {
+        stage.answer(action, Ok(Reply::Accepted));
+    }
     let (words, _) = stage.step();
     assert!(words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}: empty, and nothing that was created stays behind");
 }

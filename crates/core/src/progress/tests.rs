@@ -5,7 +5,7 @@ use crate::id::ServerId;
 use crate::observed::ServerState;
 use crate::plan::Rules;
 use crate::plan::tests::{T0, attachment, gone_server, instance, owned_volume, proof_of, seen_server, seen_volume};
-use crate::recorded::{Server, Volume};
+use crate::recorded::{Proof, Server, Volume};
 use crate::status::Origin;
 
 const NOW: Timestamp = Timestamp(T0.0 + 5_000_000);
@@ -29,7 +29,7 @@ fn before() -> Aggregate {
 }
 
 fn concluded(agg: &mut Aggregate, action: &Action, outcome: &Outcome) -> Vec<Event> {
-    let (rules, mut drawn) = (Rules::default(), 0);
+    let (rules, mut drawn) = (Rules { stale_ms: 0, ..Rules::default() }, 0);
     let mut ids = || {
         drawn += 1_000;
         drawn
@@ -168,7 +168,8 @@ fn an_accepted_call_about_a_server_is_written_on_that_server() {
     assert_eq!(after(Action::ProveServerGone(s.clone()), Reply::StillThere), (old.clone(), provisioning, vec![]));
     // Gone, and nobody here had asked for it.
     let (gone, _, events) = after(Action::ProveServerGone(s), Reply::Gone(Box::new(proof_of("s-1"))));
-    let proof = Some(proof_of("s-1"));
+    // Where reads are never stale, it is confirmed at once.
+    let proof = Some(Proof { confirm_after: Some(T0), confirmed_at: Some(T0), ..proof_of("s-1") });
     assert_eq!(gone, Server { gone_at: Some(T0), proof, state: Some("gone".into()), ..old });
     assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), ["SERVER_DISAPPEARED"]);
 }

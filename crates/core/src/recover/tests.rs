@@ -9,7 +9,8 @@ use crate::size::GB;
 const NOW: Timestamp = Timestamp(9_000_000_000);
 
 fn name(id: u128, role: Role, attempt: u32, delete: bool) -> String {
-    CloudName { control_plane: "test".into(), instance: InstanceId::new(id), role, attempt, delete }.text()
+    CloudName { control_plane: "test".into(), instance: InstanceId::new(id), role, attempt, delete, policy_version: 0 }
+        .text()
 }
 
 pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str]) -> SeenServer {
@@ -31,7 +32,11 @@ pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str])
         foreign_addresses: Vec::new(),
         image_name: Some("img".into()),
         instance_type: Some("L40S-1-48G".into()),
-        tags: vec!["inventiv".into(), "inventiv-model=Qwen/Qwen2.5-7B".into(), "team=a".into()],
+        tags: CloudName::parse(name)
+            .map_or_else(|| vec!["inventiv".into()], |n| n.tags())
+            .into_iter()
+            .chain(["inventiv-model=Qwen/Qwen2.5-7B".into(), "team=a".into()])
+            .collect(),
         created_at: Some(Timestamp(5)),
     }
 }
@@ -46,7 +51,7 @@ fn volume(id: &str, name: &str, on: Option<&str>) -> SeenVolume {
         state: if on.is_some() { crate::observed::VolumeState::InUse } else { crate::observed::VolumeState::Available },
         server_id: on.map(str::to_owned),
         attachment_settled: on.is_some(),
-        tags: Vec::new(),
+        tags: CloudName::parse(name).map(|n| n.tags()).unwrap_or_default(),
         created_at: Some(Timestamp(6)),
     }
 }
@@ -184,7 +189,7 @@ fn its_times_and_prices_are_those_that_the_cloud_shows() {
     let agg = recovered(vec![seen], vec![], &[]).instances.remove(0);
     assert_eq!((agg.instance.instance_type.as_str(), agg.instance.spec.image.as_str()), ("unknown", "unknown"));
     let mut tagged = volume("v", &name(7, Role::Data, 1, false), None);
-    tagged.tags = vec!["inventiv".into(), "team=b".into()];
+    tagged.tags.push("team=b".into());
     let agg = recovered(vec![], vec![tagged], &[]).instances.remove(0);
     let i = &agg.instance;
     assert_eq!((i.created_at, i.ready_at), (Timestamp(6), None));

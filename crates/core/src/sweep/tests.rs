@@ -90,6 +90,8 @@ fn what_is_taken_becomes_a_row_that_goes() {
         answer: String::new(),
         request_id: None,
         absent_from_listing_begun_at: None,
+        confirm_after: None,
+        confirmed_at: None,
     };
     agg.servers.push(gone_server(proof));
     let seen = |id: &str| crate::recover::tests::server(id, "", crate::observed::ServerState::Running, &[]);
@@ -136,7 +138,14 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
     for (role, delete, origin) in
         [(Role::Data, true, Origin::Ours), (Role::Data, false, Origin::Ours), (Role::Boot, true, Origin::Cloud)]
     {
-        let name = CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt: 3, delete };
+        let name = CloudName {
+            control_plane: "test".into(),
+            instance: InstanceId::new(7),
+            role,
+            attempt: 3,
+            delete,
+            policy_version: 0,
+        };
         let name = name.text();
         let orphan = Quarantined { provider_id: "v-9".into(), name: name.clone(), ..held(0, NOW) };
         let mut other = seen_volume("v-8", "x");

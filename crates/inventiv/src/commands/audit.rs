@@ -18,10 +18,11 @@ pub(crate) async fn run(args: &Audit, connection: &Connection, output: Output) -
     match audit["verdict"].as_str() {
         Some("clean") => Ok(()),
         Some("findings") => Err(Failure::left_behind(format!(
-            "found {} orphan(s), {} suspect(s), {} missing, {} stuck",
+            "found {} orphan(s), {} suspect(s), {} missing, {} conflict(s), {} stuck",
             count("orphans"),
             count("suspects"),
             count("missing"),
+            count("conflicts"),
             count("stuck")
         ))),
         _ => Err(Failure::unreachable("cannot say whether all is well; the lines above say why")),
@@ -69,10 +70,11 @@ fn shown(audit: &Value) -> String {
     let mut lines = vec![
         format!("{}: {}", text(audit, "account"), text(audit, "verdict").replace('_', " ")),
         format!(
-            "  {} orphan(s), {} suspect(s), {} missing; {} kept on purpose ({})",
+            "  {} orphan(s), {} suspect(s), {} missing, {} conflict(s); {} kept on purpose ({})",
             text(audit, "orphans"),
             text(audit, "suspects"),
             text(audit, "missing"),
+            text(audit, "conflicts"),
             text(audit, "retained"),
             hourly(&kept)
         ),

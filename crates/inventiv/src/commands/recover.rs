@@ -41,9 +41,12 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
     let orchestrator = Orchestrator::new(store, Arc::new(provider), clock, ids, config);
     let plan = orchestrator.plan_recovery().await.map_err(|e| Failure::general(e.to_string()))?;
     let blind: Vec<&str> = plan.iter().filter(|z| z.found.is_err()).map(|z| z.zone.as_str()).collect();
-    let hidden = |z: &ZoneRecovery| z.found.as_ref().is_ok_and(|r| r.hidden.is_some());
+    let hidden = |z: &ZoneRecovery| {
+        z.found.as_ref().is_ok_and(|r| r.hidden.is_some() && r.instances.is_empty() && r.known + r.foreign == 0)
+    };
     let all_hidden = !plan.is_empty() && plan.iter().all(hidden);
-    let found: usize = plan.iter().filter_map(|z| z.found.as_ref().ok()).map(|r| r.instances.len()).sum();
+    let found: usize =
+        plan.iter().filter_map(|z| z.found.as_ref().ok()).map(|r| r.instances.len() + r.policies.len()).sum();
     let written = if args.apply && blind.is_empty() {
         orchestrator.apply_recovery(&plan).await.map_err(|e| Failure::general(e.to_string()))?
     } else {
@@ -63,10 +66,10 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
                 (_, _, false) => "nothing was written".to_owned(),
                 (0, ..) => "nothing is to be rebuilt".to_owned(),
                 (n, false, _) => {
-                    format!("{n} instance(s) can be rebuilt; nothing was written: --apply writes them down")
+                    format!("{n} instance(s) or policies can be rebuilt; nothing was written: --apply writes them down")
                 }
                 (_, true, _) => {
-                    format!("{written} instance(s) written down; `inventiv audit` shows what is left to do")
+                    format!("{written} instance(s) or policies written down; `inventiv audit` shows what is left to do")
                 }
             });
         }
@@ -108,6 +111,18 @@ fn zone_lines(zone: &ZoneRecovery, control_plane: &str) -> String {
         }
         lines.extend(agg.volumes.iter().map(|v| format!("    {}", volume_line(v))));
     }
+    lines.extend(found.policies.iter().map(|p| {
+        let word = |delete: bool| if delete { "delete" } else { "keep" };
+        format!(
+            "  {}  volume {} ({}): the cloud says `{}` (version {}), the records say `{}`: the cloud's word is newer",
+            p.instance_id,
+            p.volume_id,
+            p.provider_id,
+            word(p.cloud.delete),
+            p.cloud.version,
+            word(p.recorded_delete)
+        )
+    }));
     lines.extend(found.hidden.iter().map(|why| format!("  {why}")));
     for (other, n) in &found.others {
         let text =
@@ -151,6 +166,9 @@ fn zone_json(zone: &ZoneRecovery) -> Value {
         Err(why) => json!({"zone": zone.zone, "cannot_say": why}),
         Ok(found) => json!({
             "zone": zone.zone, "cannot_say": null, "known": found.known, "foreign": found.foreign,
+            "policies": found.policies.iter().map(|p| json!({"instance_id": p.instance_id.as_str(), "volume_id": p.volume_id.as_str(),
+                "provider_volume_id": p.provider_id, "recorded_delete_on_terminate": p.recorded_delete,
+                "delete_on_terminate": p.cloud.delete, "policy_version": p.cloud.version})).collect::<Vec<_>>(),
             "other_control_planes": found.others, "hidden": found.hidden,
             "instances": found.instances.iter().map(instance).collect::<Vec<_>>(),
             "left": found.left.iter().map(|(s, why)| json!({"provider_instance_id": s.id, "name": s.name, "why": why})).collect::<Vec<_>>(),

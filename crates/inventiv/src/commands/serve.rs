@@ -16,6 +16,8 @@ use tracing_subscriber::EnvFilter;
 
 /// The shortest grace against a real cloud, in seconds: longer than a creation may take, and than a listing lags.
 const GRACE_MIN_S: i64 = 120;
+/// The shortest consistency window against a real cloud.
+const WINDOW_MIN_S: i64 = 10;
 
 pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Result<(), Failure> {
     start_log(args.log_format);
@@ -42,8 +44,17 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
         let text = format!("--create-grace-seconds: at least {GRACE_MIN_S} against a real cloud: listings lag");
         return Err(Failure::refused(text));
     }
+    if args.consistency_window_seconds < WINDOW_MIN_S && !is_loopback(&api_url) {
+        let text =
+            format!("--consistency-window-seconds: at least {WINDOW_MIN_S} against a real cloud: reads may be stale");
+        return Err(Failure::refused(text));
+    }
     let lease = lease(args.lease_seconds)?;
-    let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
+    let rules = Rules {
+        create_grace_ms: args.create_grace_seconds * 1_000,
+        stale_ms: args.consistency_window_seconds * 1_000,
+        ..Rules::default()
+    };
     let mut running = server::start(Setup {
         listen: args.listen,
         database,

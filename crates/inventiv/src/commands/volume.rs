@@ -50,10 +50,11 @@ fn lines(v: &Value) -> String {
             text(v, "zone")
         ),
         format!(
-            "  of {}  made by {}  delete_on_terminate={}",
+            "  of {}  made by {}  delete_on_terminate={}{}",
             text(v, "instance_id"),
             text(v, "origin"),
-            text(v, "delete_on_terminate")
+            text(v, "delete_on_terminate"),
+            if v["policy_written"] == false { " (the cloud does not carry that yet)" } else { "" }
         ),
         format!("  in the cloud: {} ({})", text(v, "provider_volume_id"), text(v, "name")),
     ];

@@ -63,8 +63,8 @@ fn read<T: serde::de::DeserializeOwned>(e: &Exchange) -> T {
     read.unwrap_or_else(|error| panic!("{} {}: {error}\n{}", e.method, e.parts.join("/"), e.body))
 }
 
-fn known_server(server: wire::Server) {
-    let seen = server.seen();
+fn known_server(server: &Value) {
+    let seen = wire::server(server);
     assert!(!matches!(seen.state, ServerState::Other(_)), "{seen:?}");
     assert!(seen.attachments.iter().all(|a| a.index < 16 && !a.volume_id.is_empty()), "{seen:?}");
     for a in &seen.attachments {
@@ -72,8 +72,8 @@ fn known_server(server: wire::Server) {
     }
 }
 
-fn known_block(volume: wire::Block) {
-    let seen = volume.seen();
+fn known_block(volume: &Value) {
+    let seen = wire::block(volume);
     assert!(!matches!(seen.state, VolumeState::Other(_)), "{seen:?}");
     assert!(seen.size_bytes.is_some_and(|s| s >= 1_000_000_000), "{seen:?}");
     assert!(matches!(seen.perf_iops, Some(5_000 | 15_000)), "{seen:?}");
@@ -84,29 +84,29 @@ fn decode(e: &Exchange) -> Option<&'static str> {
     let parts: Vec<&str> = e.parts.iter().map(String::as_str).collect();
     Some(match (e.method.as_str(), parts.as_slice()) {
         ("GET", ["instance", "v1", "zones", _, "servers"]) => {
-            read::<wire::ServerList>(e).servers.into_iter().for_each(known_server);
+            read::<wire::ServerList>(e).servers.iter().for_each(known_server);
             "list servers"
         }
         ("POST", ["instance", "v1", "zones", _, "servers"]) => {
-            known_server(read::<wire::ServerEnvelope>(e).server);
+            known_server(&read::<wire::ServerEnvelope>(e).server.0);
             "create server"
         }
         ("GET" | "PATCH", ["instance", "v1", "zones", _, "servers", _]) => {
-            known_server(read::<wire::ServerEnvelope>(e).server);
+            known_server(&read::<wire::ServerEnvelope>(e).server.0);
             "server"
         }
         ("POST", ["instance", "v1", "zones", _, "servers", _, "attach-volume" | "detach-volume"]) => {
-            known_server(read::<wire::ServerEnvelope>(e).server);
+            known_server(&read::<wire::ServerEnvelope>(e).server.0);
             "attach or detach"
         }
         ("GET", ["instance", "v1", "zones", _, "volumes"]) => {
             for v in read::<wire::LocalList>(e).volumes {
-                assert!(!matches!(v.seen().state, VolumeState::Other(_)));
+                assert!(!matches!(wire::local(&v).state, VolumeState::Other(_)));
             }
             "list local volumes"
         }
         ("GET" | "PATCH", ["instance", "v1", "zones", _, "volumes", _]) => {
-            let seen = read::<wire::LocalEnvelope>(e).volume.seen();
+            let seen = wire::local(&read::<wire::LocalEnvelope>(e).volume.0);
             assert!(!matches!(seen.state, VolumeState::Other(_)), "{seen:?}");
             assert!(seen.size_bytes.is_some());
             "local volume"
@@ -114,12 +114,12 @@ fn decode(e: &Exchange) -> Option<&'static str> {
         ("GET", ["block", "v1" | "v1alpha1", "zones", _, "volumes"]) => {
             let list = read::<wire::BlockList>(e);
             assert!(list.total_count >= list.volumes.len() as u64);
-            list.volumes.into_iter().for_each(known_block);
+            list.volumes.iter().for_each(known_block);
             "list block volumes"
         }
         ("POST", ["block", "v1" | "v1alpha1", "zones", _, "volumes"])
         | ("GET" | "PATCH", ["block", "v1" | "v1alpha1", "zones", _, "volumes", _]) => {
-            known_block(read(e));
+            known_block(&e.body);
             "block volume"
         }
         ("GET", ["instance", "v1", "zones", _, "products", "servers"]) => {

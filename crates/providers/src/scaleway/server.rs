@@ -101,7 +101,7 @@ impl Scaleway {
                     let answer = self.read(path).await?;
                     let total = total_header(&answer)?;
                     let list: wire::ServerList = answer.decode()?;
-                    Ok(Page { items: list.servers.into_iter().map(wire::Server::seen).collect(), total })
+                    Ok(Page { items: list.servers.iter().map(wire::server).collect(), total })
                 }
             },
         )
@@ -120,10 +120,10 @@ impl Scaleway {
             Err(e) => Err(e),
         };
         match groups {
-            Ok(groups) if groups.iter().any(|g| g.project == project) => None,
+            Ok(groups) if groups.0.iter().any(|g| g.project == project) => None,
             Ok(_) => Some(format!(
-                "blocked: credentials: nothing of project {project} is shown in {zone}, not even the security group that stays \
-                 where a server was: waits for credentials that see the project"
+                "blocked: credentials: no security group of project {project} is shown in {zone}, although one stays where a \
+                 server was: waits for credentials that see the project"
             )),
             Err(e) => Some(format!(
                 "nothing of project {project} is shown in {zone}, and its security groups cannot be listed: {e}; waits to learn \
@@ -132,10 +132,21 @@ impl Scaleway {
         }
     }
 
+    /// A not-found counts only if the credentials still see the project after it was answered: keys that lost it are
+    /// answered not-found for everything.
+    pub(super) async fn witnessed<T>(&self, zone: &str, found: Existence<T>) -> Result<Existence<T>, Error> {
+        if matches!(found, Existence::Gone(_))
+            && let Some(hidden) = self.is_hidden(zone).await
+        {
+            return Err(Error::unavailable(Effect::None, format!("not found, but {hidden}")));
+        }
+        Ok(found)
+    }
+
     pub(super) async fn get_server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
         let path = instance_path(zone, &format!("servers/{}", encode(id)));
         match self.read(path.clone()).await {
-            Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::ServerEnvelope>()?.server.seen())),
+            Ok(answer) => Ok(Existence::Exists(wire::server(&answer.decode::<wire::ServerEnvelope>()?.server.0))),
             Err(e) => says_gone(e, format!("GET {path}"), "instance_server", id).map(Existence::Gone),
         }
     }
@@ -148,7 +159,7 @@ impl Scaleway {
             "tags": new.tags, "dynamic_ip_required": true, "boot_type": "local",
         });
         let answer = self.create(instance_path(zone, "servers"), body).await?;
-        let server = answer.decode::<wire::ServerEnvelope>()?.server.seen();
+        let server = wire::server(&answer.decode::<wire::ServerEnvelope>()?.server.0);
         Ok(Answer { value: server, request_id: answer.request_id })
     }
 
@@ -180,7 +191,7 @@ impl Scaleway {
             json!({ "volume_id": volume.id })
         };
         let answer = self.change(Method::POST, path, Body::Json(body)).await?;
-        let server = answer.decode::<wire::ServerEnvelope>()?.server.seen();
+        let server = wire::server(&answer.decode::<wire::ServerEnvelope>()?.server.0);
         Ok(Answer { value: server, request_id: answer.request_id })
     }
 }

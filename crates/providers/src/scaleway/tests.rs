@@ -1,6 +1,7 @@
 //! The client against small servers of its own: what it sends, and what it makes of what it gets.
 
 use super::server::{Page, all_pages};
+use super::wire;
 use super::{Scaleway, judge};
 use crate::credentials;
 use crate::transport::Real;
@@ -9,6 +10,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use inventiv_core::error::{Effect, ErrorKind};
+use inventiv_core::observed::ServerState;
 use inventiv_core::offer::BootStorage;
 use inventiv_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -20,6 +22,11 @@ type Seen = Arc<Mutex<Vec<(String, String, String)>>>;
 
 /// A server that answers every request alike and remembers what it was sent.
 async fn server(status: u16, content_type: &'static str, body: Vec<u8>) -> (Scaleway, Seen) {
+    serve(status, content_type, body, true).await
+}
+
+/// The same; `sees`: it shows the security group of the project.
+async fn serve(status: u16, content_type: &'static str, body: Vec<u8>, sees: bool) -> (Scaleway, Seen) {
     let seen: Seen = Arc::default();
     let remember = seen.clone();
     let app = axum::Router::new().fallback(move |request: Request| {
@@ -29,6 +36,14 @@ async fn server(status: u16, content_type: &'static str, body: Vec<u8>) -> (Scal
             let sent = axum::body::to_bytes(sent, 1 << 20).await.unwrap();
             let line = (parts.method.to_string(), parts.uri.to_string(), String::from_utf8_lossy(&sent).into_owned());
             remember.lock().unwrap().push(line);
+            if parts.uri.path().ends_with("/security_groups") {
+                let shown = if sees { r#"{"project":"11111111-1111-4111-8111-111111111111"}"# } else { "" };
+                let groups = format!(r#"{{"security_groups":[{shown}]}}"#);
+                return Response::builder()
+                    .header("content-type", "application/json")
+                    .body(Body::from(groups))
+                    .unwrap();
+            }
             let mut response = Response::builder().status(status).header("x-total-count", "1");
             if !content_type.is_empty() {
                 response = response.header("content-type", content_type);
@@ -171,6 +186,75 @@ async fn only_a_typed_not_found_for_our_own_id_means_gone() {
         assert_eq!(matches!(answer, Ok(Existence::Gone(_))), gone, "{status} {content_type}: {answer:?}");
         assert_eq!(answer.is_err(), !gone, "{status} {content_type}: what is not known must be an error");
     }
+    // A key that does not see the project (any more) is answered like this for everything.
+    let (cloud, _) = serve(404, "application/json", body("volume", ID).into_bytes(), false).await;
+    let error = cloud.volume("fr-par-1", &volume).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Unavailable && error.to_string().contains("credentials"), "{error}");
+}
+
+/// Every way in which a field can be odd, of every field, at every depth.
+fn oddities(row: &Value) -> Vec<Value> {
+    let odd = [Value::Null, json!(7), json!("x"), json!([7]), json!({"x": 7}), json!(true)];
+    let mut all = Vec::new();
+    let Some(fields) = row.as_object() else { return odd.to_vec() };
+    for (key, value) in fields {
+        let mut without = fields.clone();
+        without.remove(key);
+        all.push(Value::Object(without));
+        let deeper = match value {
+            Value::Array(items) => items.iter().flat_map(oddities).map(|v| json!([v])).collect(),
+            Value::Object(_) => oddities(value),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        for v in odd.iter().cloned().chain(deeper) {
+            let mut with = fields.clone();
+            with.insert(key.clone(), v);
+            all.push(Value::Object(with));
+        }
+    }
+    all.extend(odd);
+    all
+}
+
+#[test]
+fn an_odd_row_hides_no_other_and_nothing_is_decided_upon_it() {
+    let server = json!({"id": ID, "name": "n", "state": "running", "allowed_actions": ["terminate"],
+        "volumes": {"0": {"id": ID, "boot": true, "volume_type": "l_ssd", "name": "v", "size": 1}},
+        "public_ips": [{"address": "10.0.0.1", "family": "inet", "dynamic": true}], "public_ip": {"address": "10.0.0.1"},
+        "image": {"name": "img"}, "creation_date": "2026-07-30T12:53:14Z", "commercial_type": "L4-1-24G", "tags": ["t"]});
+    let local = json!({"id": ID, "name": "n", "volume_type": "l_ssd", "size": 1, "state": "available",
+        "server": {"id": ID}, "tags": ["t"], "creation_date": "2026-07-30T12:53:14Z"});
+    let block = json!({"id": ID, "name": "n", "size": 1, "status": "in_use", "specs": {"perf_iops": 5000}, "tags": ["t"],
+        "references": [{"product_resource_type": "instance_server", "product_resource_id": ID, "status": "attached"}],
+        "created_at": "2026-07-30T12:53:14Z"});
+    let mut read = 0;
+    for (kind, good) in [("server", &server), ("local", &local), ("block", &block)] {
+        for odd in oddities(good) {
+            let mut rows = vec![good.clone(); 199];
+            rows.insert(100, odd.clone());
+            let ids: Vec<String> = match kind {
+                "server" => rows.iter().map(|r| wire::server(r).id).collect(),
+                "local" => rows.iter().map(|r| wire::local(r).id).collect(),
+                _ => rows.iter().map(|r| wire::block(r).id).collect(),
+            };
+            assert_eq!(ids.iter().filter(|id| *id == ID).count(), if odd["id"] == ID { 200 } else { 199 }, "{odd}");
+            assert!(ids.iter().all(|id| !id.is_empty()), "{odd}");
+            read += 1;
+        }
+    }
+    assert!(read > 300, "{read}");
+    // A server whose volumes are not shown is not removed upon that: one of them may have to be kept.
+    let blank = |key: &str| {
+        let mut odd = server.clone();
+        odd[key] = Value::Null;
+        wire::server(&odd)
+    };
+    assert!(
+        matches!(blank("volumes").state, ServerState::Other(_))
+            && matches!(blank("state").state, ServerState::Other(_))
+    );
+    assert_eq!(blank("public_ips").state, ServerState::Running);
+    assert_eq!(blank("public_ips").ip_address.as_deref(), Some("10.0.0.1"));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Volumes: block volumes by the Block API, `l_ssd` and `scratch` by the Instance API, unknown kinds by both.
 
+use super::lenient::Identified;
 use super::server::{Listing, PAGE, Page, all_pages, says_gone, total_header};
 use super::{IOPS, Scaleway, block_path, instance_path, wire};
 use crate::error::Error;
@@ -51,10 +52,7 @@ impl Scaleway {
                 let path = block_path(zone, &format!("volumes?{query}&page={page}"));
                 async move {
                     let list: wire::BlockList = self.read(path).await?.decode()?;
-                    Ok(Page {
-                        items: list.volumes.into_iter().map(wire::Block::seen).collect(),
-                        total: list.total_count,
-                    })
+                    Ok(Page { items: list.volumes.iter().map(wire::block).collect(), total: list.total_count })
                 }
             },
         )
@@ -71,7 +69,7 @@ impl Scaleway {
                     let answer = self.read(path).await?;
                     let total = total_header(&answer)?;
                     let list: wire::LocalList = answer.decode()?;
-                    Ok(Page { items: list.volumes.into_iter().map(wire::Local::seen).collect(), total })
+                    Ok(Page { items: list.volumes.iter().map(wire::local).collect(), total })
                 }
             },
         )
@@ -99,7 +97,7 @@ impl Scaleway {
     async fn get_block(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
         let path = block_path(zone, &format!("volumes/{}", encode(id)));
         match self.read(path.clone()).await {
-            Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::Block>()?.seen())),
+            Ok(answer) => Ok(Existence::Exists(wire::block(&answer.decode::<Identified>()?.0))),
             Err(e) => says_gone(e, format!("GET {path}"), "volume", id).map(Existence::Gone),
         }
     }
@@ -107,7 +105,7 @@ impl Scaleway {
     async fn get_local(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
         let path = instance_path(zone, &format!("volumes/{}", encode(id)));
         match self.read(path.clone()).await {
-            Ok(answer) => Ok(Existence::Exists(answer.decode::<wire::LocalEnvelope>()?.volume.seen())),
+            Ok(answer) => Ok(Existence::Exists(wire::local(&answer.decode::<wire::LocalEnvelope>()?.volume.0))),
             Err(e) => says_gone(e, format!("GET {path}"), "instance_volume", id).map(Existence::Gone),
         }
     }
@@ -122,7 +120,7 @@ impl Scaleway {
             object.insert("perf_iops".to_owned(), json!(iops));
         }
         let answer = self.create(block_path(zone, "volumes"), body).await?;
-        let volume = answer.decode::<wire::Block>()?.seen();
+        let volume = wire::block(&answer.decode::<Identified>()?.0);
         Ok(Answer { value: volume, request_id: answer.request_id })
     }
 
@@ -135,7 +133,7 @@ impl Scaleway {
         if self.owner_of(zone, volume).await? == Owner::Block {
             let path = block_path(zone, &format!("volumes/{}", encode(&volume.id)));
             let answer = self.change(Method::PATCH, path, Body::Json(body)).await?;
-            let seen = answer.decode::<wire::Block>()?.seen();
+            let seen = wire::block(&answer.decode::<Identified>()?.0);
             return Ok(Answer { value: seen, request_id: answer.request_id });
         }
         if body.get("perf_iops").is_some() {
@@ -144,7 +142,7 @@ impl Scaleway {
         }
         let path = instance_path(zone, &format!("volumes/{}", encode(&volume.id)));
         let answer = self.change(Method::PATCH, path, Body::Json(body)).await?;
-        let seen = answer.decode::<wire::LocalEnvelope>()?.volume.seen();
+        let seen = wire::local(&answer.decode::<wire::LocalEnvelope>()?.volume.0);
         Ok(Answer { value: seen, request_id: answer.request_id })
     }
 

@@ -1,24 +1,27 @@
-//! Scaleway's JSON, as far as we read it, and its meaning in our words. Unknown fields and words are let through.
+//! Scaleway's JSON, as far as we read it, and its meaning in our words. Unknown fields and words are let through, and what
+//! cannot be read is not known (`lenient`).
 
+use super::lenient::{self, Field, Identified, Items};
 use inventiv_core::observed::{Allowed, Attachment, SeenServer, SeenVolume, ServerState, VolumeState};
 use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::time::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ServerEnvelope {
-    pub(super) server: Server,
+    pub(super) server: Identified,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ServerList {
-    pub(super) servers: Vec<Server>,
+    pub(super) servers: Vec<Value>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct GroupList {
-    pub(super) security_groups: Vec<Group>,
+    pub(super) security_groups: Items<Group>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -26,171 +29,178 @@ pub(super) struct Group {
     pub(super) project: String,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Server {
-    id: String,
-    #[serde(default)]
-    name: String,
-    state: String,
-    #[serde(default)]
-    volumes: BTreeMap<String, Slot>,
-    #[serde(default)]
-    allowed_actions: Vec<String>,
-    #[serde(default)]
-    public_ips: Vec<Ip>,
-    #[serde(default)]
-    public_ip: Option<Ip>,
-    #[serde(default)]
-    image: Option<Image>,
-    #[serde(default)]
-    creation_date: Option<String>,
-    #[serde(default)]
-    commercial_type: Option<String>,
-    #[serde(default)]
-    tags: Option<Vec<String>>,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Server {
+    name: Field<String>,
+    state: Field<String>,
+    volumes: Field<BTreeMap<String, Slot>>,
+    allowed_actions: Items<String>,
+    public_ips: Items<Ip>,
+    public_ip: Field<Ip>,
+    image: Field<Image>,
+    creation_date: Field<String>,
+    commercial_type: Field<String>,
+    tags: Items<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Slot {
     id: String,
     #[serde(default)]
-    boot: bool,
-    volume_type: String,
+    boot: Field<bool>,
     #[serde(default)]
-    name: Option<String>,
+    volume_type: Field<String>,
     #[serde(default)]
-    size: Option<i64>,
+    name: Field<String>,
+    #[serde(default)]
+    size: Field<i64>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Ip {
     #[serde(default)]
-    address: Option<String>,
+    address: Field<String>,
     #[serde(default)]
-    family: Option<String>,
+    family: Field<String>,
     #[serde(default)]
-    dynamic: bool,
+    dynamic: Field<bool>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Image {
     #[serde(default)]
-    name: Option<String>,
+    name: Field<String>,
 }
 
-impl Server {
-    pub(super) fn seen(self) -> SeenServer {
-        let state = match self.state.as_str() {
-            "stopped" => ServerState::Stopped,
-            "stopped in place" => ServerState::StoppedInPlace,
-            "starting" => ServerState::Starting,
-            "running" => ServerState::Running,
-            "stopping" => ServerState::Stopping,
-            "locked" => ServerState::Locked,
-            _ => ServerState::Other(self.state),
-        };
-        let allowed = self.allowed_actions.iter().filter_map(|a| match a.as_str() {
-            "poweron" => Some(Allowed::Start),
-            "poweroff" => Some(Allowed::Stop),
-            "terminate" => Some(Allowed::Terminate),
-            _ => None,
-        });
-        let mut attachments: Vec<Attachment> = self
-            .volumes
-            .into_iter()
-            .map(|(index, slot)| Attachment {
-                // A key that is no number is a volume all the same; it just boots nothing.
-                index: index.parse().unwrap_or(u32::MAX),
-                volume_id: slot.id,
-                volume_type: slot.volume_type,
-                boot: slot.boot,
-                name: slot.name,
-                size_bytes: slot.size,
-            })
-            .collect();
-        attachments.sort_by_key(|a| a.index);
-        let v4 = |ip: &&Ip| ip.family.as_deref().is_none_or(|f| f == "inet");
-        // Our own address is the dynamic one; a flexible one was put there by somebody else.
-        let dynamic = self.public_ips.iter().filter(v4).filter(|ip| ip.dynamic).find_map(|ip| ip.address.clone());
-        let address = dynamic.or_else(|| self.public_ips.iter().filter(v4).find_map(|ip| ip.address.clone()));
-        let foreign = self.public_ips.iter().filter(|ip| !ip.dynamic).filter_map(|ip| ip.address.clone());
-        let foreign_addresses = foreign.collect();
-        SeenServer {
-            id: self.id,
-            name: self.name,
-            state,
-            allowed: allowed.collect(),
-            attachments,
-            ip_address: address.or_else(|| self.public_ip.and_then(|ip| ip.address)),
-            foreign_addresses,
-            image_name: self.image.and_then(|i| i.name),
-            instance_type: self.commercial_type,
-            tags: self.tags.unwrap_or_default(),
-            created_at: self.creation_date.as_deref().and_then(Timestamp::parse),
-        }
+/// A server as far as it can be read. Nothing is decided upon one whose state or volumes cannot be.
+pub(super) fn server(value: &Value) -> SeenServer {
+    let read: Server = lenient::row(value).unwrap_or_default();
+    let volumes_known = matches!(read.volumes, Field::Known(_));
+    let state = read.state.known().map_or_else(|| ServerState::Other("shown without a state".to_owned()), server_state);
+    let state = if volumes_known { state } else { ServerState::Other("shown without its volumes".to_owned()) };
+    let allowed = read.allowed_actions.0.iter().filter_map(|a| match a.as_str() {
+        "poweron" => Some(Allowed::Start),
+        "poweroff" => Some(Allowed::Stop),
+        "terminate" => Some(Allowed::Terminate),
+        _ => None,
+    });
+    let slots = read.volumes.known().unwrap_or_default();
+    let mut attachments: Vec<Attachment> = slots.into_iter().map(attachment).collect();
+    attachments.sort_by_key(|a| a.index);
+    let ips: Vec<(String, bool, bool)> = read
+        .public_ips
+        .0
+        .into_iter()
+        .filter_map(|ip| {
+            let v4 = ip.family.known().is_none_or(|f| f == "inet");
+            Some((ip.address.known()?, ip.dynamic.known().unwrap_or_default(), v4))
+        })
+        .collect();
+    // Our own address is the dynamic one; a flexible one was put there by somebody else.
+    let of = |wanted: bool| ips.iter().find(|(_, dynamic, v4)| *v4 && *dynamic == wanted).map(|(a, ..)| a.clone());
+    let single = read.public_ip.known().and_then(|ip| ip.address.known());
+    SeenServer {
+        id: lenient::id_of(value),
+        name: read.name.known().unwrap_or_default(),
+        state,
+        allowed: allowed.collect(),
+        attachments,
+        ip_address: of(true).or_else(|| of(false)).or(single),
+        foreign_addresses: ips.iter().filter(|(_, dynamic, _)| !dynamic).map(|(a, ..)| a.clone()).collect(),
+        image_name: read.image.known().and_then(|i| i.name.known()),
+        instance_type: read.commercial_type.known(),
+        tags: read.tags.0,
+        created_at: read.creation_date.known().as_deref().and_then(Timestamp::parse),
     }
+}
+
+fn server_state(word: String) -> ServerState {
+    match word.as_str() {
+        "stopped" => ServerState::Stopped,
+        "stopped in place" => ServerState::StoppedInPlace,
+        "starting" => ServerState::Starting,
+        "running" => ServerState::Running,
+        "stopping" => ServerState::Stopping,
+        "locked" => ServerState::Locked,
+        _ => ServerState::Other(word),
+    }
+}
+
+fn attachment((index, slot): (String, Slot)) -> Attachment {
+    Attachment {
+        // A key that is no number is a volume all the same; it just boots nothing.
+        index: index.parse().unwrap_or(u32::MAX),
+        volume_id: slot.id,
+        volume_type: slot.volume_type.known().unwrap_or_else(unknown),
+        boot: slot.boot.known().unwrap_or_default(),
+        name: slot.name.known(),
+        size_bytes: slot.size.known(),
+    }
+}
+
+/// The kind of a volume that shows none: then every API is asked for it.
+fn unknown() -> String {
+    "unknown".to_owned()
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct BlockList {
-    pub(super) volumes: Vec<Block>,
+    pub(super) volumes: Vec<Value>,
     pub(super) total_count: u64,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Block {
-    id: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    size: Option<i64>,
-    status: String,
-    #[serde(default)]
-    references: Vec<Reference>,
-    #[serde(default)]
-    specs: Option<Specs>,
-    #[serde(default)]
-    tags: Option<Vec<String>>,
-    #[serde(default)]
-    created_at: Option<String>,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Block {
+    name: Field<String>,
+    size: Field<i64>,
+    status: Field<String>,
+    references: Field<Vec<Reference>>,
+    specs: Field<Specs>,
+    tags: Items<String>,
+    created_at: Field<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Reference {
     #[serde(default)]
-    product_resource_type: Option<String>,
+    product_resource_type: Field<String>,
     #[serde(default)]
-    product_resource_id: Option<String>,
+    product_resource_id: Field<String>,
     #[serde(default)]
-    status: Option<String>,
+    status: Field<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Specs {
     #[serde(default)]
-    perf_iops: Option<i64>,
+    perf_iops: Field<i64>,
 }
 
-impl Block {
-    pub(super) fn seen(self) -> SeenVolume {
-        let server = self.references.iter().find(|r| r.product_resource_type.as_deref() == Some("instance_server"));
-        let settled = server.is_some_and(|r| r.status.as_deref() == Some("attached"));
-        SeenVolume {
-            server_id: server.and_then(|r| r.product_resource_id.clone()),
-            attachment_settled: settled,
-            tags: self.tags.unwrap_or_default(),
-            id: self.id,
-            name: self.name,
-            volume_type: BLOCK_KIND.to_owned(),
-            size_bytes: self.size,
-            perf_iops: self.specs.and_then(|s| s.perf_iops),
-            state: volume_state(self.status, false),
-            created_at: self.created_at.as_deref().and_then(Timestamp::parse),
-        }
+/// A block volume as far as it can be read. Nothing is decided upon one whose state or references cannot be.
+pub(super) fn block(value: &Value) -> SeenVolume {
+    let read: Block = lenient::row(value).unwrap_or_default();
+    let odd = matches!(read.references, Field::Unreadable);
+    let references = read.references.known().unwrap_or_default();
+    let on = references.into_iter().find(|r| r.product_resource_type == Field::Known("instance_server".to_owned()));
+    let settled = on.as_ref().is_some_and(|r| r.status == Field::Known("attached".to_owned()));
+    SeenVolume {
+        id: lenient::id_of(value),
+        name: read.name.known().unwrap_or_default(),
+        volume_type: BLOCK_KIND.to_owned(),
+        size_bytes: read.size.known(),
+        perf_iops: read.specs.known().and_then(|s| s.perf_iops.known()),
+        state: volume_state(read.status.known().filter(|_| !odd), false),
+        server_id: on.and_then(|r| r.product_resource_id.known()),
+        attachment_settled: settled,
+        tags: read.tags.0,
+        created_at: read.created_at.known().as_deref().and_then(Timestamp::parse),
     }
 }
 
-fn volume_state(word: String, attached: bool) -> VolumeState {
+fn volume_state(word: Option<String>, attached: bool) -> VolumeState {
+    let Some(word) = word else { return VolumeState::Other("shown without its state".to_owned()) };
     match word.as_str() {
         "creating" | "fetching" | "saving" | "hotsyncing" => VolumeState::Creating,
         "available" if attached => VolumeState::InUse,
@@ -204,29 +214,24 @@ fn volume_state(word: String, attached: bool) -> VolumeState {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct LocalEnvelope {
-    pub(super) volume: Local,
+    pub(super) volume: Identified,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct LocalList {
-    pub(super) volumes: Vec<Local>,
+    pub(super) volumes: Vec<Value>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Local {
-    id: String,
-    #[serde(default)]
-    name: String,
-    volume_type: String,
-    #[serde(default)]
-    size: Option<i64>,
-    state: String,
-    #[serde(default)]
-    server: Option<Owner>,
-    #[serde(default)]
-    tags: Option<Vec<String>>,
-    #[serde(default)]
-    creation_date: Option<String>,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Local {
+    name: Field<String>,
+    volume_type: Field<String>,
+    size: Field<i64>,
+    state: Field<String>,
+    server: Field<Owner>,
+    tags: Items<String>,
+    creation_date: Field<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -234,21 +239,23 @@ struct Owner {
     id: String,
 }
 
-impl Local {
-    pub(super) fn seen(self) -> SeenVolume {
-        let attached = self.server.is_some();
-        SeenVolume {
-            id: self.id,
-            name: self.name,
-            volume_type: self.volume_type,
-            size_bytes: self.size,
-            perf_iops: None,
-            state: volume_state(self.state, attached),
-            server_id: self.server.map(|s| s.id),
-            attachment_settled: attached,
-            tags: self.tags.unwrap_or_default(),
-            created_at: self.creation_date.as_deref().and_then(Timestamp::parse),
-        }
+/// A local volume as far as it can be read. Nothing is decided upon one whose state or server cannot be.
+pub(super) fn local(value: &Value) -> SeenVolume {
+    let read: Local = lenient::row(value).unwrap_or_default();
+    let odd = matches!(read.server, Field::Unreadable);
+    let server_id = read.server.known().map(|s| s.id);
+    let attached = server_id.is_some();
+    SeenVolume {
+        id: lenient::id_of(value),
+        name: read.name.known().unwrap_or_default(),
+        volume_type: read.volume_type.known().unwrap_or_else(unknown),
+        size_bytes: read.size.known(),
+        perf_iops: None,
+        state: volume_state(read.state.known().filter(|_| !odd), attached),
+        server_id,
+        attachment_settled: attached,
+        tags: read.tags.0,
+        created_at: read.creation_date.known().as_deref().and_then(Timestamp::parse),
     }
 }
 

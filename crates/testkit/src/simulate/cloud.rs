@@ -151,11 +151,34 @@ impl Cloud {
         Ok(rule.to_string())
     }
 
+    /// Reads become stale for a whole period: of every API or of one, lists and single reads alike or one of them, always or
+    /// every other time (then they go backwards). Says which.
+    pub(crate) fn make_reads_stale(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
+        const PATHS: [&str; 7] = [
+            "*",
+            "*",
+            "/instance/*",
+            "/block/*",
+            "/instance/*/servers*",
+            "/block/*/volumes/*",
+            "/instance/*/servers/*",
+        ];
+        let path = PATHS[rng.usize(..PATHS.len())];
+        let percent = if rng.bool() { 100 } else { 50 };
+        let effect: Value = serde_json::from_str(LAG).unwrap_or_default();
+        let rule = json!({"method": "GET", "path": path, "percent": percent, "times": 100_000, "effect": effect});
+        self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?;
+        self.lags = true;
+        // No pair: not counted among them.
+        self.set.push(PAIRS);
+        Ok(rule.to_string())
+    }
+
     /// How often each pair struck, since the last healing.
     pub(crate) fn struck(&self) -> Vec<(usize, u64)> {
         let shown = self.ask("GET", "/_emulator/faults", None).1;
         let fired = shown["faults"].as_array().into_iter().flatten().map(|f| f["fired"].as_u64().unwrap_or(0));
-        self.set.iter().copied().zip(fired).collect()
+        self.set.iter().copied().zip(fired).filter(|(pair, _)| *pair < PAIRS).collect()
     }
 
     /// Nothing goes wrong any more.

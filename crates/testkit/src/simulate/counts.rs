@@ -19,6 +19,8 @@ pub struct Counts {
     pub suspects: usize,
     /// Everything that the cloud was asked, in a number: the same story has the same.
     pub fingerprint: u64,
+    /// Stories in which reads were stale for a whole period.
+    pub stale: usize,
     /// Things that strangers did to what is ours.
     pub strangers: usize,
     /// Volumes that were kept.

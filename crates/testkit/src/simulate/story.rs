@@ -21,6 +21,8 @@ const END_MAX: usize = 4_000;
 const TRACE_LEN: usize = 400;
 /// Shorter than in earnest, in the same proportions: lists lag for a quarter of the grace.
 const GRACE_MS: i64 = 60_000;
+/// The consistency window: longer than reads are stale.
+const STALE_MS: i64 = 20_000;
 /// How late a call may arrive that got no answer.
 const LATE_MAX_MS: i64 = 25_000;
 
@@ -69,7 +71,7 @@ impl Story {
             wire: Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router())))),
             clock: Arc::new(ManualClock::new(Timestamp(START_US))),
             ids: Arc::new(Drawn::new(seed << 20, rng.fork())),
-            rules: Rules { create_grace_ms: GRACE_MS, ..Rules::default() },
+            rules: Rules { create_grace_ms: GRACE_MS, stale_ms: STALE_MS, ..Rules::default() },
             gate: None,
         };
         let commits = Arc::new(Commits::default());
@@ -103,6 +105,11 @@ impl Story {
     fn play(&mut self) -> Step<()> {
         let mut process = Process::start(&self.ground)?;
         process.runtime.block_on(process.orchestrator.refresh_catalogue()).map_err(|e| e.to_string())?;
+        if self.rng.u8(..3) == 0 {
+            let what = self.cloud.make_reads_stale(&mut self.rng)?;
+            self.note(format!("stale reads: {what}"));
+            self.counts.stale += 1;
+        }
         let steps = self.rng.usize(STEPS_MAX / 3..STEPS_MAX);
         let wildness = self.rng.u8(2..30);
         for _ in 0..steps {

@@ -41,6 +41,7 @@ fn a_new_attempt_at_a_server_is_a_whole_row() {
         role: Role::Server,
         attempt: 1,
         delete: true,
+        policy_version: 0,
     };
     let wanted = Server {
         id: row.id.clone(),
@@ -65,6 +66,7 @@ fn a_new_attempt_at_a_server_is_a_whole_row() {
         gone_at: None,
         proof: None,
         retry: None,
+        unconfirmed: None,
     };
     assert_eq!(**row, wanted);
 }
@@ -86,6 +88,7 @@ fn a_new_attempt_at_a_data_volume_is_a_whole_row() {
             role: Role::Data,
             attempt: 1,
             delete,
+            policy_version: 0,
         };
         let wanted = Volume {
             name: name.text(),

@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::{InstanceId, ServerId, VolumeId};
+use crate::name::CloudName;
 use crate::observed::{Allowed, Attachment, Observed, SeenServer, SeenVolume, ServerState, VolumeState};
 use crate::offer::BootStorage;
 use crate::plan::{Context, Plan, Rules, plan};
@@ -50,6 +51,7 @@ pub(crate) fn instance() -> Aggregate {
         notes: Vec::new(),
         settled: false,
         wake_at: T0,
+        confirm_after: None,
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }
@@ -90,12 +92,15 @@ pub(crate) fn gone_server(proof: Proof) -> Server {
         gone_at: Some(T0),
         proof: Some(proof),
         retry: None,
+        unconfirmed: None,
     }
 }
 
 /// A cloud of one server, moved by hand.
 pub(super) struct Stage {
     pub(super) agg: Aggregate,
+    /// How old a read may be; 0 where a test is about something else.
+    pub(super) stale_ms: i64,
     pub(super) now: Timestamp,
     pub(super) next_id: u128,
     pub(super) servers: Vec<SeenServer>,
@@ -104,7 +109,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self { agg: instance(), now: T0, next_id: 100, servers: Vec::new(), volumes: Vec::new() }
+        Self { agg: instance(), stale_ms: 0, now: T0, next_id: 100, servers: Vec::new(), volumes: Vec::new() }
     }
 
     pub(super) fn look(&self) -> Observed {
@@ -119,7 +124,7 @@ impl Stage {
     }
 
     pub(super) fn context<R>(&mut self, work: impl FnOnce(&mut Aggregate, &mut Context<'_>) -> R) -> R {
-        let rules = Rules::default();
+        let rules = Rules { stale_ms: self.stale_ms, ..Rules::default() };
         let next = &mut self.next_id;
         let mut ids = || {
             *next += 1;
@@ -233,7 +238,7 @@ pub(crate) fn seen_server(id: &str, name: &str, state: ServerState) -> SeenServe
         foreign_addresses: Vec::new(),
         image_name: Some("img".into()),
         instance_type: None,
-        tags: Vec::new(),
+        tags: CloudName::parse(name).map(|n| n.tags()).unwrap_or_default(),
         created_at: Some(T0),
     }
 }
@@ -248,7 +253,7 @@ pub(crate) fn seen_volume(id: &str, name: &str, kind: &str, on: Option<&str>) ->
         state: if on.is_some() { VolumeState::InUse } else { VolumeState::Available },
         server_id: on.map(str::to_owned),
         attachment_settled: on.is_some(),
-        tags: Vec::new(),
+        tags: CloudName::parse(name).map(|n| n.tags()).unwrap_or_default(),
         created_at: Some(T0),
     }
 }
@@ -274,5 +279,7 @@ pub(crate) fn proof_of(id: &str) -> Proof {
         answer: "404".into(),
         request_id: None,
         absent_from_listing_begun_at: Some(T0),
+        confirm_after: None,
+        confirmed_at: None,
     }
 }

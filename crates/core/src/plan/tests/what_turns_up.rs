@@ -9,7 +9,7 @@ use crate::recorded::{Proof, Retry, Server, Volume};
 use crate::status::Desired;
 
 fn name(role: Role, attempt: u32, delete: bool) -> CloudName {
-    CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt, delete }
+    CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt, delete, policy_version: 0 }
 }
 
 fn told(planned: &Plan) -> Vec<&'static str> {
@@ -52,6 +52,9 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
         deleted_at: None,
         proof: None,
         retry: None,
+        policy_version: 0,
+        cloud_policy: None,
+        unconfirmed: None,
     };
     assert_eq!(row, bare);
 }

@@ -1,0 +1,161 @@
+//! Reads may be stale: when an absence is believed, when a proof is confirmed, and what happens when something reappears.
+//!
+//! Any read may show the state of up to [`Rules::stale_ms`](super::Rules) ago. Three rules follow:
+//! - *Disappeared* (nobody here asked for its end) is concluded from two not-founds, each more than the window after the
+//!   last sighting, at least the window apart. A sighting in between begins anew.
+//! - *Gone after our own delete* is concluded at once, and provisional until a complete listing that began more than the
+//!   window later does not show it either.
+//! - What such a listing shows is there: its end is taken up again, whatever the status of its instance.
+
+use super::Draft;
+use crate::observed::{Observed, VolumeState};
+use crate::recorded::{Doubtful, Unconfirmed};
+use crate::status::{Origin, Status, VolumeStatus};
+use crate::time::Timestamp;
+
+pub(super) fn weigh(draft: &mut Draft<'_, '_>) {
+    reopen_servers(draft);
+    reopen_volumes(draft);
+    confirm(draft);
+    note_doubts(draft);
+}
+
+/// Whether a look that began at `began_at` cannot show the state of `at` or before.
+fn is_past(draft: &Draft<'_, '_>, at: Timestamp) -> bool {
+    draft.seen.began_at > at.plus_ms(draft.cx.rules.stale_ms)
+}
+
+fn reopen_servers(draft: &mut Draft<'_, '_>) {
+    for n in 0..draft.agg.servers.len() {
+        let row = &draft.agg.servers[n];
+        let Some(id) = row.provider_id.clone() else { continue };
+        let Some(gone_at) = row.gone_at.filter(|_| draft.seen.server(&id).is_some()) else { continue };
+        if !is_past(draft, row.proof.as_ref().map_or(gone_at, |p| p.asked_at)) {
+            continue;
+        }
+        let row = &mut draft.agg.servers[n];
+        (row.gone_at, row.proof, row.delete_sent_at, row.retry, row.state) = (None, None, None, None, None);
+        draft.tell(
+            "RESOURCE_REAPPEARED",
+            Some(id),
+            "the server was proven gone, and is shown again: its end is taken up again",
+        );
+        reopen_instance(draft);
+    }
+}
+
+fn reopen_volumes(draft: &mut Draft<'_, '_>) {
+    for n in 0..draft.agg.volumes.len() {
+        let row = &draft.agg.volumes[n];
+        let Some(id) = row.provider_id.clone() else { continue };
+        let gone = row.status == VolumeStatus::Deleted && row.origin != Origin::Foreign;
+        let Some(gone_at) = row.deleted_at.filter(|_| gone && draft.seen.volume(&id).is_some()) else { continue };
+        if !is_past(draft, row.proof.as_ref().map_or(gone_at, |p| p.asked_at)) {
+            continue;
+        }
+        let row = &mut draft.agg.volumes[n];
+        (row.deleted_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
+        row.status = VolumeStatus::Available;
+        let (volume_id, text) = (Some(row.id.clone()), "the volume was proven gone, and is shown again".to_owned());
+        draft.events.push(crate::action::Event { name: "RESOURCE_REAPPEARED", volume_id, resource_id: Some(id), text });
+        reopen_instance(draft);
+    }
+}
+
+/// A life that was over goes on until its end is proven again.
+fn reopen_instance(draft: &mut Draft<'_, '_>) {
+    if draft.agg.instance.status.is_final() {
+        draft.agg.instance.status = Status::Terminating;
+        draft.agg.instance.terminated_at = None;
+    }
+}
+
+/// Confirms proofs by a complete listing that cannot be as old as they are; what it shows was taken up again before.
+fn confirm(draft: &mut Draft<'_, '_>) {
+    let seen: &Observed = draft.seen;
+    if !seen.listed {
+        return;
+    }
+    for (id, proof) in draft.agg.proofs_mut().filter(|(_, p)| p.is_provisional()) {
+        let shown = id.is_some_and(|id| seen.server(id).is_some() || seen.volume(id).is_some());
+        if !shown && proof.confirm_after.is_some_and(|t| seen.began_at > t) {
+            proof.confirmed_at = Some(seen.began_at);
+        }
+    }
+}
+
+/// Writes down what one stale read could have made, and forgets it when a later look contradicts it.
+fn note_doubts(draft: &mut Draft<'_, '_>) {
+    if draft.cx.rules.stale_ms == 0 {
+        return;
+    }
+    let seen = draft.seen;
+    for n in 0..draft.agg.servers.len() {
+        let row = &draft.agg.servers[n];
+        let Some(id) = row.provider_id.as_deref().filter(|_| row.is_live()) else { continue };
+        let known_since = row.answered_at.unwrap_or(row.prepared_at);
+        let absent = seen.server(id).is_none().then_some(Doubtful::Absent);
+        let noted =
+            if absent.is_some() && (draft.agg.is_server_going(row) || !(seen.listed && seen.began_at > known_since)) {
+                row.unconfirmed.clone()
+            } else {
+                doubt(row.unconfirmed.as_ref(), absent, seen.began_at)
+            };
+        draft.agg.servers[n].unconfirmed = noted;
+    }
+    for n in 0..draft.agg.volumes.len() {
+        let row = &draft.agg.volumes[n];
+        let Some(id) = row.provider_id.as_deref().filter(|_| row.is_live()) else { continue };
+        let known_since = row.answered_at.unwrap_or(row.created_at);
+        let found = match seen.volume(id).map(|v| &v.state) {
+            None => Some(Doubtful::Absent),
+            Some(VolumeState::Error) => Some(Doubtful::Broken),
+            Some(
+                VolumeState::Creating
+                | VolumeState::Available
+                | VolumeState::InUse
+                | VolumeState::Updating
+                | VolumeState::Other(_),
+            ) => None,
+        };
+        let unsure = found == Some(Doubtful::Absent)
+            && (draft.agg.is_volume_going(row) || !(seen.listed && seen.began_at > known_since));
+        let noted =
+            if unsure { row.unconfirmed.clone() } else { doubt(row.unconfirmed.as_ref(), found, seen.began_at) };
+        draft.agg.volumes[n].unconfirmed = noted;
+    }
+}
+
+fn doubt(before: Option<&Unconfirmed>, found: Option<Doubtful>, began_at: Timestamp) -> Option<Unconfirmed> {
+    let what = found?;
+    let same = before.filter(|b| b.what == what).cloned();
+    Some(same.unwrap_or(Unconfirmed { what, since: began_at, first: None }))
+}
+
+/// Whether something that is not shown may be asked for now: more than the window after the last sighting, or after the
+/// first not-found. If not, says why and looks again soon.
+pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, unconfirmed: Option<&Unconfirmed>) -> bool {
+    /// How soon a sighting that contradicts an absence is noticed, in polls.
+    const POLLS: i64 = 5;
+    let window_ms = draft.cx.rules.stale_ms;
+    if window_ms == 0 {
+        return true;
+    }
+    let Some(absent) = unconfirmed.filter(|u| u.what == Doubtful::Absent) else {
+        draft.wait(format!("waits for a complete listing, to see whether {what} is still there"));
+        return false;
+    };
+    let due = absent.first.as_ref().map_or(absent.since, |f| f.asked_at).plus_ms(window_ms);
+    if draft.seen.began_at > due {
+        return true;
+    }
+    draft.wait_until(format!("{what} is not shown, which a stale read may show, too: it is asked for again"), due);
+    let soon = draft.cx.now.plus_ms(draft.cx.rules.poll_ms.saturating_mul(POLLS)).min(due.plus_ms(1));
+    draft.wake = Some(draft.wake.map_or(soon, |w| w.min(soon)));
+    false
+}
+
+/// Whether a volume was reported as broken for longer than a read may be stale.
+pub(super) fn is_broken(draft: &Draft<'_, '_>, unconfirmed: Option<&Unconfirmed>) -> bool {
+    draft.cx.rules.stale_ms == 0 || unconfirmed.is_some_and(|u| u.what == Doubtful::Broken && is_past(draft, u.since))
+}

@@ -1,0 +1,272 @@
+//! What may lie: reads that are stale, records that are older than the cloud, credentials that lose the project.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, World, database};
+use serde_json::{Value, json};
+
+const ZONE: &str = "fr-par-2";
+
+fn request() -> Value {
+    json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})
+}
+
+async fn proof(world: &World, id: &str) -> Value {
+    world.call("GET", &format!("/instances/{id}/proof"), None).await.1
+}
+
+fn data_volume(shown: &Value) -> Value {
+    shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap().clone()
+}
+
+/// Every read is answered as of so long ago; what happened before a fault was set is not known to the emulator.
+fn lag(world: &World, ms: i64, path: &str) {
+    world.emulator.add_fault(&json!({"method": "GET", "path": path, "effect": {"lag_ms": ms}})).unwrap();
+}
+
+#[tokio::test]
+async fn reads_that_are_stale_for_a_whole_life_lose_nothing() {
+    for (database, ms) in Database::both().into_iter().flat_map(|d| [2_000, 15_000, 50_000].map(|ms| (d, ms))) {
+        let world = World::new(database).await;
+        lag(&world, ms, "*");
+        let id = world.create(request()).await;
+        world.until_status(&id, "ready").await;
+        assert_eq!(world.left().0, 1, "{ms}");
+        world.terminate(&id).await;
+        world.until_status(&id, "terminated").await;
+        for _ in 0..6 {
+            world.advance_ms(61_000);
+            world.resync().await;
+            world.settle().await;
+        }
+        assert_eq!(world.left(), (0, 0, 0), "{ms}");
+        let shown = proof(&world, &id).await;
+        assert_eq!(
+            (&shown["clean"], shown["certainty"].as_str()),
+            (&json!(true), Some("confirmed")),
+            "{ms}: {shown:#}"
+        );
+        let told = world.actions(&id).await;
+        assert!(!told.iter().any(|a| a.ends_with("_DISAPPEARED")), "{ms}: {told:?}");
+        assert_eq!(told.iter().filter(|a| *a == "PROVIDER_CREATE").count(), 1, "{ms}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_stale_reads_proved_gone_is_deleted_once_it_is_shown_again() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        // The zone's security group is there from an earlier instance on: the credentials are seen to see the project.
+        let earlier = world.create(request()).await;
+        world.until_status(&earlier, "ready").await;
+        world.terminate(&earlier).await;
+        world.until_status(&earlier, "terminated").await;
+        world.advance_ms(200_000);
+        lag(&world, 55_000, "/remembered");
+        let id = world.create(request()).await;
+        world.until_status(&id, "ready").await;
+        world.terminate(&id).await;
+        world.tick().await;
+        // From here on, reads show the moment before it was made.
+        lag(&world, 55_000, "*");
+        for _ in 0..20 {
+            world.advance_ms(1_000);
+            world.tick().await;
+        }
+        let shown = proof(&world, &id).await;
+        assert_eq!((shown["status"].as_str(), shown["certainty"].as_str()), (Some("terminated"), Some("provisional")));
+        assert_ne!(world.left().1, 0, "the reads lied: {shown:#}");
+        for _ in 0..6 {
+            world.advance_ms(61_000);
+            world.resync().await;
+            world.settle().await;
+        }
+        assert_eq!(world.left(), (0, 0, 0));
+        let shown = proof(&world, &id).await;
+        assert_eq!((&shown["clean"], shown["certainty"].as_str()), (&json!(true), Some("confirmed")), "{shown:#}");
+        assert!(world.actions(&id).await.contains(&"RESOURCE_REAPPEARED".to_owned()));
+    }
+}
+
+/// The database as it is now, and a world that goes on upon it later.
+async fn backup(world: &World) -> (String, inventiv_testkit::Home) {
+    let (url, home) = database(Database::Sqlite).await;
+    let file = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap().to_owned();
+    let _ = std::fs::remove_file(&file);
+    world.copy_database_to(&file).await;
+    (url, home)
+}
+
+async fn half_an_hour(world: &World) {
+    for _ in 0..30 {
+        world.advance_ms(60_000);
+        world.resync().await;
+        world.tick().await;
+    }
+}
+
+async fn audited(world: &World) -> Value {
+    world.call("POST", "/audit", Some(json!({}))).await;
+    world.advance_ms(1);
+    world.orchestrator.audit_due().await.unwrap();
+    world.call("GET", "/audit", None).await.1
+}
+
+fn zone(found: &Value) -> &Value {
+    found["zones"].as_array().unwrap().iter().find(|z| z["zone"] == ZONE).unwrap()
+}
+
+fn names(world: &World) -> Vec<String> {
+    let state = world.emulator.state();
+    let names = |list: &str| {
+        let rows = state[list].as_array().cloned().unwrap_or_default();
+        rows.iter().filter_map(|r| r["name"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    [names("servers"), names("volumes")].concat()
+}
+
+#[tokio::test]
+async fn a_restored_backup_never_deletes_what_people_asked_to_keep() {
+    for recover in [false, true] {
+        let world = World::new(Database::Sqlite).await;
+        let (living, ended) = (world.create(request()).await, world.create(request()).await);
+        world.until_status(&living, "ready").await;
+        world.until_status(&ended, "ready").await;
+        let old = backup(&world).await;
+        for id in [&living, &ended] {
+            let volume = data_volume(&world.show(id).await);
+            let path = format!("/volumes/{}", volume["id"].as_str().unwrap());
+            world.call("PATCH", &path, Some(json!({"delete_on_terminate": false}))).await;
+        }
+        world.terminate(&ended).await;
+        world.until_status(&ended, "terminated").await;
+        world.settle().await;
+        let kept = names(&world).into_iter().filter(|n| n.ends_with("-k1")).count();
+        assert_eq!(kept, 2, "{:?}", names(&world));
+        let world = world.on_database(old.0, old.1).await;
+        if recover {
+            let plan = world.orchestrator.plan_recovery().await.unwrap();
+            assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 2);
+        } else {
+            let found = audited(&world).await;
+            assert_eq!((found["verdict"].as_str(), &found["conflicts"]), (Some("findings"), &json!(2)), "{found:#}");
+            assert_eq!(zone(&found)["records_look_rolled_back"], true, "{found:#}");
+        }
+        half_an_hour(&world).await;
+        let kept = names(&world).into_iter().filter(|n| n.ends_with("-k1")).count();
+        assert_eq!(kept, 2, "{:?}", names(&world));
+        assert_eq!(world.left().0, 1, "the living server");
+        let shown = world.show(&living).await;
+        assert_eq!(shown["notes"].to_string().contains("frozen"), !recover, "{shown:#}");
+        let asked = json!({"delete_on_terminate": recover});
+        // The person decides: kept where it is frozen, deleted where it is not.
+        let volume = data_volume(&shown);
+        world.call("PATCH", &format!("/volumes/{}", volume["id"].as_str().unwrap()), Some(asked)).await;
+        world.terminate(&living).await;
+        world.until_status(&living, "terminated").await;
+        half_an_hour(&world).await;
+        let kept = names(&world).into_iter().filter(|n| n.contains("-k")).count();
+        assert_eq!((world.left().0, kept), (0, if recover { 1 } else { 2 }), "{:?}", names(&world));
+    }
+}
+
+/// Histories drawn from seeds, with the database set back to a moment in them.
+#[tokio::test]
+async fn whatever_was_restored_nothing_that_lives_or_is_kept_or_foreign_is_deleted() {
+    for seed in 0..24 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let world = World::new(Database::Sqlite).await;
+        let foreign = json!({"name": "theirs", "project_id": inventiv_testkit::PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
+        world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
+        let (mut ids, mut living, mut old) = (Vec::new(), Vec::new(), None);
+        let restored_at = rng.usize(1..8);
+        for step in 0..8 {
+            if step == restored_at {
+                old = Some(backup(&world).await);
+            }
+            let drawn = rng.u8(..4);
+            if ids.is_empty() || (drawn == 0 && ids.len() < 3) {
+                let keep = rng.bool();
+                let mut body = request();
+                body["delete_on_terminate"] = json!(keep);
+                let id = world.create(body).await;
+                world.until_status(&id, "ready").await;
+                ids.push(id.clone());
+                living.push(id);
+            } else if drawn == 1 && !living.is_empty() {
+                let id = living.remove(rng.usize(..living.len()));
+                world.terminate(&id).await;
+                world.until_status(&id, "terminated").await;
+            } else {
+                let id = &ids[rng.usize(..ids.len())];
+                let volume = data_volume(&world.show(id).await);
+                let change = json!({"delete_on_terminate": volume["delete_on_terminate"] != true});
+                world.call("PATCH", &format!("/volumes/{}", volume["id"].as_str().unwrap()), Some(change)).await;
+            }
+            world.advance_ms(70_000);
+            world.resync().await;
+            world.settle().await;
+        }
+        let mut kept: Vec<String> = names(&world);
+        // What is deleted by a decision that the records know is not kept: only names that say so, servers and what is foreign.
+        kept.retain(|n| n == "theirs" || n.contains("-server-") || n.contains("-k"));
+        let (url, home) = old.unwrap();
+        let world = world.on_database(url, home).await;
+        if rng.bool() {
+            let plan = world.orchestrator.plan_recovery().await.unwrap();
+            world.orchestrator.apply_recovery(&plan).await.unwrap();
+        }
+        half_an_hour(&world).await;
+        let now = names(&world);
+        let lost: Vec<&String> = kept.iter().filter(|n| !now.contains(n)).collect();
+        assert!(lost.is_empty(), "seed {seed}, restored at {restored_at}: {lost:?} of {kept:?}, now {now:?}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_lose_the_project_at_any_request_prove_nothing() {
+    let mut onsets = 0;
+    for onset in 0..60 {
+        let world = World::new(Database::Sqlite).await;
+        let id = world.create(request()).await;
+        world.until_status(&id, "ready").await;
+        world.terminate(&id).await;
+        let rule = json!({"path": "*", "nth": onset + 1, "times": 1_000_000, "effect": {"blind": true}});
+        world.emulator.add_fault(&rule).unwrap();
+        for _ in 0..120 {
+            world.advance_ms(1_000);
+            world.tick().await;
+        }
+        let shown = proof(&world, &id).await;
+        if shown["clean"] == true {
+            assert_eq!(world.left(), (0, 0, 0), "onset {onset}: {shown:#}");
+        } else {
+            onsets += 1;
+        }
+        world.stranger("DELETE", "/_emulator/faults", None);
+        half_an_hour(&world).await;
+        assert_eq!((world.left(), &proof(&world, &id).await["clean"]), ((0, 0, 0), &json!(true)), "onset {onset}");
+    }
+    assert!(onsets > 10, "{onsets} onsets struck before the end");
+}
+
+#[tokio::test]
+async fn a_plan_of_a_recovery_writes_nothing() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(request()).await;
+    world.until_status(&id, "ready").await;
+    world.settle().await;
+    let (before, home) = backup(&world).await;
+    world.orchestrator.plan_recovery().await.unwrap();
+    for path in
+        ["/instances", "/volumes", "/audit", "/offers", &format!("/instances/{id}/proof"), &format!("/instances/{id}")]
+    {
+        world.call("GET", path, None).await;
+    }
+    let (after, other) = backup(&world).await;
+    let bytes = |url: &str| {
+        std::fs::read(url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap()).unwrap()
+    };
+    assert!(bytes(&before) == bytes(&after), "the database is byte-equal before and after");
+    drop((home, other));
+}
