@@ -173,8 +173,8 @@ const MUTANTS: [Mutant; 31] = [
     Mutant {
         what: "what is kept is not looked after once its instance has ended",
         file: "crates/store/src/aggregates.rs",
-        find: "    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained'\"\n);",
-        replace: "    \"\n);",
+        find: "    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained' \\\n",
+        replace: "    \\\n",
         trial: Trial::Tests("inventiv-testkit", "a_volume_that_is_kept_stays_ours"),
     },
     Mutant {
