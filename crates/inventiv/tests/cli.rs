@@ -56,6 +56,7 @@ fn wrong_usage_is_one_sentence_and_a_code() {
         (vec!["serve", "--control-plane", "Not-Good"], &good, 4, "a-z and 0-9"),
         (vec!["serve", "--zones", "mars"], &good, 4, "no zone"),
         (vec!["serve", "--create-grace-seconds", "3"], &good, 4, "listings lag"),
+        (vec!["serve", "--consistency-window-seconds", "3"], &good, 4, "reads may be stale"),
         (vec!["serve", "--calls-per-second", "-3"], &good, 2, ""),
         (vec!["serve", "--database", "mysql://x", "--listen", "127.0.0.1:0"], &good, 1, "sqlite: or postgres://"),
         (vec!["serve", "--listen", "nowhere"], &good, 2, "nowhere"),
@@ -103,6 +104,7 @@ impl Server {
             ("INVENTIV_ZONES".to_owned(), "fr-par-2".to_owned()),
             // A kill between an intent and its call leaves a doubt, which is waited out.
             ("INVENTIV_CREATE_GRACE_SECONDS".to_owned(), "3".to_owned()),
+            ("INVENTIV_CONSISTENCY_WINDOW_SECONDS".to_owned(), "2".to_owned()),
         ];
         let child = Self::spawn(&env);
         let server = Self { child, folder: folder.to_owned(), url, env };

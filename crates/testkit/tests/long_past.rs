@@ -103,6 +103,9 @@ async fn nothing_that_is_asked_often_reads_through_what_is_over() {
         world.terminate(id).await;
         world.until_status(id, "terminated").await;
     }
+    // Its proofs are confirmed, as those of everything that is over.
+    world.advance_ms(61_000);
+    world.resync().await;
     let rows = repeat_life(&world.database_url, &over, LIVES).await;
     assert!(rows.iter().all(|(_, n)| *n > i64::from(LIVES)), "{rows:?}");
     let url = world.database_url.clone();

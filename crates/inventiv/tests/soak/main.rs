@@ -99,6 +99,7 @@ fn environment(cloud: &str, url: &str, folder: &Path) -> Vec<(String, String)> {
         ("INVENTIV_CALLS_PER_SECOND", "200".to_owned()),
         // Of the cloud's time, a minute.
         ("INVENTIV_CREATE_GRACE_SECONDS", "3".to_owned()),
+        ("INVENTIV_CONSISTENCY_WINDOW_SECONDS", "2".to_owned()),
         // Of the cloud's time, ten seconds.
         ("INVENTIV_LEASE_SECONDS", "0.5".to_owned()),
     ]
