@@ -11,10 +11,14 @@ ALTER TABLE instance_volumes ADD COLUMN unconfirmed_json TEXT;
 ALTER TABLE instances ADD COLUMN confirm_after BIGINT;
 CREATE INDEX instances_unconfirmed ON instances (account_id, zone, id) WHERE confirm_after IS NOT NULL;
 
--- New kinds of lines that proofs are made of belong to the part that stays. No such line is there yet.
+-- New kinds of lines that proofs are made of belong to the part that stays.
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = 0;
 ALTER TABLE action_logs DETACH PARTITION action_logs_proofs;
+WITH moved AS (
+    DELETE FROM action_logs WHERE action IN ('RESOURCE_REAPPEARED', 'RECORDS_OLDER_THAN_CLOUD', 'POLICY_RECOVERED') RETURNING *
+)
+INSERT INTO action_logs_proofs SELECT * FROM moved;
 ALTER TABLE action_logs ATTACH PARTITION action_logs_proofs FOR VALUES IN (
     'PROVIDER_CREATE', 'PROVIDER_CREATE_VOLUME', 'PROVIDER_DELETE', 'PROVIDER_DELETE_VOLUME', 'PROVIDER_PROVE_SERVER_GONE',
     'PROVIDER_PROVE_VOLUME_GONE', 'SERVER_ADOPTED', 'VOLUME_ADOPTED', 'VOLUME_FOUND', 'FOREIGN_VOLUME_FOUND',
