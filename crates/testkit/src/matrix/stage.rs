@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Shorter than in earnest; lists lag for a quarter of it, and late calls arrive within half of it.
 const GRACE_MS: i64 = 60_000;
+/// The consistency window, longer than any read lags here.
+const STALE_MS: i64 = 20_000;
 /// When a call that got no answer arrives after all.
 const LATE_MS: i64 = 30_000;
 /// How many ticks a scenario may take before it counts as hanging.
@@ -68,7 +70,7 @@ impl Stage {
             url: format!("sqlite:{}", home.path().join("cell.db").display()),
             clock: Arc::new(ManualClock::new(Timestamp(START_US))),
             ids: Arc::new(Drawn::new(1 << 20, fastrand::Rng::with_seed(7))),
-            rules: Rules { create_grace_ms: GRACE_MS, ..Rules::default() },
+            rules: Rules { create_grace_ms: GRACE_MS, stale_ms: STALE_MS, ..Rules::default() },
             gate: Some(commits.gate(&wire)),
             wire,
         };
