@@ -5,6 +5,8 @@
 //! Whatever else the project holds is foreign, and only counted. From an incomplete listing, or one that shows nothing of
 //! what we know, nothing is concluded: then the audit cannot say.
 
+mod missing;
+
 use crate::id::InstanceId;
 use crate::money::BLOCK_GB_HOUR_MICROS;
 use crate::name::{CloudName, Role};
@@ -15,7 +17,7 @@ use crate::size::gb_ceil;
 use crate::status::{CreateState, Origin, VolumeStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// How long before or after the making of a server its volumes may be dated, in milliseconds.
 pub const MADE_WITH_MS: i64 = 60_000;
@@ -101,6 +103,9 @@ pub struct Report {
     pub records_look_rolled_back: bool,
     /// What is not as it should be, the worst first.
     pub findings: Vec<Finding>,
+    /// Rows of the listing that cannot be read, in a sentence each: nothing is decided upon them, and none of them hides others.
+    #[serde(default)]
+    pub unreadable: Vec<String>,
     /// Why no orphan is deleted although somebody chose that; `None`: nothing stands in the way.
     #[serde(default)]
     pub frozen: Option<String>,
@@ -123,6 +128,7 @@ impl Report {
             foreign: 0,
             records_look_rolled_back: false,
             findings: Vec::new(),
+            unreadable: Vec::new(),
             frozen: None,
             taken: Vec::new(),
         }
@@ -177,6 +183,15 @@ pub fn audit(picture: &Picture, records: &[Aggregate], births: &[Birth], control
         books.count(&mut report, standing, |kind, why, remedy| finding_volume(kind, volume, why, remedy));
     }
     let (known, missing) = books.missing();
+    // Nobody is told that block volumes are missing by credentials that may not see any.
+    if let Some(why) = picture.blocks_hidden.as_ref().filter(|_| books.expects_blocks()) {
+        let text = format!(
+            "{why}, and some are recorded there: any block volume shows it; what nobody needs can be released (`inventiv volume \
+             release`)"
+        );
+        return Report::blind(picture.began_at, text);
+    }
+    report.unreadable = unreadable(picture);
     if known >= BLIND_FROM && missing.len() == known {
         let text = format!(
             "none of the {known} resources that are recorded as there is shown: do the credentials see this project?"
@@ -186,6 +201,13 @@ pub fn audit(picture: &Picture, records: &[Aggregate], births: &[Birth], control
     report.findings.extend(missing);
     report.findings.sort_by(|a, b| (a.kind, &a.provider_id).cmp(&(b.kind, &b.provider_id)));
     report
+}
+
+fn unreadable(picture: &Picture) -> Vec<String> {
+    let text = |what: &str, id: &str, name: &str, why: &str| format!("{what} {id} {name:?}: {why}");
+    let servers = picture.servers.iter().filter_map(|s| Some(text("server", &s.id, &s.name, s.unreadable()?)));
+    let volumes = picture.volumes.iter().filter_map(|v| Some(text("volume", &v.id, &v.name, v.unreadable()?)));
+    servers.chain(volumes).collect()
 }
 
 /// How one resource stands to the records.
@@ -373,50 +395,6 @@ impl<'a> Books<'a> {
             }
         }
     }
-
-    /// What is recorded as there and is not shown, with how many there should be. What is on its way out is not counted.
-    fn missing(&self) -> (usize, Vec<Finding>) {
-        let began_at = self.picture.began_at;
-        let settled = |at: Option<Timestamp>| at.is_some_and(|t| t < began_at);
-        let shown: HashSet<&str> = self
-            .picture
-            .servers
-            .iter()
-            .map(|s| s.id.as_str())
-            .chain(self.picture.volumes.iter().map(|v| v.id.as_str()))
-            .collect();
-        let (mut known, mut missing) = (0, Vec::new());
-        for agg in self.records {
-            let leaving = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());
-            for s in agg.servers.iter().filter(|s| s.is_live() && s.delete_intended_at.is_none()) {
-                let Some(id) = s.provider_id.as_deref().filter(|_| settled(s.answered_at)) else { continue };
-                known += 1;
-                if !shown.contains(id) {
-                    let why = "it is recorded as there, and no longer shown: deleted by somebody else?";
-                    missing.push(missing_finding(agg, "server", id, &s.name, None, (why, EXPLAIN)));
-                }
-            }
-            for v in agg.volumes.iter().filter(|v| stays(v, leaving)) {
-                let Some(id) = v.provider_id.as_deref().filter(|_| settled(v.answered_at)) else { continue };
-                known += 1;
-                if !shown.contains(id) {
-                    let why = if v.status == VolumeStatus::Retained {
-                        ("it was kept on purpose, and is no longer shown: deleted by somebody else?", RELEASE)
-                    } else {
-                        ("it is recorded as there, and no longer shown: deleted by somebody else?", EXPLAIN)
-                    };
-                    missing.push(missing_finding(agg, "volume", id, &v.name, v.size_bytes, why));
-                }
-            }
-        }
-        (known, missing)
-    }
-}
-
-/// Recorded as there, and not on its way out: by itself, or with its server.
-fn stays(v: &Volume, server_leaves: bool) -> bool {
-    let there = v.is_live() && v.delete_intended_at.is_none() && (v.is_block() || !server_leaves);
-    (there && v.origin != Origin::Foreign) || v.status == VolumeStatus::Retained
 }
 
 fn there_again(agg: &Aggregate) -> Held {
@@ -461,29 +439,6 @@ fn finding_volume(kind: FindingKind, v: &SeenVolume, why: String, remedy: &'stat
         known: false,
         hourly_micros: block_hourly(&v.volume_type, v.size_bytes),
         why,
-        remedy: remedy.to_owned(),
-    }
-}
-
-fn missing_finding(
-    agg: &Aggregate,
-    resource: &str,
-    id: &str,
-    name: &str,
-    size: Option<i64>,
-    (why, remedy): (&str, &str),
-) -> Finding {
-    Finding {
-        kind: FindingKind::Missing,
-        resource: resource.to_owned(),
-        provider_id: id.to_owned(),
-        name: name.to_owned(),
-        size_bytes: size,
-        created_at: None,
-        instance_id: Some(agg.instance.id.clone()),
-        known: true,
-        hourly_micros: None,
-        why: why.to_owned(),
         remedy: remedy.to_owned(),
     }
 }

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     RateLimited,
     /// No usable answer: network, time-out, 5xx, garbled.
     Unavailable,
+    /// A typed not-found, while nothing shows that the credentials see the API that answered it.
+    Unwitnessed,
     /// This cloud cannot do that at all.
     Unsupported,
 }
@@ -51,6 +53,7 @@ impl ErrorKind {
             Self::Unauthorized => "unauthorized",
             Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
+            Self::Unwitnessed => "unwitnessed",
             Self::Unsupported => "unsupported",
         }
     }
@@ -59,7 +62,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn passes(self) -> bool {
         match self {
-            Self::Conflict | Self::Unauthorized | Self::RateLimited | Self::Unavailable => true,
+            Self::Conflict | Self::Unauthorized | Self::RateLimited | Self::Unavailable | Self::Unwitnessed => true,
             Self::NotFound | Self::OutOfStock | Self::Quota | Self::Refused | Self::Unsupported => false,
         }
     }

@@ -71,7 +71,7 @@ impl CloudName {
     pub fn of_volume(agg: &Aggregate, row: &Volume, control_plane: &str) -> Self {
         let role = match (row.is_boot, row.origin) {
             (true, _) => Role::Boot,
-            (false, Origin::Ours) => Role::Data,
+            (false, Origin::Ours | Origin::Witness) => Role::Data,
             (false, Origin::Cloud | Origin::Foreign) => Role::Extra,
         };
         let before = agg.volumes.iter().take_while(|v| v.id != row.id).filter(|v| v.is_boot == row.is_boot).count();

@@ -112,10 +112,29 @@ impl SeenServer {
         }
     }
 
+    /// What of it cannot be read, so that nothing is decided upon it; `None`: everything can.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&str> {
+        unreadable(&self.id, if let ServerState::Other(word) = &self.state { word } else { "" })
+    }
+
     /// Whether the volume is on this server.
     #[must_use]
     pub fn has(&self, volume_id: &str) -> bool {
         self.attachments.iter().any(|a| a.volume_id == volume_id)
+    }
+}
+
+/// How the id begins that a row without one is given.
+pub const WITHOUT_ID: &str = "unreadable-";
+/// How the state begins of a row whose state, or what it depends on, cannot be read.
+pub const SHOWN_WITHOUT: &str = "shown without";
+
+fn unreadable<'a>(id: &str, word: &'a str) -> Option<&'a str> {
+    if id.starts_with(WITHOUT_ID) {
+        Some("shown without an id")
+    } else {
+        Some(word).filter(|w| w.starts_with(SHOWN_WITHOUT))
     }
 }
 
@@ -162,6 +181,12 @@ pub struct SeenVolume {
 }
 
 impl SeenVolume {
+    /// What of it cannot be read, so that nothing is decided upon it; `None`: everything can.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&str> {
+        unreadable(&self.id, if let VolumeState::Other(word) = &self.state { word } else { "" })
+    }
+
     /// Lives on block storage.
     #[must_use]
     pub fn is_block(&self) -> bool {
@@ -179,6 +204,8 @@ pub struct Picture {
     /// Why absence says nothing although the listing is complete: nothing at all is shown of the account's project, so that
     /// the credentials may not see it.
     pub hidden: Option<String>,
+    /// The same of block volumes alone, whose API has rights of its own: none is shown.
+    pub blocks_hidden: Option<String>,
     /// All servers.
     pub servers: Vec<SeenServer>,
     /// All volumes, of both APIs.

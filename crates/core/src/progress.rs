@@ -104,7 +104,9 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
             v.detach_sent_at = Some(now);
             v.status = VolumeStatus::Detaching;
         }),
-        Action::DeleteVolume(id) => on_volume(agg, id, |v| v.delete_sent_at = Some(now)),
+        Action::DeleteVolume(id) => {
+            on_volume(agg, id, |v| (v.delete_sent_at, v.delete_accepted_at) = (Some(now), Some(now)));
+        }
         Action::ProveVolumeGone(id) => {
             if let Reply::Gone(proof) = reply {
                 return volume_gone(agg, id, proof, window_ms);
@@ -346,7 +348,7 @@ fn jittered(wait_ms: i64, drawn: u128) -> i64 {
 pub fn backoff_ms(count: u32, kind: ErrorKind) -> i64 {
     let (first, last) = match kind {
         ErrorKind::Conflict => (1_000, 15_000),
-        ErrorKind::RateLimited | ErrorKind::Unavailable => (1_000, 60_000),
+        ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Unwitnessed => (1_000, 60_000),
         ErrorKind::Unauthorized => (10_000, 60_000),
         ErrorKind::NotFound
         | ErrorKind::OutOfStock

@@ -282,6 +282,9 @@ pub struct Volume {
     pub delete_intended_at: Option<Timestamp>,
     /// When its deletion was last accepted.
     pub delete_sent_at: Option<Timestamp>,
+    /// When the cloud accepted its deletion (`delete_sent_at` is set by a not-found, too). It was seen then by credentials
+    /// that may delete it: its absence needs no other witness.
+    pub delete_accepted_at: Option<Timestamp>,
     /// When it was proven gone.
     pub deleted_at: Option<Timestamp>,
     /// How.

@@ -148,6 +148,8 @@ words!(
         Ours = "ours",
         /// Somebody else: detached, reported, never deleted.
         Foreign = "foreign",
+        /// We did, for a moment: its presence shows that the credentials see block storage, so that an absence counts.
+        Witness = "witness",
     }
 );
 

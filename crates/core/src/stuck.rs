@@ -72,6 +72,9 @@ fn remedy(kind: Option<ErrorKind>, note: &str) -> &'static str {
             "nothing: it goes on when the cloud answers; lower --calls-per-second if it lasts"
         }
         Some(ErrorKind::Unavailable) => "look at the provider's status page; it goes on when the cloud answers",
+        Some(ErrorKind::Unwitnessed) => {
+            "give the server credentials that see block storage, or make any block volume in that zone; it goes on by itself"
+        }
         Some(ErrorKind::Conflict) => "look at what holds it in the provider's console, and take that away",
         Some(ErrorKind::Refused | ErrorKind::Unsupported | ErrorKind::Quota | ErrorKind::OutOfStock) => {
             "read the refusal; delete it in the provider's console if that is possible: it is proven gone by itself then"

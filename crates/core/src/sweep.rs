@@ -166,6 +166,7 @@ fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx:
         let believed_gone = row.status == VolumeStatus::Deleted;
         if believed_gone {
             (row.deleted_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
+            row.delete_accepted_at = None;
             // Whether it goes or is kept, it was decided before.
             row.status = VolumeStatus::Available;
         }

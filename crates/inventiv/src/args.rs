@@ -194,9 +194,9 @@ pub(crate) struct Serve {
     #[arg(long, env = "INVENTIV_CREATE_GRACE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(i64).range(1..=86_400))]
     pub(crate) create_grace_seconds: i64,
     /// How old what the cloud shows may be, in seconds: an absence is believed, and a proof confirmed, only by reads that
-    /// are further apart. Under 10 only against an emulator.
-    #[arg(long, env = "INVENTIV_CONSISTENCY_WINDOW_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(i64).range(0..=3_600))]
-    pub(crate) consistency_window_seconds: i64,
+    /// are further apart. Left out: as the provider says, 60 for Scaleway. Under 10 only against an emulator.
+    #[arg(long, env = "INVENTIV_CONSISTENCY_WINDOW_SECONDS", value_parser = clap::value_parser!(i64).range(0..=3_600))]
+    pub(crate) consistency_window_seconds: Option<i64>,
     /// What becomes of orphans that no instance takes up; delete: after an hour of quarantine, if they are orphans still.
     #[arg(long, env = "INVENTIV_ORPHAN_POLICY", value_enum, default_value_t = OrphanPolicy::Report)]
     pub(crate) orphan_policy: OrphanPolicy,

@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) token: String,
     pub(crate) credentials: Credentials,
     pub(crate) config: Config,
+    /// How old a read may be; `None`: as the provider says.
+    pub(crate) consistency_window_ms: Option<i64>,
     pub(crate) calls_per_second: f64,
     pub(crate) forced_data_volume_gb: Option<i64>,
 }
@@ -55,9 +57,11 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let now = Arc::new(move || provider_clock.now());
     let provider = Scaleway::new(&setup.credentials, Arc::new(transport), setup.calls_per_second, now);
     let account = provider.account().clone();
+    let mut config = setup.config;
+    config.rules.stale_ms = setup.consistency_window_ms.unwrap_or(provider.capabilities().consistency_window_ms);
     let ids = Arc::new(ClockIds::new(clock.clone()));
     let drawn = ids.clone();
-    let orchestrator = Orchestrator::new(store.clone(), Arc::new(provider), clock.clone(), ids, setup.config);
+    let orchestrator = Orchestrator::new(store.clone(), Arc::new(provider), clock.clone(), ids, config);
     orchestrator.register().await.map_err(|e| Failure::general(e.to_string()))?;
     let stop = CancellationToken::new();
     let (kept_by, clock_stop) = (store.clone(), stop.clone());

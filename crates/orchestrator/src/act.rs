@@ -203,7 +203,11 @@ fn tags(name: &str, agg: &Aggregate) -> Vec<String> {
 
 fn volume<'a>(agg: &'a Aggregate, id: &VolumeId) -> Option<(&'a Volume, VolumeRef)> {
     let row = agg.volume(id)?;
-    Some((row, VolumeRef { id: row.provider_id.clone()?, volume_type: row.volume_type.clone() }))
+    let volume = VolumeRef {
+        deletion_accepted: row.delete_accepted_at.is_some(),
+        ..VolumeRef::new(row.provider_id.clone()?, row.volume_type.clone())
+    };
+    Some((row, volume))
 }
 
 fn server_id<'a>(agg: &'a Aggregate, id: &ServerId) -> Option<&'a str> {

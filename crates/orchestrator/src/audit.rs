@@ -189,6 +189,9 @@ fn tell(zone: &str, report: &Report) {
     if let Some(why) = &report.frozen {
         tracing::warn!(zone, why, "orphans that are to be deleted stay");
     }
+    for row in &report.unreadable {
+        tracing::warn!(zone, row, "a row of the listing cannot be read; nothing is decided upon it");
+    }
     for f in &report.findings {
         let kind = f.kind.text();
         let (id, name, why) = (&f.provider_id, &f.name, &f.why);

@@ -1,6 +1,7 @@
 //! Looking at the cloud: one listing for a whole zone, or a few questions about one instance, whichever is cheaper.
 
 use crate::Inner;
+use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
 use inventiv_core::observed::{Observed, Picture, SeenServer, SeenVolume};
@@ -36,6 +37,16 @@ pub(crate) fn pages(picture: &Picture) -> usize {
     pages(picture.servers.len()) + pages(picture.volumes.len() - local) + pages(local)
 }
 
+/// What a read shows. Only a proof needs more than that a resource is not shown: nothing is thought gone upon a glance.
+fn shown<T>(read: Result<Existence<T>, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(Existence::Exists(seen)) => Ok(Some(seen)),
+        Ok(Existence::Gone(_)) => Ok(None),
+        Err(e) if e.kind == ErrorKind::Unwitnessed => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 impl Inner {
     /// Asks for each resource of one instance: by id where it is known, by name where its creation is in doubt.
     pub(crate) async fn glance(&self, agg: &Aggregate) -> Result<Observed, Error> {
@@ -44,7 +55,7 @@ impl Inner {
         for row in &agg.servers {
             match (&row.provider_id, row.create_state) {
                 (Some(id), _) if row.is_live() => {
-                    if let Existence::Exists(s) = self.provider.server(zone, id).await? {
+                    if let Some(s) = shown(self.provider.server(zone, id).await)? {
                         seen.refresh_server(s);
                     }
                 }
@@ -54,7 +65,13 @@ impl Inner {
         }
         for row in &agg.volumes {
             match &row.provider_id {
-                Some(id) if is_asked_for(row) => self.ask_volume(zone, id, &row.volume_type, &mut seen).await?,
+                Some(id) if is_asked_for(row) => {
+                    let volume = VolumeRef {
+                        deletion_accepted: row.delete_accepted_at.is_some(),
+                        ..VolumeRef::new(id, &row.volume_type)
+                    };
+                    self.ask_volume(zone, volume, &mut seen).await?;
+                }
                 None if row.create_state.is_open() => self.find(zone, &row.name, &mut seen).await?,
                 _ => {}
             }
@@ -67,14 +84,13 @@ impl Inner {
             .filter(|(id, _)| seen.volume(id).is_none())
             .collect();
         for (id, kind) in attached {
-            self.ask_volume(zone, &id, &kind, &mut seen).await?;
+            self.ask_volume(zone, VolumeRef::new(id, kind), &mut seen).await?;
         }
         Ok(seen)
     }
 
-    async fn ask_volume(&self, zone: &str, id: &str, kind: &str, seen: &mut Observed) -> Result<(), Error> {
-        let volume = VolumeRef { id: id.to_owned(), volume_type: kind.to_owned() };
-        if let Existence::Exists(v) = self.provider.volume(zone, &volume).await? {
+    async fn ask_volume(&self, zone: &str, volume: VolumeRef, seen: &mut Observed) -> Result<(), Error> {
+        if let Some(v) = shown(self.provider.volume(zone, &volume).await)? {
             seen.refresh_volume(v);
         }
         Ok(())

@@ -309,6 +309,7 @@ impl Orchestrator {
             | ErrorKind::Refused
             | ErrorKind::RateLimited
             | ErrorKind::Unavailable
+            | ErrorKind::Unwitnessed
             | ErrorKind::Unsupported => ("the cloud cannot be seen: ", FAILED_LOOK_MS),
         };
         self.inner.note(id, &format!("{prefix}{error}; nothing is assumed gone; looks again"), ms).await
@@ -318,7 +319,7 @@ impl Orchestrator {
 /// Whether the cloud answered, and as somebody that it knows: another server may be better off only if it did not.
 fn is_seen<T>(look: &Result<T, inventiv_providers::Error>) -> bool {
     match look.as_ref().map_err(|e| e.kind) {
-        Err(ErrorKind::Unavailable | ErrorKind::Unauthorized) => false,
+        Err(ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Unwitnessed) => false,
         Ok(_)
         | Err(
             ErrorKind::NotFound

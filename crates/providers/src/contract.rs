@@ -129,10 +129,10 @@ impl Suite<'_> {
     }
 
     async fn all(&self, course: &mut Course) -> Result<(), (&'static str, String)> {
-        let data =
+        let mut data =
             self.volume_alone(course).await.map_err(|e| ("a block volume is made, found, tagged and grown", e))?;
         let server =
-            self.server_stopped(course, &data).await.map_err(|e| ("a server is made and gets the volume", e))?;
+            self.server_stopped(course, &mut data).await.map_err(|e| ("a server is made and gets the volume", e))?;
         let leaves = self.server_running(course, &server).await.map_err(|e| ("a server runs", e))?;
         self.ends(course, &server, &data, leaves)
             .await
@@ -158,7 +158,7 @@ impl Suite<'_> {
         let new =
             NewVolume { name: first.clone(), tags: vec![PREFIX.to_owned()], size_bytes: GB, perf_iops: Some(5_000) };
         let made = Self::made(course, self.cloud.create_volume(&self.zone, &new).await)?;
-        let data = VolumeRef { id: made.id, volume_type: BLOCK_KIND.to_owned() };
+        let data = VolumeRef::new(made.id, BLOCK_KIND);
         course.volumes.push(data.clone());
         let seen = self.until_volume(course, &data, |v| v.state == VolumeState::Available).await?;
         expect(seen.size_bytes == Some(GB), || format!("its size is {:?}, not {GB} bytes", seen.size_bytes))?;
@@ -178,7 +178,7 @@ impl Suite<'_> {
         Ok(data)
     }
 
-    async fn server_stopped(&self, course: &mut Course, data: &VolumeRef) -> Step<SeenServer> {
+    async fn server_stopped(&self, course: &mut Course, data: &mut VolumeRef) -> Step<SeenServer> {
         let mut made = self.server_made(course).await?;
         let terminated = self.cloud.terminate_server(&self.zone, &made.id).await;
         if self.settle(course, "terminate of a stopped server", terminated) {
@@ -191,7 +191,7 @@ impl Suite<'_> {
         let twice = self.cloud.attach_volume(&self.zone, &made.id, data).await;
         self.settle(course, "a second attachment of the same volume", twice);
         let refused = self.cloud.delete_volume(&self.zone, data).await;
-        self.settle(course, "deletion of a block volume that is in use", refused);
+        data.deletion_accepted = self.settle(course, "deletion of a block volume that is in use", refused);
         Ok(made)
     }
 
@@ -208,7 +208,7 @@ impl Suite<'_> {
         course.servers.push(made.id.clone());
         expect(made.state == ServerState::Stopped, || format!("it is born {}", made.state.text()))?;
         let boot = made.attachments.first().ok_or("its answer shows no volume")?;
-        let boot = VolumeRef { id: boot.volume_id.clone(), volume_type: boot.volume_type.clone() };
+        let boot = VolumeRef::new(&boot.volume_id, &boot.volume_type);
         course.volumes.push(boot.clone());
         self.kept(
             course,
@@ -252,8 +252,8 @@ impl Suite<'_> {
             );
         }
         let blocks = server.attachments.iter().filter(|a| a.volume_type == BLOCK_KIND);
-        let boots = blocks.map(|a| VolumeRef { id: a.volume_id.clone(), volume_type: a.volume_type.clone() });
-        for volume in boots.chain([data.clone()]) {
+        let boots = blocks.map(|a| VolumeRef::new(&a.volume_id, &a.volume_type));
+        for mut volume in boots.chain([data.clone()]) {
             let began = Instant::now();
             let there = self.cloud.volume(&self.zone, &volume).await.map_err(text)?;
             if volume.id == data.id && matches!(there, Existence::Gone(_)) {
@@ -267,6 +267,8 @@ impl Suite<'_> {
                 format!("{} after {:.0} s", volume.id, began.elapsed().as_secs_f32()),
             );
             self.cloud.delete_volume(&self.zone, &volume).await.map_err(text)?;
+            volume.deletion_accepted = true;
+            course.volumes.iter_mut().filter(|v| v.id == volume.id).for_each(|v| v.deletion_accepted = true);
             match self.cloud.volume(&self.zone, &volume).await.map_err(text)? {
                 Existence::Gone(answer) => self.kept(course, "a deleted volume is a typed not-found", answer.answer),
                 Existence::Exists(_) => return Err(format!("{} is still there after its deletion", volume.id)),

@@ -99,6 +99,16 @@ pub struct VolumeRef {
     pub id: String,
     /// The cloud's word for its kind.
     pub volume_type: String,
+    /// The cloud accepted its deletion: a not-found needs no other evidence that the credentials see it.
+    pub deletion_accepted: bool,
+}
+
+impl VolumeRef {
+    /// A volume whose deletion was not accepted (yet).
+    #[must_use]
+    pub fn new(id: impl Into<String>, volume_type: impl Into<String>) -> Self {
+        Self { id: id.into(), volume_type: volume_type.into(), deletion_accepted: false }
+    }
 }
 
 /// What a cloud can do, as data.
@@ -108,6 +118,8 @@ pub struct Capabilities {
     pub creates_volumes: bool,
     /// The speeds that a volume may have; empty: no choice.
     pub volume_iops: Vec<i64>,
+    /// How old the state may be that any read shows, in milliseconds: longer than anybody has seen.
+    pub consistency_window_ms: i64,
 }
 
 /// One account at one cloud.

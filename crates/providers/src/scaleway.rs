@@ -7,6 +7,7 @@ mod offer;
 #[cfg(test)]
 mod recordings_tests;
 mod server;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -25,11 +26,13 @@ use inventiv_core::offer::Offer;
 use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::time::Timestamp;
 use serde_json::Value;
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use sight::{Side, Sights};
+use std::sync::Arc;
 
 /// How many calls a second one account makes unless it is told otherwise.
 pub const DEFAULT_CALLS_PER_SECOND: f64 = 20.0;
+/// How old a read may be. Nothing is evidenced: a guess on the safe side.
+const CONSISTENCY_WINDOW_MS: i64 = 60_000;
 /// The speeds that a block volume may have.
 pub const IOPS: [i64; 2] = [5_000, 15_000];
 
@@ -42,8 +45,7 @@ pub struct Scaleway {
     account: Account,
     capabilities: Capabilities,
     images: image::Cache,
-    /// Block volumes whose deletion was accepted: the credentials saw them then, and their absence needs no other witness.
-    deleted: Mutex<HashSet<String>>,
+    sights: Sights,
     now: Now,
 }
 
@@ -56,9 +58,13 @@ impl Scaleway {
         Self {
             api: Api::new(transport, credentials.api_url.clone(), key, budget, judge::judge),
             account: Account { provider: "scaleway".to_owned(), project_id: credentials.project_id.clone() },
-            capabilities: Capabilities { creates_volumes: true, volume_iops: IOPS.to_vec() },
+            capabilities: Capabilities {
+                creates_volumes: true,
+                volume_iops: IOPS.to_vec(),
+                consistency_window_ms: CONSISTENCY_WINDOW_MS,
+            },
             images: image::Cache::default(),
-            deleted: Mutex::default(),
+            sights: Sights::default(),
             now,
         }
     }
@@ -114,16 +120,26 @@ impl CloudProvider for Scaleway {
 
     async fn observe(&self, zone: &str) -> Result<Picture, Error> {
         let began_at = (self.now)();
+        // An absence needs a sight of the project before the lists are read, too.
+        let before = self.hidden_before(zone, Side::Instance, "").await;
         let (servers, blocks, locals) =
             tokio::try_join!(self.list_servers(zone, None), self.list_blocks(zone, None), self.list_locals(zone))?;
         let complete = servers.complete && blocks.complete && locals.complete;
-        let witnessed = !(servers.items.is_empty() || blocks.items.is_empty() || locals.items.is_empty());
-        let volumes: Vec<SeenVolume> = blocks.items.into_iter().chain(locals.items).collect();
-        let servers = servers.items;
         // A list that shows something proves that the credentials saw the project when it was read; an empty one does not, and
-        // they may have lost the project in between. The witness is asked for after all of them.
-        let hidden = if witnessed { None } else { self.is_hidden(zone).await };
-        Ok(Picture { began_at, complete, hidden, servers, volumes })
+        // they may have lost the project in between: they must see it after all of the lists were read.
+        let shown = !servers.items.is_empty() && !locals.items.is_empty();
+        let after = if shown { None } else { self.hidden_now(zone, Side::Instance, "").await };
+        if !blocks.items.is_empty() {
+            self.saw(zone, Side::Block);
+        }
+        let servers = servers.items;
+        let blocks_hidden = blocks.items.is_empty().then(|| self.blocks_hidden(zone));
+        // What servers show and Block Storage does not is there.
+        let on_servers = servers.iter().any(|s| s.attachments.iter().any(|a| a.volume_type == BLOCK_KIND));
+        let contradicted = blocks_hidden.clone().filter(|_| on_servers);
+        let hidden = if shown { None } else { before.or(after) }.or(contradicted);
+        let volumes: Vec<SeenVolume> = blocks.items.into_iter().chain(locals.items).collect();
+        Ok(Picture { began_at, complete, hidden, blocks_hidden, servers, volumes })
     }
 
     async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error> {
@@ -134,19 +150,17 @@ impl CloudProvider for Scaleway {
         // The filter may match substrings.
         servers.retain(|s| s.name == name);
         volumes.retain(|v| v.name == name);
-        Ok(Picture { began_at, complete: true, hidden: None, servers, volumes })
+        Ok(Picture { began_at, complete: true, hidden: None, blocks_hidden: None, servers, volumes })
     }
 
     async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
+        let before = self.hidden_before(zone, Side::Instance, "").await;
         let found = self.get_server(zone, id).await?;
-        self.witnessed(zone, found).await
+        self.witnessed(zone, (Side::Instance, id), before, found).await
     }
 
     async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
-        let found = self.get_volume(zone, volume).await?;
-        let gone = matches!(found, Existence::Gone(_));
-        let deleted = gone && self.deleted.lock().unwrap_or_else(PoisonError::into_inner).remove(&volume.id);
-        if deleted { Ok(found) } else { self.witnessed(zone, found).await }
+        self.look_for_volume(zone, volume).await
     }
 
     async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error> {
@@ -235,10 +249,6 @@ impl CloudProvider for Scaleway {
     }
 
     async fn delete_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Answer<()>, Error> {
-        let removed = self.remove_volume(zone, volume).await?;
-        if volume.volume_type == BLOCK_KIND {
-            self.deleted.lock().unwrap_or_else(PoisonError::into_inner).insert(volume.id.clone());
-        }
-        Ok(removed)
+        self.remove_volume(zone, volume).await
     }
 }

@@ -4,7 +4,7 @@ use crate::Resource;
 use crate::answer::{self, Answer};
 use crate::clock::{block_time, moment_us};
 use crate::held::Held;
-use crate::options::{ClockMode, DeleteInUse, StockRefusal};
+use crate::options::{ClockMode, DeleteInUse, Reads, StaleReads, StockRefusal};
 use crate::request::Req;
 use crate::wire;
 use crate::world::World;
@@ -125,6 +125,8 @@ fn options(world: &World) -> Value {
     shown.insert("out_of_stock".to_owned(), json!(stock));
     shown.insert("stock_refusal".to_owned(), json!(refusal));
     shown.insert("delete_in_use_block_volume".to_owned(), json!(if refused { "refused" } else { "accepted" }));
+    shown.insert("stale_reads".to_owned(), o.stale_reads.iter().map(stale_shown).collect());
+    shown.insert("past_ms".to_owned(), json!(o.past_ms));
     shown.extend(o.flags().map(|(name, on)| (name.to_owned(), json!(*on))));
     shown.extend(o.limits().map(|(name, most)| (name.to_owned(), json!(*most))));
     Value::Object(shown)
@@ -160,11 +162,46 @@ fn set_options(world: &mut World, body: &Value) -> Result<Value, Answer> {
             ("delete_in_use_block_volume", Some("refused")) => o.delete_in_use_block_volume = DeleteInUse::Refused,
             ("delete_in_use_block_volume", Some("accepted")) => o.delete_in_use_block_volume = DeleteInUse::Accepted,
             ("delete_in_use_block_volume", _) => return Err(wrong("refused or accepted")),
+            ("stale_reads", _) => {
+                let items = value.as_array().ok_or_else(|| wrong(STALE_READS))?;
+                o.stale_reads =
+                    items.iter().map(stale_reads).collect::<Option<_>>().ok_or_else(|| wrong(STALE_READS))?;
+            }
+            ("past_ms", _) => {
+                let ms = value.as_i64().filter(|ms| (0..=LAG_MAX_MS).contains(ms));
+                o.past_ms = ms.ok_or_else(|| wrong("0 to 86400000"))?;
+            }
             _ => return Err(answer::invalid(key, "unknown", "there is no such option")),
         }
     }
     world.options = o;
+    world.remember_past();
     Ok(options(world))
+}
+
+/// A day: the past is kept in memory.
+const LAG_MAX_MS: i64 = 86_400_000;
+const STALE_READS: &str = "a list of {api: instance or block, kind: servers, volumes or another, reads: lists, single or \
+    both, lag_ms: 0 to 86400000, backwards: true or false}; all but lag_ms may be left out";
+
+fn stale_shown(s: &StaleReads) -> Value {
+    json!({"api": s.api, "kind": s.kind, "reads": s.reads.text(), "lag_ms": s.lag_ms, "backwards": s.backwards})
+}
+
+fn stale_reads(value: &Value) -> Option<StaleReads> {
+    const KEYS: [&str; 5] = ["api", "kind", "reads", "lag_ms", "backwards"];
+    let object = value.as_object().filter(|o| o.keys().all(|k| KEYS.contains(&k.as_str())))?;
+    let text = |key: &str| match object.get(key) {
+        None | Some(Value::Null) => Some(None),
+        Some(v) => v.as_str().map(|t| Some(t.to_owned())),
+    };
+    Some(StaleReads {
+        api: text("api")?.map_or(Some(None), |a| matches!(a.as_str(), "instance" | "block").then_some(Some(a)))?,
+        kind: text("kind")?,
+        reads: text("reads")?.map_or(Some(Reads::Both), |r| Reads::parse(&r))?,
+        lag_ms: object.get("lag_ms")?.as_i64().filter(|ms| (0..=LAG_MAX_MS).contains(ms))?,
+        backwards: object.get("backwards").map_or(Some(false), Value::as_bool)?,
+    })
 }
 
 /// Servers and volumes that somebody else made, by ordinary requests.

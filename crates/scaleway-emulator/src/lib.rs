@@ -174,6 +174,15 @@ impl Emulator {
         Ok(id)
     }
 
+    /// From now on, reads are stale as it says; an empty list: none is. What changed before is known as far back as
+    /// [`Options::past_ms`] or the longest lag before.
+    pub fn set_stale_reads(&self, stale: Vec<options::StaleReads>) {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.settle();
+        world.options.stale_reads = stale;
+        world.remember_past();
+    }
+
     /// Its state, to be loaded again.
     #[must_use]
     pub fn saved(&self) -> String {

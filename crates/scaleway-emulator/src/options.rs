@@ -80,6 +80,66 @@ pub enum DeleteInUse {
     Accepted,
 }
 
+/// Reads that show the past, for as long as this is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleReads {
+    /// The API whose reads are stale: `instance` or `block`; `None`: all.
+    pub api: Option<String>,
+    /// The kind of resource: `servers`, `volumes`, …; `None`: all.
+    pub kind: Option<String>,
+    /// Which reads.
+    pub reads: Reads,
+    /// They show the state of so many milliseconds ago.
+    pub lag_ms: i64,
+    /// Each read draws its lag between none and [`StaleReads::lag_ms`]: a later read may show an earlier state.
+    pub backwards: bool,
+}
+
+/// Which reads are stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Lists only.
+    Lists,
+    /// Reads of one resource only.
+    Single,
+    /// Both.
+    Both,
+}
+
+impl Reads {
+    /// Reads `lists`, `single` or `both`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Lists, Self::Single, Self::Both].into_iter().find(|r| r.text() == text)
+    }
+
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Lists => "lists",
+            Self::Single => "single",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl StaleReads {
+    /// Every read shows the state of so many milliseconds ago.
+    #[must_use]
+    pub const fn all(lag_ms: i64) -> Self {
+        Self { api: None, kind: None, reads: Reads::Both, lag_ms, backwards: false }
+    }
+
+    /// Whether a read of this path, in its segments, is stale.
+    pub(crate) fn covers(&self, parts: &[&str]) -> bool {
+        let is = |wanted: &Option<String>, at: usize| wanted.as_deref().is_none_or(|w| parts.get(at) == Some(&w));
+        let in_kind = match self.reads {
+            Reads::Lists => parts.len() == 5,
+            Reads::Single => parts.len() > 5,
+            Reads::Both => parts.len() >= 5,
+        };
+        in_kind && is(&self.api, 0) && is(&self.kind, 4)
+    }
+}
+
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -131,6 +191,11 @@ pub struct Options {
     pub lingers_stopped_after_terminate: bool,
     /// The marketplace has an `instance_local` image of the GPU system for RENDER-S.
     pub local_gpu_image_for_render: bool,
+    /// Reads that are stale.
+    pub stale_reads: Vec<StaleReads>,
+    /// How long the past is kept for reads that will be stale later, in milliseconds; as long as the longest lag that is
+    /// set in any case.
+    pub past_ms: i64,
     /// How many requests the journal keeps.
     pub journal_len: usize,
 }
@@ -162,6 +227,8 @@ impl Default for Options {
             user_data_max: None,
             lingers_stopped_after_terminate: false,
             local_gpu_image_for_render: true,
+            stale_reads: Vec::new(),
+            past_ms: 0,
             journal_len: 10_000,
         }
     }

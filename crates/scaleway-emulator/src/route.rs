@@ -89,15 +89,19 @@ fn named<'p>(parts: &[&'p str]) -> (&'static str, &'p str) {
     (kind, id)
 }
 
-/// Lets a handler answer, upon an older state where a list lags, and undoes what a fault does not let happen.
+/// Lets a handler answer, upon an older state where a read is stale, and undoes what a fault does not let happen.
 fn act(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) -> Option<Answer> {
     let lag = effects.iter().find_map(|e| if let Effect::Lag(ms) = e { Some(*ms) } else { None });
-    if let Some(past) = lag.filter(|_| req.method == "GET").and_then(|ms| world.past_held(ms)) {
-        let present = std::mem::replace(&mut world.held, past);
-        let answer = dispatch(world, req, parts);
-        world.held = present;
-        return answer;
+    if req.method == "GET"
+        && let Some(ms) = lag.max(world.lag_of(parts))
+    {
+        return world.as_of(ms, |world| look(world, req, parts, effects));
     }
+    look(world, req, parts, effects)
+}
+
+/// The same, upon what is held.
+fn look(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) -> Option<Answer> {
     if effects.contains(&Effect::Blind) {
         if req.method == "POST" && parts.len() == 5 {
             return Some(answer::refusal("permissions_denied", "", ""));

@@ -161,10 +161,12 @@ impl World {
     pub(crate) fn settle(&mut self) {
         let now = self.now();
         while let Some(Reverse((at, ..))) = self.held.due.peek() {
-            if *at > now {
+            let at = *at;
+            if at > now {
                 return;
             }
-            if let Some(Reverse((at, _, event))) = self.held.due.pop() {
+            self.remember_past_at(at);
+            if let Some(Reverse((_, _, event))) = self.held.due.pop() {
                 // What follows from it follows from when it happened, however late it is noticed.
                 self.moment = Some(at);
                 self.happen(at, event);
@@ -253,14 +255,19 @@ impl World {
         id
     }
 
-    /// Remembers what is held now, if any fault asks for a list that lags.
+    /// Remembers what is held now, before it changes, if reads may be stale.
     pub(crate) fn remember_past(&mut self) {
-        let lag_us = self.faults.lag_ms().saturating_mul(1_000);
+        self.remember_past_at(self.now());
+    }
+
+    /// The same for what changes at a moment that may have passed already.
+    fn remember_past_at(&mut self, now: i64) {
+        let set = self.options.stale_reads.iter().map(|s| s.lag_ms).max().unwrap_or(0);
+        let lag_us = self.faults.lag_ms().max(set).max(self.options.past_ms).saturating_mul(1_000);
         if lag_us == 0 {
             self.past.clear();
             return;
         }
-        let now = self.now();
         self.past.push_back((now, self.held.clone()));
         // One that is older than the lag is needed: it held until the next.
         let then = now.saturating_sub(lag_us);
@@ -275,10 +282,26 @@ impl World {
         self.remember_past();
     }
 
-    /// What was held so long ago: `None` if nothing has changed since.
-    pub(crate) fn past_held(&self, ms: i64) -> Option<Held> {
+    /// Lets `read` see what was held so long ago, at the time of then.
+    pub(crate) fn as_of<T>(&mut self, ms: i64, read: impl FnOnce(&mut Self) -> T) -> T {
         let then = self.now().saturating_sub(ms.saturating_mul(1_000));
-        self.past.iter().find(|(at, _)| *at >= then).map(|(_, held)| held.clone())
+        // Each of them held until its moment: the first that ended later than then was held then.
+        let Some(past) = self.past.iter().find(|(at, _)| *at > then).map(|(_, held)| held.clone()) else {
+            return read(self);
+        };
+        let present = std::mem::replace(&mut self.held, past);
+        self.moment = Some(then);
+        let answer = read(self);
+        self.moment = None;
+        self.held = present;
+        answer
+    }
+
+    /// How old the state is that a read shows, in milliseconds, where the options make it stale.
+    pub(crate) fn lag_of(&mut self, parts: &[&str]) -> Option<i64> {
+        let set = self.options.stale_reads.iter().filter(|s| s.covers(parts)).max_by_key(|s| s.lag_ms)?;
+        let (lag_ms, backwards) = (set.lag_ms, set.backwards);
+        Some(if backwards { self.rng.i64(0..=lag_ms) } else { lag_ms })
     }
 
     /// Whatever was going to happen because of the last request never happens.

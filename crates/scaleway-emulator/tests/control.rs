@@ -154,6 +154,57 @@ fn lists_lag_and_pages_shift() {
 }
 
 #[test]
+fn reads_are_stale_for_a_period_by_api_kind_and_number() {
+    const SERVERS: &str = "/instance/v1/zones/fr-par-2/servers";
+    let e = emulator();
+    let options = |body: Value| ask(&e, "PATCH", "/_emulator/options", Some(body));
+    assert_eq!(options(json!({"past_ms": 60_000})).0, 200);
+    let id = server(&e);
+    let made = volume(&e, "v");
+    e.advance_ms(10_000);
+    let (server, block) = (format!("{SERVERS}/{id}"), format!("{BLOCK}/{made}"));
+    let shown = || {
+        let count = |path: &str, key: &str| ask(&e, "GET", path, None).1[key].as_array().map_or(0, Vec::len) > 0;
+        let there = |path: &str| ask(&e, "GET", path, None).0 == 200;
+        (count(SERVERS, "servers"), there(&server), count(BLOCK, "volumes"), there(&block))
+    };
+    assert_eq!(shown(), (true, true, true, true));
+    for (stale, expected) in [
+        (json!([{"lag_ms": 15_000}]), (false, false, false, false)),
+        (json!([{"lag_ms": 5_000}]), (true, true, true, true)),
+        (json!([{"lag_ms": 15_000, "api": "block"}]), (true, true, false, false)),
+        (json!([{"lag_ms": 15_000, "kind": "servers"}]), (false, false, true, true)),
+        (json!([{"lag_ms": 15_000, "reads": "lists"}]), (false, true, false, true)),
+        (json!([{"lag_ms": 15_000, "reads": "single", "api": "instance"}]), (true, false, true, true)),
+        (
+            json!([{"lag_ms": 15_000, "reads": "single"}, {"lag_ms": 15_000, "api": "block"}]),
+            (true, false, false, false),
+        ),
+        (json!([]), (true, true, true, true)),
+    ] {
+        assert_eq!(options(json!({"stale_reads": stale})).0, 200);
+        assert_eq!(shown(), expected, "{stale}");
+    }
+    // What happened by itself is stale, too: a start shows its end late.
+    assert_eq!(ask(&e, "POST", &format!("{server}/action"), Some(json!({"action": "poweron"}))).0, 202);
+    let state = || ask(&e, "GET", &server, None).1["server"]["state"].as_str().unwrap().to_owned();
+    e.advance_ms(7_000);
+    assert_eq!(state(), "running");
+    options(json!({"stale_reads": [{"lag_ms": 2_000}]}));
+    assert_eq!(state(), "starting");
+    options(json!({"stale_reads": [{"lag_ms": 8_000}]}));
+    assert_eq!(state(), "stopped");
+    options(json!({"stale_reads": [{"lag_ms": 8_000, "backwards": true}]}));
+    let drawn: std::collections::BTreeSet<String> = (0..100).map(|_| state()).collect();
+    assert_eq!(drawn.len(), 3, "reads go backwards: {drawn:?}");
+    for wrong in
+        [json!([{"api": "block"}]), json!([{"lag_ms": -1}]), json!([{"lag_ms": 1, "reads": "some"}]), json!({})]
+    {
+        assert_eq!(options(json!({"stale_reads": wrong})).0, 400, "{wrong}");
+    }
+}
+
+#[test]
 fn what_was_accepted_hangs_falls_back_or_vanishes() {
     let e = emulator();
     for (then, minutes_later) in [("hang", json!("starting")), ("fall_back", json!("stopped")), ("vanish", Value::Null)]

@@ -12,16 +12,16 @@ const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id,
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
     provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
     delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id, tags_shown, \
-    policy_version, cloud_policy_json, unconfirmed_json) \
+    policy_version, cloud_policy_json, unconfirmed_json, delete_accepted_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)";
+    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)";
 
 const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
     size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
     create_error_json = $10, provider_volume_id = $11, answered_at = $12, tagged_at = $13, changed_at = $14, \
     attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
     deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23, policy_version = $24, \
-    cloud_policy_json = $25, unconfirmed_json = $26 WHERE id = $27";
+    cloud_policy_json = $25, unconfirmed_json = $26, delete_accepted_at = $27 WHERE id = $28";
 
 static LIST: Filtered = Filtered::new("instance_volumes");
 
@@ -104,7 +104,8 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
     a.flag(v.tags_shown)
         .int(v.policy_version.into())
         .opt_json(v.cloud_policy.as_ref())
-        .opt_json(v.unconfirmed.as_ref());
+        .opt_json(v.unconfirmed.as_ref())
+        .opt_time(v.delete_accepted_at);
     a.statement(INSERT)
 }
 
@@ -116,7 +117,8 @@ pub(crate) fn update(v: &Volume) -> Statement {
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
     a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).flag(v.tags_shown).int(v.policy_version.into());
-    a.opt_json(v.cloud_policy.as_ref()).opt_json(v.unconfirmed.as_ref()).text(v.id.as_str());
+    a.opt_json(v.cloud_policy.as_ref()).opt_json(v.unconfirmed.as_ref()).opt_time(v.delete_accepted_at);
+    a.text(v.id.as_str());
     a.guarded(UPDATE)
 }
 
@@ -146,6 +148,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
         detach_sent_at: c.opt_time("detach_sent_at")?,
         delete_intended_at: c.opt_time("delete_intended_at")?,
         delete_sent_at: c.opt_time("delete_sent_at")?,
+        delete_accepted_at: c.opt_time("delete_accepted_at")?,
         deleted_at: c.opt_time("deleted_at")?,
         proof: c.opt_json("proof_json")?,
         retry: c.opt_json("retry_json")?,

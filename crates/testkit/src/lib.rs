@@ -5,14 +5,17 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a stage that cannot be built should stop its test")]
 
+mod backup;
 mod faulty;
 mod in_process;
 pub mod matrix;
+
 pub mod past;
 mod process;
 mod relay;
 pub mod simulate;
 
+pub use backup::Backup;
 pub use faulty::{Blow, Fault, Faulty, Heard};
 pub use in_process::InProcess;
 pub use relay::{Line, Relay, Target};
@@ -237,29 +240,6 @@ impl World {
         next.clock = clock.clone();
         next.orchestrator = orchestrator(store.clone(), next.wire.clone(), clock, Rules::default(), Arc::new(UuidIds));
         next.store = store;
-        next
-    }
-
-    /// Copies the SQLite database as it is now into a file that does not exist yet: a backup.
-    ///
-    /// # Panics
-    /// When it cannot be copied.
-    pub async fn copy_database_to(&self, file: &str) {
-        let mut connection = sqlx::SqliteConnection::connect(&self.database_url).await.expect("the database opens");
-        let sql = sqlx::AssertSqlSafe(format!("VACUUM INTO '{file}'"));
-        connection.execute(sqlx::raw_sql(sql)).await.expect("the database can be copied");
-        connection.close().await.expect("the connection closes");
-    }
-
-    /// The same cloud and moment, on another database.
-    pub async fn on_database(self, url: String, home: Home) -> Self {
-        let Self { emulator, clock, .. } = self;
-        let mut next = Self::over(url, home, emulator, Rules::default(), None).await;
-        next.clock = clock.clone();
-        let (store, wire) = (next.store.clone(), next.wire.clone());
-        next.orchestrator = orchestrator(store.clone(), wire, clock.clone(), Rules::default(), Arc::new(UuidIds));
-        next.api = app(store, clock, Arc::new(UuidIds), None).router();
-        next.orchestrator.refresh_catalogue().await.expect("the database answers");
         next
     }
 

@@ -203,7 +203,7 @@ async fn what_is_somebody_elses_stays_however_near_it_is() {
     let theirs =
         NewVolume { name: "wedding-photos".to_owned(), tags: Vec::new(), size_bytes: 5_000_000_000, perf_iops: None };
     let theirs = cloud.create_volume(ZONE, &theirs).await.unwrap().value;
-    let theirs = VolumeRef { id: theirs.id, volume_type: "sbs_volume".to_owned() };
+    let theirs = VolumeRef::new(theirs.id, "sbs_volume");
     while !matches!(cloud.volume(ZONE, &theirs).await.unwrap(), Existence::Exists(v) if v.state == VolumeState::Available)
     {
         tokio::task::yield_now().await;

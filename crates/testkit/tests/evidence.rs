@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
-use inventiv_testkit::{Database, World, database};
+use inventiv_testkit::{Backup, Database, Fault, World};
 use serde_json::{Value, json};
 
 const ZONE: &str = "fr-par-2";
@@ -61,6 +61,9 @@ async fn what_stale_reads_proved_gone_is_deleted_once_it_is_shown_again() {
         world.until_status(&earlier, "ready").await;
         world.terminate(&earlier).await;
         world.until_status(&earlier, "terminated").await;
+        // And a volume of somebody else, so that they are seen to see block storage.
+        let other = json!({"name": "theirs", "project_id": inventiv_testkit::PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
+        world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(other));
         world.advance_ms(200_000);
         lag(&world, 55_000, "/remembered");
         let id = world.create(request()).await;
@@ -75,26 +78,17 @@ async fn what_stale_reads_proved_gone_is_deleted_once_it_is_shown_again() {
         }
         let shown = proof(&world, &id).await;
         assert_eq!((shown["status"].as_str(), shown["certainty"].as_str()), (Some("terminated"), Some("provisional")));
-        assert_ne!(world.left().1, 0, "the reads lied: {shown:#}");
+        assert!(world.left().1 > 1, "the reads lied: {shown:#}");
         for _ in 0..6 {
             world.advance_ms(61_000);
             world.resync().await;
             world.settle().await;
         }
-        assert_eq!(world.left(), (0, 0, 0));
+        assert_eq!(world.left(), (0, 1, 0));
         let shown = proof(&world, &id).await;
         assert_eq!((&shown["clean"], shown["certainty"].as_str()), (&json!(true), Some("confirmed")), "{shown:#}");
         assert!(world.actions(&id).await.contains(&"RESOURCE_REAPPEARED".to_owned()));
     }
-}
-
-/// The database as it is now, and a world that goes on upon it later.
-async fn backup(world: &World) -> (String, inventiv_testkit::Home) {
-    let (url, home) = database(Database::Sqlite).await;
-    let file = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap().to_owned();
-    let _ = std::fs::remove_file(&file);
-    world.copy_database_to(&file).await;
-    (url, home)
 }
 
 async fn half_an_hour(world: &World) {
@@ -127,12 +121,12 @@ fn names(world: &World) -> Vec<String> {
 
 #[tokio::test]
 async fn a_restored_backup_never_deletes_what_people_asked_to_keep() {
-    for recover in [false, true] {
-        let world = World::new(Database::Sqlite).await;
+    for (database, recover) in Database::both().into_iter().flat_map(|d| [(d, false), (d, true)]) {
+        let world = World::new(database).await;
         let (living, ended) = (world.create(request()).await, world.create(request()).await);
         world.until_status(&living, "ready").await;
         world.until_status(&ended, "ready").await;
-        let old = backup(&world).await;
+        let old = world.backup().await;
         for id in [&living, &ended] {
             let volume = data_volume(&world.show(id).await);
             let path = format!("/volumes/{}", volume["id"].as_str().unwrap());
@@ -143,7 +137,7 @@ async fn a_restored_backup_never_deletes_what_people_asked_to_keep() {
         world.settle().await;
         let kept = names(&world).into_iter().filter(|n| n.ends_with("-k1")).count();
         assert_eq!(kept, 2, "{:?}", names(&world));
-        let world = world.on_database(old.0, old.1).await;
+        let world = world.restored(old).await;
         if recover {
             let plan = world.orchestrator.plan_recovery().await.unwrap();
             assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 2);
@@ -170,103 +164,129 @@ async fn a_restored_backup_never_deletes_what_people_asked_to_keep() {
     }
 }
 
-/// Histories drawn from seeds, with the database set back to a moment in them.
+/// A cloud at the end of its history, and a backup from before each step.
+struct History {
+    world: World,
+    backups: Vec<Backup>,
+}
+
+/// Eight steps, drawn: instances are made, kept or not, changed their minds about, and ended.
+async fn history(database: Database, seed: u64) -> History {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let world = World::new(database).await;
+    let foreign =
+        json!({"name": "theirs", "project_id": inventiv_testkit::PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
+    world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
+    let (mut ids, mut living, mut backups) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..8 {
+        backups.push(world.backup().await);
+        let drawn = rng.u8(..4);
+        if ids.is_empty() || (drawn == 0 && ids.len() < 3) {
+            let mut body = request();
+            body["delete_on_terminate"] = json!(rng.bool());
+            let id = world.create(body).await;
+            world.until_status(&id, "ready").await;
+            ids.push(id.clone());
+            living.push(id);
+        } else if drawn == 1 && !living.is_empty() {
+            let id = living.remove(rng.usize(..living.len()));
+            world.terminate(&id).await;
+            world.until_status(&id, "terminated").await;
+        } else {
+            let id = &ids[rng.usize(..ids.len())];
+            let volume = data_volume(&world.show(id).await);
+            let change = json!({"delete_on_terminate": volume["delete_on_terminate"] != true});
+            world.call("PATCH", &format!("/volumes/{}", volume["id"].as_str().unwrap()), Some(change)).await;
+        }
+        world.advance_ms(70_000);
+        world.resync().await;
+        world.settle().await;
+    }
+    History { world, backups }
+}
+
+/// Histories drawn from seeds; the database is set back to every moment in them, with `recover` and without, and with an
+/// audit that would delete orphans.
 #[tokio::test]
 async fn whatever_was_restored_nothing_that_lives_or_is_kept_or_foreign_is_deleted() {
-    for seed in 0..24 {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let world = World::new(Database::Sqlite).await;
-        let foreign = json!({"name": "theirs", "project_id": inventiv_testkit::PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
-        world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
-        let (mut ids, mut living, mut old) = (Vec::new(), Vec::new(), None);
-        let restored_at = rng.usize(1..8);
-        for step in 0..8 {
-            if step == restored_at {
-                old = Some(backup(&world).await);
+    let (mut restored, mut told) = (0, 0);
+    for (database, seeds) in Database::both().into_iter().zip([0..10, 10..14]) {
+        for seed in seeds {
+            let History { world, backups } = history(database, seed).await;
+            let mut kept: Vec<String> = names(&world);
+            // What is deleted by a decision that the records know is not kept: only names that say so, servers and what is
+            // foreign.
+            kept.retain(|n| n == "theirs" || n.contains("-server-") || n.contains("-k"));
+            for (point, backup) in backups.into_iter().enumerate() {
+                let recovers = seed % 2 == u64::try_from(point % 2).unwrap();
+                let world = world.restored(backup).await;
+                if recovers {
+                    let plan = world.orchestrator.plan_recovery().await.unwrap();
+                    world.orchestrator.apply_recovery(&plan).await.unwrap();
+                }
+                let found = audited(&world).await;
+                told += usize::from(found["verdict"] == "findings");
+                half_an_hour(&world).await;
+                let now = names(&world);
+                let lost: Vec<&String> = kept.iter().filter(|n| !now.contains(n)).collect();
+                assert!(
+                    lost.is_empty(),
+                    "{database:?}, seed {seed}, back to {point}, recover {recovers}: {lost:?} of {kept:?}, now {now:?}"
+                );
+                restored += 1;
             }
-            let drawn = rng.u8(..4);
-            if ids.is_empty() || (drawn == 0 && ids.len() < 3) {
-                let keep = rng.bool();
-                let mut body = request();
-                body["delete_on_terminate"] = json!(keep);
-                let id = world.create(body).await;
-                world.until_status(&id, "ready").await;
-                ids.push(id.clone());
-                living.push(id);
-            } else if drawn == 1 && !living.is_empty() {
-                let id = living.remove(rng.usize(..living.len()));
-                world.terminate(&id).await;
-                world.until_status(&id, "terminated").await;
-            } else {
-                let id = &ids[rng.usize(..ids.len())];
-                let volume = data_volume(&world.show(id).await);
-                let change = json!({"delete_on_terminate": volume["delete_on_terminate"] != true});
-                world.call("PATCH", &format!("/volumes/{}", volume["id"].as_str().unwrap()), Some(change)).await;
-            }
-            world.advance_ms(70_000);
-            world.resync().await;
-            world.settle().await;
         }
-        let mut kept: Vec<String> = names(&world);
-        // What is deleted by a decision that the records know is not kept: only names that say so, servers and what is foreign.
-        kept.retain(|n| n == "theirs" || n.contains("-server-") || n.contains("-k"));
-        let (url, home) = old.unwrap();
-        let world = world.on_database(url, home).await;
-        if rng.bool() {
-            let plan = world.orchestrator.plan_recovery().await.unwrap();
-            world.orchestrator.apply_recovery(&plan).await.unwrap();
-        }
-        half_an_hour(&world).await;
-        let now = names(&world);
-        let lost: Vec<&String> = kept.iter().filter(|n| !now.contains(n)).collect();
-        assert!(lost.is_empty(), "seed {seed}, restored at {restored_at}: {lost:?} of {kept:?}, now {now:?}");
     }
+    assert!(restored >= 80 && told >= 20, "{restored} restored, {told} told");
 }
 
+/// The process dies between writing the policy to the cloud and answering, and an old backup is restored.
 #[tokio::test]
-async fn credentials_that_lose_the_project_at_any_request_prove_nothing() {
-    let mut onsets = 0;
-    for onset in 0..60 {
-        let world = World::new(Database::Sqlite).await;
+async fn a_policy_that_reached_the_cloud_holds_whatever_became_of_its_answer() {
+    for database in Database::both() {
+        let world = World::new(database).await;
         let id = world.create(request()).await;
         world.until_status(&id, "ready").await;
+        world.settle().await;
+        let backup = world.backup().await;
+        let volume = data_volume(&world.show(&id).await);
+        world.wire.fail("PATCH", "/block/", 1, Fault::LoseAnswer);
+        let path = format!("/volumes/{}", volume["id"].as_str().unwrap());
+        world.call("PATCH", &path, Some(json!({"delete_on_terminate": false}))).await;
+        world.tick().await;
+        assert_eq!(world.wire.fired(), 1);
+        assert!(names(&world).iter().any(|n| n.ends_with("-k1")), "{:?}", names(&world));
+        let world = world.restored(backup).await;
         world.terminate(&id).await;
-        let rule = json!({"path": "*", "nth": onset + 1, "times": 1_000_000, "effect": {"blind": true}});
-        world.emulator.add_fault(&rule).unwrap();
-        for _ in 0..120 {
-            world.advance_ms(1_000);
-            world.tick().await;
-        }
-        let shown = proof(&world, &id).await;
-        if shown["clean"] == true {
-            assert_eq!(world.left(), (0, 0, 0), "onset {onset}: {shown:#}");
-        } else {
-            onsets += 1;
-        }
-        world.stranger("DELETE", "/_emulator/faults", None);
         half_an_hour(&world).await;
-        assert_eq!((world.left(), &proof(&world, &id).await["clean"]), ((0, 0, 0), &json!(true)), "onset {onset}");
+        assert!(names(&world).iter().any(|n| n.ends_with("-k1")), "{database:?}: {:?}", names(&world));
+        assert!(world.show(&id).await["notes"].to_string().contains("frozen"));
     }
-    assert!(onsets > 10, "{onsets} onsets struck before the end");
 }
 
 #[tokio::test]
-async fn a_plan_of_a_recovery_writes_nothing() {
+async fn a_plan_of_a_recovery_and_every_read_write_nothing() {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
     world.settle().await;
-    let (before, home) = backup(&world).await;
+    let before = world.backup().await;
     world.orchestrator.plan_recovery().await.unwrap();
-    for path in
-        ["/instances", "/volumes", "/audit", "/offers", &format!("/instances/{id}/proof"), &format!("/instances/{id}")]
-    {
+    for path in [
+        "/instances",
+        "/volumes",
+        "/audit",
+        "/offers",
+        "/zones",
+        "/action_logs",
+        "/metrics",
+        "/readyz",
+        &format!("/instances/{id}/proof"),
+        &format!("/instances/{id}/explain"),
+        &format!("/instances/{id}"),
+    ] {
         world.call("GET", path, None).await;
     }
-    let (after, other) = backup(&world).await;
-    let bytes = |url: &str| {
-        std::fs::read(url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap()).unwrap()
-    };
-    assert!(bytes(&before) == bytes(&after), "the database is byte-equal before and after");
-    drop((home, other));
+    let after = world.backup().await;
+    assert!(before.bytes() == after.bytes(), "the database is byte-equal before and after");
 }

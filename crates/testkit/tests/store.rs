@@ -134,6 +134,7 @@ fn volume(n: u128) -> Volume {
         detach_sent_at: Some(at(8)),
         delete_intended_at: Some(at(9)),
         delete_sent_at: Some(at(10)),
+        delete_accepted_at: None,
         deleted_at: Some(at(11)),
         proof: Some(proof()),
         retry: Some(retry()),

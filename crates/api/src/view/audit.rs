@@ -75,6 +75,9 @@ struct ZoneView {
     quarantined: Vec<QuarantinedView>,
     /// Why none of them is deleted, although their time is over; `null`: nothing stands in the way.
     frozen: Option<String>,
+    /// Rows of the listing that cannot be read, in a sentence each: they are somebody else's until their id or name says
+    /// otherwise, nothing is decided upon them, and none of them hides others.
+    unreadable: Vec<String>,
     /// Cloud ids of orphans that this audit told their instances to take away.
     taken: Vec<String>,
 }
@@ -252,6 +255,7 @@ impl ZoneView {
             records_look_rolled_back: z.report.as_ref().is_some_and(|r| r.records_look_rolled_back),
             findings: z.report.iter().flat_map(|r| &r.findings).map(FindingView::of).collect(),
             quarantined: z.quarantined.iter().map(QuarantinedView::of).collect(),
+            unreadable: z.report.as_ref().map(|r| r.unreadable.clone()).unwrap_or_default(),
             frozen: z.report.as_ref().and_then(|r| r.frozen.clone()),
             taken: z.report.iter().flat_map(|r| &r.taken).cloned().collect(),
         }

@@ -39,7 +39,7 @@ fn volume(id: &str, name: &str) -> SeenVolume {
 }
 
 fn picture(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>) -> Picture {
-    Picture { began_at: BEGAN, complete: true, hidden: None, servers, volumes }
+    Picture { began_at: BEGAN, complete: true, hidden: None, blocks_hidden: None, servers, volumes }
 }
 
 /// A living instance with server `s-1` and boot volume `v-1`.

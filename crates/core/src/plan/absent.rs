@@ -4,12 +4,13 @@
 //! block volumes stay). Stopped: *delete* (every volume stays). A local volume that must survive is detached while
 //! the server is off. A volume is deleted only once it is off its server, and it counts as deleted only with a proof.
 
-use super::{Draft, evidence};
+use super::{Draft, evidence, present};
 use crate::action::Action;
+use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::CloudName;
 use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
-use crate::recorded::{Server, Volume};
+use crate::recorded::{DataVolumeSpec, Server, Volume};
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
@@ -26,6 +27,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     for id in &volumes {
         remove_volume(draft, id);
     }
+    witness(draft);
     name_kept(draft);
     conclude(draft);
 }
@@ -214,6 +216,12 @@ fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
         // The server's own note says what is waited for.
         return;
     }
+    if row.origin == Origin::Witness
+        && let Some(waits) = draft.agg.volumes.iter().find(|v| is_unwitnessed(v)).and_then(|v| v.provider_id.clone())
+    {
+        draft.wait(format!("stays until the absence of volume {waits} is proven, for which it is the witness"));
+        return;
+    }
     if !row.is_to_delete() {
         if !servers_left {
             keep_volume(draft, &row, seen.is_some());
@@ -290,6 +298,41 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         VolumeState::Creating | VolumeState::Updating => draft.wait(format!("waits for volume {id} to come to rest")),
         VolumeState::Other(word) => draft.wait(format!("waits: volume {id} is {word}")),
     }
+}
+
+/// Whether the cloud says that it is gone, and nothing shows that the credentials see block storage.
+fn is_unwitnessed(v: &Volume) -> bool {
+    let unwitnessed = v.retry.as_ref().is_some_and(|r| r.error.kind == ErrorKind::Unwitnessed);
+    v.is_live() && v.is_block() && v.origin != Origin::Witness && unwitnessed
+}
+
+/// Makes the smallest volume there is, where the absence of another cannot be proven without it.
+///
+/// It happens when the answer to the deletion of the last block volume in a zone was lost: it is not found any more, and
+/// credentials that lost block storage would get the same answer. They could not make a volume.
+fn witness(draft: &mut Draft<'_, '_>) {
+    /// How often the absence was asked for in vain: until then, another instance's volume may turn up.
+    const TRIES: u32 = 4;
+    const BYTES: i64 = 1_000_000_000;
+    let waits = |v: &Volume| is_unwitnessed(v) && v.retry.as_ref().is_some_and(|r| r.count >= TRIES);
+    let Some(waits) = draft.agg.volumes.iter().find(|v| waits(v)).and_then(|v| v.provider_id.clone()) else { return };
+    let witnesses = || draft.agg.volumes.iter().filter(|v| v.origin == Origin::Witness);
+    if witnesses().any(|v| v.is_live() || v.create_state.is_open()) {
+        return;
+    }
+    let refused = witnesses().filter(|v| v.create_state == CreateState::Refused).max_by_key(|v| v.attempt);
+    let retry = refused.and_then(|v| v.retry.clone());
+    if !draft.may_try("making a volume that shows whether the credentials see block storage", retry.as_ref()) {
+        return;
+    }
+    let attempt = draft.agg.volumes.iter().map(|v| v.attempt).max().unwrap_or(0) + 1;
+    let spec =
+        DataVolumeSpec { size_bytes: BYTES, perf_iops: None, delete_on_terminate: true, size_reason: String::new() };
+    let row = Volume { origin: Origin::Witness, ..present::new_data_volume(draft, &spec, attempt) };
+    let text =
+        "nothing shows that the credentials see block storage: a volume is made that shows it, and deleted again";
+    draft.tell("WITNESS_NEEDED", Some(waits), text);
+    draft.actions.push(Action::CreateVolume(Box::new(row)));
 }
 
 /// Whether the cloud still says *keep* of a volume that is to be deleted. Its name says *delete* before it goes: whoever has

@@ -310,6 +310,7 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         detach_sent_at: None,
         delete_intended_at: None,
         delete_sent_at: None,
+        delete_accepted_at: None,
         deleted_at: None,
         proof: None,
         retry: None,

@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 pub(super) fn weigh(draft: &mut Draft<'_, '_>) {
     reopen_servers(draft);
     reopen_volumes(draft);
+    doubt_deletions(draft);
     confirm(draft);
     note_doubts(draft);
 }
@@ -55,10 +56,22 @@ fn reopen_volumes(draft: &mut Draft<'_, '_>) {
         }
         let row = &mut draft.agg.volumes[n];
         (row.deleted_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
+        row.delete_accepted_at = None;
         row.status = VolumeStatus::Available;
         let (volume_id, text) = (Some(row.id.clone()), "the volume was proven gone, and is shown again".to_owned());
         draft.events.push(crate::action::Event { name: "RESOURCE_REAPPEARED", volume_id, resource_id: Some(id), text });
         reopen_instance(draft);
+    }
+}
+
+/// An accepted deletion after which the volume is still shown, later than the window, is no evidence of its end.
+fn doubt_deletions(draft: &mut Draft<'_, '_>) {
+    for n in 0..draft.agg.volumes.len() {
+        let row = &draft.agg.volumes[n];
+        let shown = row.is_live() && row.provider_id.as_deref().is_some_and(|id| draft.seen.volume(id).is_some());
+        if shown && row.delete_accepted_at.is_some_and(|t| is_past(draft, t)) {
+            draft.agg.volumes[n].delete_accepted_at = None;
+        }
     }
 }
 

@@ -195,7 +195,7 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServe
     false
 }
 
-fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, attempt: u32) -> Volume {
+pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, attempt: u32) -> Volume {
     let name = CloudName {
         control_plane: draft.cx.control_plane.to_owned(),
         instance: draft.agg.instance.id.clone(),

@@ -61,7 +61,7 @@ fn recovered(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u12
 }
 
 fn recovered_with(offers: &[Offer], servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u128]) -> Recovery {
-    let picture = Picture { began_at: NOW, complete: true, hidden: None, servers, volumes };
+    let picture = Picture { began_at: NOW, complete: true, hidden: None, blocks_hidden: None, servers, volumes };
     let recorded = recorded.iter().map(|n| InstanceId::new(*n)).collect();
     let (rules, mut next) = (Rules::default(), 100);
     let mut ids = || {
@@ -225,8 +225,14 @@ fn it_is_priced_by_the_offer_of_its_type() {
 #[test]
 fn a_project_that_shows_nothing_at_all_is_said_to() {
     let hidden = Some("the key shows nothing".to_owned());
-    let picture =
-        Picture { began_at: NOW, complete: true, hidden: hidden.clone(), servers: Vec::new(), volumes: Vec::new() };
+    let picture = Picture {
+        began_at: NOW,
+        complete: true,
+        hidden: hidden.clone(),
+        blocks_hidden: None,
+        servers: Vec::new(),
+        volumes: Vec::new(),
+    };
     let (rules, mut ids) = (Rules::default(), || 1);
     let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
     let place = Place { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers: &[] };

@@ -99,6 +99,7 @@ fn what_is_taken_becomes_a_row_that_goes() {
         began_at: NOW,
         complete: true,
         hidden: None,
+        blocks_hidden: None,
         servers: vec![seen("s-1"), seen("s-2")],
         volumes: vec![],
     };
@@ -151,7 +152,8 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         let mut other = seen_volume("v-8", "x");
         other.volume_type = "l_ssd".into();
         let volumes = vec![other, seen_volume("v-9", &name)];
-        let picture = Picture { began_at: NOW, complete: true, hidden: None, servers: vec![], volumes };
+        let picture =
+            Picture { began_at: NOW, complete: true, hidden: None, blocks_hidden: None, servers: vec![], volumes };
         let mut agg = instance();
         agg.instance.settled = true;
         assert!(take(&mut agg, &orphan, &picture, &mut cx));
@@ -182,6 +184,7 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         began_at: NOW,
         complete: true,
         hidden: None,
+        blocks_hidden: None,
         servers: vec![],
         volumes: vec![seen_volume("v-9", "x")],
     };

@@ -136,6 +136,9 @@ fn sweep_lines(zone: &Value) -> Vec<String> {
     if let Some(why) = zone["frozen"].as_str() {
         lines.push(format!("  FROZEN, no orphan is deleted: {why}"));
     }
+    for row in zone["unreadable"].as_array().into_iter().flatten() {
+        lines.push(format!("  UNREADABLE {}", row.as_str().unwrap_or_default()));
+    }
     for q in zone["quarantined"].as_array().into_iter().flatten() {
         let (what, id, until) = (text(q, "resource"), text(q, "provider_id"), text(q, "until"));
         lines.push(format!("  QUARANTINE {what} {id}: deleted after {until}, if it is an orphan still"));

@@ -105,6 +105,7 @@ async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Resu
         token: crate::home::token(&folder.join("token"))?,
         credentials,
         config,
+        consistency_window_ms: None,
         calls_per_second: 500.0,
         forced_data_volume_gb: None,
     })

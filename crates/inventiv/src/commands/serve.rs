@@ -44,17 +44,13 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
         let text = format!("--create-grace-seconds: at least {GRACE_MIN_S} against a real cloud: listings lag");
         return Err(Failure::refused(text));
     }
-    if args.consistency_window_seconds < WINDOW_MIN_S && !is_loopback(&api_url) {
+    if args.consistency_window_seconds.is_some_and(|s| s < WINDOW_MIN_S) && !is_loopback(&api_url) {
         let text =
             format!("--consistency-window-seconds: at least {WINDOW_MIN_S} against a real cloud: reads may be stale");
         return Err(Failure::refused(text));
     }
     let lease = lease(args.lease_seconds)?;
-    let rules = Rules {
-        create_grace_ms: args.create_grace_seconds * 1_000,
-        stale_ms: args.consistency_window_seconds * 1_000,
-        ..Rules::default()
-    };
+    let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
     let mut running = server::start(Setup {
         listen: args.listen,
         database,
@@ -69,6 +65,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
             lease,
             ..Config::default()
         },
+        consistency_window_ms: args.consistency_window_seconds.map(|s| s * 1_000),
         calls_per_second: args.calls_per_second,
         forced_data_volume_gb: args.worker_data_volume_gb,
     })

@@ -149,7 +149,7 @@ impl Suite<'_> {
         let volumes: Vec<&SeenVolume> = picture.volumes.iter().filter(ours).collect();
         for volume in volumes {
             left.push(volume.id.clone());
-            let named = VolumeRef { id: volume.id.clone(), volume_type: volume.volume_type.clone() };
+            let named = VolumeRef::new(&volume.id, &volume.volume_type);
             if !course.volumes.iter().any(|known| known.id == named.id) {
                 course.volumes.push(named.clone());
             }
@@ -157,7 +157,10 @@ impl Suite<'_> {
                 continue;
             }
             match self.cloud.delete_volume(&self.zone, &named).await {
-                Ok(_) => self.tell(course, Line::Removed(format!("volume {} {}", volume.id, volume.name))),
+                Ok(_) => {
+                    course.volumes.iter_mut().filter(|v| v.id == volume.id).for_each(|v| v.deletion_accepted = true);
+                    self.tell(course, Line::Removed(format!("volume {} {}", volume.id, volume.name)));
+                }
                 Err(e) => *trouble = Some(text(e)),
             }
         }
@@ -189,8 +192,7 @@ impl Suite<'_> {
                 continue;
             }
             if server.came_with(attachment, seen) {
-                let volume =
-                    VolumeRef { id: attachment.volume_id.clone(), volume_type: attachment.volume_type.clone() };
+                let volume = VolumeRef::new(&attachment.volume_id, &attachment.volume_type);
                 let boot = name(run, Role::Boot);
                 if let Err(e) = self.cloud.tag_volume(&self.zone, &volume, &boot, &[PREFIX.to_owned()]).await {
                     // Another look tries again; in the end a name that cannot be given must not keep the server running.

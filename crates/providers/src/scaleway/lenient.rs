@@ -3,6 +3,7 @@
 //! A field that is missing, null or of another type is *not known*. A row without an id gets one of its own, made from its
 //! contents, so that it is counted. Nothing is decided upon a row whose state or volumes are not known.
 
+use inventiv_core::observed::WITHOUT_ID;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -75,7 +76,7 @@ pub(super) fn id_of(value: &Value) -> String {
     }
     let mut hasher = DefaultHasher::new();
     value.to_string().hash(&mut hasher);
-    format!("unreadable-{:016x}", hasher.finish())
+    format!("{WITHOUT_ID}{:016x}", hasher.finish())
 }
 
 /// The answer about one resource: without its id it cannot be read at all.

@@ -108,41 +108,6 @@ impl Scaleway {
         .await
     }
 
-    /// Why a project of which nothing is shown may be there all the same; `None`: it is seen, and empty.
-    ///
-    /// The cloud makes a security group with the first server of a zone, and leaves it there: where none is shown, there
-    /// never was a server, or the credentials do not see the project.
-    pub(super) async fn is_hidden(&self, zone: &str) -> Option<String> {
-        let project = self.account.project_id.as_str();
-        let path = instance_path(zone, &format!("security_groups?project={project}&per_page=1&page=1"));
-        let groups = match self.read(path).await {
-            Ok(answer) => answer.decode::<wire::GroupList>().map(|list| list.security_groups),
-            Err(e) => Err(e),
-        };
-        match groups {
-            Ok(groups) if groups.0.iter().any(|g| g.project == project) => None,
-            Ok(_) => Some(format!(
-                "blocked: credentials: no security group of project {project} is shown in {zone}, although one stays where a \
-                 server was: waits for credentials that see the project"
-            )),
-            Err(e) => Some(format!(
-                "nothing of project {project} is shown in {zone}, and its security groups cannot be listed: {e}; waits to learn \
-                 whether the credentials see the project"
-            )),
-        }
-    }
-
-    /// A not-found counts only if the credentials still see the project after it was answered: keys that lost it are
-    /// answered not-found for everything.
-    pub(super) async fn witnessed<T>(&self, zone: &str, found: Existence<T>) -> Result<Existence<T>, Error> {
-        if matches!(found, Existence::Gone(_))
-            && let Some(hidden) = self.is_hidden(zone).await
-        {
-            return Err(Error::unavailable(Effect::None, format!("not found, but {hidden}")));
-        }
-        Ok(found)
-    }
-
     pub(super) async fn get_server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
         let path = instance_path(zone, &format!("servers/{}", encode(id)));
         match self.read(path.clone()).await {

@@ -89,7 +89,7 @@ async fn sizes_travel_as_bytes_of_whole_gb_rounded_up() {
     let new = NewVolume { name: "n".into(), tags: vec![], size_bytes: 20_000_000_001, perf_iops: Some(15_000) };
     let made = cloud.create_volume("fr-par-1", &new).await.unwrap();
     assert_eq!(made.value.id, ID);
-    let volume = VolumeRef { id: ID.into(), volume_type: "sbs_volume".into() };
+    let volume = VolumeRef::new(ID, "sbs_volume");
     cloud.resize_volume("fr-par-1", &volume, 30_500_000_000).await.unwrap();
     let seen = seen.lock().unwrap();
     let body: Value = serde_json::from_str(&seen[0].2).unwrap();
@@ -113,7 +113,7 @@ async fn a_speed_that_does_not_exist_is_refused_before_anything_is_sent() {
 async fn each_kind_of_volume_is_deleted_by_the_api_that_owns_it() {
     let (cloud, seen) = server(204, "application/json", Vec::new()).await;
     for kind in ["sbs_volume", "l_ssd", "scratch"] {
-        cloud.delete_volume("fr-par-1", &VolumeRef { id: ID.into(), volume_type: kind.into() }).await.unwrap();
+        cloud.delete_volume("fr-par-1", &VolumeRef::new(ID, kind)).await.unwrap();
     }
     let paths: Vec<String> = seen.lock().unwrap().iter().map(|(m, p, _)| format!("{m} {p}")).collect();
     let local = format!("DELETE /instance/v1/zones/fr-par-1/volumes/{ID}");
@@ -179,7 +179,7 @@ async fn only_a_typed_not_found_for_our_own_id_means_gone() {
         (429, "", String::new(), false),
         (500, "application/json", r#"{"message":"Internal error","type":"internal_server_error"}"#.to_owned(), false),
     ];
-    let volume = VolumeRef { id: ID.into(), volume_type: "sbs_volume".into() };
+    let volume = VolumeRef::new(ID, "sbs_volume");
     for (status, content_type, body, gone) in cases {
         let (cloud, _) = server(status, content_type, body.into_bytes()).await;
         let answer = cloud.volume("fr-par-1", &volume).await;

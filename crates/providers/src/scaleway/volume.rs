@@ -2,6 +2,7 @@
 
 use super::lenient::Identified;
 use super::server::{Listing, PAGE, Page, all_pages, says_gone, total_header};
+use super::sight::Side;
 use super::{IOPS, Scaleway, block_path, instance_path, wire};
 use crate::error::Error;
 use crate::http::{Body, encode};
@@ -76,13 +77,16 @@ impl Scaleway {
         .await
     }
 
-    pub(super) async fn get_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
+    /// One volume; its absence only with a sight of the project, over each API that says so, before and after it.
+    pub(super) async fn look_for_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
         match owner(volume) {
-            Owner::Block => self.get_block(zone, &volume.id).await,
-            Owner::Instance => self.get_local(zone, &volume.id).await,
-            Owner::Unknown => match self.get_block(zone, &volume.id).await? {
+            // Whoever was allowed to delete it was shown it.
+            Owner::Block if volume.deletion_accepted => self.get_block(zone, &volume.id).await,
+            Owner::Block => self.seen_block(zone, &volume.id).await,
+            Owner::Instance => self.seen_local(zone, &volume.id).await,
+            Owner::Unknown => match self.seen_block(zone, &volume.id).await? {
                 Existence::Exists(seen) => Ok(Existence::Exists(seen)),
-                Existence::Gone(block) => Ok(match self.get_local(zone, &volume.id).await? {
+                Existence::Gone(block) => Ok(match self.seen_local(zone, &volume.id).await? {
                     Existence::Exists(seen) => Existence::Exists(seen),
                     Existence::Gone(local) => Existence::Gone(GoneAnswer {
                         asked: format!("{} and {}", block.asked, local.asked),
@@ -92,6 +96,27 @@ impl Scaleway {
                 }),
             },
         }
+    }
+
+    async fn seen_block(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+        let before = self.hidden_before(zone, Side::Block, id).await;
+        let found = self.get_block(zone, id).await?;
+        self.witnessed(zone, (Side::Block, id), before, found).await
+    }
+
+    async fn seen_local(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+        let before = self.hidden_before(zone, Side::Instance, id).await;
+        let found = self.get_local(zone, id).await?;
+        self.witnessed(zone, (Side::Instance, id), before, found).await
+    }
+
+    /// Why a list of block volumes that shows nothing says nothing.
+    pub(super) fn blocks_hidden(&self, zone: &str) -> String {
+        format!(
+            "blocked: credentials: no block volume of project {} is shown in {zone}: nothing tells whether the credentials see \
+             block storage",
+            self.account.project_id
+        )
     }
 
     async fn get_block(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {

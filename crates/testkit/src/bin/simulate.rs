@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     });
     let (sum, failed) = (sum.into_inner().unwrap_or_default(), failed.into_inner());
     println!(
-        "{} stories in {:.0} s ({:.1} a second): {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} late calls, {} things done by strangers, {} ticks, {} volumes kept, {} suspects told; {failed} went wrong",
+        "{} stories in {:.0} s ({:.1} a second): {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} keys that lost the project, {} late calls, {} things done by strangers, {} ticks, {} volumes kept, {} suspects told; {failed} went wrong",
         args.seeds,
         began.elapsed().as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64(),
@@ -83,6 +83,7 @@ fn main() -> ExitCode {
         sum.in_commits,
         sum.faults.values().sum::<u64>(),
         sum.stale,
+        sum.blind,
         sum.late,
         sum.strangers,
         sum.ticks,
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
     );
     let least = (0..PAIRS).map(|n| (sum.faults.get(&n).copied().unwrap_or(0), n)).min().unwrap_or_default();
     println!("{PAIRS} pairs of a call and a fault; the rarest struck {} times: {}", least.0, pair_text(least.1));
-    let told = [sum.crashes, sum.in_commits, sum.faults.len(), sum.stale, sum.late, sum.strangers, sum.kept];
+    let told = [sum.crashes, sum.in_commits, sum.faults.len(), sum.stale, sum.blind, sum.late, sum.strangers, sum.kept];
     if args.seeds >= 50 && told.contains(&0) {
         eprintln!("stories without crashes, faults, late calls, strangers or kept volumes prove nothing");
         return ExitCode::FAILURE;
@@ -124,6 +125,7 @@ fn add(sum: &Mutex<Counts>, c: Counts) {
         sum.late += c.late;
         sum.suspects += c.suspects;
         sum.stale += c.stale;
+        sum.blind += c.blind;
         sum.strangers += c.strangers;
         sum.kept += c.kept;
         sum.ticks += c.ticks;

@@ -12,7 +12,10 @@ pub(super) enum Kind {
     Unauthenticated,
     Forbidden,
     NotFound,
-    StaleListing,
+    StaleRead,
+    StalePeriod,
+    BlindInstance,
+    BlindBlock,
     Twice,
     Late,
     StrangerStops,
@@ -25,8 +28,17 @@ pub(super) enum Kind {
     CommitCrashAfter,
 }
 
+/// What goes wrong with every call from one on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Period {
+    /// Reads show the past.
+    Stale,
+    /// The key sees nothing under this path.
+    Blind(&'static str),
+}
+
 impl Kind {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::CrashBefore,
         Self::AnswerLost,
         Self::CrashAfterAnswer,
@@ -36,7 +48,10 @@ impl Kind {
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
-        Self::StaleListing,
+        Self::StaleRead,
+        Self::StalePeriod,
+        Self::BlindInstance,
+        Self::BlindBlock,
         Self::Twice,
         Self::Late,
         Self::StrangerStops,
@@ -61,7 +76,10 @@ impl Kind {
             Self::Unauthenticated => ("401", "401"),
             Self::Forbidden => ("403", "403"),
             Self::NotFound => ("a typed 404 for what is there", "404"),
-            Self::StaleListing => ("a list as it was 15 s ago", "stale"),
+            Self::StaleRead => ("a read as of 20 s ago", "stale"),
+            Self::StalePeriod => ("every read from here on, for a minute, as of 20 s ago", "stales"),
+            Self::BlindInstance => ("from here on, for a minute, the key sees nothing over the Instance API", "blindI"),
+            Self::BlindBlock => ("from here on, for a minute, the key sees nothing over the Block API", "blindB"),
             Self::Twice => ("delivered twice", "twice"),
             Self::Late => ("no answer within the time-out, applied 30 s later", "late"),
             Self::StrangerStops => ("a stranger stops the server meanwhile", "stops"),
@@ -101,9 +119,12 @@ impl Kind {
             Self::Unauthenticated => Some(r#"{"error":"denied_authentication"}"#),
             Self::Forbidden => Some(r#"{"error":"permissions_denied"}"#),
             Self::NotFound => Some(r#"{"error":"not_found"}"#),
-            Self::StaleListing => Some(r#"{"lag_ms":15000}"#),
+            Self::StaleRead => Some(r#"{"lag_ms":20000}"#),
             Self::CrashBefore
             | Self::CrashAfterAnswer
+            | Self::StalePeriod
+            | Self::BlindInstance
+            | Self::BlindBlock
             | Self::Twice
             | Self::Late
             | Self::StrangerStops
@@ -117,12 +138,22 @@ impl Kind {
         }
     }
 
+    /// It lasts until it is healed: the rule that begins it.
+    pub(super) fn period(self) -> Option<Period> {
+        let periods = [
+            (Self::StalePeriod, Period::Stale),
+            (Self::BlindInstance, Period::Blind("/instance/*")),
+            (Self::BlindBlock, Period::Blind("/block/*")),
+        ];
+        periods.into_iter().find(|(kind, _)| *kind == self).map(|(_, period)| period)
+    }
+
     /// Whether it can befall such a call.
     pub(super) fn fits(self, method: &str, path: &str) -> bool {
         let reads = method == "GET";
         match self {
             Self::NotFound => names_one(path),
-            Self::StaleListing => reads && is_a_list(path),
+            Self::StaleRead => reads && is_of_ours(path),
             Self::Twice | Self::Late | Self::ErrorApplied => !reads,
             Self::CommitCrashBefore | Self::CommitCrashAfter => false,
             Self::CrashBefore
@@ -132,6 +163,9 @@ impl Kind {
             | Self::ErrorNotApplied
             | Self::Unauthenticated
             | Self::Forbidden
+            | Self::StalePeriod
+            | Self::BlindInstance
+            | Self::BlindBlock
             | Self::StrangerStops
             | Self::StrangerTerminates
             | Self::StrangerDetaches
@@ -150,9 +184,9 @@ fn names_one(path: &str) -> bool {
     path.split('?').next().unwrap_or_default().split('/').any(is_id)
 }
 
-fn is_a_list(path: &str) -> bool {
-    let bare = path.split('?').next().unwrap_or_default();
-    bare.ends_with("/servers") || bare.ends_with("/volumes")
+/// A server or volume, or a list of them.
+fn is_of_ours(path: &str) -> bool {
+    ["/servers", "/volumes"].iter().any(|kind| path.contains(kind)) && !path.contains("/products/")
 }
 
 /// The row that a call belongs to: its method and path without ids, zone and page.
@@ -183,7 +217,8 @@ mod tests {
         assert_eq!(row("GET", &format!("{list}&name=x")), "GET block volumes?name");
         assert_eq!(row("GET", "/marketplace/v2/local-images?x=1"), "GET marketplace local-images");
         assert!(Kind::NotFound.fits("GET", &server) && !Kind::NotFound.fits("GET", list));
-        assert!(Kind::StaleListing.fits("GET", list) && !Kind::StaleListing.fits("POST", list));
+        assert!(Kind::StaleRead.fits("GET", list) && Kind::StaleRead.fits("GET", &server));
+        assert!(!Kind::StaleRead.fits("POST", list));
         assert!(!Kind::Late.fits("GET", &server) && Kind::Late.fits("DELETE", &server));
         assert!(Kind::ALL.iter().all(|k| !k.texts().0.is_empty()));
     }

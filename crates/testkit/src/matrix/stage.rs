@@ -1,6 +1,8 @@
 //! One cell on its stage: a scenario, struck once, brought to its goal, ended, and judged by what the emulator holds.
 
-use super::blow::Kind;
+mod judge;
+
+use super::blow::{Kind, Period};
 use super::{At, Cell, Scenario};
 use crate::process::{Commits, Drawn, Ground, Process};
 use crate::simulate::cloud::{Cloud, START_US, ZONE};
@@ -10,8 +12,9 @@ use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::ManualClock;
 use inventiv_store::Moment;
+use scaleway_emulator::options::StaleReads;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,6 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const GRACE_MS: i64 = 60_000;
 /// The consistency window, longer than any read lags here.
 const STALE_MS: i64 = 20_000;
+/// How long lasts what lasts for a while.
+const PERIOD_MS: i64 = 60_000;
 /// When a call that got no answer arrives after all.
 const LATE_MS: i64 = 30_000;
 /// How many ticks a scenario may take before it counts as hanging.
@@ -55,6 +60,8 @@ pub(super) struct Stage {
     theirs: String,
     /// Cloud ids that must be there at every moment: what strangers own, and what is kept.
     sacred: BTreeSet<String>,
+    /// When what lasts for a while is over.
+    heals_at: Option<Timestamp>,
     /// Everything is asked to go: nothing waits for a stranger any more.
     ends: bool,
     told: Told,
@@ -86,6 +93,7 @@ impl Stage {
             late: Vec::new(),
             theirs: String::new(),
             sacred: BTreeSet::new(),
+            heals_at: None,
             ends: false,
             told: Told::default(),
         })
@@ -182,6 +190,20 @@ impl Stage {
     /// What happens right before the call goes out: the emulator is told to fail it, or a stranger acts.
     fn meanwhile(&self) -> Blow {
         let (emulator, kind, struck) = (self.cloud.emulator.clone(), self.cell.kind, self.struck.clone());
+        if let Some(period) = kind.period() {
+            return Blow::Meanwhile(Arc::new(move || {
+                match period {
+                    Period::Stale => emulator.set_stale_reads(vec![StaleReads::all(STALE_MS)]),
+                    Period::Blind(path) => {
+                        let rule = json!({"path": path, "effect": {"blind": true}});
+                        if emulator.add_fault(&rule).is_err() {
+                            return;
+                        }
+                    }
+                }
+                struck.store(true, Ordering::SeqCst);
+            }));
+        }
         if let Some(effect) = kind.effect() {
             let effect: Value = serde_json::from_str(effect).unwrap_or_default();
             let rule = json!({"path": "*", "times": 1, "effect": effect});
@@ -275,6 +297,12 @@ impl Stage {
         self.ground.clock.advance_ms(ms);
         self.cloud.emulator.advance_ms(ms);
         let now = self.ground.clock.now();
+        if self.cell.kind.period().is_some() && self.struck.load(Ordering::SeqCst) {
+            let heals_at = *self.heals_at.get_or_insert(now.plus_ms(PERIOD_MS));
+            if now >= heals_at && now < heals_at.plus_ms(PERIOD_MS) {
+                self.cloud.heal();
+            }
+        }
         for request in self.ground.wire.late() {
             self.struck.store(true, Ordering::SeqCst);
             self.late.push((now.plus_ms(LATE_MS), request));
@@ -333,7 +361,8 @@ impl Stage {
             if n % LOOK_EVERY == 0 {
                 self.check_records()?;
             }
-            let waits_for_a_stranger = !self.ends && self.cell.kind.is_a_strangers() && n > 150;
+            let waits_for_a_stranger =
+                !self.ends && self.cell.kind.is_a_strangers() && n > 150 && !self.is_on_the_way()?;
             rests = if self.is_settled()? || waits_for_a_stranger { rests + 1 } else { 0 };
             if rests > 2 {
                 return Ok(());
@@ -343,135 +372,20 @@ impl Stage {
         Err(format!("it never comes to rest: {what}: {}", shown.join("\n")))
     }
 
+    /// Something goes on that no stranger has to end.
+    fn is_on_the_way(&mut self) -> Step<bool> {
+        Ok(self.instances()?.iter().any(|i| matches!(text(i, "status").as_str(), "terminating" | "provisioning")))
+    }
+
     fn close_the_count(&mut self) {
         self.commits.arm(false);
         let spared = self.ground.wire.spare();
         let missed = self.commits.spare();
-        let hand = self.cell.kind.is_a_strangers() || self.cell.kind.effect().is_some();
+        let kind = self.cell.kind;
+        let hand = kind.is_a_strangers() || kind.effect().is_some() || kind.period().is_some();
         self.told.fired = !spared && !missed && (!hand || self.struck.load(Ordering::SeqCst));
         self.told.calls = self.ground.wire.heard().calls;
         self.told.commits = self.commits.begun();
-    }
-
-    /// What must hold after every step, by the emulator's own state.
-    fn check_cloud(&self) -> Step<()> {
-        let held = self.cloud.held();
-        let mut running = BTreeMap::<&str, usize>::new();
-        for (_, _, name, _) in
-            held.iter().filter(|(k, _, _, state)| *k == "server" && matches!(state.as_str(), "running" | "starting"))
-        {
-            if let Some(owner) = name.strip_prefix("iva-test-").and_then(|n| n.split('-').next()) {
-                *running.entry(owner).or_default() += 1;
-            }
-        }
-        if let Some((owner, n)) = running.iter().find(|(_, n)| **n > 1) {
-            return Err(format!("I6: {n} servers of instance {owner} run at the same time"));
-        }
-        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
-        match self.sacred.iter().find(|id| !there.contains(id.as_str())) {
-            Some(gone) if *gone == self.theirs || !self.a_stranger_took_it() => {
-                Err(format!("I4, I5: volume {gone}, which must stay, is gone"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a stranger may have deleted it.
-    fn a_stranger_took_it(&self) -> bool {
-        self.cell.kind == Kind::StrangerDeletes && self.struck.load(Ordering::SeqCst)
-    }
-
-    /// What must hold of the records: I3 (as many lines as changes) and I7.
-    fn check_records(&mut self) -> Step<()> {
-        for instance in self.instances()? {
-            let (count, sizes) = (&instance["storage_count"], instance["storage_sizes_gb"].as_array().map(Vec::len));
-            if count.as_u64() != sizes.map(|n| n as u64) {
-                return Err(format!("I7: {instance}"));
-            }
-        }
-        let heard = self.ground.wire.heard().calls;
-        let changes = heard.iter().filter(|(method, _)| method != "GET").count();
-        let logs = self.user("GET", "/action_logs?limit=500", None)?;
-        let lines = logs["items"].as_array().into_iter().flatten();
-        let of_calls = |l: &&Value| {
-            let action = l["action"].as_str().unwrap_or_default();
-            action.starts_with("PROVIDER_") && !action.contains("PROVE") && action != "PROVIDER_GET_IP"
-        };
-        let lines = lines.filter(of_calls).count();
-        if lines < changes {
-            return Err(format!("I3: {changes} changes were sent, and only {lines} lines were written before them"));
-        }
-        Ok(())
-    }
-
-    /// Everything that is there is wanted, and planning again plans nothing.
-    fn judge_goal(&mut self) -> Step<()> {
-        self.cloud.heal();
-        self.check_records()?;
-        let mut wanted = self.sacred.clone();
-        for instance in self.instances()? {
-            let shown = self.user("GET", &format!("/instances/{}", text(&instance, "id")), None)?;
-            let status = text(&shown, "status");
-            let goal: &[&str] = match self.cell.scenario {
-                _ if self.cell.kind.is_a_strangers() => &["ready", "terminated", "provisioning_failed", "booting"],
-                Scenario::Create | Scenario::Resize | Scenario::Adopt => &["ready", "provisioning_failed"],
-                Scenario::Terminate | Scenario::Retain | Scenario::Release => &["terminated"],
-                Scenario::Cancel(_) => &["terminated", "provisioning_failed"],
-            };
-            if !goal.contains(&status.as_str()) {
-                return Err(format!("it is {status}: {shown:#}"));
-            }
-            if !matches!(status.as_str(), "terminated" | "provisioning_failed") {
-                wanted.insert(text(&shown, "provider_instance_id"));
-                wanted
-                    .extend(shown["storages"].as_array().into_iter().flatten().map(|v| text(v, "provider_volume_id")));
-            }
-        }
-        for (kind, id, name, state) in self.cloud.held() {
-            if kind != "address" && !wanted.contains(&id) {
-                return Err(format!("leaked or doubled: {kind} {id} {name:?}, {state}"));
-            }
-        }
-        if self.cell.kind.is_a_strangers() {
-            return Ok(());
-        }
-        let process = self.process()?;
-        let report = process.runtime.block_on(process.orchestrator.tick(true)).map_err(|e| e.to_string())?;
-        if report.calls > 0 {
-            return Err(format!("I8: at rest, a look makes {} calls", report.calls));
-        }
-        Ok(())
-    }
-
-    /// Everything is asked to go, and only what is kept or somebody else's may stay.
-    fn end(&mut self) -> Step<()> {
-        self.terminate()?;
-        self.ends = true;
-        self.settle("the end")?;
-        for _ in 0..3 {
-            self.tick(true)?;
-            self.pass(20_000);
-        }
-        let held = self.cloud.held();
-        if let Some((kind, id, name, state)) = held.iter().find(|(_, id, ..)| !self.sacred.contains(id)) {
-            return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
-        }
-        for instance in self.instances()? {
-            let proof = self.user("GET", &format!("/instances/{}/proof", text(&instance, "id")), None)?;
-            if proof["clean"] != true {
-                return Err(format!("I2: it cannot be proven clean: {:#}", proof["open"]));
-            }
-        }
-        self.user("POST", "/audit", None)?;
-        self.pass(1);
-        let process = self.process()?;
-        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
-        let audit = self.user("GET", "/audit", None)?;
-        self.told.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
-        if audit["orphans"] != 0 || audit["verdict"] == "cannot_say" || audit["stuck"] != 0 {
-            return Err(format!("the audit: {audit:#}"));
-        }
-        Ok(())
     }
 }
 

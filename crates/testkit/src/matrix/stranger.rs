@@ -43,7 +43,10 @@ pub(super) fn acts(kind: Kind, cloud: &View, theirs: &str, known: &dyn Fn(&str) 
         | Kind::Unauthenticated
         | Kind::Forbidden
         | Kind::NotFound
-        | Kind::StaleListing
+        | Kind::StaleRead
+        | Kind::StalePeriod
+        | Kind::BlindInstance
+        | Kind::BlindBlock
         | Kind::Twice
         | Kind::Late
         | Kind::CommitCrashBefore

@@ -1,9 +1,9 @@
 //! The cloud of a story: what its strangers own, what must survive, and what goes wrong.
 
 use scaleway_emulator::Emulator;
-use scaleway_emulator::options::{ClockMode, DeleteInUse, Options};
+use scaleway_emulator::options::{ClockMode, DeleteInUse, Options, Reads, StaleReads};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const ZONE: &str = "fr-par-2";
 /// When every story begins: 2026-07-25, in microseconds since 1970.
@@ -78,6 +78,8 @@ fn pair(n: usize) -> (&'static str, &'static str, &'static str) {
 
 /// Longer than most things take, shorter than the grace.
 const LAG: &str = r#"{"lag_ms":15000}"#;
+/// The longest that a read is stale: the window that the rules of a story know.
+pub(crate) const STALE_MS: i64 = 20_000;
 
 /// The emulator, and what must be in it.
 pub(crate) struct Cloud {
@@ -86,13 +88,15 @@ pub(crate) struct Cloud {
     pub(crate) strangers: BTreeSet<String>,
     lags: bool,
     lies: bool,
-    /// Which pair each fault was, in the order in which they were set.
-    set: Vec<usize>,
+    /// Each fault that was set, and which pair it was.
+    set: Vec<(u64, usize)>,
+    /// The fault that hides the project from the key.
+    blind: Option<u64>,
 }
 
 impl Cloud {
     /// What nobody knows of the real cloud is drawn, too.
-    pub(crate) fn drawn(rng: &mut fastrand::Rng) -> Self {
+    pub(crate) fn drawn(rng: &mut fastrand::Rng, stale: bool) -> Self {
         let mut chance = || rng.u8(..4) == 0;
         let options = Options {
             clock: ClockMode::Manual,
@@ -108,11 +112,12 @@ impl Cloud {
             block_name_exact: chance(),
             lingers_stopped_after_terminate: chance(),
             local_gpu_image_for_render: !chance(),
+            past_ms: if stale { STALE_MS } else { 0 },
             journal_len: 200,
             seed: Some(rng.u64(..)),
             ..Options::default()
         };
-        Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false, set: Vec::new() }
+        Self::of(options)
     }
 
     /// As it usually is.
@@ -120,11 +125,17 @@ impl Cloud {
         let options = Options {
             clock: ClockMode::Manual,
             start_us: Some(START_US),
+            past_ms: STALE_MS,
             journal_len: 10,
             seed: Some(seed),
             ..Options::default()
         };
-        Self { emulator: Emulator::new(options), strangers: BTreeSet::new(), lags: false, lies: false, set: Vec::new() }
+        Self::of(options)
+    }
+
+    fn of(options: Options) -> Self {
+        let (emulator, strangers) = (Emulator::new(options), BTreeSet::new());
+        Self { emulator, strangers, lags: false, lies: false, set: Vec::new(), blind: None }
     }
 
     /// Another pair of eyes and hands.
@@ -146,46 +157,65 @@ impl Cloud {
         // A list that lags goes on lagging; everything else passes.
         let (percent, times) = if lag { (100, 100_000) } else { (rng.u8(20..=100), rng.u32(1..8)) };
         let rule = json!({"method": method, "path": path, "percent": percent, "times": times, "effect": effect});
-        self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?;
-        self.set.push(drawn);
+        let id = self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?;
+        self.set.push((id, drawn));
         Ok(rule.to_string())
     }
 
-    /// Reads become stale for a whole period: of every API or of one, lists and single reads alike or one of them, always or
-    /// every other time (then they go backwards). Says which.
-    pub(crate) fn make_reads_stale(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
-        const PATHS: [&str; 7] = [
-            "*",
-            "*",
-            "/instance/*",
-            "/block/*",
-            "/instance/*/servers*",
-            "/block/*/volumes/*",
-            "/instance/*/servers/*",
-        ];
-        let path = PATHS[rng.usize(..PATHS.len())];
-        let percent = if rng.bool() { 100 } else { 50 };
-        let effect: Value = serde_json::from_str(LAG).unwrap_or_default();
-        let rule = json!({"method": "GET", "path": path, "percent": percent, "times": 100_000, "effect": effect});
-        self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?;
+    /// From now on reads are stale: of every API and kind or of some, lists and single reads alike or one of them, by up to the
+    /// window, forwards only or back and forth. Says which.
+    pub(crate) fn make_reads_stale(&mut self, rng: &mut fastrand::Rng) -> String {
+        let mut some = |of: &[&str]| of.get(rng.usize(..of.len() * 2)).map(|text| (*text).to_owned());
+        let (api, kind) = (some(&["instance", "block"]), some(&["servers", "volumes"]));
+        let reads = [Reads::Both, Reads::Both, Reads::Lists, Reads::Single][rng.usize(..4)];
+        let lag_ms = if rng.bool() { STALE_MS } else { rng.i64(500..STALE_MS) };
+        let stale = StaleReads { api, kind, reads, lag_ms, backwards: rng.bool() };
+        let text = format!("{stale:?}");
+        self.emulator.set_stale_reads(vec![stale]);
+        // A cloud whose single answers lie as well cannot be told from one that is right.
         self.lags = true;
-        // No pair: not counted among them.
-        self.set.push(PAIRS);
+        text
+    }
+
+    /// Reads are as fresh as they should be again.
+    pub(crate) fn refresh_reads(&self) {
+        self.emulator.set_stale_reads(Vec::new());
+    }
+
+    /// The key loses the project, over every API or over one, some requests from now. Says how.
+    pub(crate) fn blind(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
+        let path = ["*", "/instance/*", "/block/*"][rng.usize(..3)];
+        let rule = json!({"path": path, "nth": rng.u32(1..12), "times": 1_000_000, "effect": {"blind": true}});
+        self.blind = Some(self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?);
         Ok(rule.to_string())
+    }
+
+    /// It sees the project again. `true`: it did not.
+    pub(crate) fn see_again(&mut self) -> bool {
+        let Some(id) = self.blind.take() else { return false };
+        let _ = self.ask("DELETE", &format!("/_emulator/faults/{id}"), None);
+        true
     }
 
     /// How often each pair struck, since the last healing.
     pub(crate) fn struck(&self) -> Vec<(usize, u64)> {
         let shown = self.ask("GET", "/_emulator/faults", None).1;
-        let fired = shown["faults"].as_array().into_iter().flatten().map(|f| f["fired"].as_u64().unwrap_or(0));
-        self.set.iter().copied().zip(fired).filter(|(pair, _)| *pair < PAIRS).collect()
+        let fired: BTreeMap<u64, u64> = shown["faults"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|f| Some((f["id"].as_u64()?, f["fired"].as_u64()?)))
+            .collect();
+        self.set.iter().map(|(id, pair)| (*pair, fired.get(id).copied().unwrap_or(0))).collect()
     }
 
     /// Nothing goes wrong any more.
     pub(crate) fn heal(&mut self) {
         self.set.clear();
+        self.blind = None;
         (self.lags, self.lies) = (false, false);
         let _ = self.ask("DELETE", "/_emulator/faults", None);
+        self.refresh_reads();
     }
 
     /// Somebody else makes something.

@@ -21,6 +21,8 @@ pub struct Counts {
     pub fingerprint: u64,
     /// Stories in which reads were stale for a whole period.
     pub stale: usize,
+    /// How often a key lost the project.
+    pub blind: usize,
     /// Things that strangers did to what is ours.
     pub strangers: usize,
     /// Volumes that were kept.

@@ -1,6 +1,8 @@
 //! One story: drawn, told step by step, judged.
 
-use super::cloud::{Cloud, START_US, ZONE};
+mod judge;
+
+use super::cloud::{Cloud, STALE_MS, START_US, ZONE};
 use super::counts::{Counts, Failed};
 use crate::process::{Commits, Drawn, Ground, Process};
 use crate::{Blow, Faulty, Home, InProcess};
@@ -10,7 +12,6 @@ use inventiv_orchestrator::clock::ManualClock;
 use inventiv_store::Moment;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// How many steps things happen in, at the most.
@@ -21,8 +22,6 @@ const END_MAX: usize = 4_000;
 const TRACE_LEN: usize = 400;
 /// Shorter than in earnest, in the same proportions: lists lag for a quarter of the grace.
 const GRACE_MS: i64 = 60_000;
-/// The consistency window: longer than reads are stale.
-const STALE_MS: i64 = 20_000;
 /// How late a call may arrive that got no answer.
 const LATE_MAX_MS: i64 = 25_000;
 
@@ -43,6 +42,10 @@ struct Story {
     keepers: BTreeSet<String>,
     /// Cloud ids of volumes that go with a server which a stranger took away: nobody could keep them.
     doomed: BTreeSet<String>,
+    /// Reads are stale for a part of this story.
+    stale: bool,
+    /// When the key sees the project again.
+    sees_at: Option<Timestamp>,
     counts: Counts,
     trace: VecDeque<String>,
 }
@@ -64,7 +67,8 @@ type Step<T> = Result<T, String>;
 impl Story {
     fn new(seed: u64) -> Step<Self> {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let cloud = Cloud::drawn(&mut rng);
+        let stale = rng.u8(..3) == 0;
+        let cloud = Cloud::drawn(&mut rng, stale);
         let home = Home::in_memory();
         let ground = Ground {
             url: format!("sqlite:{}", home.path().join("story.db").display()),
@@ -89,6 +93,8 @@ impl Story {
             said: BTreeMap::new(),
             keepers: BTreeSet::new(),
             doomed: BTreeSet::new(),
+            stale,
+            sees_at: None,
             counts: Counts::default(),
             trace: VecDeque::new(),
         })
@@ -105,10 +111,9 @@ impl Story {
     fn play(&mut self) -> Step<()> {
         let mut process = Process::start(&self.ground)?;
         process.runtime.block_on(process.orchestrator.refresh_catalogue()).map_err(|e| e.to_string())?;
-        if self.rng.u8(..3) == 0 {
-            let what = self.cloud.make_reads_stale(&mut self.rng)?;
-            self.note(format!("stale reads: {what}"));
+        if self.stale {
             self.counts.stale += 1;
+            self.make_reads_stale();
         }
         let steps = self.rng.usize(STEPS_MAX / 3..STEPS_MAX);
         let wildness = self.rng.u8(2..30);
@@ -150,11 +155,41 @@ impl Story {
         }
     }
 
+    fn make_reads_stale(&mut self) {
+        let what = self.cloud.make_reads_stale(&mut self.rng);
+        self.note(format!("stale reads: {what}"));
+    }
+
+    /// Whole periods: reads that are stale in another way, or are not; a key that loses the project and gets it back.
+    fn turn(&mut self, wildness: u8) -> Step<()> {
+        if self.stale && self.rng.u8(..15) == 0 {
+            if self.rng.u8(..3) == 0 {
+                self.cloud.refresh_reads();
+                self.note("reads are fresh");
+            } else {
+                self.make_reads_stale();
+            }
+        }
+        let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
+        if self.sees_at.is_some_and(|at| at <= now) {
+            self.sees_at = None;
+            self.cloud.see_again();
+            self.note("the key sees the project again");
+        } else if self.sees_at.is_none() && self.rng.u16(..600) < u16::from(wildness) {
+            let what = self.cloud.blind(&mut self.rng)?;
+            self.sees_at = Some(now.plus_ms(self.rng.i64(5_000..90_000)));
+            self.counts.blind += 1;
+            self.note(format!("the key loses the project: {what}"));
+        }
+        Ok(())
+    }
+
     /// What may happen before a tick.
     fn happen(&mut self, process: &Process, wildness: u8) -> Step<()> {
         if self.instances.is_empty() || (self.instances.len() < 4 && self.rng.u8(..20) == 0) {
             self.ask_for_an_instance(process)?;
         }
+        self.turn(wildness)?;
         if self.rng.u8(..100) < wildness {
             let what = self.cloud.break_something(&mut self.rng)?;
             self.note(format!("breaks: {what}"));
@@ -357,142 +392,5 @@ impl Story {
         let (_, audit) = self.call(process, "GET", "/audit", None)?;
         let old = audit["zones"].as_array().into_iter().flatten().any(|z| z["records_look_rolled_back"] == true);
         if old { Err(format!("the records are taken for old: {audit:#}")) } else { Ok(()) }
-    }
-
-    /// What must hold at every moment.
-    fn check_meanwhile(&mut self) -> Step<()> {
-        let held = self.cloud.held();
-        let mut running = BTreeMap::<&str, usize>::new();
-        for (kind, _, name, state) in &held {
-            let ours = name.starts_with("iva-test-");
-            if *kind == "server" && ours && matches!(state.as_str(), "running" | "starting") {
-                let owner = name.split('-').nth(2).unwrap_or_default();
-                *running.entry(owner).or_default() += 1;
-            }
-        }
-        if let Some((owner, n)) = running.iter().find(|(_, n)| **n > 1) {
-            return Err(format!("{n} servers of instance {owner} run at the same time"));
-        }
-        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
-        if let Some(gone) = self.cloud.strangers.iter().find(|id| !there.contains(id.as_str())) {
-            return Err(format!("a stranger's volume {gone} is gone"));
-        }
-        if let Some((gone, here)) = self.kept.iter().find(|(id, _)| !there.contains(id.as_str())) {
-            return Err(format!("volume {gone} ({here}), which is to be kept, is gone"));
-        }
-        Ok(())
-    }
-
-    /// Everything heals, everything is asked to go, and everything must.
-    fn end(&mut self, process: &Process) -> Step<()> {
-        for (pair, times) in self.cloud.struck() {
-            *self.counts.faults.entry(pair).or_default() += times;
-        }
-        self.cloud.heal();
-        self.note("everything heals, and every instance is asked to go");
-        for id in self.instances.clone() {
-            self.remember_what_is_kept(process, &id)?;
-            self.call(process, "DELETE", &format!("/instances/{id}"), None)?;
-        }
-        let account = format!("scaleway:{}", crate::PROJECT);
-        for n in 0..END_MAX {
-            self.counts.ticks += 1;
-            let ticked = process.runtime.block_on(process.orchestrator.tick(n % 40 == 0));
-            ticked.map_err(|e| format!("a tick at the end: {e}"))?;
-            self.check_meanwhile()?;
-            let wake = process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())?;
-            let Some(wake) = wake else { break };
-            let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
-            let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
-            self.pass(wake.ms_since(now).min(next).clamp(200, 10_000));
-        }
-        // What turns up late is seen by the listings that go on, and so is what somebody renamed a minute ago.
-        for _ in 0..5 {
-            let ticked = process.runtime.block_on(process.orchestrator.tick(true));
-            ticked.map_err(|e| format!("a tick at the end: {e}"))?;
-            self.pass(20_000);
-        }
-        self.judge(process)
-    }
-
-    /// Volumes of a ready instance that its user wants to keep.
-    fn remember_what_is_kept(&mut self, process: &Process, id: &str) -> Step<()> {
-        let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
-        let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
-        let ran = shown["ready_at"].is_string();
-        for v in shown["storages"].as_array().into_iter().flatten().filter(|_| ran) {
-            let cloud_id = v["provider_volume_id"].as_str().unwrap_or_default();
-            let alive = there.contains(cloud_id)
-                && !self.doomed.contains(cloud_id)
-                && !matches!(v["status"].as_str(), Some("deleted" | "deleting"));
-            if alive && v["delete_on_terminate"] == false && v["origin"] != "foreign" {
-                self.kept.insert(cloud_id.to_owned(), v["id"].as_str().unwrap_or_default().to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// Every call that was made, in its order.
-    fn fingerprint(&self) -> u64 {
-        let mut hasher = std::hash::DefaultHasher::new();
-        self.ground.wire.heard().calls.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    fn judge(&mut self, process: &Process) -> Step<()> {
-        self.check_meanwhile()?;
-        let (_, listed) = self.call(process, "GET", "/volumes?status=retained&limit=500", None)?;
-        let mut kept = BTreeSet::new();
-        for v in listed["items"].as_array().into_iter().flatten() {
-            let text = |key: &str| v[key].as_str().unwrap_or_default();
-            // What is kept was asked to be kept: else everything could be left behind and called kept.
-            let wished = match self.said.get(text("id")) {
-                Some(delete) => !delete,
-                None => text("origin") == "ours" && self.keepers.contains(text("instance_id")),
-            };
-            if !wished {
-                return Err(format!("kept, and nobody asked for it: {v}"));
-            }
-            kept.insert(text("provider_volume_id").to_owned());
-        }
-        self.counts.kept = kept.len();
-        let held = self.cloud.held();
-        for (kind, id, name, state) in &held {
-            let expected = self.cloud.strangers.contains(id) || (*kind == "volume" && kept.contains(id));
-            if !expected {
-                return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
-            }
-            if *kind == "volume" && kept.contains(id) && !name.starts_with("iva-test-") {
-                return Err(format!("kept volume {id} is called {name:?}: whoever rebuilds from the cloud misses it"));
-            }
-        }
-        if let Some(id) = self.kept.keys().find(|id| !kept.contains(*id)) {
-            return Err(format!("volume {id} was to be kept, and is not listed as retained"));
-        }
-        for id in self.instances.clone() {
-            let (_, proof) = self.call(process, "GET", &format!("/instances/{id}/proof"), None)?;
-            if proof["clean"] != true {
-                let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
-                return Err(format!("{id} cannot be proven clean: {:#}\n{:#}", proof["open"], shown["notes"]));
-            }
-        }
-        self.call(process, "POST", "/audit", None)?;
-        self.pass(1);
-        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
-        let (_, audit) = self.call(process, "GET", "/audit", None)?;
-        if audit["orphans"] != 0 || audit["verdict"] == "cannot_say" || audit["stuck"] != 0 {
-            return Err(format!("the audit: {audit:#}"));
-        }
-        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
-        let zones = audit["zones"].as_array().into_iter().flatten();
-        for f in zones.flat_map(|z| z["findings"].as_array().into_iter().flatten()) {
-            let is_there = there.contains(f["provider_id"].as_str().unwrap_or_default());
-            if is_there == (f["kind"] == "missing") {
-                return Err(format!("the audit found what is not so: {f:#}"));
-            }
-        }
-        self.counts.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
-        self.counts.fingerprint = self.fingerprint();
-        Ok(())
     }
 }

@@ -49,6 +49,7 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
         detach_sent_at: None,
         delete_intended_at: None,
         delete_sent_at: None,
+        delete_accepted_at: None,
         deleted_at: None,
         proof: None,
         retry: None,

@@ -1,0 +1,86 @@
+//! What is recorded as there, and is not shown.
+
+use super::{Books, EXPLAIN, Finding, FindingKind, RELEASE};
+use crate::recorded::{Aggregate, Volume};
+use crate::status::{Origin, VolumeStatus};
+use crate::time::Timestamp;
+use std::collections::HashSet;
+
+impl Books<'_> {
+    /// What is recorded as there and is not shown, with how many there should be. What is on its way out is not counted.
+    pub(super) fn missing(&self) -> (usize, Vec<Finding>) {
+        let began_at = self.picture.began_at;
+        let settled = |at: Option<Timestamp>| at.is_some_and(|t| t < began_at);
+        let shown: HashSet<&str> = self
+            .picture
+            .servers
+            .iter()
+            .map(|s| s.id.as_str())
+            .chain(self.picture.volumes.iter().map(|v| v.id.as_str()))
+            .collect();
+        let (mut known, mut missing) = (0, Vec::new());
+        for agg in self.records {
+            let leaving = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());
+            for s in agg.servers.iter().filter(|s| s.is_live() && s.delete_intended_at.is_none()) {
+                let Some(id) = s.provider_id.as_deref().filter(|_| settled(s.answered_at)) else { continue };
+                known += 1;
+                if !shown.contains(id) {
+                    let why = "it is recorded as there, and no longer shown: deleted by somebody else?";
+                    missing.push(missing_finding(agg, "server", id, &s.name, None, (why, EXPLAIN)));
+                }
+            }
+            for v in agg.volumes.iter().filter(|v| stays(v, leaving)) {
+                let Some(id) = v.provider_id.as_deref().filter(|_| settled(v.answered_at)) else { continue };
+                known += 1;
+                if !shown.contains(id) {
+                    let why = if v.status == VolumeStatus::Retained {
+                        ("it was kept on purpose, and is no longer shown: deleted by somebody else?", RELEASE)
+                    } else {
+                        ("it is recorded as there, and no longer shown: deleted by somebody else?", EXPLAIN)
+                    };
+                    missing.push(missing_finding(agg, "volume", id, &v.name, v.size_bytes, why));
+                }
+            }
+        }
+        (known, missing)
+    }
+
+    /// Whether any block volume should be shown.
+    pub(super) fn expects_blocks(&self) -> bool {
+        let settled = |v: &Volume| v.answered_at.is_some_and(|t| t < self.picture.began_at);
+        let volumes = self.records.iter().flat_map(|agg| agg.volumes.iter().map(move |v| (agg, v)));
+        volumes.into_iter().any(|(agg, v)| {
+            let leaving = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());
+            v.is_block() && stays(v, leaving) && settled(v)
+        })
+    }
+}
+
+/// Recorded as there, and not on its way out: by itself, or with its server.
+fn stays(v: &Volume, server_leaves: bool) -> bool {
+    let there = v.is_live() && v.delete_intended_at.is_none() && (v.is_block() || !server_leaves);
+    (there && v.origin != Origin::Foreign) || v.status == VolumeStatus::Retained
+}
+
+fn missing_finding(
+    agg: &Aggregate,
+    resource: &str,
+    id: &str,
+    name: &str,
+    size: Option<i64>,
+    (why, remedy): (&str, &str),
+) -> Finding {
+    Finding {
+        kind: FindingKind::Missing,
+        resource: resource.to_owned(),
+        provider_id: id.to_owned(),
+        name: name.to_owned(),
+        size_bytes: size,
+        created_at: None,
+        instance_id: Some(agg.instance.id.clone()),
+        known: true,
+        hourly_micros: None,
+        why: why.to_owned(),
+        remedy: remedy.to_owned(),
+    }
+}

@@ -1,0 +1,96 @@
+//! Backups of a world's database, and what goes on upon one that was restored.
+
+use crate::{Database, Home, World, app, database, orchestrator};
+use inventiv_core::plan::Rules;
+use inventiv_orchestrator::clock::ManualClock;
+use inventiv_store::Store;
+use scaleway_emulator::Emulator;
+use sqlx::{Connection, Executor, Row};
+use std::sync::Arc;
+
+/// A database as it was.
+pub struct Backup {
+    url: String,
+    home: Home,
+}
+
+impl Backup {
+    /// What the file of an SQLite database holds.
+    ///
+    /// # Panics
+    /// When it is none, or cannot be read.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        std::fs::read(file(&self.url)).expect("the backup can be read")
+    }
+}
+
+fn file(url: &str) -> &str {
+    url.strip_prefix("sqlite:").expect("it is an SQLite database")
+}
+
+async fn run(admin: &mut sqlx::PgConnection, sql: String) {
+    admin.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.expect("the test server obeys");
+}
+
+impl World {
+    /// The database as it is now.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub async fn backup(&self) -> Backup {
+        if self.database_url.starts_with("sqlite:") {
+            let (url, home) = database(Database::Sqlite).await;
+            let mut connection = sqlx::SqliteConnection::connect(&self.database_url).await.expect("it opens");
+            let sql = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", file(&url)));
+            connection.execute(sqlx::raw_sql(sql)).await.expect("it can be copied");
+            connection.close().await.expect("the connection closes");
+            return Backup { url, home };
+        }
+        let (url, home) = database(Database::Postgres).await;
+        let name = |url: &str| url.rsplit('/').next().and_then(|n| n.split('?').next()).unwrap_or_default().to_owned();
+        let (from, into) = (name(&self.database_url), name(&url));
+        let server = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names the test server");
+        let mut admin = sqlx::PgConnection::connect(&server).await.expect("the test server answers");
+        run(&mut admin, format!("DROP DATABASE {into}")).await;
+        // A template has no connections: ours come back by themselves.
+        run(&mut admin, format!("ALTER DATABASE {from} ALLOW_CONNECTIONS false")).await;
+        loop {
+            run(&mut admin, format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'"))
+                .await;
+            let count = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{from}'");
+            let row = admin.fetch_one(sqlx::AssertSqlSafe(count)).await.expect("the test server answers");
+            if row.get::<i64, _>(0) == 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        run(&mut admin, format!("CREATE DATABASE {into} TEMPLATE {from}")).await;
+        run(&mut admin, format!("ALTER DATABASE {from} ALLOW_CONNECTIONS true")).await;
+        admin.close().await.expect("the connection closes");
+        Backup { url, home }
+    }
+
+    /// Another world at the same moment: a copy of the cloud, and a database that was restored.
+    pub async fn restored(&self, backup: Backup) -> Self {
+        let clock = Arc::new(ManualClock::new(inventiv_orchestrator::Clock::now(&*self.clock)));
+        Self::staged(backup, self.emulator.fork(), clock).await
+    }
+
+    /// The same cloud and moment, on another database.
+    pub async fn on_database(self, url: String, home: Home) -> Self {
+        let Self { emulator, clock, .. } = self;
+        Self::staged(Backup { url, home }, emulator, clock).await
+    }
+
+    async fn staged(on: Backup, emulator: Emulator, clock: Arc<ManualClock>) -> Self {
+        let mut next = Self::over(on.url, on.home, emulator, Rules::default(), None).await;
+        let (store, wire): (Store, _) = (next.store.clone(), next.wire.clone());
+        next.orchestrator =
+            orchestrator(store.clone(), wire, clock.clone(), Rules::default(), Arc::new(crate::UuidIds));
+        next.api = app(store, clock.clone(), Arc::new(crate::UuidIds), None).router();
+        next.clock = clock;
+        next.orchestrator.refresh_catalogue().await.expect("the database answers");
+        next
+    }
+}

@@ -1,0 +1,131 @@
+//! What must hold after every step of a cell, at its goal, and at its end.
+
+use super::{Stage, Step, text};
+use crate::matrix::Scenario;
+use crate::matrix::blow::Kind;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+impl Stage {
+    /// What must hold after every step, by the emulator's own state.
+    pub(super) fn check_cloud(&self) -> Step<()> {
+        let held = self.cloud.held();
+        let mut running = BTreeMap::<&str, usize>::new();
+        for (_, _, name, _) in
+            held.iter().filter(|(k, _, _, state)| *k == "server" && matches!(state.as_str(), "running" | "starting"))
+        {
+            if let Some(owner) = name.strip_prefix("iva-test-").and_then(|n| n.split('-').next()) {
+                *running.entry(owner).or_default() += 1;
+            }
+        }
+        if let Some((owner, n)) = running.iter().find(|(_, n)| **n > 1) {
+            return Err(format!("I6: {n} servers of instance {owner} run at the same time"));
+        }
+        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
+        match self.sacred.iter().find(|id| !there.contains(id.as_str())) {
+            Some(gone) if *gone == self.theirs || !self.a_stranger_took_it() => {
+                Err(format!("I4, I5: volume {gone}, which must stay, is gone"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a stranger may have deleted it.
+    fn a_stranger_took_it(&self) -> bool {
+        self.cell.kind == Kind::StrangerDeletes && self.struck.load(Ordering::SeqCst)
+    }
+
+    /// What must hold of the records: I3 (as many lines as changes) and I7.
+    pub(super) fn check_records(&mut self) -> Step<()> {
+        for instance in self.instances()? {
+            let (count, sizes) = (&instance["storage_count"], instance["storage_sizes_gb"].as_array().map(Vec::len));
+            if count.as_u64() != sizes.map(|n| n as u64) {
+                return Err(format!("I7: {instance}"));
+            }
+        }
+        let heard = self.ground.wire.heard().calls;
+        let changes = heard.iter().filter(|(method, _)| method != "GET").count();
+        let logs = self.user("GET", "/action_logs?limit=500", None)?;
+        let lines = logs["items"].as_array().into_iter().flatten();
+        let of_calls = |l: &&Value| {
+            let action = l["action"].as_str().unwrap_or_default();
+            action.starts_with("PROVIDER_") && !action.contains("PROVE") && action != "PROVIDER_GET_IP"
+        };
+        let lines = lines.filter(of_calls).count();
+        if lines < changes {
+            return Err(format!("I3: {changes} changes were sent, and only {lines} lines were written before them"));
+        }
+        Ok(())
+    }
+
+    /// Everything that is there is wanted, and planning again plans nothing.
+    pub(super) fn judge_goal(&mut self) -> Step<()> {
+        self.cloud.heal();
+        self.check_records()?;
+        let mut wanted = self.sacred.clone();
+        for instance in self.instances()? {
+            let shown = self.user("GET", &format!("/instances/{}", text(&instance, "id")), None)?;
+            let status = text(&shown, "status");
+            let goal: &[&str] = match self.cell.scenario {
+                _ if self.cell.kind.is_a_strangers() => &["ready", "terminated", "provisioning_failed", "booting"],
+                Scenario::Create | Scenario::Resize | Scenario::Adopt => &["ready", "provisioning_failed"],
+                Scenario::Terminate | Scenario::Retain | Scenario::Release => &["terminated"],
+                Scenario::Cancel(_) => &["terminated", "provisioning_failed"],
+            };
+            if !goal.contains(&status.as_str()) {
+                return Err(format!("it is {status}: {shown:#}"));
+            }
+            if !matches!(status.as_str(), "terminated" | "provisioning_failed") {
+                wanted.insert(text(&shown, "provider_instance_id"));
+                wanted
+                    .extend(shown["storages"].as_array().into_iter().flatten().map(|v| text(v, "provider_volume_id")));
+            }
+        }
+        for (kind, id, name, state) in self.cloud.held() {
+            if kind != "address" && !wanted.contains(&id) {
+                return Err(format!("leaked or doubled: {kind} {id} {name:?}, {state}"));
+            }
+        }
+        if self.cell.kind.is_a_strangers() {
+            return Ok(());
+        }
+        let process = self.process()?;
+        let report = process.runtime.block_on(process.orchestrator.tick(true)).map_err(|e| e.to_string())?;
+        if report.calls > 0 {
+            return Err(format!("I8: at rest, a look makes {} calls", report.calls));
+        }
+        Ok(())
+    }
+
+    /// Everything is asked to go, and only what is kept or somebody else's may stay.
+    pub(super) fn end(&mut self) -> Step<()> {
+        self.terminate()?;
+        self.ends = true;
+        self.settle("the end")?;
+        for _ in 0..3 {
+            self.tick(true)?;
+            self.pass(20_000);
+        }
+        let held = self.cloud.held();
+        if let Some((kind, id, name, state)) = held.iter().find(|(_, id, ..)| !self.sacred.contains(id)) {
+            return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
+        }
+        for instance in self.instances()? {
+            let proof = self.user("GET", &format!("/instances/{}/proof", text(&instance, "id")), None)?;
+            if proof["clean"] != true {
+                return Err(format!("I2: it cannot be proven clean: {:#}", proof["open"]));
+            }
+        }
+        self.user("POST", "/audit", None)?;
+        self.pass(1);
+        let process = self.process()?;
+        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
+        let audit = self.user("GET", "/audit", None)?;
+        self.told.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+        if audit["orphans"] != 0 || audit["verdict"] == "cannot_say" || audit["stuck"] != 0 {
+            return Err(format!("the audit: {audit:#}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! What must hold at every moment of a story, how it ends, and how it is judged.
+
+use super::{END_MAX, Step, Story};
+use crate::process::Process;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+
+impl Story {
+    /// What must hold at every moment.
+    pub(super) fn check_meanwhile(&mut self) -> Step<()> {
+        let held = self.cloud.held();
+        let mut running = BTreeMap::<&str, usize>::new();
+        for (kind, _, name, state) in &held {
+            let ours = name.starts_with("iva-test-");
+            if *kind == "server" && ours && matches!(state.as_str(), "running" | "starting") {
+                let owner = name.split('-').nth(2).unwrap_or_default();
+                *running.entry(owner).or_default() += 1;
+            }
+        }
+        if let Some((owner, n)) = running.iter().find(|(_, n)| **n > 1) {
+            return Err(format!("{n} servers of instance {owner} run at the same time"));
+        }
+        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
+        if let Some(gone) = self.cloud.strangers.iter().find(|id| !there.contains(id.as_str())) {
+            return Err(format!("a stranger's volume {gone} is gone"));
+        }
+        if let Some((gone, here)) = self.kept.iter().find(|(id, _)| !there.contains(id.as_str())) {
+            return Err(format!("volume {gone} ({here}), which is to be kept, is gone"));
+        }
+        Ok(())
+    }
+
+    /// Everything heals, everything is asked to go, and everything must.
+    pub(super) fn end(&mut self, process: &Process) -> Step<()> {
+        for (pair, times) in self.cloud.struck() {
+            *self.counts.faults.entry(pair).or_default() += times;
+        }
+        self.cloud.heal();
+        self.sees_at = None;
+        self.note("everything heals, and every instance is asked to go");
+        for id in self.instances.clone() {
+            self.remember_what_is_kept(process, &id)?;
+            self.call(process, "DELETE", &format!("/instances/{id}"), None)?;
+        }
+        let account = format!("scaleway:{}", crate::PROJECT);
+        for n in 0..END_MAX {
+            self.counts.ticks += 1;
+            let ticked = process.runtime.block_on(process.orchestrator.tick(n % 40 == 0));
+            ticked.map_err(|e| format!("a tick at the end: {e}"))?;
+            self.check_meanwhile()?;
+            let wake = process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())?;
+            let Some(wake) = wake else { break };
+            let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
+            let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
+            self.pass(wake.ms_since(now).min(next).clamp(200, 10_000));
+        }
+        // What turns up late is seen by the listings that go on, and so is what somebody renamed a minute ago.
+        for _ in 0..5 {
+            let ticked = process.runtime.block_on(process.orchestrator.tick(true));
+            ticked.map_err(|e| format!("a tick at the end: {e}"))?;
+            self.pass(20_000);
+        }
+        self.judge(process)
+    }
+
+    /// Volumes of a ready instance that its user wants to keep.
+    pub(super) fn remember_what_is_kept(&mut self, process: &Process, id: &str) -> Step<()> {
+        let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
+        let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
+        let ran = shown["ready_at"].is_string();
+        for v in shown["storages"].as_array().into_iter().flatten().filter(|_| ran) {
+            let cloud_id = v["provider_volume_id"].as_str().unwrap_or_default();
+            let alive = there.contains(cloud_id)
+                && !self.doomed.contains(cloud_id)
+                && !matches!(v["status"].as_str(), Some("deleted" | "deleting"));
+            if alive && v["delete_on_terminate"] == false && v["origin"] != "foreign" {
+                self.kept.insert(cloud_id.to_owned(), v["id"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Every call that was made, in its order.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.ground.wire.heard().calls.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn judge(&mut self, process: &Process) -> Step<()> {
+        self.check_meanwhile()?;
+        let (_, listed) = self.call(process, "GET", "/volumes?status=retained&limit=500", None)?;
+        let mut kept = BTreeSet::new();
+        for v in listed["items"].as_array().into_iter().flatten() {
+            let text = |key: &str| v[key].as_str().unwrap_or_default();
+            // What is kept was asked to be kept: else everything could be left behind and called kept.
+            let wished = match self.said.get(text("id")) {
+                Some(delete) => !delete,
+                None => text("origin") == "ours" && self.keepers.contains(text("instance_id")),
+            };
+            if !wished {
+                return Err(format!("kept, and nobody asked for it: {v}"));
+            }
+            kept.insert(text("provider_volume_id").to_owned());
+        }
+        self.counts.kept = kept.len();
+        let held = self.cloud.held();
+        for (kind, id, name, state) in &held {
+            let expected = self.cloud.strangers.contains(id) || (*kind == "volume" && kept.contains(id));
+            if !expected {
+                return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
+            }
+            if *kind == "volume" && kept.contains(id) && !name.starts_with("iva-test-") {
+                return Err(format!("kept volume {id} is called {name:?}: whoever rebuilds from the cloud misses it"));
+            }
+        }
+        if let Some(id) = self.kept.keys().find(|id| !kept.contains(*id)) {
+            return Err(format!("volume {id} was to be kept, and is not listed as retained"));
+        }
+        for id in self.instances.clone() {
+            let (_, proof) = self.call(process, "GET", &format!("/instances/{id}/proof"), None)?;
+            if proof["clean"] != true {
+                let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
+                return Err(format!("{id} cannot be proven clean: {:#}\n{:#}", proof["open"], shown["notes"]));
+            }
+        }
+        self.call(process, "POST", "/audit", None)?;
+        self.pass(1);
+        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
+        let (_, audit) = self.call(process, "GET", "/audit", None)?;
+        // A kept volume that a stranger deleted, and no other that would show that the key sees block storage.
+        let unseen = audit.to_string().contains("whether the credentials see block storage");
+        let honest = unseen && !kept.is_empty() && !held.iter().any(|(kind, ..)| *kind == "volume");
+        if audit["orphans"] != 0 || (audit["verdict"] == "cannot_say" && !honest) || audit["stuck"] != 0 {
+            return Err(format!("the audit: {audit:#}"));
+        }
+        let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
+        let zones = audit["zones"].as_array().into_iter().flatten();
+        for f in zones.flat_map(|z| z["findings"].as_array().into_iter().flatten()) {
+            let is_there = there.contains(f["provider_id"].as_str().unwrap_or_default());
+            if is_there == (f["kind"] == "missing") {
+                return Err(format!("the audit found what is not so: {f:#}"));
+            }
+        }
+        self.counts.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+        self.counts.fingerprint = self.fingerprint();
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! Credentials that lose the project, over one API or all, between any two requests: nothing is proven upon what they show.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, Fault, World};
+use serde_json::{Value, json};
+
+const ZONE: &str = "fr-par-2";
+/// Every API, or one of them.
+const APIS: [&str; 3] = ["*", "/instance/*", "/block/*"];
+
+fn request() -> Value {
+    json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})
+}
+
+async fn proof(world: &World, id: &str) -> Value {
+    world.call("GET", &format!("/instances/{id}/proof"), None).await.1
+}
+
+/// From the nth matching request on, the key sees nothing under this path.
+fn blind(world: &World, path: &str, nth: usize) -> u64 {
+    let rule = json!({"path": path, "nth": nth, "times": 1_000_000, "effect": {"blind": true}});
+    world.emulator.add_fault(&rule).unwrap()
+}
+
+async fn minutes(world: &World, n: usize) {
+    for _ in 0..n {
+        world.advance_ms(60_000);
+        world.resync().await;
+        world.tick().await;
+    }
+}
+
+/// A world with an instance that is to go.
+async fn going() -> (World, String) {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(request()).await;
+    world.until_status(&id, "ready").await;
+    world.terminate(&id).await;
+    (world, id)
+}
+
+/// Whatever is said, it is true; and once the key sees the project again, everything goes.
+async fn ends_well(world: &World, id: &str, what: &str) {
+    world.stranger("DELETE", "/_emulator/faults", None);
+    minutes(world, 30).await;
+    assert_eq!((world.left(), &proof(world, id).await["clean"]), ((0, 0, 0), &json!(true)), "{what}");
+}
+
+#[tokio::test]
+async fn a_key_that_loses_the_project_at_any_request_proves_nothing() {
+    for api in APIS {
+        let mut unproven = 0;
+        for onset in 1..=60 {
+            let (world, id) = going().await;
+            blind(&world, api, onset);
+            for _ in 0..120 {
+                world.advance_ms(1_000);
+                world.tick().await;
+            }
+            let shown = proof(&world, &id).await;
+            if shown["clean"] == true {
+                assert_eq!(world.left(), (0, 0, 0), "{api}, onset {onset}: {shown:#}");
+            } else {
+                unproven += 1;
+            }
+            ends_well(&world, &id, &format!("{api}, onset {onset}")).await;
+        }
+        assert!(unproven > 10, "{api}: {unproven} onsets fell before the end");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_gets_the_project_back_at_any_request_proves_nothing_by_what_it_did_not_see() {
+    for api in APIS {
+        for requests in 1..=40 {
+            let (world, id) = going().await;
+            // A process that never saw the project: the requests before the key sees it again are blind.
+            let world = world.restarted().await;
+            let rule = json!({"path": api, "nth": 1, "times": requests, "effect": {"blind": true}});
+            world.emulator.add_fault(&rule).unwrap();
+            for _ in 0..90 {
+                world.advance_ms(1_000);
+                world.tick().await;
+                let shown = proof(&world, &id).await;
+                if shown["clean"] == true {
+                    assert_eq!(world.left(), (0, 0, 0), "{api}, {requests} requests: {shown:#}");
+                }
+            }
+            ends_well(&world, &id, &format!("{api}, {requests} requests")).await;
+        }
+    }
+}
+
+/// The answers to the deletions are lost, no other block volume is in the zone: the absence is proven with a volume that is
+/// made for it and deleted again.
+#[tokio::test]
+async fn the_last_volumes_of_a_zone_are_proven_gone_though_the_answers_to_their_deletions_were_lost() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let id = world.create(request()).await;
+        world.until_status(&id, "ready").await;
+        world.terminate(&id).await;
+        world.wire.fail("DELETE", "/block/", 2, Fault::LoseAnswer);
+        let mut witnesses = 0;
+        for _ in 0..200 {
+            world.advance_ms(1_000);
+            world.tick().await;
+            let shown = world.show(&id).await;
+            let storages = shown["storages"].as_array().unwrap();
+            witnesses = witnesses.max(storages.iter().filter(|v| v["origin"] == "witness").count());
+        }
+        let shown = world.show(&id).await;
+        assert_eq!((world.wire.fired(), witnesses), (2, 1), "{shown:#} {:?}", world.actions(&id).await);
+        let shown = proof(&world, &id).await;
+        assert_eq!((world.left(), &shown["clean"]), ((0, 0, 0), &json!(true)), "{shown:#}");
+        assert!(world.actions(&id).await.contains(&"WITNESS_NEEDED".to_owned()));
+        minutes(&world, 3).await;
+        assert_eq!(proof(&world, &id).await["certainty"], "confirmed");
+    }
+}
+
+/// The same, with a key that lost block storage alone: it cannot make the witness either, and nothing is proven.
+#[tokio::test]
+async fn without_a_witness_nothing_of_block_storage_is_proven_gone() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(request()).await;
+    world.until_status(&id, "ready").await;
+    world.terminate(&id).await;
+    blind(&world, "/block/*", 1);
+    minutes(&world, 20).await;
+    let shown = world.show(&id).await;
+    assert_eq!(shown["status"], "terminating");
+    assert!(shown["notes"].to_string().contains("credentials"), "{:#}", shown["notes"]);
+    assert_eq!(world.left(), (0, 2, 0), "the volumes bill on, and nobody says otherwise");
+    world.call("POST", "/audit", Some(json!({}))).await;
+    world.advance_ms(1);
+    world.orchestrator.audit_due().await.unwrap();
+    ends_well(&world, &id, "the key sees block storage again").await;
+}
+
+#[tokio::test]
+async fn an_audit_without_sight_of_block_storage_cannot_say() {
+    let world = World::new(Database::Sqlite).await;
+    let id = world.create(request()).await;
+    world.until_status(&id, "ready").await;
+    world.settle().await;
+    for (api, says) in [("/block/*", "block"), ("/instance/*", "security group"), ("*", "security group")] {
+        let rule = blind(&world, api, 1);
+        world.call("POST", "/audit", Some(json!({}))).await;
+        world.advance_ms(1);
+        world.orchestrator.audit_due().await.unwrap();
+        let found = world.call("GET", "/audit", None).await.1;
+        assert_eq!(found["verdict"], "cannot_say", "{api}: {found:#}");
+        let zone = found["zones"].as_array().unwrap().iter().find(|z| z["zone"] == ZONE).unwrap();
+        assert!(zone["cannot_say"].as_str().unwrap().contains(says), "{api}: {zone:#}");
+        world.stranger("DELETE", &format!("/_emulator/faults/{rule}"), None);
+        world.advance_ms(60_000);
+    }
+}
