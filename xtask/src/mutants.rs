@@ -29,7 +29,42 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 31] = [
+const MUTANTS: [Mutant; 36] = [
+    Mutant {
+        what: "a block volume is believed gone although nothing shows that the key sees block storage",
+        file: "crates/providers/src/scaleway/sight.rs",
+        find: "        match before.or(after) {\n",
+        replace: "        match before.or(after).filter(|_| side == Side::Instance) {\n",
+        trial: Trial::Tests("inventiv-testkit", "a_key_that_loses_the_project"),
+    },
+    Mutant {
+        what: "the project need not be seen before a not-found",
+        file: "crates/providers/src/scaleway/sight.rs",
+        find: "        match before.or(after) {\n",
+        replace: "        match after.filter(|_| before.is_none() || side == Side::Block || !id.is_empty()) {\n",
+        trial: Trial::Tests("inventiv-testkit", "a_key_that_gets_the_project_back"),
+    },
+    Mutant {
+        what: "an audit reports block volumes as missing that the key may not see",
+        file: "crates/core/src/audit.rs",
+        find: "picture.blocks_hidden.as_ref().filter(|_| books.expects_blocks())",
+        replace: "picture.blocks_hidden.as_ref().filter(|_| picture.began_at.0 < 0)",
+        trial: Trial::Tests("inventiv-testkit", "an_audit_without_sight"),
+    },
+    Mutant {
+        what: "no witness is made, and the end of the last block volume is never proven",
+        file: "crates/core/src/plan/absent.rs",
+        find: "    witness(draft);\n",
+        replace: "    let _ = witness;\n",
+        trial: Trial::Tests("inventiv-testkit", "the_last_volumes_of_a_zone"),
+    },
+    Mutant {
+        what: "an accepted deletion counts for ever, whatever is shown after it",
+        file: "crates/core/src/plan/evidence.rs",
+        find: "    doubt_deletions(draft);\n",
+        replace: "    let _ = doubt_deletions;\n",
+        trial: Trial::Tests("inventiv-core", "an_accepted_deletion_is_no_evidence"),
+    },
     Mutant {
         what: "a server whose creation was not answered is not looked for",
         file: "crates/core/src/plan/absorb.rs",
@@ -222,8 +257,8 @@ const MUTANTS: [Mutant; 31] = [
     Mutant {
         what: "a volume that was proven gone and is shown again is not taken up",
         file: "crates/core/src/plan/evidence.rs",
-        find: "    reopen_volumes(draft);\n    confirm(draft);\n",
-        replace: "    let _ = reopen_volumes;\n    confirm(draft);\n",
+        find: "    reopen_volumes(draft);\n    doubt_deletions(draft);\n",
+        replace: "    let _ = reopen_volumes;\n    doubt_deletions(draft);\n",
         trial: Trial::Tests("inventiv-testkit", "what_stale_reads_proved_gone"),
     },
     Mutant {

@@ -47,6 +47,8 @@ pub struct Settings {
     pub account_id: String,
     /// Which cloud that is.
     pub provider: String,
+    /// Every zone of that cloud: the audit says which of them it did not look at.
+    pub provider_zones: Vec<String>,
     /// The bearer token that everything but health asks for.
     pub token: String,
     /// `WORKER_DATA_VOLUME_GB`: the size of every data volume.

@@ -187,6 +187,24 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn only_what_is_written_parses(text in "iva-[a-z0-9A-Z+_]{0,17}-[0-9a-z]{25,27}-(server|boot|data|extra|witness|)-[+0-9 ]{0,11}-[dk]?[+0-9]{0,11}-?") {
+            if let Some(name) = CloudName::parse(&text) {
+                proptest::prop_assert_eq!(name.text(), text);
+            }
+        }
+
+        #[test]
+        fn a_changed_letter_is_another_name_or_none(at in 0_usize..48, with in "[ -~é]") {
+            let ours = "iva-prod1-00000000000000000000000007-extra-12-d345";
+            let changed: String = ours.chars().enumerate().map(|(n, c)| if n == at { with.clone() } else { c.to_string() }).collect();
+            if let Some(name) = CloudName::parse(&changed) {
+                proptest::prop_assert_eq!(name.text(), changed);
+            }
+        }
+    }
+
     #[test]
     fn tags_repeat_what_the_name_says() {
         let name = CloudName::parse("iva-prod1-00000000000000000000000007-extra-3-d").unwrap();

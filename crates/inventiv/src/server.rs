@@ -57,6 +57,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let now = Arc::new(move || provider_clock.now());
     let provider = Scaleway::new(&setup.credentials, Arc::new(transport), setup.calls_per_second, now);
     let account = provider.account().clone();
+    let provider_zones = provider.capabilities().zones.clone();
     let mut config = setup.config;
     config.rules.stale_ms = setup.consistency_window_ms.unwrap_or(provider.capabilities().consistency_window_ms);
     let ids = Arc::new(ClockIds::new(clock.clone()));
@@ -73,6 +74,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         forced_data_volume_gb: setup.forced_data_volume_gb,
         now: Box::new(move || api_clock.now()),
         ids: Box::new(move || drawn.draw()),
+        provider_zones,
         policy_wait: Duration::from_secs(5),
         metrics: inventiv_api::install_metrics(),
     });

@@ -348,6 +348,38 @@ async fn a_database_of_another_control_plane_is_left_alone() {
     assert_eq!(world.store.control_plane().await.unwrap().as_deref(), Some("test"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_and_checks_write_nothing() {
+    let world = World::new(Database::Sqlite).await;
+    let wish = json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "image": "ubuntu_jammy_gpu_os_12"});
+    let id = world.create(wish).await;
+    world.until_status(&id, "ready").await;
+    world.settle().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let cloud = format!("http://{}", listener.local_addr().unwrap());
+    let served = world.emulator.clone();
+    tokio::spawn(async move { served.serve(listener, std::future::pending()).await });
+    let env = [
+        ("HOME", world.home.path().to_str().unwrap()),
+        ("SCW_API_URL", cloud.as_str()),
+        ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222"),
+        ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
+    ];
+    let database = ["--database", world.database_url.as_str()];
+    let before = world.backup().await.bytes();
+    for (command, says) in [
+        (&["migrate", "--check"][..], ""),
+        // A zone of which nothing is shown, and one in which all is recorded.
+        (&["recover", "--from-provider", "test", "--zones", "fr-par-1"], "nothing was written"),
+        (&["recover", "--from-provider", "test", "--zones", "fr-par-2"], "nothing is to be rebuilt"),
+    ] {
+        let out = inventiv(&[command, &database].concat(), &env);
+        let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+        assert!(said.contains(says) && !said.contains("panicked"), "{command:?}: {said}");
+        assert!(world.backup().await.bytes() == before, "{command:?} wrote something");
+    }
+}
+
 /// Lines of a child's output, as they come.
 fn lines(out: std::process::ChildStdout) -> std::sync::mpsc::Receiver<Value> {
     let (told, heard) = std::sync::mpsc::channel();

@@ -87,6 +87,13 @@ struct Course {
     ends: Option<Instant>,
 }
 
+impl Course {
+    /// The deletion of a volume was accepted: its absence needs no other evidence.
+    fn deleted(&mut self, id: &str) {
+        self.volumes.iter_mut().filter(|v| v.id == id).for_each(|v| v.deletion_accepted = true);
+    }
+}
+
 impl Suite<'_> {
     /// Cleans up, runs everything, cleans up. Gives what came of it, line by line.
     pub async fn run(&self) -> Vec<Line> {
@@ -191,7 +198,10 @@ impl Suite<'_> {
         let twice = self.cloud.attach_volume(&self.zone, &made.id, data).await;
         self.settle(course, "a second attachment of the same volume", twice);
         let refused = self.cloud.delete_volume(&self.zone, data).await;
-        data.deletion_accepted = self.settle(course, "deletion of a block volume that is in use", refused);
+        if self.settle(course, "deletion of a block volume that is in use", refused) {
+            data.deletion_accepted = true;
+            course.deleted(&data.id);
+        }
         Ok(made)
     }
 
@@ -268,7 +278,7 @@ impl Suite<'_> {
             );
             self.cloud.delete_volume(&self.zone, &volume).await.map_err(text)?;
             volume.deletion_accepted = true;
-            course.volumes.iter_mut().filter(|v| v.id == volume.id).for_each(|v| v.deletion_accepted = true);
+            course.deleted(&volume.id);
             match self.cloud.volume(&self.zone, &volume).await.map_err(text)? {
                 Existence::Gone(answer) => self.kept(course, "a deleted volume is a typed not-found", answer.answer),
                 Existence::Exists(_) => return Err(format!("{} is still there after its deletion", volume.id)),

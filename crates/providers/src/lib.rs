@@ -118,6 +118,8 @@ pub struct Capabilities {
     pub creates_volumes: bool,
     /// The speeds that a volume may have; empty: no choice.
     pub volume_iops: Vec<i64>,
+    /// The zones in which it can make all that an instance needs.
+    pub zones: Vec<String>,
     /// How old the state may be that any read shows, in milliseconds: longer than anybody has seen.
     pub consistency_window_ms: i64,
 }

@@ -31,6 +31,9 @@ use std::sync::Arc;
 
 /// How many calls a second one account makes unless it is told otherwise.
 pub const DEFAULT_CALLS_PER_SECOND: f64 = 20.0;
+/// Every zone that has Block Storage.
+const ZONES: [&str; 9] =
+    ["fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3"];
 /// How old a read may be. Nothing is evidenced: a guess on the safe side.
 const CONSISTENCY_WINDOW_MS: i64 = 60_000;
 /// The speeds that a block volume may have.
@@ -61,6 +64,7 @@ impl Scaleway {
             capabilities: Capabilities {
                 creates_volumes: true,
                 volume_iops: IOPS.to_vec(),
+                zones: ZONES.map(str::to_owned).to_vec(),
                 consistency_window_ms: CONSISTENCY_WINDOW_MS,
             },
             images: image::Cache::default(),

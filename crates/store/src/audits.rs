@@ -147,8 +147,10 @@ impl Store {
         let mut all: BTreeSet<String> = rows.iter().map(|r| Columns(r).text("zone")).collect::<Result<_, _>>()?;
         all.extend(zones.iter().cloned());
         let audits = self.audits(account).await?;
-        let holds = |r: &Report| r.claimed + r.retained + r.findings.len() > 0;
-        all.extend(audits.iter().filter(|z| z.report.as_ref().is_some_and(holds)).map(|z| z.zone.clone()));
+        // Whoever names fewer zones than before takes none out of the audit that could be listed once: only a name that never
+        // was a zone is forgotten.
+        let listed = |r: &Report| r.cannot_say.is_none() || r.claimed + r.retained + r.findings.len() > 0;
+        all.extend(audits.iter().filter(|z| z.report.as_ref().is_some_and(listed)).map(|z| z.zone.clone()));
         let known: BTreeSet<String> = audits.into_iter().map(|z| z.zone).collect();
         let one = |zone: &String, sql| {
             let mut a = Args::new();

@@ -48,7 +48,10 @@ impl World {
             return Backup { url, home };
         }
         let (url, home) = database(Database::Postgres).await;
-        let name = |url: &str| url.rsplit('/').next().and_then(|n| n.split('?').next()).unwrap_or_default().to_owned();
+        let name = |url: &str| {
+            let path = url.split('?').next().unwrap_or_default();
+            path.rsplit('/').next().unwrap_or_default().to_owned()
+        };
         let (from, into) = (name(&self.database_url), name(&url));
         let server = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names the test server");
         let mut admin = sqlx::PgConnection::connect(&server).await.expect("the test server answers");

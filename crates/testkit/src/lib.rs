@@ -398,6 +398,7 @@ impl World {
 fn app(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> App {
     App::new(Settings {
         store,
+        provider_zones: Vec::new(),
         policy_wait: std::time::Duration::ZERO,
         account_id: format!("scaleway:{PROJECT}"),
         provider: "scaleway".to_owned(),

@@ -265,6 +265,7 @@ async fn before_the_catalogue_was_read_a_wish_is_put_off_and_says_why() {
     store.remember_account("scaleway:x", "scaleway", "x", inventiv_core::time::Timestamp(0)).await.unwrap();
     store.expect_catalogues("scaleway:x", &["fr-par-2".to_owned()]).await.unwrap();
     let app = inventiv_api::App::new(inventiv_api::Settings {
+        provider_zones: Vec::new(),
         policy_wait: std::time::Duration::ZERO,
         store: store.clone(),
         account_id: "scaleway:x".into(),

@@ -179,3 +179,27 @@ async fn a_server_and_a_volume_that_somebody_deletes_are_told_and_leave_nothing(
     assert_eq!(world.left(), (0, 0, 0), "the data volume went with its instance");
     assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
 }
+
+#[tokio::test]
+async fn tags_that_somebody_takes_away_as_soon_as_we_set_them_are_told_and_put_back() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let id = world.create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})).await;
+        let shown = world.until_status(&id, "ready").await;
+        let data = block_path(of(shown["storages"].as_array().unwrap(), "ours"));
+        let before = world.stranger("GET", &data, None)["tags"].clone();
+        assert_ne!(before, json!([]));
+        world.stranger("PATCH", &data, Some(json!({"tags": []})));
+        for _ in 0..4 {
+            world.advance_ms(61_000);
+            world.resync().await;
+            world.settle().await;
+        }
+        assert_eq!(world.stranger("GET", &data, None)["tags"], before);
+        let told = world.actions(&id).await;
+        assert!(
+            told.iter().any(|a| a.contains("RENAMED") || a.contains("TAG") && !a.starts_with("PROVIDER_")),
+            "{told:?}"
+        );
+    }
+}

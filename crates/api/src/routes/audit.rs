@@ -81,5 +81,5 @@ async fn read(app: &App) -> Result<Audit, ApiError> {
     let account = app.inner.account_id.as_str();
     let zones = app.store().audits(account).await?;
     let now = app.now();
-    Ok(Audit::of(account, &zones, app.store().unfinished(account, now).await?, now))
+    Ok(Audit::of(account, (&zones, &app.inner.provider_zones), app.store().unfinished(account, now).await?, now))
 }

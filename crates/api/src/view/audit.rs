@@ -42,6 +42,8 @@ pub(crate) struct Audit {
     unaudited_accounts: Vec<String>,
     /// Why the verdict is `cannot_say`; empty if it is not.
     cannot_say: Vec<String>,
+    /// Zones of the provider that are not looked at: nobody named them, and nothing was ever made there by this control plane.
+    not_looked_at: Vec<String>,
     /// Each zone's last audit.
     zones: Vec<ZoneView>,
 }
@@ -158,7 +160,9 @@ impl FindingView {
 }
 
 impl Audit {
-    pub(crate) fn of(account: &str, zones: &[ZoneAudit], open: Unfinished, now: Timestamp) -> Self {
+    /// `zones` are those that were looked at, and all that the provider has.
+    pub(crate) fn of(account: &str, zones: (&[ZoneAudit], &[String]), open: Unfinished, now: Timestamp) -> Self {
+        let (zones, all) = zones;
         let count = |kind| count(zones, kind);
         let (orphans, suspects, missing) =
             (count(FindingKind::Orphan), count(FindingKind::Suspect), count(FindingKind::Missing));
@@ -189,6 +193,7 @@ impl Audit {
             oldest_doubt: open.oldest_doubt.map(time),
             unaudited_accounts: open.other_accounts,
             cannot_say,
+            not_looked_at: all.iter().filter(|zone| zones.iter().all(|z| z.zone != **zone)).cloned().collect(),
             zones: zones.iter().map(ZoneView::of).collect(),
         }
     }

@@ -216,8 +216,10 @@ fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
         // The server's own note says what is waited for.
         return;
     }
+    let needs_it = |v: &&Volume| v.id != row.id && is_unwitnessed(v);
     if row.origin == Origin::Witness
-        && let Some(waits) = draft.agg.volumes.iter().find(|v| is_unwitnessed(v)).and_then(|v| v.provider_id.clone())
+        && row.delete_intended_at.is_none()
+        && let Some(waits) = draft.agg.volumes.iter().find(needs_it).and_then(|v| v.provider_id.clone())
     {
         draft.wait(format!("stays until the absence of volume {waits} is proven, for which it is the witness"));
         return;
@@ -303,7 +305,7 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
 /// Whether the cloud says that it is gone, and nothing shows that the credentials see block storage.
 fn is_unwitnessed(v: &Volume) -> bool {
     let unwitnessed = v.retry.as_ref().is_some_and(|r| r.error.kind == ErrorKind::Unwitnessed);
-    v.is_live() && v.is_block() && v.origin != Origin::Witness && unwitnessed
+    v.is_live() && v.is_block() && unwitnessed
 }
 
 /// Makes the smallest volume there is, where the absence of another cannot be proven without it.
@@ -317,7 +319,8 @@ fn witness(draft: &mut Draft<'_, '_>) {
     let waits = |v: &Volume| is_unwitnessed(v) && v.retry.as_ref().is_some_and(|r| r.count >= TRIES);
     let Some(waits) = draft.agg.volumes.iter().find(|v| waits(v)).and_then(|v| v.provider_id.clone()) else { return };
     let witnesses = || draft.agg.volumes.iter().filter(|v| v.origin == Origin::Witness);
-    if witnesses().any(|v| v.is_live() || v.create_state.is_open()) {
+    // One that is on its way out is none any more: the answer to its own deletion may have been lost, too.
+    if witnesses().any(|v| v.create_state.is_open() || (v.is_live() && v.delete_intended_at.is_none())) {
         return;
     }
     let refused = witnesses().filter(|v| v.create_state == CreateState::Refused).max_by_key(|v| v.attempt);

@@ -134,15 +134,7 @@ fn an_accepted_call_about_a_volume_is_written_on_that_volume() {
     let expected = Volume { detach_sent_at: Some(NOW), status: VolumeStatus::Detaching, ..old.clone() };
     assert_eq!(detached, expected);
     let deleted = after(Action::DeleteVolume(v.clone()), Reply::Accepted);
-    assert_eq!(
-        deleted,
-        Volume {
-            delete_sent_at: Some(NOW),
-            delete_accepted_at: Some(NOW),
-            delete_accepted_at: Some(NOW),
-            ..old.clone()
-        }
-    );
+    assert_eq!(deleted, Volume { delete_sent_at: Some(NOW), delete_accepted_at: Some(NOW), ..old.clone() });
     assert_eq!(after(Action::ProveVolumeGone(v), Reply::StillThere), old);
 }
 

@@ -91,6 +91,10 @@ fn shown(audit: &Value) -> String {
     for why in audit["cannot_say"].as_array().into_iter().flatten() {
         lines.push(format!("  cannot say: {}", why.as_str().unwrap_or_default()));
     }
+    let unseen: Vec<&str> = audit["not_looked_at"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !unseen.is_empty() {
+        lines.push(format!("  not looked at: {} (name them with `serve --zones`)", unseen.join(", ")));
+    }
     for z in audit["zones"].as_array().into_iter().flatten() {
         lines.push(match z["cannot_say"].as_str() {
             Some(why) => format!("{}  CANNOT SAY: {why}", text(z, "zone")),

@@ -158,7 +158,7 @@ impl Suite<'_> {
             }
             match self.cloud.delete_volume(&self.zone, &named).await {
                 Ok(_) => {
-                    course.volumes.iter_mut().filter(|v| v.id == volume.id).for_each(|v| v.deletion_accepted = true);
+                    course.deleted(&volume.id);
                     self.tell(course, Line::Removed(format!("volume {} {}", volume.id, volume.name)));
                 }
                 Err(e) => *trouble = Some(text(e)),

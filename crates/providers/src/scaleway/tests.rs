@@ -25,7 +25,7 @@ async fn server(status: u16, content_type: &'static str, body: Vec<u8>) -> (Scal
     serve(status, content_type, body, true).await
 }
 
-/// The same; `sees`: it shows the security group of the project.
+/// The same; `sees`: it shows a security group and a block volume of the project to whoever asks for a sight of it.
 async fn serve(status: u16, content_type: &'static str, body: Vec<u8>, sees: bool) -> (Scaleway, Seen) {
     let seen: Seen = Arc::default();
     let remember = seen.clone();
@@ -43,6 +43,10 @@ async fn serve(status: u16, content_type: &'static str, body: Vec<u8>, sees: boo
                     .header("content-type", "application/json")
                     .body(Body::from(groups))
                     .unwrap();
+            }
+            if sees && parts.uri.query().is_some_and(|q| q.contains("page_size=2&")) {
+                let shown = r#"{"volumes":[{"id":"55555555-5555-4555-8555-555555555555"}],"total_count":1}"#;
+                return Response::builder().header("content-type", "application/json").body(Body::from(shown)).unwrap();
             }
             let mut response = Response::builder().status(status).header("x-total-count", "1");
             if !content_type.is_empty() {
@@ -189,7 +193,10 @@ async fn only_a_typed_not_found_for_our_own_id_means_gone() {
     // A key that does not see the project (any more) is answered like this for everything.
     let (cloud, _) = serve(404, "application/json", body("volume", ID).into_bytes(), false).await;
     let error = cloud.volume("fr-par-1", &volume).await.unwrap_err();
-    assert!(error.kind == ErrorKind::Unavailable && error.to_string().contains("credentials"), "{error}");
+    assert!(error.kind == ErrorKind::Unwitnessed && error.to_string().contains("credentials"), "{error}");
+    // Whoever was allowed to delete it needs no other sight.
+    let deleted = VolumeRef { deletion_accepted: true, ..volume };
+    assert!(matches!(cloud.volume("fr-par-1", &deleted).await, Ok(Existence::Gone(_))));
 }
 
 /// Every way in which a field can be odd, of every field, at every depth.

@@ -210,6 +210,7 @@ async fn replica(
 
 fn app(store: Store) -> App {
     App::new(Settings {
+        provider_zones: Vec::new(),
         policy_wait: Duration::ZERO,
         store,
         account_id: format!("scaleway:{PROJECT}"),

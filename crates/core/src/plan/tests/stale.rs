@@ -157,3 +157,133 @@ fn a_policy_that_is_newer_in_the_cloud_freezes_the_instance_until_somebody_decid
         assert!(!planned.actions.is_empty() && !notes(&planned).contains("frozen"), "{case}, then {words:?}");
     }
 }
+
+fn unwitnessed() -> CallError {
+    let message = "not found, but nothing tells whether the credentials see block storage".to_owned();
+    CallError { kind: ErrorKind::Unwitnessed, effect: Effect::None, message }
+}
+
+/// An instance whose server is gone, and whose last block volume is neither shown nor seen to be gone.
+fn waits_for_a_witness(stage: &mut Stage) {
+    stage.cancel();
+    let sent = Some(stage.now);
+    for s in &mut stage.agg.servers {
+        (s.delete_intended_at, s.delete_sent_at, s.gone_at) = (sent, sent, sent);
+        s.proof = Some(proof_of("s1"));
+    }
+    for v in &mut stage.agg.volumes {
+        (v.delete_intended_at, v.delete_sent_at) = (sent, sent);
+        if v.provider_id.as_deref() != Some("data") {
+            (v.status, v.deleted_at, v.proof) = (VolumeStatus::Deleted, sent, Some(proof_of("boot")));
+        }
+    }
+    (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
+}
+
+#[test]
+fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_proof() {
+    let mut stage = ready();
+    waits_for_a_witness(&mut stage);
+    let mut asked = 0;
+    let made = loop {
+        let (words, planned) = stage.step();
+        if let Some(Action::CreateVolume(row)) = planned.actions.iter().find(|a| a.creates()) {
+            break row.clone();
+        }
+        for action in &planned.actions {
+            assert!(action.reads(), "{words:?}");
+            asked += 1;
+            stage.answer(action, Err(unwitnessed()));
+        }
+        stage.now = stage.now.plus_ms(60_000);
+    };
+    assert_eq!((asked, made.origin, made.size_bytes, made.delete_on_terminate), (4, Origin::Witness, Some(GB), true));
+    assert!(made.attempt > 1 && CloudName::parse(&made.name).is_some(), "{}", made.name);
+    let witness = seen_volume("w1", &made.name, "sbs_volume", None);
+    stage.volumes.push(witness.clone());
+    stage.answer(&Action::CreateVolume(made), Ok(Reply::Volume(Box::new(witness))));
+    // It stays while the other is asked for, and no second one is made.
+    let (words, planned) = stage.step();
+    assert!(notes(&planned).contains("witness"), "{}", notes(&planned));
+    assert_eq!(words, ["PROVE_VOLUME_GONE"]);
+    let at = stage.now;
+    stage.answer(&planned.actions[0], Ok(proof("data", at)));
+    let (words, planned) = stage.step();
+    assert_eq!(words, ["DELETE_VOLUME"]);
+    stage.answer(&planned.actions[0], Ok(Reply::Accepted));
+    stage.volumes.clear();
+    let (words, planned) = stage.step();
+    assert_eq!(words, ["PROVE_VOLUME_GONE"]);
+    let at = stage.now;
+    stage.answer(&planned.actions[0], Ok(proof("w1", at)));
+    stage.step();
+    assert_eq!(stage.agg.instance.status, Status::Terminated);
+}
+
+#[test]
+fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
+    let mut stage = ready();
+    waits_for_a_witness(&mut stage);
+    let mut made = Vec::new();
+    for _ in 0..60 {
+        let (_, planned) = stage.step();
+        for action in &planned.actions {
+            let at = stage.now;
+            let seen = |id: &str| stage.volumes.iter().any(|v| v.id != id);
+            let outcome = match action {
+                Action::CreateVolume(row) => {
+                    let witness = seen_volume(&format!("w{}", made.len()), &row.name, "sbs_volume", None);
+                    made.push(witness.clone());
+                    stage.volumes.push(witness.clone());
+                    Ok(Reply::Volume(Box::new(witness)))
+                }
+                // The first answer is lost, the second is not.
+                Action::DeleteVolume(id) => {
+                    let gone = stage.agg.volume(id).unwrap().provider_id.clone().unwrap();
+                    stage.volumes.retain(|v| v.id != gone);
+                    if made.len() == 1 { Err(lost()) } else { Ok(Reply::Accepted) }
+                }
+                Action::ProveVolumeGone(id) => {
+                    let row = stage.agg.volume(id).unwrap();
+                    let id = row.provider_id.clone().unwrap();
+                    if row.delete_accepted_at.is_some() || seen(&id) { Ok(proof(&id, at)) } else { Err(unwitnessed()) }
+                }
+                other => panic!("{other:?}"),
+            };
+            stage.answer(action, outcome);
+        }
+        stage.now = stage.now.plus_ms(20_000);
+    }
+    assert_eq!((made.len(), stage.volumes.len(), stage.agg.instance.status), (2, 0, Status::Terminated));
+}
+
+#[test]
+fn a_witness_that_is_refused_is_asked_for_again_and_nothing_is_concluded() {
+    let mut stage = ready();
+    waits_for_a_witness(&mut stage);
+    let mut refused = 0;
+    for _ in 0..40 {
+        let (_, planned) = stage.step();
+        for action in &planned.actions {
+            refused += usize::from(action.creates());
+            let forbidden = CallError { kind: ErrorKind::Unauthorized, effect: Effect::None, message: "no".into() };
+            stage.answer(action, Err(if action.creates() { forbidden } else { unwitnessed() }));
+        }
+        stage.now = stage.now.plus_ms(30_000);
+    }
+    assert!((2..=20).contains(&refused), "{refused}");
+    assert_eq!(stage.agg.instance.status, Status::Terminating);
+}
+
+#[test]
+fn an_accepted_deletion_is_no_evidence_any_more_once_the_volume_is_shown_after_the_window() {
+    let mut stage = ready();
+    let at = stage.now;
+    data(&mut stage).delete_accepted_at = Some(at);
+    stage.now = at.plus_ms(WINDOW_MS - 2_000);
+    stage.step();
+    assert_eq!(data(&mut stage).delete_accepted_at, Some(at), "a stale read may show it");
+    stage.now = at.plus_ms(WINDOW_MS + 1_000);
+    stage.step();
+    assert_eq!(data(&mut stage).delete_accepted_at, None);
+}
