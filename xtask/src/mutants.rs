@@ -270,9 +270,9 @@ const MUTANTS: [Mutant; 36] = [
     },
     Mutant {
         what: "a not-found is believed from credentials that do not see the project",
-        file: "crates/providers/src/scaleway/server.rs",
-        find: "        if matches!(found, Existence::Gone(_))\n            && let Some(hidden)",
-        replace: "        if zone.is_empty()\n            && let Some(hidden)",
+        file: "crates/providers/src/scaleway/sight.rs",
+        find: "        match before.or(after) {\n",
+        replace: "        match before.or(after).filter(|_| zone.is_empty()) {\n",
         trial: Trial::Tests("inventiv-providers", "only_a_typed_not_found"),
     },
     Mutant {
