@@ -49,7 +49,7 @@ const MUTANTS: [Mutant; 36] = [
         file: "crates/core/src/audit.rs",
         find: "picture.blocks_hidden.as_ref().filter(|_| books.expects_blocks())",
         replace: "picture.blocks_hidden.as_ref().filter(|_| picture.began_at.0 < 0)",
-        trial: Trial::Tests("inventiv-testkit", "an_audit_without_sight"),
+        trial: Trial::Tests("inventiv-testkit", "what_is_recorded_and_not_shown"),
     },
     Mutant {
         what: "no witness is made, and the end of the last block volume is never proven",
