@@ -248,7 +248,18 @@ fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
                     let id = row.provider_id.clone().unwrap();
                     if row.delete_accepted_at.is_some() || seen(&id) { Ok(proof(&id, at)) } else { Err(unwitnessed()) }
                 }
-                other => panic!("{other:?}"),
+                other @ (Action::CreateServer(_)
+                | Action::TagVolume(_)
+                | Action::TagServer(_)
+                | Action::ResizeVolume(..)
+                | Action::AttachVolume(..)
+                | Action::DetachVolume(..)
+                | Action::SetUserData(_)
+                | Action::StartServer(_)
+                | Action::StopServer(_)
+                | Action::TerminateServer(_)
+                | Action::DeleteServer(_)
+                | Action::ProveServerGone(_)) => panic!("{other:?}"),
             };
             stage.answer(action, outcome);
         }
