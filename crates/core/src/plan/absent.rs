@@ -219,6 +219,7 @@ fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
     let needs_it = |v: &&Volume| v.id != row.id && is_unwitnessed(v);
     if row.origin == Origin::Witness
         && row.delete_intended_at.is_none()
+        && seen.is_some()
         && let Some(waits) = draft.agg.volumes.iter().find(needs_it).and_then(|v| v.provider_id.clone())
     {
         draft.wait(format!("stays until the absence of volume {waits} is proven, for which it is the witness"));
@@ -320,7 +321,12 @@ fn witness(draft: &mut Draft<'_, '_>) {
     let Some(waits) = draft.agg.volumes.iter().find(|v| waits(v)).and_then(|v| v.provider_id.clone()) else { return };
     let witnesses = || draft.agg.volumes.iter().filter(|v| v.origin == Origin::Witness);
     // One that is on its way out is none any more: the answer to its own deletion may have been lost, too.
-    if witnesses().any(|v| v.create_state.is_open() || (v.is_live() && v.delete_intended_at.is_none())) {
+    let seen = draft.seen;
+    let stale_ms = draft.cx.rules.stale_ms;
+    let shown = |v: &Volume| v.provider_id.as_deref().is_some_and(|id| seen.volume(id).is_some());
+    // Somebody else may have deleted it.
+    let stands = |v: &Volume| shown(v) || seen.began_at <= v.created_at.plus_ms(stale_ms);
+    if witnesses().any(|v| v.create_state.is_open() || (v.is_live() && v.delete_intended_at.is_none() && stands(v))) {
         return;
     }
     let refused = witnesses().filter(|v| v.create_state == CreateState::Refused).max_by_key(|v| v.attempt);
