@@ -48,8 +48,8 @@ impl Books<'_> {
     /// Whether any block volume should be shown.
     pub(super) fn expects_blocks(&self) -> bool {
         let settled = |v: &Volume| v.answered_at.is_some_and(|t| t < self.picture.began_at);
-        let volumes = self.records.iter().flat_map(|agg| agg.volumes.iter().map(move |v| (agg, v)));
-        volumes.into_iter().any(|(agg, v)| {
+        let mut volumes = self.records.iter().flat_map(|agg| agg.volumes.iter().map(move |v| (agg, v)));
+        volumes.any(|(agg, v)| {
             let leaving = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());
             v.is_block() && stays(v, leaving) && settled(v)
         })

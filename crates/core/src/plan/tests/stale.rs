@@ -269,6 +269,35 @@ fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
 }
 
 #[test]
+fn a_witness_that_somebody_else_deleted_is_replaced() {
+    let mut stage = ready();
+    waits_for_a_witness(&mut stage);
+    let mut made = 0;
+    for _ in 0..60 {
+        let (_, planned) = stage.step();
+        for action in &planned.actions {
+            if let Action::CreateVolume(row) = action {
+                let witness = seen_volume(&format!("w{made}"), &row.name, "sbs_volume", None);
+                made += 1;
+                // The first is gone before any look shows it.
+                if made > 1 {
+                    stage.volumes.push(witness.clone());
+                }
+                stage.answer(action, Ok(Reply::Volume(Box::new(witness))));
+            } else if action.reads() {
+                stage.answer(action, Err(unwitnessed()));
+            }
+        }
+        stage.now = stage.now.plus_ms(20_000);
+    }
+    assert_eq!(
+        (made, stage.volumes.len()),
+        (2, 1),
+        "one that is shown stands; one that is not shown stands for the window"
+    );
+}
+
+#[test]
 fn a_witness_that_is_refused_is_asked_for_again_and_nothing_is_concluded() {
     let mut stage = ready();
     waits_for_a_witness(&mut stage);
