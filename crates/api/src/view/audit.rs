@@ -117,7 +117,7 @@ impl QuarantinedView {
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct FindingView {
-    /// `orphan`, `suspect` or `missing`.
+    /// `orphan`, `suspect`, `missing` or `conflict`.
     kind: String,
     /// `server` or `volume`.
     resource: String,
