@@ -149,7 +149,7 @@ impl Db {
             Kind::Sqlite(_) => {
                 Ok(sqlx::query_with(statement.sql, statement.args.for_driver()).fetch_all(&self.readers).await?)
             }
-            Kind::Postgres(_) => postgres::read(&self.readers, statement).await,
+            Kind::Postgres(server) => postgres::read(&self.readers, Some(server), statement).await,
         }
     }
 
@@ -181,7 +181,7 @@ impl Db {
     async fn write_here(&self, write: Write) -> Result<Written, Error> {
         let writer = match &self.kind {
             Kind::Sqlite(writer) => writer,
-            Kind::Postgres(_) => return postgres::write(&self.readers, write).await,
+            Kind::Postgres(server) => return postgres::write(&self.readers, server, write).await,
         };
         let (reply, answer) = oneshot::channel();
         let stopped = || Error::Unavailable("the writer has stopped".to_owned());

@@ -298,6 +298,51 @@ async fn a_database_that_lets_nobody_in_is_waited_for() {
     ends_well(&world, &[id]).await;
 }
 
+/// Asks until it can, for longer than any connection is distrusted.
+async fn comes_back(world: &World) {
+    let began = std::time::Instant::now();
+    while call(world, "GET", "/readyz", None).await.0 != 200 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "it does not come back by itself");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_connection_was_told_when_it_began_does_not_outlive_its_cause() {
+    let Some(binaries) = binaries() else { return };
+    let server = Postgres::start(&binaries, &QUIET).unwrap();
+    let mut admin = connect(&server).await;
+    run(&mut admin, "CREATE ROLE app LOGIN; GRANT CREATE ON SCHEMA public TO app").await;
+    let world = World::at(server.url().replace("postgres@", "app@")).await;
+    let id = world.create(wish()).await;
+    let troubles = [
+        // A managed database whose disk is full.
+        ("ALTER ROLE app SET default_transaction_read_only = on", "ALTER ROLE app RESET default_transaction_read_only"),
+        ("ALTER ROLE app SET search_path = nowhere", "ALTER ROLE app RESET search_path"),
+        ("ALTER ROLE app SET role = pg_monitor", "ALTER ROLE app RESET role"),
+    ];
+    run(&mut admin, "GRANT pg_monitor TO app").await;
+    for (begins, ends) in troubles {
+        run(&mut admin, begins).await;
+        cut(&mut admin).await;
+        // All connections of the pool are made in that time.
+        for _ in 0..4 {
+            let asked = (0..8).map(|_| call(&world, "POST", "/instances", Some(wish())));
+            let answers = futures::future::join_all(asked).await;
+            assert!(answers.iter().all(|(status, again, _)| (*status, *again) == (503, true)), "{begins}: {answers:?}");
+        }
+        run(&mut admin, ends).await;
+        comes_back(&world).await;
+        let (status, _, body) = call(&world, "POST", "/instances", Some(wish())).await;
+        assert_eq!(status, 202, "{ends}: {body}");
+    }
+    let (_, _, listed) = call(&world, "GET", "/instances", None).await;
+    let ids = listed["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned());
+    let ids: Vec<String> = ids.collect();
+    assert!(ids.len() == 4 && ids.contains(&id), "{ids:?}");
+    ends_well(&world, &ids).await;
+}
+
 /// The file of a table that holds nothing yet, in whose place there is no room.
 struct Full {
     file: PathBuf,

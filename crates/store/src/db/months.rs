@@ -52,7 +52,7 @@ pub struct Arranged {
 
 /// The months that have a part, in their order.
 pub(super) async fn parts(pool: &AnyPool) -> Result<Vec<Month>, Error> {
-    let rows = postgres::read(pool, Args::new().statement(PARTS)).await?;
+    let rows = postgres::read(pool, None, Args::new().statement(PARTS)).await?;
     let mut months = BTreeSet::new();
     for row in &rows {
         months.extend(Columns(row).text("name")?.strip_prefix(PREFIX).and_then(Month::parse));
@@ -76,7 +76,7 @@ impl Site {
 /// are wholly older and of which nothing is to be kept.
 pub(super) async fn arrange(pool: &AnyPool, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
     let mut arranged = Arranged::default();
-    let rows = postgres::read(pool, Args::new().statement(MAY)).await?;
+    let rows = postgres::read(pool, None, Args::new().statement(MAY)).await?;
     let Some(row) = rows.first().map(Columns) else { return Err(corrupt("the action log has no parts")) };
     if !row.flag("may")? {
         arranged.left_to_owner = true;
@@ -111,7 +111,7 @@ async fn wanted(pool: &AnyPool, now: Timestamp) -> Result<BTreeSet<Month>, Error
     while let Some(id) = from.take() {
         let mut a = Args::new();
         a.text(id.as_str());
-        let rows = postgres::read(pool, a.statement(UNSORTED)).await?;
+        let rows = postgres::read(pool, None, a.statement(UNSORTED)).await?;
         let first = rows.first().map(|row| Columns(row).opt_text("id")).transpose()?.flatten();
         let month = first.as_deref().and_then(LogId::parse).and_then(|id| Month::of_log(&id));
         // What a wrong clock wrote into a far future stays where it is. And always forward, whatever the database says.

@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Row};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait for a connection: until then, nothing was asked.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -46,6 +46,8 @@ pub(super) const NUMBER: &str = "WITH n AS (UPDATE changes SET last = last + 1 R
     RETURNING 1 AS numbered";
 /// How long until it listens again after the connection was lost.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+/// While refusals go on, how often all connections are made anew.
+const DISTRUST_AGAIN: Duration = Duration::from_secs(2);
 /// After how long a silence it is asked whether the connection still holds.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -60,9 +62,27 @@ pub(crate) struct Postgres {
 struct Met {
     last: Mutex<Option<String>>,
     changes: AtomicU64,
+    /// Connections that were made before then are not used again.
+    distrusted: Mutex<Option<Instant>>,
 }
 
 impl Met {
+    /// What a connection was told when it began does not hold any more, as it seems: none that was made before now is used
+    /// again. `false`: that was done a moment ago, so that another one would be told the same.
+    fn distrust(&self) -> bool {
+        let mut distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        if distrusted.is_some_and(|at| at.elapsed() < DISTRUST_AGAIN) {
+            return false;
+        }
+        *distrusted = Some(Instant::now());
+        true
+    }
+
+    fn is_trusted(&self, age: Duration) -> bool {
+        let distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        distrusted.is_none_or(|at| age < at.elapsed())
+    }
+
     fn meet(&self, who: String) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref().is_some_and(|known| *known != who) {
@@ -131,6 +151,11 @@ pub(super) async fn open(url: &str) -> Result<(AnyPool, Postgres), Error> {
             Ok(())
         })
     });
+    let trusted = met.clone();
+    let pool = pool.before_acquire(move |_, about| {
+        let trusted = trusted.is_trusted(about.age);
+        Box::pin(async move { Ok(trusted) })
+    });
     let pool = pool.connect(url).await.map_err(opened)?;
     Ok((pool, Postgres { url: Arc::from(url), met }))
 }
@@ -146,19 +171,20 @@ async fn greet(connection: &mut AnyConnection) -> Result<String, sqlx::Error> {
     who.try_get(0)
 }
 
-pub(super) async fn read(pool: &AnyPool, s: Statement) -> Result<Vec<AnyRow>, Error> {
+pub(super) async fn read(pool: &AnyPool, server: Option<&Postgres>, s: Statement) -> Result<Vec<AnyRow>, Error> {
     let read_once =
         |s: Statement| exchange(pool, move |c| Box::pin(sqlx::query_with(s.sql, s.args.for_driver()).fetch_all(c)));
     for _ in 0..CONNECTIONS {
         match read_once(s.clone()).await {
             Err(Failed::Refused(e)) if is_outdated(&e) => {}
+            Err(Failed::Refused(e)) if is_of_the_session(&e) && server.is_some_and(|s| s.met.distrust()) => {}
             done => return done.map_err(Failed::of_a_read),
         }
     }
     read_once(s).await.map_err(Failed::of_a_read)
 }
 
-pub(super) async fn write(pool: &AnyPool, write: Write) -> Result<Written, Error> {
+pub(super) async fn write(pool: &AnyPool, server: &Postgres, write: Write) -> Result<Written, Error> {
     let (mut lost, mut outdated) = (1, 0);
     while lost < TRIES && outdated < CONNECTIONS {
         match write_once(pool, write.clone()).await {
@@ -167,6 +193,7 @@ pub(super) async fn write(pool: &AnyPool, write: Write) -> Result<Written, Error
                 tokio::task::yield_now().await;
             }
             Err(Failed::Refused(e)) if is_outdated(&e) => outdated += 1,
+            Err(Failed::Refused(e)) if is_of_the_session(&e) && server.met.distrust() => outdated += 1,
             done => return done.map_err(Failed::of_a_write),
         }
     }
@@ -180,11 +207,26 @@ fn is_passing(e: &sqlx::Error) -> bool {
     e.as_database_error().and_then(|e| e.code()).is_some_and(|c| c == SERIALIZATION_FAILURE || c == DEADLOCK)
 }
 
-/// The connection has prepared it for tables that have changed since, and would never again do it: it is thrown away, and
-/// nothing was done.
+/// The connection has prepared it for tables that have changed since, or what it has prepared was dropped, and would never
+/// again do it: it is thrown away, and nothing was done.
 fn is_outdated(e: &sqlx::Error) -> bool {
     const CACHED_PLAN: &str = "0A000";
-    e.as_database_error().and_then(|e| e.code()).is_some_and(|c| c == CACHED_PLAN)
+    const NO_SUCH_STATEMENT: &str = "26000";
+    const STATEMENT_EXISTS: &str = "42P05";
+    has_code(e, &[CACHED_PLAN, NO_SUCH_STATEMENT, STATEMENT_EXISTS])
+}
+
+/// It may hold for this connection alone, since it began: a database that was set read-only for a while, a server that
+/// became a standby, a role with other rights. Nothing was done.
+fn is_of_the_session(e: &sqlx::Error) -> bool {
+    const READ_ONLY: &str = "25006";
+    const NOT_ALLOWED: &str = "42501";
+    const NO_SUCH_TABLE: &str = "42P01";
+    has_code(e, &[READ_ONLY, NOT_ALLOWED, NO_SUCH_TABLE])
+}
+
+fn has_code(e: &sqlx::Error, codes: &[&str]) -> bool {
+    e.as_database_error().and_then(|e| e.code()).is_some_and(|c| codes.contains(&c.as_ref()))
 }
 
 async fn write_once(pool: &AnyPool, write: Write) -> Result<Written, Failed> {
@@ -268,7 +310,7 @@ async fn exchange<T>(
         Ok(Err(e)) => (is_broken(&e), e),
         Err(_) => (true, sqlx::Error::Protocol("it did not answer in time".to_owned())),
     };
-    if doubt || is_outdated(&result) {
+    if doubt || is_outdated(&result) || is_of_the_session(&result) {
         throw_away(connection);
     }
     if doubt {
