@@ -240,6 +240,12 @@ impl Cloud {
     pub(crate) fn held(&self) -> Vec<(&'static str, String, String, String)> {
         self.view().held()
     }
+
+    /// How many block volumes there are where stories play.
+    pub(crate) fn block_volumes(&self) -> u64 {
+        let (_, listed) = self.view().ask("GET", &format!("/block/v1/zones/{ZONE}/volumes"), None);
+        listed["total_count"].as_u64().unwrap_or(u64::MAX)
+    }
 }
 
 /// What somebody else sees of the cloud, and can ask of it.

@@ -131,7 +131,7 @@ impl Story {
         let (_, audit) = self.call(process, "GET", "/audit", None)?;
         // A kept volume that a stranger deleted, and no other that would show that the key sees block storage.
         let unseen = audit.to_string().contains("whether the credentials see block storage");
-        let honest = unseen && !kept.is_empty() && !held.iter().any(|(kind, ..)| *kind == "volume");
+        let honest = unseen && !kept.is_empty() && self.cloud.block_volumes() == 0;
         if audit["orphans"] != 0 || (audit["verdict"] == "cannot_say" && !honest) || audit["stuck"] != 0 {
             return Err(format!("the audit: {audit:#}"));
         }
