@@ -11,7 +11,9 @@ use subtle::ConstantTimeEq;
 /// Lets through whoever knows the token.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let token = given.and_then(|v| v.strip_prefix("Bearer ")).map(str::trim);
+    // The scheme's case says nothing (RFC 9110).
+    let token = given.and_then(|v| v.split_once(' ')).filter(|(s, _)| s.eq_ignore_ascii_case("bearer"));
+    let token = token.map(|(_, token)| token.trim());
     let right = token.is_some_and(|t| bool::from(t.as_bytes().ct_eq(app.inner.token.as_bytes())));
     if right {
         return next.run(request).await;

@@ -3,13 +3,15 @@
 use crate::App;
 use crate::problem::ApiError;
 use inventiv_core::id::{InstanceId, LogId};
+use inventiv_core::model_id::{self, ModelId};
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::status::{Desired, Origin, Status, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, MAX_GB, Wishes};
-use inventiv_store::{ActionLog, LogStatus, LogWrite, ProviderSettings, VolumeWithOwner};
+use inventiv_core::worker_storage::recommended_data_volume_gb;
+use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, ProviderSettings, VolumeWithOwner};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -190,9 +192,7 @@ fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
         !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))
     };
     if wish.model_id.as_deref().is_some_and(|m| !is_model_id(m)) {
-        return Err(ApiError::invalid(
-            "model_id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`",
-        ));
+        return Err(ApiError::invalid(format!("model_id: {}", model_id::LOOKS_LIKE)));
     }
     if !word(&wish.zone, 40) {
         return Err(ApiError::invalid("zone: looks like `fr-par-2`"));
@@ -218,9 +218,7 @@ fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
 
 /// Whether a text has the form of a model's id.
 pub(crate) fn is_model_id(text: &str) -> bool {
-    let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    let parts: Vec<&str> = text.split('/').collect();
-    text.len() <= 200 && parts.len() <= 2 && parts.into_iter().all(part)
+    ModelId::parse(text).is_some()
 }
 
 fn check_numbers(wish: &CreateInstance) -> Result<(), ApiError> {
@@ -287,7 +285,7 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         return Err(ApiError::invalid(text));
     }
     let model = match wish.model_id.as_deref() {
-        Some(id) => app.store().model(id).await?,
+        Some(id) => model(app, id).await?,
         None => None,
     };
     let chosen = volume_size::choose(&Wishes {
@@ -297,6 +295,13 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         model_gb: model.and_then(|m| m.data_volume_gb),
         default_gb: settings.worker_data_volume_gb_default,
     });
+    let Some(chosen) = chosen else {
+        return Err(ApiError::invalid(format!(
+            "data_volume_gb: nothing says how large {} is, so that a data volume could be too small for it: say the size (150 GB \
+             and twice the weights is a good one; 0: none), or add the model with a `data_volume_gb` of its own (`POST /models`)",
+            wish.model_id.as_deref().unwrap_or("the model")
+        )));
+    };
     if chosen.bytes == 0 && (wish.perf_iops.is_some() || wish.delete_on_terminate.is_some()) {
         let text =
             format!("perf_iops and delete_on_terminate are the data volume's, and there is none ({})", chosen.reason);
@@ -309,15 +314,51 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         size_reason: chosen.reason,
     });
     Ok(Spec {
+        warnings: warnings(offer, wish.model_id.as_deref()),
         data_volume,
         boot_volume_bytes: wish.boot_volume_gb.map(|gb| gb * GB),
         image: wish.image.clone().unwrap_or_else(|| settings.default_image.clone()),
         boot_storage: offer.boot_storage,
+        gpu_count: offer.gpu_count,
         tags: wish.tags.clone().unwrap_or_default(),
         hourly_micros: offer.price.micros,
         currency: offer.price.currency.clone(),
         recovered_at: None,
     })
+}
+
+/// What does not keep an instance from being made, and may make it useless.
+fn warnings(offer: &Offer, model_id: Option<&str>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if offer.end_of_service {
+        warnings.push(format!(
+            "{} is at the end of its service: the provider takes it out of its offer",
+            offer.instance_type
+        ));
+    }
+    let needs = model_id.and_then(recommended_data_volume_gb).map(|r| r.weights_bytes);
+    let has = offer.gpu_memory_bytes.map(|b| b.saturating_mul(offer.gpu_count)).filter(|b| *b > 0);
+    if let (Some(needs), Some(has)) = (needs, has)
+        && needs > has
+    {
+        let (needs, has) = (gb_ceil(needs), gb_ceil(has));
+        warnings.push(format!(
+            "the model's weights take about {needs} GB, and the GPU memory of {} is {has} GB: the model will not run on it",
+            offer.instance_type
+        ));
+    }
+    warnings
+}
+
+/// What was set for a model: for this revision and quantisation, else for its repository.
+async fn model(app: &App, id: &str) -> Result<Option<Model>, ApiError> {
+    if let Some(exact) = app.store().model(id).await? {
+        return Ok(Some(exact));
+    }
+    match ModelId::parse(id).filter(|m| m.repo != id) {
+        Some(m) => Ok(app.store().model(m.repo).await?),
+        None => Ok(None),
+    }
 }
 
 fn log(app: &App, i: &Instance, action: &str, volume_id: Option<&str>, now: Timestamp) -> LogWrite {

@@ -89,6 +89,14 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     }
 }
 
+/// Refuses a zone that there is not: an empty list would say that nothing is in it.
+pub(crate) fn check_zone(zone: &str, known: &[String]) -> Result<(), ApiError> {
+    if known.iter().any(|z| z == zone) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!("zone: there is no such zone here; there are {}", known.join(", "))))
+}
+
 /// Refuses filter values that no row can have, and that a database may choke on.
 pub(crate) fn check_words(values: &[Option<&str>]) -> Result<(), ApiError> {
     let bad = values.iter().flatten().any(|v| v.len() > 300 || v.chars().any(char::is_control));

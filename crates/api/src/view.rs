@@ -1,12 +1,14 @@
 //! What the API shows. Sizes in bytes and whole GB, money in millionths, times in RFC 3339 with microseconds, UTC.
 
 mod audit;
+mod offer;
 mod proof;
 
 pub(crate) use audit::{Audit, count, oldest};
+pub(crate) use offer::OfferView;
 pub(crate) use proof::{InstanceProof, StuckView};
 
-use inventiv_core::offer::{Availability, BootStorage, Offer};
+use inventiv_core::offer::BootStorage;
 use inventiv_core::recorded::{Aggregate, Note, Proof, Volume};
 use inventiv_core::size::gb_ceil;
 use inventiv_core::time::Timestamp;
@@ -111,6 +113,8 @@ pub(crate) struct InstanceDetail {
     pub(crate) next: Vec<String>,
     /// What should have been gone for 15 minutes, and is not: a person should look.
     pub(crate) stuck: Vec<StuckView>,
+    /// What whoever asked for it should know: the type ends, the model does not fit.
+    pub(crate) warnings: Vec<String>,
     /// Which rule gave the data volume's size.
     pub(crate) data_volume_reason: String,
     /// Whether the boot volume's size is the cloud's own, in words.
@@ -143,6 +147,7 @@ impl InstanceDetail {
             notes: agg.instance.notes.iter().map(NoteView::of).collect(),
             next: inventiv_core::next::next(agg),
             stuck: StuckView::all(agg, now),
+            warnings: spec.warnings.clone(),
             data_volume_reason: spec
                 .data_volume
                 .as_ref()
@@ -418,60 +423,6 @@ impl SettingsView {
             worker_data_volume_gb_default: s.worker_data_volume_gb_default,
             delete_on_terminate_default: s.delete_on_terminate_default,
             default_image: s.default_image.clone(),
-        }
-    }
-}
-
-/// A server type in a zone.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct OfferView {
-    /// The type's name.
-    pub(crate) instance_type: String,
-    /// Where.
-    pub(crate) zone: String,
-    /// How many GPUs.
-    pub(crate) gpu_count: i64,
-    /// Which.
-    pub(crate) gpu_name: Option<String>,
-    /// Memory of one GPU in bytes.
-    pub(crate) gpu_memory_bytes: Option<i64>,
-    /// Virtual CPUs.
-    pub(crate) vcpus: i64,
-    /// Main memory in bytes.
-    pub(crate) ram_bytes: i64,
-    /// What an hour costs, in millionths of `currency`.
-    pub(crate) hourly_micros: i64,
-    /// ISO 4217.
-    pub(crate) currency: String,
-    /// `available`, `scarce`, `shortage` or `unknown`.
-    pub(crate) availability: String,
-    /// Local storage that comes with it, in bytes.
-    pub(crate) local_storage_bytes: i64,
-    /// The scratch volume that comes by itself, in bytes.
-    pub(crate) scratch_bytes: i64,
-}
-
-impl OfferView {
-    pub(crate) fn of(o: &Offer) -> Self {
-        let availability = match o.availability {
-            Availability::Available => "available",
-            Availability::Scarce => "scarce",
-            Availability::Shortage => "shortage",
-            Availability::Unknown => "unknown",
-        };
-        Self {
-            instance_type: o.instance_type.clone(),
-            zone: o.zone.clone(),
-            gpu_count: o.gpu_count,
-            gpu_name: o.gpu_name.clone(),
-            gpu_memory_bytes: o.gpu_memory_bytes,
-            vcpus: o.vcpus,
-            ram_bytes: o.ram_bytes,
-            hourly_micros: o.price.micros,
-            currency: o.price.currency.clone(),
-            availability: availability.to_owned(),
-            local_storage_bytes: o.local_max_bytes,
-            scratch_bytes: o.scratch_bytes,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod error;
 pub mod id;
 pub mod lease;
+pub mod model_id;
 pub mod money;
 pub mod month;
 pub mod name;

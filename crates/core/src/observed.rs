@@ -222,6 +222,8 @@ pub struct Observed {
     /// It is cut out of a complete listing of the zone, by credentials that see the project: absence is a hint (no more)
     /// that a resource is gone.
     pub listed: bool,
+    /// When a complete listing of block volumes alone began that is newer than the rest: absence from it is the same hint.
+    pub blocks_listed_at: Option<Timestamp>,
     /// [`Picture::hidden`] of that listing.
     pub hidden: Option<String>,
     /// Servers of the instance: by id, or by a name of ours.
@@ -234,7 +236,22 @@ impl Observed {
     /// Nothing was looked at.
     #[must_use]
     pub const fn nothing(at: Timestamp) -> Self {
-        Self { began_at: at, complete: false, listed: false, hidden: None, servers: Vec::new(), volumes: Vec::new() }
+        Self {
+            began_at: at,
+            complete: false,
+            listed: false,
+            blocks_listed_at: None,
+            hidden: None,
+            servers: Vec::new(),
+            volumes: Vec::new(),
+        }
+    }
+
+    /// When a complete listing began that would show a resource; `None`: none was made.
+    #[must_use]
+    pub fn listed_at(&self, is_block: bool) -> Option<Timestamp> {
+        let whole = self.listed.then_some(self.began_at);
+        if is_block { whole.max(self.blocks_listed_at) } else { whole }
     }
 
     /// The server with that id.

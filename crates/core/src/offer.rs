@@ -58,4 +58,7 @@ pub struct Offer {
     pub scratch_bytes: i64,
     /// `x86_64` or `arm64`.
     pub arch: String,
+    /// The cloud says that it is on its way out.
+    #[serde(default)]
+    pub end_of_service: bool,
 }

@@ -7,6 +7,7 @@
 mod absent;
 mod absorb;
 mod attempt;
+mod awaits;
 mod drift;
 mod evidence;
 mod frozen;
@@ -14,11 +15,12 @@ mod present;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use awaits::{Await, Change, Paces, Shows};
 pub use frozen::newer_policy;
 
 use crate::action::{Action, Event};
 use crate::observed::Observed;
-use crate::recorded::{Aggregate, Failure, Note, Retry};
+use crate::recorded::{Aggregate, Failure, Note, Retry, Volume};
 use crate::status::{Desired, Status};
 use crate::time::Timestamp;
 
@@ -31,6 +33,8 @@ pub struct Rules {
     pub slow_poll_ms: i64,
     /// See [`Rules::slow_poll_ms`].
     pub slow_after_ms: i64,
+    /// How soon each change of the cloud's own was seen at the earliest.
+    pub paces: Paces,
     /// How often a settled instance is looked at.
     pub resync_ms: i64,
     /// How old what a read shows may be: the consistency window, a property of the cloud. 0: reads are never stale.
@@ -57,6 +61,7 @@ impl Default for Rules {
             poll_ms: 1_000,
             slow_poll_ms: 10_000,
             slow_after_ms: 300_000,
+            paces: Paces::default(),
             resync_ms: 60_000,
             stale_ms: 60_000,
             create_grace_ms: 600_000,
@@ -91,6 +96,9 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// What to do now; all of it may be done at once.
     pub actions: Vec<Action>,
+    /// What it waits for, if that is all that it waits for: nothing else needs to be asked until one of them changes. Empty: it
+    /// waits for something else, too, and the next look is at all of the instance.
+    pub awaits: Vec<Await>,
 }
 
 impl Plan {
@@ -114,6 +122,9 @@ struct Draft<'a, 'c> {
     events: Vec<Event>,
     actions: Vec<Action>,
     notes: Vec<Note>,
+    awaits: Vec<Await>,
+    /// Something else is waited for than `awaits`.
+    waits_else: bool,
     wake: Option<Timestamp>,
     /// Why nothing may be done: the records look older than the cloud.
     frozen: Option<String>,
@@ -122,11 +133,27 @@ struct Draft<'a, 'c> {
 impl Draft<'_, '_> {
     /// Says why nothing more is done, and looks again soon.
     fn wait(&mut self, text: impl Into<String>) {
+        self.waits_else = true;
         self.notes.push(Note { text: text.into(), until: None });
+    }
+
+    /// Says which change is waited for.
+    fn wait_for(&mut self, change: Change, shows: Shows, since: Timestamp, text: impl Into<String>) {
+        self.awaits.push(Await { shows, change, since });
+        self.notes.push(Note { text: text.into(), until: None });
+    }
+
+    /// The same of a volume.
+    fn wait_for_volume(&mut self, change: Change, row: &Volume, since: Timestamp, text: impl Into<String>) {
+        match row.provider_id.clone() {
+            Some(id) => self.wait_for(change, Shows::Volume(id, row.volume_type.clone()), since, text),
+            None => self.wait(text),
+        }
     }
 
     /// Says why nothing more is done before a known moment.
     fn wait_until(&mut self, text: impl Into<String>, until: Timestamp) {
+        self.waits_else = true;
         self.notes.push(Note { text: text.into(), until: Some(until) });
     }
 
@@ -167,6 +194,8 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
         events: Vec::new(),
         actions: Vec::new(),
         notes: Vec::new(),
+        awaits: Vec::new(),
+        waits_else: false,
         wake: None,
         frozen: None,
     };
@@ -174,6 +203,7 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
     if let Some(why) = draft.frozen.take() {
         draft.actions.clear();
         draft.notes.clear();
+        draft.awaits.clear();
         let again = draft.cx.now.plus_ms(draft.cx.rules.resync_ms);
         draft.wait_until(why, again);
         draft.wake = Some(again);
@@ -191,7 +221,7 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
 }
 
 fn finish(draft: Draft<'_, '_>) -> Plan {
-    let Draft { mut agg, cx, events, actions, notes, wake, .. } = draft;
+    let Draft { mut agg, cx, events, actions, notes, awaits, waits_else, wake, .. } = draft;
     let instance = &mut agg.instance;
     let waits = !notes.is_empty() || !actions.is_empty();
     let rests = matches!(instance.status, Status::Ready | Status::Terminated | Status::ProvisioningFailed);
@@ -205,12 +235,16 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
         if cx.now.ms_since(quiet_since) > cx.rules.slow_after_ms { cx.rules.slow_poll_ms } else { cx.rules.poll_ms };
     // A refusal that is waited out may be the only thing left to wait for.
     let only_retries = agg.instance.notes.iter().all(|n| n.until.is_some());
-    agg.instance.wake_at = match wake {
-        Some(at) if only_retries => at,
+    let awaits = if waits_else || !actions.is_empty() { Vec::new() } else { awaits };
+    let gpu = agg.instance.spec.gpu_count > 0;
+    let soonest = awaits.iter().map(|a| a.due(cx.rules, gpu, cx.now)).min();
+    agg.instance.wake_at = match (wake, soonest) {
+        (Some(at), _) if only_retries => at,
         _ if agg.instance.settled => agg.instance.wake_at,
+        (_, Some(at)) if poll == cx.rules.poll_ms => at,
         _ => cx.now.plus_ms(poll),
     };
-    Plan { recorded: agg, events, actions }
+    Plan { recorded: agg, events, actions, awaits }
 }
 
 /// When something last happened to the instance, as far as it is written down.

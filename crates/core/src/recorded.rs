@@ -40,6 +40,12 @@ pub struct Spec {
     pub image: String,
     /// Where this type boots.
     pub boot_storage: BootStorage,
+    /// What the requester should know, in sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// How many GPUs this type has.
+    #[serde(default)]
+    pub gpu_count: i64,
     /// The requester's own tags.
     pub tags: Vec<String>,
     /// What an hour of the server costs, in millionths.

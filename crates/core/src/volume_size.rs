@@ -1,13 +1,12 @@
 //! Which rule gives the size of a data volume.
 //!
 //! No model and no request: none. A request for 0: none. Else, in this order: forced for all › request › the model's
-//! own setting (0: none) › recommendation › the provider's default › 200 GB.
+//! own setting (0: none) › recommendation › the provider's default, where one is set. If none of these says a size, none is
+//! made up: the weights would not fit.
 
 use crate::size::GB;
 use crate::worker_storage::recommended_data_volume_gb;
 
-/// The last resort, in GB.
-pub const FALLBACK_GB: i64 = 200;
 /// The largest block volume, in GB (10 TB).
 pub const MAX_GB: i64 = 10_000;
 
@@ -35,10 +34,10 @@ pub struct Chosen {
     pub reason: String,
 }
 
-/// Applies the rules. Sizes are whole GB by the time they come here.
+/// Applies the rules; `None`: nothing says a size. Sizes are whole GB by the time they come here.
 #[must_use]
-pub fn choose(w: &Wishes<'_>) -> Chosen {
-    let of = |gb: i64, reason: String| Chosen { bytes: gb.saturating_mul(GB), reason };
+pub fn choose(w: &Wishes<'_>) -> Option<Chosen> {
+    let of = |gb: i64, reason: String| Some(Chosen { bytes: gb.saturating_mul(GB), reason });
     match (w.requested_gb, w.model_id) {
         (None, None) => return of(0, "no model and no request: no data volume".to_owned()),
         (Some(0), _) => return of(0, "the request says 0: no data volume".to_owned()),
@@ -65,10 +64,7 @@ pub fn choose(w: &Wishes<'_>) -> Chosen {
         );
         return of(r.data_volume_gb.min(MAX_GB), text);
     }
-    match w.default_gb {
-        Some(gb) => of(gb, format!("worker_data_volume_gb_default says {gb} GB")),
-        None => of(FALLBACK_GB, format!("nothing says a size: {FALLBACK_GB} GB")),
-    }
+    w.default_gb.and_then(|gb| of(gb, format!("worker_data_volume_gb_default says {gb} GB")))
 }
 
 #[cfg(test)]
@@ -91,15 +87,16 @@ mod tests {
             (Wishes { forced_gb: None, requested_gb: None, ..all.clone() }, 500),
             (Wishes { model_gb: Some(0), forced_gb: None, requested_gb: None, ..all.clone() }, 0),
             (Wishes { model_id: qwen, default_gb: Some(300), ..Wishes::default() }, 200),
-            (Wishes { model_id: Some("openai/whisper-large-v3"), default_gb: Some(300), ..Wishes::default() }, 300),
-            (Wishes { model_id: Some("openai/whisper-large-v3"), ..Wishes::default() }, 200),
+            (Wishes { model_id: Some("my-company/our-model"), default_gb: Some(300), ..Wishes::default() }, 300),
             (Wishes { requested_gb: Some(0), ..all.clone() }, 0),
             (Wishes { forced_gb: Some(700), default_gb: Some(300), ..Wishes::default() }, 0),
             (Wishes { requested_gb: Some(20), ..Wishes::default() }, 20),
         ];
         for (wishes, gb) in cases {
             let chosen = choose(&wishes);
-            assert_eq!(chosen.bytes, gb * GB, "{wishes:?}: {}", chosen.reason);
+            assert_eq!(chosen.as_ref().map(|c| c.bytes), Some(gb * GB), "{wishes:?}: {chosen:?}");
         }
+        let silent = Wishes { model_id: Some("my-company/our-model"), ..Wishes::default() };
+        assert_eq!(choose(&silent), None, "nothing is made up");
     }
 }

@@ -57,6 +57,7 @@ pub fn recommended_data_volume_gb(model_id: &str) -> Option<Recommendation> {
     let read = tokens::parameters(&words);
     let entry = known::find(&words, read.is_some());
     let (millions, from, mixture) = match (entry, read) {
+        (Some(e), Some(read)) if e.published => (read.millions, format!("the name says {}", read.text), read.mixture),
         (Some(e), _) => (e.millions, format!("table: {}", e.source), None),
         (None, Some(read)) => (read.millions, format!("the name says {}", read.text), read.mixture),
         (None, None) => return None,

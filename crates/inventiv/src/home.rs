@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The state folder: `$XDG_STATE_HOME/inventiv`, else `~/.local/state/inventiv`.
@@ -31,6 +31,16 @@ pub(crate) fn token_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// Reads the server's token.
 pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
+    let mode = std::fs::metadata(path).map(|m| m.permissions().mode() & 0o777);
+    if let Ok(mode) = mode
+        && mode & 0o077 != 0
+    {
+        let text = format!(
+            "others can read or write the token file {path} (mode {mode:04o}): run `chmod 600 {path}`",
+            path = path.display()
+        );
+        return Err(Failure::general(text));
+    }
     let text = std::fs::read_to_string(path).map_err(|e| {
         let text = format!(
             "cannot read the token file {}: {e}; start `inventiv serve`, or set INVENTIV_TOKEN",

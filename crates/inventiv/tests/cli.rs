@@ -164,6 +164,13 @@ fn a_server_that_is_killed_again_and_again_finishes_every_life() {
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(server.folder.join("token")).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600, "only this user can read the token");
+    for mode in [0o644, 0o666, 0o640] {
+        let set = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(server.folder.join("token"), set(mode)).unwrap();
+        let out = server.run(&["instance", "list"]);
+        assert!(!out.status.success() && text(&out.stderr).contains("chmod 600"), "{mode:o}: {}", text(&out.stderr));
+        std::fs::set_permissions(server.folder.join("token"), set(0o600)).unwrap();
+    }
     let create = [
         "instance",
         "create",

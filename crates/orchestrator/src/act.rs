@@ -124,7 +124,7 @@ impl Inner {
                 let asked_at = self.clock.now();
                 match cloud.volume(zone, &volume).await {
                     Ok(Existence::Exists(v)) => still_there(volume_reply(v)),
-                    Ok(Existence::Gone(gone)) => proven(volume.id, gone, asked_at, seen),
+                    Ok(Existence::Gone(gone)) => proven(volume.id, gone, asked_at, seen.listed_at(row.is_block())),
                     Err(e) => Done::from(Err::<Answer<()>, _>(e), accepted),
                 }
             }
@@ -169,7 +169,7 @@ impl Inner {
                 let asked_at = self.clock.now();
                 return match cloud.server(zone, server).await {
                     Ok(Existence::Exists(s)) => still_there(server_reply(s)),
-                    Ok(Existence::Gone(gone)) => proven(server.to_owned(), gone, asked_at, seen),
+                    Ok(Existence::Gone(gone)) => proven(server.to_owned(), gone, asked_at, seen.listed_at(false)),
                     Err(e) => Done::from(Err::<Answer<()>, _>(e), accepted),
                 };
             }
@@ -223,7 +223,7 @@ fn still_there(shown: Reply) -> Done {
     Done { outcome: Ok(Reply::StillThere), request_id: None, shown: Some(shown) }
 }
 
-fn proven(resource_id: String, gone: GoneAnswer, asked_at: Timestamp, seen: &Observed) -> Done {
+fn proven(resource_id: String, gone: GoneAnswer, asked_at: Timestamp, listed_at: Option<Timestamp>) -> Done {
     let request_id = gone.request_id.clone();
     let proof = Proof {
         resource_id,
@@ -231,7 +231,7 @@ fn proven(resource_id: String, gone: GoneAnswer, asked_at: Timestamp, seen: &Obs
         asked_at,
         answer: gone.answer,
         request_id: gone.request_id,
-        absent_from_listing_begun_at: seen.listed.then_some(seen.began_at),
+        absent_from_listing_begun_at: listed_at,
         confirm_after: None,
         confirmed_at: None,
     };

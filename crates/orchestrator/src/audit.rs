@@ -3,7 +3,8 @@
 //! What becomes of what they find is decided in `sweep`: by itself, an audit changes nothing.
 
 use crate::Orchestrator;
-use crate::look::Index;
+use crate::look::{Index, pages};
+use crate::rest::Asked;
 use crate::sweep::Swept;
 use crate::tick::{Counters, Due};
 use inventiv_core::audit::{Birth, FindingKind, Report, audit, looks_automatic};
@@ -93,7 +94,8 @@ impl Orchestrator {
                 && let Ok(picture) = cloud.observe(&zone).await
             {
                 let seen = Index::new(picture, &self.inner.config.control_plane).of(&agg);
-                self.inner.step(agg, seen).await?;
+                let asked = Asked::for_all(&seen);
+                self.inner.step(agg, seen, asked).await?;
             }
         }
         Ok(listed)
@@ -115,6 +117,7 @@ impl Orchestrator {
     async fn audit_zone(&self, zone: &str) -> Result<(Report, Option<Picture>), Error> {
         let inner = &self.inner;
         let mut listings = 1;
+        let (epoch, empty) = (inner.store.epoch(), inner.store.living(&inner.account, zone, "", 1).await?.is_empty());
         let picture = loop {
             let began_at = inner.clock.now();
             match inner.provider.observe(zone).await {
@@ -126,6 +129,14 @@ impl Orchestrator {
                 }
             }
         };
+        if empty && picture.complete {
+            // Whoever lives here later is younger than this listing: none of them needs one of its own before it is made.
+            self.zone_state(zone, |z| {
+                z.pages = pages(&picture);
+                z.listed_at = Some((picture.began_at, epoch));
+                z.resynced_at = Some(picture.began_at);
+            });
+        }
         if let Some(why) = &picture.hidden
             && inner.store.ever_made(&inner.account, zone).await?
         {

@@ -13,6 +13,7 @@ mod lease;
 mod look;
 mod record;
 mod recover;
+mod rest;
 mod step;
 mod sweep;
 mod tick;
@@ -20,6 +21,8 @@ mod tick;
 pub use clock::{Clock, Ids};
 pub use recover::ZoneRecovery;
 pub use tick::TickReport;
+
+use tick::Resync;
 
 use inventiv_core::id::InstanceId;
 use inventiv_core::lease::Terms;
@@ -34,10 +37,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The shortest pause between two ticks, in milliseconds.
-const PAUSE_MIN_MS: i64 = 10;
-/// How long an instance that is due may go without a step before its rest is forgotten, in milliseconds.
-const FORGOTTEN_MS: i64 = 5_000;
+/// How often in the time between two resyncs of a zone it is asked which zones are due.
+const RESYNC_LOOKS: i64 = 6;
 
 /// What can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,8 +95,7 @@ struct Inner {
     /// Instances that are being worked on by this process.
     in_flight: Mutex<HashSet<InstanceId>>,
     zones: Mutex<HashMap<String, ZoneState>>,
-    /// Instances that only wait: the version they wait in, and until when. Waiting alone is not worth a write.
-    resting: Mutex<HashMap<InstanceId, (i64, Timestamp)>>,
+    resting: rest::Resting,
     leases: lease::Leases,
     steps: tokio::sync::Semaphore,
 }
@@ -107,6 +107,8 @@ struct ZoneState {
     pages: usize,
     /// When the last complete listing began, and in which life of the database.
     listed_at: Option<(Timestamp, u64)>,
+    /// When the last listing began that every instance of the zone was held against.
+    resynced_at: Option<Timestamp>,
     /// It is being looked at.
     busy: bool,
 }
@@ -119,8 +121,9 @@ impl Orchestrator {
         provider: Arc<dyn CloudProvider>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
-        config: Config,
+        mut config: Config,
     ) -> Self {
+        config.rules.paces = provider.capabilities().paces.clone();
         let account = provider.account().id();
         let steps = tokio::sync::Semaphore::new(config.concurrency.max(1));
         let leases = lease::Leases::new(format!("{:032x}", ids.draw()), config.lease);
@@ -133,7 +136,7 @@ impl Orchestrator {
             config,
             in_flight: Mutex::default(),
             zones: Mutex::default(),
-            resting: Mutex::default(),
+            resting: rest::Resting::default(),
             leases,
             steps,
         };
@@ -209,13 +212,16 @@ impl Orchestrator {
         // A zone that was just taken over is looked at whole.
         let taken = self.keep_leases(hinted).await?;
         let now = self.inner.clock.now();
-        if taken {
-            *resync_at = now;
-        }
-        let resync = now >= *resync_at;
+        let resync = if taken {
+            Resync::Every
+        } else if now >= *resync_at {
+            Resync::Due
+        } else {
+            Resync::No
+        };
         self.tick_into(tasks, resync).await?;
-        if resync {
-            *resync_at = now.plus_ms(self.inner.config.rules.resync_ms);
+        if resync != Resync::No {
+            *resync_at = now.plus_ms(self.inner.config.rules.resync_ms / RESYNC_LOOKS);
         }
         Ok(())
     }
@@ -236,40 +242,6 @@ impl Orchestrator {
     fn listed_at(&self, zone: &str) -> Option<Timestamp> {
         let listed = self.zone_state(zone, |_| {}).listed_at;
         listed.filter(|(_, epoch)| *epoch == self.inner.store.epoch()).map(|(at, _)| at)
-    }
-}
-
-impl Inner {
-    /// Remembers that an instance only waits.
-    fn rest(&self, id: &InstanceId, version: i64, until: Timestamp) {
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.insert(id.clone(), (version, until));
-    }
-
-    /// How long until the next of them may be looked at; at most one poll, because others may write, too.
-    fn pause_ms(&self) -> u64 {
-        let now = self.clock.now();
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was due long ago was settled by somebody else.
-        resting.retain(|_, (_, until)| now.ms_since(*until) < FORGOTTEN_MS);
-        let next = resting.values().map(|(_, until)| until.ms_since(now)).min();
-        let poll = self.config.rules.poll_ms;
-        u64::try_from(next.unwrap_or(poll).clamp(PAUSE_MIN_MS, poll.max(PAUSE_MIN_MS))).unwrap_or(1_000)
-    }
-
-    /// It is being worked on.
-    fn wake(&self, id: &InstanceId) {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-    }
-
-    /// Whether it waits still: nobody has written anything since, and its time has not come.
-    fn is_resting(&self, id: &InstanceId, version: i64, now: Timestamp) -> bool {
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        let still = resting.get(id).is_some_and(|(v, until)| *v == version && *until > now);
-        if !still {
-            resting.remove(id);
-        }
-        still
     }
 }
 

@@ -1,14 +1,19 @@
 //! Looking at the cloud: one listing for a whole zone, or a few questions about one instance, whichever is cheaper.
 
 use crate::Inner;
-use inventiv_core::error::ErrorKind;
+use crate::rest::Look;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
 use inventiv_core::observed::{Observed, Picture, SeenServer, SeenVolume};
-use inventiv_core::recorded::{Aggregate, Volume};
+use inventiv_core::plan::Shows;
+use inventiv_core::recorded::{Aggregate, BLOCK_KIND, Volume};
 use inventiv_core::status::CreateState;
-use inventiv_providers::{Error, Existence, VolumeRef};
+use inventiv_providers::{Error, VolumeRef};
 use std::collections::HashMap;
+use std::sync::PoisonError;
+
+/// A listing is at least so many requests: servers, block volumes, local volumes.
+const LISTS: usize = 3;
 
 /// How many requests [`Inner::glance`] makes for an instance.
 pub(crate) fn glance_cost(agg: &Aggregate) -> usize {
@@ -26,8 +31,10 @@ fn is_asked_for(v: &Volume) -> bool {
 pub(crate) fn misses_something(agg: &Aggregate, seen: &Observed) -> bool {
     let server = |id: &String| seen.server(id).is_none();
     let volume = |id: &String| seen.volume(id).is_none();
+    // A listing of block volumes says of these what a complete one would.
+    let listed = |v: &Volume| v.is_block() && seen.blocks_listed_at.is_some();
     agg.servers.iter().filter(|s| s.is_live()).filter_map(|s| s.provider_id.as_ref()).any(server)
-        || agg.volumes.iter().filter(|v| v.is_live()).filter_map(|v| v.provider_id.as_ref()).any(volume)
+        || agg.volumes.iter().filter(|v| v.is_live() && !listed(v)).filter_map(|v| v.provider_id.as_ref()).any(volume)
 }
 
 /// How many requests a complete listing took that showed so much.
@@ -35,16 +42,6 @@ pub(crate) fn pages(picture: &Picture) -> usize {
     let local = picture.volumes.iter().filter(|v| !v.is_block()).count();
     let pages = |n: usize| n.div_ceil(100).max(1);
     pages(picture.servers.len()) + pages(picture.volumes.len() - local) + pages(local)
-}
-
-/// What a read shows. Only a proof needs more than that a resource is not shown: nothing is thought gone upon a glance.
-fn shown<T>(read: Result<Existence<T>, Error>) -> Result<Option<T>, Error> {
-    match read {
-        Ok(Existence::Exists(seen)) => Ok(Some(seen)),
-        Ok(Existence::Gone(_)) => Ok(None),
-        Err(e) if e.kind == ErrorKind::Unwitnessed => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 impl Inner {
@@ -55,7 +52,7 @@ impl Inner {
         for row in &agg.servers {
             match (&row.provider_id, row.create_state) {
                 (Some(id), _) if row.is_live() => {
-                    if let Some(s) = shown(self.provider.server(zone, id).await)? {
+                    if let Some(s) = self.provider.show_server(zone, id).await? {
                         seen.refresh_server(s);
                     }
                 }
@@ -66,17 +63,65 @@ impl Inner {
         for row in &agg.volumes {
             match &row.provider_id {
                 Some(id) if is_asked_for(row) => {
-                    let volume = VolumeRef {
-                        deletion_accepted: row.delete_accepted_at.is_some(),
-                        ..VolumeRef::new(id, &row.volume_type)
-                    };
-                    self.ask_volume(zone, volume, &mut seen).await?;
+                    self.ask_volume(zone, VolumeRef::new(id, &row.volume_type), &mut seen).await?;
                 }
                 None if row.create_state.is_open() => self.find(zone, &row.name, &mut seen).await?,
                 _ => {}
             }
         }
-        // What hangs on our servers and is not recorded yet.
+        self.ask_what_hangs_on(zone, &mut seen).await?;
+        Ok(seen)
+    }
+
+    /// Asks for what an instance waits for, and takes the rest from the last look. As old as that is what this shows: only
+    /// a part of it is newer.
+    pub(crate) async fn ask_again(&self, agg: &Aggregate, last: Look) -> Result<Observed, Error> {
+        let zone = agg.instance.zone.as_str();
+        let Look { mut seen, awaits } = last;
+        // A look with newer parts is no listing: what is missing from it proves nothing.
+        (seen.listed, seen.hidden) = (false, None);
+        let blocks = awaits.iter().filter(|a| matches!(&a.shows, Shows::Volume(_, kind) if kind == BLOCK_KIND)).count();
+        let small = self.zone_pages(zone) == LISTS;
+        let listing = awaits.iter().any(|a| a.shows == Shows::BlockListing) || (blocks > 1 && small);
+        if listing {
+            self.list_blocks(agg, &mut seen).await?;
+        }
+        for wait in awaits {
+            match wait.shows {
+                Shows::Server(id) => {
+                    let now = self.provider.show_server(zone, &id).await?;
+                    seen.servers.retain(|s| s.id != id);
+                    seen.servers.extend(now);
+                }
+                Shows::Volume(_, kind) if listing && kind == BLOCK_KIND => {}
+                Shows::Volume(id, kind) => {
+                    let now = self.provider.show_volume(zone, &VolumeRef::new(&id, kind)).await?;
+                    seen.volumes.retain(|v| v.id != id);
+                    seen.volumes.extend(now);
+                }
+                Shows::BlockListing => {}
+            }
+        }
+        self.ask_what_hangs_on(zone, &mut seen).await?;
+        Ok(seen)
+    }
+
+    /// Lists block volumes, and takes over what belongs to the instance.
+    async fn list_blocks(&self, agg: &Aggregate, seen: &mut Observed) -> Result<(), Error> {
+        let picture = self.provider.observe_blocks(&agg.instance.zone).await?;
+        seen.volumes.retain(|v| !v.is_block());
+        if picture.complete && picture.hidden.is_none() {
+            seen.blocks_listed_at = Some(picture.began_at);
+        }
+        seen.hidden.clone_from(&picture.hidden);
+        // Ours are told by their servers, too.
+        let picture = Picture { servers: seen.servers.clone(), ..picture };
+        seen.volumes.extend(Index::new(picture, &self.config.control_plane).of(agg).volumes);
+        Ok(())
+    }
+
+    /// What is on our servers and was not asked for: it may not be recorded yet.
+    async fn ask_what_hangs_on(&self, zone: &str, seen: &mut Observed) -> Result<(), Error> {
         let attached: Vec<(String, String)> = seen
             .servers
             .iter()
@@ -84,13 +129,19 @@ impl Inner {
             .filter(|(id, _)| seen.volume(id).is_none())
             .collect();
         for (id, kind) in attached {
-            self.ask_volume(zone, VolumeRef::new(id, kind), &mut seen).await?;
+            self.ask_volume(zone, VolumeRef::new(id, kind), seen).await?;
         }
-        Ok(seen)
+        Ok(())
+    }
+
+    /// How many requests a listing of the zone takes, as far as is known.
+    pub(crate) fn zone_pages(&self, zone: &str) -> usize {
+        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.get(zone).map_or(0, |z| z.pages).max(LISTS)
     }
 
     async fn ask_volume(&self, zone: &str, volume: VolumeRef, seen: &mut Observed) -> Result<(), Error> {
-        if let Some(v) = shown(self.provider.volume(zone, &volume).await)? {
+        if let Some(v) = self.provider.show_volume(zone, &volume).await? {
             seen.refresh_volume(v);
         }
         Ok(())
@@ -161,6 +212,7 @@ impl Index {
         let servers: Vec<SeenServer> = servers.iter().map(|n| self.picture.servers[*n].clone()).collect();
         let volumes: Vec<SeenVolume> = volumes.iter().map(|n| self.picture.volumes[*n].clone()).collect();
         let (began_at, complete, hidden) = (self.picture.began_at, self.picture.complete, self.picture.hidden.clone());
-        Observed { began_at, complete, listed: complete && hidden.is_none(), hidden, servers, volumes }
+        let listed = complete && hidden.is_none();
+        Observed { began_at, complete, listed, blocks_listed_at: None, hidden, servers, volumes }
     }
 }

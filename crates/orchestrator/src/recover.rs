@@ -27,6 +27,13 @@ impl Orchestrator {
         for zone in &self.inner.config.zones {
             zones.push(ZoneRecovery { zone: zone.clone(), found: self.recover_zone(zone).await? });
         }
+        // Credentials see a project in all of its zones, or in none.
+        let seen = |z: &ZoneRecovery| z.found.as_ref().is_ok_and(|r| r.hidden.is_none());
+        if zones.iter().any(seen) {
+            for recovery in zones.iter_mut().filter_map(|z| z.found.as_mut().ok()) {
+                recovery.hidden = None;
+            }
+        }
         Ok(zones)
     }
 

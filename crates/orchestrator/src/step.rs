@@ -1,6 +1,7 @@
 //! One instance's step: plan, commit the intent, call, commit the outcome; again while there is something to do now.
 
 use crate::record;
+use crate::rest::Asked;
 use crate::{Inner, act::Done};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -26,9 +27,9 @@ impl Inner {
     /// Does for one instance what can be done upon this look. Says how many calls that made.
     ///
     /// `first` is the instance as it was read a moment ago: if that is out of date, the first write says so.
-    pub(crate) async fn step(&self, first: Aggregate, mut seen: Observed) -> Result<usize, Error> {
+    pub(crate) async fn step(&self, first: Aggregate, mut seen: Observed, asked: Asked) -> Result<usize, Error> {
         let id = first.instance.id.clone();
-        self.wake(&id);
+        self.resting.wake(&first);
         let mut known = Some(first);
         let mut calls = 0;
         for _ in 0..ROUNDS_MAX {
@@ -39,12 +40,16 @@ impl Inner {
                     None => return Ok(calls),
                 },
             };
-            let planned = self.plan_for(&before, &seen);
+            let mut planned = self.plan_for(&before, &seen);
+            let again_at = self.look_again_at(&planned, &asked);
+            if !planned.recorded.instance.settled {
+                planned.recorded.instance.wake_at = again_at;
+            }
             if planned.only_waits(&before) {
                 if planned.recorded.instance.settled {
                     return Ok(calls);
                 }
-                self.rest(&id, before.instance.version, planned.recorded.instance.wake_at);
+                self.rest(before.instance.version, again_at, planned, seen);
                 return Ok(calls);
             }
             if planned.actions.is_empty() {
@@ -53,7 +58,7 @@ impl Inner {
                 match self.store.save(&before, &planned.recorded, &writes, now).await? {
                     Saved::Version(version) => {
                         if !planned.recorded.instance.settled {
-                            self.rest(&id, version, planned.recorded.instance.wake_at);
+                            self.rest(version, again_at, planned, seen);
                         }
                         return Ok(calls);
                     }

@@ -1,6 +1,7 @@
 //! One tick: what is due, one look for all of it, a step for each.
 
 use crate::look::{Index, glance_cost, misses_something, pages};
+use crate::rest::{Asked, Look};
 use crate::{Claim, Orchestrator};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
@@ -39,6 +40,17 @@ pub struct TickReport {
     pub calls: usize,
 }
 
+/// Which zones a tick lists, whatever is due in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resync {
+    /// None.
+    No,
+    /// Those whose last resync is long enough ago.
+    Due,
+    /// Every zone.
+    Every,
+}
+
 /// Instances that are to have a step, as they were read in one life of the database.
 pub(crate) struct Due {
     pub(crate) instances: Vec<(Claim, Aggregate)>,
@@ -59,6 +71,7 @@ impl Orchestrator {
     /// When the database refuses.
     pub async fn tick(&self, resync: bool) -> Result<TickReport, Error> {
         let tasks = TaskTracker::new();
+        let resync = if resync { Resync::Every } else { Resync::No };
         let counters = self.tick_into(&tasks, resync).await?;
         tasks.close();
         tasks.wait().await;
@@ -66,27 +79,32 @@ impl Orchestrator {
     }
 
     /// Starts a tick's work on `tasks`. Nothing waits for a slow zone or instance but itself.
-    pub(crate) async fn tick_into(&self, tasks: &TaskTracker, resync: bool) -> Result<Arc<Counters>, Error> {
+    pub(crate) async fn tick_into(&self, tasks: &TaskTracker, resync: Resync) -> Result<Arc<Counters>, Error> {
         let counters = Arc::new(Counters::default());
         let now = self.inner.clock.now();
         let due = self.due(now).await?;
         let mut zones: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
         for (id, zone, version) in due {
-            if self.inner.is_resting(&id, version, now) {
+            if self.inner.resting.has(&zone, &id, version, now) {
                 continue;
             }
             if let Some(claim) = self.claim(&id) {
                 zones.entry(zone).or_default().push(claim);
             }
         }
-        if resync {
+        let mut resynced = HashSet::new();
+        if resync != Resync::No {
             self.inner.store.close_abandoned_logs(&self.inner.account, now.plus_ms(-ABANDONED_MS), now).await?;
             for zone in self.inner.store.zones(&self.inner.account).await? {
-                zones.entry(zone).or_default();
+                if resync == Resync::Every || self.is_resync_due(&zone, now) {
+                    zones.entry(zone.clone()).or_default();
+                    resynced.insert(zone);
+                }
             }
         }
         zones.retain(|zone, _| self.may_work(zone));
         for (zone, claims) in zones {
+            let resync = resynced.contains(&zone);
             let (orchestrator, counters, inner_tasks) = (self.clone(), counters.clone(), tasks.clone());
             tasks.spawn(async move {
                 if let Err(e) = orchestrator.look_at_zone(&zone, claims, resync, &inner_tasks, &counters).await {
@@ -95,6 +113,11 @@ impl Orchestrator {
             });
         }
         Ok(counters)
+    }
+
+    fn is_resync_due(&self, zone: &str, now: Timestamp) -> bool {
+        let last = self.zone_state(zone, |_| {}).resynced_at;
+        last.is_none_or(|at| now.ms_since(at) >= self.inner.config.rules.resync_ms)
     }
 
     /// What is due where this replica works: what waits elsewhere must not fill its hands.
@@ -141,20 +164,33 @@ impl Orchestrator {
         if due.is_empty() && !resync {
             return Ok(());
         }
-        let glances: usize = due.iter().map(|(_, agg)| glance_cost(agg)).sum();
-        let known_pages = self.zone_state(zone, |_| {}).pages.max(3);
-        if resync || first || glances >= known_pages {
+        let (now, age_max_ms) = (self.inner.clock.now(), self.inner.config.rules.resync_ms / 2);
+        let mut looks: Vec<Option<Look>> =
+            due.iter().map(|(_, agg)| self.inner.resting.look(agg, now, age_max_ms)).collect();
+        let asks =
+            |(agg, look): (&Aggregate, &Option<Look>)| look.as_ref().map_or(glance_cost(agg), |l| l.awaits.len());
+        let questions: usize = due.iter().map(|(_, agg)| agg).zip(&looks).map(asks).sum();
+        let known_pages = self.inner.zone_pages(zone);
+        if resync || first || questions >= known_pages {
             return self.list_zone(zone, Due { instances: due, epoch }, resync, tasks, counters).await.map(|_| ());
         }
         let mut to_list = Vec::new();
-        for (claim, agg) in due {
+        for (n, (claim, agg)) in due.into_iter().enumerate() {
             let began = self.lease_time();
-            let glanced = self.inner.glance(&agg).await;
+            let look = looks.get_mut(n).and_then(Option::take);
+            let asked = look.as_ref().map(|l| Asked::for_these(self.inner.clock.now(), &l.awaits));
+            let glanced = match look {
+                Some(look) => self.inner.ask_again(&agg, look).await,
+                None => self.inner.glance(&agg).await,
+            };
             self.looked(zone, began, is_seen(&glanced));
             match glanced {
                 // A large zone is not listed for one instance: the next resync lists it anyway.
                 Ok(seen) if misses_something(&agg, &seen) && known_pages <= LIST_AT_ONCE => to_list.push((claim, agg)),
-                Ok(seen) => self.spawn_step(claim, agg, seen, tasks, counters),
+                Ok(seen) => {
+                    let asked = asked.unwrap_or_else(|| Asked::for_all(&seen));
+                    self.spawn_step_upon(claim, agg, (seen, asked), tasks, counters);
+                }
                 Err(e) => self.tell_failed_look(&agg.instance.id, &e).await?,
             }
         }
@@ -188,7 +224,7 @@ impl Orchestrator {
         let listed = self.inner.provider.observe(zone).await;
         self.looked(zone, began, is_seen(&listed));
         drop(busy);
-        let index = match listed {
+        let (began_at, index) = match listed {
             Ok(picture) => {
                 self.zone_state(zone, |z| {
                     z.pages = pages(&picture);
@@ -196,7 +232,7 @@ impl Orchestrator {
                         z.listed_at = Some((picture.began_at, epoch));
                     }
                 });
-                Index::new(picture, &self.inner.config.control_plane)
+                (picture.began_at, Index::new(picture, &self.inner.config.control_plane))
             }
             Err(e) => {
                 tracing::warn!(zone, kind = e.kind.text(), error = %e, "a zone could not be listed");
@@ -206,6 +242,8 @@ impl Orchestrator {
                 return Ok(false);
             }
         };
+        // A listing that was made for what is due serves all others, too, if their turn comes soon.
+        let resync = resync || self.is_worth_a_resync(zone);
         // Until a zone was listed whole, nothing is made in it: what carries our name may be missing from the records.
         let unsure = self.listed_at(zone).is_none();
         let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
@@ -219,9 +257,16 @@ impl Orchestrator {
             self.spawn_step(claim, agg, seen, tasks, counters);
         }
         if resync {
+            self.zone_state(zone, |z| z.resynced_at = Some(began_at));
             self.resync_zone(zone, (&index, unsure), &taken, tasks, counters).await?;
         }
         Ok(true)
+    }
+
+    /// Whether half the time to the zone's next resync has passed.
+    fn is_worth_a_resync(&self, zone: &str) -> bool {
+        let last = self.zone_state(zone, |_| {}).resynced_at;
+        last.is_some_and(|at| self.inner.clock.now().ms_since(at) >= self.inner.config.rules.resync_ms / 2)
     }
 
     fn was_listed_lately(&self, zone: &str) -> bool {
@@ -286,10 +331,22 @@ impl Orchestrator {
     }
 
     fn spawn_step(&self, claim: Claim, agg: Aggregate, seen: Observed, tasks: &TaskTracker, counters: &Arc<Counters>) {
+        let asked = Asked::for_all(&seen);
+        self.spawn_step_upon(claim, agg, (seen, asked), tasks, counters);
+    }
+
+    fn spawn_step_upon(
+        &self,
+        claim: Claim,
+        agg: Aggregate,
+        (seen, asked): (Observed, Asked),
+        tasks: &TaskTracker,
+        counters: &Arc<Counters>,
+    ) {
         let (orchestrator, counters) = (self.clone(), counters.clone());
         tasks.spawn(async move {
             let Ok(_permit) = orchestrator.inner.steps.acquire().await else { return };
-            match orchestrator.inner.step(agg, seen).await {
+            match orchestrator.inner.step(agg, seen, asked).await {
                 Ok(calls) => {
                     counters.steps.fetch_add(1, Ordering::SeqCst);
                     counters.calls.fetch_add(calls, Ordering::SeqCst);

@@ -15,8 +15,10 @@ pub mod transport;
 pub use error::Error;
 
 use async_trait::async_trait;
+use inventiv_core::error::ErrorKind;
 use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
 use inventiv_core::offer::{BootStorage, Offer};
+use inventiv_core::plan::Paces;
 
 /// A cloud account: everything we own is in exactly one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +124,18 @@ pub struct Capabilities {
     pub zones: Vec<String>,
     /// How old the state may be that any read shows, in milliseconds: longer than anybody has seen.
     pub consistency_window_ms: i64,
+    /// How soon each change of its own was seen at the earliest.
+    pub paces: Paces,
+}
+
+/// What a read shows; only a proof needs more than that.
+fn shown<T>(read: Result<Existence<T>, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(Existence::Exists(seen)) => Ok(Some(seen)),
+        Ok(Existence::Gone(_)) => Ok(None),
+        Err(e) if e.kind == ErrorKind::Unwitnessed => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// One account at one cloud.
@@ -143,12 +157,22 @@ pub trait CloudProvider: Send + Sync {
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
     /// Every server and volume of the account in a zone; [`Picture::complete`] says whether any may be missing.
     async fn observe(&self, zone: &str) -> Result<Picture, Error>;
+    /// Every block volume of the account in a zone, as [`CloudProvider::observe`] shows them: no servers, no other volumes.
+    async fn observe_blocks(&self, zone: &str) -> Result<Picture, Error>;
     /// The servers and block volumes with exactly this name.
     async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error>;
     /// One server.
     async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error>;
     /// One volume; of a kind we do not know, every API is asked.
     async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error>;
+    /// One server, if it is shown. That it is not is no evidence of anything.
+    async fn show_server(&self, zone: &str, id: &str) -> Result<Option<SeenServer>, Error> {
+        shown(self.server(zone, id).await)
+    }
+    /// One volume, if it is shown. That it is not is no evidence of anything.
+    async fn show_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<SeenVolume>, Error> {
+        shown(self.volume(zone, volume).await)
+    }
 
     /// Makes a server. It is born stopped.
     async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error>;

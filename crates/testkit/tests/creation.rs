@@ -115,7 +115,8 @@ async fn the_size_of_the_data_volume_follows_the_rules() {
             json!([400, 33]),
         ),
         (Setup::default(), json!({"model_id": "meta-llama/Llama-3.3-70B-Instruct"}), json!([400, 450])),
-        (Setup::default(), json!({"model_id": "openai/whisper-large-v3"}), json!([400, 200])),
+        (Setup::default(), json!({"model_id": "unsloth/Qwen3-32B-GGUF@main:Q8_0"}), json!([400, 250])),
+        (Setup::default(), json!({"model_id": "my-company/our-model", "data_volume_gb": 80}), json!([400, 80])),
         (Setup::default(), json!({"model_id": null}), json!([400])),
     ] {
         let w = World::with(Database::Sqlite, setup).await;
@@ -138,8 +139,28 @@ async fn a_models_own_size_and_the_providers_default_are_used() {
     assert_eq!(shown["storage_sizes_gb"], json!([400, 55]));
     assert_eq!(shown["storages"][1]["delete_on_terminate"], false, "the provider's setting");
     let id =
-        w.create(json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": "openai/whisper-large-v3"})).await;
+        w.create(json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": "my-company/our-model"})).await;
     assert_eq!(w.until_status(&id, "ready").await["storage_sizes_gb"], json!([400, 66]));
+    // What was set for a repository holds for its revisions, unless these have a size of their own.
+    let model = |id: &str| json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": id});
+    let id = w.create(model("Qwen/Qwen2.5-7B-Instruct@v1")).await;
+    assert_eq!(w.show(&id).await["data_volume_reason"], "the model's data_volume_gb says 55 GB");
+}
+
+#[tokio::test]
+async fn a_model_whose_size_nothing_says_gets_no_volume_that_may_be_too_small() {
+    let w = World::new(Database::Sqlite).await;
+    let mut wish = wish("RENDER-S");
+    wish["model_id"] = json!("my-company/our-model");
+    let (status, problem) = w.call("POST", "/instances", Some(wish.clone())).await;
+    let detail = problem["detail"].as_str().unwrap();
+    assert_eq!(status, 422, "{problem}");
+    assert!(detail.contains("data_volume_gb") && detail.contains("my-company/our-model"), "{detail}");
+    assert_eq!(w.call("GET", "/instances", None).await.1["items"], json!([]));
+    // Said for the model, it is used.
+    w.call("POST", "/models", Some(json!({"id": "my-company/our-model", "data_volume_gb": 90}))).await;
+    let id = w.create(wish).await;
+    assert_eq!(w.until_status(&id, "ready").await["storage_sizes_gb"], json!([400, 90]));
 }
 
 #[tokio::test]

@@ -188,5 +188,8 @@ async fn a_project_that_shows_nothing_at_all_is_not_taken_for_an_empty_one() {
     world.until_status(&id, "terminated").await;
     let plan = world.orchestrator.plan_recovery().await.unwrap();
     let hidden = |zone: &str| plan.iter().find(|z| z.zone == zone).unwrap().found.as_ref().unwrap().hidden.is_some();
-    assert!(!hidden(ZONE) && hidden("fr-par-1"), "what was used once is seen to be empty: {plan:?}");
+    assert!(
+        !hidden(ZONE) && !hidden("fr-par-1"),
+        "a zone that was used once shows that the credentials see all: {plan:?}"
+    );
 }

@@ -28,6 +28,8 @@ fn instance(n: u128) -> Aggregate {
         boot_volume_bytes: None,
         image: "ubuntu".into(),
         boot_storage: BootStorage::Local,
+        gpu_count: 1,
+        warnings: Vec::new(),
         tags: vec!["a=b".into()],
         hourly_micros: 1_469_916,
         currency: "EUR".into(),

@@ -31,7 +31,7 @@ pub(crate) struct AccountView {
 }
 
 /// List provider accounts, with what each still owns
-#[utoipa::path(get, path = "/accounts", tag = "accounts",
+#[utoipa::path(get, operation_id = "listAccounts", path = "/accounts", tag = "accounts",
     responses((status = 200, description = "All accounts", body = Vec<AccountView>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<AccountView>>, ApiError> {
     let view = |a: inventiv_store::Account| AccountView {
@@ -50,7 +50,7 @@ pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<Accoun
 /// Take a provider account off the list
 ///
 /// Refused while anything of it is there, or may be: nobody would look after it. Its rows stay, as evidence.
-#[utoipa::path(delete, path = "/accounts/{id}", tag = "accounts",
+#[utoipa::path(delete, operation_id = "deleteAccount", path = "/accounts/{id}", tag = "accounts",
     params(("id" = String, Path, description = "Its id, for instance `scaleway:11111111-1111-4111-8111-111111111111`")),
     responses((status = 204, description = "It is off the list"),
         (status = 409, description = "It is in use, or something of it is left")))]

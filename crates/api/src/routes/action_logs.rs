@@ -24,7 +24,7 @@ pub(crate) struct ListLogs {
 }
 
 /// List what was done, in the order of time
-#[utoipa::path(get, path = "/action_logs", params(ListLogs), tag = "action logs",
+#[utoipa::path(get, operation_id = "listActionLogs", path = "/action_logs", params(ListLogs), tag = "action logs",
     responses((status = 200, description = "One page, oldest first", body = Page<ActionLogView>)))]
 pub(crate) async fn list(
     State(app): State<App>,

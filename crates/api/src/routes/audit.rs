@@ -49,7 +49,7 @@ impl AuditRequest {
 ///
 /// Every zone is audited every 10 minutes: what the cloud holds against what is recorded, both ways, from complete listings.
 /// Nothing is deleted by it, unless an operator chose that (`POST /audit`).
-#[utoipa::path(get, path = "/audit", tag = "audit",
+#[utoipa::path(get, operation_id = "getAudit", path = "/audit", tag = "audit",
     responses((status = 200, description = "The last audit of each zone", body = Audit)))]
 pub(crate) async fn show(State(app): State<App>) -> Result<axum::Json<Audit>, ApiError> {
     Ok(axum::Json(read(&app).await?))
@@ -61,7 +61,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<axum::Json<Audit>, Ap
 /// of instances that are recorded are shown to them again: they take up or take away what is theirs. What none takes up is
 /// told (`policy` `report`, which also empties the quarantine), or (`delete`) deleted after an hour of quarantine, if it is
 /// an orphan still. Nothing is deleted while an audit cannot say, or while the records look older than the cloud.
-#[utoipa::path(post, path = "/audit", tag = "audit", request_body = Option<AuditRequest>,
+#[utoipa::path(post, operation_id = "requestAudit", path = "/audit", tag = "audit", request_body = Option<AuditRequest>,
     responses((status = 202, description = "Asked for; follow it with `GET /audit`", body = Audit)))]
 pub(crate) async fn request(State(app): State<App>, body: Bytes) -> Result<impl IntoResponse, ApiError> {
     let wish: AuditRequest = if body.iter().all(u8::is_ascii_whitespace) {

@@ -38,7 +38,7 @@ pub(crate) struct FollowEvents {
 /// from here on, changes come as they happen, within a second. With the `id` of the last event that you have, it goes on after it, on any server of the same
 /// database: nothing is missed, what ended meanwhile included. An instance that changed several times comes once, as it is.
 /// An id that this database does not know (it was restored, or moved) begins with `snapshot`.
-#[utoipa::path(get, path = "/events", params(FollowEvents,
+#[utoipa::path(get, operation_id = "followEvents", path = "/events", params(FollowEvents,
     ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that you have")), tag = "events",
     responses((status = 200, description = "Events, without end", body = String, content_type = "text/event-stream")))]
 pub(crate) async fn follow(

@@ -18,14 +18,14 @@ pub(crate) struct Health {
 }
 
 /// Say that the process runs
-#[utoipa::path(get, path = "/healthz", tag = "health", security(()),
+#[utoipa::path(get, operation_id = "getHealth", path = "/healthz", tag = "health", security(()),
     responses((status = 200, description = "It runs", body = Health)))]
 pub(crate) async fn healthz() -> axum::Json<Health> {
     axum::Json(Health { status: "ok".to_owned() })
 }
 
 /// Say whether requests can be served: the database answers and can be written
-#[utoipa::path(get, path = "/readyz", tag = "health", security(()),
+#[utoipa::path(get, operation_id = "getReadiness", path = "/readyz", tag = "health", security(()),
     responses((status = 200, description = "They can", body = Health)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<axum::Json<Health>, ApiError> {
     app.store().check().await?;
@@ -33,7 +33,7 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<axum::Json<Health>,
 }
 
 /// Show counters for Prometheus
-#[utoipa::path(get, path = "/metrics", tag = "health",
+#[utoipa::path(get, operation_id = "getMetrics", path = "/metrics", tag = "health",
     responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> {
     let living = app.store().living_counts().await?;

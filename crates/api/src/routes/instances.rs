@@ -14,6 +14,7 @@ use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
 use inventiv_store::{ActionLog, InstanceFilter, StateChange};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use utoipa::IntoParams;
 
 /// Filters and page of a list of instances.
@@ -37,7 +38,7 @@ pub(crate) struct ListInstances {
 /// Ask for an instance
 ///
 /// The wish is written down and carried out at once; follow it with `GET /instances/{id}`.
-#[utoipa::path(post, path = "/instances", request_body = CreateInstance, tag = "instances",
+#[utoipa::path(post, operation_id = "createInstance", path = "/instances", request_body = CreateInstance, tag = "instances",
     responses((status = 202, description = "Written down", body = InstanceDetail)))]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -49,7 +50,7 @@ pub(crate) async fn create(
 }
 
 /// List instances
-#[utoipa::path(get, path = "/instances", params(ListInstances), tag = "instances",
+#[utoipa::path(get, operation_id = "listInstances", path = "/instances", params(ListInstances), tag = "instances",
     responses((status = 200, description = "One page, oldest first", body = Page<Instance>)))]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -57,11 +58,23 @@ pub(crate) async fn list(
 ) -> Result<axum::Json<Page<Instance>>, ApiError> {
     let limit = limit(query.limit)?;
     super::check_words(&[query.zone.as_deref(), query.model_id.as_deref(), query.after.as_deref()])?;
+    if let Some(zone) = &query.zone {
+        super::check_zone(zone, &zones(&app).await?)?;
+    }
     let status = query.status.as_deref().map(|s| Status::parse(s).ok_or_else(|| unknown_status(s))).transpose()?;
     let filter =
         InstanceFilter { status, zone: query.zone, model_id: query.model_id, after: query.after, limit: limit + 1 };
     let rows = app.store().instances(&filter).await?;
     Ok(axum::Json(Page::cut(rows, limit, |a| a.instance.id.to_string(), Instance::of)))
+}
+
+/// Every zone that may hold an instance.
+async fn zones(app: &App) -> Result<Vec<String>, ApiError> {
+    let (store, account) = (app.store(), &app.inner.account_id);
+    let served = store.catalogues(account).await?.into_iter().map(|c| c.zone);
+    let all: BTreeSet<String> =
+        served.chain(store.zones(account).await?).chain(app.inner.provider_zones.clone()).collect();
+    Ok(all.into_iter().collect())
 }
 
 fn unknown_status(_given: &str) -> ApiError {
@@ -70,7 +83,7 @@ fn unknown_status(_given: &str) -> ApiError {
 }
 
 /// Show an instance, with every volume
-#[utoipa::path(get, path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
+#[utoipa::path(get, operation_id = "getInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
     tag = "instances", responses((status = 200, description = "The instance", body = InstanceDetail)))]
 pub(crate) async fn show(
     State(app): State<App>,
@@ -86,7 +99,7 @@ pub(crate) async fn show(
 ///
 /// Every server and volume that it ever had, the calls that made and removed it, and the evidence that it is gone. `clean`
 /// is said only when nothing is left to find out.
-#[utoipa::path(get, path = "/instances/{id}/proof", params(("id" = String, Path, description = "The instance's id")),
+#[utoipa::path(get, operation_id = "getInstanceProof", path = "/instances/{id}/proof", params(("id" = String, Path, description = "The instance's id")),
     tag = "instances", responses((status = 200, description = "What is known of its end", body = InstanceProof)))]
 pub(crate) async fn proof(
     State(app): State<App>,
@@ -113,7 +126,7 @@ const LOGS_PAGE: u32 = 1_000;
 /// Take an instance away, with every volume that goes with it
 ///
 /// Asking twice changes nothing. It is `terminated` once everything is proven gone.
-#[utoipa::path(delete, path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
+#[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
     tag = "instances", responses((status = 202, description = "Written down", body = InstanceDetail)))]
 pub(crate) async fn terminate(State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, ApiError> {
     let parsed = InstanceId::parse(&id).ok_or_else(|| ApiError::not_found("instance", &id))?;

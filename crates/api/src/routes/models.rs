@@ -9,6 +9,7 @@ use crate::view::{ModelView, Page};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use inventiv_core::model_id;
 use inventiv_core::volume_size::MAX_GB;
 use inventiv_core::worker_storage::{self, Recommendation};
 use inventiv_store::Model;
@@ -113,7 +114,7 @@ fn check_gb(gb: Option<i64>) -> Result<(), ApiError> {
 }
 
 /// List models
-#[utoipa::path(get, path = "/models", params(ListModels), tag = "models",
+#[utoipa::path(get, operation_id = "listModels", path = "/models", params(ListModels), tag = "models",
     responses((status = 200, description = "One page, by id", body = Page<ModelView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -126,16 +127,14 @@ pub(crate) async fn list(
 }
 
 /// Add a model
-#[utoipa::path(post, path = "/models", request_body = CreateModel, tag = "models",
+#[utoipa::path(post, operation_id = "createModel", path = "/models", request_body = CreateModel, tag = "models",
     responses((status = 201, description = "Added", body = ModelView)))]
 pub(crate) async fn create(
     State(app): State<App>,
     Json(new): Json<CreateModel>,
 ) -> Result<impl IntoResponse, ApiError> {
     if !is_model_id(&new.id) {
-        return Err(ApiError::invalid(
-            "id: looks like `Qwen/Qwen2.5-7B-Instruct`: letters, digits, `-`, `_`, `.`, one `/`",
-        ));
+        return Err(ApiError::invalid(format!("id: {}", model_id::LOOKS_LIKE)));
     }
     check_gb(new.data_volume_gb)?;
     let now = app.now();
@@ -146,7 +145,7 @@ pub(crate) async fn create(
 }
 
 /// Show a model
-#[utoipa::path(get, path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
+#[utoipa::path(get, operation_id = "getModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
     responses((status = 200, description = "The model", body = ModelView)))]
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<ModelView>, ApiError> {
     if !is_model_id(&id) {
@@ -157,7 +156,7 @@ pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
 }
 
 /// Change a model
-#[utoipa::path(patch, path = "/models/{id}", params(("id" = String, Path, description = "The model's id")),
+#[utoipa::path(patch, operation_id = "updateModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")),
     request_body = ChangeModel, tag = "models",
     responses((status = 200, description = "The model as it is now", body = ModelView)))]
 pub(crate) async fn change(
@@ -176,7 +175,7 @@ pub(crate) async fn change(
 }
 
 /// Remove a model; instances that serve it stay
-#[utoipa::path(delete, path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
+#[utoipa::path(delete, operation_id = "deleteModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
     responses((status = 204, description = "Removed")))]
 pub(crate) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     match is_model_id(&id) && app.store().drop_model(&id).await? {
@@ -188,17 +187,17 @@ pub(crate) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Re
 /// Say how large a data volume a model needs, and why
 ///
 /// The model need not have been added.
-#[utoipa::path(get, path = "/models/{id}/recommended-data-volume",
+#[utoipa::path(get, operation_id = "recommendDataVolume", path = "/models/{id}/recommended-data-volume",
     params(("id" = String, Path, description = "The model's id")), tag = "models",
     responses((status = 200, description = "The recommendation with its terms", body = RecommendedDataVolume)))]
 pub(crate) async fn recommend(Path(id): Path<String>) -> Result<axum::Json<RecommendedDataVolume>, ApiError> {
     if !is_model_id(&id) {
-        return Err(ApiError::invalid("id: looks like `Qwen/Qwen2.5-7B-Instruct`"));
+        return Err(ApiError::invalid(format!("id: {}", model_id::LOOKS_LIKE)));
     }
     let found = worker_storage::recommended_data_volume_gb(&id);
     let reason = found.as_ref().map_or_else(
         || {
-            "the id says nothing about its size: the model's own data_volume_gb or the provider's default applies"
+            "the id says nothing about its size: it needs a `data_volume_gb`, the model's own or the request's"
                 .to_owned()
         },
         |r| {

@@ -20,13 +20,18 @@ pub(crate) struct ListOffers {
 }
 
 /// List server types with price and availability
-#[utoipa::path(get, path = "/offers", params(ListOffers), tag = "offers",
+#[utoipa::path(get, operation_id = "listOffers", path = "/offers", params(ListOffers), tag = "offers",
     responses((status = 200, description = "All of them, by zone and price", body = Page<OfferView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListOffers>,
 ) -> Result<axum::Json<Page<OfferView>>, ApiError> {
     super::check_words(&[query.zone.as_deref()])?;
+    if let Some(zone) = &query.zone {
+        let served: Vec<String> =
+            app.store().catalogues(&app.inner.account_id).await?.into_iter().map(|c| c.zone).collect();
+        super::check_zone(zone, &served)?;
+    }
     let offers = app.store().offers(&app.inner.account_id, query.zone.as_deref()).await?;
     let wanted = offers.iter().filter(|o| query.gpu.is_none_or(|gpu| gpu == (o.gpu_count > 0)));
     Ok(axum::Json(Page { items: wanted.map(OfferView::of).collect(), next: None }))

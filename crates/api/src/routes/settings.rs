@@ -29,7 +29,7 @@ fn given<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Erro
 }
 
 /// List the settings of every provider
-#[utoipa::path(get, path = "/provider_settings", tag = "provider settings",
+#[utoipa::path(get, operation_id = "listProviderSettings", path = "/provider_settings", tag = "provider settings",
     responses((status = 200, description = "All of them", body = Page<SettingsView>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Page<SettingsView>>, ApiError> {
     let settings = app.store().settings(&app.inner.provider).await?;
@@ -41,7 +41,7 @@ fn known(app: &App, provider: &str) -> Result<(), ApiError> {
 }
 
 /// Show a provider's settings
-#[utoipa::path(get, path = "/provider_settings/{provider}", tag = "provider settings",
+#[utoipa::path(get, operation_id = "getProviderSettings", path = "/provider_settings/{provider}", tag = "provider settings",
     params(("provider" = String, Path, description = "For instance `scaleway`")),
     responses((status = 200, description = "The settings", body = SettingsView)))]
 pub(crate) async fn show(
@@ -53,7 +53,7 @@ pub(crate) async fn show(
 }
 
 /// Change a provider's settings
-#[utoipa::path(patch, path = "/provider_settings/{provider}", tag = "provider settings", request_body = ChangeSettings,
+#[utoipa::path(patch, operation_id = "updateProviderSettings", path = "/provider_settings/{provider}", tag = "provider settings", request_body = ChangeSettings,
     params(("provider" = String, Path, description = "For instance `scaleway`")),
     responses((status = 200, description = "The settings as they are now", body = SettingsView)))]
 pub(crate) async fn change(

@@ -39,7 +39,7 @@ pub(crate) struct ChangeVolume {
 }
 
 /// List volumes
-#[utoipa::path(get, path = "/volumes", params(ListVolumes), tag = "volumes",
+#[utoipa::path(get, operation_id = "listVolumes", path = "/volumes", params(ListVolumes), tag = "volumes",
     responses((status = 200, description = "One page, oldest first", body = Page<OwnedVolume>)))]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -63,7 +63,7 @@ fn unknown_status() -> ApiError {
 }
 
 /// Show a volume
-#[utoipa::path(get, path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
+#[utoipa::path(get, operation_id = "getVolume", path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
     tag = "volumes", responses((status = 200, description = "The volume", body = OwnedVolume)))]
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<OwnedVolume>, ApiError> {
     Ok(axum::Json(OwnedVolume::of(&find(&app, &id).await?)))
@@ -86,7 +86,7 @@ async fn written(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {
 ///
 /// The answer waits up to 5 seconds for the cloud to carry the new policy; `policy_written` says whether it does. Until
 /// then, a database that is restored from a backup does not know of it.
-#[utoipa::path(patch, path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
+#[utoipa::path(patch, operation_id = "updateVolume", path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
     request_body = ChangeVolume, tag = "volumes",
     responses((status = 200, description = "The volume as it is now", body = OwnedVolume)))]
 pub(crate) async fn change(

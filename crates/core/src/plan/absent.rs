@@ -4,7 +4,7 @@
 //! block volumes stay). Stopped: *delete* (every volume stays). A local volume that must survive is detached while
 //! the server is off. A volume is deleted only once it is off its server, and it counts as deleted only with a proof.
 
-use super::{Draft, evidence, present};
+use super::{Change, Draft, Shows, evidence, present};
 use crate::action::Action;
 use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
@@ -12,6 +12,7 @@ use crate::name::CloudName;
 use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
 use crate::recorded::{DataVolumeSpec, Server, Volume};
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
+use crate::time::Timestamp;
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     if !draft.agg.instance.status.is_final() {
@@ -84,6 +85,16 @@ fn wait_for_listing(draft: &mut Draft<'_, '_>, why: &str) {
     draft.wait(format!("{what}, {why}"));
 }
 
+/// The same for one volume: block volumes are listed apart from the rest.
+fn wait_for_listing_of(draft: &mut Draft<'_, '_>, row: &Volume, since: Timestamp, why: &str) {
+    if row.is_block() && draft.seen.hidden.is_none() {
+        let text = format!("waits for a complete listing, {why}");
+        draft.wait_for(Change::VolumeGone, Shows::BlockListing, since, text);
+    } else {
+        wait_for_listing(draft, why);
+    }
+}
+
 /// Takes one server away. Its volumes were recorded by the look that this plan is made upon.
 pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
     let Some(row) = draft.agg.server_by_id(id).cloned() else { return };
@@ -113,7 +124,8 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
         let overdue = draft.seen.began_at > sent.plus_ms(patience_ms);
         let asked_again = row.retry.is_some();
         if !overdue && !asked_again {
-            draft.wait(format!("waits for the server, {}, to be gone", seen.state.text()));
+            let text = format!("waits for the server, {}, to be gone", seen.state.text());
+            draft.wait_for(Change::ServerGone, Shows::Server(seen.id.clone()), sent, text);
             return;
         }
     }
@@ -177,7 +189,8 @@ fn tell_foreign_addresses(draft: &mut Draft<'_, '_>, seen: &SeenServer) {
 
 fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
     if row.stop_sent_at.is_some_and(|t| draft.seen.began_at < t.plus_ms(draft.cx.rules.removal_patience_ms)) {
-        draft.wait("waits for the server to stop");
+        let since = row.stop_sent_at.unwrap_or(row.prepared_at);
+        draft.wait_for(Change::ServerStopped, Shows::Server(seen.id.clone()), since, "waits for the server to stop");
     } else if seen.allowed.contains(&Allowed::Stop) {
         draft.actions.push(Action::StopServer(row.id.clone()));
     } else {
@@ -212,7 +225,8 @@ fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
     let held = holder
         .is_some_and(|s| draft.agg.servers.iter().any(|r| r.is_live() && r.provider_id.as_deref() == Some(&s.id)));
     let servers_left = draft.agg.servers.iter().any(Server::is_live);
-    if held || (servers_left && row.status != VolumeStatus::Available && row.delete_sent_at.is_none()) {
+    let waits = servers_left && row.status != VolumeStatus::Available && row.delete_sent_at.is_none();
+    if held || (waits && !went_with_server(draft, &row, seen.is_some())) {
         // The server's own note says what is waited for.
         return;
     }
@@ -232,6 +246,16 @@ fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
         return;
     }
     delete_volume(draft, &row, seen.map(|v| (v.state, v.server_id)));
+}
+
+/// Whether a listing shows neither a local volume nor any server that was told to go: both are asked for at once.
+fn went_with_server(draft: &Draft<'_, '_>, row: &Volume, shown: bool) -> bool {
+    let Some(listed_at) = draft.seen.listed_at(false).filter(|_| !shown && !row.is_block()) else { return false };
+    let went = |s: &Server| {
+        let shown = s.provider_id.as_deref().is_some_and(|id| draft.seen.server(id).is_some());
+        !shown && s.delete_sent_at.is_some_and(|t| listed_at > t)
+    };
+    draft.agg.servers.iter().filter(|s| s.is_live()).all(went)
 }
 
 /// Removes volumes that do not belong to a living instance: late arrivals of attempts that were given up, doubled data
@@ -267,8 +291,8 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         let with_server = draft.agg.servers.iter().filter_map(|s| s.delete_sent_at).max();
         let fresh = || row.created_at.plus_ms(draft.cx.rules.stale_ms);
         let since = row.delete_sent_at.or(with_server).unwrap_or_else(fresh);
-        if !(draft.seen.listed && draft.seen.began_at > since) {
-            wait_for_listing(draft, &format!("to see whether volume {id} is still there"));
+        if draft.seen.listed_at(row.is_block()).is_none_or(|at| at <= since) {
+            wait_for_listing_of(draft, row, since, &format!("to see whether volume {id} is still there"));
         } else if !draft.agg.is_volume_going(row)
             && !evidence::may_ask(draft, &format!("volume {id}"), row.unconfirmed.as_ref())
         {
@@ -279,8 +303,13 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         return;
     };
     let patience = draft.cx.rules.poll_ms.saturating_mul(10);
-    if row.delete_sent_at.is_some_and(|t| draft.seen.began_at < t.plus_ms(patience)) {
-        draft.wait(format!("waits for volume {id} to be gone"));
+    if let Some(sent) = row.delete_sent_at.filter(|t| draft.seen.began_at < t.plus_ms(patience)) {
+        let text = format!("waits for volume {id} to be gone");
+        if row.is_block() {
+            draft.wait_for(Change::VolumeGone, Shows::BlockListing, sent, text);
+        } else {
+            draft.wait(text);
+        }
         return;
     }
     match state {
@@ -294,10 +323,16 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
                 draft.actions.push(Action::DeleteVolume(row.id.clone()));
             }
         }
-        VolumeState::InUse if on.is_some() => {
-            draft.wait(format!("waits for volume {id} to leave server {}", on.unwrap_or_default()));
+        VolumeState::InUse => {
+            // It leaves with its server, whose end may have been noticed late.
+            let left = draft.agg.servers.iter().filter_map(|s| s.gone_at).max();
+            let since = left.or(row.detach_sent_at).unwrap_or(row.created_at);
+            let text = match on {
+                Some(server) => format!("waits for volume {id} to leave server {server}"),
+                None => format!("waits for volume {id}, still in use, to become available"),
+            };
+            draft.wait_for_volume(Change::VolumeFree, row, since, text);
         }
-        VolumeState::InUse => draft.wait(format!("waits for volume {id}, still in use, to become available")),
         VolumeState::Creating | VolumeState::Updating => draft.wait(format!("waits for volume {id} to come to rest")),
         VolumeState::Other(word) => draft.wait(format!("waits: volume {id} is {word}")),
     }

@@ -360,6 +360,7 @@ fn refresh_servers(draft: &mut Draft<'_, '_>) {
 
 fn refresh_volumes(draft: &mut Draft<'_, '_>) {
     let ours: Vec<String> = draft.agg.servers.iter().filter_map(|s| s.provider_id.clone()).collect();
+    let ours_shown: Vec<&SeenServer> = draft.seen.servers.iter().filter(|s| ours.contains(&s.id)).collect();
     let now = draft.cx.now;
     for row in draft.agg.volumes.iter_mut().filter(|v| v.is_live() || v.is_kept()) {
         let Some(seen) = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)) else { continue };
@@ -374,6 +375,18 @@ fn refresh_volumes(draft: &mut Draft<'_, '_>) {
             (_, true) if row.detach_sent_at.is_some() => VolumeStatus::Detaching,
             (_, true) if seen.attachment_settled => VolumeStatus::Attached,
             (_, true) => VolumeStatus::Attaching,
+            // The server lists a volume before the Block API shows it in use.
+            (VolumeState::Available, false)
+                if row.attach_sent_at.is_some()
+                    && row.detach_sent_at.is_none()
+                    && ours_shown.iter().any(|s| s.has(&seen.id)) =>
+            {
+                if row.status == VolumeStatus::Attached {
+                    row.status
+                } else {
+                    VolumeStatus::Attaching
+                }
+            }
             (VolumeState::Available, false) => VolumeStatus::Available,
             (_, false) => row.status,
         };

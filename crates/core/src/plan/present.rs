@@ -1,7 +1,7 @@
 //! Towards *ready*: server, its volumes named, the data volume made and attached, started, running.
 
 use super::attempt::{self, Last, Next};
-use super::{Draft, absent, evidence};
+use super::{Change, Draft, Shows, absent, evidence};
 use crate::action::Action;
 use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
@@ -28,14 +28,14 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     }
     name_volumes(draft);
     grow_boot_volume(draft);
-    let data_done = want_data_volume(draft, &server, &seen);
+    let data = want_data_volume(draft, &server, &seen);
     let data_known =
         draft.agg.instance.spec.data_volume.is_none() || draft.agg.data_volume().is_some_and(|v| v.is_live());
     if data_known && server.user_data_at.is_none() && draft.may_try("user data", server.retry.as_ref()) {
         draft.actions.push(Action::SetUserData(server.id.clone()));
     }
-    if data_done && server.user_data_at.is_some() {
-        run(draft, &server, &seen);
+    if data != Data::Missing && server.user_data_at.is_some() {
+        run(draft, &server, &seen, data);
     }
     check_setbacks(draft);
 }
@@ -129,7 +129,8 @@ fn name_volumes(draft: &mut Draft<'_, '_>) {
             .is_some_and(|v| v.state == VolumeState::Creating);
         // A first try is made at once; while the cloud is still making it, a refusal is waited out.
         if creating && row.retry.is_some() {
-            draft.wait("waits for a volume to be made before it is named");
+            let text = "waits for a volume to be made before it is named";
+            draft.wait_for_volume(Change::VolumeMade, row, row.created_at, text);
         } else if draft.may_try("naming a volume", row.retry.as_ref()) {
             draft.actions.push(Action::TagVolume(row.id.clone()));
         }
@@ -155,9 +156,20 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// Makes and attaches the data volume. `true`: nothing of it stands in the way of starting.
-fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) -> bool {
-    let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return true };
+/// How far the data volume is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Data {
+    /// It must be on the server before that is started.
+    Missing,
+    /// The server has it, and the cloud is still attaching it: the server may be started meanwhile.
+    Attaching,
+    /// Nothing of it is waited for.
+    Settled,
+}
+
+/// Makes and attaches the data volume.
+fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) -> Data {
+    let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return Data::Settled };
     let row = draft.agg.data_volume().cloned();
     if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
         return attach(draft, row, server, seen);
@@ -165,7 +177,7 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServe
     if server.may_have_run() && row.is_some() {
         // It was there once and is gone: told, not remade (what was on it is lost).
         draft.wait("the data volume disappeared; terminate the instance and create a new one");
-        return true;
+        return Data::Settled;
     }
     let last = row.as_ref().map(|v| Last {
         attempt: v.attempt,
@@ -192,7 +204,7 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServe
         }
         Next::Never(code, message) => draft.fail(&code, message),
     }
-    false
+    Data::Missing
 }
 
 pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, attempt: u32) -> Volume {
@@ -221,41 +233,40 @@ pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, 
     }
 }
 
-fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenServer) -> bool {
-    let Some(id) = row.provider_id.as_deref() else { return false };
+fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenServer) -> Data {
+    let Some(id) = row.provider_id.as_deref() else { return Data::Missing };
     let shown = draft.seen.volume(id).cloned();
     match shown.map(|v| (v.state, v.server_id, v.attachment_settled)) {
-        Some((_, Some(on), true)) if on == seen.id => return true,
-        Some((_, Some(on), false)) if on == seen.id => draft.wait("waits for the data volume to be attached"),
+        Some((_, Some(on), true)) if on == seen.id => return Data::Settled,
+        Some((VolumeState::Error, ..)) => broken(draft, row),
         // The server lists a volume before the Block API shows it in use.
-        Some((_, None, _)) if seen.has(id) => draft.wait("waits for the data volume to be attached"),
+        Some((_, on, _)) if seen.has(id) && on.as_ref().is_none_or(|on| *on == seen.id) => return Data::Attaching,
+        Some((_, Some(on), false)) if on == seen.id => attaching(draft, row),
         Some((_, Some(on), _)) => {
             draft.wait(format!("the data volume is attached to another server, {on}; detach it there"));
-            return server.may_have_run();
+            return if server.may_have_run() { Data::Settled } else { Data::Missing };
         }
         Some((VolumeState::Available, None, _)) if server.may_have_run() && row.attached_at.is_some() => {
-            draft.wait("the data volume was detached outside of this control plane");
-            return true;
+            // A stale read may show it free for as long as the window after that.
+            if row.attached_at.is_some_and(|t| draft.seen.began_at > t.plus_ms(draft.cx.rules.stale_ms)) {
+                draft.wait("the data volume was detached outside of this control plane");
+            }
+            return Data::Settled;
         }
         Some((VolumeState::Available, None, _)) => {
             // A stale read shows it free for as long as the window; attached twice, it is refused, and the instance would fail.
             let patience_ms = draft.cx.rules.poll_ms.max(draft.cx.rules.stale_ms);
             let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(patience_ms));
             if !again {
-                draft.wait("waits for the data volume to be attached");
+                attaching(draft, row);
             } else if draft.may_try("attaching the data volume", row.retry.as_ref()) {
                 draft.actions.push(Action::AttachVolume(row.id.clone(), server.id.clone()));
             }
         }
-        Some((VolumeState::Error, ..)) => {
-            let text = "the cloud reports the data volume as broken";
-            if evidence::is_broken(draft, row.unconfirmed.as_ref()) {
-                draft.fail("volume_error", format!("{text}; create a new instance"));
-            } else {
-                draft.wait(format!("{text}; waits to see whether it stays so"));
-            }
+        Some((VolumeState::Creating, ..)) => {
+            let since = row.answered_at.unwrap_or(row.created_at);
+            draft.wait_for_volume(Change::VolumeMade, row, since, "waits for the data volume to be made");
         }
-        Some((VolumeState::Creating, ..)) => draft.wait("waits for the data volume to be made"),
         Some((VolumeState::InUse | VolumeState::Updating | VolumeState::Other(_), None, _)) => {
             draft.wait("waits for the data volume to become available");
         }
@@ -268,16 +279,30 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenS
         }
         None => draft.wait("waits to see the data volume"),
     }
-    false
+    Data::Missing
+}
+
+fn attaching(draft: &mut Draft<'_, '_>, row: &Volume) {
+    let since = row.attach_sent_at.unwrap_or(row.created_at);
+    draft.wait_for_volume(Change::VolumeAttached, row, since, "waits for the data volume to be attached");
+}
+
+fn broken(draft: &mut Draft<'_, '_>, row: &Volume) {
+    let text = "the cloud reports the data volume as broken";
+    if evidence::is_broken(draft, row.unconfirmed.as_ref()) {
+        draft.fail("volume_error", format!("{text}; create a new instance"));
+    } else {
+        draft.wait(format!("{text}; waits to see whether it stays so"));
+    }
 }
 
 /// Starts the server and waits for it.
-fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
+fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: Data) {
     let now = draft.cx.now;
     let ready = draft.agg.instance.status == Status::Ready;
     let fresh = server.start_sent_at.is_none_or(|t| draft.seen.began_at > t);
     match &seen.state {
-        ServerState::Running => running(draft, seen),
+        ServerState::Running => running(draft, server, seen, data),
         ServerState::Stopped | ServerState::StoppedInPlace if ready => {
             draft.wait(
                 "the server was stopped outside of this control plane; start it there, or terminate the instance",
@@ -290,7 +315,7 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
         ServerState::Stopped | ServerState::StoppedInPlace if fresh => {
             let since = server.start_sent_at.map_or(0, |t| now.ms_since(t));
             if since < draft.cx.rules.stale_ms.max(30_000) {
-                draft.wait("waits for the start to show");
+                runs(draft, server, seen, "waits for the start to show");
             } else if server.starts < draft.cx.rules.starts_max {
                 start(draft, server, seen);
             } else {
@@ -301,7 +326,7 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
         }
         ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
         ServerState::Starting | ServerState::Stopped | ServerState::StoppedInPlace => {
-            draft.wait("waits for the server to run")
+            runs(draft, server, seen, "waits for the server to run");
         }
         ServerState::Stopping | ServerState::Other(_) => {
             draft.wait(format!("the server is {}; waits", seen.state.text()));
@@ -313,30 +338,49 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
     let patience_ms = draft.cx.rules.boot_deadline_ms.saturating_add(draft.cx.rules.stale_ms);
     let deadline = started.map(|t| t.plus_ms(patience_ms));
     if !ready && deadline.is_some_and(|d| now > d) {
-        draft.fail(
-            "boot_failed",
-            "the server did not run, with an address, within 20 minutes of its start; try another zone",
-        );
+        let what = if seen.state == ServerState::Running && seen.ip_address.is_some() {
+            "its data volume was not attached"
+        } else {
+            "the server did not run, with an address,"
+        };
+        draft.fail("boot_failed", format!("{what} within 20 minutes of the server's start; try another zone"));
     }
 }
 
 fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
     if !seen.allowed.contains(&Allowed::Start) {
-        draft.wait("waits until the cloud allows the server to be started");
+        // Nothing is allowed for a moment after an attachment.
+        let attached = draft.agg.data_volume().and_then(|v| v.attach_sent_at);
+        let since = attached.or(server.answered_at).unwrap_or(server.prepared_at);
+        let text = "waits until the cloud allows the server to be started";
+        draft.wait_for(Change::ActionsAllowed, Shows::Server(seen.id.clone()), since, text);
     } else if draft.may_try("the start", server.retry.as_ref()) {
         draft.actions.push(Action::StartServer(server.id.clone()));
     }
 }
 
-fn running(draft: &mut Draft<'_, '_>, seen: &SeenServer) {
+fn runs(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, text: &str) {
+    let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.prepared_at);
+    draft.wait_for(Change::ServerRuns, Shows::Server(seen.id.clone()), since, text);
+}
+
+fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: Data) {
     if draft.agg.instance.status == Status::Ready {
         return;
     }
     let Some(ip) = seen.ip_address.clone() else {
         draft.agg.instance.status = Status::Booting;
-        draft.wait("waits for the server's address");
+        let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.prepared_at);
+        let text = "waits for the server's address";
+        draft.wait_for(Change::AddressShown, Shows::Server(seen.id.clone()), since, text);
         return;
     };
+    if data == Data::Attaching {
+        if let Some(row) = draft.agg.data_volume().cloned() {
+            attaching(draft, &row);
+        }
+        return;
+    }
     draft.agg.instance.status = Status::Ready;
     draft.agg.instance.ready_at = Some(draft.cx.now);
     draft.tell("PROVIDER_GET_IP", Some(seen.id.clone()), format!("{ip}, as the server shows it"));

@@ -1,5 +1,6 @@
 //! The planner as tables: what is recorded and seen on the left, what is done and said on the right.
 
+mod awaited;
 mod behind_our_back;
 mod on_the_way_in;
 mod on_the_way_out;
@@ -59,13 +60,13 @@ fn a_whole_life_does_each_thing_once_and_then_plans_nothing() {
     stage.servers.clear();
     stage.volumes.retain(|v| v.id != "scr");
     let (words, planned) = stage.step();
-    assert_eq!(words, ["PROVE_SERVER_GONE"]);
+    assert_eq!(words, ["PROVE_SERVER_GONE", "PROVE_VOLUME_GONE"], "scratch went with the server");
     let now = stage.now;
     stage.answer(&planned.actions[0], Ok(proof("s1", now)));
+    stage.answer(&planned.actions[1], Ok(proof("scr", now)));
     let (words, planned) = stage.step();
-    assert_eq!(words, ["PROVE_VOLUME_GONE"], "scratch went with the server; the others are still in use");
+    assert_eq!(words, Vec::<&str>::new(), "the others are still in use");
     assert!(notes(&planned).contains("to leave server s1"), "{}", notes(&planned));
-    stage.answer(&planned.actions[0], Ok(proof("scr", now)));
     for v in &mut stage.volumes {
         (v.state, v.server_id) = (VolumeState::InUse, None);
     }
@@ -191,7 +192,7 @@ fn nothing_is_asked_to_be_proven_gone_before_a_complete_listing_begun_after_its_
         assert_eq!(upon(&mut stage, look), Vec::<&str>::new(), "{what}");
     }
     let look = stage.look();
-    assert_eq!(upon(&mut stage, look), ["PROVIDER_PROVE_SERVER_GONE"]);
+    assert_eq!(upon(&mut stage, look), ["PROVIDER_PROVE_SERVER_GONE", "PROVIDER_PROVE_VOLUME_GONE"]);
     // The server is gone; its volumes are another matter.
     for row in &mut stage.agg.servers {
         row.gone_at = Some(stage.now);

@@ -111,7 +111,15 @@ fn its_next_look_changes_nothing_in_the_cloud() {
             volume("data", &name(7, Role::Data, 1, true), None),
         ];
         let agg = recovered(servers.clone(), volumes.clone(), &[]).instances.remove(0);
-        let seen = Observed { began_at: NOW, complete: true, listed: true, hidden: None, servers, volumes };
+        let seen = Observed {
+            began_at: NOW,
+            complete: true,
+            listed: true,
+            blocks_listed_at: None,
+            hidden: None,
+            servers,
+            volumes,
+        };
         let (rules, mut ids) = (Rules::default(), || 1);
         let mut cx = Context { now: NOW.plus_ms(1), rules: &rules, control_plane: "test", ids: &mut ids };
         let next = plan(&agg, &seen, &mut cx);
@@ -211,6 +219,7 @@ fn it_is_priced_by_the_offer_of_its_type() {
         price: crate::money::HourlyPrice { micros, currency: "CHF".into() },
         availability: crate::offer::Availability::Available,
         boot_storage,
+        end_of_service: false,
         local_min_bytes: 0,
         local_max_bytes: 0,
         scratch_bytes: 0,

@@ -12,9 +12,11 @@ pub(super) struct Parameters {
     pub(super) mixture: Option<String>,
 }
 
-/// The id's tokens in lower case, its owner left out.
+/// The id's tokens in lower case, its owner and its revision left out.
 pub(super) fn words(model_id: &str) -> Vec<String> {
-    let name = model_id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let (rest, quantisation) = model_id.split_once(':').unwrap_or((model_id, ""));
+    let repo = rest.split('@').next().unwrap_or_default();
+    let name = format!("{}:{quantisation}", repo.rsplit('/').next().unwrap_or_default()).to_ascii_lowercase();
     name.split(['-', '_', ' ', ':', '@', '+']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
 }
 
@@ -26,7 +28,15 @@ enum Unit {
 
 /// The largest size among the tokens; a smaller unit counts only where no larger claim stands.
 pub(super) fn parameters(words: &[String]) -> Option<Parameters> {
-    let found: Vec<(Unit, Parameters)> = words.iter().filter_map(|w| size_token(w)).collect();
+    let mut found: Vec<(Unit, Parameters)> = Vec::new();
+    for (n, word) in words.iter().enumerate() {
+        // How much it was trained on, not how large it is: `1.1B-step-50K-105b`, `955k-token-2T`, `300B-tokens`.
+        let before = n.checked_sub(1).map_or("", |i| words[i].as_str());
+        let after = words.get(n + 1).map_or("", String::as_str);
+        let steps = before.strip_suffix('k').is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()));
+        let trained_on = (steps && !found.is_empty()) || is_tokens(before) || is_tokens(after);
+        found.extend(size_token(word).filter(|_| !trained_on));
+    }
     let largest = |wanted: fn(&Unit) -> bool, least: i64, most: i64| {
         found
             .iter()
@@ -37,6 +47,10 @@ pub(super) fn parameters(words: &[String]) -> Option<Parameters> {
     largest(|u| matches!(u, Unit::Billions), 1, 9_999_999)
         .or_else(|| largest(|u| matches!(u, Unit::Trillions), 1_000_000, 9_999_999))
         .or_else(|| largest(|u| matches!(u, Unit::Millions), 10, 999_999))
+}
+
+fn is_tokens(word: &str) -> bool {
+    matches!(word, "token" | "tokens" | "toks")
 }
 
 fn size_token(word: &str) -> Option<(Unit, Parameters)> {
@@ -82,7 +96,18 @@ fn thousandths(text: &str) -> Option<i64> {
 
 /// The storage format, if a token names one, with that token.
 pub(super) fn format(words: &[String]) -> Option<(Format, String)> {
+    // Made for a quantisation, and not quantised.
+    if let Some(word) = words.iter().find(|w| matches!(w.as_str(), "unquantized" | "unquantised" | "dequantized")) {
+        return Some(named("bf16", 1600, word));
+    }
     let parts: Vec<&str> = words.iter().flat_map(|w| w.split('.')).collect();
+    // The experts are nearly all of it, whatever the rest is in: `MXFP4-Q8`.
+    if let Some(mxfp4) = parts.iter().find(|p| **p == "mxfp4").and_then(|p| named_format(p)) {
+        return Some(mxfp4);
+    }
+    if let Some(found) = words.iter().find_map(|w| bits_per_weight(w)) {
+        return Some(found);
+    }
     // A GGUF level says more than the name of the tool that it came from.
     parts.iter().find_map(|p| gguf_level(p)).or_else(|| {
         // `GPTQ` alone means four bits, `GPTQ-Int8` eight: a method gives way to a token that says the bits.
@@ -100,16 +125,42 @@ fn named(name: &str, bits_x100: i64, token: &str) -> (Format, String) {
 
 /// Four-bit formats carry scales: half a bit more for groups of 16 to 32, a quarter for MXFP4's blocks of 32.
 fn named_format(part: &str) -> Option<(Format, String)> {
+    if let Some(found) = bits(part) {
+        return Some(found);
+    }
     Some(match part {
-        "int4" | "4bit" | "w4a16" | "w4a8" | "w4afp8" | "q4f16" | "nf4" => named("int4", 450, part),
+        "int4" | "w4a16" | "w4a8" | "w4a4" | "w4afp8" | "q4f16" | "nf4" | "int4wo" => named("int4", 450, part),
+        "int2" | "int3" | "int5" | "int6" => {
+            let n = i64::from(part.as_bytes()[3] - b'0');
+            named(part, n * 100 + 50, part)
+        }
         "mxfp4" => named("mxfp4", 425, part),
-        "nvfp4" | "fp4" => named("nvfp4", 450, part),
-        "fp8" | "w8a8fp8" | "f8" | "e4m3" => named("fp8", 800, part),
-        "int8" | "8bit" | "w8a8" | "w8a16" => named("int8", 800, part),
-        "bf16" | "fp16" | "f16" | "16bit" => named("bf16", 1600, part),
+        "mxfp8" => named("mxfp8", 825, part),
+        "nvfp4" | "nvfp4a16" | "fp4" => named("nvfp4", 450, part),
+        "fp8" | "w8a8fp8" | "f8" | "e4m3" | "fp8dynamic" => named("fp8", 800, part),
+        "int8" | "w8a8" | "w8a16" => named("int8", 800, part),
+        "bf16" | "fp16" | "f16" => named("bf16", 1600, part),
         "fp32" | "f32" => named("fp32", 3200, part),
         _ => return None,
     })
+}
+
+/// `4bit`, `6bit`, `8bits`: below eight, half a bit more for scales.
+fn bits(part: &str) -> Option<(Format, String)> {
+    let n: i64 = part.strip_suffix("bits").or_else(|| part.strip_suffix("bit"))?.parse().ok()?;
+    match n {
+        2..=7 => Some(named(&format!("int{n}"), n * 100 + 50, part)),
+        8 => Some(named("int8", 800, part)),
+        16 => Some(named("bf16", 1600, part)),
+        32 => Some(named("fp32", 3200, part)),
+        _ => None,
+    }
+}
+
+/// `4.65bpw`: the mean over all weights.
+fn bits_per_weight(word: &str) -> Option<(Format, String)> {
+    let x1000 = thousandths(word.strip_suffix("bpw")?)?;
+    (1_000..=16_000).contains(&x1000).then(|| named("mixed", x1000 / 10, word))
 }
 
 /// What a method means where no token says the bits.
@@ -121,7 +172,7 @@ fn method_format(method: &str) -> (Format, String) {
 }
 
 fn gguf_level(part: &str) -> Option<(Format, String)> {
-    let level = part.strip_prefix("iq").or_else(|| part.strip_prefix('q'))?;
+    let level = part.strip_prefix("iq").or_else(|| part.strip_prefix("tq")).or_else(|| part.strip_prefix('q'))?;
     let bits = match level {
         "1" => 200,
         "2" => 300,

@@ -74,7 +74,15 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
     put("delete_on_terminate", if args.retain { json!(false) } else { Value::Null });
     put("tags", if args.tags.is_empty() { Value::Null } else { json!(args.tags) });
     let mut instance = client.post("/instances", &Value::Object(wish)).await?;
+    for warning in instance["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        eprintln!("warning: {warning}");
+    }
     if args.wait {
+        // Whoever is interrupted must know what goes on without them, and costs money.
+        let id = text(&instance, "id");
+        eprintln!(
+            "{id} is being made; it goes on without this command, and costs money until `inventiv instance terminate {id}`"
+        );
         instance = follow(follower(client, &text(&instance, "id")), "ready", args.timeout).await?;
     }
     output::one(output, &instance, output::instance);

@@ -15,6 +15,7 @@ use scaleway_emulator::options::{ClockMode, Options, Reads, StaleReads};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -131,6 +132,7 @@ impl Soak {
         runtime.spawn(async move { served.serve(listener, std::future::pending()).await });
         // Several would each make one.
         std::fs::write(folder.join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
+        std::fs::set_permissions(folder.join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
         let rng = fastrand::Rng::with_seed(seed);
         (Self { emulator, servers: Vec::new(), rng, living: Vec::new(), asked: 0, stale: 0 }, cloud)
     }

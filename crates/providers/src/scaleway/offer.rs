@@ -69,5 +69,6 @@ fn offer(zone: &str, name: String, p: wire::Product, words: &BTreeMap<String, wi
         local_max_bytes: local_max,
         scratch_bytes: p.scratch_storage_max_size.unwrap_or(0),
         arch: p.arch,
+        end_of_service: p.end_of_service,
     }
 }

@@ -8,8 +8,11 @@ use super::{Scaleway, block_path, instance_path, wire};
 use crate::Existence;
 use crate::error::Error;
 use inventiv_core::error::{Effect, ErrorKind};
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// An API with rights of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,13 +23,68 @@ pub(super) enum Side {
     Block,
 }
 
-/// In which zones each API showed something of the project when it was last asked.
+/// How long a sight of the project waits at most for other reads that could share it.
+const SHARE_MAX: Duration = Duration::from_millis(500);
+
+/// In which zones each API showed something of the project when it was last asked, and who is asking.
 #[derive(Default)]
-pub(super) struct Sights(Mutex<HashSet<(String, Side)>>);
+pub(super) struct Sights {
+    seen: Mutex<HashSet<(String, Side)>>,
+    shared: Mutex<HashMap<(String, Side), Arc<Shared>>>,
+}
+
+/// One sight of the project for several reads of one zone and API.
+#[derive(Default)]
+struct Shared {
+    /// How many reads are under way that may have to be witnessed.
+    reads: AtomicUsize,
+    ended: Notify,
+    /// Orders ends of reads and beginnings of sights.
+    clock: AtomicU64,
+    /// When the last sight began, and what came of it.
+    last: tokio::sync::Mutex<Option<(u64, Option<String>)>>,
+}
+
+impl Shared {
+    /// Waits until no read is under way; not for ever, because others may begin all the time.
+    async fn no_reads(&self) {
+        let quiet = async {
+            loop {
+                let ended = self.ended.notified();
+                if self.reads.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        let _ = tokio::time::timeout(SHARE_MAX, quiet).await;
+    }
+}
+
+/// A read is under way while it lives.
+struct Reading(Arc<Shared>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reads.fetch_sub(1, Ordering::SeqCst);
+        self.0.ended.notify_waiters();
+    }
+}
 
 impl Sights {
+    fn shared(&self, zone: &str, side: Side) -> Arc<Shared> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.entry((zone.to_owned(), side)).or_default().clone()
+    }
+
+    fn reading(&self, zone: &str, side: Side) -> Reading {
+        let shared = self.shared(zone, side);
+        shared.reads.fetch_add(1, Ordering::SeqCst);
+        Reading(shared)
+    }
+
     fn note(&self, zone: &str, side: Side, seen: bool) {
-        let mut sights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sights = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen {
             sights.insert((zone.to_owned(), side));
         } else {
@@ -35,7 +93,7 @@ impl Sights {
     }
 
     fn has(&self, zone: &str, side: Side) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&(zone.to_owned(), side))
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&(zone.to_owned(), side))
     }
 }
 
@@ -100,25 +158,71 @@ impl Scaleway {
         }
     }
 
-    /// A not-found counts only if the project was seen before it, and is seen after it.
-    pub(super) async fn witnessed<T>(
+    /// What a read shows, without any evidence.
+    pub(super) fn told<T>(&self, zone: &str, side: Side, found: Existence<T>) -> Option<T> {
+        match found {
+            Existence::Exists(seen) => {
+                self.saw(zone, side);
+                Some(seen)
+            }
+            Existence::Gone(_) => None,
+        }
+    }
+
+    /// Reads one resource. A not-found counts only if the project was seen before it, and is seen after it.
+    pub(super) async fn witnessed<T, F>(
         &self,
         zone: &str,
         (side, id): (Side, &str),
-        before: Option<String>,
-        found: Existence<T>,
-    ) -> Result<Existence<T>, Error> {
+        ask: impl Fn() -> F,
+    ) -> Result<Existence<T>, Error>
+    where
+        F: Future<Output = Result<Existence<T>, Error>>,
+    {
+        let mut reading = self.sights.reading(zone, side);
+        let mut seen_before = self.sights.has(zone, side);
+        let mut found = ask().await?;
+        if matches!(found, Existence::Gone(_)) && !seen_before {
+            // Only now is a sight of the project worth a question; and the resource is asked for once more after it.
+            drop(reading);
+            seen_before = self.hidden_now(zone, side, id).await.is_none();
+            reading = self.sights.reading(zone, side);
+            found = ask().await?;
+        }
+        drop(reading);
         if matches!(found, Existence::Exists(_)) {
             self.saw(zone, side);
             return Ok(found);
         }
-        let after = self.hidden_now(zone, side, id).await;
-        match before.or(after) {
-            None => Ok(found),
-            Some(hidden) => {
-                let text = format!("not found, but {hidden}");
-                Err(Error::new(ErrorKind::Unwitnessed, Effect::None, text))
-            }
+        let hidden = match self.hidden_after(zone, side, id).await {
+            None if seen_before => return Ok(found),
+            None => "nothing of the project was shown before it".to_owned(),
+            Some(hidden) => hidden,
+        };
+        Err(Error::new(ErrorKind::Unwitnessed, Effect::None, format!("not found, but {hidden}")))
+    }
+
+    /// Whether the project is seen after a read that has ended. Reads that are under way meanwhile share the answer: it is
+    /// asked for once they have ended, too.
+    async fn hidden_after(&self, zone: &str, side: Side, but: &str) -> Option<String> {
+        if side == Side::Block {
+            // What is asked for must be another volume than the one in question.
+            return self.hidden_now(zone, side, but).await;
         }
+        let shared = self.sights.shared(zone, side);
+        // Reads that were asked for together begin before this one is witnessed.
+        tokio::task::yield_now().await;
+        let ended = shared.clock.fetch_add(1, Ordering::SeqCst);
+        let mut last = shared.last.lock().await;
+        if let Some((began, hidden)) = last.as_ref()
+            && *began > ended
+        {
+            return hidden.clone();
+        }
+        shared.no_reads().await;
+        let began = shared.clock.fetch_add(1, Ordering::SeqCst);
+        let hidden = self.hidden_now(zone, side, but).await;
+        *last = Some((began, hidden.clone()));
+        hidden
     }
 }

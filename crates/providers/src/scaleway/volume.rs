@@ -99,15 +99,25 @@ impl Scaleway {
     }
 
     async fn seen_block(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
-        let before = self.hidden_before(zone, Side::Block, id).await;
-        let found = self.get_block(zone, id).await?;
-        self.witnessed(zone, (Side::Block, id), before, found).await
+        self.witnessed(zone, (Side::Block, id), || self.get_block(zone, id)).await
     }
 
     async fn seen_local(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
-        let before = self.hidden_before(zone, Side::Instance, id).await;
-        let found = self.get_local(zone, id).await?;
-        self.witnessed(zone, (Side::Instance, id), before, found).await
+        self.witnessed(zone, (Side::Instance, id), || self.get_local(zone, id)).await
+    }
+
+    /// One volume, if it is shown.
+    pub(super) async fn see_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<SeenVolume>, Error> {
+        let kind = owner(volume);
+        if kind != Owner::Instance
+            && let Some(seen) = self.told(zone, Side::Block, self.get_block(zone, &volume.id).await?)
+        {
+            return Ok(Some(seen));
+        }
+        if kind == Owner::Block {
+            return Ok(None);
+        }
+        Ok(self.told(zone, Side::Instance, self.get_local(zone, &volume.id).await?))
     }
 
     /// Why a list of block volumes that shows nothing says nothing.

@@ -282,6 +282,8 @@ pub(super) struct Product {
     pub(super) scratch_storage_max_size: Option<i64>,
     #[serde(default)]
     pub(super) hourly_price: f64,
+    #[serde(default)]
+    pub(super) end_of_service: bool,
 }
 
 #[derive(Debug, Deserialize)]

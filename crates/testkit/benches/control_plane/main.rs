@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should stop")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
 
+mod calls;
 mod past;
 mod recovery;
 mod replicas;
@@ -50,6 +51,9 @@ fn main() {
     runtime.block_on(async {
         if wanted("lag") {
             lag_of_one(&mut table).await;
+        }
+        if wanted("calls") {
+            calls::of_one_life(&mut table).await;
         }
         if wanted("burst") {
             two_hundred_at_once(&mut table).await;
@@ -165,9 +169,9 @@ struct Stage {
 }
 
 /// A whole control plane on the system's clock, the cloud in this process.
-async fn stage(kind: Database, clock: ClockMode, calls_per_second: f64, poll_ms: i64) -> Stage {
+async fn stage(kind: Database, clock: ClockMode, calls_per_second: f64, poll_ms: i64, seed: Option<u64>) -> Stage {
     let (url, home) = database(kind).await;
-    let emulator = Emulator::new(Options { clock, seed: Some(7), ..Options::default() });
+    let emulator = Emulator::new(Options { clock, seed, ..Options::default() });
     let (store, orchestrator) = replica(&url, &emulator, calls_per_second, poll_ms, &["fr-par-2"]).await;
     orchestrator.refresh_catalogue().await.unwrap();
     let app = app(store.clone());
@@ -299,7 +303,7 @@ async fn two_hundred_at_once(table: &mut Table) {
     const N: usize = 200;
     const FASTER: f64 = 10.0;
     for kind in ["L4-1-24G", "PLAY2-PICO"] {
-        let s = stage(Database::Sqlite, ClockMode::Scaled(FASTER as u32), 20.0 * FASTER, 100).await;
+        let s = stage(Database::Sqlite, ClockMode::Scaled(FASTER as u32), 20.0 * FASTER, 100, Some(7)).await;
         let before = s.emulator.journal()["requests"].as_f64().unwrap();
         let began = Instant::now();
         let mut body = wish(kind);
@@ -336,7 +340,7 @@ async fn two_hundred_at_once(table: &mut Table) {
 /// With so many readers of the stream of changes.
 async fn lives_per_second(table: &mut Table, kind: Database, streams: usize) {
     const N: usize = 500;
-    let s = stage(kind, ClockMode::Instant, 1e6, 20).await;
+    let s = stage(kind, ClockMode::Instant, 1e6, 20, Some(7)).await;
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..streams {
         let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
@@ -376,7 +380,7 @@ async fn large_fleets(table: &mut Table) {
     let sqlite = [0_usize, 1_000, 10_000].map(|n| (Database::Sqlite, n));
     let postgres = Database::both().contains(&Database::Postgres).then_some((Database::Postgres, 10_000));
     for (kind, n) in sqlite.into_iter().chain(postgres) {
-        let s = stage(kind, ClockMode::Instant, 1e6, 20).await;
+        let s = stage(kind, ClockMode::Instant, 1e6, 20, Some(7)).await;
         for _ in 0..n.div_ceil(1_000) {
             s.create("L4-1-24G", n.min(1_000)).await;
         }
@@ -405,6 +409,7 @@ async fn serve_and_measure(
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let token_file = home.path().join("token");
     std::fs::write(&token_file, "tttttttttttttttttttttttt").unwrap();
+    std::fs::set_permissions(&token_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let asked_before = emulator.journal()["requests"].as_u64().unwrap();
     let mut child = Command::new(binary)
         .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--database", database, "--control-plane", "bench"])

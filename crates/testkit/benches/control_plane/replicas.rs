@@ -168,6 +168,7 @@ pub(super) async fn from_one_to_the_other(table: &mut Table) {
     tokio::spawn(async move { serving.serve(cloud, std::future::pending()).await });
     let token_file = home.path().join("token");
     std::fs::write(&token_file, "tttttttttttttttttttttttt").unwrap();
+    std::fs::set_permissions(&token_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let ready = async |at: &str| {

@@ -104,8 +104,8 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
         (
             "on our server's list already",
             |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume")),
-            &[],
-            "waits for the data volume to be attached",
+            &["START"],
+            "",
         ),
         ("on its way", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
         ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to another server, s9"),

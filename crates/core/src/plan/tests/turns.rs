@@ -14,7 +14,8 @@ fn retry(not_before: Timestamp) -> Retry {
 fn a_plan_that_only_waits_differs_in_nothing_but_the_next_look() {
     let before = Stage::ready().agg;
     let waits = |change: fn(&mut Plan)| {
-        let mut planned = Plan { recorded: before.clone(), events: Vec::new(), actions: Vec::new() };
+        let mut planned =
+            Plan { recorded: before.clone(), events: Vec::new(), actions: Vec::new(), awaits: Vec::new() };
         change(&mut planned);
         planned.only_waits(&before)
     };
@@ -25,7 +26,7 @@ fn a_plan_that_only_waits_differs_in_nothing_but_the_next_look() {
     assert!(!waits(|p| p.recorded.volumes[0].attempt += 1));
     assert!(!waits(|p| p.actions.push(Action::StopServer(ServerId::new(1)))));
     let event = crate::action::Event { name: "X", volume_id: None, resource_id: None, text: String::new() };
-    let mut planned = Plan { recorded: before.clone(), events: vec![event], actions: Vec::new() };
+    let mut planned = Plan { recorded: before.clone(), events: vec![event], actions: Vec::new(), awaits: Vec::new() };
     assert!(!planned.only_waits(&before));
     planned.events.clear();
     assert!(planned.only_waits(&before));
@@ -126,7 +127,8 @@ fn whatever_is_written_down_last_counts_as_something_that_happened() {
     stage.agg.servers[0].gone_at = Some(T0.plus_ms(3_590_000));
     let look = Observed { servers: Vec::new(), ..look.clone() };
     let planned = stage.context(|agg, cx| plan(agg, &look, cx));
-    assert_eq!(planned.recorded.instance.wake_at.ms_since(stage.now), 1_000, "gone_at");
+    // Its block volumes are waited for: an eighth of the ten seconds since its end.
+    assert_eq!(planned.recorded.instance.wake_at.ms_since(stage.now), 1_250, "gone_at");
 }
 
 #[test]

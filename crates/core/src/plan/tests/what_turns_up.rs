@@ -420,7 +420,9 @@ fn a_volumes_status_follows_what_is_shown_and_what_was_asked_for() {
     let intended: Before = |v| v.delete_intended_at = Some(T0);
     let detaching: Before = |v| v.detach_sent_at = Some(T0);
     type Case = (&'static str, Before, VolumeState, Option<&'static str>, bool, VolumeStatus);
-    let cases: [Case; 10] = [
+    let sent: Before = |v| v.attach_sent_at = Some(T0);
+    let cases: [Case; 11] = [
+        ("asked for, and not shown there yet", sent, VolumeState::Available, None, false, VolumeStatus::Attaching),
         ("deleted", deleting, VolumeState::Available, None, false, VolumeStatus::Deleting),
         ("about to be deleted", intended, VolumeState::InUse, Some("s1"), true, VolumeStatus::Deleting),
         ("being made", nothing, VolumeState::Creating, None, false, VolumeStatus::Creating),
@@ -435,7 +437,7 @@ fn a_volumes_status_follows_what_is_shown_and_what_was_asked_for() {
     for (what, before, state, on, settled, wanted) in cases {
         let mut stage = Stage::ready();
         let row = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
-        (row.status, row.attached_at) = (VolumeStatus::Attaching, None);
+        (row.status, row.attached_at, row.attach_sent_at) = (VolumeStatus::Attaching, None, None);
         row.retry = Some(Retry { count: 1, not_before: T0, error: lost() });
         before(row);
         let seen = &mut stage.volumes[2];

@@ -1,0 +1,104 @@
+//! What people are told before they pay: types that end, models that do not fit, zones that do not exist.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_testkit::{Database, World};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn wish(kind: &str, model: Option<&str>) -> Value {
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": model})
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_fit_the_gpus_is_warned_of_and_one_that_fits_is_not() {
+    let w = World::new(Database::Sqlite).await;
+    for (kind, model, needs) in [
+        ("L4-1-24G", "meta-llama/Llama-3.1-405B-Instruct", Some("810 GB")),
+        ("L4-1-24G", "Qwen/Qwen2.5-32B-Instruct", Some("64 GB")),
+        ("L40S-1-48G", "Qwen/Qwen2.5-7B-Instruct", None),
+        ("L4-1-24G", "Qwen/Qwen2.5-32B-Instruct-AWQ", None),
+    ] {
+        let (status, made) = w.call("POST", "/instances", Some(wish(kind, Some(model)))).await;
+        assert_eq!(status, 202, "{made}");
+        let warnings = made["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), usize::from(needs.is_some()), "{kind} {model}: {warnings:?}");
+        let told = needs.is_none_or(|gb| warnings[0].as_str().is_some_and(|t| t.contains(gb) && t.contains(kind)));
+        assert!(told, "{warnings:?}");
+        // It is there for whoever looks later, too.
+        assert_eq!(w.show(made["id"].as_str().unwrap()).await["warnings"], made["warnings"]);
+    }
+}
+
+#[tokio::test]
+async fn a_type_at_the_end_of_its_service_says_so_in_offers_and_on_create() {
+    let w = World::new(Database::Sqlite).await;
+    let (_, offers) = w.call("GET", "/offers", None).await;
+    let offers = offers["items"].as_array().unwrap();
+    let of =
+        |ends: bool| offers.iter().find(|o| o["end_of_service"] == ends && o["availability"] == "available").unwrap();
+    for ends in [true, false] {
+        let kind = of(ends)["instance_type"].as_str().unwrap();
+        let (status, made) = w.call("POST", "/instances", Some(wish(kind, None))).await;
+        assert_eq!(status, 202, "{made}");
+        let told = made["warnings"].to_string().contains("end of its service");
+        assert_eq!(told, ends, "{kind}: {}", made["warnings"]);
+    }
+}
+
+#[tokio::test]
+async fn a_zone_that_does_not_exist_is_no_empty_list() {
+    let w = World::new(Database::Sqlite).await;
+    for path in ["/offers?zone=fr-par-9", "/instances?zone=fr-par-9"] {
+        let (status, problem) = w.call("GET", path, None).await;
+        assert_eq!(status, 422, "{path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("fr-par-2"), "{path}: {problem}");
+    }
+    for path in ["/offers?zone=fr-par-2", "/instances?zone=fr-par-2"] {
+        assert_eq!(w.call("GET", path, None).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_zone_that_was_never_used_is_not_called_blocked_while_another_one_is_seen() {
+    let w = World::new(Database::Sqlite).await;
+    let hidden = async |w: &World| {
+        let plan = w.orchestrator.plan_recovery().await.unwrap();
+        plan.into_iter().map(|z| (z.zone, z.found.unwrap().hidden.is_some())).collect::<Vec<_>>()
+    };
+    assert!(hidden(&w).await.iter().all(|(_, hidden)| *hidden), "nothing at all is shown");
+    let id = w.create(wish("L4-1-24G", None)).await;
+    w.until_status(&id, "ready").await;
+    assert!(hidden(&w).await.iter().all(|(_, hidden)| !*hidden), "fr-par-2 shows that the credentials see the project");
+}
+
+#[tokio::test]
+async fn the_scheme_of_the_token_is_read_in_any_case() {
+    let w = World::new(Database::Sqlite).await;
+    for (header, status) in [
+        (format!("bearer {}", inventiv_testkit::TOKEN), 200),
+        (format!("BEARER  {}", inventiv_testkit::TOKEN), 200),
+        (format!("Basic {}", inventiv_testkit::TOKEN), 401),
+        (inventiv_testkit::TOKEN.to_owned(), 401),
+        ("bearer".to_owned(), 401),
+    ] {
+        let request = http::Request::builder().uri("/instances").header("authorization", &header);
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(w.api.clone(), request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{header}");
+    }
+}
+
+#[test]
+fn every_operation_has_an_id_of_its_own() {
+    let document = serde_json::to_value(inventiv_api::openapi::document()).unwrap();
+    let (mut ids, mut count) = (BTreeSet::new(), 0);
+    for operation in document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        if let Some(id) = operation["operationId"].as_str() {
+            count += 1;
+            assert!(ids.insert(id.to_owned()), "{id} occurs twice");
+        }
+    }
+    assert!(count > 20, "{count}");
+}
