@@ -33,15 +33,15 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "a block volume is believed gone although nothing shows that the key sees block storage",
         file: "crates/providers/src/scaleway/sight.rs",
-        find: "        match before.or(after) {\n",
-        replace: "        match before.or(after).filter(|_| side == Side::Instance) {\n",
+        find: "            None if seen_before => return Ok(found),\n",
+        replace: "            None if seen_before => return Ok(found),\n            Some(_) if side == Side::Block => return Ok(found),\n",
         trial: Trial::Tests("inventiv-testkit", "a_key_that_loses_the_project"),
     },
     Mutant {
         what: "the project need not be seen before a not-found",
         file: "crates/providers/src/scaleway/sight.rs",
-        find: "        match before.or(after) {\n",
-        replace: "        match after.filter(|_| before.is_none() || side == Side::Block || !id.is_empty()) {\n",
+        find: "            None if seen_before => return Ok(found),\n",
+        replace: "            None if seen_before || !id.is_empty() => return Ok(found),\n",
         trial: Trial::Tests("inventiv-testkit", "a_key_that_gets_the_project_back"),
     },
     Mutant {
@@ -89,8 +89,8 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "one 404 is believed, without a listing begun after the deletion",
         file: "crates/core/src/plan/absent.rs",
-        find: "        if !(draft.seen.listed && draft.seen.began_at > since) {\n            wait_for_listing(draft, &format!(\"to see whether volume",
-        replace: "        if since.0 < 0 {\n            wait_for_listing(draft, &format!(\"to see whether volume",
+        find: "        if draft.seen.listed_at(row.is_block()).is_none_or(|at| at <= since) {\n",
+        replace: "        if since.0 < 0 {\n",
         trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {
@@ -215,8 +215,8 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "a list that is empty because the key sees no such project is believed",
         file: "crates/orchestrator/src/look.rs",
-        find: "listed: complete && hidden.is_none(), hidden,",
-        replace: "listed: complete, hidden,",
+        find: "let listed = complete && hidden.is_none();",
+        replace: "let listed = complete;",
         trial: Trial::Tests("inventiv-testkit", "a_key_that_no_longer_sees_the_project"),
     },
     Mutant {
@@ -271,8 +271,8 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "a not-found is believed from credentials that do not see the project",
         file: "crates/providers/src/scaleway/sight.rs",
-        find: "        match before.or(after) {\n",
-        replace: "        match before.or(after).filter(|_| zone.is_empty()) {\n",
+        find: "            None if seen_before => return Ok(found),\n",
+        replace: "            None if seen_before => return Ok(found),\n            Some(_) if !zone.is_empty() => return Ok(found),\n",
         trial: Trial::Tests("inventiv-providers", "only_a_typed_not_found"),
     },
     Mutant {
