@@ -79,7 +79,7 @@ impl Inner {
         let zone = agg.instance.zone.as_str();
         let Look { mut seen, awaits } = last;
         // A look with newer parts is no listing: what is missing from it proves nothing.
-        (seen.listed, seen.hidden) = (false, None);
+        (seen.listed, seen.blocks_listed_at, seen.hidden) = (false, None, None);
         let blocks = awaits.iter().filter(|a| matches!(&a.shows, Shows::Volume(_, kind) if kind == BLOCK_KIND)).count();
         let small = self.zone_pages(zone) == LISTS;
         let listing = awaits.iter().any(|a| a.shows == Shows::BlockListing) || (blocks > 1 && small);
