@@ -1,9 +1,11 @@
-//! `cargo xtask clients`: official clients of Scaleway against the emulator's executable, each in a place of its own.
+//! `cargo xtask clients`: official clients of Scaleway against the emulator's executable, and a client that is generated from
+//! openapi.json against the server, each in a place of its own.
 
 use crate::{cargo, root};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The emulator as a program, on a free port, with its clock a hundred times faster.
 struct Emulator {
@@ -50,11 +52,11 @@ pub(crate) fn run() -> Result<(), String> {
         return Ok(());
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let python = python(&target)?;
-    cargo(&["build", "--quiet", "--package", "scaleway-emulator"])?;
+    let sdk = python(&target, "clients-python", "crates/scaleway-emulator/clients/python/requirements.txt")?;
+    cargo(&["build", "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
     let emulator = Emulator::start(&target)?;
     let project = "11111111-1111-4111-8111-111111111111";
-    let done = Command::new(python)
+    let done = Command::new(sdk)
         .arg(root().join("crates/scaleway-emulator/clients/python/suite.py"))
         .env("SCW_API_URL", &emulator.url)
         .env("SCW_ACCESS_KEY", "SCW00000000000000000")
@@ -65,27 +67,106 @@ pub(crate) fn run() -> Result<(), String> {
         .env("SCW_DEFAULT_REGION", "fr-par")
         .status()
         .map_err(|e| format!("python: {e}"))?;
-    if done.success() { Ok(()) } else { Err("the Python SDK does not get along with the emulator".to_owned()) }
+    if !done.success() {
+        return Err("the Python SDK does not get along with the emulator".to_owned());
+    }
+    drop(emulator);
+    generated(&target)
 }
 
-/// The interpreter of a virtual environment that has the SDK, made once for each list of packages.
-fn python(target: &Path) -> Result<PathBuf, String> {
-    let wanted = root().join("crates/scaleway-emulator/clients/python/requirements.txt");
+/// A client that is made from openapi.json lives one life of an instance with the real server.
+fn generated(target: &Path) -> Result<(), String> {
+    let python = python(target, "clients-openapi", "crates/api/clients/python/requirements.txt")?;
+    let document = root().join("openapi.json");
+    succeed(Command::new(&python).args(["-m", "openapi_spec_validator"]).arg(&document))?;
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "post_hooks: []\n").map_err(|e| e.to_string())?;
+    let generator = python.with_file_name("openapi-python-client");
+    succeed(
+        Command::new(generator)
+            .args(["generate", "--meta", "none", "--fail-on-warning", "--path"])
+            .arg(&document)
+            .arg("--config")
+            .arg(&config)
+            .arg("--output-path")
+            .arg(folder.path().join("inventiv_client")),
+    )?;
+    let emulator = Emulator::start(target)?;
+    let server = Server::start(target, &emulator.url, folder.path())?;
+    succeed(
+        Command::new(python)
+            .arg(root().join("crates/api/clients/python/life.py"))
+            .arg(&server.url)
+            .arg(folder.path().join("token"))
+            .arg(&document)
+            .env("PYTHONPATH", folder.path()),
+    )
+}
+
+/// `inventiv serve` on a free port.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(target: &Path, cloud: &str, folder: &Path) -> Result<Self, String> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+        let address = listener.map_err(|e| e.to_string())?.to_string();
+        let child = Command::new(target.join("debug/inventiv"))
+            .args(["serve", "--listen", &address, "--zones", "fr-par-2"])
+            .arg("--database")
+            .arg(format!("sqlite:{}", folder.join("clients.db").display()))
+            .arg("--token-file")
+            .arg(folder.join("token"))
+            .env("SCW_API_URL", cloud)
+            .env("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222")
+            .env("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111")
+            .env("INVENTIV_LOG", "warn")
+            .spawn()
+            .map_err(|e| format!("inventiv serve: {e}"))?;
+        let server = Self { child, url: format!("http://{address}") };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(&address).is_err() {
+            if Instant::now() > deadline {
+                return Err("inventiv serve does not listen".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // All that it knows goes with its folder.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn succeed(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?}: {status}")),
+        Err(e) => Err(format!("{command:?}: {e}")),
+    }
+}
+
+/// The interpreter of a virtual environment that has some packages, made once for each list of packages.
+fn python(target: &Path, name: &str, wanted: &str) -> Result<PathBuf, String> {
+    let wanted = root().join(wanted);
     let wanted_text = std::fs::read_to_string(&wanted).map_err(|e| format!("{}: {e}", wanted.display()))?;
-    let folder = target.join("clients-python");
+    let folder = target.join(name);
     let mark = folder.join("installed.txt");
     let python = folder.join("bin/python");
     if std::fs::read_to_string(&mark).is_ok_and(|text| text == wanted_text) {
         return Ok(python);
     }
     println!("making {} with {}", folder.display(), wanted_text.trim());
-    let step = |command: &mut Command| match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?}: {status}")),
-        Err(e) => Err(format!("{command:?}: {e}")),
-    };
-    step(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    step(
+    succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    succeed(
         Command::new(&python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
             .arg(&wanted),

@@ -1,6 +1,7 @@
 //! What a request changes: desires, never facts. Each refusal says what to do and changes nothing.
 
 use crate::App;
+use crate::idempotency;
 use crate::problem::ApiError;
 use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::model_id::{self, ModelId};
@@ -8,11 +9,12 @@ use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::status::{Desired, Origin, Status, VolumeStatus};
+use inventiv_core::text::is_hidden;
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, MAX_GB, Wishes};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
 use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, ProviderSettings, VolumeWithOwner};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The longest name, in characters.
@@ -23,33 +25,55 @@ const TAGS_MAX: usize = 20;
 const IOPS: [i64; 2] = [5_000, 15_000];
 
 /// A wish for an instance.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateInstance {
     /// A name for people; made from the id if left out.
+    #[schema(min_length = 1, max_length = 100)]
     pub(crate) name: Option<String>,
     /// Where, for instance `fr-par-2`.
+    #[schema(max_length = 40, pattern = "^[A-Za-z0-9_./:-]+$")]
     pub(crate) zone: String,
     /// The cloud's server type, for instance `L40S-1-48G`.
+    #[schema(max_length = 60, pattern = "^[A-Za-z0-9_./:-]+$")]
     pub(crate) instance_type: String,
     /// The model it is for, for instance `Qwen/Qwen2.5-7B-Instruct`; sizes the data volume.
+    #[schema(min_length = 1, max_length = 300)]
     pub(crate) model_id: Option<String>,
     /// The image's label or id; the provider's setting if left out.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9_./:-]+$")]
     pub(crate) image: Option<String>,
     /// The data volume in GB; 0: none; left out: as the model needs.
+    #[schema(minimum = 0, maximum = 10_000)]
     pub(crate) data_volume_gb: Option<i64>,
     /// The boot volume in GB, where it can be grown; left out: what the cloud gives.
+    #[schema(minimum = 1, maximum = 10_000)]
     pub(crate) boot_volume_gb: Option<i64>,
     /// The data volume's speed: 5000 or 15000 operations per second.
+    #[schema(minimum = 5_000, maximum = 15_000)]
     pub(crate) perf_iops: Option<i64>,
     /// Whether the data volume goes with the instance; the provider's setting if left out.
     pub(crate) delete_on_terminate: Option<bool>,
     /// Tags for the server and its volumes.
+    #[schema(max_items = 20)]
     pub(crate) tags: Option<Vec<String>>,
 }
 
-/// Writes down a new instance.
-pub(crate) async fn create(app: &App, wish: CreateInstance) -> Result<Aggregate, ApiError> {
+/// An instance that was asked for.
+pub(crate) struct Made {
+    pub(crate) agg: Aggregate,
+    /// An earlier request with the same key made it.
+    pub(crate) replayed: bool,
+}
+
+/// Writes down a new instance; with a key that was used for the same request before, shows the one that it made.
+pub(crate) async fn create(app: &App, wish: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
+    let fingerprint = idempotency::fingerprint(&wish);
+    if let Some(key) = key
+        && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
+    {
+        return Ok(Made { agg, replayed: true });
+    }
     check_texts(&wish)?;
     check_numbers(&wish)?;
     let offer = find_offer(app, &wish).await?;
@@ -57,7 +81,7 @@ pub(crate) async fn create(app: &App, wish: CreateInstance) -> Result<Aggregate,
     let spec = spec(app, &wish, &offer, &settings).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let instance = Instance {
-        name: wish.name.unwrap_or_else(|| id.to_string()),
+        name: wish.name.unwrap_or_else(|| default_name(&wish.instance_type, &id)),
         id,
         account_id: app.inner.account_id.clone(),
         provider: app.inner.provider.clone(),
@@ -69,6 +93,7 @@ pub(crate) async fn create(app: &App, wish: CreateInstance) -> Result<Aggregate,
         status: Status::Provisioning,
         failure: None,
         ip_address: None,
+        addresses: Vec::new(),
         created_at: now,
         ready_at: None,
         terminate_requested_at: None,
@@ -81,11 +106,37 @@ pub(crate) async fn create(app: &App, wish: CreateInstance) -> Result<Aggregate,
     };
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     let log = log(app, &agg.instance, "REQUEST_CREATE", None, now);
-    match app.store().insert(&agg, &[log]).await {
-        Ok(()) => Ok(agg),
-        Err(inventiv_store::Error::Doubt(why)) => written_after_all(app, &agg.instance.id, &why).await,
-        Err(e) => Err(e.into()),
-    }
+    let used = key.map(|key| idempotency::used(app, key, &fingerprint, &agg));
+    let agg = match app.store().insert_new(&agg, &[log], used.as_ref()).await {
+        Ok(()) => agg,
+        Err(inventiv_store::Error::Doubt(why)) => written_after_all(app, &agg.instance.id, &why).await?,
+        Err(inventiv_store::Error::Duplicate(_)) => {
+            // The same request came twice at once, and the other one was faster.
+            if let Some(key) = key
+                && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
+            {
+                return Ok(Made { agg, replayed: true });
+            }
+            return Err(name_taken(app, &agg.instance.name).await?);
+        }
+        Err(e) => return Err(e.into()),
+    };
+    Ok(Made { agg, replayed: false })
+}
+
+/// The type and a part of the id that differs from one instance to the next: short enough to say.
+fn default_name(instance_type: &str, id: &InstanceId) -> String {
+    let id = id.as_str();
+    format!("{}-{}", instance_type.to_lowercase(), id.get(id.len().saturating_sub(6)..).unwrap_or(id))
+}
+
+async fn name_taken(app: &App, name: &str) -> Result<ApiError, ApiError> {
+    let holder = app.store().instance_named(&app.inner.account_id, name).await?;
+    let holder = holder.map_or_else(|| "another instance".to_owned(), |id| format!("instance {id}"));
+    Ok(ApiError::conflict(
+        "name_taken",
+        format!("name: {holder} has the name `{name}` until it has ended; choose another one"),
+    ))
 }
 
 /// The connection broke while it was written. Asked for a second time, it could be there twice.
@@ -184,9 +235,17 @@ fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Re
 
 fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
     if let Some(name) = &wish.name
-        && (name.trim().is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control))
+        && (name.trim().is_empty() || name.chars().count() > NAME_MAX || name.chars().any(is_hidden))
     {
-        return Err(ApiError::invalid(format!("name: 1 to {NAME_MAX} characters, none of them control characters")));
+        return Err(ApiError::invalid(format!(
+            "name: 1 to {NAME_MAX} characters, none of them control characters, invisible ones or marks of direction"
+        )));
+    }
+    if wish.name.as_deref().is_some_and(|n| n.starts_with(InstanceId::PREFIX)) {
+        return Err(ApiError::invalid(format!(
+            "name: it looks like an id; do not begin it with `{}`",
+            InstanceId::PREFIX
+        )));
     }
     let word = |t: &str, max: usize| {
         !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))
@@ -205,11 +264,11 @@ fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
     }
     let tags = wish.tags.as_deref().unwrap_or_default();
     let good = |t: &String| {
-        (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| c.is_control() || c == ',')
+        (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| is_hidden(c) || c == ',')
     };
     if tags.len() > TAGS_MAX || !tags.iter().all(good) {
         let text = format!(
-            "tags: at most {TAGS_MAX}, each of 1 to 100 characters, without commas, not beginning with `inventiv`"
+            "tags: at most {TAGS_MAX}, each of 1 to 100 characters, without commas and invisible characters, not beginning with `inventiv`"
         );
         return Err(ApiError::invalid(text));
     }

@@ -63,6 +63,8 @@ pub(crate) struct Feed {
     /// Whether the task runs.
     looking: Mutex<bool>,
     room: Arc<Semaphore>,
+    /// Streams that read for themselves do it one after the other: whoever asks for a page is not to wait for all of them.
+    reading: Semaphore,
     /// Goes up when every stream has to end and begin anew.
     generation: watch::Sender<u64>,
     closed: watch::Sender<bool>,
@@ -74,6 +76,7 @@ impl Feed {
             told: broadcast::channel(KEPT).0,
             looking: Mutex::new(false),
             room: Arc::new(Semaphore::new(STREAMS_MAX)),
+            reading: Semaphore::new(1),
             generation: watch::channel(0).0,
             closed: watch::channel(false).0,
         }
@@ -87,6 +90,12 @@ impl Feed {
     /// How many streams there are.
     pub(crate) fn streams(&self) -> usize {
         STREAMS_MAX - self.room.available_permits()
+    }
+
+    /// Waits until no other stream reads.
+    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        // It is never closed.
+        self.reading.acquire().await.ok()
     }
 
     /// Ends every stream that there is.
@@ -243,11 +252,14 @@ impl From<inventiv_store::Error> for End {
 
 impl Stream {
     /// A stream that goes on after `last`, where that is known; else it begins with everything.
-    pub(crate) async fn open(app: &App, about: About, last: Option<Place>) -> Result<Self, ApiError> {
+    pub(crate) async fn open(
+        app: &App,
+        about: About,
+        last: Option<Place>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Self, ApiError> {
         let feed = &app.inner.feed;
         let (closed, generation) = (feed.closed.subscribe(), feed.generation.subscribe());
-        let full = || ApiError::unavailable(format!("{STREAMS_MAX} streams are open, which is the most; close some"));
-        let room = feed.room.clone().try_acquire_owned().map_err(|_| full())?;
         if *closed.borrow() {
             return Err(ApiError::unavailable("this server is stopping; another one may answer"));
         }
@@ -260,6 +272,12 @@ impl Stream {
             Some(_) => (Some("unknown_id"), newest),
         };
         Ok(Self { app: app.clone(), about, snapshot, place, untold: 0, heard, generation, closed, _room: room })
+    }
+
+    /// Room for one more stream, if there is any.
+    pub(crate) fn room(app: &App) -> Result<OwnedSemaphorePermit, ApiError> {
+        let full = || ApiError::unavailable(format!("{STREAMS_MAX} streams are open, which is the most; close some"));
+        app.inner.feed.room.clone().try_acquire_owned().map_err(|_| full())
     }
 
     /// The events, as they come.
@@ -314,14 +332,19 @@ impl Stream {
             let found = self.app.store().instance(id).await?;
             let found: Vec<Aggregate> =
                 found.into_iter().filter(|a| self.about.is(&a.instance.id, &a.instance.zone)).collect();
-            return self.tell_these(&found, out).await;
+            return tell_these(texts(&self.app, &found).await?, out).await;
         }
         for status in Status::ALL.iter().filter(|s| !s.is_final()) {
             let zone = self.about.zone.clone();
             let mut filter = InstanceFilter { status: Some(*status), zone, limit: PAGE, ..InstanceFilter::default() };
             loop {
-                let page = self.app.store().instances(&filter).await?;
-                self.tell_these(&page, out).await?;
+                let (page, told) = {
+                    let _turn = self.app.inner.feed.turn().await;
+                    let page = self.app.store().instances(&filter).await?;
+                    let told = texts(&self.app, &page).await?;
+                    (page, told)
+                };
+                tell_these(told, out).await?;
                 match page.last() {
                     Some(last) if page.len() == PAGE as usize => filter.after = Some(last.instance.id.to_string()),
                     _ => break,
@@ -331,20 +354,15 @@ impl Stream {
         Ok(())
     }
 
-    async fn tell_these(&self, instances: &[Aggregate], out: &mpsc::Sender<Event>) -> Result<(), End> {
-        for text in texts(&self.app, instances).await? {
-            // Without an id: whoever is cut off in the middle of it begins anew.
-            send(out, Event::default().event("instance").data(text)).await?;
-        }
-        Ok(())
-    }
-
     /// What has changed after its place, as the database tells.
     async fn catch_up(&mut self, out: &mpsc::Sender<Event>) -> Result<(), End> {
         loop {
-            let changes = self.app.store().changes(&self.place, PAGE).await?;
-            let is_last = changes.len() < PAGE as usize;
-            for shown in render(&self.app, changes).await? {
+            let (is_last, changes) = {
+                let _turn = self.app.inner.feed.turn().await;
+                let changes = self.app.store().changes(&self.place, PAGE).await?;
+                (changes.len() < PAGE as usize, render(&self.app, changes).await?)
+            };
+            for shown in changes {
                 self.pass_on(&shown, out).await?;
             }
             if is_last {
@@ -362,6 +380,14 @@ impl Stream {
         self.untold += 1;
         if self.untold < UNTOLD_MAX { Ok(()) } else { self.tell_place(out).await }
     }
+}
+
+async fn tell_these(texts: Vec<String>, out: &mpsc::Sender<Event>) -> Result<(), End> {
+    for text in texts {
+        // Without an id: whoever is cut off in the middle of it begins anew.
+        send(out, Event::default().event("instance").data(text)).await?;
+    }
+    Ok(())
 }
 
 async fn send(out: &mpsc::Sender<Event>, event: Event) -> Result<(), End> {

@@ -4,12 +4,16 @@ mod auth;
 mod desire;
 mod extract;
 mod feed;
+mod idempotency;
+mod listen;
 mod metrics_page;
 pub mod openapi;
 mod problem;
+mod resolve;
 mod routes;
 mod view;
 
+pub use listen::{Limits, serve};
 pub use metrics_page::install_metrics;
 
 use axum::Router;
@@ -29,6 +33,7 @@ pub struct App {
 struct Inner {
     settings: Settings,
     feed: feed::Feed,
+    wrong_tokens: auth::WrongTokens,
 }
 
 impl std::ops::Deref for Inner {
@@ -51,6 +56,10 @@ pub struct Settings {
     pub provider_zones: Vec<String>,
     /// The bearer token that everything but health asks for.
     pub token: String,
+    /// What clients may take.
+    pub limits: Limits,
+    /// On loopback: which names besides this machine's own the `Host` header may have, in lower case; `None`: any.
+    pub hosts: Option<Vec<String>>,
     /// `WORKER_DATA_VOLUME_GB`: the size of every data volume.
     pub forced_data_volume_gb: Option<i64>,
     /// How long a change of a volume's policy waits for the cloud to carry it before it is answered.
@@ -67,7 +76,9 @@ impl App {
     /// Nothing listens until [`App::router`] is served.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { settings, feed: feed::Feed::new() }) }
+        Self {
+            inner: Arc::new(Inner { settings, feed: feed::Feed::new(), wrong_tokens: auth::WrongTokens::default() }),
+        }
     }
 
     fn store(&self) -> &Store {
@@ -91,21 +102,4 @@ impl App {
     pub fn router(&self) -> Router {
         routes::router(self)
     }
-}
-
-/// Serves the API until `stop` is done; then streams end, and requests that are under way are finished.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    app: &App,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let ending = app.clone();
-    let stop = async move {
-        stop.await;
-        ending.close_streams();
-    };
-    axum::serve(listener, app.router()).with_graceful_shutdown(stop).await
 }

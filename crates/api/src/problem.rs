@@ -49,6 +49,10 @@ impl ApiError {
         Self::new(409, code, detail)
     }
 
+    pub(crate) fn too_many(detail: impl Into<String>) -> Self {
+        Self { retry_after_s: Some(5), ..Self::new(429, "too_many", detail) }
+    }
+
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self { retry_after_s: Some(5), ..Self::new(503, "unavailable", detail) }
     }

@@ -12,12 +12,15 @@ mod settings;
 mod volumes;
 
 use crate::problem::ApiError;
-use crate::{App, BODY_MAX, auth, openapi};
-use axum::extract::DefaultBodyLimit;
+use crate::{App, BODY_MAX, auth, listen, openapi};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, Request};
-use axum::response::IntoResponse;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
+use std::collections::BTreeSet;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
@@ -65,11 +68,13 @@ pub(crate) fn router(app: &App) -> Router {
     let guarded = guarded
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), whole_body))
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard));
     let (open, _) = open().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
     let span = |request: &Request<axum::body::Body>| tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
     open.merge(guarded)
+        .layer(middleware::from_fn_with_state(app.clone(), known_host))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::new(500, "internal", "the server made a mistake; its log says more").into_response()
@@ -78,6 +83,18 @@ pub(crate) fn router(app: &App) -> Router {
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(app.clone())
+}
+
+/// Who has the token may send a body, within its time.
+async fn whole_body(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
+    listen::whole_body(app, request, next).await
+}
+
+async fn known_host(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
+    match listen::check_host(&app, &request) {
+        Ok(()) => next.run(request).await,
+        Err(e) => e.into_response(),
+    }
 }
 
 /// How many rows a page has.
@@ -89,12 +106,31 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     }
 }
 
+/// Every zone that may hold an instance.
+pub(crate) async fn zones(app: &App) -> Result<Vec<String>, ApiError> {
+    let (store, account) = (app.store(), &app.inner.account_id);
+    let served = store.catalogues(account).await?.into_iter().map(|c| c.zone);
+    let all: BTreeSet<String> =
+        served.chain(store.zones(account).await?).chain(app.inner.provider_zones.clone()).collect();
+    Ok(all.into_iter().collect())
+}
+
 /// Refuses a zone that there is not: an empty list would say that nothing is in it.
 pub(crate) fn check_zone(zone: &str, known: &[String]) -> Result<(), ApiError> {
     if known.iter().any(|z| z == zone) {
         return Ok(());
     }
     Err(ApiError::invalid(format!("zone: there is no such zone here; there are {}", known.join(", "))))
+}
+
+/// Refuses a place in a list that no page can have ended at: an empty page would say that this is all.
+pub(crate) fn check_after(after: Option<&str>, is_id: impl Fn(&str) -> bool) -> Result<(), ApiError> {
+    match after {
+        Some(after) if !after.is_empty() && !is_id(after) => {
+            Err(ApiError::invalid("after: the `next` of the page before; leave it out to begin"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses filter values that no row can have, and that a database may choke on.

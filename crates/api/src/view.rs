@@ -45,8 +45,10 @@ pub(crate) struct Instance {
     pub(crate) image: String,
     /// The cloud's id of its server.
     pub(crate) provider_instance_id: Option<String>,
-    /// Its public IPv4 address.
+    /// Its public address: IPv4 where it has one, else IPv6.
     pub(crate) ip_address: Option<String>,
+    /// All of its public addresses, IPv4 before IPv6.
+    pub(crate) addresses: Vec<String>,
     /// When it was asked for.
     pub(crate) created_at: String,
     /// When it became ready.
@@ -63,6 +65,8 @@ pub(crate) struct Instance {
     pub(crate) storage_sizes_gb: Vec<Option<i64>>,
     /// What an hour of the server costs, in millionths of `currency`.
     pub(crate) hourly_micros: i64,
+    /// What an hour of its volumes on block storage costs, in millionths of `currency`, by list price.
+    pub(crate) storage_hourly_micros: i64,
     /// ISO 4217.
     pub(crate) currency: String,
     /// Tags of the request.
@@ -85,6 +89,7 @@ impl Instance {
             image: i.spec.image.clone(),
             provider_instance_id: agg.server().or(last).and_then(|s| s.provider_id.clone()),
             ip_address: i.ip_address.clone(),
+            addresses: i.addresses.clone(),
             created_at: time(i.created_at),
             ready_at: opt_time(i.ready_at),
             terminated_at: opt_time(i.terminated_at),
@@ -93,6 +98,7 @@ impl Instance {
             storage_count: storages.len(),
             storage_sizes_gb: storages.iter().map(|v| v.size_bytes.map(gb_ceil)).collect(),
             hourly_micros: i.spec.hourly_micros,
+            storage_hourly_micros: agg.storage_hourly_micros(),
             currency: i.spec.currency.clone(),
             tags: i.spec.tags.clone(),
         }

@@ -8,7 +8,7 @@
 mod missing;
 
 use crate::id::InstanceId;
-use crate::money::BLOCK_GB_HOUR_MICROS;
+use crate::money::block_hourly_micros;
 use crate::name::{CloudName, Role};
 use crate::observed::{Picture, SeenServer, SeenVolume};
 use crate::plan::newer_policy;
@@ -176,7 +176,7 @@ pub fn audit(picture: &Picture, records: &[Aggregate], births: &[Birth], control
     }
     for volume in &picture.volumes {
         let standing = books.volume(volume, births);
-        let hourly = block_hourly(&volume.volume_type, volume.size_bytes);
+        let hourly = block_hourly(volume);
         if matches!(standing, Held::Retained) {
             report.retained_hourly_micros = report.retained_hourly_micros.saturating_add(hourly.unwrap_or(0));
         }
@@ -407,8 +407,8 @@ fn there_again(agg: &Aggregate) -> Held {
     }
 }
 
-fn block_hourly(kind: &str, bytes: Option<i64>) -> Option<i64> {
-    (kind == BLOCK_KIND).then_some(bytes)?.map(|b| gb_ceil(b).saturating_mul(BLOCK_GB_HOUR_MICROS))
+fn block_hourly(v: &SeenVolume) -> Option<i64> {
+    v.size_bytes.filter(|_| v.is_block()).map(|b| block_hourly_micros(gb_ceil(b), v.perf_iops))
 }
 
 fn finding_server(kind: FindingKind, s: &SeenServer, why: String, remedy: &'static str) -> Finding {
@@ -437,7 +437,7 @@ fn finding_volume(kind: FindingKind, v: &SeenVolume, why: String, remedy: &'stat
         created_at: v.created_at,
         instance_id: None,
         known: false,
-        hourly_micros: block_hourly(&v.volume_type, v.size_bytes),
+        hourly_micros: block_hourly(v),
         why,
         remedy: remedy.to_owned(),
     }

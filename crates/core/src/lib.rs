@@ -25,6 +25,7 @@ pub mod size;
 pub mod status;
 pub mod stuck;
 pub mod sweep;
+pub mod text;
 pub mod time;
 pub mod volume_size;
 pub mod worker_storage;

@@ -2,8 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a GB of block storage costs an hour, in micro-euros, rounded up: 0.000118 € by Scaleway's price list of 2026.
-pub const BLOCK_GB_HOUR_MICROS: i64 = 118;
+/// What a GB of block storage costs an hour in Paris, in micro-euros, by its speed in operations per second: Scaleway's price
+/// page of 2026-09-26 (0.000130 € and 0.000177 €). Dearer classes come later.
+const BLOCK_GB_HOUR_MICROS: [(i64, i64); 2] = [(5_000, 130), (15_000, 177)];
+
+/// What so many GB of block storage of a speed cost an hour, in micro-euros. A speed that is not known is the cloud's default,
+/// the slowest; one between two classes costs what the faster class costs.
+#[must_use]
+pub fn block_hourly_micros(gb: i64, perf_iops: Option<i64>) -> i64 {
+    let [(slowest, _), (_, dearest)] = BLOCK_GB_HOUR_MICROS;
+    let iops = perf_iops.unwrap_or(slowest);
+    let price = BLOCK_GB_HOUR_MICROS.iter().find(|(speed, _)| iops <= *speed).map_or(dearest, |(_, micros)| *micros);
+    gb.saturating_mul(price)
+}
 
 /// A price per hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +37,22 @@ impl HourlyPrice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn block_storage_is_priced_by_its_speed() {
+        for (gb, iops, micros) in [
+            (0, None, 0),
+            (1, None, 130),
+            (200, Some(5_000), 26_000),
+            (200, Some(15_000), 35_400),
+            (1, Some(0), 130),
+            (1, Some(10_000), 177),
+            (1, Some(30_000), 177),
+            (i64::MAX, Some(5_000), i64::MAX),
+        ] {
+            assert_eq!(block_hourly_micros(gb, iops), micros, "{gb} GB, {iops:?}");
+        }
+    }
 
     #[test]
     fn euros_become_whole_millionths() {

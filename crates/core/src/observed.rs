@@ -79,8 +79,8 @@ pub struct SeenServer {
     pub allowed: Vec<Allowed>,
     /// Its volumes, by index.
     pub attachments: Vec<Attachment>,
-    /// Its public IPv4 address.
-    pub ip_address: Option<String>,
+    /// Its public addresses: IPv4 before IPv6, and of each family the dynamic one, which came with it, first.
+    pub addresses: Vec<String>,
     /// Flexible addresses on it: we make none.
     pub foreign_addresses: Vec<String>,
     /// The name of the image it was made from.
@@ -94,6 +94,12 @@ pub struct SeenServer {
 }
 
 impl SeenServer {
+    /// The address that people reach it at.
+    #[must_use]
+    pub fn ip_address(&self) -> Option<&str> {
+        self.addresses.first().map(String::as_str)
+    }
+
     /// The volume that it boots on: the one with the flag, else the one at index 0.
     #[must_use]
     pub fn boot_volume_id(&self) -> Option<&str> {

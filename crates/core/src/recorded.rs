@@ -9,9 +9,11 @@ pub use evidence::{Doubtful, Proof, Unconfirmed};
 
 use crate::error::CallError;
 use crate::id::{InstanceId, ServerId, VolumeId};
+use crate::money::block_hourly_micros;
 use crate::name::CloudName;
 use crate::observed::SeenServer;
 use crate::offer::BootStorage;
+use crate::size::gb_ceil;
 use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -102,8 +104,10 @@ pub struct Instance {
     pub status: Status,
     /// Why it cannot be; set once, then it is taken away.
     pub failure: Option<Failure>,
-    /// The server's public address.
+    /// The server's public address; IPv4 where it has one.
     pub ip_address: Option<String>,
+    /// All of its public addresses, IPv4 before IPv6.
+    pub addresses: Vec<String>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it became ready.
@@ -453,6 +457,17 @@ impl Aggregate {
         let mut list: Vec<&Volume> = self.volumes.iter().filter(|v| is_counted(v)).collect();
         list.sort_by_key(|v| !v.is_boot);
         list
+    }
+}
+
+impl Aggregate {
+    /// What its volumes on block storage cost an hour, in micro-euros; a size that is not known counts nothing.
+    #[must_use]
+    pub fn storage_hourly_micros(&self) -> i64 {
+        let blocks = self.storages().into_iter().filter(|v| v.is_block());
+        blocks
+            .map(|v| v.size_bytes.map_or(0, |b| block_hourly_micros(gb_ceil(b), v.perf_iops)))
+            .fold(0, i64::saturating_add)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing gives up: this only says that a person should look.
 
 use crate::error::ErrorKind;
-use crate::money::BLOCK_GB_HOUR_MICROS;
+use crate::money::block_hourly_micros;
 use crate::proof::{self, Standing};
 use crate::recorded::{Aggregate, Retry};
 use crate::size::gb_ceil;
@@ -56,7 +56,7 @@ pub fn stuck(agg: &Aggregate, now: Timestamp) -> Vec<Stuck> {
     let volumes = agg.volumes.iter().filter(|v| v.is_to_delete() && matches!(proof::volume(v), Standing::Open(_)));
     let volumes = volumes.map(|v| {
         let gb = v.size_bytes.filter(|_| v.is_block() && v.provider_id.is_some()).map_or(0, gb_ceil);
-        let hourly = gb.saturating_mul(BLOCK_GB_HOUR_MICROS);
+        let hourly = block_hourly_micros(gb, v.perf_iops);
         // Released after its instance had ended: its end was asked for some time after that.
         let released = if i.status.is_final() { now } else { since };
         let since = since.max(v.delete_intended_at.unwrap_or(released));
@@ -114,7 +114,7 @@ mod tests {
         agg.instance.status = Status::Terminating;
         assert!(stuck(&agg, asked.plus_ms(STUCK_MS)).is_empty(), "it may take so long");
         let found = stuck(&agg, late);
-        assert_eq!((found.len(), found[0].hourly_micros), (1, 118_000));
+        assert_eq!((found.len(), found[0].hourly_micros), (1, 130_000));
         agg.volumes[0].retry = Some(Retry {
             count: 3,
             not_before: late,

@@ -7,15 +7,13 @@ use std::path::PathBuf;
 /// Rent GPU instances, know every volume, leave nothing behind.
 ///
 /// Exit codes: 0 done; 1 something went wrong here; 2 wrong usage; 3 not found; 4 refused; 5 the server cannot be
-/// reached or cannot serve now; 6 the instance failed; 7 it took too long; 8 something is left behind.
+/// reached or cannot serve now; 6 the instance failed; 7 it took too long; 8 something is left behind; 130 interrupted.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Tables for people or JSON for programs.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    /// Tables for people (wide: with everything), JSON, YAML or names for programs.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -23,21 +21,56 @@ pub(crate) struct Cli {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     Table,
+    Wide,
     Json,
+    Yaml,
+    Name,
 }
 
-/// How to find the server.
+impl Output {
+    /// Something reads it: nothing but the result belongs on standard output.
+    pub(crate) fn is_for_programs(self) -> bool {
+        !matches!(self, Self::Table | Self::Wide)
+    }
+}
+
+/// How to find the server. The environment is read by hand: clap would show what stands there as if it had to be given.
 #[derive(Args)]
 pub(crate) struct Connection {
-    /// Where the server is.
-    #[arg(long, global = true, env = "INVENTIV_URL", default_value = "http://127.0.0.1:8080", hide_env_values = true)]
-    pub(crate) url: String,
-    /// The server's token; read from the token file if left out.
-    #[arg(long, global = true, env = "INVENTIV_TOKEN", hide_env_values = true, hide = true)]
-    pub(crate) token: Option<String>,
-    /// Where the server keeps its token.
-    #[arg(long, global = true, env = "INVENTIV_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    /// Where the server is [env: INVENTIV_URL] [default: http://127.0.0.1:8080].
+    #[arg(long, global = true)]
+    url: Option<String>,
+    /// The server's token. Other users of this machine can see it here: prefer the file.
+    #[arg(long, global = true, hide = true)]
+    token: Option<String>,
+    /// Where the server keeps its token [env: INVENTIV_TOKEN_FILE]; INVENTIV_TOKEN may hold the token itself.
+    #[arg(long, global = true)]
+    token_file: Option<PathBuf>,
+}
+
+/// Where a server is unless it is said.
+const URL: &str = "http://127.0.0.1:8080";
+
+impl Connection {
+    /// The server's address.
+    pub(crate) fn url(&self) -> String {
+        self.url.clone().or_else(|| variable("INVENTIV_URL")).unwrap_or_else(|| URL.to_owned())
+    }
+
+    /// The token, if it was given by itself.
+    pub(crate) fn token(&self) -> Option<String> {
+        self.token.clone().or_else(|| variable("INVENTIV_TOKEN"))
+    }
+
+    /// The token file, if it was named.
+    pub(crate) fn token_file(&self) -> Option<PathBuf> {
+        self.token_file.clone().or_else(|| variable("INVENTIV_TOKEN_FILE").map(PathBuf::from))
+    }
+}
+
+/// An empty variable says nothing.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
 #[derive(Subcommand)]
@@ -50,16 +83,22 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Create, list, show and terminate instances.
     Instance {
+        #[command(flatten)]
+        connection: Connection,
         #[command(subcommand)]
         command: InstanceCommand,
     },
     /// List and show volumes, keep them or let them go.
     Volume {
+        #[command(flatten)]
+        connection: Connection,
         #[command(subcommand)]
         command: VolumeCommand,
     },
     /// List what can be rented.
     Offer {
+        #[command(flatten)]
+        connection: Connection,
         #[command(subcommand)]
         command: OfferCommand,
     },
@@ -75,6 +114,8 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// List provider accounts with what each still owns, and take empty ones off the list.
     Account {
+        #[command(flatten)]
+        connection: Connection,
         #[command(subcommand)]
         command: AccountCommand,
     },
@@ -84,14 +125,72 @@ pub(crate) enum Command {
     Watch(Watch),
     /// Say what an instance wants, has and waits for, and what it will do next.
     Explain {
-        /// The instance's id.
+        /// The instance's id, a unique beginning of it, or its name.
+        id: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Add models, list and change them: how large the data volume for each is.
+    Model {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+    /// Print what a shell needs to complete commands, for instance `source <(inventiv completions bash)`.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, for instance `inventiv man | man -l -`.
+    Man,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List models.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show a model.
+    #[command(visible_alias = "get")]
+    Show {
+        /// Its id, for instance Qwen/Qwen2.5-7B-Instruct.
+        id: String,
+    },
+    /// Add a model.
+    Add {
+        /// Its id, as on the hub.
+        id: String,
+        /// Its data volume in GB; 0: none; left out: as recommended.
+        #[arg(long)]
+        data_volume_gb: Option<i64>,
+    },
+    /// Change a model.
+    Set {
+        /// Its id.
+        id: String,
+        /// Its data volume in GB; 0: none; left out: as recommended.
+        #[arg(long)]
+        data_volume_gb: Option<i64>,
+    },
+    /// Remove a model; instances that serve it stay.
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// Its id.
+        id: String,
+    },
+    /// Say how large a data volume a model needs, and why; it need not have been added.
+    Recommend {
+        /// Its id.
         id: String,
     },
 }
 
 #[derive(Args)]
 pub(crate) struct Watch {
-    /// Only this instance.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Only this instance: its id, a unique beginning of it, or its name.
     pub(crate) id: Option<String>,
     /// Only in this zone.
     #[arg(long)]
@@ -103,6 +202,8 @@ pub(crate) struct Watch {
 
 #[derive(Args)]
 pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
     /// Show what the last audits found, instead of making new ones.
     #[arg(long)]
     pub(crate) last: bool,
@@ -161,6 +262,7 @@ pub(crate) struct Migrate {
 #[derive(Subcommand)]
 pub(crate) enum AccountCommand {
     /// List accounts.
+    #[command(visible_alias = "ls")]
     List,
     /// Take an account off the list; refused while it owns anything.
     Remove {
@@ -177,6 +279,9 @@ pub(crate) struct Serve {
     /// `sqlite:FILE` or `postgres://…`; a SQLite file in the state folder if left out.
     #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    /// Where the token is kept, and made if there is none; in the state folder if left out.
+    #[arg(long, env = "INVENTIV_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// This control plane's id: 1 to 16 of a-z and 0-9. It is part of every name in the cloud; never change it.
     #[arg(long, env = "INVENTIV_CONTROL_PLANE", default_value = "main")]
     pub(crate) control_plane: String,
@@ -207,6 +312,16 @@ pub(crate) struct Serve {
     /// go by whole months (UTC); for ever if left out.
     #[arg(long, env = "INVENTIV_ACTION_LOG_RETENTION_DAYS", value_parser = clap::value_parser!(i64).range(1..=36_500))]
     pub(crate) action_log_retention_days: Option<i64>,
+    /// How many connections may be open at once.
+    #[arg(long, env = "INVENTIV_MAX_CONNECTIONS", default_value_t = 2_048, value_parser = connections)]
+    pub(crate) max_connections: usize,
+    /// How many of them from one address; a proxy is one address.
+    #[arg(long, env = "INVENTIV_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 1_024, value_parser = connections)]
+    pub(crate) max_connections_per_address: usize,
+    /// On loopback, a `Host` header must name this machine: what else it may say, for instance a proxy's name; may be given
+    /// several times.
+    #[arg(long = "allowed-host", env = "INVENTIV_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) allowed_hosts: Vec<String>,
     /// Log lines as text or JSON.
     #[arg(long, env = "INVENTIV_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -255,6 +370,10 @@ impl Doctor {
     }
 }
 
+fn connections(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or_else(|| "a number from 1 to 1000000".to_owned())
+}
+
 fn euros(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|e| (0.0..=1_000.0).contains(e)).ok_or_else(|| "an amount from 0 to 1000".to_owned())
 }
@@ -263,11 +382,15 @@ fn euros(text: &str) -> Result<f64, String> {
 pub(crate) enum InstanceCommand {
     /// Ask for an instance.
     Create(Create),
-    /// List instances.
+    /// List instances that are not over, the newest last.
+    #[command(visible_alias = "ls")]
     List {
-        /// Only in this status.
-        #[arg(long)]
-        status: Option<String>,
+        /// Those that are over, too.
+        #[arg(long, short)]
+        all: bool,
+        /// Only in this status; several with commas between.
+        #[arg(long, value_delimiter = ',', conflicts_with = "all")]
+        status: Vec<String>,
         /// Only in this zone.
         #[arg(long)]
         zone: Option<String>,
@@ -276,19 +399,28 @@ pub(crate) enum InstanceCommand {
         model: Option<String>,
     },
     /// Show an instance with every volume.
+    #[command(visible_alias = "get")]
     Show {
-        /// Its id.
+        /// Its id, a unique beginning of it, or its name.
         id: String,
     },
     /// Show the evidence of an instance's end; exit code 8 while it cannot be called clean.
     Proof {
-        /// Its id.
+        /// Its id, a unique beginning of it, or its name.
         id: String,
     },
-    /// Take an instance away, with every volume that goes with it.
+    /// Take instances away, with every volume that goes with them.
+    #[command(visible_alias = "rm")]
     Terminate {
-        /// Its id.
-        id: String,
+        /// Their ids, unique beginnings of these, or their names.
+        #[arg(required_unless_present = "all")]
+        ids: Vec<String>,
+        /// All that live.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// Do not ask.
+        #[arg(long, short, requires = "all")]
+        yes: bool,
         /// Follow it until everything is proven gone.
         #[arg(long)]
         wait: bool,
@@ -330,6 +462,9 @@ pub(crate) struct Create {
     /// A tag; may be given several times.
     #[arg(long = "tag")]
     pub(crate) tags: Vec<String>,
+    /// A text of your own: the same command again with the same key makes no second instance, but shows the first.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
     /// Follow it until it is ready.
     #[arg(long)]
     pub(crate) wait: bool,
@@ -341,15 +476,17 @@ pub(crate) struct Create {
 #[derive(Subcommand)]
 pub(crate) enum VolumeCommand {
     /// List volumes.
+    #[command(visible_alias = "ls")]
     List {
         /// Only in this status, for instance retained.
         #[arg(long)]
         status: Option<String>,
-        /// Only of this instance.
+        /// Only of this instance: its id, a unique beginning of it, or its name.
         #[arg(long)]
         instance: Option<String>,
     },
     /// Show a volume.
+    #[command(visible_alias = "get")]
     Show {
         /// Its id.
         id: String,
@@ -369,6 +506,7 @@ pub(crate) enum VolumeCommand {
 #[derive(Subcommand)]
 pub(crate) enum OfferCommand {
     /// List server types with price and availability.
+    #[command(visible_alias = "ls")]
     List {
         /// Only in this zone.
         #[arg(long)]

@@ -37,27 +37,32 @@ impl Client {
 
     /// Finds the server as the command line, the environment or the token file say.
     pub(crate) fn connect(connection: &Connection) -> Result<Self, Failure> {
-        let token = match &connection.token {
-            Some(token) => token.clone(),
-            None => home::read_token(&home::token_file(connection.token_file.as_deref())?)?,
+        let token = match connection.token() {
+            Some(token) => token,
+            None => home::read_token(&home::token_file(connection.token_file().as_deref())?)?,
         };
-        Self::new(&connection.url, token)
+        Self::new(&connection.url(), token)
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
-        self.send(reqwest::Method::GET, &with_query(path, query), None).await
+        self.send(reqwest::Method::GET, &with_query(path, query), None, None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.send(reqwest::Method::POST, path, Some(body)).await
+        self.send(reqwest::Method::POST, path, Some(body), None).await
+    }
+
+    /// The same; with a key, it is carried out once however often it is sent.
+    pub(crate) async fn post_once(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Value, Failure> {
+        self.send(reqwest::Method::POST, path, Some(body), key).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.send(reqwest::Method::PATCH, path, Some(body)).await
+        self.send(reqwest::Method::PATCH, path, Some(body), None).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.send(reqwest::Method::DELETE, path, None).await
+        self.send(reqwest::Method::DELETE, path, None, None).await
     }
 
     /// Server-sent events, after the one with the id `last`.
@@ -102,10 +107,21 @@ impl Client {
         }
     }
 
-    async fn send(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Result<Value, Failure> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        if let Some(key) = key {
+            let key = reqwest::header::HeaderValue::from_str(key);
+            let key = key.map_err(|_| Failure::refused("the idempotency key must be of visible ASCII characters"))?;
+            request = request.header("idempotency-key", key);
         }
         let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = answer.status().as_u16();

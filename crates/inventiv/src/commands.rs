@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod instance;
 pub(crate) mod migrate;
+pub(crate) mod model;
 pub(crate) mod offer;
 pub(crate) mod recover;
 pub(crate) mod serve;

@@ -47,6 +47,11 @@ impl Failure {
         Self::new(7, message)
     }
 
+    /// Somebody interrupted it (Ctrl-C): as shells count it.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(130, message)
+    }
+
     /// The demo or the doctor left something in the cloud, or cannot say that it did not.
     pub(crate) fn left_behind(message: impl Into<String>) -> Self {
         Self::new(8, message)

@@ -24,6 +24,14 @@ pub(crate) fn database(named: Option<String>) -> Result<String, Failure> {
     Ok(format!("sqlite:{}", folder.join("inventiv.db").display()))
 }
 
+/// A database's address as it may stand in a log: where it is, without user, password and settings.
+pub(crate) fn described(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    format!("{scheme}://{place}")
+}
+
 /// The token file, as named or in the state folder.
 pub(crate) fn token_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
     named.map_or_else(|| state_folder().map(|f| f.join("token")), |p| Ok(p.to_owned()))
@@ -86,4 +94,21 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(folder)
         .map_err(|e| Failure::general(format!("cannot make the folder {}: {e}", folder.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::described;
+
+    #[test]
+    fn a_database_is_described_without_what_is_secret() {
+        for (url, shown) in [
+            ("sqlite:/var/lib/x.db", "sqlite:/var/lib/x.db"),
+            ("postgres://me:pass@db.example:5432/x?sslmode=require&password=p", "postgres://db.example:5432/x"),
+            ("postgres://me:p@ss@db/x", "postgres://db/x"),
+            ("postgresql:///x?host=/run&password=p", "postgresql:///x"),
+        ] {
+            assert_eq!(described(url), shown);
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod progress;
 mod server;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -36,17 +36,27 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Failure> {
     let output = cli.output;
     match cli.command {
-        Command::Serve(serve) => commands::serve::run(serve, cli.connection.token_file.as_deref()).await,
+        Command::Serve(serve) => commands::serve::run(serve).await,
         Command::Demo(demo) => commands::demo::run(demo, output).await,
         Command::Doctor(doctor) => commands::doctor::run(doctor, output).await,
-        Command::Instance { command } => commands::instance::run(command, &cli.connection, output).await,
-        Command::Volume { command } => commands::volume::run(command, &cli.connection, output).await,
-        Command::Offer { command } => commands::offer::run(command, &cli.connection, output).await,
-        Command::Audit(audit) => commands::audit::run(&audit, &cli.connection, output).await,
+        Command::Instance { command, connection } => commands::instance::run(command, &connection, output).await,
+        Command::Volume { command, connection } => commands::volume::run(command, &connection, output).await,
+        Command::Offer { command, connection } => commands::offer::run(command, &connection, output).await,
+        Command::Audit(audit) => commands::audit::run(&audit, output).await,
         Command::Recover(recover) => commands::recover::run(recover, output).await,
         Command::Migrate(migrate) => commands::migrate::run(migrate, output).await,
-        Command::Account { command } => commands::account::run(command, &cli.connection, output).await,
-        Command::Watch(watch) => commands::watch::run(watch, &cli.connection, output).await,
-        Command::Explain { id } => commands::explain::run(&id, &cli.connection, output).await,
+        Command::Account { command, connection } => commands::account::run(command, &connection, output).await,
+        Command::Watch(watch) => commands::watch::run(watch, output).await,
+        Command::Model { command, connection } => commands::model::run(command, &connection, output).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "inventiv", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => {
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut std::io::stdout())
+                .map_err(|e| Failure::general(format!("the page cannot be written: {e}")))
+        }
+        Command::Explain { id, connection } => commands::explain::run(&id, &connection, output).await,
     }
 }

@@ -1,8 +1,18 @@
-//! Tables for people, JSON for programs.
+//! Tables for people; JSON, YAML and names for programs.
 
 use crate::args::Output;
-use comfy_table::{Table, presets};
+use comfy_table::{Cell, Color, Table, presets};
+use inventiv_core::text::legible;
+use inventiv_core::time::Timestamp;
 use serde_json::Value;
+use std::io::IsTerminal;
+
+/// How wide a table is where no terminal says how wide it may be.
+const WIDTH: usize = 80;
+/// The least that is left of a column that is cut.
+const CUT_MIN: usize = 12;
+/// What stands for the rest of a text that is cut.
+const REST: char = '…';
 
 /// Prints to standard output; a reader that went away (`| head`) is no error.
 pub(crate) fn print(text: &str) {
@@ -11,31 +21,141 @@ pub(crate) fn print(text: &str) {
 }
 
 /// A column's title, and how it is read from an item.
-type Column = (&'static str, fn(&Value) -> String);
+pub(crate) type Column = (&'static str, fn(&Value) -> String);
 
-/// Prints items as a table with these columns, or as JSON.
-pub(crate) fn list(output: Output, items: &[Value], columns: &[Column]) {
-    if output == Output::Json {
-        return print(&format!("{:#}", Value::Array(items.to_vec())));
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(columns.iter().map(|(name, _)| *name));
-    for item in items {
-        table.add_row(columns.iter().map(|(_, read)| read(item)));
-    }
-    print(&table.to_string());
+/// How a kind of things is listed.
+pub(crate) struct Columns {
+    /// The field that `--output name` prints.
+    pub(crate) name: &'static str,
+    /// What fits 80 columns; the first is cut where it does not.
+    pub(crate) narrow: &'static [Column],
+    /// What `--output wide` adds.
+    pub(crate) wide: &'static [Column],
 }
 
-/// Prints one thing as lines, or as JSON.
-pub(crate) fn one(output: Output, item: &Value, lines: impl FnOnce(&Value) -> String) {
-    print(&if output == Output::Json { format!("{item:#}") } else { lines(item) });
+/// Prints items as `output` says.
+pub(crate) fn list(output: Output, items: &[Value], columns: &Columns) {
+    match output {
+        Output::Json => print(&format!("{:#}", Value::Array(items.to_vec()))),
+        Output::Yaml => print(yaml(&Value::Array(items.to_vec())).trim_end()),
+        Output::Name => items.iter().for_each(|item| print(&text(item, columns.name))),
+        Output::Table | Output::Wide => print(&table(output, items, columns)),
+    }
+}
+
+fn table(output: Output, items: &[Value], columns: &Columns) -> String {
+    let wide = if output == Output::Wide { columns.wide } else { &[] };
+    let shown: Vec<&Column> = columns.narrow.iter().chain(wide).collect();
+    let mut rows: Vec<Vec<String>> = items.iter().map(|i| shown.iter().map(|(_, read)| read(i)).collect()).collect();
+    let mut table = Table::new();
+    if output == Output::Table {
+        cut_first(&mut rows, &shown, table.width().map_or(WIDTH, usize::from));
+    }
+    table.load_style(presets::NOTHING).set_header(shown.iter().map(|(name, _)| *name));
+    if !is_coloured() {
+        table.force_no_tty();
+    }
+    for row in rows {
+        table.add_row(row.into_iter().zip(&shown).map(|(text, (title, _))| cell(title, text)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Cuts the first column so that the rows fit.
+fn cut_first(rows: &mut [Vec<String>], columns: &[&Column], width: usize) {
+    let widest = |n: usize, title: &str| {
+        rows.iter().filter_map(|r| r.get(n)).map(|t| t.chars().count()).chain([title.chars().count()]).max()
+    };
+    let others: usize = columns.iter().enumerate().skip(1).filter_map(|(n, (title, _))| widest(n, title)).sum();
+    let gaps = 2 * columns.len().saturating_sub(1);
+    let room = width.saturating_sub(others + gaps).max(CUT_MIN);
+    for first in rows.iter_mut().filter_map(|r| r.first_mut()).filter(|t| t.chars().count() > room) {
+        *first = first.chars().take(room - 1).chain([REST]).collect();
+    }
+}
+
+/// On a terminal, unless somebody does not want it (`NO_COLOR`).
+fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+fn cell(title: &str, text: String) -> Cell {
+    let colour = match text.as_str() {
+        _ if !matches!(title, "status" | "availability") => None,
+        "ready" | "attached" | "available" => Some(Color::Green),
+        "provisioning_failed" | "failed" | "shortage" => Some(Color::Red),
+        "provisioning" | "booting" | "terminating" | "creating" | "attaching" | "detaching" | "deleting" | "scarce" => {
+            Some(Color::Yellow)
+        }
+        _ => None,
+    };
+    let cell = Cell::new(text);
+    match colour {
+        Some(colour) => cell.fg(colour),
+        None => cell,
+    }
+}
+
+fn yaml(value: &Value) -> String {
+    // Every JSON value has a YAML form.
+    serde_yaml_ng::to_string(value).unwrap_or_default()
+}
+
+/// Prints one thing as lines, or as `output` says; `name` is the field that `--output name` prints.
+pub(crate) fn one(output: Output, item: &Value, name: &str, lines: impl FnOnce(&Value) -> String) {
+    match output {
+        Output::Json => print(&format!("{item:#}")),
+        Output::Yaml => print(yaml(item).trim_end()),
+        Output::Name => print(&text(item, name)),
+        Output::Table | Output::Wide => print(&lines(item)),
+    }
+}
+
+/// Prints the result of a command for programs: YAML where that is asked for, else JSON.
+pub(crate) fn value(output: Output, value: &Value) {
+    print(&if output == Output::Yaml { yaml(value).trim_end().to_owned() } else { format!("{value:#}") });
+}
+
+/// How long ago that was, in one unit: `45s`, `12m`, `3h`, `5d`.
+pub(crate) fn age(item: &Value, key: &str) -> String {
+    let now = jiff::Timestamp::now().as_microsecond();
+    let then = item[key].as_str().and_then(Timestamp::parse);
+    then.map_or_else(|| "-".to_owned(), |then| short((now - then.0).max(0) / 1_000_000))
+}
+
+fn short(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        ..7_200 => format!("{}m", seconds / 60),
+        ..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// What an hour of an instance costs with its volumes on block storage; one that has ended costs nothing.
+pub(crate) fn hourly_of_all(item: &Value) -> String {
+    if matches!(item["status"].as_str(), Some("terminated" | "provisioning_failed")) {
+        return "-".to_owned();
+    }
+    let micros = |key: &str| item[key].as_i64().unwrap_or_default();
+    decimal(micros("hourly_micros").saturating_add(micros("storage_hourly_micros")))
+}
+
+/// Millionths as a number with four decimals, rounded.
+pub(crate) fn decimal(micros: i64) -> String {
+    let tenths = micros.saturating_add(50) / 100;
+    format!("{}.{:04}", tenths / 10_000, tenths % 10_000)
 }
 
 /// A field as text; nothing as a dash.
 pub(crate) fn text(item: &Value, key: &str) -> String {
     match &item[key] {
         Value::Null => "-".to_owned(),
-        Value::String(s) => s.clone(),
+        // Some names were given by strangers.
+        Value::String(s) => legible(s),
         other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => other.to_string(),
     }
 }
@@ -47,10 +167,15 @@ pub(crate) fn sizes(item: &Value) -> String {
     format!("[{}]", list.join(", "))
 }
 
+/// Every address of an instance, as a list with commas.
+pub(crate) fn addresses(item: &Value) -> String {
+    let all: Vec<&str> = item["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if all.is_empty() { "-".to_owned() } else { all.join(", ") }
+}
+
 /// Money per hour, from millionths.
 pub(crate) fn hourly(item: &Value) -> String {
-    let micros = item["hourly_micros"].as_i64().unwrap_or_default();
-    format!("{}.{:04} {}/h", micros / 1_000_000, micros % 1_000_000 / 100, text(item, "currency"))
+    format!("{} {}/h", decimal(item["hourly_micros"].as_i64().unwrap_or_default()), text(item, "currency"))
 }
 
 /// An instance's volumes, one line each.
@@ -90,7 +215,8 @@ pub(crate) fn instance(i: &Value) -> String {
     let mut lines = vec![
         format!("{}  {}  {}", text(i, "id"), text(i, "status"), text(i, "name")),
         format!("  {} in {}, {}, model {}", text(i, "instance_type"), text(i, "zone"), hourly(i), text(i, "model_id")),
-        format!("  server {}  address {}", text(i, "provider_instance_id"), text(i, "ip_address")),
+        format!("  server {}  address {}", text(i, "provider_instance_id"), addresses(i)),
+        format!("  costs {} {}/h with its volumes", hourly_of_all(i), text(i, "currency")),
         format!("  storage_count={} storage_sizes_gb={}", text(i, "storage_count"), sizes(i)),
     ];
     if !i["error"].is_null() {
@@ -148,4 +274,44 @@ pub(crate) fn proof(p: &Value) -> String {
 pub(crate) fn note_text(note: &Value) -> String {
     let until = note["until"].as_str().map_or_else(String::new, |t| format!(", until {t}"));
     format!("{}{until}", text(note, "text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const COLUMNS: Columns = Columns {
+        name: "id",
+        narrow: &[("name", |i| text(i, "name")), ("status", |i| text(i, "status")), ("type", |i| text(i, "type"))],
+        wide: &[("address", |i| text(i, "address"))],
+    };
+
+    #[test]
+    fn a_table_fits_and_a_wide_one_shows_everything() {
+        let long = "n".repeat(100);
+        let items = [
+            json!({"name": long, "status": "provisioning_failed", "type": "H100-SXM-8-80G", "address": "2001:db8::1"}),
+            json!({"name": "short", "status": "ready", "type": "L4-1-24G", "address": "10.0.0.1"}),
+        ];
+        let narrow = table(Output::Table, &items, &COLUMNS);
+        assert!(narrow.lines().all(|l| l.chars().count() <= WIDTH), "{narrow}");
+        assert!(
+            narrow.contains(REST) && narrow.contains("provisioning_failed") && narrow.contains("short"),
+            "{narrow}"
+        );
+        assert!(!narrow.contains('\u{1b}'), "no colours in a pipe: {narrow:?}");
+        let wide = table(Output::Wide, &items, &COLUMNS);
+        assert!(wide.contains(&long) && wide.contains("2001:db8::1"), "{wide}");
+    }
+
+    #[test]
+    fn ages_have_one_unit_and_money_four_decimals() {
+        let ages = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(short);
+        assert_eq!(ages, ["0s", "119s", "2m", "119m", "2h", "47h", "2d"]);
+        assert_eq!([0, 49, 50, 1_469_916, 26_000].map(decimal), ["0.0000", "0.0000", "0.0001", "1.4699", "0.0260"]);
+        let item = json!({"status": "ready", "hourly_micros": 1_469_916, "storage_hourly_micros": 26_000});
+        assert_eq!(hourly_of_all(&item), "1.4959");
+        assert_eq!(hourly_of_all(&json!({"status": "terminated", "hourly_micros": 1})), "-");
+    }
 }

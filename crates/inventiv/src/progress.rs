@@ -17,11 +17,59 @@ pub(crate) struct Goal {
     pub(crate) every: Duration,
 }
 
+/// How long nothing is told at the most.
+const QUIET_MAX: Duration = Duration::from_secs(30);
+
+/// A line of the action log in words; one that is not known here is shown as it is.
+fn words(action: &str) -> &str {
+    match action {
+        "REQUEST_CREATE" => "asked for",
+        "REQUEST_TERMINATE" => "its end asked for",
+        "REQUEST_RETAIN_VOLUME" => "volume to be kept",
+        "REQUEST_RELEASE_VOLUME" => "volume to be let go",
+        "PROVIDER_CREATE" => "make the server",
+        "PROVIDER_CREATE_VOLUME" => "make the data volume",
+        "PROVIDER_TAG_VOLUME" => "name the volume",
+        "PROVIDER_TAG_SERVER" => "name the server",
+        "PROVIDER_VOLUME_RESIZE" => "grow the volume",
+        "PROVIDER_ATTACH_VOLUME" => "attach the volume",
+        "PROVIDER_DETACH_VOLUME" => "detach the volume",
+        "PROVIDER_SET_USER_DATA" => "set up the first boot",
+        "PROVIDER_START" => "start the server",
+        "PROVIDER_STOP" => "stop the server",
+        "PROVIDER_DELETE" => "delete the server",
+        "PROVIDER_DELETE_VOLUME" => "delete the volume",
+        "PROVIDER_PROVE_SERVER_GONE" => "prove the server gone",
+        "PROVIDER_PROVE_VOLUME_GONE" => "prove the volume gone",
+        "PROVIDER_GET_IP" => "address",
+        "VOLUME_FOUND" => "volume found",
+        "VOLUME_ADOPTED" => "volume taken up",
+        "VOLUME_RETAINED" => "volume kept",
+        "SERVER_ADOPTED" => "server taken up",
+        "INSTANCE_READY" => "ready",
+        "INSTANCE_TERMINATED" => "terminated",
+        "INSTANCE_FAILED" => "failed",
+        other => other,
+    }
+}
+
+/// How a step ended, in words.
+fn outcome(status: &str) -> &str {
+    match status {
+        "completed" => "done",
+        "in_progress" => "begun",
+        "unknown" => "no answer",
+        other => other,
+    }
+}
+
 /// Prints the steps of one instance.
 pub(crate) struct Progress<'c> {
     client: &'c Client,
     id: String,
     began: Instant,
+    /// When it said something last.
+    spoke: Instant,
     /// Lines that were shown, with the status they were shown in.
     shown: HashMap<String, String>,
     after: String,
@@ -37,6 +85,7 @@ impl<'c> Progress<'c> {
             client,
             id: id.to_owned(),
             began,
+            spoke: began,
             shown: HashMap::new(),
             after: String::new(),
             notes: String::new(),
@@ -69,6 +118,9 @@ impl<'c> Progress<'c> {
                 let why = instance["error"].as_str().unwrap_or("it was terminated");
                 return Err(Failure::instance_failed(format!("{} is {status}: {why}", self.id)));
             }
+            if self.spoke.elapsed() > QUIET_MAX {
+                self.tell(&format!("  {:6.1}s  … still {status}", self.began.elapsed().as_secs_f32()));
+            }
             if Instant::now() > deadline {
                 let text =
                     format!("{} is still {status}; `inventiv explain {}` says what it waits for", self.id, self.id);
@@ -97,24 +149,29 @@ impl<'c> Progress<'c> {
         Ok(())
     }
 
-    fn line(&self, log: &Value) {
+    fn line(&mut self, log: &Value) {
         let took = log["duration_ms"].as_i64().filter(|ms| *ms > 0).map_or_else(String::new, |ms| format!(" {ms} ms"));
         let about = log["error"].as_str().or(log["details"].as_str()).unwrap_or_default();
         let resource = log["resource_id"].as_str().map_or_else(String::new, |r| format!(" {r}"));
         let elapsed = self.began.elapsed().as_secs_f32();
         let line = format!(
-            "  {elapsed:6.1}s  {:<27} {:<11}{took}{resource}  {about}",
-            text(log, "action"),
-            text(log, "status")
+            "  {elapsed:6.1}s  {:<25} {:<11}{took}{resource}  {about}",
+            words(&text(log, "action")),
+            outcome(&text(log, "status"))
         );
-        (self.say)(line.trim_end());
+        self.tell(line.trim_end());
+    }
+
+    fn tell(&mut self, line: &str) {
+        (self.say)(line);
+        self.spoke = Instant::now();
     }
 
     fn show_notes(&mut self, instance: &Value) {
         let notes: Vec<String> = instance["notes"].as_array().into_iter().flatten().map(note_text).collect();
         let notes = notes.join("; ");
         if !notes.is_empty() && notes != self.notes {
-            (self.say)(&format!("  {:6.1}s  … {notes}", self.began.elapsed().as_secs_f32()));
+            self.tell(&format!("  {:6.1}s  … {notes}", self.began.elapsed().as_secs_f32()));
         }
         self.notes = notes;
     }

@@ -1,7 +1,7 @@
 //! The server: store, orchestrator and API in one process, started and stopped in order.
 
 use crate::failure::Failure;
-use inventiv_api::{App, Settings};
+use inventiv_api::{App, Limits, Settings};
 use inventiv_orchestrator::clock::{ClockIds, SharedClock};
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::CloudProvider;
@@ -22,6 +22,9 @@ pub(crate) struct Setup {
     pub(crate) listen: SocketAddr,
     pub(crate) database: String,
     pub(crate) token: String,
+    pub(crate) limits: Limits,
+    /// Names of this server besides the machine's own, where it listens on loopback.
+    pub(crate) allowed_hosts: Vec<String>,
     pub(crate) credentials: Credentials,
     pub(crate) config: Config,
     /// How old a read may be; `None`: as the provider says.
@@ -70,6 +73,9 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         store,
         account_id: account.id(),
         provider: account.provider,
+        limits: setup.limits,
+        // Beyond this machine, any name may be the right one.
+        hosts: address.ip().is_loopback().then_some(setup.allowed_hosts),
         token: setup.token,
         forced_data_volume_gb: setup.forced_data_volume_gb,
         now: Box::new(move || api_clock.now()),

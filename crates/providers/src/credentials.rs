@@ -139,6 +139,10 @@ fn check_url(url: &str) -> Result<String, CredentialsError> {
     let good = url.parse::<http::Uri>().is_ok_and(|u| {
         matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/")
     });
+    if good && url.contains('@') {
+        let text = "SCW_API_URL holds a user or a password: it is logged; leave them out, SCW_SECRET_KEY is the key";
+        return Err(CredentialsError(text.to_owned()));
+    }
     if good && !url.ends_with('/') {
         return Ok(url.to_owned());
     }

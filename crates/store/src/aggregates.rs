@@ -5,7 +5,7 @@ use crate::db::Written;
 use crate::error::Error;
 use crate::filtered::{Filtered, Wanted};
 use crate::logs::LogWrite;
-use crate::{Store, changes, instance_rows, logs, server_rows, volume_rows};
+use crate::{IdempotencyKey, Store, changes, idempotency, instance_rows, logs, names, server_rows, volume_rows};
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::{Aggregate, Instance};
 use inventiv_core::status::Status;
@@ -100,11 +100,36 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn insert(&self, agg: &Aggregate, writes: &[LogWrite]) -> Result<(), Error> {
+        self.insert_with(agg, writes, names::take(&agg.instance, false), None).await
+    }
+
+    /// The same, only if its name is free, and its key (if it has one) is new.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] when the name is taken or the key was used before; when the database refuses.
+    pub async fn insert_new(
+        &self,
+        agg: &Aggregate,
+        writes: &[LogWrite],
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(), Error> {
+        self.insert_with(agg, writes, names::take(&agg.instance, true), key).await
+    }
+
+    async fn insert_with(
+        &self,
+        agg: &Aggregate,
+        writes: &[LogWrite],
+        name: Statement,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(), Error> {
         let mut statements = vec![instance_rows::insert(agg)];
         statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
         statements.extend(agg.servers.iter().map(|s| server_rows::insert(&agg.instance, s)));
         statements.extend(agg.volumes.iter().map(|v| volume_rows::insert(&agg.instance, v)));
         statements.push(changes::mark(&agg.instance.id));
+        statements.push(name);
+        statements.extend(key.map(idempotency::insert));
         statements.extend(writes.iter().map(logs::statement));
         self.db.write_apart(statements).await?;
         self.tell_change();
@@ -144,6 +169,9 @@ impl Store {
         }
         if before.instance.status != owner.status {
             statements.push(logs::history(owner, Some(before.instance.status), version + 1, now));
+        }
+        if owner.status.is_final() && !before.instance.status.is_final() {
+            statements.push(names::free(&owner.id));
         }
         if changes::shows_a_change(before, after) {
             statements.push(changes::mark(&owner.id));

@@ -100,6 +100,7 @@ impl Db {
             return Err(Error::Open("SQLite needs a file: sqlite:inventiv.db".to_owned()));
         }
         let url = format!("sqlite:{path}?mode=rwc");
+        make_private(path);
         let pool = |size: u32| {
             // A file does not hang up: asking each time whether it is still there only costs.
             AnyPoolOptions::new().max_connections(size).test_before_acquire(false).acquire_timeout(Duration::from_secs(10)).after_connect(|c, _| {
@@ -269,6 +270,23 @@ impl Db {
         // Changes nothing, and still writes: it fails on a database that is full or read-only.
         const SQL: &str = "UPDATE provider_accounts SET provider = provider";
         self.write(vec![crate::args::Args::new().statement(SQL)]).await.map(|_| ())
+    }
+}
+
+/// What instances cost and what they are for is nobody else's: the file and its companions are this user's alone.
+fn make_private(path: &str) {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    // One that cannot be made is told of when it is opened. SQLite gives its companions the mode of the file.
+    let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    for file in [path.to_owned(), format!("{path}-wal"), format!("{path}-shm")] {
+        let open = std::fs::metadata(&file).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
+        if !open {
+            continue;
+        }
+        match std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)) {
+            Ok(()) => tracing::info!(file, "others could read the database: its mode is 0600 now"),
+            Err(e) => tracing::warn!(file, error = %e, "others can read the database: run `chmod 600` on it"),
+        }
     }
 }
 

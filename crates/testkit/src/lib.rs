@@ -212,6 +212,12 @@ impl World {
         app(store, self.clock.clone(), Arc::new(UuidIds), None)
     }
 
+    /// What this world's API was made with, to make another one that differs in something.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        settings(self.store.clone(), self.clock.clone(), Arc::new(UuidIds), None)
+    }
+
     async fn over(url: String, home: Home, emulator: Emulator, rules: Rules, forced: Option<i64>) -> Self {
         let store = Store::open(&url).await.expect("the database opens");
         let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(emulator.router()))));
@@ -396,18 +402,24 @@ impl World {
 }
 
 fn app(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> App {
-    App::new(Settings {
+    App::new(settings(store, clock, ids, forced))
+}
+
+fn settings(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> Settings {
+    Settings {
         store,
         provider_zones: Vec::new(),
         policy_wait: std::time::Duration::ZERO,
         account_id: format!("scaleway:{PROJECT}"),
         provider: "scaleway".to_owned(),
+        limits: inventiv_api::Limits::default(),
+        hosts: None,
         token: TOKEN.to_owned(),
         forced_data_volume_gb: forced,
         now: Box::new(move || clock.now()),
         ids: Box::new(move || ids.draw()),
         metrics: Box::new(String::new),
-    })
+    }
 }
 
 fn orchestrator(

@@ -270,6 +270,8 @@ async fn before_the_catalogue_was_read_a_wish_is_put_off_and_says_why() {
         store: store.clone(),
         account_id: "scaleway:x".into(),
         provider: "scaleway".into(),
+        limits: inventiv_api::Limits::default(),
+        hosts: None,
         token: TOKEN.into(),
         forced_data_volume_gb: None,
         now: Box::new(|| inventiv_core::time::Timestamp(0)),

@@ -73,7 +73,7 @@ async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
         }
         let (_, proof) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
         assert_eq!((&proof["clean"], &proof["open"]), (&json!(true), &json!([])), "{proof:#}");
-        assert_eq!(proof["kept_hourly_micros"], 50 * 118);
+        assert_eq!(proof["kept_hourly_micros"], 50 * 130);
         let standings: Vec<&Value> = proof["resources"].as_array().unwrap().iter().map(|r| &r["standing"]).collect();
         assert_eq!(standings.iter().filter(|s| **s == "gone").count(), 3, "{proof:#}");
         assert_eq!(standings.iter().filter(|s| **s == "kept").count(), 1);
@@ -89,7 +89,7 @@ async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
         }
         let found = audit(&world).await;
         assert_eq!((found["verdict"].as_str(), &found["retained"]), (Some("clean"), &json!(1)), "{found:#}");
-        assert_eq!(found["retained_hourly_micros"], 50 * 118);
+        assert_eq!(found["retained_hourly_micros"], 50 * 130);
     }
 }
 
@@ -223,7 +223,7 @@ async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
     assert!(stuck.iter().all(|s| s["remedy"].as_str().unwrap().contains("credentials")), "{shown:#}");
     assert!(stuck.iter().all(|s| s["reason"].as_str().unwrap().contains("insufficient permissions")));
     let cost: Vec<i64> = stuck.iter().filter_map(|s| s["hourly_micros"].as_i64()).collect();
-    assert_eq!(cost.iter().sum::<i64>(), (50 + 20) * 118, "{shown:#}");
+    assert_eq!(cost.iter().sum::<i64>(), (50 + 20) * 130, "{shown:#}");
     let found = audit(&world).await;
     assert_eq!((found["verdict"].as_str(), &found["stuck"]), (Some("findings"), &json!(2)), "{found:#}");
     assert_eq!(found["stuck_instances"], json!([id]), "{found:#}");

@@ -48,6 +48,7 @@ fn instance(n: u128) -> Aggregate {
         status: Status::Provisioning,
         failure: None,
         ip_address: None,
+        addresses: vec!["10.0.0.1".into(), "2001:db8::1".into()],
         created_at: at(1),
         ready_at: None,
         terminate_requested_at: None,

@@ -104,3 +104,42 @@ fn every_operation_has_an_id_of_its_own() {
     }
     assert!(count > 20, "{count}");
 }
+
+#[tokio::test]
+async fn a_name_stands_for_one_instance_among_those_that_live() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let named =
+            |name: &str| json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 1, "name": name});
+        let at_once: Vec<_> = (0..10).map(|_| w.call("POST", "/instances", Some(named("one")))).collect();
+        let answers = futures::future::join_all(at_once).await;
+        let made: Vec<&Value> = answers.iter().filter(|(status, _)| *status == 202).map(|(_, body)| body).collect();
+        assert_eq!(made.len(), 1, "{answers:?}");
+        assert!(answers.iter().all(|(status, body)| *status == 202 || body["type"] == "urn:inventiv:name_taken"));
+        let id = made[0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(w.call("GET", "/instances/one", None).await.1["id"], id.as_str());
+        let other = w.call("POST", "/instances", Some(named("two"))).await.1["id"].as_str().unwrap().to_owned();
+        // What both ids begin with stands for neither.
+        let common: String = id.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+        if common.len() >= 8 {
+            let (status, problem) = w.call("GET", &format!("/instances/{common}"), None).await;
+            assert_eq!((status, problem["type"].as_str()), (409, Some("urn:inventiv:ambiguous")), "{problem}");
+        }
+        assert_eq!(w.call("GET", &format!("/instances/{}", &id[..id.len() - 1]), None).await.1["id"], id.as_str());
+        for refused in ["ins-mine", "", "x\u{202E}"] {
+            assert_eq!(w.call("POST", "/instances", Some(named(refused))).await.0, 422, "{refused:?}");
+        }
+        w.call("DELETE", "/instances/one", None).await;
+        assert_eq!(w.call("POST", "/instances", Some(named("one"))).await.0, 409, "it is still there");
+        w.until_status(&id, "terminated").await;
+        let (status, next) = w.call("POST", "/instances", Some(named("one"))).await;
+        assert_eq!(status, 202, "{next}");
+        assert_eq!(w.call("GET", "/instances/one", None).await.1["id"], next["id"]);
+        let (_, page) = w.call("GET", "/instances?status=terminated,provisioning&limit=2", None).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), 2);
+        let after =
+            format!("/instances?status=terminated,provisioning&limit=2&after={}", page["next"].as_str().unwrap());
+        let (_, rest) = w.call("GET", &after, None).await;
+        assert_eq!((rest["items"].as_array().unwrap().len(), &rest["items"][0]["id"]), (1, &next["id"]));
+    }
+}

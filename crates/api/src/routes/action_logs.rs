@@ -6,7 +6,7 @@ use crate::extract::Query;
 use crate::problem::ApiError;
 use crate::view::{ActionLogView, Page};
 use axum::extract::State;
-use inventiv_core::id::InstanceId;
+use inventiv_core::id::LogId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -15,11 +15,12 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListLogs {
-    /// Only of this instance.
+    /// Only of this instance: its id, a unique beginning of it, or its name.
     instance_id: Option<String>,
     /// `next` of the page before.
     after: Option<String>,
     /// From 1 to 500; 100 if left out.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
@@ -31,9 +32,9 @@ pub(crate) async fn list(
     Query(query): Query<ListLogs>,
 ) -> Result<axum::Json<Page<ActionLogView>>, ApiError> {
     let limit = limit(query.limit)?;
-    super::check_words(&[query.after.as_deref()])?;
+    super::check_after(query.after.as_deref(), |id| LogId::parse(id).is_some())?;
     let instance = match query.instance_id.as_deref() {
-        Some(id) => Some(InstanceId::parse(id).ok_or_else(|| ApiError::not_found("instance", id))?),
+        Some(id) => Some(crate::resolve::instance(&app, id).await?),
         None => None,
     };
     let rows = app.store().action_logs(instance.as_ref(), query.after.as_deref(), limit + 1).await?;

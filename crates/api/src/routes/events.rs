@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FollowEvents {
-    /// Only of this instance.
+    /// Only of this instance: its id, a unique beginning of it, or its name.
     instance_id: Option<String>,
     /// Only in this zone.
     zone: Option<String>,
@@ -47,6 +47,11 @@ pub(crate) async fn follow(
     Query(query): Query<FollowEvents>,
 ) -> Result<impl IntoResponse, ApiError> {
     super::check_words(&[query.zone.as_deref()])?;
+    // Refused before the database is asked anything.
+    let room = Stream::room(&app)?;
+    if let Some(zone) = &query.zone {
+        super::check_zone(zone, &super::zones(&app).await?)?;
+    }
     let instance = match query.instance_id.as_deref() {
         None => None,
         Some(id) => Some(known(&app, id).await?),
@@ -56,7 +61,7 @@ pub(crate) async fn follow(
         .or(query.after.as_deref().filter(|id| !id.is_empty()))
         .map(|id| Place::parse(id).ok_or_else(no_place))
         .transpose()?;
-    let events = Stream::open(&app, About { instance, zone: query.zone }, last).await?.begin();
+    let events = Stream::open(&app, About { instance, zone: query.zone }, last, room).await?.begin();
     let events = futures::stream::unfold(events, |mut events| async {
         let event: Event = events.recv().await?;
         Some((Ok::<_, Infallible>(event), events))
@@ -71,7 +76,7 @@ pub(crate) async fn follow(
 
 async fn known(app: &App, id: &str) -> Result<InstanceId, ApiError> {
     let missing = || ApiError::not_found("instance", id);
-    let parsed = InstanceId::parse(id).ok_or_else(missing)?;
+    let parsed = crate::resolve::instance(app, id).await?;
     app.store().instance(&parsed).await?.map(|_| parsed).ok_or_else(missing)
 }
 

@@ -4,17 +4,18 @@ use super::limit;
 use crate::App;
 use crate::desire::{self, CreateInstance};
 use crate::extract::{Json, Path, Query};
+use crate::idempotency::Key;
 use crate::problem::ApiError;
+use crate::resolve;
 use crate::view::{Instance, InstanceDetail, InstanceProof, NoteView, Page};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
 use inventiv_store::{ActionLog, InstanceFilter, StateChange};
 use serde::Deserialize;
-use std::collections::BTreeSet;
 use utoipa::IntoParams;
 
 /// Filters and page of a list of instances.
@@ -22,7 +23,7 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListInstances {
-    /// Only in this status.
+    /// Only in this status, or in one of several with commas between: `ready,booting`.
     status: Option<String>,
     /// Only in this zone.
     zone: Option<String>,
@@ -32,21 +33,32 @@ pub(crate) struct ListInstances {
     /// `next` of the page before.
     after: Option<String>,
     /// From 1 to 500; 100 if left out.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
 /// Ask for an instance
 ///
-/// The wish is written down and carried out at once; follow it with `GET /instances/{id}`.
+/// The wish is written down and carried out at once; follow it with `GET /instances/{id}`. Sent again with the same
+/// `Idempotency-Key`, it makes no second one: the first is shown as it stands now, with the header `Idempotent-Replayed: true`.
+/// A key is remembered for as long as its instance is.
 #[utoipa::path(post, operation_id = "createInstance", path = "/instances", request_body = CreateInstance, tag = "instances",
-    responses((status = 202, description = "Written down", body = InstanceDetail)))]
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, new for each instance", max_length = 255)),
+    responses((status = 202, description = "Written down", body = InstanceDetail,
+        headers(("Location" = String, description = "The instance's path"), ("Idempotent-Replayed" = Option<bool>, description = "An earlier request with this key made it")))))]
 pub(crate) async fn create(
     State(app): State<App>,
+    Key(key): Key,
     Json(wish): Json<CreateInstance>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let agg = desire::create(&app, wish).await?;
-    let location = format!("/instances/{}", agg.instance.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(detail(&app, &agg).await?)))
+    let made = desire::create(&app, wish, key.as_deref()).await?;
+    let location = format!("/instances/{}", made.agg.instance.id);
+    let shown = axum::Json(detail(&app, &made.agg).await?);
+    let mut answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], shown).into_response();
+    if made.replayed {
+        answer.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(answer)
 }
 
 /// List instances
@@ -57,41 +69,49 @@ pub(crate) async fn list(
     Query(query): Query<ListInstances>,
 ) -> Result<axum::Json<Page<Instance>>, ApiError> {
     let limit = limit(query.limit)?;
-    super::check_words(&[query.zone.as_deref(), query.model_id.as_deref(), query.after.as_deref()])?;
+    super::check_words(&[query.zone.as_deref(), query.model_id.as_deref()])?;
+    super::check_after(query.after.as_deref(), |id| InstanceId::parse(id).is_some())?;
     if let Some(zone) = &query.zone {
-        super::check_zone(zone, &zones(&app).await?)?;
+        super::check_zone(zone, &super::zones(&app).await?)?;
     }
-    let status = query.status.as_deref().map(|s| Status::parse(s).ok_or_else(|| unknown_status(s))).transpose()?;
-    let filter =
-        InstanceFilter { status, zone: query.zone, model_id: query.model_id, after: query.after, limit: limit + 1 };
-    let rows = app.store().instances(&filter).await?;
+    let statuses = statuses(query.status.as_deref())?;
+    let filter = InstanceFilter {
+        zone: query.zone,
+        model_id: query.model_id,
+        after: query.after,
+        limit: limit + 1,
+        status: None,
+    };
+    let mut rows = Vec::new();
+    // Each status has an index of its own.
+    for status in &statuses {
+        rows.extend(app.store().instances(&InstanceFilter { status: *status, ..filter.clone() }).await?);
+    }
+    rows.sort_by(|a, b| a.instance.id.cmp(&b.instance.id));
+    rows.dedup_by(|a, b| a.instance.id == b.instance.id);
+    rows.truncate(limit as usize + 1);
     Ok(axum::Json(Page::cut(rows, limit, |a| a.instance.id.to_string(), Instance::of)))
 }
 
-/// Every zone that may hold an instance.
-async fn zones(app: &App) -> Result<Vec<String>, ApiError> {
-    let (store, account) = (app.store(), &app.inner.account_id);
-    let served = store.catalogues(account).await?.into_iter().map(|c| c.zone);
-    let all: BTreeSet<String> =
-        served.chain(store.zones(account).await?).chain(app.inner.provider_zones.clone()).collect();
-    Ok(all.into_iter().collect())
-}
-
-fn unknown_status(_given: &str) -> ApiError {
-    let words: Vec<&str> = Status::ALL.iter().map(|s| s.text()).collect();
-    ApiError::invalid(format!("status: one of {}", words.join(", ")))
+/// The statuses that are asked for; `None`: any.
+fn statuses(text: Option<&str>) -> Result<Vec<Option<Status>>, ApiError> {
+    let Some(text) = text else { return Ok(vec![None]) };
+    let unknown = || {
+        let words: Vec<&str> = Status::ALL.iter().map(|s| s.text()).collect();
+        ApiError::invalid(format!("status: one or several (with commas) of {}", words.join(", ")))
+    };
+    text.split(',').map(|word| Status::parse(word).map(Some).ok_or_else(unknown)).collect()
 }
 
 /// Show an instance, with every volume
-#[utoipa::path(get, operation_id = "getInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
+#[utoipa::path(get, operation_id = "getInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name")),
     tag = "instances", responses((status = 200, description = "The instance", body = InstanceDetail)))]
 pub(crate) async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<InstanceDetail>, ApiError> {
-    let missing = || ApiError::not_found("instance", &id);
-    let parsed = InstanceId::parse(&id).ok_or_else(missing)?;
-    let agg = app.store().instance(&parsed).await?.ok_or_else(missing)?;
+    let parsed = resolve::instance(&app, &id).await?;
+    let agg = app.store().instance(&parsed).await?.ok_or_else(|| ApiError::not_found("instance", &id))?;
     Ok(axum::Json(detail(&app, &agg).await?))
 }
 
@@ -99,15 +119,14 @@ pub(crate) async fn show(
 ///
 /// Every server and volume that it ever had, the calls that made and removed it, and the evidence that it is gone. `clean`
 /// is said only when nothing is left to find out.
-#[utoipa::path(get, operation_id = "getInstanceProof", path = "/instances/{id}/proof", params(("id" = String, Path, description = "The instance's id")),
+#[utoipa::path(get, operation_id = "getInstanceProof", path = "/instances/{id}/proof", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name")),
     tag = "instances", responses((status = 200, description = "What is known of its end", body = InstanceProof)))]
 pub(crate) async fn proof(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<InstanceProof>, ApiError> {
-    let missing = || ApiError::not_found("instance", &id);
-    let parsed = InstanceId::parse(&id).ok_or_else(missing)?;
-    let agg = app.store().instance(&parsed).await?.ok_or_else(missing)?;
+    let parsed = resolve::instance(&app, &id).await?;
+    let agg = app.store().instance(&parsed).await?.ok_or_else(|| ApiError::not_found("instance", &id))?;
     let mut logs: Vec<ActionLog> = Vec::new();
     loop {
         let after = logs.last().map(|l| l.id.to_string());
@@ -126,10 +145,10 @@ const LOGS_PAGE: u32 = 1_000;
 /// Take an instance away, with every volume that goes with it
 ///
 /// Asking twice changes nothing. It is `terminated` once everything is proven gone.
-#[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id")),
+#[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name")),
     tag = "instances", responses((status = 202, description = "Written down", body = InstanceDetail)))]
 pub(crate) async fn terminate(State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, ApiError> {
-    let parsed = InstanceId::parse(&id).ok_or_else(|| ApiError::not_found("instance", &id))?;
+    let parsed = resolve::instance(&app, &id).await?;
     let agg = desire::terminate(&app, &parsed).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(detail(&app, &agg).await?)))
 }

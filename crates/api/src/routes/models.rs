@@ -24,6 +24,7 @@ pub(crate) struct ListModels {
     /// `next` of the page before.
     after: Option<String>,
     /// From 1 to 500; 100 if left out.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
@@ -121,7 +122,7 @@ pub(crate) async fn list(
     Query(query): Query<ListModels>,
 ) -> Result<axum::Json<Page<ModelView>>, ApiError> {
     let limit = limit(query.limit)?;
-    super::check_words(&[query.after.as_deref()])?;
+    super::check_after(query.after.as_deref(), is_model_id)?;
     let rows = app.store().models(query.after.as_deref(), limit + 1).await?;
     Ok(axum::Json(Page::cut(rows, limit, |m| m.id.clone(), ModelView::of)))
 }

@@ -7,7 +7,7 @@ use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
 use crate::view::{OwnedVolume, Page};
 use axum::extract::State;
-use inventiv_core::id::{InstanceId, VolumeId};
+use inventiv_core::id::VolumeId;
 use inventiv_core::status::VolumeStatus;
 use inventiv_store::{VolumeFilter, VolumeWithOwner};
 use serde::Deserialize;
@@ -20,13 +20,14 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct ListVolumes {
     /// Only in this status, for instance `retained`.
     status: Option<String>,
-    /// Only of this instance.
+    /// Only of this instance: its id, a unique beginning of it, or its name.
     instance_id: Option<String>,
     /// Only in this zone.
     zone: Option<String>,
     /// `next` of the page before.
     after: Option<String>,
     /// From 1 to 500; 100 if left out.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
@@ -46,10 +47,14 @@ pub(crate) async fn list(
     Query(query): Query<ListVolumes>,
 ) -> Result<axum::Json<Page<OwnedVolume>>, ApiError> {
     let limit = limit(query.limit)?;
-    super::check_words(&[query.zone.as_deref(), query.after.as_deref()])?;
+    super::check_words(&[query.zone.as_deref()])?;
+    super::check_after(query.after.as_deref(), |id| VolumeId::parse(id).is_some())?;
+    if let Some(zone) = &query.zone {
+        super::check_zone(zone, &super::zones(&app).await?)?;
+    }
     let status = query.status.as_deref().map(|s| VolumeStatus::parse(s).ok_or_else(unknown_status)).transpose()?;
     let instance_id = match query.instance_id.as_deref() {
-        Some(id) => Some(InstanceId::parse(id).ok_or_else(|| ApiError::not_found("instance", id))?),
+        Some(id) => Some(crate::resolve::instance(&app, id).await?),
         None => None,
     };
     let filter = VolumeFilter { status, instance_id, zone: query.zone, after: query.after, limit: limit + 1 };

@@ -1,7 +1,7 @@
 //! The evidence of an instance's end, resource by resource.
 
 use super::{ActionLogView, ProofView, opt_time, time};
-use inventiv_core::money::BLOCK_GB_HOUR_MICROS;
+use inventiv_core::money::block_hourly_micros;
 use inventiv_core::proof::{self, CALLS, Standing};
 use inventiv_core::recorded::{Aggregate, Server, Volume};
 use inventiv_core::size::gb_ceil;
@@ -74,7 +74,8 @@ impl InstanceProof {
         let i = &agg.instance;
         let open = proof::open_points(agg);
         let kept: Vec<&Volume> = agg.volumes.iter().filter(|v| proof::volume(v) == Standing::Kept).collect();
-        let kept_gb: i64 = kept.iter().filter(|v| v.is_block()).filter_map(|v| v.size_bytes.map(gb_ceil)).sum();
+        let hourly = |v: &&&Volume| v.size_bytes.map_or(0, |b| block_hourly_micros(gb_ceil(b), v.perf_iops));
+        let kept_hourly_micros = kept.iter().filter(|v| v.is_block()).map(|v| hourly(&v)).fold(0, i64::saturating_add);
         let servers = agg.servers.iter().map(|s| ResourceProof::server(s, logs));
         let volumes = agg.volumes.iter().map(|v| ResourceProof::volume(v, agg, logs));
         let watched = agg.servers.iter().filter(|s| proof::server(s) == Standing::Watched).count()
@@ -103,7 +104,7 @@ impl InstanceProof {
             certainty: certainty.map(str::to_owned),
             verdict,
             open,
-            kept_hourly_micros: kept_gb.saturating_mul(BLOCK_GB_HOUR_MICROS),
+            kept_hourly_micros,
             currency: i.spec.currency.clone(),
             created_at: time(i.created_at),
             recovered_at: opt_time(i.spec.recovered_at),

@@ -14,7 +14,7 @@ fn server(id: &str, name: &str) -> SeenServer {
         state: ServerState::Running,
         allowed: Vec::new(),
         attachments: Vec::new(),
-        ip_address: None,
+        addresses: Vec::new(),
         foreign_addresses: Vec::new(),
         image_name: None,
         instance_type: None,
@@ -345,7 +345,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
             "a volume whose attempt was given up",
             late_volume.clone(),
             ended(|a| a.volumes[0].create_state = CreateState::Burned),
-            format!("orphan volume v-2 of n (known), 1180: {GIVEN_UP}"),
+            format!("orphan volume v-2 of n (known), 1300: {GIVEN_UP}"),
         ),
         (
             "another volume's attempt was given up",
@@ -354,7 +354,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
                 let other = Volume { name: "x".into(), create_state: CreateState::Burned, ..a.volumes[0].clone() };
                 a.volumes.push(other);
             }),
-            format!("orphan volume v-2 of n (known), 1180: {ENDED}"),
+            format!("orphan volume v-2 of n (known), 1300: {ENDED}"),
         ),
         ("a local volume", picture(vec![], vec![local]), ended(|_| {}), format!("orphan volume v-2 of n (known), ?: {ENDED}")),
         (
@@ -369,7 +369,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
             "an instance that nobody recorded",
             picture(vec![], vec![volume("v-2", &ours("data"))]),
             Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..instance() },
-            "orphan volume v-2 of n (unknown), 1180: it carries our name, and its instance was never recorded here → do not \
+            "orphan volume v-2 of n (unknown), 1300: it carries our name, and its instance was never recorded here → do not \
              delete it: it may be in use. `inventiv recover --from-provider` writes it down; then it can be terminated"
                 .to_owned(),
         ),
@@ -403,7 +403,7 @@ fn a_suspect_says_with_which_server_it_was_made() {
         Birth { instance_id: instance().instance.id, name: "iva-x".into(), from: BEGAN.plus_ms(-100_500), until: None };
     let report = audit(&picture(vec![], vec![seen]), &[], &[birth], "test");
     let told: Vec<String> = report.findings.iter().map(read).collect();
-    let expected = "suspect volume v-5 of n (known), 1180: it has the name that the cloud gives by itself, hangs on no server, and \
+    let expected = "suspect volume v-5 of n (known), 1300: it has the name that the cloud gives by itself, hangs on no server, and \
                     was made while iva-x was → look into it: delete it in the provider's console (we never do), or rename it if \
                     it is not ours";
     assert_eq!(told, [expected]);
@@ -480,6 +480,6 @@ fn what_is_kept_is_counted_with_its_price() {
     agg.volumes[0].status = VolumeStatus::Retained;
     let kept = SeenVolume { size_bytes: Some(10_000_000_001), ..volume("v-1", "y") };
     let report = audit(&picture(vec![], vec![kept]), &[agg], &[], "test");
-    // 11 GB at 118 micro-euros an hour.
-    assert_eq!((report.retained, report.retained_hourly_micros), (1, 1_298));
+    // 11 GB at 130 micro-euros an hour.
+    assert_eq!((report.retained, report.retained_hourly_micros), (1, 1_430));
 }

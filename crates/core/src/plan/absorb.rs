@@ -352,8 +352,9 @@ fn refresh_servers(draft: &mut Draft<'_, '_>) {
         if seen.state != ServerState::Stopped {
             row.start_intended_at.get_or_insert(draft.cx.now);
         }
-        if row.keep && seen.ip_address.is_some() {
-            draft.agg.instance.ip_address.clone_from(&seen.ip_address);
+        if row.keep && !seen.addresses.is_empty() {
+            draft.agg.instance.ip_address = seen.ip_address().map(str::to_owned);
+            draft.agg.instance.addresses.clone_from(&seen.addresses);
         }
     }
 }

@@ -338,7 +338,7 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: Data
     let patience_ms = draft.cx.rules.boot_deadline_ms.saturating_add(draft.cx.rules.stale_ms);
     let deadline = started.map(|t| t.plus_ms(patience_ms));
     if !ready && deadline.is_some_and(|d| now > d) {
-        let what = if seen.state == ServerState::Running && seen.ip_address.is_some() {
+        let what = if seen.state == ServerState::Running && !seen.addresses.is_empty() {
             "its data volume was not attached"
         } else {
             "the server did not run, with an address,"
@@ -368,7 +368,7 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: 
     if draft.agg.instance.status == Status::Ready {
         return;
     }
-    let Some(ip) = seen.ip_address.clone() else {
+    let Some(ip) = seen.ip_address() else {
         draft.agg.instance.status = Status::Booting;
         let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.prepared_at);
         let text = "waits for the server's address";

@@ -28,7 +28,7 @@ pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str])
         state,
         allowed: Vec::new(),
         attachments: volumes.iter().enumerate().map(on).collect(),
-        ip_address: Some("10.0.0.1".into()),
+        addresses: vec!["10.0.0.1".into()],
         foreign_addresses: Vec::new(),
         image_name: Some("img".into()),
         instance_type: Some("L40S-1-48G".into()),

@@ -3,7 +3,19 @@
 use crate::args::{AccountCommand, Connection, Output};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
-use crate::output::{self, text};
+use crate::output::{self, Columns, text};
+
+const COLUMNS: Columns = Columns {
+    name: "id",
+    narrow: &[
+        ("id", |a| text(a, "id")),
+        ("in use", |a| if a["in_use"] == true { "yes" } else { "no" }.to_owned()),
+        ("instances", |a| text(a, "instances")),
+        ("servers", |a| text(a, "servers")),
+        ("volumes", |a| text(a, "volumes")),
+    ],
+    wide: &[("since", |a| text(a, "created_at"))],
+};
 
 pub(crate) async fn run(command: AccountCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
@@ -11,22 +23,11 @@ pub(crate) async fn run(command: AccountCommand, connection: &Connection, output
         AccountCommand::List => {
             let accounts = client.get("/accounts", &[]).await?;
             let items = accounts.as_array().cloned().unwrap_or_default();
-            output::list(
-                output,
-                &items,
-                &[
-                    ("id", |a| text(a, "id")),
-                    ("in use", |a| if a["in_use"] == true { "yes" } else { "no" }.to_owned()),
-                    ("instances", |a| text(a, "instances")),
-                    ("servers", |a| text(a, "servers")),
-                    ("volumes", |a| text(a, "volumes")),
-                    ("since", |a| text(a, "created_at")),
-                ],
-            );
+            output::list(output, &items, &COLUMNS);
         }
         AccountCommand::Remove { id } => {
             client.delete(&format!("/accounts/{}", encode(&id))).await?;
-            if output == Output::Table {
+            if !output.is_for_programs() {
                 output::print(&format!("{id} is off the list"));
             }
         }

@@ -1,6 +1,6 @@
 //! `inventiv audit`: what the cloud holds against what is recorded.
 
-use crate::args::{Audit, Connection, OrphanPolicy, Output};
+use crate::args::{Audit, OrphanPolicy, Output};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, hourly, text};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 /// How often it is looked whether the audit is done.
 const EVERY: Duration = Duration::from_millis(300);
 
-pub(crate) async fn run(args: &Audit, connection: &Connection, output: Output) -> Result<(), Failure> {
-    let client = Client::connect(connection)?;
+pub(crate) async fn run(args: &Audit, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(&args.connection)?;
     let audit = if args.last { client.get("/audit", &[]).await? } else { fresh(&client, args).await? };
-    output::one(output, &audit, shown);
+    output::one(output, &audit, "verdict", shown);
     let count = |key: &str| text(&audit, key);
     match audit["verdict"].as_str() {
         Some("clean") => Ok(()),

@@ -50,9 +50,9 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
         output,
         &format!("\nThe cloud, asked itself, still holds: {servers} servers, {volumes} volumes, {ips} addresses."),
     );
-    if output == Output::Json {
+    if output.is_for_programs() {
         let left = json!({"servers": servers, "volumes": volumes, "ips": ips});
-        print(&format!("{:#}", json!({"lives": lives, "left_behind": left})));
+        output::value(output, &json!({"lives": lives, "left_behind": left}));
     }
     if args.keep {
         stay(&mut running, cloud, &token_file).await?;
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
 
 /// Results for people; in JSON only the one object at the end goes to standard output.
 fn say(output: Output, line: &str) {
-    if output == Output::Json { eprintln!("{line}") } else { print(line) }
+    if output.is_for_programs() { eprintln!("{line}") } else { print(line) }
 }
 
 pub(crate) async fn serve_emulator(emulator: &Emulator) -> Result<SocketAddr, Failure> {
@@ -103,6 +103,8 @@ async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Resu
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         database: format!("sqlite:{}", folder.join("demo.db").display()),
         token: crate::home::token(&folder.join("token"))?,
+        limits: inventiv_api::Limits::default(),
+        allowed_hosts: Vec::new(),
         credentials,
         config,
         consistency_window_ms: None,
@@ -130,7 +132,7 @@ async fn live(client: &Client, args: &Demo, kind: &str, sizes: &[i64], output: O
     let patience = if args.clock == ClockMode::Real { 900 } else { 120 };
     let goal = |status| Goal { status, timeout: Duration::from_secs(patience), every: Duration::from_millis(50) };
     let mut progress =
-        Progress::new(client, &id, if output == Output::Json { |line| eprintln!("{line}") } else { print });
+        Progress::new(client, &id, if output.is_for_programs() { |line| eprintln!("{line}") } else { print });
     let ready = progress.follow(&goal("ready")).await?;
     say(
         output,

@@ -2,9 +2,9 @@
 
 use crate::args::{Doctor, Output};
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{self, print};
 use crate::server::Asks;
-use inventiv_core::money::BLOCK_GB_HOUR_MICROS;
+use inventiv_core::money::block_hourly_micros;
 use inventiv_core::offer::Offer;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
         (Duration::from_millis(30), Duration::from_secs(30), Duration::from_secs(1))
     };
     let say = move |line: &Line| {
-        if output == Output::Table {
+        if !output.is_for_programs() {
             print(&shown(line))
         }
     };
@@ -141,7 +141,7 @@ fn this_run() -> String {
 }
 
 fn most_micros(offer: &Offer) -> i64 {
-    HOURS * (offer.price.micros + GB_HELD * BLOCK_GB_HOUR_MICROS + ADDRESS_HOUR_MICROS)
+    HOURS * (offer.price.micros + block_hourly_micros(GB_HELD, Some(15_000)) + ADDRESS_HOUR_MICROS)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "prices for people")]
@@ -161,7 +161,7 @@ fn announce(args: &Doctor, offer: &Offer, most: i64, url: &str, output: Output) 
         euros(offer.price.micros),
         euros(most)
     );
-    if output == Output::Json { eprintln!("{text}") } else { print(&text) }
+    if output.is_for_programs() { eprintln!("{text}") } else { print(&text) }
 }
 
 fn agreed() -> Result<bool, Failure> {
@@ -190,12 +190,12 @@ fn conclude(lines: &[Line], live: bool, output: Output) -> Result<(), Failure> {
     let settled = of(|l| if let Line::Settled(a, b) = l { Some((a, b)) } else { None });
     let spared: Vec<&str> =
         lines.iter().filter_map(|l| if let Line::Spared(a) = l { Some(a.as_str()) } else { None }).collect();
-    if output == Output::Json {
+    if output.is_for_programs() {
         let pairs = |of: &[(&str, &str)]| of.iter().map(|(a, b)| json!({"what": a, "seen": b})).collect::<Vec<_>>();
-        print(&format!(
-            "{:#}",
-            json!({"live": live, "kept": pairs(&kept), "broken": pairs(&broken), "settled": pairs(&settled), "spared": spared})
-        ));
+        output::value(
+            output,
+            &json!({"live": live, "kept": pairs(&kept), "broken": pairs(&broken), "settled": pairs(&settled), "spared": spared}),
+        );
     } else {
         print(&format!(
             "\n{} promises kept, {} broken, {} open points looked at.",

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(crate) async fn run(id: &str, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
     let instance = client.get(&format!("/instances/{}", encode(id)), &[]).await?;
-    output::one(output, &instance, explain);
+    output::one(output, &instance, "id", explain);
     Ok(())
 }
 
@@ -26,7 +26,7 @@ fn explain(i: &Value) -> String {
     lines.push(format!("  boot   {}", text(i, "boot_volume_note")));
     // A life that is over still shows which server it had.
     let has = if i["terminated_at"].is_null() { "has" } else { "had" };
-    lines.push(format!("  {has}    server {}, address {}", text(i, "provider_instance_id"), text(i, "ip_address")));
+    lines.push(format!("  {has}    server {}, address {}", text(i, "provider_instance_id"), output::addresses(i)));
     for v in i["storages"].as_array().into_iter().flatten() {
         let about = format!("{} GB {} {}", text(v, "size_gb"), text(v, "volume_type"), text(v, "provider_volume_id"));
         lines.push(format!("         {about}: {}", text(v, "status")));

@@ -3,57 +3,132 @@
 use crate::args::{Connection, Create, InstanceCommand, Output};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
-use crate::output::{self, text};
+use crate::output::{self, Columns, text};
 use crate::progress::{Goal, Progress};
+use crate::server::Asks;
 use serde_json::{Map, Value, json};
+use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
+
+/// What `list` shows unless it is told otherwise.
+const LIVING: &str = "provisioning,booting,ready,terminating";
+const COLUMNS: Columns = Columns {
+    name: "name",
+    narrow: &[
+        ("name", |i| text(i, "name")),
+        ("status", |i| text(i, "status")),
+        ("type", |i| text(i, "instance_type")),
+        ("zone", |i| text(i, "zone")),
+        ("age", |i| output::age(i, "created_at")),
+        ("EUR/h", output::hourly_of_all),
+    ],
+    wide: &[
+        ("id", |i| text(i, "id")),
+        ("model", |i| text(i, "model_id")),
+        ("addresses", output::addresses),
+        ("volumes", |i| text(i, "storage_count")),
+        ("GB", output::sizes),
+    ],
+};
 
 pub(crate) async fn run(command: InstanceCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
     match command {
         InstanceCommand::Create(args) => create(&client, args, output).await,
-        InstanceCommand::List { status, zone, model } => {
-            let filters = [("status", status), ("zone", zone), ("model_id", model)];
+        InstanceCommand::List { all, status, zone, model } => {
+            let status = if status.is_empty() { LIVING.to_owned() } else { status.join(",") };
+            let filters = [("status", Some(status).filter(|_| !all)), ("zone", zone), ("model_id", model)];
             let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
-            let items = client.all("/instances", &query).await?;
-            output::list(
-                output,
-                &items,
-                &[
-                    ("id", |i| text(i, "id")),
-                    ("name", |i| text(i, "name")),
-                    ("status", |i| text(i, "status")),
-                    ("type", |i| text(i, "instance_type")),
-                    ("zone", |i| text(i, "zone")),
-                    ("model", |i| text(i, "model_id")),
-                    ("address", |i| text(i, "ip_address")),
-                    ("volumes", |i| text(i, "storage_count")),
-                    ("GB", output::sizes),
-                ],
-            );
+            output::list(output, &client.all("/instances", &query).await?, &COLUMNS);
             Ok(())
         }
         InstanceCommand::Show { id } => {
-            let instance = client.get(&format!("/instances/{}", encode(&id)), &[]).await?;
-            output::one(output, &instance, output::instance);
+            let instance = client.get(&path(&id), &[]).await?;
+            output::one(output, &instance, "id", output::instance);
             Ok(())
         }
         InstanceCommand::Proof { id } => {
-            let proof = client.get(&format!("/instances/{}/proof", encode(&id)), &[]).await?;
-            output::one(output, &proof, output::proof);
+            let proof = client.get(&format!("{}/proof", path(&id)), &[]).await?;
+            output::one(output, &proof, "verdict", output::proof);
             if proof["clean"] == true { Ok(()) } else { Err(Failure::left_behind(text(&proof, "verdict"))) }
         }
-        InstanceCommand::Terminate { id, wait, timeout } => {
-            let progress = follower(&client, &id).after_history().await?;
-            let mut instance = client.delete(&format!("/instances/{}", encode(&id))).await?;
-            let ended = matches!(instance["status"].as_str(), Some("terminated" | "provisioning_failed"));
-            if wait && !ended {
-                instance = follow(progress, "terminated", timeout).await?;
-            }
-            output::one(output, &instance, output::instance);
-            Ok(())
+        InstanceCommand::Terminate { ids, all, yes, wait, timeout } => {
+            let ids = if all { all_that_live(&client, yes).await? } else { ids };
+            terminate(&client, &ids, wait.then_some(timeout), output).await
         }
     }
+}
+
+fn path(id: &str) -> String {
+    format!("/instances/{}", encode(id))
+}
+
+/// The ids of all that live and are not going already, if whoever asks is sure.
+async fn all_that_live(client: &Client, sure: bool) -> Result<Vec<String>, Failure> {
+    let items = client.all("/instances", &[("status", "provisioning,booting,ready")]).await?;
+    let ids: Vec<String> = items.iter().map(|i| text(i, "id")).collect();
+    if sure || ids.is_empty() {
+        return Ok(ids);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::refused("--all takes every instance away: confirm it with --yes"));
+    }
+    for i in &items {
+        eprintln!("  {}  {}  {}", text(i, "name"), text(i, "status"), text(i, "instance_type"));
+    }
+    eprint!("Take {} away, with the volumes that go with them? [y/N] ", instances(ids.len()));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        Ok(ids)
+    } else {
+        Err(Failure::refused("nothing was changed"))
+    }
+}
+
+fn instances(n: usize) -> String {
+    if n == 1 { "1 instance".to_owned() } else { format!("{n} instances") }
+}
+
+/// Asks for all ends first, then follows them: none waits for another's. What one is refused does not keep the others.
+async fn terminate(client: &Client, ids: &[String], wait: Option<u64>, output: Output) -> Result<(), Failure> {
+    let (mut asked, mut failed) = (Vec::new(), None);
+    for id in ids {
+        match ask_for_end(client, id).await {
+            Ok(one) => asked.push(one),
+            Err(e) => failed = Some(tell_before_the_last(ids.len(), id, e)),
+        }
+    }
+    for (progress, mut instance) in asked {
+        let ended = matches!(instance["status"].as_str(), Some("terminated" | "provisioning_failed"));
+        if let Some(timeout) = wait.filter(|_| !ended) {
+            let name = text(&instance, "name");
+            let goes_on = format!("{name} goes on being taken away; `inventiv instance proof {name}` says when it is");
+            match follow(progress, "terminated", timeout, goes_on).await {
+                Ok(followed) => instance = followed,
+                Err(e) => {
+                    failed = Some(tell_before_the_last(ids.len(), &name, e));
+                    continue;
+                }
+            }
+        }
+        output::one(output, &instance, "id", output::instance);
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn ask_for_end<'c>(client: &'c Client, id: &str) -> Result<(Progress<'c>, Value), Failure> {
+    let progress = follower(client, &text(&client.get(&path(id), &[]).await?, "id")).after_history().await?;
+    let instance = client.delete(&path(id)).await?;
+    Ok((progress, instance))
+}
+
+/// The last failure is the command's; of several, each is told.
+fn tell_before_the_last(of: usize, name: &str, e: Failure) -> Failure {
+    if of > 1 {
+        eprintln!("inventiv: {name}: {}", e.message);
+    }
+    e
 }
 
 async fn create(client: &Client, args: Create, output: Output) -> Result<(), Failure> {
@@ -73,19 +148,22 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
     put("perf_iops", json!(args.perf_iops));
     put("delete_on_terminate", if args.retain { json!(false) } else { Value::Null });
     put("tags", if args.tags.is_empty() { Value::Null } else { json!(args.tags) });
-    let mut instance = client.post("/instances", &Value::Object(wish)).await?;
+    let key = args.idempotency_key.as_deref();
+    let mut instance = client.post_once("/instances", &Value::Object(wish), key).await?;
     for warning in instance["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         eprintln!("warning: {warning}");
     }
     if args.wait {
         // Whoever is interrupted must know what goes on without them, and costs money.
-        let id = text(&instance, "id");
+        let (id, name, price) = (text(&instance, "id"), text(&instance, "name"), output::hourly(&instance));
         eprintln!(
-            "{id} is being made; it goes on without this command, and costs money until `inventiv instance terminate {id}`"
+            "{name} ({id}) is being made for {price}, volumes on block storage not included; it goes on without this command. \
+             A server with GPUs usually runs within half a minute."
         );
-        instance = follow(follower(client, &text(&instance, "id")), "ready", args.timeout).await?;
+        let goes_on = format!("{name} goes on, and costs {price}: `inventiv instance terminate {name}` ends it");
+        instance = follow(follower(client, &id), "ready", args.timeout, goes_on).await?;
     }
-    output::one(output, &instance, output::instance);
+    output::one(output, &instance, "id", output::instance);
     Ok(())
 }
 
@@ -94,7 +172,17 @@ fn follower<'c>(client: &'c Client, id: &str) -> Progress<'c> {
     Progress::new(client, id, |line| eprintln!("{line}"))
 }
 
-async fn follow(mut progress: Progress<'_>, status: &'static str, timeout: u64) -> Result<Value, Failure> {
+/// Follows until the goal; whoever interrupts it is told what goes on.
+async fn follow(
+    mut progress: Progress<'_>,
+    status: &'static str,
+    timeout: u64,
+    goes_on: String,
+) -> Result<Value, Failure> {
     let goal = Goal { status, timeout: Duration::from_secs(timeout), every: Duration::from_millis(500) };
-    progress.follow(&goal).await
+    let mut asks = Asks::listen()?;
+    tokio::select! {
+        done = progress.follow(&goal) => done,
+        () = asks.next() => Err(Failure::interrupted(goes_on)),
+    }
 }

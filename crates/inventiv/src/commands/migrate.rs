@@ -3,7 +3,7 @@
 use crate::args::{Migrate, Output};
 use crate::failure::Failure;
 use crate::home;
-use crate::output::print;
+use crate::output::{self, print};
 use inventiv_core::month::Month;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
@@ -18,8 +18,8 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
     let database = home::database(args.database)?;
     let log = if args.check { Log::default() } else { bring_up_to_date(&database).await.map_err(failed)? };
     let schema = Store::schema(&database).await.map_err(failed)?;
-    match output {
-        Output::Json => {
+    match output.is_for_programs() {
+        true => {
             let pending: Vec<_> = schema.pending.iter().map(|(n, name)| json!({"version": n, "name": name})).collect();
             let months: Vec<_> = log.months.iter().map(Month::to_string).collect();
             let mut all = json!({"version": schema.version, "pending": pending});
@@ -27,9 +27,9 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
                 all["action_log_months"] = json!(months);
                 all["action_log_left_to_owner"] = json!(log.of_another);
             }
-            print(&format!("{all:#}"));
+            output::value(output, &all);
         }
-        Output::Table => print(&text(&schema, &log)),
+        false => print(&text(&schema, &log)),
     }
     if let Some(e) = log.failed {
         return Err(Failure::general(format!(
@@ -90,7 +90,7 @@ async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> 
     }
     let mut tables = Vec::new();
     let mut told = |moved: &Moved| {
-        if matches!(output, Output::Table) {
+        if !output.is_for_programs() {
             print(&format!("{:<24} {:>9} rows, the same on both sides", moved.table, moved.rows));
         }
         tables.push(json!({"table": moved.table, "rows": moved.rows}));
@@ -104,11 +104,9 @@ async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> 
     done.map_err(|e| {
         Failure::general(format!("{e}; the file is as it was. Once that is mended, the same command goes on"))
     })?;
-    match output {
-        Output::Json => print(&format!("{:#}", json!({"tables": tables}))),
-        Output::Table => {
-            print("everything moved; `inventiv serve` refuses the file from now on: start it with PostgreSQL")
-        }
+    match output.is_for_programs() {
+        true => output::value(output, &json!({"tables": tables})),
+        false => print("everything moved; `inventiv serve` refuses the file from now on: start it with PostgreSQL"),
     }
     Ok(())
 }

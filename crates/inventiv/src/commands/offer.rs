@@ -3,8 +3,26 @@
 use crate::args::{Connection, OfferCommand, Output};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{self, text};
+use crate::output::{self, Columns, text};
 use serde_json::Value;
+
+const COLUMNS: Columns = Columns {
+    name: "instance_type",
+    narrow: &[
+        ("type", |o| text(o, "instance_type")),
+        ("zone", |o| text(o, "zone")),
+        ("GPUs", gpus),
+        ("RAM GB", |o| gb(o, "ram_bytes")),
+        ("EUR/h", |o| output::decimal(o["hourly_micros"].as_i64().unwrap_or_default())),
+        ("availability", availability),
+    ],
+    wide: &[
+        ("vCPUs", |o| text(o, "vcpus")),
+        ("local GB", |o| gb(o, "local_storage_bytes")),
+        ("scratch GB", |o| gb(o, "scratch_bytes")),
+        ("boots on", |o| text(o, "boot_storage")),
+    ],
+};
 
 pub(crate) async fn run(command: OfferCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
@@ -14,30 +32,22 @@ pub(crate) async fn run(command: OfferCommand, connection: &Connection, output: 
         query.push(("gpu", "true"));
     }
     let items = client.all("/offers", &query).await?;
-    output::list(
-        output,
-        &items,
-        &[
-            ("type", |o| text(o, "instance_type")),
-            ("zone", |o| text(o, "zone")),
-            ("GPUs", |o| text(o, "gpu_count")),
-            ("GPU", |o| text(o, "gpu_name")),
-            ("GPU GiB", |o| gib(o, "gpu_memory_bytes")),
-            ("vCPUs", |o| text(o, "vcpus")),
-            ("RAM GB", |o| gb(o, "ram_bytes")),
-            ("local GB", |o| gb(o, "local_storage_bytes")),
-            ("scratch GB", |o| gb(o, "scratch_bytes")),
-            ("price", output::hourly),
-            ("availability", availability),
-        ],
-    );
+    output::list(output, &items, &COLUMNS);
     Ok(())
+}
+
+/// How many of which kind, with the memory of each in GiB.
+fn gpus(offer: &Value) -> String {
+    match offer["gpu_count"].as_i64() {
+        None | Some(0) => "-".to_owned(),
+        Some(n) => format!("{n} × {} {}G", text(offer, "gpu_name"), gib(offer, "gpu_memory_bytes")),
+    }
 }
 
 /// An offer that ends says so where people look for whether it can be had.
 fn availability(offer: &Value) -> String {
     let word = text(offer, "availability");
-    if offer["end_of_service"] == true { format!("{word}, end of service") } else { word }
+    if offer["end_of_service"] == true { format!("{word}, ends") } else { word }
 }
 
 /// GPU memory is compared by the makers' numbers, which are GiB: 24, 48, 80.

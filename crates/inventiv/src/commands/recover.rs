@@ -3,7 +3,7 @@
 use crate::args::{Output, Recover};
 use crate::failure::Failure;
 use crate::home;
-use crate::output::print;
+use crate::output::{self, print};
 use crate::server::check_owner;
 use inventiv_core::name::is_control_plane;
 use inventiv_core::recorded::{Aggregate, Volume};
@@ -52,15 +52,15 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
     } else {
         0
     };
-    match output {
-        Output::Json => print(&format!(
-            "{:#}",
-            json!({
+    match output.is_for_programs() {
+        true => output::value(
+            output,
+            &json!({
                 "control_plane": args.control_plane, "applied": args.apply && blind.is_empty(), "written": written,
                 "zones": plan.iter().map(zone_json).collect::<Vec<_>>(),
-            })
-        )),
-        Output::Table => {
+            }),
+        ),
+        false => {
             plan.iter().for_each(|z| print(&zone_lines(z, &args.control_plane)));
             print(&match (found, args.apply, blind.is_empty() && !all_hidden) {
                 (_, _, false) => "nothing was written".to_owned(),

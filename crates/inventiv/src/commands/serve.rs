@@ -4,6 +4,7 @@ use crate::args::{LogFormat, OrphanPolicy, Serve};
 use crate::failure::Failure;
 use crate::home;
 use crate::server::{self, Setup};
+use inventiv_api::Limits;
 use inventiv_core::lease::Terms;
 use inventiv_core::name::is_control_plane;
 use inventiv_core::plan::Rules;
@@ -19,7 +20,7 @@ const GRACE_MIN_S: i64 = 120;
 /// The shortest consistency window against a real cloud.
 const WINDOW_MIN_S: i64 = 10;
 
-pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Result<(), Failure> {
+pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     start_log(args.log_format);
     if !is_control_plane(&args.control_plane) {
         return Err(Failure::refused("--control-plane: 1 to 16 characters of a-z and 0-9"));
@@ -37,7 +38,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
         OrphanPolicy::Report => Policy::Report,
         OrphanPolicy::Delete => Policy::Delete,
     };
-    let token_file = home::token_file(token_file)?;
+    let token_file = home::token_file(args.token_file.as_deref())?;
     let token = home::token(&token_file)?;
     let api_url = credentials.api_url.clone();
     if args.create_grace_seconds < GRACE_MIN_S && !is_loopback(&api_url) {
@@ -49,12 +50,20 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
             format!("--consistency-window-seconds: at least {WINDOW_MIN_S} against a real cloud: reads may be stale");
         return Err(Failure::refused(text));
     }
+    let (zones, control_plane) = (args.zones.join(","), args.control_plane.clone());
+    let (project, database_kind) = (credentials.project_id.clone(), home::described(&database));
     let lease = lease(args.lease_seconds)?;
     let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
     let mut running = server::start(Setup {
         listen: args.listen,
         database,
         token,
+        limits: Limits {
+            connections: args.max_connections,
+            connections_per_address: args.max_connections_per_address,
+            ..Limits::default()
+        },
+        allowed_hosts: args.allowed_hosts.iter().map(|h| h.to_ascii_lowercase()).collect(),
         credentials,
         config: Config {
             control_plane: args.control_plane,
@@ -74,7 +83,7 @@ pub(crate) async fn run(args: Serve, token_file: Option<&std::path::Path>) -> Re
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond this machine: whoever reaches this port can try the token; put TLS before it");
     }
-    tracing::info!(%address, provider = api_url, token_file = %token_file.display(), "serving");
+    tracing::info!(%address, provider = api_url, project, zones, control_plane, database = database_kind, token_file = %token_file.display(), "serving");
     running.until_asked_to_stop().await?;
     tracing::info!("stopping: finishing the calls that are under way");
     running.shut_down().await

@@ -3,8 +3,36 @@
 use crate::args::{Connection, Output, VolumeCommand};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
-use crate::output::{self, text};
+use crate::output::{self, Columns, text};
 use serde_json::{Value, json};
+
+const COLUMNS: Columns = Columns {
+    name: "id",
+    narrow: &[
+        ("id", |v| text(v, "id")),
+        ("GB", |v| text(v, "size_gb")),
+        ("type", |v| text(v, "volume_type")),
+        ("status", |v| text(v, "status")),
+        ("at the end", end),
+        ("zone", |v| text(v, "zone")),
+        ("age", |v| output::age(v, "created_at")),
+    ],
+    wide: &[
+        ("instance", |v| text(v, "instance_id")),
+        ("made by", |v| text(v, "origin")),
+        ("in the cloud", |v| text(v, "provider_volume_id")),
+    ],
+};
+
+/// What becomes of it when its instance ends.
+fn end(v: &Value) -> String {
+    match (v["origin"].as_str(), v["delete_on_terminate"].as_bool()) {
+        (Some("foreign"), _) => "let go",
+        (_, Some(true)) => "deleted",
+        _ => "kept",
+    }
+    .to_owned()
+}
 
 pub(crate) async fn run(command: VolumeCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
@@ -14,28 +42,14 @@ pub(crate) async fn run(command: VolumeCommand, connection: &Connection, output:
             let filters = [("status", status), ("instance_id", instance)];
             let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
             let items = client.all("/volumes", &query).await?;
-            output::list(
-                output,
-                &items,
-                &[
-                    ("id", |v| text(v, "id")),
-                    ("instance", |v| text(v, "instance_id")),
-                    ("GB", |v| text(v, "size_gb")),
-                    ("type", |v| text(v, "volume_type")),
-                    ("made by", |v| text(v, "origin")),
-                    ("delete", |v| text(v, "delete_on_terminate")),
-                    ("status", |v| text(v, "status")),
-                    ("zone", |v| text(v, "zone")),
-                    ("in the cloud", |v| text(v, "provider_volume_id")),
-                ],
-            );
+            output::list(output, &items, &COLUMNS);
             return Ok(());
         }
         VolumeCommand::Show { id } => client.get(&path(&id), &[]).await?,
         VolumeCommand::Retain { id } => client.patch(&path(&id), &json!({"delete_on_terminate": false})).await?,
         VolumeCommand::Release { id } => client.patch(&path(&id), &json!({"delete_on_terminate": true})).await?,
     };
-    output::one(output, &volume, lines);
+    output::one(output, &volume, "id", lines);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `inventiv watch`
 
-use crate::args::{Connection, Output, Watch};
+use crate::args::{Output, Watch};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, note_text, text};
@@ -14,8 +14,8 @@ use std::time::Duration;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Until somebody interrupts it: a stream that breaks off goes on where it was, on whichever server answers.
-pub(crate) async fn run(args: Watch, connection: &Connection, output: Output) -> Result<(), Failure> {
-    let client = Client::connect(connection)?;
+pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(&args.connection)?;
     let filters = [("instance_id", args.id), ("zone", args.zone)];
     let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
     let mut shown = Shown { output, last: args.after, lines: HashMap::new() };
@@ -55,7 +55,7 @@ impl Shown {
         if !event.id.is_empty() {
             self.last = Some(event.id.clone());
         }
-        if self.output == Output::Json {
+        if self.output.is_for_programs() {
             let id = if event.id.is_empty() { Value::Null } else { json!(event.id) };
             return print(&json!({ "event": event.event, "id": id, "data": data }).to_string());
         }

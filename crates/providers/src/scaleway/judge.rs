@@ -32,8 +32,19 @@ struct Detail {
     resource: Option<String>,
 }
 
+/// How much of an answer that is not Scaleway's own is read.
+const BARE_MAX: usize = 2_000;
 /// How much of the cloud's own words goes into ours.
 const WORDS_MAX: usize = 300;
+
+impl ErrorBody {
+    /// Everything that it says, for people.
+    fn all_words(&self) -> String {
+        let mut all = vec![self.kind.as_str(), self.message.as_str(), self.help_message.as_deref().unwrap_or_default()];
+        all.extend(self.details.iter().filter_map(|d| d.help_message.as_deref()));
+        all.join(" ")
+    }
+}
 
 /// The body, if it is one of Scaleway's own errors.
 pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<ErrorBody> {
@@ -42,11 +53,13 @@ pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<ErrorBody> {
 }
 
 pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> Verdict {
-    let Some(body) = parse(content_type, body) else { return judge_bare(status) };
+    let Some(body) = parse(content_type, body) else { return judge_bare(status, body) };
     let kind = match (body.kind.as_str(), status) {
         ("out_of_stock", _) => ErrorKind::OutOfStock,
         ("quotas_exceeded", _) => ErrorKind::Quota,
         ("invalid_request_error", 403) if body.message.to_lowercase().contains("quota") => ErrorKind::Quota,
+        // Whatever the type and the status: the words say why nothing was made.
+        _ if says_no_stock(&body.all_words()) => ErrorKind::OutOfStock,
         ("denied_authentication" | "permissions_denied" | "authorization_required", _) | (_, 401 | 403) => {
             ErrorKind::Unauthorized
         }
@@ -66,14 +79,35 @@ pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> Verdict {
     Verdict { kind, effect, message, resource: body.resource.zip(body.resource_id) }
 }
 
+/// Whether words are about machines that the cloud has not got.
+fn says_no_stock(words: &str) -> bool {
+    const WORDS: [&str; 6] = ["out of stock", "out_of_stock", "no stock", "shortage", "sold out", "no capacity"];
+    const LACK: [&str; 8] = [
+        "insufficient",
+        "not enough",
+        "no more",
+        "lack of",
+        "unavailable",
+        "not available",
+        "exhausted",
+        "no available",
+    ];
+    const OF: [&str; 4] = ["capacity", "stock", "hypervisor", "compute resources"];
+    let text = words.to_lowercase().replace('-', " ");
+    let any = |list: &[&str]| list.iter().any(|w| text.contains(w));
+    any(&WORDS) || (any(&LACK) && any(&OF))
+}
+
 /// Some "invalid arguments" are about the moment, not about the request.
 fn says_not_now(body: &ErrorBody) -> bool {
     let texts = body.details.iter().filter_map(|d| d.help_message.as_deref());
     texts.into_iter().any(|t| t.contains("when volume is not available"))
 }
 
-fn judge_bare(status: u16) -> Verdict {
+fn judge_bare(status: u16, body: &[u8]) -> Verdict {
+    let words = String::from_utf8_lossy(body.get(..BARE_MAX).unwrap_or(body));
     let (kind, text) = match status {
+        _ if says_no_stock(&words) => (ErrorKind::OutOfStock, "the provider says that it is out of stock"),
         401 | 403 => (ErrorKind::Unauthorized, "the credentials were refused"),
         429 => (ErrorKind::RateLimited, "too many requests"),
         404 => (ErrorKind::Unavailable, "not found, but not in Scaleway's own words: is SCW_API_URL right?"),

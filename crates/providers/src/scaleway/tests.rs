@@ -149,6 +149,73 @@ async fn a_creation_is_sent_once_whatever_comes_back() {
     }
 }
 
+#[test]
+fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
+    let stock =
+        |status: u16, kind: &str, body: &str| judge::judge(status, kind, body.as_bytes()).kind == ErrorKind::OutOfStock;
+    let own = |kind: &str, message: &str| json!({"type": kind, "message": message}).to_string();
+    let says = [
+        "resource is out of stock",
+        "L4-1-24G is Out Of Stock in fr-par-2",
+        "There is a shortage of this type",
+        "Insufficient capacity for the requested server",
+        "not enough capacity",
+        "No hypervisor is available: capacity exhausted",
+        "compute resources are currently not available in this zone",
+        "no stock left",
+        "server type is sold out",
+    ];
+    for status in [400, 403, 409, 412, 429, 500, 502, 503, 504] {
+        for message in says {
+            for kind in ["precondition_failed", "internal_server_error", "invalid_request_error", "unknown"] {
+                assert!(stock(status, "application/json", &own(kind, message)), "{status} {kind}: {message}");
+            }
+            // A gateway's own words, and JSON that is not Scaleway's.
+            assert!(stock(status, "text/plain", message), "{status}: {message}");
+            assert!(stock(status, "application/json", &json!({"error": message}).to_string()), "{status}: {message}");
+        }
+        for (kind, message) in [
+            ("quotas_exceeded", "quota exceeded: no capacity left in your quota"),
+            ("invalid_arguments", "size: the capacity must be at least 10 GB"),
+            ("precondition_failed", "resource is not in a state that allows this"),
+            ("internal_server_error", "service unavailable"),
+            ("precondition_failed", "the volume is not available"),
+            ("not_found", "resource is not found"),
+        ] {
+            assert!(!stock(status, "application/json", &own(kind, message)), "{status} {kind}: {message}");
+        }
+        assert!(!stock(status, "text/html", "<html>502 Bad Gateway</html>"), "{status}");
+    }
+    // What a creation did that was refused with 4xx is known; with 5xx a listing tells.
+    let effect = |status| judge::judge(status, "application/json", own("x", says[0]).as_bytes()).effect;
+    assert_eq!((effect(412), effect(500)), (Effect::None, Effect::Unknown));
+}
+
+#[test]
+fn addresses_of_both_families_are_read_and_the_own_ipv4_is_first() {
+    let ip =
+        |address: &str, family: &str, dynamic: bool| json!({"address": address, "family": family, "dynamic": dynamic});
+    let (own4, own6) = (ip("10.0.0.1", "inet", true), ip("2001:db8::1", "inet6", true));
+    let (other4, other6) = (ip("10.0.0.9", "inet", false), ip("2001:db8::9", "inet6", false));
+    for (shown, public_ip, wanted) in [
+        (vec![], Value::Null, vec![]),
+        (vec![&own6], own6.clone(), vec!["2001:db8::1"]),
+        (vec![&own6], Value::Null, vec!["2001:db8::1"]),
+        (vec![&other6], Value::Null, vec!["2001:db8::9"]),
+        (vec![&own6, &own4], own6.clone(), vec!["10.0.0.1", "2001:db8::1"]),
+        (vec![&other6, &other4, &own4], own4.clone(), vec!["10.0.0.1", "10.0.0.9", "2001:db8::9"]),
+        (vec![&own6], own4.clone(), vec!["10.0.0.1", "2001:db8::1"]),
+        (vec![&own4], own6.clone(), vec!["10.0.0.1", "2001:db8::1"]),
+        (vec![], own4.clone(), vec!["10.0.0.1"]),
+    ] {
+        let server = wire::server(
+            &json!({"id": ID, "state": "running", "volumes": {}, "public_ips": shown, "public_ip": public_ip}),
+        );
+        assert_eq!(server.addresses, wanted, "{shown:?} {public_ip}");
+        assert_eq!(server.ip_address(), wanted.first().copied());
+    }
+}
+
 #[tokio::test]
 async fn a_refused_connection_had_no_effect_and_names_no_secret() {
     let error = client("http://127.0.0.1:1").create_server("fr-par-1", &new_server()).await.unwrap_err();
@@ -261,7 +328,7 @@ fn an_odd_row_hides_no_other_and_nothing_is_decided_upon_it() {
             && matches!(blank("state").state, ServerState::Other(_))
     );
     assert_eq!(blank("public_ips").state, ServerState::Running);
-    assert_eq!(blank("public_ips").ip_address.as_deref(), Some("10.0.0.1"));
+    assert_eq!(blank("public_ips").ip_address(), Some("10.0.0.1"));
 }
 
 #[tokio::test]

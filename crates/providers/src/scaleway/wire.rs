@@ -88,7 +88,7 @@ pub(super) fn server(value: &Value) -> SeenServer {
     let slots = read.volumes.known().unwrap_or_default();
     let mut attachments: Vec<Attachment> = slots.into_iter().map(attachment).collect();
     attachments.sort_by_key(|a| a.index);
-    let ips: Vec<(String, bool, bool)> = read
+    let mut ips: Vec<(String, bool, bool)> = read
         .public_ips
         .0
         .into_iter()
@@ -97,16 +97,23 @@ pub(super) fn server(value: &Value) -> SeenServer {
             Some((ip.address.known()?, ip.dynamic.known().unwrap_or_default(), v4))
         })
         .collect();
-    // Our own address is the dynamic one; a flexible one was put there by somebody else.
-    let of = |wanted: bool| ips.iter().find(|(_, dynamic, v4)| *v4 && *dynamic == wanted).map(|(a, ..)| a.clone());
-    let single = read.public_ip.known().and_then(|ip| ip.address.known());
+    // IPv4 before IPv6. Our own address is the dynamic one; a flexible one was put there by somebody else.
+    ips.sort_by_key(|(_, dynamic, v4)| (!v4, !dynamic));
+    let mut addresses: Vec<String> = ips.iter().map(|(address, ..)| address.clone()).collect();
+    if let Some(single) = read.public_ip.known().and_then(|ip| ip.address.known())
+        && !addresses.contains(&single)
+    {
+        // The older field, where the list does not show it.
+        let first_v6 = ips.iter().filter(|(_, _, v4)| *v4).count();
+        addresses.insert(if single.contains(':') { addresses.len() } else { first_v6 }, single);
+    }
     SeenServer {
         id: lenient::id_of(value),
         name: read.name.known().unwrap_or_default(),
         state,
         allowed: allowed.collect(),
         attachments,
-        ip_address: of(true).or_else(|| of(false)).or(single),
+        addresses,
         foreign_addresses: ips.iter().filter(|(_, dynamic, _)| !dynamic).map(|(a, ..)| a.clone()).collect(),
         image_name: read.image.known().and_then(|i| i.name.known()),
         instance_type: read.commercial_type.known(),

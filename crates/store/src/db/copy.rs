@@ -11,13 +11,15 @@ use std::collections::HashMap;
 
 /// Every table whose rows move, after those that it refers to, with its key. Leases belong to servers that run, and
 /// `changes` follows from `instance_changes`.
-const TABLES: [(&str, &[&str]); 13] = [
+const TABLES: [(&str, &[&str]); 15] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
     ("catalogues", &["account_id", "zone"]),
     ("offers", &["account_id", "zone", "instance_type"]),
     ("instances", &["id"]),
+    ("instance_names", &["account_id", "name"]),
+    ("idempotency_keys", &["account_id", "idempotency_key"]),
     ("instance_changes", &["instance_id"]),
     ("instance_servers", &["id"]),
     ("instance_volumes", &["id"]),

@@ -219,6 +219,8 @@ fn app(store: Store) -> App {
         store,
         account_id: format!("scaleway:{PROJECT}"),
         provider: "scaleway".into(),
+        limits: inventiv_api::Limits::default(),
+        hosts: None,
         token: TOKEN.into(),
         forced_data_volume_gb: None,
         now: Box::new(|| SystemClock.now()),

@@ -2,23 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+mod people;
+mod server;
+
 use inventiv_testkit::{Database, World};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use server::{Cloud, Server, inventiv, text};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-fn inventiv(args: &[&str], env: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
-    command.args(args).env_clear().envs(env.iter().copied()).stdin(Stdio::null());
-    command.output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 #[test]
 fn the_demo_ends_with_one_json_object_and_nothing_left() {
@@ -77,77 +70,6 @@ fn wrong_usage_is_one_sentence_and_a_code() {
         assert!(said.contains(says), "{args:?}: {said}");
         assert!(!said.contains("22222222"), "{args:?}: {said}");
         assert!(!said.contains("panicked"), "{args:?}: {said}");
-    }
-}
-
-/// A server process with its own folder.
-struct Server {
-    child: Child,
-    folder: PathBuf,
-    url: String,
-    env: Vec<(String, String)>,
-}
-
-impl Server {
-    fn start(folder: &Path, cloud: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let url = format!("http://127.0.0.1:{port}");
-        let path = |name: &str| folder.join(name).display().to_string();
-        let env = vec![
-            ("SCW_SECRET_KEY".to_owned(), "22222222-2222-4222-8222-222222222222".to_owned()),
-            ("SCW_DEFAULT_PROJECT_ID".to_owned(), "11111111-1111-4111-8111-111111111111".to_owned()),
-            ("SCW_API_URL".to_owned(), cloud.to_owned()),
-            ("INVENTIV_LISTEN".to_owned(), format!("127.0.0.1:{port}")),
-            ("INVENTIV_DATABASE_URL".to_owned(), format!("sqlite:{}", path("inventiv.db"))),
-            ("INVENTIV_TOKEN_FILE".to_owned(), path("token")),
-            ("INVENTIV_URL".to_owned(), url.clone()),
-            ("INVENTIV_ZONES".to_owned(), "fr-par-2".to_owned()),
-            // A kill between an intent and its call leaves a doubt, which is waited out.
-            ("INVENTIV_CREATE_GRACE_SECONDS".to_owned(), "3".to_owned()),
-            ("INVENTIV_CONSISTENCY_WINDOW_SECONDS".to_owned(), "2".to_owned()),
-        ];
-        let child = Self::spawn(&env);
-        let server = Self { child, folder: folder.to_owned(), url, env };
-        server.wait();
-        server
-    }
-
-    fn spawn(env: &[(String, String)]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
-        command.arg("serve").env_clear().envs(env.iter().cloned()).stdin(Stdio::null()).stderr(Stdio::null());
-        command.spawn().unwrap()
-    }
-
-    /// Until it has a catalogue.
-    fn wait(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while Instant::now() < deadline {
-            let out = self.run(&["offer", "list", "--output", "json"]);
-            if out.status.success() && text(&out.stdout).contains("L40S-1-48G") {
-                return;
-            }
-            std::thread::yield_now();
-        }
-        panic!("the server at {} did not come up", self.url);
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let env: Vec<(&str, &str)> = self.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        inventiv(args, &env)
-    }
-
-    fn kill_and_restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = Self::spawn(&self.env);
-        self.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -227,51 +149,6 @@ fn a_server_that_is_killed_again_and_again_finishes_every_life() {
     for args in [&["volume", "list"][..], &["instance", "list"], &["offer", "list"]] {
         let out = server.run(args);
         assert!(out.status.success() && !out.stdout.is_empty());
-    }
-}
-
-/// The emulator over HTTP, its clock fifty times faster.
-struct Cloud {
-    emulator: Emulator,
-    url: String,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Cloud {
-    fn start() -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), ..Options::default() });
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let serving = emulator.clone();
-        runtime.spawn(async move { serving.serve(listener, std::future::pending()).await });
-        Self { emulator, url, _runtime: runtime }
-    }
-
-    fn env(&self) -> [(&str, &str); 3] {
-        [
-            ("SCW_API_URL", self.url.as_str()),
-            ("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222"),
-            ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
-        ]
-    }
-
-    fn left(&self) -> usize {
-        let state = self.emulator.state();
-        ["servers", "volumes", "ips"].iter().map(|k| state[*k].as_array().unwrap().len()).sum()
-    }
-
-    /// Runs the doctor until it has made a server.
-    fn doctor_with_a_server(&self) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
-        command.args(["doctor", "--live", "--yes"]).env_clear().envs(self.env()).stdin(Stdio::null());
-        let doctor = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let began = Instant::now();
-        while self.emulator.state()["servers"].as_array().unwrap().is_empty() {
-            assert!(began.elapsed() < Duration::from_secs(60), "it makes nothing");
-            std::thread::yield_now();
-        }
-        doctor
     }
 }
 

@@ -1,0 +1,76 @@
+//! The header `Idempotency-Key`: a request that may be sent twice is carried out once.
+
+use crate::App;
+use crate::problem::ApiError;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use inventiv_core::recorded::Aggregate;
+use inventiv_store::IdempotencyKey;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The header's name.
+pub(crate) const HEADER: &str = "idempotency-key";
+/// The longest key, in bytes.
+const KEY_MAX: usize = 255;
+
+/// The key of a request, if it has one.
+pub(crate) struct Key(pub(crate) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let mut given = parts.headers.get_all(HEADER).iter();
+        let Some(first) = given.next() else { return Ok(Self(None)) };
+        let text = first.to_str().ok().map(str::trim).filter(|t| {
+            (1..=KEY_MAX).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_graphic()) && given.next().is_none()
+        });
+        let text = text.ok_or_else(|| {
+            let detail =
+                format!("Idempotency-Key: once, 1 to {KEY_MAX} visible ASCII characters; a UUID is a good one");
+            ApiError::new(400, "malformed", detail)
+        })?;
+        Ok(Self(Some(text.to_owned())))
+    }
+}
+
+/// Tells one request from another: the same for the same content, whatever the order and white space of its JSON.
+pub(crate) fn fingerprint(request: &impl Serialize) -> String {
+    // Our own types always have a JSON form.
+    let digest = Sha256::digest(serde_json::to_vec(request).unwrap_or_default());
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What an earlier request with this key made.
+///
+/// # Errors
+/// When that was another request, or the database does not answer.
+pub(crate) async fn made_before(app: &App, key: &str, fingerprint: &str) -> Result<Option<Aggregate>, ApiError> {
+    let Some(used) = app.store().idempotency_key(&app.inner.account_id, key).await? else { return Ok(None) };
+    if used.fingerprint != fingerprint {
+        let text = format!(
+            "Idempotency-Key: this key made instance {}, and what was asked then is not what is asked now; send a new key \
+             for a new instance",
+            used.instance_id
+        );
+        return Err(ApiError::new(422, "key_reused", text));
+    }
+    Ok(app.store().instance(&used.instance_id).await?)
+}
+
+/// The key as it is written down.
+pub(crate) fn used(app: &App, key: &str, fingerprint: &str, made: &Aggregate) -> IdempotencyKey {
+    IdempotencyKey {
+        account_id: app.inner.account_id.clone(),
+        key: key.to_owned(),
+        fingerprint: fingerprint.to_owned(),
+        instance_id: made.instance.id.clone(),
+        created_at: made.instance.created_at,
+    }
+}

@@ -1,0 +1,228 @@
+//! The way in: connections are counted, slow ones are cut, and what HTTP itself refuses is a problem, too.
+
+mod bare;
+
+use crate::App;
+use crate::problem::ApiError;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bare::Legible;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+/// The longest head of a request (its path and headers), in bytes.
+const HEAD_MAX: usize = 64 * 1024;
+/// How long a listener that cannot accept rests: it ran out of file descriptors, mostly.
+const ACCEPT_REST: Duration = Duration::from_millis(200);
+
+/// What clients may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many connections there may be at once.
+    pub connections: usize,
+    /// How many of them from one address.
+    pub connections_per_address: usize,
+    /// How long the head of a request may take, and how long a connection may be idle.
+    pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 2_048,
+            connections_per_address: 1_024,
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How many connections there are, by address.
+#[derive(Default)]
+struct Counted {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// Takes a connection off the count when it ends.
+struct Place {
+    counted: Arc<Mutex<Counted>>,
+    address: IpAddr,
+}
+
+impl Place {
+    /// `None`: there are too many.
+    fn take(counted: &Arc<Mutex<Counted>>, address: IpAddr, limits: &Limits) -> Option<Self> {
+        let mut held = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = held.by_address.get(&address).copied().unwrap_or_default();
+        if held.all >= limits.connections || own >= limits.connections_per_address {
+            return None;
+        }
+        held.all += 1;
+        held.by_address.insert(address, own + 1);
+        Some(Self { counted: counted.clone(), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        held.all = held.all.saturating_sub(1);
+        if let Some(own) = held.by_address.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                held.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Serves the API until `stop` is done; then streams end, and requests that are under way are finished.
+///
+/// # Errors
+/// When the listener's address cannot be read.
+pub async fn serve(listener: TcpListener, app: &App, stop: impl Future<Output = ()> + Send) -> std::io::Result<()> {
+    let (router, limits) = (app.router(), app.inner.limits);
+    let (counted, graceful) = (Arc::new(Mutex::new(Counted::default())), GracefulShutdown::new());
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                tracing::warn!(error = %e, "a connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_REST).await;
+                continue;
+            }
+        };
+        match Place::take(&counted, from.ip(), &limits) {
+            Some(place) => talk(stream, from, place, router.clone(), &limits, &graceful),
+            None => turn_away(&stream),
+        }
+    }
+    app.close_streams();
+    graceful.shutdown().await;
+    Ok(())
+}
+
+fn talk(
+    stream: TcpStream,
+    from: SocketAddr,
+    place: Place,
+    router: Router,
+    limits: &Limits,
+    graceful: &GracefulShutdown,
+) {
+    // A small answer is not to wait for more.
+    if let Err(e) = stream.set_nodelay(true) {
+        tracing::debug!(error = %e, "answers may be late");
+    }
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(from));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_header_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(Legible::new(stream)), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        let _place = place;
+        if let Err(e) = connection.await {
+            tracing::debug!(error = %e, %from, "a connection broke");
+        }
+    });
+}
+
+/// Says why, if that can be said at once, and hangs up.
+fn turn_away(stream: &TcpStream) {
+    metrics::counter!("inventiv_api_connections_refused_total").increment(1);
+    let text = bare::answer(503, "Service Unavailable", "too many connections are open: close some, and try again");
+    // A connection that takes nothing is closed all the same.
+    let _ = stream.try_write(text.as_bytes());
+}
+
+/// Reads a request's body as a whole, within its time.
+pub(crate) async fn whole_body(app: App, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, crate::BODY_MAX);
+    match tokio::time::timeout(app.inner.limits.body, read).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(e)) if is_too_long(&e) => {
+            ApiError::new(413, "too_large", format!("the body is longer than {} bytes", crate::BODY_MAX))
+                .into_response()
+        }
+        Ok(Err(_)) => ApiError::new(400, "malformed", "the body broke off").into_response(),
+        Err(_) => {
+            let mut answer =
+                ApiError::new(408, "too_slow", "the body did not arrive in time; send it again").into_response();
+            answer.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+            answer
+        }
+    }
+}
+
+fn is_too_long(e: &axum::Error) -> bool {
+    std::error::Error::source(e).is_some_and(|e| e.is::<http_body_util::LengthLimitError>())
+}
+
+/// On loopback, a name that is not this machine's is a web page's that was pointed here (DNS rebinding).
+pub(crate) fn check_host(app: &App, request: &Request) -> Result<(), ApiError> {
+    let Some(hosts) = &app.inner.hosts else { return Ok(()) };
+    let Some(given) = request.headers().get(header::HOST) else { return Ok(()) };
+    let host = given.to_str().ok().and_then(|h| h.parse::<axum::http::uri::Authority>().ok());
+    let known = host.is_some_and(|h| {
+        let name = h.host().to_ascii_lowercase();
+        ["localhost", "127.0.0.1", "[::1]"].contains(&name.as_str()) || hosts.contains(&name)
+    });
+    if known {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        421,
+        "misdirected",
+        "the Host header names another machine than this one, which listens on loopback only; a proxy's name is allowed with \
+         `inventiv serve --allowed-host NAME`",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_by_address_and_in_all_and_come_back() {
+        let counted = Arc::new(Mutex::new(Counted::default()));
+        let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
+        let [a, b] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
+        let first = Place::take(&counted, a, &limits).unwrap();
+        let _second = Place::take(&counted, a, &limits).unwrap();
+        assert!(Place::take(&counted, a, &limits).is_none(), "of one address");
+        let third = Place::take(&counted, b, &limits).unwrap();
+        assert!(Place::take(&counted, b, &limits).is_none(), "in all");
+        drop(third);
+        assert_eq!(counted.lock().unwrap().by_address.len(), 1);
+        drop(first);
+        assert!(Place::take(&counted, a, &limits).is_some() && Place::take(&counted, b, &limits).is_some());
+    }
+}

@@ -1,0 +1,39 @@
+//! What stands for an instance or a volume in a request: its id, the beginning of its id, or an instance's name.
+
+use crate::App;
+use crate::problem::ApiError;
+use inventiv_core::id::InstanceId;
+
+/// The shortest beginning of an id that is looked up, in characters, `ins-` among them.
+const PREFIX_MIN: usize = 8;
+/// How many ids are named where several begin alike.
+const NAMED: u32 = 5;
+
+/// The instance that a text stands for.
+///
+/// # Errors
+/// 404 when there is none; 409 when several ids begin so.
+pub(crate) async fn instance(app: &App, text: &str) -> Result<InstanceId, ApiError> {
+    if let Some(id) = InstanceId::parse(text) {
+        return Ok(id);
+    }
+    let missing = || ApiError::not_found("instance", text);
+    if text.is_empty() || text.len() > 400 || text.contains('\0') {
+        return Err(missing());
+    }
+    if let Some(id) = app.store().instance_named(&app.inner.account_id, text).await? {
+        return Ok(id);
+    }
+    if text.len() < PREFIX_MIN || !text.starts_with(InstanceId::PREFIX) || !text.is_ascii() {
+        return Err(missing());
+    }
+    let found = app.store().instance_ids_from(text, NAMED).await?;
+    match found.as_slice() {
+        [] => Err(missing()),
+        [id] => Ok(id.clone()),
+        several => {
+            let ids: Vec<&str> = several.iter().map(InstanceId::as_str).collect();
+            Err(ApiError::conflict("ambiguous", format!("several ids begin with `{text}`: {}", ids.join(", "))))
+        }
+    }
+}

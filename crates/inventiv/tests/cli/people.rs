@@ -1,0 +1,178 @@
+//! The command line as people use it: names, several at once, tables that fit, what they are told while they wait.
+
+use crate::server::{Cloud, Server, inventiv, text};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+fn json(out: &std::process::Output) -> Value {
+    serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|_| panic!("no JSON: {} {}", text(&out.stdout), text(&out.stderr)))
+}
+
+fn create(server: &Server, more: &[&str]) -> std::process::Output {
+    let base = ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "10"];
+    server.run(&[&base[..], more].concat())
+}
+
+#[test]
+fn names_and_beginnings_of_ids_stand_for_an_instance_from_its_wish_to_its_proof() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let made = create(&server, &["--name", "my model", "--idempotency-key", "k", "--wait", "-o", "json"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let told = text(&made.stderr);
+    let id = json(&made)["id"].as_str().unwrap().to_owned();
+    // Who waits hears first what it is, what it costs and that it goes on; then each step in words.
+    let first = told.lines().next().unwrap();
+    assert!(first.contains(&id) && first.contains("my model") && first.contains("EUR/h"), "{told}");
+    assert!(told.contains("attach the volume") && !told.contains("PROVIDER_"), "{told}");
+    // Asked again with the same key, no second one is made; a name is there once.
+    let again = create(&server, &["--name", "my model", "--idempotency-key", "k", "-o", "name"]);
+    assert_eq!(text(&again.stdout).trim(), id, "{}", text(&again.stderr));
+    let taken = create(&server, &["--name", "my model"]);
+    assert_eq!(taken.status.code(), Some(4), "{}", text(&taken.stderr));
+    assert!(text(&taken.stderr).contains(&id), "{}", text(&taken.stderr));
+    for named in ["my model", &id, &id[..id.len() - 1]] {
+        for command in [vec!["instance", "show", named], vec!["instance", "get", named], vec!["explain", named]] {
+            let out = server.run(&command);
+            assert!(out.status.success() && text(&out.stdout).contains(&id), "{command:?}: {}", text(&out.stderr));
+        }
+        let volumes = server.run(&["volume", "ls", "--instance", named, "-o", "json"]);
+        assert!(json(&volumes).as_array().is_some_and(|v| !v.is_empty()), "{named}");
+    }
+    for unknown in ["my", "ins-zzzzzzzzz", "nobody", ""] {
+        let out = server.run(&["instance", "show", unknown]);
+        assert_eq!(out.status.code(), Some(3), "{unknown}: {}", text(&out.stderr));
+    }
+    let gone = server.run(&["instance", "rm", "my model", "--wait", "--timeout", "60"]);
+    assert!(gone.status.success(), "{}", text(&gone.stderr));
+    let proof = server.run(&["instance", "proof", "my model", "-o", "yaml"]);
+    assert!(proof.status.success() && text(&proof.stdout).contains("clean: true"), "{}", text(&proof.stdout));
+    // It has ended: the name is free, and stands for whoever has it now.
+    let next = json(&create(&server, &["--name", "my model", "-o", "json"]));
+    assert_ne!(next["id"], id.as_str());
+    assert_eq!(json(&server.run(&["instance", "show", "my model", "-o", "json"]))["id"], next["id"]);
+}
+
+#[test]
+fn lists_show_what_lives_in_tables_that_fit() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let long = "n".repeat(100);
+    for name in [long.as_str(), "short"] {
+        assert!(create(&server, &["--name", name, "--wait"]).status.success());
+    }
+    let unnamed = json(&create(&server, &["-o", "json"]));
+    assert_ne!(unnamed["name"], unnamed["id"], "a short name of its own");
+    for list in [
+        &["instance", "list"][..],
+        &["offer", "list"],
+        &["offer", "list", "--all"],
+        &["volume", "ls"],
+        &["account", "ls"],
+    ] {
+        let shown = text(&server.run(list).stdout);
+        assert!(shown.lines().count() > 1, "{shown}");
+        if list != ["account", "ls"] {
+            assert!(shown.lines().all(|l| l.chars().count() <= 80), "{list:?}:\n{shown}");
+        }
+        assert!(!shown.contains('\u{1b}'), "no colours in a pipe: {list:?}");
+    }
+    let names = |args: &[&str]| text(&server.run(args).stdout).lines().map(str::to_owned).collect::<Vec<_>>();
+    let all = names(&["instance", "list", "-o", "name"]);
+    assert_eq!(
+        all,
+        [long.clone(), "short".to_owned(), unnamed["name"].as_str().unwrap().to_owned()],
+        "the newest last"
+    );
+    let wide = text(&server.run(&["instance", "list", "-o", "wide"]).stdout);
+    assert!(wide.contains(&long) && wide.contains(unnamed["id"].as_str().unwrap()), "{wide}");
+    // Several at once; one that is not there does not keep the others.
+    let out = server.run(&["instance", "terminate", "short", "nobody", &long, "--wait", "--timeout", "60"]);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    assert_eq!(names(&["instance", "list", "-o", "name"]).len(), 1);
+    let both: BTreeSet<String> =
+        names(&["instance", "list", "--status", "terminated,ready", "-o", "name"]).into_iter().collect();
+    assert!(both.contains("short") && both.contains(&long), "{both:?}");
+    let sure = server.run(&["instance", "terminate", "--all"]);
+    assert_eq!(sure.status.code(), Some(4), "it asks, and nobody can answer");
+    assert!(server.run(&["instance", "terminate", "--all", "--yes", "--wait", "--timeout", "60"]).status.success());
+    assert!(names(&["instance", "list", "-o", "name"]).is_empty());
+    assert_eq!(names(&["instance", "list", "--all", "-o", "name"]).len(), 3);
+    for args in [
+        &["instance", "list", "--status", "happy"][..],
+        &["instance", "list", "--zone", "mars-1"],
+        &["volume", "ls", "--status", "x"],
+    ] {
+        assert_eq!(server.run(args).status.code(), Some(4), "{args:?}");
+    }
+}
+
+#[test]
+fn who_interrupts_the_wait_is_told_what_goes_on_and_costs() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
+    command.args(["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "x", "--wait"]);
+    let mut waits = command.env_clear().envs(server.env.iter().cloned()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // It listens for signals before it tells of a step.
+    let step = told.find(|l| l.contains("asked for")).unwrap();
+    assert!(Command::new("kill").arg("-INT").arg(waits.id().to_string()).status().unwrap().success(), "{step}");
+    let said: Vec<String> = told.collect();
+    let ended = waits.wait().unwrap();
+    let last = said.last().unwrap();
+    assert_eq!(ended.code(), Some(130), "{said:?}");
+    assert!(last.contains("goes on") && last.contains("EUR/h") && last.contains("instance terminate x"), "{last}");
+    assert!(server.run(&["instance", "rm", "x", "--wait", "--timeout", "60"]).status.success());
+}
+
+#[test]
+fn models_are_added_listed_changed_and_removed() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    assert!(server.run(&["model", "add", "me/mine", "--data-volume-gb", "70"]).status.success());
+    assert!(text(&server.run(&["model", "ls"]).stdout).contains("70 GB"));
+    assert!(text(&server.run(&["model", "set", "me/mine"]).stdout).contains("as recommended"));
+    assert!(text(&server.run(&["model", "recommend", "Qwen/Qwen2.5-7B"]).stdout).contains("GB of weights"));
+    assert!(server.run(&["model", "rm", "me/mine"]).status.success());
+    assert_eq!(server.run(&["model", "get", "me/mine"]).status.code(), Some(3));
+}
+
+#[test]
+fn help_wraps_and_usage_names_nothing_that_need_not_be_given() {
+    let home = tempfile::tempdir().unwrap();
+    let env = [
+        ("HOME", home.path().to_str().unwrap()),
+        ("INVENTIV_URL", "http://127.0.0.1:1"),
+        ("INVENTIV_TOKEN", "tttttttttttttttt"),
+        ("INVENTIV_TOKEN_FILE", "/nowhere"),
+    ];
+    let usage = |args: &[&str]| {
+        let out = inventiv(args, &env);
+        assert_eq!(out.status.code(), Some(2));
+        text(&out.stderr).lines().find(|l| l.starts_with("Usage:")).unwrap().to_owned()
+    };
+    for args in [&["instance", "create"][..], &["instance", "show"], &["volume", "retain"], &["explain"]] {
+        let line = usage(args);
+        assert!(!line.contains("--url") && !line.contains("--token"), "{line}");
+    }
+    for args in [&["--help"][..], &["instance", "--help"], &["instance", "create", "--help"], &["serve", "--help"]] {
+        let out = text(&inventiv(args, &env).stdout);
+        assert!(out.lines().all(|l| l.chars().count() <= 100), "{args:?}:\n{out}");
+        let has_url = out.contains("--url");
+        assert_eq!(has_url, args[0] == "instance", "{args:?}: --url only where it does something");
+        assert!(!has_url || out.contains("INVENTIV_TOKEN "), "{out}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&inventiv(&["completions", shell], &[]).stdout);
+        assert!(script.contains("inventiv") && script.contains("terminate"), "{shell}");
+    }
+    assert!(text(&inventiv(&["man"], &[]).stdout).starts_with(".ie"), "roff");
+}
