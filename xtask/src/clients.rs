@@ -55,10 +55,19 @@ pub(crate) fn run() -> Result<(), String> {
     let sdk = python(&target, "clients-python", "crates/scaleway-emulator/clients/python/requirements.txt")?;
     cargo(&["build", "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
     let emulator = Emulator::start(&target)?;
+    for script in ["suite.py", "samples.py"] {
+        official(&sdk, script, &emulator.url)?;
+    }
+    drop(emulator);
+    generated(&target)
+}
+
+/// A script with the official SDK, against the emulator.
+fn official(sdk: &Path, script: &str, cloud: &str) -> Result<(), String> {
     let project = "11111111-1111-4111-8111-111111111111";
     let done = Command::new(sdk)
-        .arg(root().join("crates/scaleway-emulator/clients/python/suite.py"))
-        .env("SCW_API_URL", &emulator.url)
+        .arg(root().join("crates/scaleway-emulator/clients/python").join(script))
+        .env("SCW_API_URL", cloud)
         .env("SCW_ACCESS_KEY", "SCW00000000000000000")
         .env("SCW_SECRET_KEY", "22222222-2222-4222-8222-222222222222")
         .env("SCW_DEFAULT_PROJECT_ID", project)
@@ -67,11 +76,7 @@ pub(crate) fn run() -> Result<(), String> {
         .env("SCW_DEFAULT_REGION", "fr-par")
         .status()
         .map_err(|e| format!("python: {e}"))?;
-    if !done.success() {
-        return Err("the Python SDK does not get along with the emulator".to_owned());
-    }
-    drop(emulator);
-    generated(&target)
+    if done.success() { Ok(()) } else { Err(format!("the Python SDK does not get along with the emulator: {script}")) }
 }
 
 /// A client that is made from openapi.json lives one life of an instance with the real server.

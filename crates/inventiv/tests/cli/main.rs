@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 mod people;
+mod samples;
 mod server;
 
 use inventiv_testkit::{Database, World};

@@ -1,0 +1,86 @@
+//! Every command that the README shows is run as it stands there, against a server and a pretended cloud.
+
+use crate::server::{Cloud, Server, inventiv, text};
+use serde_json::Value;
+use std::process::Command;
+
+/// The lines of all shell samples, continued lines joined, comments left out.
+fn lines(document: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let (mut inside, mut continued) = (false, false);
+    for line in document.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sh";
+            continue;
+        }
+        if !inside {
+            continue;
+        }
+        let line = line.split(" #").next().unwrap_or_default().trim();
+        let (part, more) = line.strip_suffix('\\').map_or((line, false), |part| (part, true));
+        match found.last_mut() {
+            Some(last) if continued => last.push_str(part),
+            _ => found.push(part.to_owned()),
+        }
+        continued = more;
+    }
+    found.retain(|l| !l.is_empty());
+    found
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().skip(1).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_does_what_it_is_shown_for() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let all = lines(&std::fs::read_to_string(readme).unwrap());
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let (mut id, mut volume, mut ran) = (String::new(), String::new(), 0);
+    for line in &all {
+        let mut args = words(line);
+        // What runs for ever, asks, or starts what runs here already must at least be understood as it stands.
+        let only_read = line.starts_with("inventiv serve") || line.contains(" watch") || line.contains(" doctor");
+        match line.split_whitespace().next().unwrap_or_default() {
+            "inventiv" if only_read => {
+                args.push("--help");
+                assert!(inventiv(&args, &[]).status.success(), "{line}");
+            }
+            "inventiv" => {
+                if line.contains("instance create") {
+                    args.extend(["--name", "NAME"]);
+                }
+                let args: Vec<String> = args.into_iter().map(|a| a.replace("vol-…", &volume)).collect();
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                let out = server.run(&args);
+                assert!(out.status.success(), "{line}: {}", text(&out.stderr));
+                ran += 1;
+                if line.contains("instance create") {
+                    let shown: Value =
+                        serde_json::from_slice(&server.run(&["instance", "show", "NAME", "-o", "json"]).stdout)
+                            .unwrap();
+                    id = shown["id"].as_str().unwrap().to_owned();
+                    let data = shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap();
+                    volume = data["id"].as_str().unwrap().to_owned();
+                }
+            }
+            "curl" => {
+                let here = line.replace("http://127.0.0.1:8080", &server.url).replace("ins-…", &id);
+                let token = folder.path().join("token");
+                let script = format!("TOKEN=$(cat {}); {here} --fail --max-time 5", token.display());
+                let out = Command::new("sh").args(["-c", &script]).output().unwrap();
+                let is_endless = line.contains("-sN");
+                let ended = if is_endless { Some(28) } else { Some(0) };
+                assert_eq!(out.status.code(), ended, "{line}: {}", text(&out.stderr));
+                assert!(!out.stdout.is_empty(), "{line}");
+                ran += 1;
+            }
+            // The two commands are what runs this; variables are set for the server already.
+            word => assert!(matches!(word, "cargo" | "export") || word.starts_with("TOKEN="), "nobody runs `{line}`"),
+        }
+    }
+    assert!(ran >= 14, "{ran} of {} lines were run", all.len());
+}
