@@ -129,8 +129,8 @@ pub(crate) fn age(item: &Value, key: &str) -> String {
 fn short(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds}s"),
-        ..7_200 => format!("{}m", seconds / 60),
-        ..172_800 => format!("{}h", seconds / 3_600),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
     }
 }

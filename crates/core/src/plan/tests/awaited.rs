@@ -41,7 +41,7 @@ fn each_change_that_the_cloud_makes_by_itself_is_named_with_what_shows_it() {
     stage.servers[0].state = ServerState::Running;
     assert_eq!(awaited(&mut stage), data(Change::VolumeAttached));
     assert_eq!(upon(&mut stage).recorded.instance.status, Status::Booting, "not ready without it");
-    stage.servers[0].ip_address = None;
+    stage.servers[0].addresses = Vec::new();
     assert_eq!(awaited(&mut stage), s1(Change::AddressShown));
     (stage.servers[0].state, stage.servers[0].allowed) = (ServerState::Stopped, Vec::new());
     stage.agg.servers[0].start_sent_at = None;

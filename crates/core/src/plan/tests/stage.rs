@@ -194,7 +194,7 @@ impl Stage {
         stage.answer(&planned.actions[0], Ok(Reply::Accepted));
         stage.servers[0].state = ServerState::Running;
         stage.servers[0].allowed = vec![Allowed::Stop, Allowed::Terminate];
-        stage.servers[0].ip_address = Some("1.2.3.4".into());
+        stage.servers[0].addresses = vec!["1.2.3.4".into()];
         let (words, planned) = stage.step();
         assert!(words.is_empty());
         assert_eq!(planned.recorded.instance.status, Status::Ready);

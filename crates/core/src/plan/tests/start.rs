@@ -304,7 +304,7 @@ fn a_server_that_does_not_run_in_time_fails() {
         let row = &mut stage.agg.servers[0];
         (row.start_sent_at, row.start_intended_at) = (Some(at), Some(at));
         stage.servers[0].state = ServerState::Running;
-        stage.servers[0].ip_address = Some("1.2.3.4".into());
+        stage.servers[0].addresses = vec!["1.2.3.4".into()];
         let planned = upon(&mut stage);
         assert_eq!((&planned.recorded.instance.failure, planned.recorded.instance.status), (&None, Status::Ready));
     }
@@ -314,14 +314,14 @@ fn a_server_that_does_not_run_in_time_fails() {
 fn ready_is_said_once_with_the_address() {
     let mut stage = made();
     stage.servers[0].state = ServerState::Running;
-    stage.servers[0].ip_address = None;
+    stage.servers[0].addresses = Vec::new();
     stage.agg.instance.ip_address = None;
     let planned = upon(&mut stage);
     assert_eq!(
         (planned.recorded.instance.status, notes(&planned).as_str()),
         (Status::Booting, "waits for the server's address")
     );
-    stage.servers[0].ip_address = Some("5.6.7.8".into());
+    stage.servers[0].addresses = vec!["5.6.7.8".into()];
     let planned = upon(&mut stage);
     let told: Vec<_> = planned.events.iter().map(|e| (e.name, e.resource_id.as_deref())).collect();
     assert_eq!(told, [("PROVIDER_GET_IP", Some("s1")), ("INSTANCE_READY", Some("s1"))]);

@@ -180,7 +180,7 @@ impl Teller {
             }
             Action::StartServer(_) => {
                 let s = stage.servers.iter_mut().find(|s| s.id == server).unwrap();
-                (s.state, s.ip_address) = (ServerState::Running, Some("1.2.3.4".into()));
+                (s.state, s.addresses) = (ServerState::Running, vec!["1.2.3.4".into()]);
                 s.allowed = vec![Allowed::Stop, Allowed::Terminate];
             }
             Action::TerminateServer(_) | Action::DeleteServer(_) => {

@@ -396,7 +396,7 @@ fn what_a_look_shows_of_a_server_is_written_down() {
         let mut stage = Stage::ready();
         stage.agg.servers[0].start_intended_at = None;
         stage.servers[0].state = state.clone();
-        stage.servers[0].ip_address = Some("9.9.9.9".into());
+        stage.servers[0].addresses = vec!["9.9.9.9".into()];
         let planned = upon(&mut stage);
         let row = &planned.recorded.servers[0];
         assert_eq!(row.state.as_deref(), Some(state.text()));
@@ -405,10 +405,10 @@ fn what_a_look_shows_of_a_server_is_written_down() {
     }
     let mut stage = Stage::ready();
     stage.agg.servers[0].keep = false;
-    stage.servers[0].ip_address = Some("9.9.9.9".into());
+    stage.servers[0].addresses = vec!["9.9.9.9".into()];
     assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "a duplicate's is not ours");
     let mut stage = Stage::ready();
-    stage.servers[0].ip_address = None;
+    stage.servers[0].addresses = Vec::new();
     assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "not forgotten");
 }
 
