@@ -3,6 +3,7 @@
 mod audit;
 mod offer;
 mod proof;
+mod snapshot;
 
 pub(crate) use audit::{Audit, count, oldest};
 pub(crate) use offer::OfferView;

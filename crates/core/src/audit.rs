@@ -13,6 +13,7 @@ use crate::name::{CloudName, Role};
 use crate::observed::{Picture, SeenServer, SeenVolume};
 use crate::plan::newer_policy;
 use crate::recorded::{Aggregate, BLOCK_KIND, Server, Volume};
+use crate::snapshots::SnapshotOfOurs;
 use crate::size::gb_ceil;
 use crate::status::{CreateState, Origin, VolumeStatus};
 use crate::time::Timestamp;
@@ -112,6 +113,12 @@ pub struct Report {
     /// Cloud ids of orphans whose instances were told to take them away.
     #[serde(default)]
     pub taken: Vec<String>,
+    /// Snapshots that somebody made of our volumes: told, never deleted.
+    #[serde(default)]
+    pub snapshots: Vec<SnapshotOfOurs>,
+    /// Why snapshots may be missing from it; `None`: none is.
+    #[serde(default)]
+    pub snapshots_unknown: Option<String>,
 }
 
 impl Report {
@@ -131,6 +138,8 @@ impl Report {
             unreadable: Vec::new(),
             frozen: None,
             taken: Vec::new(),
+            snapshots: Vec::new(),
+            snapshots_unknown: None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod proof;
 pub mod recorded;
 pub mod recover;
 pub mod size;
+pub mod snapshots;
 pub mod status;
 pub mod stuck;
 pub mod sweep;

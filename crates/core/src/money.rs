@@ -1,5 +1,6 @@
 //! Money: integer millionths of a currency unit, never a float.
 
+use crate::snapshots::SnapshotKind;
 use serde::{Deserialize, Serialize};
 
 /// What a GB of block storage costs an hour in Paris, in micro-euros, by its speed in operations per second: Scaleway's price
@@ -14,6 +15,16 @@ pub fn block_hourly_micros(gb: i64, perf_iops: Option<i64>) -> i64 {
     let iops = perf_iops.unwrap_or(slowest);
     let price = BLOCK_GB_HOUR_MICROS.iter().find(|(speed, _)| iops <= *speed).map_or(dearest, |(_, micros)| *micros);
     gb.saturating_mul(price)
+}
+
+/// What so many GB of snapshots cost an hour, in micro-euros: 0.000044 € on block storage by the price list of 2025, 0.000049 €
+/// of local volumes by the product catalogue.
+#[must_use]
+pub const fn snapshot_hourly_micros(gb: i64, kind: SnapshotKind) -> i64 {
+    gb.saturating_mul(match kind {
+        SnapshotKind::Block => 44,
+        SnapshotKind::Local => 49,
+    })
 }
 
 /// A price per hour.

@@ -14,6 +14,7 @@ use crate::name::CloudName;
 use crate::observed::SeenServer;
 use crate::offer::BootStorage;
 use crate::size::gb_ceil;
+use crate::snapshots::Snapshot;
 use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -303,6 +304,8 @@ pub struct Volume {
     pub retry: Option<Retry>,
     /// What was observed and is not believed yet, because a read may be stale.
     pub unconfirmed: Option<Unconfirmed>,
+    /// Snapshots of it that the cloud showed and that may be there still, by id.
+    pub snapshots: Vec<Snapshot>,
 }
 
 /// A volume's policy as its name in the cloud says it.

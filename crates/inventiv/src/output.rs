@@ -231,6 +231,24 @@ pub(crate) fn instance(i: &Value) -> String {
     lines.join("\n")
 }
 
+/// Snapshots that somebody made of our volumes, a line each.
+pub(crate) fn snapshots(item: &Value) -> Vec<String> {
+    let one = |s: &Value| {
+        let cost = serde_json::json!({"hourly_micros": s["hourly_micros"], "currency": "EUR"});
+        let images: Vec<&str> = s["images"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let images = if images.is_empty() { String::new() } else { format!(", held by image {}", legible(&images.join(", "))) };
+        format!(
+            "  SNAPSHOT {} {:?}, {} GB of volume {}, {}{images}: somebody made it; delete it at the provider if nobody needs it",
+            text(s, "id"),
+            text(s, "name"),
+            text(s, "size_gb"),
+            text(s, "volume_id"),
+            hourly(&cost),
+        )
+    };
+    item["snapshots"].as_array().into_iter().flatten().map(one).collect()
+}
+
 /// The evidence of an instance's end, for people.
 pub(crate) fn proof(p: &Value) -> String {
     let mut lines = vec![format!("{}  {}  {}", text(p, "instance_id"), text(p, "status"), text(p, "verdict"))];
@@ -264,6 +282,7 @@ pub(crate) fn proof(p: &Value) -> String {
         let kept = serde_json::json!({"hourly_micros": p["kept_hourly_micros"], "currency": p["currency"]});
         lines.push(format!("  what is kept costs about {}", hourly(&kept)));
     }
+    lines.extend(snapshots(p));
     for open in p["open"].as_array().into_iter().flatten() {
         lines.push(format!("  OPEN {}", open.as_str().unwrap_or_default()));
     }

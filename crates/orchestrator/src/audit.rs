@@ -65,6 +65,7 @@ impl Orchestrator {
             (report, picture) = self.audit_zone(name).await?;
         }
         // What no instance was shown, none can have taken up: the wish stays open, and nothing is done about it yet.
+        self.audit_snapshots(name, &mut report, picture.as_ref()).await?;
         let swept = if shown { self.sweep(zone, &mut report, picture.as_ref()).await? } else { Swept::default() };
         tell(name, &report);
         let done = AuditDone {
@@ -202,6 +203,10 @@ fn tell(zone: &str, report: &Report) {
     }
     for row in &report.unreadable {
         tracing::warn!(zone, row, "a row of the listing cannot be read; nothing is decided upon it");
+    }
+    for s in &report.snapshots {
+        let (id, volume, instance) = (&s.snapshot.id, &s.volume_id, &s.instance_id);
+        tracing::info!(zone, id, volume, instance, "a snapshot that somebody made of our volume; it is billed until somebody deletes it");
     }
     for f in &report.findings {
         let kind = f.kind.text();

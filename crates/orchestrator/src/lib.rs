@@ -14,6 +14,7 @@ mod look;
 mod record;
 mod recover;
 mod rest;
+mod snapshots;
 mod step;
 mod sweep;
 mod tick;

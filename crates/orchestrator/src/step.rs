@@ -69,6 +69,7 @@ impl Inner {
             for _ in planned.actions.iter().filter(|a| !a.reads()) {
                 self.provider.admit().await;
             }
+            self.note_snapshots(&mut planned).await;
             let Some((committed, logs)) = self.commit_intents(&before, planned).await? else { continue };
             calls += logs.len();
             let (current, shown) = self.carry_out(&committed, &logs, &seen).await?;

@@ -19,6 +19,8 @@ use inventiv_core::error::ErrorKind;
 use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
 use inventiv_core::offer::{BootStorage, Offer};
 use inventiv_core::plan::Paces;
+use inventiv_core::snapshots::{SeenSnapshot, SnapshotKind};
+use std::collections::BTreeMap;
 
 /// A cloud account: everything we own is in exactly one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +161,10 @@ pub trait CloudProvider: Send + Sync {
     async fn observe(&self, zone: &str) -> Result<Picture, Error>;
     /// Every block volume of the account in a zone, as [`CloudProvider::observe`] shows them: no servers, no other volumes.
     async fn observe_blocks(&self, zone: &str) -> Result<Picture, Error>;
+    /// Every snapshot of the account of one kind, of a zone; an error where any may be missing.
+    async fn snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<SeenSnapshot>, Error>;
+    /// The names of the account's own images, by the id of each snapshot that they are made of.
+    async fn images_of_snapshots(&self, zone: &str) -> Result<BTreeMap<String, Vec<String>>, Error>;
     /// The servers and block volumes with exactly this name.
     async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error>;
     /// One server.

@@ -8,6 +8,7 @@ mod offer;
 mod recordings_tests;
 mod server;
 mod sight;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -25,9 +26,11 @@ use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
 use inventiv_core::offer::Offer;
 use inventiv_core::plan::Paces;
 use inventiv_core::recorded::BLOCK_KIND;
+use inventiv_core::snapshots::{SeenSnapshot, SnapshotKind};
 use inventiv_core::time::Timestamp;
 use serde_json::Value;
 use sight::{Side, Sights};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many calls a second one account makes unless it is told otherwise.
@@ -173,6 +176,14 @@ impl CloudProvider for Scaleway {
         let blocks_hidden = empty.then(|| self.blocks_hidden(zone));
         let (complete, volumes) = (blocks.complete, blocks.items);
         Ok(Picture { began_at, complete, hidden, blocks_hidden, servers: Vec::new(), volumes })
+    }
+
+    async fn snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<SeenSnapshot>, Error> {
+        self.list_snapshots(zone, kind).await
+    }
+
+    async fn images_of_snapshots(&self, zone: &str) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        self.list_image_names(zone).await
     }
 
     async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error> {

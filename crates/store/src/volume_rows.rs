@@ -6,22 +6,26 @@ use crate::error::Error;
 use crate::filtered::{Filtered, Wanted};
 use inventiv_core::id::{InstanceId, ServerId, VolumeId};
 use inventiv_core::recorded::{Instance, Volume};
+use inventiv_core::snapshots::Snapshot;
 use inventiv_core::status::{CreateState, Origin, VolumeStatus};
 
 const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id, zone, attempt, name, origin, is_boot, \
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
     provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
     delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id, tags_shown, \
-    policy_version, cloud_policy_json, unconfirmed_json, delete_accepted_at) \
+    policy_version, cloud_policy_json, unconfirmed_json, delete_accepted_at, snapshots_json) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)";
+    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)";
 
 const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
     size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
     create_error_json = $10, provider_volume_id = $11, answered_at = $12, tagged_at = $13, changed_at = $14, \
     attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
     deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23, policy_version = $24, \
-    cloud_policy_json = $25, unconfirmed_json = $26, delete_accepted_at = $27 WHERE id = $28";
+    cloud_policy_json = $25, unconfirmed_json = $26, delete_accepted_at = $27, snapshots_json = $28 WHERE id = $29";
+
+const WITH_SNAPSHOTS: &str = "SELECT DISTINCT instance_id FROM instance_volumes WHERE account_id = $1 AND zone = $2 \
+    AND snapshots_json IS NOT NULL ORDER BY instance_id";
 
 static LIST: Filtered = Filtered::new("instance_volumes");
 
@@ -71,6 +75,17 @@ impl Store {
             .collect()
     }
 
+    /// The instances of a zone whose volumes have, or had, snapshots that may be there still.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn owners_of_snapshots(&self, account: &str, zone: &str) -> Result<Vec<InstanceId>, Error> {
+        let mut a = Args::new();
+        a.text(account).text(zone);
+        let rows = self.db.read(a.statement(WITH_SNAPSHOTS)).await?;
+        rows.iter().map(|r| Columns(r).word("instance_id", InstanceId::parse)).collect()
+    }
+
     /// One volume.
     ///
     /// # Errors
@@ -92,6 +107,11 @@ fn owned(c: &Columns<'_>) -> Result<VolumeWithOwner, Error> {
     })
 }
 
+/// An empty list is no value: few rows have any, and an index knows them by that.
+fn some(snapshots: &Vec<Snapshot>) -> Option<&Vec<Snapshot>> {
+    Some(snapshots).filter(|s| !s.is_empty())
+}
+
 pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
     let mut a = Args::new();
     a.text(v.id.as_str()).text(owner.id.as_str()).text(&owner.account_id).text(&owner.zone).int(v.attempt.into());
@@ -105,7 +125,8 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
         .int(v.policy_version.into())
         .opt_json(v.cloud_policy.as_ref())
         .opt_json(v.unconfirmed.as_ref())
-        .opt_time(v.delete_accepted_at);
+        .opt_time(v.delete_accepted_at)
+        .opt_json(some(&v.snapshots));
     a.statement(INSERT)
 }
 
@@ -118,6 +139,7 @@ pub(crate) fn update(v: &Volume) -> Statement {
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
     a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).flag(v.tags_shown).int(v.policy_version.into());
     a.opt_json(v.cloud_policy.as_ref()).opt_json(v.unconfirmed.as_ref()).opt_time(v.delete_accepted_at);
+    a.opt_json(some(&v.snapshots));
     a.text(v.id.as_str());
     a.guarded(UPDATE)
 }
@@ -155,5 +177,6 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
         policy_version: c.small("policy_version")?,
         cloud_policy: c.opt_json("cloud_policy_json")?,
         unconfirmed: c.opt_json("unconfirmed_json")?,
+        snapshots: c.opt_json("snapshots_json")?.unwrap_or_default(),
     })
 }

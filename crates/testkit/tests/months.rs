@@ -187,7 +187,7 @@ async fn the_change_does_not_stand_in_line_behind_a_backup() {
     run(&mut backup, "COMMIT").await;
     assert_eq!(Store::schema(&url).await.unwrap().version, 6);
     Store::open(&url).await.unwrap().check().await.unwrap();
-    assert_eq!(Store::schema(&url).await.unwrap().version, 12);
+    assert_eq!(Store::schema(&url).await.unwrap().version, 13);
 }
 
 #[tokio::test]

@@ -144,6 +144,13 @@ fn volume(n: u128) -> Volume {
         policy_version: 3,
         cloud_policy: Some(inventiv_core::recorded::CloudPolicy { delete: false, version: 4 }),
         unconfirmed: None,
+        snapshots: vec![inventiv_core::snapshots::Snapshot {
+            id: "snap".into(),
+            name: "copy".into(),
+            kind: inventiv_core::snapshots::SnapshotKind::Block,
+            size_bytes: Some(9),
+            created_at: Some(at(3)),
+        }],
     }
 }
 

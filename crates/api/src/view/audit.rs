@@ -1,5 +1,6 @@
 //! What the last audits found.
 
+use super::snapshot::SnapshotView;
 use super::{opt_time, time};
 use inventiv_core::audit::{Finding, FindingKind};
 use inventiv_core::size::gb_ceil;
@@ -28,6 +29,10 @@ pub(crate) struct Audit {
     retained: usize,
     /// What these cost an hour, in millionths of `currency`: block storage at its list price.
     retained_hourly_micros: i64,
+    /// Snapshots that somebody made of our volumes: see the zones.
+    snapshots: usize,
+    /// What these cost an hour, in millionths of `currency`, by list price.
+    snapshots_hourly_micros: i64,
     /// ISO 4217.
     currency: String,
     /// Deletions that were asked for and are not proven yet.
@@ -82,6 +87,10 @@ struct ZoneView {
     unreadable: Vec<String>,
     /// Cloud ids of orphans that this audit told their instances to take away.
     taken: Vec<String>,
+    /// Snapshots that somebody made of our volumes. They are no findings: told, never deleted, billed until somebody does.
+    snapshots: Vec<SnapshotView>,
+    /// Why some of these may be missing; `null`: none is.
+    snapshots_unknown: Option<String>,
 }
 
 /// An orphan in quarantine.
@@ -186,6 +195,11 @@ impl Audit {
             conflicts,
             retained: reports().map(|r| r.retained).sum(),
             retained_hourly_micros: reports().fold(0, |n, r| n.saturating_add(r.retained_hourly_micros)),
+            snapshots: reports().map(|r| r.snapshots.len()).sum(),
+            snapshots_hourly_micros: reports()
+                .flat_map(|r| &r.snapshots)
+                .filter_map(|s| s.snapshot.hourly_micros())
+                .fold(0, i64::saturating_add),
             currency: "EUR".to_owned(),
             unproven_deletions: open.unproven_deletions,
             stuck: open.stuck,
@@ -263,6 +277,8 @@ impl ZoneView {
             unreadable: z.report.as_ref().map(|r| r.unreadable.clone()).unwrap_or_default(),
             frozen: z.report.as_ref().and_then(|r| r.frozen.clone()),
             taken: z.report.iter().flat_map(|r| &r.taken).cloned().collect(),
+            snapshots: z.report.iter().flat_map(|r| &r.snapshots).map(SnapshotView::of).collect(),
+            snapshots_unknown: z.report.as_ref().and_then(|r| r.snapshots_unknown.clone()),
         }
     }
 }

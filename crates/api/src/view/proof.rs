@@ -1,13 +1,16 @@
 //! The evidence of an instance's end, resource by resource.
 
+use super::snapshot::SnapshotView;
 use super::{ActionLogView, ProofView, opt_time, time};
 use inventiv_core::money::block_hourly_micros;
 use inventiv_core::proof::{self, CALLS, Standing};
 use inventiv_core::recorded::{Aggregate, Server, Volume};
 use inventiv_core::size::gb_ceil;
+use inventiv_core::snapshots;
 use inventiv_core::time::Timestamp;
 use inventiv_store::ActionLog;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What is known of the end of an instance.
@@ -43,6 +46,9 @@ pub(crate) struct InstanceProof {
     read_at: String,
     /// Every server and volume that it ever had.
     resources: Vec<ResourceProof>,
+    /// Snapshots that somebody made of its volumes and that may be there still, as the last audit or the deletion of the volume
+    /// showed them. They are somebody else's to delete, and are billed until then.
+    snapshots: Vec<SnapshotView>,
 }
 
 /// What is known of one resource.
@@ -90,6 +96,13 @@ impl InstanceProof {
         if let Some(at) = i.confirm_after.filter(|_| open.is_empty()) {
             verdict.push_str(&format!("; provisional until a listing that begins after {at} confirms it"));
         }
+        let snapshots = snapshots::of(agg, &BTreeMap::new());
+        if !snapshots.is_empty() {
+            verdict.push_str(&format!(
+                "; {} snapshot(s) that somebody made of its volumes may be there still, and are billed",
+                snapshots.len()
+            ));
+        }
         if let Some(at) = i.spec.recovered_at {
             verdict.push_str(&format!("; rebuilt from the cloud {at}: what it had no more by then is not known"));
         }
@@ -111,6 +124,7 @@ impl InstanceProof {
             terminate_requested_at: opt_time(i.terminate_requested_at),
             terminated_at: opt_time(i.terminated_at),
             read_at: time(now),
+            snapshots: snapshots.iter().map(SnapshotView::of).collect(),
             resources: servers.chain(volumes).collect(),
         }
     }

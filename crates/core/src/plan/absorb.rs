@@ -315,6 +315,7 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         proof: None,
         retry: None,
         unconfirmed: None,
+        snapshots: Vec::new(),
     }
 }
 

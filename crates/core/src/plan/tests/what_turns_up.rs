@@ -56,6 +56,7 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
         policy_version: 0,
         cloud_policy: None,
         unconfirmed: None,
+        snapshots: Vec::new(),
     };
     assert_eq!(row, bare);
 }

@@ -1,0 +1,143 @@
+//! Snapshots that somebody made of our volumes: they outlive the volumes and are billed on. They are told, and never deleted.
+//!
+//! The cloud names the volume of a snapshot only while the volume is there. So what it shows is written down with the volume
+//! at every audit, and right before the volume is deleted.
+
+use crate::money::snapshot_hourly_micros;
+use crate::recorded::{Aggregate, Volume};
+use crate::size::gb_ceil;
+use crate::status::Origin;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which of a cloud's kinds of snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotKind {
+    /// Of volumes on block storage.
+    Block,
+    /// Of volumes on a server's own disk.
+    Local,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The cloud's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Of what kind.
+    pub kind: SnapshotKind,
+    /// In bytes.
+    pub size_bytes: Option<i64>,
+    /// When the cloud says that it was made.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// What an hour of it costs by list price, in micro-euros; `None`: its size is not known.
+    #[must_use]
+    pub fn hourly_micros(&self) -> Option<i64> {
+        self.size_bytes.map(|bytes| snapshot_hourly_micros(gb_ceil(bytes), self.kind))
+    }
+}
+
+/// A snapshot as the cloud shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenSnapshot {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// The cloud's id of the volume that it was made of, as long as that is there.
+    pub volume_id: Option<String>,
+}
+
+/// A snapshot of one of our volumes, as an audit tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotOfOurs {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// The cloud's id of the volume.
+    pub volume_id: String,
+    /// Whose that is, or was.
+    pub instance_id: String,
+    /// Names of the images that are made of it.
+    pub images: Vec<String>,
+}
+
+/// Writes down with an instance's volumes which snapshots of them the cloud shows. Somebody else's volumes are theirs.
+pub fn note(agg: &mut Aggregate, seen: &[SeenSnapshot]) {
+    for volume in agg.volumes.iter_mut().filter(|v| v.origin != Origin::Foreign) {
+        let of_it = seen.iter().filter(|s| s.volume_id.is_some() && s.volume_id == volume.provider_id);
+        for s in of_it {
+            volume.snapshots.retain(|known| known.id != s.snapshot.id);
+            volume.snapshots.push(s.snapshot.clone());
+        }
+        volume.snapshots.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+}
+
+/// Forgets what a complete list of one kind does not show any more.
+pub fn forget(agg: &mut Aggregate, kind: SnapshotKind, listed: &BTreeSet<&str>) {
+    for volume in &mut agg.volumes {
+        volume.snapshots.retain(|s| s.kind != kind || listed.contains(s.id.as_str()));
+    }
+}
+
+/// The snapshots of an instance's volumes, as far as they were written down; `images`: names by the id of a snapshot.
+#[must_use]
+pub fn of(agg: &Aggregate, images: &BTreeMap<String, Vec<String>>) -> Vec<SnapshotOfOurs> {
+    let one = |v: &Volume, s: &Snapshot| SnapshotOfOurs {
+        snapshot: s.clone(),
+        volume_id: v.provider_id.clone().unwrap_or_default(),
+        instance_id: agg.instance.id.to_string(),
+        images: images.get(&s.id).cloned().unwrap_or_default(),
+    };
+    agg.volumes.iter().flat_map(|v| v.snapshots.iter().map(move |s| one(v, s))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::{Stage, stage};
+
+    fn seen(id: &str, of: Option<&str>, kind: SnapshotKind) -> SeenSnapshot {
+        let snapshot = Snapshot {
+            id: id.to_owned(),
+            name: format!("name of {id}"),
+            kind,
+            size_bytes: Some(10_000_000_001),
+            created_at: None,
+        };
+        SeenSnapshot { snapshot, volume_id: of.map(str::to_owned) }
+    }
+
+    fn ids(agg: &Aggregate) -> Vec<(String, String)> {
+        of(agg, &BTreeMap::new()).into_iter().map(|s| (s.volume_id, s.snapshot.id)).collect()
+    }
+
+    #[test]
+    fn what_was_seen_stays_known_until_a_complete_list_shows_it_no_more() {
+        let Stage { mut agg, .. } = stage();
+        let volume = agg.volumes[0].provider_id.clone().unwrap();
+        let pair = |id: &str| (volume.clone(), id.to_owned());
+        note(&mut agg, &[seen("s2", Some(&volume), SnapshotKind::Block), seen("x", Some("theirs"), SnapshotKind::Block)]);
+        note(&mut agg, &[seen("s1", Some(&volume), SnapshotKind::Local), seen("s2", Some(&volume), SnapshotKind::Block)]);
+        assert_eq!(ids(&agg), [pair("s1"), pair("s2")]);
+        // Its volume is gone: the cloud names it no more.
+        note(&mut agg, &[seen("s2", None, SnapshotKind::Block)]);
+        assert_eq!(ids(&agg), [pair("s1"), pair("s2")]);
+        forget(&mut agg, SnapshotKind::Block, &BTreeSet::from(["s2"]));
+        assert_eq!(ids(&agg).len(), 2, "the other kind has a list of its own");
+        forget(&mut agg, SnapshotKind::Local, &BTreeSet::new());
+        assert_eq!(ids(&agg), [pair("s2")]);
+        let images = BTreeMap::from([("s2".to_owned(), vec!["golden".to_owned()])]);
+        let told = of(&agg, &images);
+        assert_eq!((told[0].images.as_slice(), told[0].snapshot.hourly_micros()), (&["golden".to_owned()][..], Some(11 * 44)));
+        agg.volumes[0].snapshots.clear();
+        agg.volumes[0].origin = Origin::Foreign;
+        note(&mut agg, &[seen("s3", Some(&volume), SnapshotKind::Block)]);
+        assert!(ids(&agg).is_empty(), "somebody else's volume");
+    }
+}

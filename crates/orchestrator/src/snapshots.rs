@@ -1,0 +1,141 @@
+//! Snapshots of our volumes: looked for right before a volume goes, and at every audit.
+//!
+//! They change nothing: a list that cannot be read keeps no deletion from being made, and no audit from being clean.
+
+use crate::{Inner, Orchestrator};
+use inventiv_core::action::Action;
+use inventiv_core::audit::Report;
+use inventiv_core::id::InstanceId;
+use inventiv_core::observed::Picture;
+use inventiv_core::plan::Plan;
+use inventiv_core::recorded::{Aggregate, Volume};
+use inventiv_core::snapshots::{self, SeenSnapshot, SnapshotKind};
+use inventiv_core::status::Origin;
+use inventiv_store::Error;
+use std::collections::BTreeSet;
+
+/// Both kinds, each with a list of its own.
+const KINDS: [SnapshotKind; 2] = [SnapshotKind::Block, SnapshotKind::Local];
+
+impl Inner {
+    /// Writes down with the volumes that a plan deletes which snapshots of them there are: afterwards, the cloud does not say
+    /// any more what they were made of.
+    pub(crate) async fn note_snapshots(&self, planned: &mut Plan) {
+        for kind in KINDS {
+            if !planned.actions.iter().any(|a| deletes(&planned.recorded, a, kind)) {
+                continue;
+            }
+            let agg = &mut planned.recorded;
+            match self.provider.snapshots(&agg.instance.zone, kind).await {
+                Ok(seen) => snapshots::note(agg, &seen),
+                Err(e) => {
+                    let instance = &agg.instance.id;
+                    tracing::warn!(%instance, error = %e, "whether there are snapshots of its volumes is not known");
+                }
+            }
+        }
+    }
+}
+
+/// Whether an action deletes a volume of which there may be snapshots of that kind.
+fn deletes(agg: &Aggregate, action: &Action, kind: SnapshotKind) -> bool {
+    let has_kind = |v: &Volume| v.origin != Origin::Foreign && v.is_live() && kind_of(v) == Some(kind);
+    match action {
+        Action::DeleteVolume(id) => agg.volume(id).is_some_and(has_kind),
+        Action::TerminateServer(id) | Action::DeleteServer(id) => {
+            let goes = |v: &&Volume| !v.is_block() && v.server_id.as_ref().is_none_or(|on| on == id);
+            agg.volumes.iter().filter(goes).any(has_kind)
+        }
+        Action::CreateServer(_)
+        | Action::CreateVolume(_)
+        | Action::TagVolume(_)
+        | Action::ResizeVolume(..)
+        | Action::AttachVolume(..)
+        | Action::DetachVolume(..)
+        | Action::ProveVolumeGone(_)
+        | Action::TagServer(_)
+        | Action::SetUserData(_)
+        | Action::StartServer(_)
+        | Action::StopServer(_)
+        | Action::ProveServerGone(_) => false,
+    }
+}
+
+/// Scratch has no snapshots.
+fn kind_of(v: &Volume) -> Option<SnapshotKind> {
+    match v.volume_type.as_str() {
+        _ if v.is_block() => Some(SnapshotKind::Block),
+        "scratch" => None,
+        _ => Some(SnapshotKind::Local),
+    }
+}
+
+impl Orchestrator {
+    /// Adds the snapshots of our volumes to an audit, and writes down what is new or gone.
+    pub(crate) async fn audit_snapshots(
+        &self,
+        zone: &str,
+        report: &mut Report,
+        picture: Option<&Picture>,
+    ) -> Result<(), Error> {
+        let Some(picture) = picture else { return Ok(()) };
+        let (store, account) = (&self.inner.store, self.inner.account.as_str());
+        for kind in KINDS {
+            let seen = match self.inner.provider.snapshots(zone, kind).await {
+                Ok(seen) => seen,
+                Err(e) => {
+                    report.snapshots_unknown = Some(e.to_string());
+                    continue;
+                }
+            };
+            for id in self.owners(account, &seen).await? {
+                self.change(&id, |agg| snapshots::note(agg, &seen)).await?;
+            }
+            let hidden = match kind {
+                SnapshotKind::Block => &picture.blocks_hidden,
+                SnapshotKind::Local => &picture.hidden,
+            };
+            // An empty list of credentials that see nothing says nothing.
+            if !seen.is_empty() || hidden.is_none() {
+                let listed: BTreeSet<&str> = seen.iter().map(|s| s.snapshot.id.as_str()).collect();
+                for id in store.owners_of_snapshots(account, zone).await? {
+                    self.change(&id, |agg| snapshots::forget(agg, kind, &listed)).await?;
+                }
+            }
+        }
+        let owners = store.owners_of_snapshots(account, zone).await?;
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let images = match self.inner.provider.images_of_snapshots(zone).await {
+            Ok(images) => images,
+            Err(e) => {
+                report.snapshots_unknown = Some(format!("whether images are made of snapshots: {e}"));
+                Default::default()
+            }
+        };
+        for agg in store.instances_by_id(&owners).await? {
+            report.snapshots.extend(snapshots::of(&agg, &images));
+        }
+        Ok(())
+    }
+
+    /// Whose volumes these snapshots were made of.
+    async fn owners(&self, account: &str, seen: &[SeenSnapshot]) -> Result<BTreeSet<InstanceId>, Error> {
+        let volumes: BTreeSet<&str> = seen.iter().filter_map(|s| s.volume_id.as_deref()).collect();
+        let mut owners = BTreeSet::new();
+        for volume in volumes {
+            owners.extend(self.inner.store.owner_of(account, volume).await?);
+        }
+        Ok(owners)
+    }
+
+    async fn change(&self, id: &InstanceId, change: impl Fn(&mut Aggregate)) -> Result<(), Error> {
+        let now = self.inner.clock.now();
+        let changed = self.inner.store.change(id, now, |agg| {
+            change(agg);
+            Ok::<_, Error>(Vec::new())
+        });
+        changed.await.map(|_| ())
+    }
+}
