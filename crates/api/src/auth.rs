@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
-/// How long a wrong token waits for its answer, after those before it.
+/// The pause before a wrong token is answered. They are answered one at a time.
 const WRONG_TURN: Duration = Duration::from_millis(100);
 /// How many wrong tokens wait; more are told to come later.
 const WRONG_WAITING: usize = 50;

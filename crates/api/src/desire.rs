@@ -131,8 +131,8 @@ fn default_name(instance_type: &str, id: &InstanceId) -> String {
 }
 
 async fn name_taken(app: &App, name: &str) -> Result<ApiError, ApiError> {
-    let holder = app.store().instance_named(&app.inner.account_id, name).await?;
-    let holder = holder.map_or_else(|| "another instance".to_owned(), |id| format!("instance {id}"));
+    let holder = app.store().instances_named(&app.inner.account_id, name, 1).await?;
+    let holder = holder.first().map_or_else(|| "another instance".to_owned(), |id| format!("instance {id}"));
     Ok(ApiError::conflict(
         "name_taken",
         format!("name: {holder} has the name `{name}` until it has ended; choose another one"),
@@ -246,6 +246,10 @@ fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
             "name: it looks like an id; do not begin it with `{}`",
             InstanceId::PREFIX
         )));
+    }
+    // Whatever normalises a path takes these away.
+    if wish.name.as_deref().is_some_and(|n| matches!(n, "." | "..")) {
+        return Err(ApiError::invalid("name: `.` and `..` cannot stand in a path"));
     }
     let word = |t: &str, max: usize| {
         !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))

@@ -63,7 +63,7 @@ pub(crate) struct Feed {
     /// Whether the task runs.
     looking: Mutex<bool>,
     room: Arc<Semaphore>,
-    /// Streams that read for themselves do it one after the other: whoever asks for a page is not to wait for all of them.
+    /// Streams that read for themselves do it one after the other, so that ordinary requests do not wait behind them.
     reading: Semaphore,
     /// Goes up when every stream has to end and begin anew.
     generation: watch::Sender<u64>,

@@ -36,10 +36,14 @@ impl<S: Sync> FromRequestParts<S> for Key {
     }
 }
 
-/// Tells one request from another: the same for the same content, whatever the order and white space of its JSON.
+/// A digest that is the same for the same content, whatever the order and white space of its JSON.
 pub(crate) fn fingerprint(request: &impl Serialize) -> String {
-    // Our own types always have a JSON form.
-    let digest = Sha256::digest(serde_json::to_vec(request).unwrap_or_default());
+    // Our own types always have a JSON form. What is left out says nothing, also what a later version may ask for.
+    let mut request = serde_json::to_value(request).unwrap_or_default();
+    if let Some(fields) = request.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    let digest = Sha256::digest(request.to_string());
     digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,7 +28,7 @@ const HEAD_MAX: usize = 64 * 1024;
 /// How long a listener that cannot accept rests: it ran out of file descriptors, mostly.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
 
-/// What clients may take.
+/// Limits for clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How many connections there may be at once.
@@ -113,14 +113,27 @@ pub async fn serve(listener: TcpListener, app: &App, stop: impl Future<Output = 
                 continue;
             }
         };
-        match Place::take(&counted, from.ip(), &limits) {
+        match Place::take(&counted, counted_as(from.ip()), &limits) {
             Some(place) => talk(stream, from, place, router.clone(), &limits, &graceful),
             None => turn_away(&stream),
         }
     }
+    // Whoever comes now is to be sent elsewhere at once.
+    drop(listener);
     app.close_streams();
     graceful.shutdown().await;
     Ok(())
+}
+
+/// One household has 2^64 addresses of IPv6: they count as one.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => v4.into(),
+            None => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        },
+    }
 }
 
 fn talk(
@@ -193,7 +206,9 @@ pub(crate) fn check_host(app: &App, request: &Request) -> Result<(), ApiError> {
     let host = given.to_str().ok().and_then(|h| h.parse::<axum::http::uri::Authority>().ok());
     let known = host.is_some_and(|h| {
         let name = h.host().to_ascii_lowercase();
-        ["localhost", "127.0.0.1", "[::1]"].contains(&name.as_str()) || hosts.contains(&name)
+        // Only a name can be pointed here.
+        let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        is_address || name == "localhost" || hosts.contains(&name)
     });
     if known {
         return Ok(());
@@ -209,6 +224,15 @@ pub(crate) fn check_host(app: &App, request: &Request) -> Result<(), ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let of = |text: &str| counted_as(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+    }
 
     #[test]
     fn places_are_counted_by_address_and_in_all_and_come_back() {

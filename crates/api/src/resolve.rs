@@ -12,7 +12,7 @@ const NAMED: u32 = 5;
 /// The instance that a text stands for.
 ///
 /// # Errors
-/// 404 when there is none; 409 when several ids begin so.
+/// 404 when there is none; 409 when it may be several.
 pub(crate) async fn instance(app: &App, text: &str) -> Result<InstanceId, ApiError> {
     if let Some(id) = InstanceId::parse(text) {
         return Ok(id);
@@ -21,19 +21,23 @@ pub(crate) async fn instance(app: &App, text: &str) -> Result<InstanceId, ApiErr
     if text.is_empty() || text.len() > 400 || text.contains('\0') {
         return Err(missing());
     }
-    if let Some(id) = app.store().instance_named(&app.inner.account_id, text).await? {
-        return Ok(id);
+    let named = app.store().instances_named(&app.inner.account_id, text, NAMED).await?;
+    if !named.is_empty() {
+        return only(&named, text, "have the name");
     }
     if text.len() < PREFIX_MIN || !text.starts_with(InstanceId::PREFIX) || !text.is_ascii() {
         return Err(missing());
     }
-    let found = app.store().instance_ids_from(text, NAMED).await?;
-    match found.as_slice() {
-        [] => Err(missing()),
-        [id] => Ok(id.clone()),
-        several => {
-            let ids: Vec<&str> = several.iter().map(InstanceId::as_str).collect();
-            Err(ApiError::conflict("ambiguous", format!("several ids begin with `{text}`: {}", ids.join(", "))))
-        }
+    let mut found = app.store().instance_ids_from(text, NAMED).await?;
+    found.retain(|id| id.as_str().starts_with(text));
+    if found.is_empty() { Err(missing()) } else { only(&found, text, "begin with") }
+}
+
+/// The one, if it is one.
+fn only(found: &[InstanceId], text: &str, why: &str) -> Result<InstanceId, ApiError> {
+    if let [id] = found {
+        return Ok(id.clone());
     }
+    let ids: Vec<&str> = found.iter().map(InstanceId::as_str).collect();
+    Err(ApiError::conflict("ambiguous", format!("several instances {why} `{text}`; say which: {}", ids.join(", "))))
 }

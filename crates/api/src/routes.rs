@@ -123,11 +123,11 @@ pub(crate) fn check_zone(zone: &str, known: &[String]) -> Result<(), ApiError> {
     Err(ApiError::invalid(format!("zone: there is no such zone here; there are {}", known.join(", "))))
 }
 
-/// Refuses a place in a list that no page can have ended at: an empty page would say that this is all.
+/// Refuses an `after` that is no id: an empty page would say that this is all.
 pub(crate) fn check_after(after: Option<&str>, is_id: impl Fn(&str) -> bool) -> Result<(), ApiError> {
     match after {
         Some(after) if !after.is_empty() && !is_id(after) => {
-            Err(ApiError::invalid("after: the `next` of the page before; leave it out to begin"))
+            Err(ApiError::invalid("after: must be the `next` value of the previous page; leave it out for the first"))
         }
         _ => Ok(()),
     }

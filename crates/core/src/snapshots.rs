@@ -100,7 +100,7 @@ pub fn of(agg: &Aggregate, images: &BTreeMap<String, Vec<String>>) -> Vec<Snapsh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::{Stage, stage};
+    use crate::plan::tests::{instance, owned_volume};
 
     fn seen(id: &str, of: Option<&str>, kind: SnapshotKind) -> SeenSnapshot {
         let snapshot = Snapshot {
@@ -119,11 +119,17 @@ mod tests {
 
     #[test]
     fn what_was_seen_stays_known_until_a_complete_list_shows_it_no_more() {
-        let Stage { mut agg, .. } = stage();
+        let mut agg = Aggregate { volumes: vec![owned_volume()], ..instance() };
         let volume = agg.volumes[0].provider_id.clone().unwrap();
         let pair = |id: &str| (volume.clone(), id.to_owned());
-        note(&mut agg, &[seen("s2", Some(&volume), SnapshotKind::Block), seen("x", Some("theirs"), SnapshotKind::Block)]);
-        note(&mut agg, &[seen("s1", Some(&volume), SnapshotKind::Local), seen("s2", Some(&volume), SnapshotKind::Block)]);
+        note(
+            &mut agg,
+            &[seen("s2", Some(&volume), SnapshotKind::Block), seen("x", Some("theirs"), SnapshotKind::Block)],
+        );
+        note(
+            &mut agg,
+            &[seen("s1", Some(&volume), SnapshotKind::Local), seen("s2", Some(&volume), SnapshotKind::Block)],
+        );
         assert_eq!(ids(&agg), [pair("s1"), pair("s2")]);
         // Its volume is gone: the cloud names it no more.
         note(&mut agg, &[seen("s2", None, SnapshotKind::Block)]);
@@ -134,7 +140,10 @@ mod tests {
         assert_eq!(ids(&agg), [pair("s2")]);
         let images = BTreeMap::from([("s2".to_owned(), vec!["golden".to_owned()])]);
         let told = of(&agg, &images);
-        assert_eq!((told[0].images.as_slice(), told[0].snapshot.hourly_micros()), (&["golden".to_owned()][..], Some(11 * 44)));
+        assert_eq!(
+            (told[0].images.as_slice(), told[0].snapshot.hourly_micros()),
+            (&["golden".to_owned()][..], Some(11 * 44))
+        );
         agg.volumes[0].snapshots.clear();
         agg.volumes[0].origin = Origin::Foreign;
         note(&mut agg, &[seen("s3", Some(&volume), SnapshotKind::Block)]);

@@ -149,10 +149,10 @@ mod tests {
     fn it_costs_what_the_provider_bills_while_it_is_there() {
         let s = |micros| ("s-1".to_owned(), micros);
         let v = |micros| ("v-1".to_owned(), micros);
-        assert_eq!(costs(&going()), [s(1_000_000), v(11_800)]);
+        assert_eq!(costs(&going()), [s(1_000_000), v(13_000)]);
         let mut off = going();
         off.servers[0].state = Some("stopped".into());
-        assert_eq!(costs(&off), [s(0), v(11_800)], "off, it costs nothing but its volumes");
+        assert_eq!(costs(&off), [s(0), v(13_000)], "off, it costs nothing but its volumes");
         let mut unknown = going();
         (unknown.servers[0].provider_id, unknown.volumes[0].provider_id) = (None, None);
         (unknown.servers[0].create_state, unknown.volumes[0].create_state) =

@@ -318,8 +318,8 @@ pub(crate) struct Serve {
     /// How many of them from one address; a proxy is one address.
     #[arg(long, env = "INVENTIV_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 1_024, value_parser = connections)]
     pub(crate) max_connections_per_address: usize,
-    /// On loopback, a `Host` header must name this machine: what else it may say, for instance a proxy's name; may be given
-    /// several times.
+    /// On loopback, a `Host` header must name this machine. Other host names that are accepted, for instance a proxy's; may be
+    /// given several times.
     #[arg(long = "allowed-host", env = "INVENTIV_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAME")]
     pub(crate) allowed_hosts: Vec<String>,
     /// Log lines as text or JSON.

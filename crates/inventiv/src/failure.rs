@@ -47,9 +47,12 @@ impl Failure {
         Self::new(7, message)
     }
 
-    /// Somebody interrupted it (Ctrl-C): as shells count it.
+    /// The code of [`Failure::interrupted`], as shells count it.
+    pub(crate) const INTERRUPTED: u8 = 130;
+
+    /// Somebody interrupted it (Ctrl-C).
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
-        Self::new(130, message)
+        Self::new(Self::INTERRUPTED, message)
     }
 
     /// The demo or the doctor left something in the cloud, or cannot say that it did not.

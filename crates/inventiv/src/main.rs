@@ -49,13 +49,17 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Watch(watch) => commands::watch::run(watch, output).await,
         Command::Model { command, connection } => commands::model::run(command, &connection, output).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "inventiv", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "inventiv", &mut script);
+            output::print(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
         Command::Man => {
-            let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout())
-                .map_err(|e| Failure::general(format!("the page cannot be written: {e}")))
+            let mut page = Vec::new();
+            let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            written.map_err(|e| Failure::general(format!("the page cannot be written: {e}")))?;
+            output::print(String::from_utf8_lossy(&page).trim_end());
+            Ok(())
         }
         Command::Explain { id, connection } => commands::explain::run(&id, &connection, output).await,
     }

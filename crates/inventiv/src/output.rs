@@ -236,7 +236,8 @@ pub(crate) fn snapshots(item: &Value) -> Vec<String> {
     let one = |s: &Value| {
         let cost = serde_json::json!({"hourly_micros": s["hourly_micros"], "currency": "EUR"});
         let images: Vec<&str> = s["images"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let images = if images.is_empty() { String::new() } else { format!(", held by image {}", legible(&images.join(", "))) };
+        let images =
+            if images.is_empty() { String::new() } else { format!(", held by image {}", legible(&images.join(", "))) };
         format!(
             "  SNAPSHOT {} {:?}, {} GB of volume {}, {}{images}: somebody made it; delete it at the provider if nobody needs it",
             text(s, "id"),

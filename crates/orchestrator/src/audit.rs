@@ -206,7 +206,13 @@ fn tell(zone: &str, report: &Report) {
     }
     for s in &report.snapshots {
         let (id, volume, instance) = (&s.snapshot.id, &s.volume_id, &s.instance_id);
-        tracing::info!(zone, id, volume, instance, "a snapshot that somebody made of our volume; it is billed until somebody deletes it");
+        tracing::info!(
+            zone,
+            id,
+            volume,
+            instance,
+            "a snapshot that somebody made of our volume; it is billed until somebody deletes it"
+        );
     }
     for f in &report.findings {
         let kind = f.kind.text();

@@ -80,6 +80,7 @@ impl Orchestrator {
     ) -> Result<(), Error> {
         let Some(picture) = picture else { return Ok(()) };
         let (store, account) = (&self.inner.store, self.inner.account.as_str());
+        let mut blind = None;
         for kind in KINDS {
             let seen = match self.inner.provider.snapshots(zone, kind).await {
                 Ok(seen) => seen,
@@ -95,8 +96,10 @@ impl Orchestrator {
                 SnapshotKind::Block => &picture.blocks_hidden,
                 SnapshotKind::Local => &picture.hidden,
             };
-            // An empty list of credentials that see nothing says nothing.
-            if !seen.is_empty() || hidden.is_none() {
+            // An empty list of credentials that may see nothing says nothing.
+            if let Some(why) = hidden.as_ref().filter(|_| seen.is_empty()) {
+                blind = Some(why.clone());
+            } else {
                 let listed: BTreeSet<&str> = seen.iter().map(|s| s.snapshot.id.as_str()).collect();
                 for id in store.owners_of_snapshots(account, zone).await? {
                     self.change(&id, |agg| snapshots::forget(agg, kind, &listed)).await?;
@@ -106,6 +109,9 @@ impl Orchestrator {
         let owners = store.owners_of_snapshots(account, zone).await?;
         if owners.is_empty() {
             return Ok(());
+        }
+        if let Some(why) = blind {
+            report.snapshots_unknown.get_or_insert(format!("whether they are still there: {why}"));
         }
         let images = match self.inner.provider.images_of_snapshots(zone).await {
             Ok(images) => images,

@@ -31,6 +31,8 @@ pub enum Purpose {
     Change,
     /// Makes something.
     Create,
+    /// Sets a machine to work that the cloud may not have.
+    Start,
 }
 
 /// What a request carries.
@@ -96,7 +98,7 @@ pub struct Verdict {
 }
 
 /// Says what an answer that is not 2xx means.
-pub type Judge = fn(status: u16, content_type: &str, body: &[u8]) -> Verdict;
+pub type Judge = fn(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> Verdict;
 
 /// One API of one account.
 pub struct Api {
@@ -162,7 +164,7 @@ impl Api {
         let lost = if call.purpose == Purpose::Read { Effect::None } else { Effect::Unknown };
         let deadline = match call.purpose {
             Purpose::Read => READ_DEADLINE,
-            Purpose::Change => CHANGE_DEADLINE,
+            Purpose::Change | Purpose::Start => CHANGE_DEADLINE,
             Purpose::Create => CREATE_DEADLINE,
         };
         let what = format!("{} {}", call.method, call.path.split('?').next().unwrap_or_default());
@@ -186,7 +188,8 @@ impl Api {
         }
         let status = answer.status().as_u16();
         let content_type = header("content-type").unwrap_or_default();
-        let Verdict { kind, effect, message, resource } = (self.judge)(status, &content_type, answer.body());
+        let Verdict { kind, effect, message, resource } =
+            (self.judge)(call.purpose, status, &content_type, answer.body());
         if kind == ErrorKind::RateLimited {
             self.budget.slow_down(self.transport.elapsed());
         }

@@ -99,6 +99,10 @@ impl Scaleway {
         self.api.send(&Call { method, path, body, purpose: Purpose::Change }).await
     }
 
+    async fn start(&self, path: String, body: Value) -> Result<Success, Error> {
+        self.api.send(&Call { method: Method::POST, path, body: Body::Json(body), purpose: Purpose::Start }).await
+    }
+
     async fn create(&self, path: String, body: Value) -> Result<Success, Error> {
         self.api.send(&Call { method: Method::POST, path, body: Body::Json(body), purpose: Purpose::Create }).await
     }
@@ -229,7 +233,7 @@ impl CloudProvider for Scaleway {
     }
 
     async fn start_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
-        self.post_action(zone, id, "poweron").await
+        self.post_start(zone, id).await
     }
 
     async fn stop_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {

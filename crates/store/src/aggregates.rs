@@ -100,7 +100,9 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn insert(&self, agg: &Aggregate, writes: &[LogWrite]) -> Result<(), Error> {
-        self.insert_with(agg, writes, names::take(&agg.instance, false), None).await
+        // What is over has its name no more.
+        let name = (!agg.instance.status.is_final()).then(|| names::take(&agg.instance, false));
+        self.insert_with(agg, writes, name, None).await
     }
 
     /// The same, only if its name is free, and its key (if it has one) is new.
@@ -113,14 +115,14 @@ impl Store {
         writes: &[LogWrite],
         key: Option<&IdempotencyKey>,
     ) -> Result<(), Error> {
-        self.insert_with(agg, writes, names::take(&agg.instance, true), key).await
+        self.insert_with(agg, writes, Some(names::take(&agg.instance, true)), key).await
     }
 
     async fn insert_with(
         &self,
         agg: &Aggregate,
         writes: &[LogWrite],
-        name: Statement,
+        name: Option<Statement>,
         key: Option<&IdempotencyKey>,
     ) -> Result<(), Error> {
         let mut statements = vec![instance_rows::insert(agg)];
@@ -128,10 +130,13 @@ impl Store {
         statements.extend(agg.servers.iter().map(|s| server_rows::insert(&agg.instance, s)));
         statements.extend(agg.volumes.iter().map(|v| volume_rows::insert(&agg.instance, v)));
         statements.push(changes::mark(&agg.instance.id));
-        statements.push(name);
+        statements.extend(name);
         statements.extend(key.map(idempotency::insert));
         statements.extend(writes.iter().map(logs::statement));
-        self.db.write_apart(statements).await?;
+        match self.db.write_apart(statements).await? {
+            Written::Done => {}
+            Written::Stale => return Err(Error::Duplicate("an instance of that name".to_owned())),
+        }
         self.tell_change();
         Ok(())
     }

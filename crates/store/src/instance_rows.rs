@@ -44,6 +44,12 @@ pub(crate) fn update(agg: &Aggregate, read_version: i64) -> Statement {
     a.guarded(UPDATE)
 }
 
+/// What an older version wrote has one address at the most.
+fn addresses(c: &Columns<'_>) -> Result<Vec<String>, Error> {
+    let all: Vec<String> = c.json("addresses_json")?;
+    Ok(if all.is_empty() { c.opt_text("ip_address")?.into_iter().collect() } else { all })
+}
+
 pub(crate) fn read(c: &Columns<'_>) -> Result<Instance, Error> {
     Ok(Instance {
         id: c.word("id", InstanceId::parse)?,
@@ -58,7 +64,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Instance, Error> {
         status: c.word("status", Status::parse)?,
         failure: c.opt_json("failure_json")?,
         ip_address: c.opt_text("ip_address")?,
-        addresses: c.json("addresses_json")?,
+        addresses: addresses(c)?,
         created_at: c.time("created_at")?,
         ready_at: c.opt_time("ready_at")?,
         terminate_requested_at: c.opt_time("terminate_requested_at")?,

@@ -6,30 +6,42 @@ use crate::error::Error;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Instance;
 
-const TAKE: &str = "INSERT INTO instance_names (account_id, name, instance_id) VALUES ($1, $2, $3)";
-const TAKE_IF_FREE: &str = "INSERT INTO instance_names (account_id, name, instance_id) VALUES ($1, $2, $3) \
-    ON CONFLICT (account_id, name) DO NOTHING";
+/// Touches no row when another instance that lives has the name, whether an older version wrote it down here or not. What an
+/// older version ended left its name behind.
+const TAKE: &str = concat!(
+    "INSERT INTO instance_names (account_id, name, instance_id) SELECT $1, $2, $3 \
+    WHERE NOT EXISTS (SELECT 1 FROM instances WHERE account_id = $1 AND name = $2 AND id <> $3 AND ",
+    living!(),
+    ") ON CONFLICT (account_id, name) DO UPDATE SET instance_id = excluded.instance_id \
+    WHERE NOT EXISTS (SELECT 1 FROM instances WHERE id = instance_names.instance_id AND ",
+    living!(),
+    ")"
+);
 const FREE: &str = "DELETE FROM instance_names WHERE instance_id = $1";
-const HOLDER: &str = "SELECT instance_id AS id FROM instance_names WHERE account_id = $1 AND name = $2";
+const LIVING_WITH: &str =
+    concat!("SELECT id FROM instances WHERE account_id = $1 AND name = $2 AND ", living!(), " ORDER BY id LIMIT $3");
 const LAST_WITH: &str = "SELECT id FROM instances WHERE account_id = $1 AND name = $2 ORDER BY id DESC LIMIT 1";
-const BETWEEN: &str = "SELECT id FROM instances WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
-/// Comes after every character of an id.
-const AFTER_ALL: char = '~';
+const BETWEEN: &str = "SELECT id FROM instances WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3";
+/// No character of an id comes after it, however a database sorts texts.
+const LAST: &str = "z";
+/// At least as long as an id.
+const ID_LENGTH: usize = 32;
 
 impl Store {
-    /// The instance of an account with that name: the one that lives, else the last that had it.
+    /// The instances of an account with that name: those that live (one, unless an older version made more), else the last
+    /// that had it.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn instance_named(&self, account_id: &str, name: &str) -> Result<Option<InstanceId>, Error> {
-        for sql in [HOLDER, LAST_WITH] {
-            let mut a = Args::new();
+    pub async fn instances_named(&self, account_id: &str, name: &str, limit: u32) -> Result<Vec<InstanceId>, Error> {
+        let mut a = Args::new();
+        a.text(account_id).text(name).int(limit.into());
+        let mut rows = self.db.read(a.statement(LIVING_WITH)).await?;
+        if rows.is_empty() {
             a.text(account_id).text(name);
-            if let Some(row) = self.db.read(a.statement(sql)).await?.first() {
-                return Columns(row).word("id", InstanceId::parse).map(Some);
-            }
+            rows = self.db.read(a.statement(LAST_WITH)).await?;
         }
-        Ok(None)
+        rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }
 
     /// The ids of at most `limit` instances that begin with that text.
@@ -38,17 +50,17 @@ impl Store {
     /// When the database refuses.
     pub async fn instance_ids_from(&self, begins: &str, limit: u32) -> Result<Vec<InstanceId>, Error> {
         let mut a = Args::new();
-        a.text(begins).text(&format!("{begins}{AFTER_ALL}")).int(limit.into());
+        a.text(begins).text(&format!("{begins}{}", LAST.repeat(ID_LENGTH))).int(limit.into());
         let rows = self.db.read(a.statement(BETWEEN)).await?;
         rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }
 }
 
-/// Takes the name of an instance; if it must be free, the write fails with [`Error::Duplicate`] when it is not.
+/// Takes the name of an instance; if it must be free, the write is undone where it is not.
 pub(crate) fn take(instance: &Instance, must_be_free: bool) -> Statement {
     let mut a = Args::new();
     a.text(&instance.account_id).text(&instance.name).text(instance.id.as_str());
-    a.statement(if must_be_free { TAKE } else { TAKE_IF_FREE })
+    if must_be_free { a.guarded(TAKE) } else { a.statement(TAKE) }
 }
 
 /// Gives the name of an instance back.

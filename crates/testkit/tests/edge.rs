@@ -151,6 +151,7 @@ async fn on_loopback_only_names_of_this_machine_are_answered() {
         ("localhost", 200),
         ("LOCALHOST:8080", 200),
         ("127.0.0.1:1", 200),
+        ("127.0.0.2:8080", 200),
         ("[::1]:8080", 200),
         ("proxy.example", 200),
         ("Proxy.Example:443", 200),

@@ -5,7 +5,9 @@ use crate::problem::Problem;
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 /// An answer as it goes over the wire, after which the connection ends.
 pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
@@ -32,7 +34,6 @@ fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
     let (digits, reason) = line.split_once(' ')?;
     let status = 400 + digits.parse::<u16>().ok()?;
     let detail = match status {
-        408 => "the request's head did not arrive in time",
         414 => "the request's path is too long; at most 64 KiB with all headers",
         431 => "the request's headers are too long or too many; at most 64 KiB and 100 of them",
         _ => "this is not an HTTP/1.1 request",
@@ -40,15 +41,35 @@ fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(answer(status, reason, detail).into_bytes())
 }
 
-/// A stream whose bare refusals become problems.
+/// How long a reader may take nothing of an answer.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// A stream whose bare refusals become problems, and that breaks when nobody reads what is written to it.
 pub(super) struct Legible<S> {
     inner: S,
     pending: Vec<u8>,
+    stall_max: Duration,
+    /// Runs while the other side takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Legible<S> {
     pub(super) const fn new(inner: S) -> Self {
-        Self { inner, pending: Vec::new() }
+        Self { inner, pending: Vec::new(), stall_max: STALL_MAX, stalled: None }
+    }
+
+    /// What a write came to; an error when too many of them in a row could not go on.
+    fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stall_max = self.stall_max;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall_max)));
+        if stalled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "nobody reads the answer")));
+        }
+        Poll::Pending
     }
 }
 
@@ -73,14 +94,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Legible<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Legible<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        ready!(self.write_pending(cx))?;
+        let before = self.write_pending(cx);
+        ready!(self.watched(cx, before))?;
         if let Some(instead) = instead_of(buf) {
             self.pending = instead;
             // What cannot go out now goes out with the next write, flush or end.
             let _ = self.write_pending(cx)?;
             return Poll::Ready(Ok(buf.len()));
         }
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watched(cx, written)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<Result<usize>> {
@@ -89,19 +112,42 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Legible<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        ready!(self.write_pending(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let before = self.write_pending(cx);
+        ready!(self.watched(cx, before))?;
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.watched(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        ready!(self.write_pending(cx))?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let before = self.write_pending(cx);
+        ready!(self.watched(cx, before))?;
+        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.watched(cx, shut)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_breaks_the_stream_and_a_slow_one_does_not() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut stream = Legible { stall_max: Duration::from_millis(100), ..Legible::new(ours) };
+        let slow = tokio::spawn(async move {
+            let mut taken = [0_u8; 32];
+            for _ in 0..8 {
+                theirs.read_exact(&mut taken).await.unwrap();
+            }
+            theirs
+        });
+        stream.write_all(&[b'x'; 256]).await.unwrap();
+        let kept = slow.await.unwrap();
+        let error = stream.write_all(&[b'x'; 256]).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        drop(kept);
+    }
 
     #[test]
     fn only_refusals_without_a_body_are_replaced() {

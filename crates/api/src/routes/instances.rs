@@ -100,7 +100,9 @@ fn statuses(text: Option<&str>) -> Result<Vec<Option<Status>>, ApiError> {
         let words: Vec<&str> = Status::ALL.iter().map(|s| s.text()).collect();
         ApiError::invalid(format!("status: one or several (with commas) of {}", words.join(", ")))
     };
-    text.split(',').map(|word| Status::parse(word).map(Some).ok_or_else(unknown)).collect()
+    let asked: Vec<Status> = text.split(',').map(|w| Status::parse(w).ok_or_else(unknown)).collect::<Result<_, _>>()?;
+    // Each once, in the order of a life: what moves on while they are read is met again.
+    Ok(Status::ALL.iter().filter(|s| asked.contains(s)).map(|s| Some(*s)).collect())
 }
 
 /// Show an instance, with every volume

@@ -8,7 +8,7 @@ use crate::progress::{Goal, Progress};
 use crate::server::Asks;
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, IsTerminal};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What `list` shows unless it is told otherwise.
 const LIVING: &str = "provisioning,booting,ready,terminating";
@@ -92,43 +92,46 @@ fn instances(n: usize) -> String {
 
 /// Asks for all ends first, then follows them: none waits for another's. What one is refused does not keep the others.
 async fn terminate(client: &Client, ids: &[String], wait: Option<u64>, output: Output) -> Result<(), Failure> {
-    let (mut asked, mut failed) = (Vec::new(), None);
+    let (mut asked, mut failed) = (Vec::new(), Vec::new());
     for id in ids {
         match ask_for_end(client, id).await {
             Ok(one) => asked.push(one),
-            Err(e) => failed = Some(tell_before_the_last(ids.len(), id, e)),
+            Err(e) => failed.push((id.clone(), e)),
         }
     }
+    let began = Instant::now();
     for (progress, mut instance) in asked {
         let ended = matches!(instance["status"].as_str(), Some("terminated" | "provisioning_failed"));
         if let Some(timeout) = wait.filter(|_| !ended) {
-            let name = text(&instance, "name");
-            let goes_on = format!("{name} goes on being taken away; `inventiv instance proof {name}` says when it is");
-            match follow(progress, "terminated", timeout, goes_on).await {
+            let id = text(&instance, "id");
+            let goes_on =
+                format!("it goes on without this command; `inventiv instance proof {id}` shows when {id} is gone");
+            let left = timeout.saturating_sub(began.elapsed().as_secs());
+            match follow(progress, "terminated", left, goes_on).await {
                 Ok(followed) => instance = followed,
+                Err(e) if e.code == Failure::INTERRUPTED => return Err(e),
                 Err(e) => {
-                    failed = Some(tell_before_the_last(ids.len(), &name, e));
+                    failed.push((id, e));
                     continue;
                 }
             }
         }
         output::one(output, &instance, "id", output::instance);
     }
-    failed.map_or(Ok(()), Err)
-}
-
-async fn ask_for_end<'c>(client: &'c Client, id: &str) -> Result<(Progress<'c>, Value), Failure> {
-    let progress = follower(client, &text(&client.get(&path(id), &[]).await?, "id")).after_history().await?;
-    let instance = client.delete(&path(id)).await?;
-    Ok((progress, instance))
-}
-
-/// The last failure is the command's; of several, each is told.
-fn tell_before_the_last(of: usize, name: &str, e: Failure) -> Failure {
-    if of > 1 {
-        eprintln!("inventiv: {name}: {}", e.message);
+    // The last failure is the command's; those before it are told here.
+    let last = failed.pop();
+    for (id, e) in failed {
+        eprintln!("inventiv: {id}: {}", e.message);
     }
-    e
+    last.map_or(Ok(()), |(_, e)| Err(e))
+}
+
+/// A name may stand for another instance a moment later: what is followed is what is ended.
+async fn ask_for_end<'c>(client: &'c Client, id: &str) -> Result<(Progress<'c>, Value), Failure> {
+    let id = text(&client.get(&path(id), &[]).await?, "id");
+    let progress = follower(client, &id).after_history().await?;
+    let instance = client.delete(&path(&id)).await?;
+    Ok((progress, instance))
 }
 
 async fn create(client: &Client, args: Create, output: Output) -> Result<(), Failure> {

@@ -59,11 +59,11 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
         database,
         token,
         limits: Limits {
-            connections: args.max_connections,
+            connections: connections(args.max_connections),
             connections_per_address: args.max_connections_per_address,
             ..Limits::default()
         },
-        allowed_hosts: args.allowed_hosts.iter().map(|h| h.to_ascii_lowercase()).collect(),
+        allowed_hosts: args.allowed_hosts.iter().map(|h| without_port(h)).collect(),
         credentials,
         config: Config {
             control_plane: args.control_plane,
@@ -87,6 +87,31 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     running.until_asked_to_stop().await?;
     tracing::info!("stopping: finishing the calls that are under way");
     running.shut_down().await
+}
+
+/// As many connections as there are file descriptors for, besides those that the work itself needs.
+fn connections(wanted: usize) -> usize {
+    /// Database, provider, log, and what else is open.
+    const OURS: usize = 256;
+    let may_open =
+        rlimit::increase_nofile_limit(u64::MAX).map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let room = may_open.saturating_sub(OURS).max(OURS);
+    if room < wanted {
+        tracing::warn!(
+            wanted,
+            room,
+            "the limit of open files (LimitNOFILE, ulimit -n) leaves room for fewer connections"
+        );
+    }
+    wanted.min(room)
+}
+
+/// A `Host` header is compared without its port.
+fn without_port(host: &str) -> String {
+    host.rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(h, _)| h)
+        .to_ascii_lowercase()
 }
 
 /// The usual proportions, whatever the length.

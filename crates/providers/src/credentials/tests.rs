@@ -82,8 +82,8 @@ fn a_broken_config_file_is_named_without_its_text() {
 #[test]
 fn an_address_with_a_password_is_refused_without_repeating_it() {
     for url in ["https://me:hunter2@api.scaleway.com", "http://hunter2@127.0.0.1:9"] {
-        let given = env(&[("SCW_SECRET_KEY", KEY), ("SCW_DEFAULT_PROJECT_ID", PROJECT), ("SCW_API_URL", url)]);
-        let text = read(&given).unwrap_err().to_string();
+        let pairs = [("SCW_SECRET_KEY", KEY), ("SCW_DEFAULT_PROJECT_ID", PROJECT), ("SCW_API_URL", url)];
+        let text = read(&env(&pairs)).unwrap_err().to_string();
         assert!(text.contains("password") && !text.contains("hunter2"), "{text}");
     }
 }

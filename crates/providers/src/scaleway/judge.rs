@@ -1,6 +1,6 @@
 //! What Scaleway's refusals mean. Every JSON error has `type` and `message`; some answers have no body at all.
 
-use crate::http::Verdict;
+use crate::http::{Purpose, Verdict};
 use inventiv_core::error::{Effect, ErrorKind};
 use serde::Deserialize;
 
@@ -52,14 +52,19 @@ pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<ErrorBody> {
     json.then(|| serde_json::from_slice::<ErrorBody>(body).ok()).flatten().filter(|b| !b.kind.is_empty())
 }
 
-pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> Verdict {
-    let Some(body) = parse(content_type, body) else { return judge_bare(status, body) };
+pub(super) fn judge(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> Verdict {
+    // Elsewhere, such words are about something else.
+    let asks_for_stock = matches!(purpose, Purpose::Create | Purpose::Start) && !matches!(status, 401 | 403 | 429);
+    let Some(body) = parse(content_type, body) else {
+        let says = asks_for_stock && !content_type.starts_with("text/html") && says_no_stock(&bare_words(body));
+        return judge_bare(status, says);
+    };
     let kind = match (body.kind.as_str(), status) {
         ("out_of_stock", _) => ErrorKind::OutOfStock,
         ("quotas_exceeded", _) => ErrorKind::Quota,
         ("invalid_request_error", 403) if body.message.to_lowercase().contains("quota") => ErrorKind::Quota,
         // Whatever the type and the status: the words say why nothing was made.
-        _ if says_no_stock(&body.all_words()) => ErrorKind::OutOfStock,
+        _ if asks_for_stock && says_no_stock(&body.all_words()) => ErrorKind::OutOfStock,
         ("denied_authentication" | "permissions_denied" | "authorization_required", _) | (_, 401 | 403) => {
             ErrorKind::Unauthorized
         }
@@ -82,17 +87,8 @@ pub(super) fn judge(status: u16, content_type: &str, body: &[u8]) -> Verdict {
 /// Whether words are about machines that the cloud has not got.
 fn says_no_stock(words: &str) -> bool {
     const WORDS: [&str; 6] = ["out of stock", "out_of_stock", "no stock", "shortage", "sold out", "no capacity"];
-    const LACK: [&str; 8] = [
-        "insufficient",
-        "not enough",
-        "no more",
-        "lack of",
-        "unavailable",
-        "not available",
-        "exhausted",
-        "no available",
-    ];
-    const OF: [&str; 4] = ["capacity", "stock", "hypervisor", "compute resources"];
+    const LACK: [&str; 6] = ["insufficient", "not enough", "no more", "lack of", "exhausted", "no available"];
+    const OF: [&str; 4] = ["capacity", "stock", "hypervisor", "compute resource"];
     let text = words.to_lowercase().replace('-', " ");
     let any = |list: &[&str]| list.iter().any(|w| text.contains(w));
     any(&WORDS) || (any(&LACK) && any(&OF))
@@ -104,10 +100,13 @@ fn says_not_now(body: &ErrorBody) -> bool {
     texts.into_iter().any(|t| t.contains("when volume is not available"))
 }
 
-fn judge_bare(status: u16, body: &[u8]) -> Verdict {
-    let words = String::from_utf8_lossy(body.get(..BARE_MAX).unwrap_or(body));
+fn bare_words(body: &[u8]) -> String {
+    String::from_utf8_lossy(body.get(..BARE_MAX).unwrap_or(body)).into_owned()
+}
+
+fn judge_bare(status: u16, out_of_stock: bool) -> Verdict {
     let (kind, text) = match status {
-        _ if says_no_stock(&words) => (ErrorKind::OutOfStock, "the provider says that it is out of stock"),
+        _ if out_of_stock => (ErrorKind::OutOfStock, "the provider says that it is out of stock"),
         401 | 403 => (ErrorKind::Unauthorized, "the credentials were refused"),
         429 => (ErrorKind::RateLimited, "too many requests"),
         404 => (ErrorKind::Unavailable, "not found, but not in Scaleway's own words: is SCW_API_URL right?"),

@@ -159,7 +159,8 @@ fn every_recorded_refusal_is_judged_by_its_type() {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for e in all.iter().filter(|e| e.status >= 400) {
         let body = if e.body.is_null() { Vec::new() } else { e.body.to_string().into_bytes() };
-        let Verdict { kind, effect, message, .. } = judge::judge(e.status, &e.content_type, &body);
+        let Verdict { kind, effect, message, .. } =
+            judge::judge(crate::http::Purpose::Create, e.status, &e.content_type, &body);
         let word = e.body["type"].as_str().unwrap_or("no body");
         let expected = match (word, e.status) {
             ("not_found", _) => ErrorKind::NotFound,

@@ -141,6 +141,12 @@ impl Scaleway {
         Ok(Answer { value: (), request_id: done.request_id })
     }
 
+    pub(super) async fn post_start(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
+        let path = instance_path(zone, &format!("servers/{}/action", encode(id)));
+        let done = self.start(path, json!({ "action": "poweron" })).await?;
+        Ok(Answer { value: (), request_id: done.request_id })
+    }
+
     pub(super) async fn post_attachment(
         &self,
         zone: &str,

@@ -4,6 +4,7 @@ use super::server::{Page, all_pages};
 use super::wire;
 use super::{Scaleway, judge};
 use crate::credentials;
+use crate::http::Purpose;
 use crate::transport::Real;
 use crate::{CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
 use axum::body::Body;
@@ -151,8 +152,9 @@ async fn a_creation_is_sent_once_whatever_comes_back() {
 
 #[test]
 fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
+    let told = |purpose, status: u16, kind: &str, body: &str| judge::judge(purpose, status, kind, body.as_bytes()).kind;
     let stock =
-        |status: u16, kind: &str, body: &str| judge::judge(status, kind, body.as_bytes()).kind == ErrorKind::OutOfStock;
+        |status: u16, kind: &str, body: &str| told(Purpose::Create, status, kind, body) == ErrorKind::OutOfStock;
     let own = |kind: &str, message: &str| json!({"type": kind, "message": message}).to_string();
     let says = [
         "resource is out of stock",
@@ -160,12 +162,12 @@ fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
         "There is a shortage of this type",
         "Insufficient capacity for the requested server",
         "not enough capacity",
-        "No hypervisor is available: capacity exhausted",
-        "compute resources are currently not available in this zone",
+        "No hypervisor left: capacity exhausted",
+        "there are not enough compute resources in this zone",
         "no stock left",
         "server type is sold out",
     ];
-    for status in [400, 403, 409, 412, 429, 500, 502, 503, 504] {
+    for status in [400, 409, 412, 500, 502, 503, 504] {
         for message in says {
             for kind in ["precondition_failed", "internal_server_error", "invalid_request_error", "unknown"] {
                 assert!(stock(status, "application/json", &own(kind, message)), "{status} {kind}: {message}");
@@ -184,10 +186,29 @@ fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
         ] {
             assert!(!stock(status, "application/json", &own(kind, message)), "{status} {kind}: {message}");
         }
-        assert!(!stock(status, "text/html", "<html>502 Bad Gateway</html>"), "{status}");
+        for page in [
+            "<html>502 Bad Gateway</html>",
+            "<p>Service Unavailable: the server cannot service your request due to maintenance downtime or capacity problems</p>",
+            "<p>out of stock</p>",
+        ] {
+            assert!(!stock(status, "text/html; charset=iso-8859-1", page), "{status}: {page}");
+            assert!(!stock(status, "text/plain", page.trim_start_matches("<p>out of stock</p>")), "{status}: {page}");
+        }
+        // What asks for no machine is refused for other reasons; a start asks for one.
+        for purpose in [Purpose::Read, Purpose::Change] {
+            assert_ne!(told(purpose, status, "text/plain", says[0]), ErrorKind::OutOfStock, "{status}");
+        }
+        assert_eq!(told(Purpose::Start, status, "text/plain", says[0]), ErrorKind::OutOfStock, "{status}");
+    }
+    for (status, kind) in
+        [(401, ErrorKind::Unauthorized), (403, ErrorKind::Unauthorized), (429, ErrorKind::RateLimited)]
+    {
+        assert_eq!(told(Purpose::Create, status, "application/json", &own("x", says[0])), kind);
+        assert_eq!(told(Purpose::Create, status, "text/plain", says[0]), kind);
     }
     // What a creation did that was refused with 4xx is known; with 5xx a listing tells.
-    let effect = |status| judge::judge(status, "application/json", own("x", says[0]).as_bytes()).effect;
+    let effect =
+        |status| judge::judge(Purpose::Create, status, "application/json", own("x", says[0]).as_bytes()).effect;
     assert_eq!((effect(412), effect(500)), (Effect::None, Effect::Unknown));
 }
 
@@ -404,7 +425,7 @@ fn refusals_are_judged_by_type_before_status() {
         (500, r#"{"message":"Internal error","type":"server_error"}"#, ErrorKind::Unavailable, Effect::Unknown),
     ];
     for (status, body, kind, effect) in cases {
-        let v = judge::judge(*status, "application/json", body.as_bytes());
+        let v = judge::judge(Purpose::Change, *status, "application/json", body.as_bytes());
         assert_eq!((v.kind, v.effect), (*kind, *effect), "{status} {body}: {}", v.message);
     }
 }
@@ -412,7 +433,7 @@ fn refusals_are_judged_by_type_before_status() {
 proptest::proptest! {
     #[test]
     fn no_body_makes_the_judge_panic(status in 300_u16..600, body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-        let _ = judge::judge(status, "application/json", &body);
-        let _ = judge::judge(status, "", &body);
+        let _ = judge::judge(Purpose::Create, status, "application/json", &body);
+        let _ = judge::judge(Purpose::Create, status, "", &body);
     }
 }
