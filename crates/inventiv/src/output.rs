@@ -247,7 +247,9 @@ pub(crate) fn snapshots(item: &Value) -> Vec<String> {
             hourly(&cost),
         )
     };
-    item["snapshots"].as_array().into_iter().flatten().map(one).collect()
+    let unknown =
+        item["snapshots_unknown"].as_str().map(|why| format!("  not all is known of snapshots of our volumes: {why}"));
+    item["snapshots"].as_array().into_iter().flatten().map(one).chain(unknown).collect()
 }
 
 /// The evidence of an instance's end, for people.

@@ -115,9 +115,6 @@ fn shown(audit: &Value) -> String {
         }
         lines.extend(sweep_lines(z));
         lines.extend(output::snapshots(z));
-        if let Some(why) = z["snapshots_unknown"].as_str() {
-            lines.push(format!("  whether there are snapshots of our volumes is not known: {why}"));
-        }
         for f in z["findings"].as_array().into_iter().flatten() {
             let size = f["size_gb"].as_i64().map_or_else(String::new, |gb| format!(" {gb} GB"));
             let cost = match f["hourly_micros"].as_i64() {
