@@ -178,36 +178,32 @@ pub(crate) fn hourly(item: &Value) -> String {
     format!("{} {}/h", decimal(item["hourly_micros"].as_i64().unwrap_or_default()), text(item, "currency"))
 }
 
+/// How an instance's volumes are listed.
+const VOLUMES: Columns = Columns {
+    name: "id",
+    narrow: &[
+        ("volume", |v| text(v, "id")),
+        ("GB", |v| text(v, "size_gb")),
+        ("type", |v| format!("{}{}", text(v, "volume_type"), if v["is_boot"] == true { ", boot" } else { "" })),
+        ("at the end", |v| at_the_end(v).to_owned()),
+        ("status", |v| text(v, "status")),
+    ],
+    wide: &[],
+};
+
+/// What becomes of a volume when its instance ends.
+pub(crate) fn at_the_end(volume: &Value) -> &'static str {
+    match (volume["origin"].as_str(), volume["delete_on_terminate"].as_bool()) {
+        (Some("foreign"), _) => "let go",
+        (_, Some(true)) => "deleted",
+        _ => "kept",
+    }
+}
+
 /// An instance's volumes, one line each.
 pub(crate) fn storages(instance: &Value) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "volume",
-        "GB",
-        "type",
-        "boot",
-        "at the end",
-        "status",
-        "in the cloud",
-    ]);
-    for v in instance["storages"].as_array().into_iter().flatten() {
-        let end = match (v["origin"].as_str(), v["delete_on_terminate"].as_bool()) {
-            (Some("foreign"), _) => "let go",
-            (_, Some(true)) => "deleted",
-            _ => "kept",
-        };
-        let boot = if v["is_boot"] == true { "yes" } else { "" };
-        table.add_row([
-            text(v, "id"),
-            text(v, "size_gb"),
-            text(v, "volume_type"),
-            boot.to_owned(),
-            end.to_owned(),
-            text(v, "status"),
-            text(v, "provider_volume_id"),
-        ]);
-    }
-    table.to_string()
+    let volumes = instance["storages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    table(Output::Table, volumes, &VOLUMES)
 }
 
 /// An instance, for people.
@@ -216,7 +212,10 @@ pub(crate) fn instance(i: &Value) -> String {
         format!("{}  {}  {}", text(i, "id"), text(i, "status"), text(i, "name")),
         format!("  {} in {}, {}, model {}", text(i, "instance_type"), text(i, "zone"), hourly(i), text(i, "model_id")),
         format!("  server {}  address {}", text(i, "provider_instance_id"), addresses(i)),
-        format!("  costs {} {}/h with its volumes", hourly_of_all(i), text(i, "currency")),
+        match hourly_of_all(i).as_str() {
+            "-" => "  costs nothing any more".to_owned(),
+            costs => format!("  costs {costs} {}/h with its volumes", text(i, "currency")),
+        },
         format!("  storage_count={} storage_sizes_gb={}", text(i, "storage_count"), sizes(i)),
     ];
     if !i["error"].is_null() {

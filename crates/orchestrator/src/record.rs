@@ -6,6 +6,7 @@ use inventiv_core::error::{CallError, Effect};
 use inventiv_core::id::LogId;
 use inventiv_core::progress::{Outcome, Reply};
 use inventiv_core::recorded::Aggregate;
+use inventiv_core::size::gb_ceil;
 use inventiv_core::time::Timestamp;
 use inventiv_store::{ActionLog, LogClose, LogStatus, LogWrite};
 
@@ -67,8 +68,8 @@ impl Inner {
 fn details(agg: &Aggregate, action: &Action) -> Option<String> {
     match action {
         Action::CreateServer(_) => Some(format!("{}, image {}", agg.instance.instance_type, agg.instance.spec.image)),
-        Action::ResizeVolume(_, bytes) => Some(format!("to {bytes} bytes")),
-        Action::CreateVolume(row) => row.size_bytes.map(|b| format!("{b} bytes")),
+        Action::ResizeVolume(_, bytes) => Some(format!("to {} GB", gb_ceil(*bytes))),
+        Action::CreateVolume(row) => row.size_bytes.map(|b| format!("{} GB", gb_ceil(b))),
         Action::TagVolume(_)
         | Action::AttachVolume(..)
         | Action::DetachVolume(..)

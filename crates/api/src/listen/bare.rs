@@ -86,6 +86,17 @@ impl<S: AsyncWrite + Unpin> Legible<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Legible<S> {
+    /// What is pending goes out first. That nothing is says nothing of the other side.
+    fn write_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.pending.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let written = self.write_pending(cx);
+        self.watched(cx, written)
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Legible<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
@@ -94,8 +105,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Legible<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Legible<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        let before = self.write_pending(cx);
-        ready!(self.watched(cx, before))?;
+        ready!(self.write_watched(cx))?;
         if let Some(instead) = instead_of(buf) {
             self.pending = instead;
             // What cannot go out now goes out with the next write, flush or end.
@@ -112,17 +122,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Legible<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let before = self.write_pending(cx);
-        ready!(self.watched(cx, before))?;
-        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        self.watched(cx, flushed)
+        ready!(self.write_watched(cx))?;
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let before = self.write_pending(cx);
-        ready!(self.watched(cx, before))?;
-        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.watched(cx, shut)
+        ready!(self.write_watched(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 

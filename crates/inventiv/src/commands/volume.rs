@@ -13,26 +13,16 @@ const COLUMNS: Columns = Columns {
         ("GB", |v| text(v, "size_gb")),
         ("type", |v| text(v, "volume_type")),
         ("status", |v| text(v, "status")),
-        ("at the end", end),
-        ("zone", |v| text(v, "zone")),
+        ("at the end", |v| output::at_the_end(v).to_owned()),
         ("age", |v| output::age(v, "created_at")),
     ],
     wide: &[
+        ("zone", |v| text(v, "zone")),
         ("instance", |v| text(v, "instance_id")),
         ("made by", |v| text(v, "origin")),
         ("in the cloud", |v| text(v, "provider_volume_id")),
     ],
 };
-
-/// What becomes of it when its instance ends.
-fn end(v: &Value) -> String {
-    match (v["origin"].as_str(), v["delete_on_terminate"].as_bool()) {
-        (Some("foreign"), _) => "let go",
-        (_, Some(true)) => "deleted",
-        _ => "kept",
-    }
-    .to_owned()
-}
 
 pub(crate) async fn run(command: VolumeCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;

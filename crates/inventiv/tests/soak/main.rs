@@ -189,7 +189,7 @@ impl Soak {
 
     /// Every instance there is, also where an answer was lost and somebody asked again.
     fn instances(&self) -> Vec<Value> {
-        self.ask(&["instance", "list"]).as_array().unwrap().clone()
+        self.ask(&["instance", "list", "--all"]).as_array().unwrap().clone()
     }
 
     /// For whole periods, reads are stale: of some API and kind or of all, by up to the window, forwards or back and forth.

@@ -92,7 +92,7 @@ impl Cluster {
         let (soak, cloud) = Soak::new(&runtime, home.path(), seed);
         let mut cluster = Self { soak, cloud, postgres, store: OnceCell::new(), runtime, skew, home };
         (0..servers).for_each(|n| cluster.add(Path::new(binary), n));
-        cluster.soak.ask(&["instance", "list"]);
+        cluster.soak.ask(&["instance", "list", "--all"]);
         Some(cluster)
     }
 
@@ -312,12 +312,12 @@ fn one_server_after_the_other_is_replaced_by_a_newer_one_while_lives_go_on() {
         for older in n + 1..SERVERS {
             cluster.soak.servers.iter_mut().enumerate().for_each(|(at, s)| s.away = at != older);
             for _ in 0..24 {
-                let out = cluster.soak.run(&["instance", "list"]);
+                let out = cluster.soak.run(&["instance", "list", "--all"]);
                 assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
             }
         }
         cluster.soak.servers.iter_mut().enumerate().for_each(|(at, s)| s.away = at != n);
-        cluster.soak.ask(&["instance", "list"]);
+        cluster.soak.ask(&["instance", "list", "--all"]);
         cluster.soak.servers.iter_mut().zip(others).for_each(|(s, away)| s.away = away);
         cluster.soak.servers[n].away = false;
         if let Some(before) = before {
