@@ -7,13 +7,14 @@ use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Instance;
 
 /// Touches no row when another instance that lives has the name, whether an older version wrote it down here or not. What an
-/// older version ended left its name behind.
+/// older version ended left its name behind: that it has ended must be seen, because PostgreSQL shows the holder that another
+/// write has just committed, and not its instance.
 const TAKE: &str = concat!(
     "INSERT INTO instance_names (account_id, name, instance_id) SELECT $1, $2, $3 \
     WHERE NOT EXISTS (SELECT 1 FROM instances WHERE account_id = $1 AND name = $2 AND id <> $3 AND ",
     living!(),
     ") ON CONFLICT (account_id, name) DO UPDATE SET instance_id = excluded.instance_id \
-    WHERE NOT EXISTS (SELECT 1 FROM instances WHERE id = instance_names.instance_id AND ",
+    WHERE EXISTS (SELECT 1 FROM instances WHERE id = instance_names.instance_id AND NOT ",
     living!(),
     ")"
 );

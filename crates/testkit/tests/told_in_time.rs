@@ -143,3 +143,37 @@ async fn a_name_stands_for_one_instance_among_those_that_live() {
         assert_eq!((rest["items"].as_array().unwrap().len(), &rest["items"][0]["id"]), (1, &next["id"]));
     }
 }
+
+#[tokio::test]
+async fn names_hold_beside_an_older_version_that_knows_nothing_of_them() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        sqlx::any::install_default_drivers();
+        let database = sqlx::AnyPool::connect(&w.database_url).await.unwrap();
+        let run = async |sql: &'static str| sqlx::query(sql).execute(&database).await.unwrap().rows_affected();
+        let named =
+            |name: &str| json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 0, "name": name});
+        let create = async |name: &str| w.call("POST", "/instances", Some(named(name))).await;
+        let first = create("one").await.1["id"].as_str().unwrap().to_owned();
+        // What an older version made has no line of its own, and has its name all the same.
+        assert_eq!(run("DELETE FROM instance_names").await, 1);
+        assert_eq!(create("one").await.0, 409);
+        assert_eq!(w.call("GET", "/instances/one", None).await.1["id"], first.as_str());
+        // What it ended left its line behind.
+        w.call("DELETE", "/instances/one", None).await;
+        w.until_status(&first, "terminated").await;
+        run("INSERT INTO instance_names (account_id, name, instance_id) SELECT account_id, name, id FROM instances")
+            .await;
+        let (status, second) = create("one").await;
+        assert_eq!(status, 202, "{second}");
+        assert_eq!(w.call("GET", "/instances/one", None).await.1["id"], second["id"]);
+        // It may have made several of one name: none of them is meant.
+        let third = create("two").await.1;
+        run("UPDATE instances SET name = 'one'").await;
+        let (status, problem) = w.call("GET", "/instances/one", None).await;
+        assert_eq!((status, problem["type"].as_str()), (409, Some("urn:inventiv:ambiguous")), "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(second["id"].as_str().unwrap()) && detail.contains(third["id"].as_str().unwrap()));
+        assert!(!detail.contains(&first), "that one has ended: {detail}");
+    }
+}
