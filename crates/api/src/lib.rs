@@ -56,7 +56,7 @@ pub struct Settings {
     pub provider_zones: Vec<String>,
     /// The bearer token that everything but health asks for.
     pub token: String,
-    /// What clients may take.
+    /// Limits for clients.
     pub limits: Limits,
     /// On loopback: which names besides this machine's own the `Host` header may have, in lower case; `None`: any.
     pub hosts: Option<Vec<String>>,

@@ -6,7 +6,7 @@ use crate::App;
 use crate::problem::ApiError;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -175,8 +175,8 @@ fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(text.as_bytes());
 }
 
-/// Reads a request's body as a whole, within its time.
-pub(crate) async fn whole_body(app: App, request: Request, next: Next) -> Response {
+/// Reads the body of a request that has the token as a whole, within its time.
+pub(crate) async fn whole_body(State(app): State<App>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let read = axum::body::to_bytes(body, crate::BODY_MAX);
     match tokio::time::timeout(app.inner.limits.body, read).await {
@@ -199,8 +199,16 @@ fn is_too_long(e: &axum::Error) -> bool {
     std::error::Error::source(e).is_some_and(|e| e.is::<http_body_util::LengthLimitError>())
 }
 
+/// Lets through what [`check_host`] does not refuse.
+pub(crate) async fn known_host(State(app): State<App>, request: Request, next: Next) -> Response {
+    match check_host(&app, &request) {
+        Ok(()) => next.run(request).await,
+        Err(e) => e.into_response(),
+    }
+}
+
 /// On loopback, a name that is not this machine's is a web page's that was pointed here (DNS rebinding).
-pub(crate) fn check_host(app: &App, request: &Request) -> Result<(), ApiError> {
+fn check_host(app: &App, request: &Request) -> Result<(), ApiError> {
     let Some(hosts) = &app.inner.hosts else { return Ok(()) };
     let Some(given) = request.headers().get(header::HOST) else { return Ok(()) };
     let host = given.to_str().ok().and_then(|h| h.parse::<axum::http::uri::Authority>().ok());

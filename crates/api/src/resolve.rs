@@ -1,4 +1,4 @@
-//! What stands for an instance or a volume in a request: its id, the beginning of its id, or an instance's name.
+//! What stands for an instance in a request: its id, a unique beginning of its id, or its name.
 
 use crate::App;
 use crate::problem::ApiError;

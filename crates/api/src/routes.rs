@@ -13,11 +13,9 @@ mod volumes;
 
 use crate::problem::ApiError;
 use crate::{App, BODY_MAX, auth, listen, openapi};
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Request};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Router, middleware};
 use std::collections::BTreeSet;
@@ -68,13 +66,13 @@ pub(crate) fn router(app: &App) -> Router {
     let guarded = guarded
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), whole_body))
+        .layer(middleware::from_fn_with_state(app.clone(), listen::whole_body))
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard));
     let (open, _) = open().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
     let span = |request: &Request<axum::body::Body>| tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
     open.merge(guarded)
-        .layer(middleware::from_fn_with_state(app.clone(), known_host))
+        .layer(middleware::from_fn_with_state(app.clone(), listen::known_host))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::new(500, "internal", "the server made a mistake; its log says more").into_response()
@@ -83,18 +81,6 @@ pub(crate) fn router(app: &App) -> Router {
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(app.clone())
-}
-
-/// Who has the token may send a body, within its time.
-async fn whole_body(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
-    listen::whole_body(app, request, next).await
-}
-
-async fn known_host(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
-    match listen::check_host(&app, &request) {
-        Ok(()) => next.run(request).await,
-        Err(e) => e.into_response(),
-    }
 }
 
 /// How many rows a page has.

@@ -4,7 +4,7 @@ use crate::snapshots::SnapshotKind;
 use serde::{Deserialize, Serialize};
 
 /// What a GB of block storage costs an hour in Paris, in micro-euros, by its speed in operations per second: Scaleway's price
-/// page of 2026-09-26 (0.000130 € and 0.000177 €). Dearer classes come later.
+/// page of 2026-09-26 (0.000130 € and 0.000177 €). By speed, the slowest first.
 const BLOCK_GB_HOUR_MICROS: [(i64, i64); 2] = [(5_000, 130), (15_000, 177)];
 
 /// What so many GB of block storage of a speed cost an hour, in micro-euros. A speed that is not known is the cloud's default,

@@ -34,6 +34,9 @@ pub struct Snapshot {
     pub size_bytes: Option<i64>,
     /// When the cloud says that it was made.
     pub created_at: Option<Timestamp>,
+    /// Since when complete lists do not show it; `None`: the last one did. One list may be stale.
+    #[serde(default)]
+    pub missing_since: Option<Timestamp>,
 }
 
 impl Snapshot {
@@ -78,10 +81,31 @@ pub fn note(agg: &mut Aggregate, seen: &[SeenSnapshot]) {
     }
 }
 
-/// Forgets what a complete list of one kind does not show any more.
-pub fn forget(agg: &mut Aggregate, kind: SnapshotKind, listed: &BTreeSet<&str>) {
+/// A complete list of one kind.
+#[derive(Debug, Clone, Copy)]
+pub struct List<'a> {
+    /// Of which.
+    pub kind: SnapshotKind,
+    /// The ids that it shows.
+    pub ids: &'a BTreeSet<&'a str>,
+    /// When it began.
+    pub began_at: Timestamp,
+}
+
+/// Forgets what complete lists do not show that are further apart than reads may be stale, in milliseconds.
+pub fn forget(agg: &mut Aggregate, list: List<'_>, stale_ms: i64) {
     for volume in &mut agg.volumes {
-        volume.snapshots.retain(|s| s.kind != kind || listed.contains(s.id.as_str()));
+        volume.snapshots.retain_mut(|s| {
+            if s.kind != list.kind {
+                return true;
+            }
+            if list.ids.contains(s.id.as_str()) {
+                s.missing_since = None;
+                return true;
+            }
+            let since = *s.missing_since.get_or_insert(list.began_at);
+            list.began_at.ms_since(since) <= stale_ms
+        });
     }
 }
 
@@ -109,6 +133,7 @@ mod tests {
             kind,
             size_bytes: Some(10_000_000_001),
             created_at: None,
+            missing_since: None,
         };
         SeenSnapshot { snapshot, volume_id: of.map(str::to_owned) }
     }
@@ -134,9 +159,25 @@ mod tests {
         // Its volume is gone: the cloud names it no more.
         note(&mut agg, &[seen("s2", None, SnapshotKind::Block)]);
         assert_eq!(ids(&agg), [pair("s1"), pair("s2")]);
-        forget(&mut agg, SnapshotKind::Block, &BTreeSet::from(["s2"]));
-        assert_eq!(ids(&agg).len(), 2, "the other kind has a list of its own");
-        forget(&mut agg, SnapshotKind::Local, &BTreeSet::new());
+        let (shown, again, nothing) = (BTreeSet::from(["s2"]), BTreeSet::from(["s1"]), BTreeSet::new());
+        let list = |kind, ids, at: i64| List { kind, ids, began_at: Timestamp(at * 1_000) };
+        let (block, local) = (SnapshotKind::Block, SnapshotKind::Local);
+        for at in [1, 100_000] {
+            forget(&mut agg, list(block, &shown, at), 60_000);
+        }
+        assert_eq!(ids(&agg).len(), 2, "the other kind has lists of its own");
+        // One list, or several within the window, may be stale.
+        for at in [100_000, 160_000] {
+            forget(&mut agg, list(local, &nothing, at), 60_000);
+        }
+        assert_eq!(ids(&agg).len(), 2);
+        // Shown in between, it is there.
+        forget(&mut agg, list(local, &again, 160_500), 60_000);
+        for at in [161_000, 221_000] {
+            forget(&mut agg, list(local, &nothing, at), 60_000);
+        }
+        assert_eq!(ids(&agg).len(), 2);
+        forget(&mut agg, list(local, &nothing, 221_001), 60_000);
         assert_eq!(ids(&agg), [pair("s2")]);
         let images = BTreeMap::from([("s2".to_owned(), vec!["golden".to_owned()])]);
         let told = of(&agg, &images);

@@ -9,7 +9,7 @@ use inventiv_core::id::InstanceId;
 use inventiv_core::observed::Picture;
 use inventiv_core::plan::Plan;
 use inventiv_core::recorded::{Aggregate, Volume};
-use inventiv_core::snapshots::{self, SeenSnapshot, SnapshotKind};
+use inventiv_core::snapshots::{self, List, SeenSnapshot, SnapshotKind};
 use inventiv_core::status::Origin;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
@@ -82,6 +82,7 @@ impl Orchestrator {
         let (store, account) = (&self.inner.store, self.inner.account.as_str());
         let mut blind = None;
         for kind in KINDS {
+            let began_at = self.inner.clock.now();
             let seen = match self.inner.provider.snapshots(zone, kind).await {
                 Ok(seen) => seen,
                 Err(e) => {
@@ -100,9 +101,11 @@ impl Orchestrator {
             if let Some(why) = hidden.as_ref().filter(|_| seen.is_empty()) {
                 blind = Some(why.clone());
             } else {
-                let listed: BTreeSet<&str> = seen.iter().map(|s| s.snapshot.id.as_str()).collect();
+                let ids: BTreeSet<&str> = seen.iter().map(|s| s.snapshot.id.as_str()).collect();
+                let list = List { kind, ids: &ids, began_at };
+                let stale_ms = self.inner.config.rules.stale_ms;
                 for id in store.owners_of_snapshots(account, zone).await? {
-                    self.change(&id, |agg| snapshots::forget(agg, kind, &listed)).await?;
+                    self.change(&id, |agg| snapshots::forget(agg, list, stale_ms)).await?;
                 }
             }
         }

@@ -70,6 +70,9 @@ async fn a_snapshot_that_was_made_at_the_last_moment_is_named_by_the_proof_and_b
         let body = json!({"name": "theirs", "from_empty": {"size": 5_000_000_000_i64}, "project_id": inventiv_testkit::PROJECT});
         w.stranger("POST", "/block/v1/zones/fr-par-2/volumes", Some(body));
         w.advance_ms(20_000);
+        // One list without it may be stale; one that begins a window later confirms it.
+        assert_eq!(audit(&w).await["snapshots"], 1);
+        w.advance_ms(70_000);
         assert_eq!(audit(&w).await["snapshots"], 0);
         let (_, proof) = w.call("GET", &format!("/instances/{id}/proof"), None).await;
         assert_eq!(proof["snapshots"], json!([]));

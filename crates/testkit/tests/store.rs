@@ -150,6 +150,7 @@ fn volume(n: u128) -> Volume {
             kind: inventiv_core::snapshots::SnapshotKind::Block,
             size_bytes: Some(9),
             created_at: Some(at(3)),
+            missing_since: Some(at(4)),
         }],
     }
 }

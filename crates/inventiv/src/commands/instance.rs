@@ -63,9 +63,9 @@ fn path(id: &str) -> String {
     format!("/instances/{}", encode(id))
 }
 
-/// The ids of all that live and are not going already, if whoever asks is sure.
+/// The ids of all that live, if whoever asks is sure. Those that are going already are asked again, and waited for.
 async fn all_that_live(client: &Client, sure: bool) -> Result<Vec<String>, Failure> {
-    let items = client.all("/instances", &[("status", "provisioning,booting,ready")]).await?;
+    let items = client.all("/instances", &[("status", LIVING)]).await?;
     let ids: Vec<String> = items.iter().map(|i| text(i, "id")).collect();
     if sure || ids.is_empty() {
         return Ok(ids);

@@ -100,6 +100,8 @@ fn lists_show_what_lives_in_tables_that_fit() {
     assert!(both.contains("short") && both.contains(&long), "{both:?}");
     let sure = server.run(&["instance", "terminate", "--all"]);
     assert_eq!(sure.status.code(), Some(4), "it asks, and nobody can answer");
+    // What is going already is waited for, too.
+    assert!(server.run(&["instance", "terminate", "--all", "--yes"]).status.success());
     assert!(server.run(&["instance", "terminate", "--all", "--yes", "--wait", "--timeout", "60"]).status.success());
     assert!(names(&["instance", "list", "-o", "name"]).is_empty());
     assert_eq!(names(&["instance", "list", "--all", "-o", "name"]).len(), 3);

@@ -63,6 +63,7 @@ fn snapshot(value: &Value, kind: SnapshotKind) -> SeenSnapshot {
             kind,
             size_bytes: read.size.known(),
             created_at: created.as_deref().and_then(Timestamp::parse),
+            missing_since: None,
         },
         volume_id: volume.map(|v| v.id),
     }
