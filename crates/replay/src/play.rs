@@ -203,9 +203,6 @@ impl Player {
         {
             return Verdict::OutOfScope("an API key that the recording presupposes");
         }
-        if e.path.ends_with("-filesystem") {
-            return Verdict::OutOfScope("a file system that the recording presupposes");
-        }
         if let Some(reason) = self.cannot_be_played(e) {
             let mut made = HashSet::new();
             // The resource itself stands under its kind's name.
@@ -432,7 +429,14 @@ fn request(e: &Exchange, names: &Names) -> Request<Bytes> {
         uri.push(if n == 0 { '?' } else { '&' });
         uri.push_str(&format!("{key}={}", encode(&names.ours(value))));
     }
-    let body = e.body.as_str().map_or_else(|| names.ours(&e.body.to_string()), str::to_owned);
+    let body = match &e.body {
+        Value::String(text) => text.clone(),
+        // The recordings are YAML, in which a plain text of one word can be read as a truth value.
+        Value::Bool(word) if e.content_type.as_deref() == Some("text/plain") => {
+            if *word { "True" } else { "False" }.to_owned()
+        }
+        other => names.ours(&other.to_string()),
+    };
     let body = if e.body.is_null() { Bytes::new() } else { Bytes::from(body) };
     let mut builder = Request::builder().method(e.method.as_str()).uri(uri).header("x-auth-token", "recorded");
     if let Some(content_type) = &e.content_type {

@@ -210,7 +210,8 @@ fn walk(world: &mut World, id: &str, path: &Path, terminates: bool) {
     if world.held.servers.get(id).is_some_and(|s| s.slots.values().any(|slot| !slot.block)) {
         world.later(total / 20, Event::Deleting { server: id.to_owned(), epoch });
     }
-    world.free_ips(id);
+    // They are shown as attached for a moment more.
+    world.later(total / 10, Event::Freed { server: id.to_owned(), epoch });
     let mut gone_ms = total;
     if world.options.lingers_stopped_after_terminate {
         world.later(total, Event::Emptied { server: id.to_owned(), epoch });

@@ -96,6 +96,12 @@ pub(crate) fn invalid(argument: &str, reason: &str, help: &str) -> Answer {
     invalid_all(&[(argument, reason, help)])
 }
 
+/// A value that names nothing, in the form that the API used before there were reasons and constraints, and still does here.
+pub(crate) fn not_valid(field: &str) -> Answer {
+    let fields = json!({ field: ["not a valid value"] });
+    json(400, json!({"type": "invalid_request_error", "message": "Validation Error", "fields": fields}))
+}
+
 /// Several wrong arguments: name, reason, help.
 pub(crate) fn invalid_all(details: &[(&str, &str, &str)]) -> Answer {
     let details: Vec<Value> =

@@ -20,6 +20,42 @@ pub(crate) fn attach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     }
 }
 
+/// File systems are another product's: any id of one is taken.
+pub(crate) fn attach_file_system(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let file_system = match servers::find(world, req, id).and(file_system_id(req)) {
+        Ok(file_system) => file_system,
+        Err(answer) => return answer,
+    };
+    if let Some(server) = world.held.servers.get_mut(id) {
+        if server.file_systems.contains(&file_system) {
+            let help = format!("Filesystem {file_system} is already attached to this server");
+            return answer::invalid("filesystem_id", "constraint", &help);
+        }
+        server.file_systems.push(file_system);
+    }
+    servers::show(world, id)
+}
+
+pub(crate) fn detach_file_system(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let file_system = match servers::find(world, req, id).and(file_system_id(req)) {
+        Ok(file_system) => file_system,
+        Err(answer) => return answer,
+    };
+    let attached = world.held.servers.get_mut(id).map(|s| &mut s.file_systems);
+    let Some((all, n)) = attached.and_then(|all| all.iter().position(|f| *f == file_system).map(|n| (all, n))) else {
+        let help = format!("Filesystem {file_system} is not attached to this server");
+        return answer::invalid("filesystem_id", "constraint", &help);
+    };
+    all.remove(n);
+    servers::show(world, id)
+}
+
+fn file_system_id(req: &Req<'_>) -> Result<String, Answer> {
+    let body = req.json()?;
+    let id = body.get("filesystem_id").and_then(Value::as_str).filter(|id| !id.is_empty());
+    id.map(str::to_owned).ok_or_else(|| answer::invalid("filesystem_id", "required", "required key not provided"))
+}
+
 pub(crate) fn detach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let volume = match servers::find(world, req, id).and(volume_id(req)) {
         Ok(volume) => volume,
@@ -49,6 +85,10 @@ pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> 
         return Err(full());
     }
     let mut wanted: Vec<(u32, String)> = Vec::new();
+    let boots = |volume: &str| {
+        let entry = map.values().find(|e| e.get("id").and_then(Value::as_str) == Some(volume));
+        entry.and_then(|e| e.get("boot")).and_then(Value::as_bool)
+    };
     for (index, entry) in map {
         let index: u32 = index.parse().map_err(|_| answer::invalid("volumes", "format", "keys are numbers"))?;
         let volume = entry.get("id").and_then(Value::as_str);
@@ -65,14 +105,15 @@ pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> 
         take(world, id, *index);
     }
     if let Some(server) = world.held.servers.get_mut(id) {
-        for slot in std::mem::take(&mut server.slots).into_values() {
+        for mut slot in std::mem::take(&mut server.slots).into_values() {
+            slot.boot = boots(&slot.volume).unwrap_or(slot.boot);
             if let Some((index, _)) = wanted.iter().find(|(_, w)| *w == slot.volume) {
                 server.slots.insert(*index, slot);
             }
         }
     }
     for (index, volume) in wanted.iter().filter(|(_, w)| !is_held(w)) {
-        put(world, id, Some(*index), volume, false)?;
+        put(world, id, Some(*index), volume, boots(volume).unwrap_or(false))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Block Storage volumes, `v1` and `v1alpha1`: bare objects, 200 on creation, no paging headers.
 
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, Body};
 use crate::held::Block;
 use crate::options::{BLOCK_CREATE, BLOCK_UPDATE, DeleteInUse};
 use crate::request::Req;
@@ -17,6 +17,23 @@ fn missing(id: &str) -> Answer {
 
 fn show(world: &World, id: &str) -> Answer {
     world.held.blocks.get(id).map_or_else(|| missing(id), |v| answer::json(200, wire::block(world, v)))
+}
+
+/// An answer of `v1` as the older `v1alpha1` gives it: without the fields that came later.
+pub(crate) fn as_alpha(mut answer: Answer) -> Answer {
+    fn strip(value: &mut Value) {
+        if let Some(object) = value.as_object_mut() {
+            object.remove("kms_key_id");
+            object.remove("public");
+        }
+    }
+    if let Body::Json(value) = &mut answer.body {
+        strip(value);
+        for list in ["volumes", "snapshots"] {
+            value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(strip);
+        }
+    }
+    answer
 }
 
 pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {

@@ -37,6 +37,9 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
     };
     let mut items: Vec<&BlockSnapshot> = world.held.block_snapshots.values().filter(wanted).collect();
     items.sort_by(|a, b| (a.created_us, &a.id).cmp(&(b.created_us, &b.id)));
+    if req.param("order_by") == Some("created_at_desc") {
+        items.reverse();
+    }
     req.block_page("snapshots", items, |s| wire::block_snapshot(world, s))
 }
 
@@ -111,16 +114,16 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
 }
 
 pub(crate) fn import(world: &mut World, req: &Req<'_>) -> Answer {
-    const SIZE: i64 = 10_000_000_000;
     let body = match req.json() {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     let text = |key: &str| body.get(key).and_then(Value::as_str);
-    let (Some(_), Some(_)) = (text("bucket"), text("key")) else {
+    let (Some(bucket), Some(key)) = (text("bucket"), text("key")) else {
         return answer::invalid("bucket", "required", "bucket and key are required");
     };
-    let size = body.get("size").and_then(Value::as_i64).unwrap_or(SIZE);
+    let size = body.get("size").and_then(Value::as_i64).filter(|s| *s > 0);
+    let size = size.unwrap_or_else(|| world.size_of_object(bucket, key));
     let project = text("project_id").unwrap_or(&world.options.project).to_owned();
     let id = world.new_id();
     insert(world, &id, req.zone, text("name").unwrap_or("snapshot"), project, size, None, strings(body.get("tags")));
@@ -165,7 +168,16 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 }
 
 pub(crate) fn export(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let body = match req.json() {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|v| !v.is_empty());
     let now = world.now();
+    if let (Some(bucket), Some(key), Some(s)) = (text("bucket"), text("key"), world.held.block_snapshots.get(id)) {
+        let size = s.size;
+        world.held.objects.insert(format!("{bucket}/{key}"), size);
+    }
     match world.held.block_snapshots.get_mut(id).filter(|s| s.zone == req.zone) {
         None => return missing(id),
         Some(s) => {

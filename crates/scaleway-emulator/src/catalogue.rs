@@ -301,6 +301,11 @@ pub(crate) fn labels() -> Vec<(&'static str, &'static str)> {
     all
 }
 
+/// The label of an image of the marketplace, by the image's id.
+pub(crate) fn label_of_id(id: &str) -> Option<&'static str> {
+    labels().into_iter().map(|(label, _)| label).find(|label| label_id(label) == id)
+}
+
 /// The image with that id, wherever it is.
 pub(crate) fn image_by_id(id: &str) -> Option<&'static MarketImage> {
     images().iter().rev().find(|i| i.id == id)

@@ -23,6 +23,16 @@ impl World {
                     s.dynamic_ip = None;
                 }
             }
+            Event::Freed { server, epoch } => {
+                if self.is_at(&server, epoch) {
+                    self.free_ips(&server);
+                }
+            }
+            Event::Resolves { ip } => {
+                if let Some(ip) = self.held.ips.get_mut(&ip) {
+                    ip.resolves = ip.spreading.take();
+                }
+            }
             Event::Made { volume } => self.settle_block(&volume, "creating", at),
             Event::Updated { volume } => self.settle_block(&volume, "updating", at),
             Event::Attached { volume, reference } => self.refer(&volume, &reference, "attached"),
@@ -86,7 +96,8 @@ impl World {
         }
     }
 
-    fn end_snapshot(&mut self, snapshot: &str, state: String, at: i64) {
+    /// A snapshot is made, exported or read in, and its volume no longer busy with it.
+    pub(crate) fn end_snapshot(&mut self, snapshot: &str, state: String, at: i64) {
         let Some(s) = self.held.snapshots.get_mut(snapshot) else { return };
         (s.state, s.modified_us) = (state, at);
         let base = s.base.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
@@ -122,6 +133,7 @@ impl World {
             return;
         }
         server.boots += 1;
+        server.is_silent = false;
         let boots = server.boots;
         self.give_dynamic_ip(id);
         let Some(server) = self.held.servers.get(id) else { return };
@@ -130,11 +142,19 @@ impl World {
         self.later(ms, Event::Guest { server: id.to_owned(), boots });
     }
 
+    /// A guest that is up and could not tell so, having no address, does when it gets one.
+    pub(crate) fn tell_of_new_address(&mut self, id: &str) {
+        let Some(server) = self.held.servers.get(id).filter(|s| s.state == "running" && s.is_silent) else { return };
+        let (boots, ms) = (server.boots, self.duration_ms(crate::options::ATTACH));
+        self.later(ms, Event::Guest { server: id.to_owned(), boots });
+    }
+
     /// It can only tell through a public address.
     fn guest_is_up(&mut self, id: &str, boots: u64) {
         let flexible = self.held.ips.values().any(|ip| ip.server.as_deref() == Some(id));
         let Some(server) = self.held.servers.get_mut(id).filter(|s| s.boots == boots) else { return };
-        if !matches!(server.state.as_str(), "running" | "stopping") || !(flexible || server.dynamic_ip.is_some()) {
+        server.is_silent = !(flexible || server.dynamic_ip.is_some());
+        if !matches!(server.state.as_str(), "running" | "stopping") || server.is_silent {
             return;
         }
         let word = if is_windows(server) { "ready" } else { "booted" };

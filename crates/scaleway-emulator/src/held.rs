@@ -21,6 +21,8 @@ pub(crate) struct Held {
     pub(crate) nics: BTreeMap<String, Nic>,
     pub(crate) ssh_keys: BTreeMap<String, SshKey>,
     pub(crate) templates: BTreeMap<String, Template>,
+    /// Sizes of the disks in exported snapshots, by `bucket/key`, in bytes.
+    pub(crate) objects: BTreeMap<String, i64>,
     /// What will happen: when, in which order, what.
     pub(crate) due: BinaryHeap<Reverse<(i64, u64, Event)>>,
     pub(crate) seq: u64,
@@ -40,6 +42,9 @@ pub(crate) struct Server {
     pub(crate) state: String,
     pub(crate) detail: String,
     pub(crate) slots: BTreeMap<u32, Slot>,
+    /// Attached file systems, by id.
+    #[serde(default)]
+    pub(crate) file_systems: Vec<String>,
     pub(crate) boot_type: String,
     pub(crate) dynamic_ip_required: bool,
     pub(crate) dynamic_ip: Option<Ip>,
@@ -54,6 +59,9 @@ pub(crate) struct Server {
     pub(crate) mac: String,
     /// How often it has come to run.
     pub(crate) boots: u64,
+    /// Its guest is up and has no address to tell so through.
+    #[serde(default)]
+    pub(crate) is_silent: bool,
     /// No action is allowed before.
     pub(crate) actions_from_us: i64,
     /// Being terminated, and its local volumes with it.
@@ -84,6 +92,12 @@ pub(crate) struct Ip {
     /// IPv6.
     pub(crate) prefix: Option<String>,
     pub(crate) reverse: Option<String>,
+    /// The name that its owner's zone points to it, once that has spread: the only one that `reverse` may be.
+    #[serde(default)]
+    pub(crate) resolves: Option<String>,
+    /// A name that was asked for and does not resolve yet.
+    #[serde(default)]
+    pub(crate) spreading: Option<String>,
     pub(crate) ipam: String,
     pub(crate) tags: Vec<String>,
     pub(crate) server: Option<String>,

@@ -3,19 +3,26 @@
 use crate::answer::{self, Answer};
 use crate::held::Ip;
 use crate::history::Change;
+use crate::options::REVERSE_DNS;
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::World;
+use crate::world::{Event, World};
 use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 
-fn missing(id: &str) -> Answer {
-    answer::not_found("instance_ip", id)
+/// An address that is not found is called by its length, too.
+pub(crate) fn missing(id: &str) -> Answer {
+    let whole = if id.parse::<Ipv4Addr>().is_ok() { format!("{id}/32") } else { id.to_owned() };
+    answer::not_found("instance_ip", &whole)
 }
 
 /// By id or by address.
 pub(crate) fn find(world: &World, zone: &str, id: &str) -> Option<String> {
-    let named = |ip: &&Ip| ip.zone == zone && (ip.id == id || ip.address.as_deref() == Some(id));
+    let text = id.strip_suffix("/32").unwrap_or(id);
+    let named = |ip: &&Ip| {
+        ip.zone == zone && (ip.id == id || ip.address.as_deref() == Some(text) || ip.prefix.as_deref() == Some(id))
+    };
     world.held.ips.values().find(named).map(|ip| ip.id.clone())
 }
 
@@ -28,6 +35,8 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
     let wanted = |ip: &&Ip| {
         ip.zone == req.zone
             && req.param("project").is_none_or(|p| ip.project == p)
+            && req.param("organization").is_none_or(|o| world.options.project == o)
+            && req.param("type").is_none_or(|t| (t == "routed_ipv6") == ip.prefix.is_some())
             && req.param("name").is_none_or(|n| ip.address.as_deref().is_some_and(|a| a.contains(n)))
             && tags.iter().all(|t| ip.tags.iter().any(|have| have == t))
     };
@@ -67,6 +76,8 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
         address: (!v6).then_some(address),
         prefix: v6.then_some(prefix),
         reverse: None,
+        resolves: None,
+        spreading: None,
         ipam,
         tags: strings(body.get("tags")),
         server,
@@ -93,6 +104,11 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     {
         return crate::servers::missing(server);
     }
+    if let Some(name) = body.get("reverse").and_then(Value::as_str).filter(|r| !r.is_empty())
+        && let Some(answer) = unresolved(world, &id, name)
+    {
+        return answer;
+    }
     let server = body.get("server").and_then(Value::as_str).and_then(|s| world.held.servers.get(s));
     let running = server.is_some_and(|s| s.state == "running");
     if let Some(ip) = world.held.ips.get_mut(&id) {
@@ -107,7 +123,30 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
             ip.tags = strings(body.get("tags"));
         }
     }
+    if let Some(server) = body.get("server").and_then(Value::as_str) {
+        world.tell_of_new_address(server);
+    }
     show(world, &id)
+}
+
+/// The refusal of a name that does not resolve to the address. Whoever asks has just made the record, so the emulator lets
+/// it spread: some time later the same request passes.
+fn unresolved(world: &mut World, id: &str, name: &str) -> Option<Answer> {
+    let ms = world.duration_ms(REVERSE_DNS);
+    let ip = world.held.ips.get_mut(id)?;
+    if ip.resolves.as_deref() == Some(name) || ip.reverse.as_deref() == Some(name) {
+        return None;
+    }
+    let address = ip.address.as_ref().or(ip.prefix.as_ref()).cloned().unwrap_or_default();
+    if ip.spreading.as_deref() != Some(name) {
+        ip.spreading = Some(name.to_owned());
+        world.later(ms, Event::Resolves { ip: id.to_owned() });
+    }
+    let help = format!(
+        "Your reverse must resolve. Ensure the command 'dig +short {name}' matches your IP address '{address}'. \
+         If it does, please contact our support."
+    );
+    Some(answer::invalid("reverse", "constraint", &help))
 }
 
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {

@@ -113,7 +113,8 @@ fn offered(world: &World, image: &MarketImage) -> bool {
 }
 
 pub(crate) fn local_images(world: &World, req: &Req<'_>) -> Answer {
-    let label = req.param("image_label").unwrap_or_default();
+    let of_image = req.param("image_id").and_then(catalogue::label_of_id);
+    let label = req.param("image_label").or(of_image).unwrap_or_default();
     if !catalogue::labels().iter().any(|(l, _)| *l == label) && req.param("image_id").is_none() {
         return answer::not_found("MarketplaceImage", label);
     }
@@ -171,6 +172,8 @@ pub(crate) fn prices(world: &World, req: &Req<'_>) -> Answer {
     } else {
         Vec::new()
     };
+    let asked = req.params("api_ids");
+    let types: Vec<&Type> = types.into_iter().filter(|t| asked.is_empty() || asked.contains(&t.name)).collect();
     req.block_page("products", types, |t| price(t, zone))
 }
 

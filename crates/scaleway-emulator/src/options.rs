@@ -296,4 +296,5 @@ pub(crate) const NIC_ATTACH: Spread = Spread { p50: 1_000, p90: 30_000, max: 60_
 pub(crate) const SYNC: Spread = Spread { p50: 1_000, p90: 5_000, max: 10_000 };
 pub(crate) const REATTACH: Spread = Spread { p50: 20_000, p90: 60_000, max: 60_000 };
 pub(crate) const GUEST_BOOT: Spread = Spread { p50: 25_000, p90: 120_000, max: 240_000 };
+pub(crate) const REVERSE_DNS: Spread = Spread { p50: 30_000, p90: 120_000, max: 300_000 };
 pub(crate) const GUEST_READY: Spread = Spread { p50: 90_000, p90: 150_000, max: 240_000 };

@@ -1,7 +1,7 @@
 //! Placement groups: the same ones in `v1` and in `v2alpha1`.
 
 use crate::answer::{self, Answer};
-use crate::held::Placement;
+use crate::held::{Placement, Server};
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
@@ -17,6 +17,14 @@ pub(crate) enum Version {
 
 fn missing(id: &str) -> Answer {
     answer::not_found("instance_placement_group", id)
+}
+
+/// Whether a server can be put into that group: what is no id is refused in other words than the id of nothing.
+pub(crate) fn check(world: &World, id: &str) -> Result<(), Answer> {
+    if world.held.placements.contains_key(id) {
+        return Ok(());
+    }
+    Err(if uuid::Uuid::parse_str(id).is_ok() { missing(id) } else { answer::not_valid("placement_group") })
 }
 
 fn shown(world: &World, version: Version, p: &Placement) -> Value {
@@ -45,6 +53,8 @@ pub(crate) fn list(world: &World, req: &Req<'_>, version: Version) -> Answer {
 
 fn read(p: &mut Placement, body: &Value) -> Result<(), Answer> {
     let word = |key: &str, words: &[&str], old: &str| match body.get(key).and_then(Value::as_str) {
+        // A client that leaves a word out may send its name for "none".
+        Some(w) if w.is_empty() || w.starts_with("unknown_") => Ok(old.to_owned()),
         Some(w) if words.contains(&w) => Ok(w.to_owned()),
         Some(_) => Err(answer::invalid(key, "constraint", &format!("expected one of {}", words.join(", ")))),
         None => Ok(old.to_owned()),
@@ -108,6 +118,41 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, version: Version, id: &str
         Ok(()) => get(world, req, version, id),
         Err(answer) => answer,
     }
+}
+
+/// The servers of a group.
+pub(crate) fn servers(world: &World, req: &Req<'_>, id: &str) -> Answer {
+    if world.held.placements.get(id).is_none_or(|p| p.zone != req.zone) {
+        return missing(id);
+    }
+    let mut own: Vec<&Server> = world.held.servers.values().filter(|s| s.placement.as_deref() == Some(id)).collect();
+    own.sort_by(|a, b| (b.created_us, &b.id).cmp(&(a.created_us, &a.id)));
+    let shown = own.iter().map(|s| json!({"id": s.id, "name": s.name, "policy_respected": true}));
+    answer::json(200, json!({"servers": shown.collect::<Vec<_>>()}))
+}
+
+/// Those servers, and no others, are in the group.
+pub(crate) fn set_servers(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
+    let body = match req.json() {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    if world.held.placements.get(id).is_none_or(|p| p.zone != req.zone) {
+        return missing(id);
+    }
+    let wanted = strings(body.get("servers"));
+    let here = |s: &String| world.held.servers.get(s).is_some_and(|s| s.zone == req.zone);
+    if let Some(unknown) = wanted.iter().find(|s| !here(s)) {
+        return crate::servers::missing(unknown);
+    }
+    for server in world.held.servers.values_mut() {
+        if wanted.contains(&server.id) {
+            server.placement = Some(id.to_owned());
+        } else if server.placement.as_deref() == Some(id) {
+            server.placement = None;
+        }
+    }
+    servers(world, req, id)
 }
 
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {

@@ -193,7 +193,10 @@ fn dispatch(world: &mut World, req: &Req<'_>, parts: &[&str]) -> Option<Answer> 
         ["instance", "v2alpha1", "zones", _, "placement-groups", rest @ ..] => {
             placement_groups(world, req, Version::V2, rest)
         }
-        ["block", "v1" | "v1alpha1", "zones", zone, rest @ ..] if catalogue::is_zone(zone) => block(world, req, rest),
+        ["block", version @ ("v1" | "v1alpha1"), "zones", zone, rest @ ..] if catalogue::is_zone(zone) => {
+            let answer = block(world, req, rest);
+            if *version == "v1alpha1" { answer.map(block::as_alpha) } else { answer }
+        }
         ["iam", "v1alpha1", "api-keys", key] if req.method == "GET" => Some(iam::api_key(world, key)),
         ["iam", "v1alpha1", "ssh-keys", rest @ ..] => iam::ssh_keys(world, req, rest),
         ["marketplace", "v2", rest @ ..] if req.method == "GET" => Some(match rest {
@@ -239,6 +242,8 @@ fn placement_groups(world: &mut World, req: &Req<'_>, version: Version, rest: &[
         ("GET", [id]) => placements::get(world, req, version, id),
         ("PATCH", [id]) => placements::patch(world, req, version, id),
         ("DELETE", [id]) => placements::delete(world, req, id),
+        ("GET", [id, "servers"]) => placements::servers(world, req, id),
+        ("PUT" | "PATCH", [id, "servers"]) => placements::set_servers(world, req, id),
         _ => return None,
     })
 }
@@ -292,6 +297,8 @@ fn of_servers(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Option<Answer>
         ("GET", ["servers", id, "action"]) => actions::list(world, req, id),
         ("POST", ["servers", id, "attach-volume"]) => attach::attach(world, req, id),
         ("POST", ["servers", id, "detach-volume"]) => attach::detach(world, req, id),
+        ("POST", ["servers", id, "attach-filesystem"]) => attach::attach_file_system(world, req, id),
+        ("POST", ["servers", id, "detach-filesystem"]) => attach::detach_file_system(world, req, id),
         ("GET", ["servers", id, "compatible-types"]) => market::compatible_types(world, req, id),
         ("GET", ["servers", id, "user_data"]) => user_data::list(world, req, id),
         ("GET", ["servers", id, "user_data", key]) => user_data::get(world, req, id, key),

@@ -67,8 +67,8 @@ fn check(world: &World, req: &Req<'_>, body: &Value) -> Result<Wanted, Answer> {
     refuse_what_is_not_to_be_had(world, req, kind)?;
     let ips = check_ips(world, req, body)?;
     let placement = text("placement_group").map(str::to_owned);
-    if let Some(id) = placement.as_ref().filter(|id| !world.held.placements.contains_key(*id)) {
-        return Err(answer::not_found("instance_placement_group", id));
+    if let Some(id) = &placement {
+        crate::placements::check(world, id)?;
     }
     let group = text("security_group").map(str::to_owned);
     if let Some(id) = group.as_ref().filter(|id| !world.held.groups.contains_key(*id)) {
@@ -81,7 +81,7 @@ fn check_ips(world: &World, req: &Req<'_>, body: &Value) -> Result<Vec<String>, 
     let many = body.get("public_ips").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let one = body.get("public_ip").and_then(Value::as_str).filter(|v| !v.is_empty());
     let given = many.chain(one);
-    given.map(|ip| crate::ips::find(world, req.zone, ip).ok_or_else(|| answer::not_found("instance_ip", ip))).collect()
+    given.map(|ip| crate::ips::find(world, req.zone, ip).ok_or_else(|| crate::ips::missing(ip))).collect()
 }
 
 fn check_volumes(world: &World, req: &Req<'_>, kind: &Type, volumes: &Map<String, Value>) -> Result<(), Answer> {
@@ -151,6 +151,7 @@ fn make(world: &mut World, req: &Req<'_>, body: &Value, wanted: &Wanted) -> Answ
         state: "stopped".to_owned(),
         detail: String::new(),
         slots: BTreeMap::new(),
+        file_systems: Vec::new(),
         boot_type: text("boot_type").unwrap_or_else(|| "local".to_owned()),
         dynamic_ip_required: body.get("dynamic_ip_required").and_then(Value::as_bool).unwrap_or(true),
         dynamic_ip: None,
@@ -163,6 +164,7 @@ fn make(world: &mut World, req: &Req<'_>, body: &Value, wanted: &Wanted) -> Answ
         modified_us: now,
         mac,
         boots: 0,
+        is_silent: false,
         actions_from_us: 0,
         deleting: false,
         epoch: 0,

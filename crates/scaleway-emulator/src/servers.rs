@@ -2,7 +2,7 @@
 
 use crate::answer::{self, Answer};
 use crate::catalogue;
-use crate::held::Server;
+use crate::held::{Ip, Server};
 use crate::options::DETACH_AT_END;
 use crate::request::Req;
 use crate::wire;
@@ -41,15 +41,37 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
             && req.param("commercial_type").is_none_or(|v| s.commercial_type == v)
             && (tags.is_empty() || if any { tags.iter().any(has(s)) } else { tags.iter().all(has(s)) })
             && (ids.is_empty() || ids.contains(&s.id.as_str()))
+            && req.param("organization").is_none_or(|o| world.options.project == o)
+            && is_reached_as_asked(world, req, s)
     };
     let mut found: Vec<&Server> = world.held.servers.values().filter(wanted).collect();
     found.sort_by(|a, b| (b.created_us, &b.id).cmp(&(a.created_us, &a.id)));
+    match req.param("order") {
+        Some("creation_date_asc") => found.reverse(),
+        Some("modification_date_desc") => found.sort_by_key(|s| std::cmp::Reverse(s.modified_us)),
+        Some("modification_date_asc") => found.sort_by_key(|s| s.modified_us),
+        _ => {}
+    }
     let (page, size) = req.page("per_page", 50);
     let shown: Vec<Value> =
         found.iter().skip(req.skip(page, size)).take(size).map(|s| wire::server(world, s)).collect();
     let mut answer = answer::json(200, json!({"servers": shown}));
     answer.headers = req.paging_headers("/servers", found.len(), page, size);
     answer
+}
+
+/// The filters that are about a server's addresses and private networks.
+fn is_reached_as_asked(world: &World, req: &Req<'_>, s: &Server) -> bool {
+    let networks = req.params("private_networks");
+    let one = req.param("private_network");
+    let nics = || world.held.nics.values().filter(|n| n.server == s.id);
+    let flexible = world.held.ips.values().filter(|ip| ip.server.as_deref() == Some(&s.id));
+    let addresses: Vec<&Ip> = flexible.chain(s.dynamic_ip.as_ref()).collect();
+    req.param("with_ip").is_none_or(|ip| addresses.iter().any(|a| a.address.as_deref() == Some(ip)))
+        && !(req.flag("without_ip") == Some(true) && !addresses.is_empty())
+        && (networks.is_empty() || nics().any(|n| networks.contains(&n.network.as_str())))
+        && one.is_none_or(|network| nics().any(|n| n.network == network))
+        && req.param("private_nic_mac_address").is_none_or(|mac| nics().any(|n| n.mac == mac))
 }
 
 pub(crate) fn get(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
@@ -67,10 +89,8 @@ fn named(body: &Value, key: &str) -> Option<Option<String>> {
 }
 
 fn check_patch(world: &World, req: &Req<'_>, id: &str, body: &Value) -> Result<(), Answer> {
-    if let Some(Some(placement)) = named(body, "placement_group")
-        && !world.held.placements.contains_key(&placement)
-    {
-        return Err(answer::not_found("instance_placement_group", &placement));
+    if let Some(Some(placement)) = named(body, "placement_group") {
+        crate::placements::check(world, &placement)?;
     }
     if let Some(Some(group)) = named(body, "security_group")
         && !world.held.groups.contains_key(&group)
@@ -87,7 +107,7 @@ fn check_patch(world: &World, req: &Req<'_>, id: &str, body: &Value) -> Result<(
     }
     let ips = body.get("public_ips").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     for ip in ips {
-        crate::ips::find(world, req.zone, ip).ok_or_else(|| answer::not_found("instance_ip", ip))?;
+        crate::ips::find(world, req.zone, ip).ok_or_else(|| crate::ips::missing(ip))?;
     }
     Ok(())
 }
@@ -125,6 +145,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         write(s, &body);
     }
     world.give_dynamic_ip(id);
+    world.tell_of_new_address(id);
     show(world, id)
 }
 

@@ -25,11 +25,12 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
         s.zone == req.zone
             && req.param("name").is_none_or(|n| s.name.contains(n))
             && req.param("project").is_none_or(|p| s.project == p)
+            && req.param("organization").is_none_or(|o| world.options.project == o)
             && req.param("base_volume_id").is_none_or(|v| s.base.as_ref().is_some_and(|(id, _)| id == v))
             && tags.iter().all(|t| s.tags.iter().any(|have| have == t))
     };
     let mut items: Vec<&Snapshot> = world.held.snapshots.values().filter(wanted).collect();
-    items.sort_by_key(|s| s.created_us);
+    items.sort_by(|a, b| (b.created_us, &b.id).cmp(&(a.created_us, &a.id)));
     req.instance_page("/snapshots", "snapshots", &items, 50, |s| wire::snapshot(world, s))
 }
 
@@ -125,10 +126,11 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     get(world, req, id)
 }
 
-/// A snapshot read from an object: its size is not known before.
+/// A snapshot read from an object: as large as what is in it.
 fn import(world: &mut World, req: &Req<'_>, body: &Value) -> Answer {
-    const SIZE: i64 = 10_000_000_000;
     let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|v| !v.is_empty());
+    let (bucket, key) = (text("bucket").unwrap_or_default(), text("key").unwrap_or_default());
+    let size = body.get("size").and_then(Value::as_i64).filter(|s| *s > 0);
     let (id, now) = (world.new_id(), world.now());
     let snapshot = Snapshot {
         id: id.clone(),
@@ -136,7 +138,7 @@ fn import(world: &mut World, req: &Req<'_>, body: &Value) -> Answer {
         name: text("name").unwrap_or("snapshot").to_owned(),
         project: text("project").unwrap_or(&world.options.project).to_owned(),
         kind: text("volume_type").unwrap_or("l_ssd").to_owned(),
-        size: body.get("size").and_then(Value::as_i64).filter(|s| *s > 0).unwrap_or(SIZE),
+        size: size.unwrap_or_else(|| world.size_of_object(bucket, key)),
         state: "importing".to_owned(),
         base: None,
         tags: strings(body.get("tags")),
@@ -162,10 +164,14 @@ pub(crate) fn export(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     };
     let region = req.zone.rsplit_once('-').map_or(req.zone, |(region, _)| region);
     let result = format!("https://s3.{region}.scw.cloud/{bucket}/{key}");
-    match find(world, req, id) {
-        Ok(s) => "exporting".clone_into(&mut s.state),
+    let size = match find(world, req, id) {
+        Ok(s) => {
+            "exporting".clone_into(&mut s.state);
+            s.size
+        }
         Err(answer) => return answer,
-    }
+    };
+    world.held.objects.insert(format!("{bucket}/{key}"), size);
     let ms = world.duration_ms(SNAPSHOT_EXPORT);
     world.later(ms, Event::Snapshot { snapshot: id.to_owned(), state: "available".to_owned() });
     let from = format!("/snapshots/{id}/export");
@@ -176,6 +182,9 @@ pub(crate) fn export(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     match find(world, req, id) {
         Ok(_) => {
+            // Whatever it was being made of is free again.
+            let now = world.now();
+            world.end_snapshot(id, "available".to_owned(), now);
             world.held.snapshots.remove(id);
             answer::no_content()
         }

@@ -25,7 +25,7 @@ pub(crate) fn server(world: &World, s: &Server) -> Value {
     flexible.sort_by_key(|ip| (ip.prefix.is_some(), ip.created));
     let dynamic = s.dynamic_ip.iter().map(|ip| server_ip(ip, true, true));
     let flexible = flexible.into_iter().enumerate().map(|(n, ip)| server_ip(ip, false, n == 0));
-    let ips: Vec<Value> = flexible.chain(dynamic).collect();
+    let ips: Vec<Value> = dynamic.chain(flexible).collect();
     let mut nics: Vec<&Nic> = held.nics.values().filter(|n| n.server == s.id).collect();
     nics.sort_by_key(|n| std::cmp::Reverse(n.created_us));
     let group = held.groups.get(&s.security_group).map(|g| json!({"id": g.id, "name": g.name}));
@@ -44,7 +44,8 @@ pub(crate) fn server(world: &World, s: &Server) -> Value {
     });
     if let Some(object) = value.as_object_mut() {
         if world.has(Change::FileSystems) {
-            object.insert("filesystems".to_owned(), json!([]));
+            let attached = s.file_systems.iter().map(|id| json!({"filesystem_id": id, "state": "available"}));
+            object.insert("filesystems".to_owned(), Value::Array(attached.collect()));
             object.insert("end_of_service".to_owned(), json!(world.ends(&s.commercial_type, &s.zone)));
         }
         if world.has(Change::Dns) {

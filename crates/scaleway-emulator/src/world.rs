@@ -43,6 +43,10 @@ pub(crate) enum Event {
     Nic { nic: String },
     /// A security group's rules are in force.
     Synced { group: String },
+    /// The flexible addresses of a server that is being terminated are free.
+    Freed { server: String, epoch: u64 },
+    /// The name that an address shall have points to it everywhere.
+    Resolves { ip: String },
     /// A dynamic address is taken away from a server that stops.
     Released { server: String, epoch: u64 },
     /// A guest tells that it is up; it does so on its way out, too.
@@ -175,9 +179,16 @@ impl World {
         }
     }
 
-    /// A running server that wants a dynamic address, and has no flexible one, gets one.
+    /// How large the disk in an object is, in bytes: what was exported there, or what the recordings' own object held.
+    pub(crate) fn size_of_object(&self, bucket: &str, key: &str) -> i64 {
+        const ANOTHERS: i64 = 1 << 30;
+        self.held.objects.get(&format!("{bucket}/{key}")).copied().unwrap_or(ANOTHERS)
+    }
+
+    /// A running server that wants a dynamic address, and has no flexible one of IPv4, gets one.
     pub(crate) fn give_dynamic_ip(&mut self, id: &str) {
-        let has_flexible = self.held.ips.values().any(|ip| ip.server.as_deref() == Some(id));
+        let v4_of = |ip: &Ip| ip.server.as_deref() == Some(id) && ip.prefix.is_none();
+        let has_flexible = self.held.ips.values().any(v4_of);
         let wants = |s: &&crate::held::Server| s.state == "running" && s.dynamic_ip_required && s.dynamic_ip.is_none();
         let Some((zone, project)) = self
             .held
@@ -199,6 +210,8 @@ impl World {
             address: Some(address),
             prefix: None,
             reverse: None,
+            resolves: None,
+            spreading: None,
             ipam,
             tags: Vec::new(),
             server: Some(id.to_owned()),

@@ -1,51 +1,12 @@
-//! The recorded behaviour, fact by fact: what a new server gets, what survives, what is refused, what takes time.
+//! What a new server gets, what survives, what is refused, what takes time.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
-
+use super::{BLOCK, INSTANCE, act, ask, create, emulator, image};
 use bytes::Bytes;
 use http::Request;
 use proptest::prelude::*;
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
-
-const INSTANCE: &str = "/instance/v1/zones/fr-par-2";
-const BLOCK: &str = "/block/v1/zones/fr-par-2/volumes";
-
-fn emulator() -> Emulator {
-    Emulator::new(Options { clock: ClockMode::Manual, ..Options::default() })
-}
-
-fn ask(e: &Emulator, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-    let body = body.map(|b| b.to_string()).unwrap_or_default();
-    let request =
-        Request::builder().method(method).uri(path).header("x-auth-token", "t").body(Bytes::from(body)).unwrap();
-    let answer = e.handle(&request);
-    (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or(Value::Null))
-}
-
-fn image(e: &Emulator, label: &str, kind: &str, of: &str) -> String {
-    let path = format!("/marketplace/v2/local-images?image_label={label}&zone=fr-par-2&type={kind}");
-    let (_, list) = ask(e, "GET", &path, None);
-    let fits = |i: &&Value| i["compatible_commercial_types"].as_array().unwrap().contains(&json!(of));
-    list["local_images"].as_array().unwrap().iter().find(fits).unwrap()["id"].as_str().unwrap().to_owned()
-}
-
-fn create(e: &Emulator, kind: &str, label: &str, image_kind: &str) -> Value {
-    let image = image(e, label, image_kind, kind);
-    let (status, body) = ask(
-        e,
-        "POST",
-        &format!("{INSTANCE}/servers"),
-        Some(json!({"name": "s", "commercial_type": kind, "image": image})),
-    );
-    assert_eq!(status, 201, "{body}");
-    body["server"].clone()
-}
-
-fn act(e: &Emulator, id: &Value, action: &str) -> (u16, Value) {
-    ask(e, "POST", &format!("{INSTANCE}/servers/{}/action", id.as_str().unwrap()), Some(json!({"action": action})))
-}
 
 #[test]
 fn a_new_server_is_stopped_with_the_volumes_that_its_image_and_type_give() {
