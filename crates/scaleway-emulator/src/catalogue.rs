@@ -53,11 +53,16 @@ pub(crate) fn is_zone(zone: &str) -> bool {
     ZONE_NAMES.iter().any(|(name, _)| *name == zone)
 }
 
+/// A zone by its short name in the tables.
+pub(crate) fn long_name(short: &str) -> Option<&'static str> {
+    ZONE_NAMES.iter().find(|(_, s)| *s == short).map(|(name, _)| *name)
+}
+
 pub(crate) fn zones() -> impl Iterator<Item = &'static str> {
     ZONE_NAMES.iter().map(|(name, _)| *name)
 }
 
-fn lines(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+pub(crate) fn lines(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).map(|l| l.split('\t').collect())
 }
 
@@ -299,6 +304,17 @@ pub(crate) fn labels() -> Vec<(&'static str, &'static str)> {
     all.sort_by_key(|(label, name)| (*name, *label));
     all.dedup();
     all
+}
+
+/// Whether recordings show the types of a zone, or (`availability`) their stock.
+pub(crate) fn shows_types(zone: &str, what: &[&str]) -> bool {
+    let stock = what.first() == Some(&"availability");
+    matches!(zone, "fr-par-1" | "nl-ams-2" | "pl-waw-1") || (zone == "fr-par-2" && !stock)
+}
+
+/// Whether recordings show the images of a zone.
+pub(crate) fn shows_images(zone: &str) -> bool {
+    matches!(zone, "fr-par-1" | "fr-par-2" | "nl-ams-2")
 }
 
 /// The label of an image of the marketplace, by the image's id.

@@ -340,7 +340,8 @@ pub(crate) fn journal(world: &World) -> Value {
         .iter()
         .map(|e| {
             json!({"seq": e.seq, "at": block_time(e.at_us), "method": e.method, "path": e.path, "query": e.query,
-                "status": e.status, "implemented": e.implemented, "unimplemented": !e.implemented})
+                "status": e.status, "implemented": e.implemented, "unimplemented": !e.implemented,
+                "not_evidenced": !e.evidenced})
         })
         .collect();
     json!({"requests": world.requests, "entries": entries})

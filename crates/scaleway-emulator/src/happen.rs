@@ -12,7 +12,8 @@ impl World {
             Event::Guest { server, boots } => self.guest_is_up(&server, boots),
             Event::Gone { server, epoch } if self.is_at(&server, epoch) => self.remove_terminated(&server),
             Event::Emptied { server, epoch } if self.is_at(&server, epoch) => self.empty(&server),
-            Event::Gone { .. } | Event::Emptied { .. } => {}
+            Event::Freed { server, epoch } if self.is_at(&server, epoch) => self.free_ips(&server),
+            Event::Gone { .. } | Event::Emptied { .. } | Event::Freed { .. } => {}
             Event::Deleting { server, epoch } => {
                 if let Some(s) = self.held.servers.get_mut(&server).filter(|s| s.epoch == epoch) {
                     s.deleting = true;
@@ -21,11 +22,6 @@ impl World {
             Event::Released { server, epoch } => {
                 if let Some(s) = self.held.servers.get_mut(&server).filter(|s| s.epoch == epoch) {
                     s.dynamic_ip = None;
-                }
-            }
-            Event::Freed { server, epoch } => {
-                if self.is_at(&server, epoch) {
-                    self.free_ips(&server);
                 }
             }
             Event::Resolves { ip } => {

@@ -22,6 +22,8 @@ pub(crate) enum Change {
     Keys,
     /// Tasks of server actions are all the same.
     FakeTasks,
+    /// The product catalogue says whether a type shares its cores.
+    SharedCores,
     /// An address has one id for Instance and IPAM.
     OneAddressId,
     /// Local volumes do not show where they were exported to,
@@ -30,7 +32,7 @@ pub(crate) enum Change {
     Export,
 }
 
-const DAYS: [(Change, &str); 10] = [
+const DAYS: [(Change, &str); 11] = [
     (Change::FileSystems, "2025-03-15"),
     (Change::VolumeState, "2025-10-01"),
     (Change::ScratchCount, "2025-12-15"),
@@ -38,6 +40,7 @@ const DAYS: [(Change, &str); 10] = [
     (Change::PublicSnapshots, "2026-04-01"),
     (Change::Keys, "2026-06-10"),
     (Change::FakeTasks, "2026-06-10"),
+    (Change::SharedCores, "2026-07-15"),
     (Change::OneAddressId, "2025-12-15"),
     (Change::NoExport, "2025-11-04"),
     (Change::Export, "2025-12-15"),

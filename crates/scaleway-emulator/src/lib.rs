@@ -23,6 +23,7 @@ mod market;
 mod nics;
 pub mod options;
 mod placements;
+mod prices;
 mod request;
 mod route;
 mod security;

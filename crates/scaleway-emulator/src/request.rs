@@ -38,7 +38,12 @@ impl Req<'_> {
 
     /// One page of a list in the manner of the Block API.
     pub(crate) fn block_page<T>(&self, key: &str, items: Vec<T>, show: impl Fn(T) -> Value) -> Answer {
-        let (page, size) = self.page("page_size", 50);
+        self.page_of(key, items, 50, show)
+    }
+
+    /// The same with a page size of its own, where the request names none.
+    pub(crate) fn page_of<T>(&self, key: &str, items: Vec<T>, default: usize, show: impl Fn(T) -> Value) -> Answer {
+        let (page, size) = self.page("page_size", default);
         let total = items.len();
         let shown: Vec<Value> = items.into_iter().skip(self.skip(page, size)).take(size).map(show).collect();
         answer::json(200, serde_json::json!({ key: shown, "total_count": total }))

@@ -6,8 +6,8 @@ use crate::placements::Version;
 use crate::request::{Req, decode, parse_query};
 use crate::world::{Entry, World};
 use crate::{
-    actions, attach, block, block_snapshots, catalogue, control, iam, images, ips, market, nics, placements, security,
-    server_create, servers, snapshots, templates, user_data, volumes,
+    actions, attach, block, block_snapshots, catalogue, control, iam, images, ips, market, nics, placements, prices,
+    security, server_create, servers, snapshots, templates, user_data, volumes,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -50,7 +50,8 @@ pub(crate) fn answer(world: &mut World, request: &Request<Bytes>) -> Response<By
             (after(&effects, done.unwrap_or_else(answer::unknown_path)), implemented)
         }
     };
-    journal(world, &req, path, query, answer.status, implemented);
+    let evidenced = is_evidenced(&req, &parts);
+    journal(world, &req, path, query, answer.status, (implemented, evidenced));
     let request_id = world.new_id();
     let mut response = answer::finish(answer, zone, &request_id);
     spoil(&effects, &mut response);
@@ -164,7 +165,18 @@ fn authenticated(world: &World, request: &Request<Bytes>) -> bool {
     }
 }
 
-fn journal(world: &mut World, req: &Req<'_>, path: &str, query: &str, status: u16, implemented: bool) {
+/// Whether recordings show what a request of a catalogue asks for; of anything else, they do.
+fn is_evidenced(req: &Req<'_>, parts: &[&str]) -> bool {
+    let zone = req.param("zone").unwrap_or_default();
+    match parts {
+        ["instance", "v1", "zones", zone, "products", "servers", rest @ ..] => catalogue::shows_types(zone, rest),
+        ["marketplace", "v2", "local-images"] => zone.is_empty() || catalogue::shows_images(zone),
+        ["product-catalog", ..] => zone.is_empty() || prices::is_evidenced(zone),
+        _ => true,
+    }
+}
+
+fn journal(world: &mut World, req: &Req<'_>, path: &str, query: &str, status: u16, known: (bool, bool)) {
     world.requests += 1;
     while world.journal.len() >= world.options.journal_len.max(1) {
         world.journal.pop_front();
@@ -176,7 +188,8 @@ fn journal(world: &mut World, req: &Req<'_>, path: &str, query: &str, status: u1
         path: path.to_owned(),
         query: query.to_owned(),
         status,
-        implemented,
+        implemented: known.0,
+        evidenced: known.1,
     };
     world.journal.push_back(entry);
 }
@@ -207,7 +220,7 @@ fn dispatch(world: &mut World, req: &Req<'_>, parts: &[&str]) -> Option<Answer> 
             _ => return None,
         }),
         ["product-catalog", "v2alpha1", "public-catalog", "products"] if req.method == "GET" => {
-            Some(market::prices(world, req))
+            Some(prices::list(world, req))
         }
         ["metadata"] if req.method == "GET" => {
             Some(answer::json(200, serde_json::json!({"platform": "scaleway", "partition": "", "domain": ""})))

@@ -68,7 +68,7 @@ fn is_reached_as_asked(world: &World, req: &Req<'_>, s: &Server) -> bool {
     let flexible = world.held.ips.values().filter(|ip| ip.server.as_deref() == Some(&s.id));
     let addresses: Vec<&Ip> = flexible.chain(s.dynamic_ip.as_ref()).collect();
     req.param("with_ip").is_none_or(|ip| addresses.iter().any(|a| a.address.as_deref() == Some(ip)))
-        && !(req.flag("without_ip") == Some(true) && !addresses.is_empty())
+        && (addresses.is_empty() || req.flag("without_ip") != Some(true))
         && (networks.is_empty() || nics().any(|n| networks.contains(&n.network.as_str())))
         && one.is_none_or(|network| nics().any(|n| n.network == network))
         && req.param("private_nic_mac_address").is_none_or(|mac| nics().any(|n| n.mac == mac))

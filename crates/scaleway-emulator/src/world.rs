@@ -73,6 +73,8 @@ pub(crate) struct Entry {
     pub(crate) query: String,
     pub(crate) status: u16,
     pub(crate) implemented: bool,
+    /// False for a catalogue that no recording shows in that zone.
+    pub(crate) evidenced: bool,
 }
 
 #[derive(Clone)]

@@ -85,14 +85,12 @@ fn an_unknown_placement_group_is_refused_by_what_is_wrong_with_it() {
 fn lists_begin_with_the_newest() {
     let e = emulator();
     let named = |n: u32| format!("n{n}");
-    let made: [(&str, &str, fn(&str) -> Value); 3] = [
-        ("volumes", "volume", |name| json!({"name": name, "volume_type": "l_ssd", "size": 5_000_000_000_i64})),
-        ("security_groups", "security_group", |name| json!({"name": name})),
-        ("placement_groups", "placement_group", |name| json!({"name": name})),
-    ];
-    for (list, one, body) in made {
+    let kinds = [("volumes", "volume"), ("security_groups", "security_group"), ("placement_groups", "placement_group")];
+    for (list, one) in kinds {
         for n in 0..3 {
-            let (status, answer) = ask(&e, "POST", &format!("{INSTANCE}/{list}"), Some(body(&named(n))));
+            // Of which a group needs no more than the name.
+            let body = json!({"name": named(n), "volume_type": "l_ssd", "size": 5_000_000_000_i64});
+            let (status, answer) = ask(&e, "POST", &format!("{INSTANCE}/{list}"), Some(body));
             assert_eq!(status, 201, "{answer}");
             assert_eq!(text(&answer[one], "name"), named(n));
             e.advance_ms(10);
@@ -172,4 +170,28 @@ fn an_image_is_found_by_its_label_and_by_the_id_of_the_label() {
     let by_id = get(&e, &format!("/marketplace/v2/local-images?image_id={}&zone=fr-par-2", text(of, "id")));
     assert_eq!(by_id, by_label);
     assert!(by_label["total_count"].as_u64() > Some(0));
+}
+
+#[test]
+fn the_journal_says_which_catalogues_no_recording_shows() {
+    let e = emulator();
+    let types = |zone: &str| format!("/instance/v1/zones/{zone}/products/servers");
+    let images = |zone: &str| format!("/marketplace/v2/local-images?image_label=ubuntu_jammy&zone={zone}");
+    let prices = |zone: &str| format!("/product-catalog/v2alpha1/public-catalog/products?zone={zone}");
+    for (path, not_evidenced) in [
+        (types("fr-par-2"), false),
+        (types("nl-ams-3"), true),
+        (format!("{}/availability", types("fr-par-2")), true),
+        (format!("{}/availability", types("pl-waw-1")), false),
+        (images("fr-par-2"), false),
+        (images("pl-waw-2"), true),
+        (prices("pl-waw-1"), false),
+        (prices("fr-par-2"), true),
+        (format!("{INSTANCE}/servers"), false),
+    ] {
+        get(&e, &path);
+        let entries = get(&e, "/_emulator/journal");
+        let last = entries["entries"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(last["not_evidenced"], not_evidenced, "{path}: {last}");
+    }
 }

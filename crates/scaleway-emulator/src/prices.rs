@@ -1,0 +1,171 @@
+//! The product catalogue: prices in euros, an hour for most types, a minute for those with GPUs.
+
+use crate::answer::Answer;
+use crate::catalogue::{self, Type};
+use crate::clock::day_us;
+use crate::history::Change;
+use crate::request::Req;
+use crate::world::World;
+use serde_json::{Value, json};
+use std::sync::OnceLock;
+
+/// What an entry shows beyond its type, in one time of its life.
+struct Product {
+    name: &'static str,
+    since_us: i64,
+    processor: &'static str,
+    shares_cores: bool,
+    network: &'static str,
+    /// Bits a second.
+    internal: i64,
+    public: i64,
+    range: &'static str,
+    /// Nano-euros, where the price is not the type's.
+    nanos: Option<i64>,
+    /// Where it was seen, with its footprint: kg of CO2 equivalent and cubic metres of water an hour.
+    zones: Vec<(&'static str, Option<f64>, Option<f64>)>,
+}
+
+fn products() -> &'static [Product] {
+    static PRODUCTS: OnceLock<Vec<Product>> = OnceLock::new();
+    PRODUCTS.get_or_init(|| catalogue::lines(include_str!("../data/products.tsv")).filter_map(|f| read(&f)).collect())
+}
+
+/// `None` would be a mistake in the table; a test reads every line.
+fn read(f: &[&'static str]) -> Option<Product> {
+    let zone = |text: &'static str| {
+        let (zone, footprint) = text.split_once('=')?;
+        let (carbon, water) = footprint.split_once('/')?;
+        Some((catalogue::long_name(zone)?, carbon.parse().ok(), water.parse().ok()))
+    };
+    Some(Product {
+        name: f.first()?,
+        since_us: day_us(f.get(1)?)?,
+        processor: f.get(2)?,
+        shares_cores: *f.get(3)? == "1",
+        network: f.get(4)?,
+        internal: f.get(5)?.parse().ok()?,
+        public: f.get(6)?.parse().ok()?,
+        range: f.get(7)?,
+        nanos: f.get(8)?.parse().ok(),
+        zones: f.get(9)?.split(',').map(zone).collect::<Option<_>>()?,
+    })
+}
+
+/// The entry of a type at a time, with its place in the list.
+fn entry(name: &str, at_us: i64) -> Option<(usize, &'static Product)> {
+    let mut lived = products().iter().enumerate().filter(|(_, p)| p.name == name && p.since_us <= at_us);
+    lived.next_back()
+}
+
+/// Whether the recordings show the product catalogue of a zone.
+pub(crate) fn is_evidenced(zone: &str) -> bool {
+    products().iter().any(|p| p.zones.iter().any(|(z, ..)| *z == zone))
+}
+
+pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
+    let zone = req.param("zone").unwrap_or("fr-par-1");
+    let (kinds, asked, states) = (req.params("product_types"), req.params("api_ids"), req.params("status"));
+    let types = if kinds.is_empty() || kinds.contains(&"instance") {
+        catalogue::in_zone(zone, world.now())
+    } else {
+        Vec::new()
+    };
+    let seen = is_evidenced(zone);
+    let is_listed = |p: Option<&Product>| !seen || p.is_some_and(|p| p.zones.iter().any(|(z, ..)| *z == zone));
+    let mut found: Vec<(usize, &Type, Option<&Product>)> = types
+        .into_iter()
+        .filter(|t| asked.is_empty() || asked.contains(&t.name))
+        .filter(|t| states.is_empty() || states.contains(&state(t)))
+        .map(|t| match entry(t.name, world.now()) {
+            Some((n, p)) => (n, t, Some(p)),
+            None => (usize::MAX, t, None),
+        })
+        .filter(|(.., p)| is_listed(*p))
+        .collect();
+    found.sort_by_key(|(n, t, _)| (*n, t.name));
+    req.page_of("products", found, 100, |(_, t, p)| price(world, t, p, zone))
+}
+
+const fn state(t: &Type) -> &'static str {
+    if t.end_of_service { "end_of_sale" } else { "general_availability" }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 nano-euros")]
+fn price(world: &World, t: &Type, p: Option<&Product>, zone: &str) -> Value {
+    let by_minute = t.gpus > 0 && p.is_none_or(|_| t.name != "RENDER-S");
+    let own = (if by_minute { t.hourly / 60.0 } else { t.hourly } * 1e9).round() as i64;
+    let nanos = p.and_then(|p| p.nanos).unwrap_or(own);
+    let unit = if by_minute { "minute" } else { "hour" };
+    let (arch, ram) = (if t.arch == "arm64" { "arm64" } else { "x64" }, t.ram / 1_073_741_824);
+    let processor = p.map_or("", |p| p.processor);
+    let (internal, public) = p.map_or((t.internal_bandwidth, t.internet_bandwidth), |p| (p.internal, p.public));
+    let mut value = json!({
+        "sku": format!("/compute/{}/run_{}", t.name.to_lowercase().replace('-', "_"), short(zone)),
+        "service_category": "Compute", "product_category": "Instance", "product": t.name,
+        "variant": format!("{} - {zone}", t.name),
+        "description": format!("{} - {zone} ({}€ per {unit})", t.name, decimal(nanos)), "locality": {"zone": zone},
+        "price": {"retail_price": {"currency_code": "EUR", "units": nanos / 1_000_000_000, "nanos": nanos % 1_000_000_000}},
+        "properties": {
+            "hardware": {
+                "cpu": {"description": format!("{processor}, {arch}, vCPUs: {}", t.ncpus), "arch": arch, "type": processor,
+                    "virtual": {"count": t.ncpus}, "threads": t.ncpus},
+                "ram": {"description": format!("{ram} GiB"), "size": t.ram, "type": "", "ecc_type": "standard"},
+                "storage": {"description": if t.local_max > 0 { "Dynamic local: 1 x SSD, Block" } else { "Block" }, "total": 0},
+                "network": {"description": p.map_or("", |p| p.network), "internal_bandwidth": internal,
+                    "public_bandwidth": public, "max_public_bandwidth": public},
+            },
+            "instance": {"range": p.map_or("", |p| p.range), "offer_id": t.name, "recommended_replacement_offer_ids": []},
+        },
+        "unit_of_measure": {"unit": unit, "size": 1}, "status": state(t), "badges": [],
+    });
+    if world.has(Change::SharedCores) {
+        value["properties"]["hardware"]["cpu"]["shared"] = json!(p.is_some_and(|p| p.shares_cores));
+    }
+    if let Some((name, _)) = t.gpu {
+        let kind = name.trim_start_matches("NVIDIA ");
+        value["properties"]["hardware"]["gpu"] =
+            json!({"description": format!("{} x {kind}", t.gpus), "count": t.gpus, "type": kind});
+    }
+    let footprint = p.and_then(|p| p.zones.iter().find(|(z, ..)| *z == zone));
+    if let Some((_, Some(carbon), water)) = footprint {
+        value["environmental_impact_estimation"] = json!({"kg_co2_equivalent": carbon});
+        if let Some(water) = water {
+            value["environmental_impact_estimation"]["m3_water_usage"] = json!(water);
+        }
+    }
+    value
+}
+
+/// A zone as the names of prices call it.
+fn short(zone: &str) -> String {
+    zone.strip_prefix("fr-par-").map_or_else(|| zone.to_owned(), |n| format!("par{n}"))
+}
+
+/// Nano-euros as euros, without zeros at the end.
+fn decimal(nanos: i64) -> String {
+    let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let rows =
+            include_str!("../data/products.tsv").lines().filter(|l| !l.starts_with('#') && !l.is_empty()).count();
+        assert_eq!(products().len(), rows);
+        assert!(products().iter().all(|p| p.zones.iter().all(|(_, c, w)| c.is_some() || w.is_none())));
+    }
+
+    #[test]
+    fn prices_are_written_without_zeros_at_the_end() {
+        for (nanos, text) in
+            [(13_125_000, "0.013125"), (1_221_000_000, "1.221"), (60_000_000_000, "60"), (65_075_999, "0.065075999")]
+        {
+            assert_eq!(decimal(nanos), text);
+        }
+    }
+}
