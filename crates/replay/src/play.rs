@@ -435,7 +435,9 @@ fn request(e: &Exchange, names: &Names) -> Request<Bytes> {
         Value::Bool(word) if e.content_type.as_deref() == Some("text/plain") => {
             if *word { "True" } else { "False" }.to_owned()
         }
-        other => names.ours(&other.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            names.ours(&e.body.to_string())
+        }
     };
     let body = if e.body.is_null() { Bytes::new() } else { Bytes::from(body) };
     let mut builder = Request::builder().method(e.method.as_str()).uri(uri).header("x-auth-token", "recorded");
