@@ -1,63 +1,21 @@
 //! What a request changes: desires, never facts. Each refusal says what to do and changes nothing.
 
 use crate::App;
+use crate::create_request::{CreateInstance, mistakes, wrong_name};
+use crate::etag::{self, IfMatch};
 use crate::idempotency;
 use crate::problem::ApiError;
+use crate::view::OwnedVolume;
 use inventiv_core::id::{InstanceId, LogId};
-use inventiv_core::model_id::{self, ModelId};
+use inventiv_core::model_id::ModelId;
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::status::{Desired, Origin, Status, VolumeStatus};
-use inventiv_core::text::is_hidden;
 use inventiv_core::time::Timestamp;
-use inventiv_core::volume_size::{self, MAX_GB, Wishes};
+use inventiv_core::volume_size::{self, Wishes};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
 use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, ProviderSettings, VolumeWithOwner};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-/// The longest name, in characters.
-const NAME_MAX: usize = 100;
-/// The most tags of a request.
-const TAGS_MAX: usize = 20;
-/// The speeds that a volume may have.
-const IOPS: [i64; 2] = [5_000, 15_000];
-
-/// A wish for an instance.
-#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateInstance {
-    /// A name for people; made from the id if left out.
-    #[schema(min_length = 1, max_length = 100)]
-    pub(crate) name: Option<String>,
-    /// Where, for instance `fr-par-2`.
-    #[schema(max_length = 40, pattern = "^[A-Za-z0-9_./:-]+$")]
-    pub(crate) zone: String,
-    /// The cloud's server type, for instance `L40S-1-48G`.
-    #[schema(max_length = 60, pattern = "^[A-Za-z0-9_./:-]+$")]
-    pub(crate) instance_type: String,
-    /// The model it is for, for instance `Qwen/Qwen2.5-7B-Instruct`; sizes the data volume.
-    #[schema(min_length = 1, max_length = 300)]
-    pub(crate) model_id: Option<String>,
-    /// The image's label or id; the provider's setting if left out.
-    #[schema(max_length = 100, pattern = "^[A-Za-z0-9_./:-]+$")]
-    pub(crate) image: Option<String>,
-    /// The data volume in GB; 0: none; left out: as the model needs.
-    #[schema(minimum = 0, maximum = 10_000)]
-    pub(crate) data_volume_gb: Option<i64>,
-    /// The boot volume in GB, where it can be grown; left out: what the cloud gives.
-    #[schema(minimum = 1, maximum = 10_000)]
-    pub(crate) boot_volume_gb: Option<i64>,
-    /// The data volume's speed: 5000 or 15000 operations per second.
-    #[schema(minimum = 5_000, maximum = 15_000)]
-    pub(crate) perf_iops: Option<i64>,
-    /// Whether the data volume goes with the instance; the provider's setting if left out.
-    pub(crate) delete_on_terminate: Option<bool>,
-    /// Tags for the server and its volumes.
-    #[schema(max_items = 20)]
-    pub(crate) tags: Option<Vec<String>>,
-}
 
 /// An instance that was asked for.
 pub(crate) struct Made {
@@ -74,8 +32,10 @@ pub(crate) async fn create(app: &App, wish: CreateInstance, key: Option<&str>) -
     {
         return Ok(Made { agg, replayed: true });
     }
-    check_texts(&wish)?;
-    check_numbers(&wish)?;
+    let wrong = mistakes(&wish);
+    if !wrong.is_empty() {
+        return Err(ApiError::all(wrong));
+    }
     let offer = find_offer(app, &wish).await?;
     let settings = app.store().settings(&app.inner.provider).await?;
     let spec = spec(app, &wish, &offer, &settings).await?;
@@ -152,11 +112,12 @@ async fn written_after_all(app: &App, id: &InstanceId, why: &str) -> Result<Aggr
 }
 
 /// Wishes an instance gone. Asking twice changes nothing.
-pub(crate) async fn terminate(app: &App, id: &InstanceId) -> Result<Aggregate, ApiError> {
+pub(crate) async fn terminate(app: &App, id: &InstanceId, read: &IfMatch) -> Result<Aggregate, ApiError> {
     let now = app.now();
     let changed = app
         .store()
         .change(id, now, |agg| {
+            read.check(&etag::of_version(agg.instance.version))?;
             if agg.instance.desired == Desired::Absent || agg.instance.status.is_final() {
                 return Ok::<_, ApiError>(Vec::new());
             }
@@ -173,8 +134,63 @@ pub(crate) async fn terminate(app: &App, id: &InstanceId) -> Result<Aggregate, A
     changed.ok_or_else(|| ApiError::not_found("instance", id.as_str()))
 }
 
+/// Gives an instance another name.
+pub(crate) async fn rename(app: &App, id: &InstanceId, name: &str, read: &IfMatch) -> Result<Aggregate, ApiError> {
+    if let Some(wrong) = wrong_name(name) {
+        return Err(ApiError::all(vec![wrong]));
+    }
+    let now = app.now();
+    let changed = app
+        .store()
+        .change(id, now, |agg| {
+            read.check(&etag::of_version(agg.instance.version))?;
+            if agg.instance.status.is_final() {
+                return Err(Renamed::Refused(ApiError::conflict(
+                    "too_late",
+                    "the instance has ended; it keeps its name",
+                )));
+            }
+            if agg.instance.name == name {
+                return Ok(Vec::new());
+            }
+            name.clone_into(&mut agg.instance.name);
+            Ok(vec![log(app, &agg.instance, "REQUEST_RENAME", None, now)])
+        })
+        .await;
+    app.store().tell_change();
+    match changed {
+        Ok(changed) => changed.ok_or_else(|| ApiError::not_found("instance", id.as_str())),
+        Err(Renamed::Refused(e)) => Err(e),
+        Err(Renamed::Store(inventiv_store::Error::Duplicate(_))) => Err(name_taken(app, name).await?),
+        Err(Renamed::Store(e)) => Err(e.into()),
+    }
+}
+
+/// Why a name was not changed.
+enum Renamed {
+    Refused(ApiError),
+    Store(inventiv_store::Error),
+}
+
+impl From<inventiv_store::Error> for Renamed {
+    fn from(e: inventiv_store::Error) -> Self {
+        Self::Store(e)
+    }
+}
+
+impl From<ApiError> for Renamed {
+    fn from(e: ApiError) -> Self {
+        Self::Refused(e)
+    }
+}
+
 /// Decides whether a volume goes with its instance, or (once it is retained) that it goes now.
-pub(crate) async fn set_policy(app: &App, owned: &VolumeWithOwner, delete: bool) -> Result<(), ApiError> {
+pub(crate) async fn set_policy(
+    app: &App,
+    owned: &VolumeWithOwner,
+    delete: bool,
+    read: &IfMatch,
+) -> Result<(), ApiError> {
     let now = app.now();
     let id = owned.volume.id.clone();
     app.store()
@@ -182,6 +198,7 @@ pub(crate) async fn set_policy(app: &App, owned: &VolumeWithOwner, delete: bool)
             let going: Vec<bool> =
                 agg.servers.iter().filter(|s| s.keep && s.delete_intended_at.is_some()).map(Server::is_live).collect();
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
+            read.check(&etag::of(&OwnedVolume::of(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
             // A block volume outlives its server; a local one is gone with it.
             let going = going.into_iter().any(|live| live || !volume.is_block());
             if volume.delete_on_terminate == delete && volume.cloud_policy.is_none() {
@@ -233,70 +250,6 @@ fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Re
     Ok(())
 }
 
-fn check_texts(wish: &CreateInstance) -> Result<(), ApiError> {
-    if let Some(name) = &wish.name
-        && (name.trim().is_empty() || name.chars().count() > NAME_MAX || name.chars().any(is_hidden))
-    {
-        return Err(ApiError::invalid(format!(
-            "name: 1 to {NAME_MAX} characters, none of them control characters, invisible ones or marks of direction"
-        )));
-    }
-    if wish.name.as_deref().is_some_and(|n| n.starts_with(InstanceId::PREFIX)) {
-        return Err(ApiError::invalid(format!(
-            "name: it looks like an id; do not begin it with `{}`",
-            InstanceId::PREFIX
-        )));
-    }
-    // Whatever normalises a path takes these away.
-    if wish.name.as_deref().is_some_and(|n| matches!(n, "." | "..")) {
-        return Err(ApiError::invalid("name: `.` and `..` cannot stand in a path"));
-    }
-    let word = |t: &str, max: usize| {
-        !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))
-    };
-    if wish.model_id.as_deref().is_some_and(|m| !is_model_id(m)) {
-        return Err(ApiError::invalid(format!("model_id: {}", model_id::LOOKS_LIKE)));
-    }
-    if !word(&wish.zone, 40) {
-        return Err(ApiError::invalid("zone: looks like `fr-par-2`"));
-    }
-    if !word(&wish.instance_type, 60) {
-        return Err(ApiError::invalid("instance_type: looks like `L40S-1-48G`; `GET /offers` lists them"));
-    }
-    if wish.image.as_deref().is_some_and(|i| !word(i, 100)) {
-        return Err(ApiError::invalid("image: a marketplace label such as `ubuntu_jammy_gpu_os_12`, or an image's id"));
-    }
-    let tags = wish.tags.as_deref().unwrap_or_default();
-    let good = |t: &String| {
-        (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| is_hidden(c) || c == ',')
-    };
-    if tags.len() > TAGS_MAX || !tags.iter().all(good) {
-        let text = format!(
-            "tags: at most {TAGS_MAX}, each of 1 to 100 characters, without commas and invisible characters, not beginning with `inventiv`"
-        );
-        return Err(ApiError::invalid(text));
-    }
-    Ok(())
-}
-
-/// Whether a text has the form of a model's id.
-pub(crate) fn is_model_id(text: &str) -> bool {
-    ModelId::parse(text).is_some()
-}
-
-fn check_numbers(wish: &CreateInstance) -> Result<(), ApiError> {
-    if wish.data_volume_gb.is_some_and(|gb| !(0..=MAX_GB).contains(&gb)) {
-        return Err(ApiError::invalid(format!("data_volume_gb: a whole number from 0 (none) to {MAX_GB}")));
-    }
-    if wish.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
-        return Err(ApiError::invalid(format!("boot_volume_gb: a whole number from 1 to {MAX_GB}")));
-    }
-    if wish.perf_iops.is_some_and(|n| !IOPS.contains(&n)) {
-        return Err(ApiError::invalid("perf_iops: 5000 or 15000"));
-    }
-    Ok(())
-}
-
 async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError> {
     let account = &app.inner.account_id;
     let catalogues = app.store().catalogues(account).await?;
@@ -307,7 +260,7 @@ async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError>
     }
     let Some(catalogue) = catalogues.iter().find(|c| c.zone == wish.zone) else {
         let zones: Vec<&str> = catalogues.iter().map(|c| c.zone.as_str()).collect();
-        return Err(ApiError::invalid(format!("zone: this server works in {}", zones.join(", "))));
+        return Err(ApiError::field("zone", format!("this server works in {}", zones.join(", "))));
     };
     if catalogue.refreshed_at.is_none() {
         let why = catalogue.error.as_deref().unwrap_or("it is being read for the first time");
@@ -316,7 +269,7 @@ async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError>
         return Err(ApiError::unavailable(text));
     }
     let Some(offer) = app.store().offer(account, &wish.zone, &wish.instance_type).await? else {
-        return Err(ApiError::invalid(unknown_type(app, wish).await?));
+        return Err(ApiError::field("instance_type", unknown_type(app, wish).await?));
     };
     if offer.availability == Availability::Shortage {
         let text =
@@ -331,21 +284,21 @@ async fn unknown_type(app: &App, wish: &CreateInstance) -> Result<String, ApiErr
     let elsewhere: Vec<&str> =
         all.iter().filter(|o| o.instance_type == wish.instance_type).map(|o| o.zone.as_str()).collect();
     if !elsewhere.is_empty() {
-        return Ok(format!("instance_type: not in {}; it is in {}", wish.zone, elsewhere.join(", ")));
+        return Ok(format!("not in {}; it is in {}", wish.zone, elsewhere.join(", ")));
     }
     let here = all.iter().filter(|o| o.zone == wish.zone && o.gpu_count > 0);
     let here: Vec<&str> = here.map(|o| o.instance_type.as_str()).take(30).collect();
-    Ok(format!("instance_type: there is no such type; types with GPUs in {}: {}", wish.zone, here.join(", ")))
+    Ok(format!("there is no such type; types with GPUs in {}: {}", wish.zone, here.join(", ")))
 }
 
 async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &ProviderSettings) -> Result<Spec, ApiError> {
     if wish.boot_volume_gb.is_some() && offer.boot_storage == BootStorage::Local {
         let text = format!(
-            "boot_volume_gb: {} comes with its own disk of {} GB, and the cloud fixes that size; leave it out",
+            "{} comes with its own disk of {} GB, and the cloud fixes that size; leave it out",
             offer.instance_type,
             gb_ceil(offer.local_max_bytes)
         );
-        return Err(ApiError::invalid(text));
+        return Err(ApiError::field("boot_volume_gb", text));
     }
     let model = match wish.model_id.as_deref() {
         Some(id) => model(app, id).await?,
@@ -359,11 +312,12 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         default_gb: settings.worker_data_volume_gb_default,
     });
     let Some(chosen) = chosen else {
-        return Err(ApiError::invalid(format!(
-            "data_volume_gb: nothing says how large {} is, so that a data volume could be too small for it: say the size (150 GB \
+        let text = format!(
+            "nothing says how large {} is, so that a data volume could be too small for it: say the size (150 GB \
              and twice the weights is a good one; 0: none), or add the model with a `data_volume_gb` of its own (`POST /models`)",
             wish.model_id.as_deref().unwrap_or("the model")
-        )));
+        );
+        return Err(ApiError::field("data_volume_gb", text));
     };
     if chosen.bytes == 0 && (wish.perf_iops.is_some() || wish.delete_on_terminate.is_some()) {
         let text =
@@ -386,6 +340,8 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         tags: wish.tags.clone().unwrap_or_default(),
         hourly_micros: offer.price.micros,
         currency: offer.price.currency.clone(),
+        ssh_keys: wish.ssh_keys.clone().unwrap_or_default(),
+        user_data: wish.user_data.clone(),
         recovered_at: None,
     })
 }

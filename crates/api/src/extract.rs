@@ -1,12 +1,107 @@
-//! Extractors whose refusals are problems too.
+//! Extractors whose refusals are problems too: in our words, and with everything that is wrong at once.
 
-use crate::problem::ApiError;
-use axum::extract::{FromRequest, FromRequestParts};
+use crate::problem::{ApiError, FieldError};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// How many mistakes of one request are told.
+const TOLD_MAX: usize = 20;
 
 /// A JSON body.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(ApiError))]
 pub(crate) struct Json<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let axum::Json(body) = axum::Json::<Value>::from_request(request, state).await?;
+        object(body).map(Self)
+    }
+}
+
+/// A JSON object as what it should be, or everything that is wrong with it.
+///
+/// What is wrong with one field hides what is wrong with the next: so each is taken away, or put in, and it is read again.
+pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError> {
+    if !body.is_object() {
+        return Err(ApiError::invalid("the body must be a JSON object"));
+    }
+    let mut errors: Vec<FieldError> = Vec::new();
+    loop {
+        let wrong = match serde_path_to_error::deserialize::<_, T>(&body) {
+            Ok(read) if errors.is_empty() => return Ok(read),
+            Ok(_) => return Err(ApiError::all(errors)),
+            Err(wrong) => wrong,
+        };
+        let (path, text) = (wrong.path().to_string(), wrong.into_inner().to_string());
+        let told = told(&path, &text);
+        let again = errors.iter().any(|e| e.pointer == told.0.pointer) || errors.len() >= TOLD_MAX;
+        if !again {
+            errors.push(told.0);
+        }
+        let Some(fields) = body.as_object_mut() else { return Err(ApiError::all(errors)) };
+        match told.1 {
+            Mistake::Missing(name) if !again => {
+                // The field is there now, and what else is wrong comes to light.
+                fields.insert(name, Value::from("?"));
+            }
+            Mistake::Wrong(name) if fields.remove(&name).is_some() => {}
+            Mistake::Missing(_) | Mistake::Wrong(_) => return Err(ApiError::all(errors)),
+        }
+    }
+}
+
+enum Mistake {
+    Missing(String),
+    /// The field of the body that it is in.
+    Wrong(String),
+}
+
+/// What serde says of a mistake, in words for people, and which field it is about.
+fn told(path: &str, text: &str) -> (FieldError, Mistake) {
+    let quoted = text.split('`').nth(1).unwrap_or_default().to_owned();
+    if text.starts_with("missing field") {
+        return (FieldError::field(&quoted, "is required"), Mistake::Missing(quoted));
+    }
+    let path = path.replace('[', ".").replace(']', "");
+    let field = path.split('.').next().unwrap_or_default().to_owned();
+    if text.starts_with("unknown field") {
+        let known = text.split_once("expected ").map_or("", |(_, known)| known);
+        let known = listed(known);
+        let (name, field) = if field.is_empty() || field == "?" { (quoted.clone(), quoted) } else { (path, field) };
+        return (FieldError::field(&name, format!("there is no such field; there are {known}")), Mistake::Wrong(field));
+    }
+    (FieldError::field(&path, plain(text)), Mistake::Wrong(field))
+}
+
+/// "one of `a`, `b`" and "`a` or `b`" as "a, b".
+fn listed(known: &str) -> String {
+    known.trim_start_matches("one of ").replace(" or ", ", ").replace('`', "")
+}
+
+/// "invalid type: integer `5`, expected a string" as "must be a string, not integer 5".
+fn plain(text: &str) -> String {
+    let said = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
+    match said.and_then(|said| said.rsplit_once(", expected ")) {
+        Some((given, expected)) => {
+            let expected = match expected {
+                "i64" | "u32" | "i32" | "u64" => "a whole number",
+                "a boolean" => "true or false",
+                "a sequence" => "a list",
+                other => other,
+            };
+            // What was sent is not sent back: it may be long, and a secret.
+            let given = if given.starts_with("string") { "a text" } else { given };
+            format!("must be {expected}, not {}", given.replace('`', ""))
+        }
+        None if text.contains("invalid digit") || text.contains("empty string") || text.contains("number too") => {
+            "must be a whole number".to_owned()
+        }
+        None => text.chars().take(200).collect(),
+    }
+}
 
 /// Parts of the path.
 #[derive(FromRequestParts)]
@@ -14,6 +109,137 @@ pub(crate) struct Json<T>(pub(crate) T);
 pub(crate) struct Path<T>(pub(crate) T);
 
 /// Parts of the query.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(ApiError))]
 pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        query(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+/// A query as what it should be, or everything that is wrong with it.
+fn query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
+    let mut left: Vec<&str> = text.split('&').filter(|pair| !pair.is_empty()).collect();
+    let mut errors: Vec<FieldError> = Vec::new();
+    loop {
+        let text = left.join("&");
+        let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes()));
+        let wrong = match serde_path_to_error::deserialize::<_, T>(pairs) {
+            Ok(read) if errors.is_empty() => return Ok(read),
+            Ok(_) => return Err(ApiError::all(errors)),
+            Err(wrong) => wrong,
+        };
+        let (path, text) = (wrong.path().to_string(), wrong.into_inner().to_string());
+        let quoted = text.split('`').nth(1).unwrap_or_default().to_owned();
+        let (name, detail) = if text.starts_with("unknown field") {
+            let known = text.split_once("expected ").map_or("", |(_, known)| known);
+            (quoted, format!("there is no such parameter; there are {}", listed(known)))
+        } else if text.starts_with("duplicate field") {
+            (quoted, "give it once".to_owned())
+        } else {
+            (path, plain(&text))
+        };
+        let before = left.len();
+        let called = |pair: &&str| form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(key, _)| key == name);
+        left.retain(|pair| !called(pair));
+        errors.push(FieldError::parameter(&name, detail));
+        if left.len() == before || errors.len() >= TOLD_MAX {
+            return Err(ApiError::all(errors));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Wish {
+        zone: String,
+        kind: String,
+        gb: Option<i64>,
+        keep: Option<bool>,
+        tags: Option<Vec<String>>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Page {
+        limit: Option<u32>,
+        zone: Option<String>,
+    }
+
+    fn told<T>(read: Result<T, ApiError>) -> Vec<(String, String)> {
+        let Err(e) = read else { return Vec::new() };
+        let place = |e: &FieldError| e.pointer.clone().or(e.parameter.clone()).unwrap_or_default();
+        e.errors().iter().map(|e| (place(e), e.detail.clone())).collect()
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_a_body_is_told_at_once() {
+        let one = |place: &str, detail: &str| (place.to_owned(), detail.to_owned());
+        let unknown = "there is no such field; there are zone, kind, gb, keep, tags";
+        for (body, expected) in [
+            (json!({"zone": "z", "kind": "k", "gb": 5, "tags": ["a"]}), vec![]),
+            (json!({}), vec![one("#/zone", "is required"), one("#/kind", "is required")]),
+            (
+                json!({"zone": 5, "kind": "k", "gb": "x", "colour": 1, "tags": ["a", 7]}),
+                vec![
+                    one("#/colour", unknown),
+                    one("#/gb", "must be a whole number, not a text"),
+                    one("#/tags/1", "must be a string, not integer 7"),
+                    one("#/zone", "must be a string, not integer 5"),
+                ],
+            ),
+            (
+                json!({"zone": "z", "kind": "k", "keep": "yes"}),
+                vec![one("#/keep", "must be true or false, not a text")],
+            ),
+            (
+                json!({"zone": "z", "kind": "k", "gb": 1.5}),
+                vec![one("#/gb", "must be a whole number, not floating point 1.5")],
+            ),
+            (
+                json!({"zone": "z", "a/b": 1, "a~b": 2}),
+                vec![one("#/a~1b", unknown), one("#/a~0b", unknown), one("#/kind", "is required")],
+            ),
+        ] {
+            let mut found = told(object::<Wish>(body.clone()));
+            found.sort_by(|a, b| (a.1 == "is required", &a.0).cmp(&(b.1 == "is required", &b.0)));
+            let mut expected = expected;
+            expected.sort_by(|a, b| (a.1 == "is required", &a.0).cmp(&(b.1 == "is required", &b.0)));
+            assert_eq!(found, expected, "{body}");
+        }
+        assert!(object::<Wish>(json!(["z", "k", null, null, null])).is_err(), "a list is no object");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_a_query_is_told_at_once() {
+        let one = |name: &str, detail: &str| (name.to_owned(), detail.to_owned());
+        let unknown = "there is no such parameter; there are limit, zone";
+        for (text, expected) in [
+            ("limit=5&zone=a%20b&", vec![]),
+            ("limit=x", vec![one("limit", "must be a whole number")]),
+            ("limit=", vec![one("limit", "must be a whole number")]),
+            (
+                "limit=-1&colour=red&taste=%20",
+                vec![one("limit", "must be a whole number"), one("colour", unknown), one("taste", unknown)],
+            ),
+            ("zone=a&zone=b", vec![one("zone", "give it once")]),
+        ] {
+            assert_eq!(told(query::<Page>(text)), expected, "{text}");
+        }
+        assert_eq!(query::<Page>("zone=a%26b%3D").ok(), Some(Page { limit: None, zone: Some("a&b=".to_owned()) }));
+    }
+
+    #[test]
+    fn a_body_with_many_mistakes_ends() {
+        let fields: serde_json::Map<String, Value> = (0..1_000).map(|n| (format!("f{n}"), json!(n))).collect();
+        assert_eq!(told(object::<Wish>(Value::Object(fields))).len(), TOLD_MAX);
+    }
+}

@@ -1,7 +1,10 @@
 //! The HTTP API: what people ask is written to the store, what the store knows is shown. No cloud is called here.
 
 mod auth;
+mod create_request;
 mod desire;
+mod etag;
+mod events_schema;
 mod extract;
 mod feed;
 mod idempotency;

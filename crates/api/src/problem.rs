@@ -1,7 +1,9 @@
 //! Errors as RFC 9457 problems: what is wrong and what to do, without inner workings or secrets.
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::Request;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +20,45 @@ pub(crate) struct Problem {
     pub(crate) status: u16,
     /// What is wrong here, and what to do.
     pub(crate) detail: String,
+    /// This very answer, as the server's log names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<String>,
+    /// Each thing that is wrong with the request, where it is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) errors: Vec<FieldError>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// Where in the body, as a JSON pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pointer: Option<String>,
+    /// Which parameter of the query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parameter: Option<String>,
+    /// What is wrong, and what to do.
+    pub(crate) detail: String,
+}
+
+impl FieldError {
+    /// About a field of the body, `tags.1` for one inside of another.
+    pub(crate) fn field(path: &str, detail: impl Into<String>) -> Self {
+        let pointer = format!("#/{}", path.replace('~', "~0").replace('/', "~1").replace('.', "/"));
+        Self { pointer: Some(pointer), parameter: None, detail: detail.into() }
+    }
+
+    /// About a parameter of the query.
+    pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self { pointer: None, parameter: Some(name.to_owned()), detail: detail.into() }
+    }
+
+    /// In one sentence, with its place.
+    fn sentence(&self) -> String {
+        let pointer = self.pointer.as_deref().map(|p| p.trim_start_matches("#/").replace('/', "."));
+        let place = self.parameter.clone().or(pointer).unwrap_or_default();
+        if place.is_empty() { self.detail.clone() } else { format!("{place}: {}", self.detail) }
+    }
 }
 
 /// An error on its way out.
@@ -27,16 +68,38 @@ pub(crate) struct ApiError {
     code: &'static str,
     detail: String,
     retry_after_s: Option<u32>,
+    errors: Vec<FieldError>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after_s: None }
+        Self { status, code, detail: detail.into(), retry_after_s: None, errors: Vec::new() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
     /// The request is understood and wrong.
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(422, "invalid", detail)
+    }
+
+    /// A field of the body is wrong.
+    pub(crate) fn field(path: &str, detail: impl Into<String>) -> Self {
+        Self::all(vec![FieldError::field(path, detail)])
+    }
+
+    /// A parameter of the query is wrong.
+    pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        Self::all(vec![FieldError::parameter(name, detail)])
+    }
+
+    /// Everything that is wrong with a request, at once.
+    pub(crate) fn all(errors: Vec<FieldError>) -> Self {
+        let sentences: Vec<String> = errors.iter().map(FieldError::sentence).collect();
+        Self { errors, ..Self::invalid(sentences.join("; ")) }
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
@@ -88,10 +151,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let title = self.code.replace('_', " ");
         let kind = format!("urn:inventiv:{}", self.code);
-        let problem = Problem { kind, title, status: self.status, detail: self.detail };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let (detail, errors) = (self.detail, self.errors);
+        let problem = Problem { kind, title, status: self.status, detail, instance: None, errors };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, body).into_response();
+        let mut response = (status, problem.body()).into_response();
+        response.extensions_mut().insert(problem);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {
@@ -99,6 +163,23 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+impl Problem {
+    fn body(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// Names each problem by the id of its request, which the log has, too.
+pub(crate) async fn name_instance(request: Request, next: Next) -> Response {
+    let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let mut response = next.run(request).await;
+    if let (Some(id), Some(mut problem)) = (id, response.extensions_mut().remove::<Problem>()) {
+        problem.instance = Some(format!("urn:inventiv:request:{id}"));
+        *response.body_mut() = problem.body().into();
+    }
+    response
 }
 
 impl From<JsonRejection> for ApiError {
@@ -110,12 +191,6 @@ impl From<JsonRejection> for ApiError {
             400 => Self::new(400, "malformed", format!("the body is not JSON: {text}")),
             _ => Self::invalid(text.trim_start_matches("Failed to deserialize the JSON body into the target type: ")),
         }
-    }
-}
-
-impl From<QueryRejection> for ApiError {
-    fn from(e: QueryRejection) -> Self {
-        Self::new(400, "malformed", e.body_text())
     }
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod action_logs;
 mod audit;
+mod docs;
 mod events;
 mod health;
 pub(crate) mod instances;
@@ -12,7 +13,7 @@ mod settings;
 mod volumes;
 
 use crate::problem::ApiError;
-use crate::{App, BODY_MAX, auth, listen, openapi};
+use crate::{App, BODY_MAX, auth, listen, openapi, problem};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Request};
 use axum::response::IntoResponse;
@@ -29,7 +30,7 @@ use utoipa_axum::routes;
 pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(instances::create, instances::list))
-        .routes(routes!(instances::show, instances::terminate))
+        .routes(routes!(instances::show, instances::change, instances::terminate))
         .routes(routes!(instances::proof))
         .routes(routes!(events::follow))
         .routes(routes!(volumes::list))
@@ -71,12 +72,14 @@ pub(crate) fn router(app: &App) -> Router {
     let (open, _) = open().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
     let span = |request: &Request<axum::body::Body>| tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
-    open.merge(guarded)
+    open.merge(docs::router())
+        .merge(guarded)
         .layer(middleware::from_fn_with_state(app.clone(), listen::known_host))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::new(500, "internal", "the server made a mistake; its log says more").into_response()
         }))
+        .layer(middleware::from_fn(problem::name_instance))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
@@ -88,7 +91,7 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked {
         None => Ok(100),
         Some(n @ 1..=500) => Ok(n),
-        Some(_) => Err(ApiError::invalid("limit: from 1 to 500")),
+        Some(_) => Err(ApiError::parameter("limit", "from 1 to 500")),
     }
 }
 
@@ -106,15 +109,16 @@ pub(crate) fn check_zone(zone: &str, known: &[String]) -> Result<(), ApiError> {
     if known.iter().any(|z| z == zone) {
         return Ok(());
     }
-    Err(ApiError::invalid(format!("zone: there is no such zone here; there are {}", known.join(", "))))
+    Err(ApiError::parameter("zone", format!("there is no such zone here; there are {}", known.join(", "))))
 }
 
 /// Refuses an `after` that is no id: an empty page would say that this is all.
 pub(crate) fn check_after(after: Option<&str>, is_id: impl Fn(&str) -> bool) -> Result<(), ApiError> {
     match after {
-        Some(after) if !after.is_empty() && !is_id(after) => {
-            Err(ApiError::invalid("after: must be the `next` value of the previous page; leave it out for the first"))
-        }
+        Some(after) if !after.is_empty() && !is_id(after) => Err(ApiError::parameter(
+            "after",
+            "must be the `next` value of the previous page; leave it out for the first",
+        )),
         _ => Ok(()),
     }
 }

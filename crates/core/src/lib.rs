@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod audit;
+pub mod cloud_config;
 pub mod error;
 pub mod id;
 pub mod lease;
@@ -23,6 +24,7 @@ pub mod recorded;
 pub mod recover;
 pub mod size;
 pub mod snapshots;
+pub mod ssh_key;
 pub mod status;
 pub mod stuck;
 pub mod sweep;

@@ -51,6 +51,12 @@ pub struct Spec {
     pub gpu_count: i64,
     /// The requester's own tags.
     pub tags: Vec<String>,
+    /// Public keys that may log in, besides those of the project.
+    #[serde(default)]
+    pub ssh_keys: Vec<String>,
+    /// The requester's own part of the cloud-init configuration.
+    #[serde(default)]
+    pub user_data: Option<String>,
     /// What an hour of the server costs, in millionths.
     pub hourly_micros: i64,
     /// The currency of `hourly_micros`.

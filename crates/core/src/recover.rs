@@ -220,6 +220,8 @@ fn instance(
         })
     });
     let spec = Spec {
+        ssh_keys: Vec::new(),
+        user_data: None,
         data_volume: data.filter(|_| server.is_some()),
         boot_volume_bytes: None,
         image: server.and_then(|s| s.image_name.clone()).unwrap_or_else(|| "unknown".to_owned()),

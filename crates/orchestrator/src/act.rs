@@ -1,7 +1,8 @@
 //! Carries out one action: one provider call, no choices.
 
-use crate::{Inner, cloud_init};
+use crate::Inner;
 use inventiv_core::action::Action;
+use inventiv_core::cloud_config;
 use inventiv_core::error::{CallError, Effect, ErrorKind};
 use inventiv_core::id::{ServerId, VolumeId};
 use inventiv_core::name::{CloudName, MODEL_TAG};
@@ -152,7 +153,7 @@ impl Inner {
                 let name = agg.server_by_id(id).map(|s| s.name.clone()).unwrap_or_default();
                 cloud.tag_server(zone, server, &name, &tags(&name, agg)).await
             }
-            Action::SetUserData(_) => cloud.set_user_data(zone, server, &cloud_init::for_instance(agg)).await,
+            Action::SetUserData(_) => cloud.set_user_data(zone, server, &cloud_config::for_instance(agg)).await,
             Action::StartServer(_) => cloud.start_server(zone, server).await,
             Action::StopServer(_) => cloud.stop_server(zone, server).await,
             Action::TerminateServer(_) => cloud.terminate_server(zone, server).await,

@@ -7,7 +7,6 @@ mod act;
 mod audit;
 mod catalogue;
 pub mod clock;
-mod cloud_init;
 mod history;
 mod lease;
 mod look;

@@ -177,6 +177,8 @@ impl Store {
         }
         if owner.status.is_final() && !before.instance.status.is_final() {
             statements.push(names::free(&owner.id));
+        } else if owner.name != before.instance.name {
+            statements.extend([names::free(&owner.id), names::take(owner, true)]);
         }
         if changes::shows_a_change(before, after) {
             statements.push(changes::mark(&owner.id));
@@ -193,17 +195,23 @@ impl Store {
     /// `change` may be called several times and must start from what it is given.
     ///
     /// # Errors
-    /// When the database refuses, or `change` does.
+    /// When the database refuses, or `change` does; [`Error::Duplicate`] when another instance has the new name.
     pub async fn change<E: From<Error>>(
         &self,
         id: &InstanceId,
         now: Timestamp,
         mut change: impl FnMut(&mut Aggregate) -> Result<Vec<LogWrite>, E>,
     ) -> Result<Option<Aggregate>, E> {
+        let mut refused = None;
         loop {
             let Some(before) = self.instance(id).await? else { return Ok(None) };
             let mut after = before.clone();
             let writes = change(&mut after)?;
+            // Nobody wrote in between: what was refused is the name.
+            if refused == Some(before.instance.version) && after.instance.name != before.instance.name {
+                return Err(Error::Duplicate("an instance of that name".to_owned()).into());
+            }
+            refused = Some(before.instance.version);
             if let Saved::Version(version) = self.save(&before, &after, &writes, now).await? {
                 after.instance.version = version;
                 return Ok(Some(after));

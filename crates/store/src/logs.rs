@@ -28,7 +28,8 @@ pub enum LogStatus {
 }
 
 impl LogStatus {
-    const ALL: [Self; 4] = [Self::InProgress, Self::Completed, Self::Failed, Self::Unknown];
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::InProgress, Self::Completed, Self::Failed, Self::Unknown];
 
     /// The word in table and API.
     #[must_use]

@@ -20,8 +20,8 @@ pub struct Model {
 }
 
 const ADD: &str = "INSERT INTO models (id, data_volume_gb, created_at, updated_at) VALUES ($1, $2, $3, $4)";
-const SET: &str = "UPDATE models SET data_volume_gb = $1, updated_at = $2 WHERE id = $3";
-const DROP: &str = "DELETE FROM models WHERE id = $1";
+const SET: &str = "UPDATE models SET data_volume_gb = $1, updated_at = $2 WHERE id = $3 AND updated_at = $4";
+const DROP: &str = "DELETE FROM models WHERE id = $1 AND updated_at = $2";
 const LIST: &str = "SELECT * FROM models WHERE id > $1 ORDER BY id LIMIT $2";
 
 impl Store {
@@ -35,23 +35,37 @@ impl Store {
         self.db.write(vec![a.statement(ADD)]).await.map(|_| ())
     }
 
-    /// Changes a model. `false`: there is none.
+    /// Reads and changes a model, again and again until nobody wrote in between. `None`: there is none.
     ///
     /// # Errors
-    /// When the database refuses.
-    pub async fn set_model(&self, id: &str, data_volume_gb: Option<i64>, now: Timestamp) -> Result<bool, Error> {
-        let mut a = Args::new();
-        a.opt_int(data_volume_gb).time(now).text(id);
-        Ok(self.db.write(vec![a.guarded(SET)]).await? == Written::Done)
+    /// When the database refuses, or `change` does.
+    pub async fn change_model<E: From<Error>>(
+        &self,
+        id: &str,
+        now: Timestamp,
+        change: impl Fn(&mut Model) -> Result<(), E>,
+    ) -> Result<Option<Model>, E> {
+        loop {
+            let Some(before) = self.model(id).await? else { return Ok(None) };
+            let mut after = before.clone();
+            change(&mut after)?;
+            // The time tells one write from the next.
+            after.updated_at = Timestamp(now.0.max(before.updated_at.0 + 1));
+            let mut a = Args::new();
+            a.opt_int(after.data_volume_gb).time(after.updated_at).text(id).time(before.updated_at);
+            if self.db.write(vec![a.guarded(SET)]).await? == Written::Done {
+                return Ok(Some(after));
+            }
+        }
     }
 
-    /// Removes a model. `false`: there is none.
+    /// Removes a model as it was read. `false`: it is not so any more.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn drop_model(&self, id: &str) -> Result<bool, Error> {
+    pub async fn drop_model(&self, read: &Model) -> Result<bool, Error> {
         let mut a = Args::new();
-        a.text(id);
+        a.text(&read.id).time(read.updated_at);
         Ok(self.db.write(vec![a.guarded(DROP)]).await? == Written::Done)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::Store;
 use crate::args::{Args, Columns};
+use crate::db::Written;
 use crate::error::Error;
 use inventiv_core::time::Timestamp;
 
@@ -35,7 +36,9 @@ const SET: &str = "INSERT INTO provider_settings (provider, worker_data_volume_g
     default_image, updated_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (provider) DO UPDATE SET \
     worker_data_volume_gb_default = excluded.worker_data_volume_gb_default, \
     delete_on_terminate_default = excluded.delete_on_terminate_default, \
-    default_image = excluded.default_image, updated_at = excluded.updated_at";
+    default_image = excluded.default_image, updated_at = excluded.updated_at \
+    WHERE provider_settings.worker_data_volume_gb_default IS NOT DISTINCT FROM $6 \
+    AND provider_settings.delete_on_terminate_default = $7 AND provider_settings.default_image = $8";
 
 impl Store {
     /// Settings of a provider, set or initial.
@@ -56,14 +59,28 @@ impl Store {
         })
     }
 
-    /// Sets them all.
+    /// Reads and changes them, again and again until nobody wrote in between.
     ///
     /// # Errors
-    /// When the database refuses.
-    pub async fn set_settings(&self, s: &ProviderSettings, now: Timestamp) -> Result<(), Error> {
-        let mut a = Args::new();
-        a.text(&s.provider).opt_int(s.worker_data_volume_gb_default).flag(s.delete_on_terminate_default);
-        a.text(&s.default_image).time(now);
-        self.db.write(vec![a.statement(SET)]).await.map(|_| ())
+    /// When the database refuses, or `change` does.
+    pub async fn change_settings<E: From<Error>>(
+        &self,
+        provider: &str,
+        now: Timestamp,
+        change: impl Fn(&mut ProviderSettings) -> Result<(), E>,
+    ) -> Result<ProviderSettings, E> {
+        loop {
+            let before = self.settings(provider).await?;
+            let mut after = before.clone();
+            change(&mut after)?;
+            let mut a = Args::new();
+            a.text(provider).opt_int(after.worker_data_volume_gb_default).flag(after.delete_on_terminate_default);
+            a.text(&after.default_image).time(now);
+            a.opt_int(before.worker_data_volume_gb_default).flag(before.delete_on_terminate_default);
+            a.text(&before.default_image);
+            if self.db.write(vec![a.guarded(SET)]).await? == Written::Done {
+                return Ok(after);
+            }
+        }
     }
 }

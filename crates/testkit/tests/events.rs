@@ -192,7 +192,7 @@ async fn a_place_that_the_database_does_not_know_begins_anew_and_nonsense_is_ref
             ("/events?after=-3", None, 422, "invalid"),
             ("/events?instance_id=nobody", None, 404, "not_found"),
             ("/events?zone=%00", None, 422, "invalid"),
-            ("/events?colour=blue", None, 400, "malformed"),
+            ("/events?colour=blue", None, 422, "invalid"),
         ] {
             let answer = ask(&world.api, path, last).await;
             assert_eq!(answer.status().as_u16(), status, "{path} {last:?}");

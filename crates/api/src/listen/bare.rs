@@ -16,6 +16,8 @@ pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
         title: reason.to_lowercase(),
         status,
         detail: detail.to_owned(),
+        instance: None,
+        errors: Vec::new(),
     };
     // Our own types always have a JSON form.
     let body = serde_json::to_string(&problem).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! `/audit`
 
 use crate::App;
+use crate::extract::object;
 use crate::problem::ApiError;
 use crate::view::Audit;
 use axum::body::Bytes;
@@ -29,7 +30,7 @@ impl AuditRequest {
         let policy = match self.policy.as_deref() {
             None | Some("report") => Policy::Report,
             Some("delete") => Policy::Delete,
-            Some(_) => return Err(ApiError::invalid("policy: report or delete")),
+            Some(_) => return Err(ApiError::field("policy", "report or delete")),
         };
         if self.fix != Some(true) {
             if self.policy.is_some() || self.max.is_some() {
@@ -40,7 +41,7 @@ impl AuditRequest {
         match self.max {
             Some(n @ 1..=1_000) => Ok(Some(FixRequest { policy, max: Some(n as usize) })),
             None => Ok(Some(FixRequest { policy, max: None })),
-            Some(_) => Err(ApiError::invalid("max: from 1 to 1000")),
+            Some(_) => Err(ApiError::field("max", "from 1 to 1000")),
         }
     }
 }
@@ -67,10 +68,9 @@ pub(crate) async fn request(State(app): State<App>, body: Bytes) -> Result<impl 
     let wish: AuditRequest = if body.iter().all(u8::is_ascii_whitespace) {
         AuditRequest::default()
     } else {
-        // An array would be taken for the fields in their order.
-        let object: serde_json::Map<String, serde_json::Value> =
+        let body =
             serde_json::from_slice(&body).map_err(|e| ApiError::invalid(format!("the body is no JSON object: {e}")))?;
-        serde_json::from_value(object.into()).map_err(|e| ApiError::invalid(format!("the body: {e}")))?
+        object(body)?
     };
     let fix = wish.checked()?;
     app.store().request_audit(&app.inner.account_id, app.now(), fix).await?;

@@ -40,7 +40,7 @@ pub(crate) struct FollowEvents {
 /// An id that this database does not know (it was restored, or moved) begins with `snapshot`.
 #[utoipa::path(get, operation_id = "followEvents", path = "/events", params(FollowEvents,
     ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that you have")), tag = "events",
-    responses((status = 200, description = "Events, without end", body = String, content_type = "text/event-stream")))]
+    responses((status = 200, description = "Events, without end: each as `StreamEvent` describes", body = String, content_type = "text/event-stream", example = "event: instance\nid: 42\ndata: {\"id\":\"ins-…\",\"status\":\"ready\"}\n\n")))]
 pub(crate) async fn follow(
     State(app): State<App>,
     headers: HeaderMap,

@@ -2,7 +2,9 @@
 
 use super::limit;
 use crate::App;
-use crate::desire::{self, CreateInstance};
+use crate::create_request::CreateInstance;
+use crate::desire;
+use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::idempotency::Key;
 use crate::problem::ApiError;
@@ -16,7 +18,7 @@ use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
 use inventiv_store::{ActionLog, InstanceFilter, StateChange};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Filters and page of a list of instances.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -98,7 +100,7 @@ fn statuses(text: Option<&str>) -> Result<Vec<Option<Status>>, ApiError> {
     let Some(text) = text else { return Ok(vec![None]) };
     let unknown = || {
         let words: Vec<&str> = Status::ALL.iter().map(|s| s.text()).collect();
-        ApiError::invalid(format!("status: one or several (with commas) of {}", words.join(", ")))
+        ApiError::parameter("status", format!("one or several (with commas) of {}", words.join(", ")))
     };
     let asked: Vec<Status> = text.split(',').map(|w| Status::parse(w).ok_or_else(unknown)).collect::<Result<_, _>>()?;
     // Each once, in the order of a life: what moves on while they are read is met again.
@@ -107,14 +109,11 @@ fn statuses(text: Option<&str>) -> Result<Vec<Option<Status>>, ApiError> {
 
 /// Show an instance, with every volume
 #[utoipa::path(get, operation_id = "getInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name")),
-    tag = "instances", responses((status = 200, description = "The instance", body = InstanceDetail)))]
-pub(crate) async fn show(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<axum::Json<InstanceDetail>, ApiError> {
+    tag = "instances", responses((status = 200, description = "The instance", body = InstanceDetail, headers(("ETag" = String, description = "For `If-Match`")))))]
+pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<InstanceDetail>, ApiError> {
     let parsed = resolve::instance(&app, &id).await?;
     let agg = app.store().instance(&parsed).await?.ok_or_else(|| ApiError::not_found("instance", &id))?;
-    Ok(axum::Json(detail(&app, &agg).await?))
+    Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
 
 /// Show the evidence of an instance's end
@@ -147,12 +146,40 @@ const LOGS_PAGE: u32 = 1_000;
 /// Take an instance away, with every volume that goes with it
 ///
 /// Asking twice changes nothing. It is `terminated` once everything is proven gone.
-#[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name")),
+#[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
     tag = "instances", responses((status = 202, description = "Written down", body = InstanceDetail)))]
-pub(crate) async fn terminate(State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, ApiError> {
+pub(crate) async fn terminate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    read: IfMatch,
+) -> Result<impl IntoResponse, ApiError> {
     let parsed = resolve::instance(&app, &id).await?;
-    let agg = desire::terminate(&app, &parsed).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(detail(&app, &agg).await?)))
+    let agg = desire::terminate(&app, &parsed, &read).await?;
+    Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
+}
+
+/// What can be changed of an instance.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeInstance {
+    /// Its new name, which no other instance that lives may have.
+    #[schema(min_length = 1, max_length = 100, example = "qwen-2")]
+    name: String,
+}
+
+/// Give an instance another name
+#[utoipa::path(patch, operation_id = "updateInstance", path = "/instances/{id}", request_body = ChangeInstance,
+    params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
+    tag = "instances", responses((status = 200, description = "The instance as it is now", body = InstanceDetail)))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    read: IfMatch,
+    Json(change): Json<ChangeInstance>,
+) -> Result<Tagged<InstanceDetail>, ApiError> {
+    let parsed = resolve::instance(&app, &id).await?;
+    let agg = desire::rename(&app, &parsed, &change.name, &read).await?;
+    Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
 
 async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> {

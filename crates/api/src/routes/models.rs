@@ -2,7 +2,8 @@
 
 use super::limit;
 use crate::App;
-use crate::desire::is_model_id;
+use crate::create_request::is_model_id;
+use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
 use crate::view::{ModelView, Page};
@@ -108,7 +109,7 @@ impl Terms {
 fn check_gb(gb: Option<i64>) -> Result<(), ApiError> {
     match gb {
         Some(gb) if !(0..=MAX_GB).contains(&gb) => {
-            Err(ApiError::invalid(format!("data_volume_gb: a whole number from 0 (none) to {MAX_GB}, or null")))
+            Err(ApiError::field("data_volume_gb", format!("a whole number from 0 (none) to {MAX_GB}, or null")))
         }
         _ => Ok(()),
     }
@@ -135,7 +136,7 @@ pub(crate) async fn create(
     Json(new): Json<CreateModel>,
 ) -> Result<impl IntoResponse, ApiError> {
     if !is_model_id(&new.id) {
-        return Err(ApiError::invalid(format!("id: {}", model_id::LOOKS_LIKE)));
+        return Err(ApiError::field("id", model_id::LOOKS_LIKE));
     }
     check_gb(new.data_volume_gb)?;
     let now = app.now();
@@ -148,12 +149,21 @@ pub(crate) async fn create(
 /// Show a model
 #[utoipa::path(get, operation_id = "getModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
     responses((status = 200, description = "The model", body = ModelView)))]
-pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<ModelView>, ApiError> {
-    if !is_model_id(&id) {
-        return Err(ApiError::not_found("model", &id));
+pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<ModelView>, ApiError> {
+    Ok(shown(&find(&app, &id).await?))
+}
+
+fn shown(model: &Model) -> Tagged<ModelView> {
+    let view = ModelView::of(model);
+    tagged(etag::of(&view), view)
+}
+
+async fn find(app: &App, id: &str) -> Result<Model, ApiError> {
+    let missing = || ApiError::not_found("model", id);
+    if !is_model_id(id) {
+        return Err(missing());
     }
-    let model = app.store().model(&id).await?.ok_or_else(|| ApiError::not_found("model", &id))?;
-    Ok(axum::Json(ModelView::of(&model)))
+    app.store().model(id).await?.ok_or_else(missing)
 }
 
 /// Change a model
@@ -163,25 +173,36 @@ pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
 pub(crate) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
+    read: IfMatch,
     Json(change): Json<ChangeModel>,
-) -> Result<axum::Json<ModelView>, ApiError> {
+) -> Result<Tagged<ModelView>, ApiError> {
     check_gb(change.data_volume_gb)?;
-    if !is_model_id(&id) {
-        return Err(ApiError::not_found("model", &id));
-    }
-    if !app.store().set_model(&id, change.data_volume_gb, app.now()).await? {
-        return Err(ApiError::not_found("model", &id));
-    }
-    show(State(app), Path(id)).await
+    find(&app, &id).await?;
+    let changed = app
+        .store()
+        .change_model(&id, app.now(), |model| {
+            read.check(&etag::of(&ModelView::of(model)))?;
+            model.data_volume_gb = change.data_volume_gb;
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    changed.as_ref().map(shown).ok_or_else(|| ApiError::not_found("model", &id))
 }
 
 /// Remove a model; instances that serve it stay
 #[utoipa::path(delete, operation_id = "deleteModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
     responses((status = 204, description = "Removed")))]
-pub(crate) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    match is_model_id(&id) && app.store().drop_model(&id).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(ApiError::not_found("model", &id)),
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    read: IfMatch,
+) -> Result<StatusCode, ApiError> {
+    loop {
+        let model = find(&app, &id).await?;
+        read.check(&etag::of(&ModelView::of(&model)))?;
+        if app.store().drop_model(&model).await? {
+            return Ok(StatusCode::NO_CONTENT);
+        }
     }
 }
 
@@ -224,23 +245,25 @@ fn joined(Path((owner, name)): Path<(String, String)>) -> Path<String> {
     Path(format!("{owner}/{name}"))
 }
 
-pub(crate) async fn show_two(
-    state: State<App>,
-    path: Path<(String, String)>,
-) -> Result<axum::Json<ModelView>, ApiError> {
+pub(crate) async fn show_two(state: State<App>, path: Path<(String, String)>) -> Result<Tagged<ModelView>, ApiError> {
     show(state, joined(path)).await
 }
 
 pub(crate) async fn change_two(
     state: State<App>,
     path: Path<(String, String)>,
+    read: IfMatch,
     body: Json<ChangeModel>,
-) -> Result<axum::Json<ModelView>, ApiError> {
-    change(state, joined(path), body).await
+) -> Result<Tagged<ModelView>, ApiError> {
+    change(state, joined(path), read, body).await
 }
 
-pub(crate) async fn remove_two(state: State<App>, path: Path<(String, String)>) -> Result<StatusCode, ApiError> {
-    remove(state, joined(path)).await
+pub(crate) async fn remove_two(
+    state: State<App>,
+    path: Path<(String, String)>,
+    read: IfMatch,
+) -> Result<StatusCode, ApiError> {
+    remove(state, joined(path), read).await
 }
 
 pub(crate) async fn recommend_two(path: Path<(String, String)>) -> Result<axum::Json<RecommendedDataVolume>, ApiError> {

@@ -1,11 +1,13 @@
 //! `/provider_settings`
 
 use crate::App;
+use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path};
 use crate::problem::ApiError;
 use crate::view::{Page, SettingsView};
 use axum::extract::State;
 use inventiv_core::volume_size::MAX_GB;
+use inventiv_store::ProviderSettings;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
@@ -47,37 +49,54 @@ fn known(app: &App, provider: &str) -> Result<(), ApiError> {
 pub(crate) async fn show(
     State(app): State<App>,
     Path(provider): Path<String>,
-) -> Result<axum::Json<SettingsView>, ApiError> {
+) -> Result<Tagged<SettingsView>, ApiError> {
     known(&app, &provider)?;
-    Ok(axum::Json(SettingsView::of(&app.store().settings(&provider).await?)))
+    Ok(shown(&app.store().settings(&provider).await?))
+}
+
+fn shown(settings: &ProviderSettings) -> Tagged<SettingsView> {
+    let view = SettingsView::of(settings);
+    tagged(etag::of(&view), view)
 }
 
 /// Change a provider's settings
 #[utoipa::path(patch, operation_id = "updateProviderSettings", path = "/provider_settings/{provider}", tag = "provider settings", request_body = ChangeSettings,
-    params(("provider" = String, Path, description = "For instance `scaleway`")),
+    params(("provider" = String, Path, description = "For instance `scaleway`"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
     responses((status = 200, description = "The settings as they are now", body = SettingsView)))]
 pub(crate) async fn change(
     State(app): State<App>,
     Path(provider): Path<String>,
+    read: IfMatch,
     Json(change): Json<ChangeSettings>,
-) -> Result<axum::Json<SettingsView>, ApiError> {
+) -> Result<Tagged<SettingsView>, ApiError> {
     known(&app, &provider)?;
-    let mut settings = app.store().settings(&provider).await?;
-    if let Some(gb) = change.worker_data_volume_gb_default {
-        if gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
-            return Err(ApiError::invalid(format!("worker_data_volume_gb_default: from 1 to {MAX_GB}, or null")));
+    let settings = app
+        .store()
+        .change_settings(&provider, app.now(), |settings| {
+            read.check(&etag::of(&SettingsView::of(settings)))?;
+            change.apply(settings)
+        })
+        .await?;
+    Ok(shown(&settings))
+}
+
+impl ChangeSettings {
+    fn apply(&self, settings: &mut ProviderSettings) -> Result<(), ApiError> {
+        if let Some(gb) = self.worker_data_volume_gb_default {
+            if gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
+                return Err(ApiError::field("worker_data_volume_gb_default", format!("from 1 to {MAX_GB}, or null")));
+            }
+            settings.worker_data_volume_gb_default = gb;
         }
-        settings.worker_data_volume_gb_default = gb;
-    }
-    if let Some(image) = change.default_image {
-        let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if image.is_empty() || image.len() > 100 || !image.bytes().all(good) {
-            return Err(ApiError::invalid("default_image: a marketplace label such as `ubuntu_jammy_gpu_os_12`"));
+        if let Some(image) = self.default_image.clone() {
+            let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+            if image.is_empty() || image.len() > 100 || !image.bytes().all(good) {
+                return Err(ApiError::field("default_image", "a marketplace label such as `ubuntu_jammy_gpu_os_12`"));
+            }
+            settings.default_image = image;
         }
-        settings.default_image = image;
+        settings.delete_on_terminate_default =
+            self.delete_on_terminate_default.unwrap_or(settings.delete_on_terminate_default);
+        Ok(())
     }
-    settings.delete_on_terminate_default =
-        change.delete_on_terminate_default.unwrap_or(settings.delete_on_terminate_default);
-    app.store().set_settings(&settings, app.now()).await?;
-    Ok(axum::Json(SettingsView::of(&settings)))
 }

@@ -3,6 +3,7 @@
 use super::limit;
 use crate::App;
 use crate::desire;
+use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
 use crate::view::{OwnedVolume, Page};
@@ -64,14 +65,19 @@ pub(crate) async fn list(
 
 fn unknown_status() -> ApiError {
     let words: Vec<&str> = VolumeStatus::ALL.iter().map(|s| s.text()).collect();
-    ApiError::invalid(format!("status: one of {}", words.join(", ")))
+    ApiError::parameter("status", format!("one of {}", words.join(", ")))
 }
 
 /// Show a volume
 #[utoipa::path(get, operation_id = "getVolume", path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
-    tag = "volumes", responses((status = 200, description = "The volume", body = OwnedVolume)))]
-pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<OwnedVolume>, ApiError> {
-    Ok(axum::Json(OwnedVolume::of(&find(&app, &id).await?)))
+    tag = "volumes", responses((status = 200, description = "The volume", body = OwnedVolume, headers(("ETag" = String, description = "For `If-Match`")))))]
+pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<OwnedVolume>, ApiError> {
+    Ok(shown(&find(&app, &id).await?))
+}
+
+fn shown(owned: &VolumeWithOwner) -> Tagged<OwnedVolume> {
+    let view = OwnedVolume::of(owned);
+    tagged(etag::of(&view), view)
 }
 
 /// The volume once its name in the cloud says its policy; as it is after a while if that takes longer.
@@ -91,17 +97,19 @@ async fn written(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {
 ///
 /// The answer waits up to 5 seconds for the cloud to carry the new policy; `policy_written` says whether it does. Until
 /// then, a database that is restored from a backup does not know of it.
-#[utoipa::path(patch, operation_id = "updateVolume", path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
+#[utoipa::path(patch, operation_id = "updateVolume", path = "/volumes/{id}",
+    params(("id" = String, Path, description = "The volume's id"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
     request_body = ChangeVolume, tag = "volumes",
     responses((status = 200, description = "The volume as it is now", body = OwnedVolume)))]
 pub(crate) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
+    read: IfMatch,
     Json(change): Json<ChangeVolume>,
-) -> Result<axum::Json<OwnedVolume>, ApiError> {
+) -> Result<Tagged<OwnedVolume>, ApiError> {
     let owned = find(&app, &id).await?;
-    desire::set_policy(&app, &owned, change.delete_on_terminate).await?;
-    Ok(axum::Json(OwnedVolume::of(&written(&app, &id).await?)))
+    desire::set_policy(&app, &owned, change.delete_on_terminate, &read).await?;
+    Ok(shown(&written(&app, &id).await?))
 }
 
 async fn find(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {

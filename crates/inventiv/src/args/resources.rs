@@ -1,11 +1,12 @@
 //! Commands on what the server holds: instances, volumes, offers, models and accounts.
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(crate) enum InstanceCommand {
     /// Ask for an instance.
-    Create(Create),
+    Create(Box<Create>),
     /// List instances that are not over, the newest last.
     #[command(visible_alias = "ls")]
     List {
@@ -27,6 +28,25 @@ pub(crate) enum InstanceCommand {
     Show {
         /// Its id, a unique beginning of it, or its name.
         id: String,
+    },
+    /// Give an instance another name.
+    #[command(visible_alias = "mv")]
+    Rename {
+        /// Its id, a unique beginning of it, or its name.
+        id: String,
+        /// The new name.
+        name: String,
+    },
+    /// Log in to an instance with this machine's `ssh`.
+    Ssh {
+        /// Its id, a unique beginning of it, or its name.
+        id: String,
+        /// As whom.
+        #[arg(long, short, default_value = "root")]
+        login: String,
+        /// What `ssh` is given besides: options, or a command to run there.
+        #[arg(last = true)]
+        arguments: Vec<String>,
     },
     /// Show the evidence of an instance's end; exit code 8 while it cannot be called clean.
     Proof {
@@ -86,6 +106,13 @@ pub(crate) struct Create {
     /// A tag; may be given several times.
     #[arg(long = "tag")]
     pub(crate) tags: Vec<String>,
+    /// A public SSH key that may log in, besides those of the provider's project: the key or its file; may be given several
+    /// times.
+    #[arg(long = "ssh-key", value_name = "KEY|FILE")]
+    pub(crate) ssh_keys: Vec<String>,
+    /// A file with a cloud-init part of your own: `#cloud-config`, or a script that begins with `#!`. No secrets.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) user_data: Option<PathBuf>,
     /// A text of your own: the same command again with the same key makes no second instance, but shows the first.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,

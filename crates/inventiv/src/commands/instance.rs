@@ -34,7 +34,7 @@ const COLUMNS: Columns = Columns {
 pub(crate) async fn run(command: InstanceCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
     match command {
-        InstanceCommand::Create(args) => create(&client, args, output).await,
+        InstanceCommand::Create(args) => create(&client, *args, output).await,
         InstanceCommand::List { all, status, zone, model } => {
             let status = if status.is_empty() { LIVING.to_owned() } else { status.join(",") };
             let filters = [("status", Some(status).filter(|_| !all)), ("zone", zone), ("model_id", model)];
@@ -44,8 +44,17 @@ pub(crate) async fn run(command: InstanceCommand, connection: &Connection, outpu
         }
         InstanceCommand::Show { id } => {
             let instance = client.get(&path(&id), &[]).await?;
-            output::one(output, &instance, "id", output::instance);
+            output::one(output, &instance, "name", output::instance);
             Ok(())
+        }
+        InstanceCommand::Rename { id, name } => {
+            let instance = client.patch(&path(&id), &json!({ "name": name })).await?;
+            output::one(output, &instance, "name", output::instance);
+            Ok(())
+        }
+        InstanceCommand::Ssh { id, login, arguments } => {
+            let instance = client.get(&path(&id), &[]).await?;
+            Err(ssh(&instance, &login, &arguments))
         }
         InstanceCommand::Proof { id } => {
             let proof = client.get(&format!("{}/proof", path(&id)), &[]).await?;
@@ -54,7 +63,12 @@ pub(crate) async fn run(command: InstanceCommand, connection: &Connection, outpu
         }
         InstanceCommand::Terminate { ids, all, yes, wait, timeout } => {
             let ids = if all { all_that_live(&client, yes).await? } else { ids };
-            terminate(&client, &ids, wait.then_some(timeout), output).await
+            let ended = terminate(&client, &ids, wait.then_some(timeout)).await;
+            match ended.shown.as_slice() {
+                [one] if ids.len() == 1 => output::one(output, one, "name", output::instance),
+                several => output::list(output, several, &COLUMNS),
+            }
+            ended.failure.map_or(Ok(()), Err)
         }
     }
 }
@@ -91,8 +105,8 @@ fn instances(n: usize) -> String {
 }
 
 /// Asks for all ends first, then follows them: none waits for another's. What one is refused does not keep the others.
-async fn terminate(client: &Client, ids: &[String], wait: Option<u64>, output: Output) -> Result<(), Failure> {
-    let (mut asked, mut failed) = (Vec::new(), Vec::new());
+async fn terminate(client: &Client, ids: &[String], wait: Option<u64>) -> Ended {
+    let (mut asked, mut failed, mut shown) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
         match ask_for_end(client, id).await {
             Ok(one) => asked.push(one),
@@ -109,21 +123,62 @@ async fn terminate(client: &Client, ids: &[String], wait: Option<u64>, output: O
             let left = timeout.saturating_sub(began.elapsed().as_secs());
             match follow(progress, "terminated", left, goes_on).await {
                 Ok(followed) => instance = followed,
-                Err(e) if e.code == Failure::INTERRUPTED => return Err(e),
+                Err(e) if e.code == Failure::INTERRUPTED => return Ended { shown, failure: Some(e) },
                 Err(e) => {
                     failed.push((id, e));
                     continue;
                 }
             }
         }
-        output::one(output, &instance, "id", output::instance);
+        shown.push(instance);
     }
     // The last failure is the command's; those before it are told here.
     let last = failed.pop();
     for (id, e) in failed {
         eprintln!("inventiv: {id}: {}", e.message);
     }
-    last.map_or(Ok(()), |(_, e)| Err(e))
+    Ended { shown, failure: last.map(|(_, e)| e) }
+}
+
+/// What became of the ends that were asked for.
+struct Ended {
+    shown: Vec<Value>,
+    /// The last refusal or failure.
+    failure: Option<Failure>,
+}
+
+/// Becomes `ssh`; comes back only if that cannot be.
+fn ssh(instance: &Value, login: &str, arguments: &[String]) -> Failure {
+    use std::os::unix::process::CommandExt;
+    let (name, status) = (text(instance, "name"), text(instance, "status"));
+    // One that has ended is shown with the address that it had.
+    let lives = !matches!(status.as_str(), "terminating" | "terminated" | "provisioning_failed");
+    let Some(address) = instance["ip_address"].as_str().filter(|_| lives) else {
+        return Failure::refused(format!("{name} is {status} and has no address to log in to"));
+    };
+    // The next instance may get this address, and has another key: what is remembered is the instance's.
+    let alias = format!("HostKeyAlias={}", text(instance, "id"));
+    let (options, command) = arguments.split_at(arguments.iter().take_while(|a| a.starts_with('-')).count());
+    let error = std::process::Command::new("ssh")
+        .args(["-o", &alias, "-l", login])
+        .args(options)
+        .arg(address)
+        .args(command)
+        .exec();
+    Failure::general(format!("cannot run ssh: {error}"))
+}
+
+/// A public key, or the content of the file that holds it.
+fn public_key(given: &str) -> Result<String, Failure> {
+    if given.contains(' ') {
+        return Ok(given.to_owned());
+    }
+    let read = std::fs::read_to_string(given);
+    let key = read.map_err(|e| Failure::general(format!("--ssh-key: {given}: {e}")))?;
+    if key.contains("PRIVATE KEY") {
+        return Err(Failure::refused(format!("--ssh-key: {given} is a private key; give the public one, {given}.pub")));
+    }
+    Ok(key.trim().to_owned())
 }
 
 /// A name may stand for another instance a moment later: what is followed is what is ended.
@@ -151,6 +206,13 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
     put("perf_iops", json!(args.perf_iops));
     put("delete_on_terminate", if args.retain { json!(false) } else { Value::Null });
     put("tags", if args.tags.is_empty() { Value::Null } else { json!(args.tags) });
+    let keys: Vec<String> = args.ssh_keys.iter().map(|k| public_key(k)).collect::<Result<_, _>>()?;
+    put("ssh_keys", if keys.is_empty() { Value::Null } else { json!(keys) });
+    if let Some(file) = &args.user_data {
+        let read = std::fs::read_to_string(file);
+        let part = read.map_err(|e| Failure::general(format!("--user-data: {}: {e}", file.display())))?;
+        put("user_data", json!(part));
+    }
     let key = args.idempotency_key.as_deref();
     let mut instance = client.post_once("/instances", &Value::Object(wish), key).await?;
     for warning in instance["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -166,7 +228,7 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
         let goes_on = format!("{name} goes on, and costs {price}: `inventiv instance terminate {name}` ends it");
         instance = follow(follower(client, &id), "ready", args.timeout, goes_on).await?;
     }
-    output::one(output, &instance, "id", output::instance);
+    output::one(output, &instance, "name", output::instance);
     Ok(())
 }
 

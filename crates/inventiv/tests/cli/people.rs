@@ -31,7 +31,7 @@ fn names_and_beginnings_of_ids_stand_for_an_instance_from_its_wish_to_its_proof(
     assert!(told.contains("attach the volume") && !told.contains("PROVIDER_"), "{told}");
     // Asked again with the same key, no second one is made; a name is there once.
     let again = create(&server, &["--name", "my model", "--idempotency-key", "k", "-o", "name"]);
-    assert_eq!(text(&again.stdout).trim(), id, "{}", text(&again.stderr));
+    assert_eq!(text(&again.stdout).trim(), "my model", "{}", text(&again.stderr));
     let taken = create(&server, &["--name", "my model"]);
     assert_eq!(taken.status.code(), Some(4), "{}", text(&taken.stderr));
     assert!(text(&taken.stderr).contains(&id), "{}", text(&taken.stderr));
@@ -177,4 +177,58 @@ fn help_wraps_and_usage_names_nothing_that_need_not_be_given() {
         assert!(script.contains("inventiv") && script.contains("terminate"), "{shell}");
     }
     assert!(text(&inventiv(&["man"], &[]).stdout).starts_with(".ie"), "roff");
+}
+
+#[test]
+fn an_instance_is_renamed_and_logged_in_to_by_name() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &cloud.url);
+    let (key, script) = (folder.path().join("id.pub"), folder.path().join("init.sh"));
+    std::fs::write(
+        &key,
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop\n",
+    )
+    .unwrap();
+    std::fs::write(&script, "#!/bin/sh\necho hello\n").unwrap();
+    let (key, script) = (key.to_str().unwrap(), script.to_str().unwrap());
+    let private = folder.path().join("id");
+    std::fs::write(&private, "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n").unwrap();
+    for (wrong, says) in [
+        (["--ssh-key", private.to_str().unwrap()], "private key"),
+        (["--ssh-key", "/nosuch/file"], "/nosuch/file"),
+        (["--ssh-key", "ssh-rsa nonsense"], "ssh_keys"),
+        (["--user-data", "/nosuch/file"], "/nosuch/file"),
+        (["--user-data", key], "user_data"),
+    ] {
+        let out = create(&server, &wrong);
+        assert!(!out.status.success() && text(&out.stderr).contains(says), "{wrong:?}: {}", text(&out.stderr));
+    }
+    let made = create(&server, &["--name", "first", "--ssh-key", key, "--user-data", script, "--wait", "-o", "json"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let (id, address) = (json(&made)["id"].clone(), json(&made)["ip_address"].clone());
+    let told = cloud.user_data(json(&made)["provider_instance_id"].as_str().unwrap());
+    assert!(told.contains("echo hello") && told.contains("me@laptop"), "{told}");
+    let renamed = server.run(&["instance", "rename", "first", "second", "-o", "name"]);
+    assert_eq!(text(&renamed.stdout).trim(), "second", "{}", text(&renamed.stderr));
+    // What runs is whatever `ssh` is here.
+    let ssh = folder.path().join("ssh");
+    std::fs::write(&ssh, "#!/bin/sh\nfor a in \"$@\"; do echo \"[$a]\"; done\nexit 7\n").unwrap();
+    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    server.env.push(("PATH".to_owned(), format!("{}:/usr/bin:/bin", folder.path().display())));
+    let out = server.run(&["instance", "ssh", "second", "-l", "ubuntu", "--", "-v", "nvidia-smi", "-L"]);
+    assert_eq!(out.status.code(), Some(7), "{}", text(&out.stderr));
+    let alias = format!("[HostKeyAlias={}]", id.as_str().unwrap());
+    let address = format!("[{}]", address.as_str().unwrap());
+    let expected = ["[-o]", &alias, "[-l]", "[ubuntu]", "[-v]", &address, "[nvidia-smi]", "[-L]"];
+    assert_eq!(text(&out.stdout).lines().collect::<Vec<_>>(), expected);
+    assert_eq!(server.run(&["instance", "ssh", "nobody"]).status.code(), Some(3));
+    // Several ends are one list for programs.
+    assert!(create(&server, &["--name", "third"]).status.success());
+    let ended = server.run(&["instance", "rm", "second", "third", "--wait", "--timeout", "60", "-o", "json"]);
+    let names: BTreeSet<String> =
+        json(&ended).as_array().unwrap().iter().map(|i| i["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names, BTreeSet::from(["second".to_owned(), "third".to_owned()]), "{}", text(&ended.stderr));
+    let late = server.run(&["instance", "ssh", "second"]);
+    assert_eq!(late.status.code(), Some(4), "{}", text(&late.stderr));
 }

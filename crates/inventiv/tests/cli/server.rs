@@ -118,6 +118,13 @@ impl Cloud {
         ["servers", "volumes", "ips"].iter().map(|k| state[*k].as_array().unwrap().len()).sum()
     }
 
+    /// What a server is told before its first boot.
+    pub(crate) fn user_data(&self, server: &str) -> String {
+        let path = format!("/instance/v1/zones/fr-par-2/servers/{server}/user_data/cloud-init");
+        let request = http::Request::get(path).header("x-auth-token", "any").body(bytes::Bytes::new()).unwrap();
+        text(self.emulator.handle(&request).body())
+    }
+
     /// Runs the doctor until it has made a server.
     pub(crate) fn doctor_with_a_server(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));

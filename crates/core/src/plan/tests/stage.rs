@@ -31,6 +31,8 @@ pub(crate) fn instance() -> Aggregate {
         tags: Vec::new(),
         hourly_micros: 1,
         currency: "EUR".into(),
+        ssh_keys: Vec::new(),
+        user_data: None,
         recovered_at: None,
     };
     let instance = Instance {

@@ -1,0 +1,134 @@
+//! A request for an instance, and everything that is wrong with one by itself.
+
+use crate::problem::FieldError;
+use inventiv_core::cloud_config;
+use inventiv_core::id::InstanceId;
+use inventiv_core::model_id::{self, ModelId};
+use inventiv_core::ssh_key;
+use inventiv_core::text::is_hidden;
+use inventiv_core::volume_size::MAX_GB;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The longest name, in characters.
+const NAME_MAX: usize = 100;
+/// The most tags of a request.
+const TAGS_MAX: usize = 20;
+/// The most public keys of a request.
+const KEYS_MAX: usize = 20;
+/// The speeds that a volume may have.
+const IOPS: [i64; 2] = [5_000, 15_000];
+
+/// A wish for an instance.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateInstance {
+    /// A name for people; made from the id if left out.
+    #[schema(min_length = 1, max_length = 100, example = "qwen")]
+    pub(crate) name: Option<String>,
+    /// Where, for instance `fr-par-2`.
+    #[schema(max_length = 40, pattern = "^[A-Za-z0-9_./:-]+$", example = "fr-par-2")]
+    pub(crate) zone: String,
+    /// The cloud's server type, for instance `L40S-1-48G`.
+    #[schema(max_length = 60, pattern = "^[A-Za-z0-9_./:-]+$", example = "L40S-1-48G")]
+    pub(crate) instance_type: String,
+    /// The model it is for, for instance `Qwen/Qwen2.5-7B-Instruct`; sizes the data volume.
+    #[schema(min_length = 1, max_length = 300, example = "Qwen/Qwen2.5-7B-Instruct")]
+    pub(crate) model_id: Option<String>,
+    /// The image's label or id; the provider's setting if left out.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9_./:-]+$", example = "ubuntu_jammy_gpu_os_12")]
+    pub(crate) image: Option<String>,
+    /// The data volume in GB; 0: none; left out: as the model needs.
+    #[schema(minimum = 0, maximum = 10_000, example = 200)]
+    pub(crate) data_volume_gb: Option<i64>,
+    /// The boot volume in GB, where it can be grown; left out: what the cloud gives.
+    #[schema(minimum = 1, maximum = 10_000)]
+    pub(crate) boot_volume_gb: Option<i64>,
+    /// The data volume's speed: 5000 or 15000 operations per second.
+    #[schema(minimum = 5_000, maximum = 15_000, example = 5_000)]
+    pub(crate) perf_iops: Option<i64>,
+    /// Whether the data volume goes with the instance; the provider's setting if left out.
+    pub(crate) delete_on_terminate: Option<bool>,
+    /// Tags for the server and its volumes.
+    #[schema(max_items = 20)]
+    pub(crate) tags: Option<Vec<String>>,
+    /// Public SSH keys that may log in, besides those of the provider's project.
+    #[schema(max_items = 20, example = json!(["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop"]))]
+    pub(crate) ssh_keys: Option<Vec<String>>,
+    /// A cloud-init part of your own (`#cloud-config`, or a script that begins with `#!`), at most 65536 bytes. It is kept
+    /// in the database as it is and readable on the server: no secrets.
+    #[schema(max_length = 65_536, example = "#!/bin/sh\necho hello")]
+    pub(crate) user_data: Option<String>,
+}
+
+/// What is wrong with a request, whatever the catalogue and the settings say.
+pub(crate) fn mistakes(wish: &CreateInstance) -> Vec<FieldError> {
+    [check_texts(wish), check_numbers(wish)].concat()
+}
+
+fn check_texts(wish: &CreateInstance) -> Vec<FieldError> {
+    let mut wrong: Vec<FieldError> = wish.name.as_deref().and_then(wrong_name).into_iter().collect();
+    let mut refuse = |field: &str, bad: bool, text: &str| {
+        if bad {
+            wrong.push(FieldError::field(field, text));
+        }
+    };
+    let word = |t: &str, max: usize| {
+        !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))
+    };
+    refuse("model_id", wish.model_id.as_deref().is_some_and(|m| !is_model_id(m)), model_id::LOOKS_LIKE);
+    refuse("zone", !word(&wish.zone, 40), "looks like `fr-par-2`");
+    let kind = "looks like `L40S-1-48G`; `GET /offers` lists them";
+    refuse("instance_type", !word(&wish.instance_type, 60), kind);
+    let image = "a marketplace label such as `ubuntu_jammy_gpu_os_12`, or an image's id";
+    refuse("image", wish.image.as_deref().is_some_and(|i| !word(i, 100)), image);
+    let tags = wish.tags.as_deref().unwrap_or_default();
+    let good = |t: &String| {
+        (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| is_hidden(c) || c == ',')
+    };
+    let keys = wish.ssh_keys.as_deref().unwrap_or_default();
+    let text = format!("at most {KEYS_MAX} public keys, each in one line such as `ssh-ed25519 AAAA… me@laptop`");
+    refuse("ssh_keys", keys.len() > KEYS_MAX || !keys.iter().all(|k| ssh_key::is_public(k)), &text);
+    if let Some(text) = wish.user_data.as_deref().and_then(cloud_config::wrong_part) {
+        refuse("user_data", true, &text);
+    }
+    let text = format!(
+        "at most {TAGS_MAX}, each of 1 to 100 characters, without commas and invisible characters, not beginning with `inventiv`"
+    );
+    refuse("tags", tags.len() > TAGS_MAX || !tags.iter().all(good), &text);
+    wrong
+}
+
+/// What is wrong with an instance's name, if anything is.
+pub(crate) fn wrong_name(name: &str) -> Option<FieldError> {
+    let text = if name.trim().is_empty() || name.chars().count() > NAME_MAX || name.chars().any(is_hidden) {
+        format!("1 to {NAME_MAX} characters, none of them control characters, invisible ones or marks of direction")
+    } else if name.starts_with(InstanceId::PREFIX) {
+        format!("it looks like an id; do not begin it with `{}`", InstanceId::PREFIX)
+    } else if matches!(name, "." | "..") {
+        // Whatever normalises a path takes these away.
+        "`.` and `..` cannot stand in a path".to_owned()
+    } else {
+        return None;
+    };
+    Some(FieldError::field("name", text))
+}
+
+/// Whether a text has the form of a model's id.
+pub(crate) fn is_model_id(text: &str) -> bool {
+    ModelId::parse(text).is_some()
+}
+
+fn check_numbers(wish: &CreateInstance) -> Vec<FieldError> {
+    let mut wrong = Vec::new();
+    if wish.data_volume_gb.is_some_and(|gb| !(0..=MAX_GB).contains(&gb)) {
+        wrong.push(FieldError::field("data_volume_gb", format!("a whole number from 0 (none) to {MAX_GB}")));
+    }
+    if wish.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
+        wrong.push(FieldError::field("boot_volume_gb", format!("a whole number from 1 to {MAX_GB}")));
+    }
+    if wish.perf_iops.is_some_and(|n| !IOPS.contains(&n)) {
+        wrong.push(FieldError::field("perf_iops", "5000 or 15000"));
+    }
+    wrong
+}

@@ -1,0 +1,120 @@
+//! What a server is told before its first boot (cloud-init): our own part, and one of the requester's.
+//!
+//! With one part alone, it is sent as it is; with two, as a MIME archive, in which cloud-init reads one after the other.
+//! Ours comes last and is merged into what was there: lists grow, and what the requester set stays.
+
+use crate::recorded::Aggregate;
+use crate::status::Origin;
+
+/// Where the data volume is mounted.
+const MOUNT_POINT: &str = "/data";
+/// The longest part of a requester, in bytes.
+pub const PART_MAX: usize = 65_536;
+/// How the beginnings of a part name its kind for MIME; cloud-init knows more, and none of them is refused for us.
+const KINDS: [(&str, &str); 6] = [
+    ("#cloud-config\n", "text/cloud-config"),
+    ("#cloud-config\r\n", "text/cloud-config"),
+    ("#!", "text/x-shellscript"),
+    ("#cloud-boothook", "text/cloud-boothook"),
+    ("#include", "text/x-include-url"),
+    ("## template: jinja", "text/jinja2"),
+];
+
+fn kind_of(part: &str) -> Option<&'static str> {
+    KINDS.iter().find(|(begins, _)| part.starts_with(begins)).map(|(_, kind)| *kind)
+}
+
+/// What is wrong with a requester's part, if anything is.
+#[must_use]
+pub fn wrong_part(part: &str) -> Option<String> {
+    if part.len() > PART_MAX {
+        return Some(format!("at most {PART_MAX} bytes; let it fetch what is larger"));
+    }
+    if part.contains('\0') || kind_of(part).is_none() {
+        return Some("must begin with `#cloud-config` and a new line, or with `#!` and be a script".to_owned());
+    }
+    None
+}
+
+/// What the server of an instance is told.
+#[must_use]
+pub fn for_instance(agg: &Aggregate) -> String {
+    let own = own_part(agg);
+    let Some((part, kind)) = agg.instance.spec.user_data.as_deref().and_then(|p| kind_of(p).map(|k| (p, k))) else {
+        return own;
+    };
+    // No line of a part is this long and begins so: the id is the instance's own.
+    let boundary = format!("=={}==", agg.instance.id);
+    let section = |kind: &str, text: &str| {
+        format!(
+            "--{boundary}\nContent-Type: {kind}; charset=\"utf-8\"\nMIME-Version: 1.0\n\
+             Content-Transfer-Encoding: 8bit\n\n{text}\n"
+        )
+    };
+    format!(
+        "Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n\n{}{}--{boundary}--\n",
+        section(kind, part),
+        section("text/cloud-config", &own)
+    )
+}
+
+/// Where the model's data volume is, who may log in, and what the server is for.
+fn own_part(agg: &Aggregate) -> String {
+    let instance = &agg.instance;
+    let data = agg.volumes.iter().rfind(|v| v.origin == Origin::Ours && !v.is_boot && v.is_live());
+    let device =
+        data.and_then(|v| v.provider_id.as_deref()).map(|id| format!("/dev/disk/by-id/scsi-0SCW_sbs_volume-{id}"));
+    let mut text = String::from("#cloud-config\n");
+    if instance.spec.user_data.is_some() {
+        text.push_str(
+            "merge_how:\n  - {name: list, settings: [append]}\n  - {name: dict, settings: [no_replace, recurse_list]}\n",
+        );
+    }
+    if let Some(device) = &device {
+        text.push_str(&format!(
+            "fs_setup:\n  - device: {device}\n    filesystem: ext4\n    label: inventiv-data\n    overwrite: false\n\
+             mounts:\n  - [{device}, {MOUNT_POINT}, ext4, \"defaults,nofail,x-systemd.device-timeout=60s\", \"0\", \"2\"]\n"
+        ));
+    }
+    // JSON strings are YAML strings: whatever a text holds, it stays a string.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    if !instance.spec.ssh_keys.is_empty() {
+        text.push_str("ssh_authorized_keys:\n");
+        text.extend(instance.spec.ssh_keys.iter().map(|key| format!("  - {}\n", quoted(key))));
+    }
+    let line = |key: &str, value: &str| format!("{key}={value}\n");
+    let mut worker = line("INVENTIV_INSTANCE_ID", instance.id.as_str());
+    worker.push_str(&line("INVENTIV_MODEL_ID", instance.model_id.as_deref().unwrap_or_default()));
+    if device.is_some() {
+        worker.push_str(&line("INVENTIV_DATA_DIR", MOUNT_POINT));
+    }
+    text.push_str(&format!(
+        "write_files:\n  - path: /etc/inventiv/worker.env\n    permissions: \"0644\"\n    content: {}\n",
+        quoted(&worker)
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_known_by_its_first_line() {
+        for (part, fits) in [
+            ("#cloud-config\npackages: [htop]\n", true),
+            ("#cloud-config\r\npackages: [htop]\r\n", true),
+            ("#!/bin/sh\necho hello\n", true),
+            ("#include\nhttps://example.com/x\n", true),
+            ("packages: [htop]\n", false),
+            ("#cloud-configuration\n", false),
+            ("", false),
+            ("#!/bin/sh\n\0", false),
+            ("Content-Type: multipart/mixed; boundary=x\n", false),
+        ] {
+            assert_eq!(wrong_part(part).is_none(), fits, "{part:?}");
+        }
+        assert!(wrong_part(&format!("#!{}", "x".repeat(PART_MAX - 2))).is_none());
+        assert!(wrong_part(&format!("#!{}", "x".repeat(PART_MAX - 1))).is_some());
+    }
+}
