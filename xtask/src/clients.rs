@@ -1,7 +1,7 @@
 //! `cargo xtask clients`: official clients of Scaleway against the emulator's executable, and a client that is generated from
 //! openapi.json against the server, each in a place of its own.
 
-use crate::{cargo, root};
+use crate::{PROFILE, cargo, root};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ struct Emulator {
 
 impl Emulator {
     fn start(target: &Path) -> Result<Self, String> {
-        let mut child = Command::new(target.join("debug/scaleway-emulator"))
+        let mut child = Command::new(target.join(PROFILE).join("scaleway-emulator"))
             .args(["--listen", "127.0.0.1:0", "--clock", "x100", "--seed", "1"])
             .stdout(Stdio::piped())
             .spawn()
@@ -53,7 +53,7 @@ pub(crate) fn run() -> Result<(), String> {
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let sdk = python(&target, "clients-python", "crates/scaleway-emulator/clients/python/requirements.txt")?;
-    cargo(&["build", "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
+    cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
     let emulator = Emulator::start(&target)?;
     for script in ["suite.py", "samples.py"] {
         official(&sdk, script, &emulator.url)?;
@@ -119,7 +119,7 @@ impl Server {
     fn start(target: &Path, cloud: &str, folder: &Path) -> Result<Self, String> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let address = listener.map_err(|e| e.to_string())?.to_string();
-        let child = Command::new(target.join("debug/inventiv"))
+        let child = Command::new(target.join(PROFILE).join("inventiv"))
             .args(["serve", "--listen", &address, "--zones", "fr-par-2"])
             .arg("--database")
             .arg(format!("sqlite:{}", folder.join("clients.db").display()))

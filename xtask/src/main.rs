@@ -80,6 +80,8 @@ fn check() -> Result<(), String> {
     step("licences and sources", deny)
 }
 
+/// What tests and trials are built with.
+pub(crate) const PROFILE: &str = "trial";
 /// How many stories are told at every check: so many that each pair of a call and a fault must have struck.
 const SEEDS: &str = "2000";
 /// Every so many cells of the crash matrix, one is played at every check.
@@ -153,7 +155,7 @@ fn soak(args: &[String]) -> Result<(), String> {
     let postgres = postgres::Server::start()?;
     let mut command = Command::new("cargo");
     command
-        .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
+        .args(["test", "--profile", PROFILE, "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
         .env("INVENTIV_SOAK_KILLS", kills)
         .env("INVENTIV_SOAK_SERVERS", servers);
     postgres.tell(&mut command);
@@ -179,7 +181,8 @@ fn upgrade(args: &[String]) -> Result<(), String> {
     let postgres = postgres::Server::start()?;
     let mut command = Command::new("cargo");
     command
-        .args(["test", "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture", "is_replaced"])
+        .args(["test", "--profile", PROFILE, "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
+        .arg("is_replaced")
         .env("INVENTIV_OLD_BIN", built.join("debug/inventiv"));
     postgres.tell(&mut command);
     let done = run(&mut command);
@@ -197,7 +200,7 @@ fn crash_matrix(args: &[String]) -> Result<(), String> {
 
 fn trial(bin: &str, args: &[String], what: &str) -> Result<(), String> {
     let mut command = Command::new("cargo");
-    command.args(["run", "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
+    command.args(["run", "--profile", PROFILE, "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
     command.args(["--package", "inventiv-testkit", "--bin", bin, "--"]).args(args);
     let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("{what} went wrong: {status}")) }
@@ -206,7 +209,7 @@ fn trial(bin: &str, args: &[String], what: &str) -> Result<(), String> {
 fn replay(args: &[String]) -> Result<(), String> {
     let mut command = Command::new("cargo");
     // Where the caller stands, not where the workspace is: the folder is theirs.
-    command.args(["run", "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
+    command.args(["run", "--profile", PROFILE, "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
     command.args(["--package", "scaleway-replay", "--"]).args(args);
     let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("the replay failed: {status}")) }

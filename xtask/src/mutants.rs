@@ -347,12 +347,24 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     };
     let (build, run): (Vec<&str>, Vec<&str>) = match trial {
         Trial::Stories => (
-            vec!["build", "--quiet", "--package", "inventiv-testkit", "--bin", "simulate"],
-            vec!["run", "--quiet", "--package", "inventiv-testkit", "--bin", "simulate", "--", "--seeds", STORIES],
+            vec!["build", "--profile", crate::PROFILE, "--quiet", "--package", "inventiv-testkit", "--bin", "simulate"],
+            vec![
+                "run",
+                "--profile",
+                crate::PROFILE,
+                "--quiet",
+                "--package",
+                "inventiv-testkit",
+                "--bin",
+                "simulate",
+                "--",
+                "--seeds",
+                STORIES,
+            ],
         ),
         Trial::Tests(package, name) => (
-            vec!["test", "--quiet", "--package", package, "--no-run"],
-            vec!["test", "--quiet", "--package", package, name],
+            vec!["test", "--profile", crate::PROFILE, "--quiet", "--package", package, "--no-run"],
+            vec!["test", "--profile", crate::PROFILE, "--quiet", "--package", package, name],
         ),
     };
     let built = cargo(&build)?;

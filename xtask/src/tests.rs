@@ -9,7 +9,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let postgres = Server::start()?;
     println!("PostgreSQL: {}", postgres.about);
     let mut command = Command::new("cargo");
-    command.args(["test", "--workspace", "--no-fail-fast"]).args(args).current_dir(root()).stdout(Stdio::piped());
+    command
+        .args(["test", "--profile", crate::PROFILE, "--workspace", "--no-fail-fast"])
+        .args(args)
+        .current_dir(root())
+        .stdout(Stdio::piped());
     postgres.tell(&mut command);
     let mut child = command.spawn().map_err(|e| format!("cargo test: {e}"))?;
     let mut sum = Sum::default();

@@ -33,6 +33,8 @@ fn instance(n: u128) -> Aggregate {
         tags: vec!["a=b".into()],
         hourly_micros: 1_469_916,
         currency: "EUR".into(),
+        ssh_keys: vec!["ssh-ed25519 AAAA…".into()],
+        user_data: Some("#!/bin/sh\necho 'ü'\n".into()),
         recovered_at: Some(at(1)),
     };
     let instance = Instance {
