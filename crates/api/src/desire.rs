@@ -4,6 +4,7 @@ use crate::App;
 use crate::create_request::{CreateInstance, mistakes, wrong_name};
 use crate::etag::{self, IfMatch};
 use crate::idempotency;
+use crate::images;
 use crate::problem::ApiError;
 use crate::view::OwnedVolume;
 use inventiv_core::id::{InstanceId, LogId};
@@ -39,6 +40,7 @@ pub(crate) async fn create(app: &App, wish: CreateInstance, key: Option<&str>) -
     let offer = find_offer(app, &wish).await?;
     let settings = app.store().settings(&app.inner.provider).await?;
     let spec = spec(app, &wish, &offer, &settings).await?;
+    images::check(app, &spec.image, &offer).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let instance = Instance {
         name: wish.name.unwrap_or_else(|| default_name(&wish.instance_type, &id)),

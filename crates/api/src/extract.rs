@@ -29,7 +29,7 @@ pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError
         return Err(ApiError::invalid("the body must be a JSON object"));
     }
     let mut errors: Vec<FieldError> = Vec::new();
-    loop {
+    for _ in 0..3 * TOLD_MAX {
         let wrong = match serde_path_to_error::deserialize::<_, T>(&body) {
             Ok(read) if errors.is_empty() => return Ok(read),
             Ok(_) => return Err(ApiError::all(errors)),
@@ -37,20 +37,21 @@ pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError
         };
         let (path, text) = (wrong.path().to_string(), wrong.into_inner().to_string());
         let told = told(&path, &text);
-        let again = errors.iter().any(|e| e.pointer == told.0.pointer) || errors.len() >= TOLD_MAX;
-        if !again {
+        // One that was wrong and taken away is missing then: that was told.
+        if !errors.iter().any(|e| e.pointer == told.0.pointer) && errors.len() < TOLD_MAX {
             errors.push(told.0);
         }
         let Some(fields) = body.as_object_mut() else { return Err(ApiError::all(errors)) };
         match told.1 {
-            Mistake::Missing(name) if !again => {
+            Mistake::Missing(name) => {
                 // The field is there now, and what else is wrong comes to light.
                 fields.insert(name, Value::from("?"));
             }
             Mistake::Wrong(name) if fields.remove(&name).is_some() => {}
-            Mistake::Missing(_) | Mistake::Wrong(_) => return Err(ApiError::all(errors)),
+            Mistake::Wrong(_) => break,
         }
     }
+    Err(ApiError::all(errors))
 }
 
 enum Mistake {
@@ -186,6 +187,7 @@ mod tests {
         let unknown = "there is no such field; there are zone, kind, gb, keep, tags";
         for (body, expected) in [
             (json!({"zone": "z", "kind": "k", "gb": 5, "tags": ["a"]}), vec![]),
+            (json!({"zone": 5}), vec![one("#/kind", "is required"), one("#/zone", "must be a string, not integer 5")]),
             (json!({}), vec![one("#/zone", "is required"), one("#/kind", "is required")]),
             (
                 json!({"zone": 5, "kind": "k", "gb": "x", "colour": 1, "tags": ["a", 7]}),

@@ -1,4 +1,4 @@
-//! The HTTP API: what people ask is written to the store, what the store knows is shown. No cloud is called here.
+//! The HTTP API: what people ask is written to the store, what the store knows is shown. No cloud is called here, but to ask for images.
 
 mod auth;
 mod create_request;
@@ -8,6 +8,7 @@ mod events_schema;
 mod extract;
 mod feed;
 mod idempotency;
+mod images;
 mod listen;
 mod metrics_page;
 pub mod openapi;
@@ -16,6 +17,7 @@ mod resolve;
 mod routes;
 mod view;
 
+pub use images::{AskAll, AskFits, Images};
 pub use listen::{Limits, serve};
 pub use metrics_page::install_metrics;
 
@@ -59,6 +61,8 @@ pub struct Settings {
     pub provider_zones: Vec<String>,
     /// The bearer token that everything but health asks for.
     pub token: String,
+    /// How to ask the provider for images; `None`: it is not asked, and any image is taken.
+    pub images: Option<Images>,
     /// Limits for clients.
     pub limits: Limits,
     /// On loopback: which names besides this machine's own the `Host` header may have, in lower case; `None`: any.

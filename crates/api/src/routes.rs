@@ -6,6 +6,7 @@ mod audit;
 mod docs;
 mod events;
 mod health;
+mod images;
 pub(crate) mod instances;
 mod models;
 mod offers;
@@ -45,6 +46,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))
+        .routes(routes!(images::list))
         .routes(routes!(health::metrics))
 }
 

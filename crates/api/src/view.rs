@@ -6,7 +6,7 @@ mod proof;
 mod snapshot;
 
 pub(crate) use audit::{Audit, count, oldest};
-pub(crate) use offer::OfferView;
+pub(crate) use offer::{ImageView, OfferView};
 pub(crate) use proof::{InstanceProof, StuckView};
 
 use inventiv_core::offer::BootStorage;

@@ -62,3 +62,14 @@ pub struct Offer {
     #[serde(default)]
     pub end_of_service: bool,
 }
+
+/// An image that servers can be made from, by its label, in one zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageOffer {
+    /// What a request calls it.
+    pub label: String,
+    /// Its name for people.
+    pub name: String,
+    /// The server types that it fits, by name.
+    pub instance_types: Vec<String>,
+}

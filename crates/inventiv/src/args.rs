@@ -2,7 +2,9 @@
 
 mod resources;
 
-pub(crate) use resources::{AccountCommand, Create, InstanceCommand, ModelCommand, OfferCommand, VolumeCommand};
+pub(crate) use resources::{
+    AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, VolumeCommand,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -105,6 +107,13 @@ pub(crate) enum Command {
         connection: Connection,
         #[command(subcommand)]
         command: OfferCommand,
+    },
+    /// List images that servers can be made from.
+    Image {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: ImageCommand,
     },
     /// Compare what the cloud holds with what is recorded, both ways: what nobody wants, and what has disappeared.
     ///

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod migrate;
 pub(crate) mod model;

@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Instance { command, connection } => commands::instance::run(command, &connection, output).await,
         Command::Volume { command, connection } => commands::volume::run(command, &connection, output).await,
         Command::Offer { command, connection } => commands::offer::run(command, &connection, output).await,
+        Command::Image { command, connection } => commands::image::run(command, &connection, output).await,
         Command::Audit(audit) => commands::audit::run(&audit, output).await,
         Command::Recover(recover) => commands::recover::run(recover, output).await,
         Command::Migrate(migrate) => commands::migrate::run(migrate, output).await,

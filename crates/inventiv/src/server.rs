@@ -1,7 +1,7 @@
 //! The server: store, orchestrator and API in one process, started and stopped in order.
 
 use crate::failure::Failure;
-use inventiv_api::{App, Limits, Settings};
+use inventiv_api::{App, Images, Limits, Settings};
 use inventiv_orchestrator::clock::{ClockIds, SharedClock};
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::CloudProvider;
@@ -65,7 +65,9 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     config.rules.stale_ms = setup.consistency_window_ms.unwrap_or(provider.capabilities().consistency_window_ms);
     let ids = Arc::new(ClockIds::new(clock.clone()));
     let drawn = ids.clone();
-    let orchestrator = Orchestrator::new(store.clone(), Arc::new(provider), clock.clone(), ids, config);
+    let provider = Arc::new(provider);
+    let images = images(provider.clone());
+    let orchestrator = Orchestrator::new(store.clone(), provider, clock.clone(), ids, config);
     orchestrator.register().await.map_err(|e| Failure::general(e.to_string()))?;
     let stop = CancellationToken::new();
     let (kept_by, clock_stop) = (store.clone(), stop.clone());
@@ -81,6 +83,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         now: Box::new(move || api_clock.now()),
         ids: Box::new(move || drawn.draw()),
         provider_zones,
+        images: Some(images),
         policy_wait: Duration::from_secs(5),
         metrics: inventiv_api::install_metrics(),
     });
@@ -92,6 +95,21 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
             async move { inventiv_api::serve(listener, &app, async move { api_stop.cancelled().await }).await },
         );
     Ok(Running { address, stop, orchestrator, api })
+}
+
+/// How the API asks the provider for images.
+fn images(provider: Arc<dyn CloudProvider>) -> Images {
+    let other = provider.clone();
+    Images {
+        fits: Box::new(move |image, offer| {
+            let provider = provider.clone();
+            Box::pin(async move { provider.image_fits(&image, &offer).await.map_err(|e| e.message) })
+        }),
+        all: Box::new(move |zone| {
+            let provider = other.clone();
+            Box::pin(async move { provider.images(&zone).await.map_err(|e| e.message) })
+        }),
+    }
 }
 
 /// Under another name, nothing that this database has in doubt would be found in the cloud.

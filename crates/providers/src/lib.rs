@@ -17,7 +17,7 @@ pub use error::Error;
 use async_trait::async_trait;
 use inventiv_core::error::ErrorKind;
 use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
-use inventiv_core::offer::{BootStorage, Offer};
+use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
 use inventiv_core::plan::Paces;
 use inventiv_core::snapshots::{SeenSnapshot, SnapshotKind};
 use std::collections::BTreeMap;
@@ -157,6 +157,10 @@ pub trait CloudProvider: Send + Sync {
 
     /// Every server type in a zone.
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
+    /// Whether a server of that offer can be made from an image: a label of the marketplace, or the id of any image.
+    async fn image_fits(&self, image: &str, offer: &Offer) -> Result<bool, Error>;
+    /// Every image in a zone that has a label and fits anything, by label.
+    async fn images(&self, zone: &str) -> Result<Vec<ImageOffer>, Error>;
     /// Every server and volume of the account in a zone; [`Picture::complete`] says whether any may be missing.
     async fn observe(&self, zone: &str) -> Result<Picture, Error>;
     /// Every block volume of the account in a zone, as [`CloudProvider::observe`] shows them: no servers, no other volumes.

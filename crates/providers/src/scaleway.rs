@@ -23,7 +23,7 @@ use crate::{Account, Answer, Capabilities, CloudProvider, Existence, NewServer, 
 use async_trait::async_trait;
 use http::Method;
 use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
-use inventiv_core::offer::Offer;
+use inventiv_core::offer::{ImageOffer, Offer};
 use inventiv_core::plan::Paces;
 use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::snapshots::{SeenSnapshot, SnapshotKind};
@@ -142,6 +142,14 @@ impl CloudProvider for Scaleway {
 
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error> {
         self.list_offers(zone).await
+    }
+
+    async fn image_fits(&self, image: &str, offer: &Offer) -> Result<bool, Error> {
+        self.can_be_made_from(image, offer).await
+    }
+
+    async fn images(&self, zone: &str) -> Result<Vec<ImageOffer>, Error> {
+        self.labelled_images(zone).await
     }
 
     async fn observe(&self, zone: &str) -> Result<Picture, Error> {

@@ -409,6 +409,7 @@ fn settings(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Op
     Settings {
         store,
         provider_zones: Vec::new(),
+        images: None,
         policy_wait: std::time::Duration::ZERO,
         account_id: format!("scaleway:{PROJECT}"),
         provider: "scaleway".to_owned(),

@@ -266,6 +266,7 @@ async fn before_the_catalogue_was_read_a_wish_is_put_off_and_says_why() {
     store.expect_catalogues("scaleway:x", &["fr-par-2".to_owned()]).await.unwrap();
     let app = inventiv_api::App::new(inventiv_api::Settings {
         provider_zones: Vec::new(),
+        images: None,
         policy_wait: std::time::Duration::ZERO,
         store: store.clone(),
         account_id: "scaleway:x".into(),

@@ -123,7 +123,7 @@ async fn a_wrong_wish_is_refused_and_asks_for_nothing() {
         (json!({"fix": true, "policy": "kill"}), "report or delete"),
         (json!({"policy": "delete"}), "`fix`"),
         (json!({"fix": true, "max": 0}), "1 to 1000"),
-        (json!({"fixx": true}), "unknown field"),
+        (json!({"fixx": true}), "fixx: there is no such field"),
     ] {
         let (status, problem) = world.call("POST", "/audit", Some(body.clone())).await;
         assert_eq!(status, 422, "{body} {problem}");

@@ -1,6 +1,6 @@
 //! Offers as they are shown.
 
-use inventiv_core::offer::{Availability, Offer};
+use inventiv_core::offer::{Availability, ImageOffer, Offer};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -58,5 +58,25 @@ impl OfferView {
             local_storage_bytes: o.local_max_bytes,
             scratch_bytes: o.scratch_bytes,
         }
+    }
+}
+
+/// An image that servers can be made from.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ImageView {
+    /// What a request calls it.
+    #[schema(example = "ubuntu_jammy_gpu_os_12")]
+    pub(crate) label: String,
+    /// Its name for people.
+    pub(crate) name: String,
+    /// Where.
+    pub(crate) zone: String,
+    /// The server types that it fits.
+    pub(crate) instance_types: Vec<String>,
+}
+
+impl ImageView {
+    pub(crate) fn of(i: ImageOffer, zone: &str) -> Self {
+        Self { label: i.label, name: i.name, zone: zone.to_owned(), instance_types: i.instance_types }
     }
 }

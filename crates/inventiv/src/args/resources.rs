@@ -169,6 +169,20 @@ pub(crate) enum OfferCommand {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum ImageCommand {
+    /// List images with the types that they fit.
+    #[command(visible_alias = "ls")]
+    List {
+        /// In this zone.
+        #[arg(long)]
+        zone: String,
+        /// Only those that fit this server type.
+        #[arg(long = "type")]
+        instance_type: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
 pub(crate) enum ModelCommand {
     /// List models.
     #[command(visible_alias = "ls")]

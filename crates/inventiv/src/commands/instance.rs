@@ -158,13 +158,8 @@ fn ssh(instance: &Value, login: &str, arguments: &[String]) -> Failure {
     };
     // The next instance may get this address, and has another key: what is remembered is the instance's.
     let alias = format!("HostKeyAlias={}", text(instance, "id"));
-    let (options, command) = arguments.split_at(arguments.iter().take_while(|a| a.starts_with('-')).count());
-    let error = std::process::Command::new("ssh")
-        .args(["-o", &alias, "-l", login])
-        .args(options)
-        .arg(address)
-        .args(command)
-        .exec();
+    // OpenSSH reads options after the address, too.
+    let error = std::process::Command::new("ssh").args(["-o", &alias, "-l", login, address]).args(arguments).exec();
     Failure::general(format!("cannot run ssh: {error}"))
 }
 

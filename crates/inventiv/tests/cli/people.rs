@@ -220,7 +220,7 @@ fn an_instance_is_renamed_and_logged_in_to_by_name() {
     assert_eq!(out.status.code(), Some(7), "{}", text(&out.stderr));
     let alias = format!("[HostKeyAlias={}]", id.as_str().unwrap());
     let address = format!("[{}]", address.as_str().unwrap());
-    let expected = ["[-o]", &alias, "[-l]", "[ubuntu]", "[-v]", &address, "[nvidia-smi]", "[-L]"];
+    let expected = ["[-o]", &alias, "[-l]", "[ubuntu]", &address, "[-v]", "[nvidia-smi]", "[-L]"];
     assert_eq!(text(&out.stdout).lines().collect::<Vec<_>>(), expected);
     assert_eq!(server.run(&["instance", "ssh", "nobody"]).status.code(), Some(3));
     // Several ends are one list for programs.

@@ -3,24 +3,38 @@
 //! Where the type has local storage, an image for local storage is looked for first: such types have their disk in the
 //! price. Where there is none, and for every other type, the image for block storage is taken.
 
-use super::{Scaleway, wire};
-use crate::NewServer;
+use super::{Scaleway, instance_path, wire};
 use crate::error::Error;
 use crate::http::encode;
+use futures::{StreamExt, TryStreamExt};
 use inventiv_core::error::{Effect, ErrorKind};
-use inventiv_core::offer::BootStorage;
-use std::collections::HashMap;
+use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 /// How long an id is remembered: a marketplace image is replaced every few weeks.
 const REMEMBERED_MS: i64 = 600_000;
+/// How many labels are asked for at once.
+const AT_ONCE: usize = 4;
 
 /// Zone, label, type.
 type Key = (String, String, String);
 
-/// What was resolved → the id, and when it was read.
+/// What was resolved → the id, and when it was read; and every image of a zone, and when that was read.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<HashMap<Key, (String, i64)>>);
+pub(super) struct Cache {
+    ids: Mutex<HashMap<Key, (String, i64)>>,
+    zones: Mutex<HashMap<String, (Vec<ImageOffer>, i64)>>,
+    /// Whoever asks for people asks one after the other: the next finds what the one before has read.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What an image must fit.
+pub(super) struct Fitting<'a> {
+    pub(super) image: &'a str,
+    pub(super) instance_type: &'a str,
+    pub(super) boot_storage: BootStorage,
+}
 
 /// Whether an image is named by its id.
 pub(super) fn is_id(image: &str) -> bool {
@@ -28,48 +42,112 @@ pub(super) fn is_id(image: &str) -> bool {
 }
 
 impl Scaleway {
-    pub(super) async fn image_id(&self, zone: &str, new: &NewServer) -> Result<String, Error> {
-        let key = (zone.to_owned(), new.image.clone(), new.instance_type.clone());
+    pub(super) async fn image_id(&self, zone: &str, wanted: &Fitting<'_>) -> Result<String, Error> {
+        let key = (zone.to_owned(), wanted.image.to_owned(), wanted.instance_type.to_owned());
         let now_ms = (self.now)().0 / 1000;
         {
-            let known = self.images.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.images.ids.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((id, _)) = known.get(&key).filter(|(_, at)| now_ms - at < REMEMBERED_MS) {
                 return Ok(id.clone());
             }
         }
-        let kinds: &[&str] = match new.boot_storage {
+        let kinds: &[&str] = match wanted.boot_storage {
             BootStorage::Local => &["instance_local", "instance_sbs"],
             BootStorage::Block => &["instance_sbs"],
         };
         for (n, kind) in kinds.iter().enumerate() {
-            let found = match self.local_image(zone, new, kind).await {
+            let found = match self.local_image(zone, wanted, kind).await {
                 // A label may have no image of the first kind at all.
                 Err(e) if e.kind == ErrorKind::Refused && n + 1 < kinds.len() => None,
                 found => found?,
             };
             if let Some(id) = found {
-                let mut known = self.images.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut known = self.images.ids.lock().unwrap_or_else(PoisonError::into_inner);
                 known.insert(key, (id.clone(), now_ms));
                 return Ok(id);
             }
         }
-        let text = format!("image `{}` does not fit {} in {zone}", new.image, new.instance_type);
+        let text = format!("image `{}` does not fit {} in {zone}", wanted.image, wanted.instance_type);
         Err(Error::new(ErrorKind::Refused, Effect::None, text))
     }
 
-    async fn local_image(&self, zone: &str, new: &NewServer, kind: &str) -> Result<Option<String>, Error> {
-        let query = format!("image_label={}&zone={}&order_by=type_asc&type={kind}", encode(&new.image), encode(zone));
-        let answer = self.read(format!("/marketplace/v2/local-images?{query}")).await;
-        let list = match answer {
-            Ok(answer) => answer.decode::<wire::LocalImages>()?.local_images,
+    async fn local_image(&self, zone: &str, wanted: &Fitting<'_>, kind: &str) -> Result<Option<String>, Error> {
+        let found = match self.local_images(zone, wanted.image, kind).await {
             Err(e) if e.kind == ErrorKind::NotFound => {
-                let text = format!("there is no image `{}` in the marketplace", new.image);
+                let text = format!("there is no image `{}` in the marketplace", wanted.image);
                 return Err(Error { kind: ErrorKind::Refused, message: text, ..e });
             }
-            Err(e) => return Err(e),
+            found => found?,
         };
-        let wanted = new.instance_type.to_uppercase();
-        let fits = |i: &&wire::LocalImage| i.compatible_commercial_types.iter().any(|t| t.to_uppercase() == wanted);
-        Ok(list.iter().find(fits).map(|i| i.id.clone()))
+        let kind = wanted.instance_type.to_uppercase();
+        let fits = |i: &&wire::LocalImage| i.compatible_commercial_types.iter().any(|t| t.to_uppercase() == kind);
+        Ok(found.iter().find(fits).map(|i| i.id.clone()))
+    }
+
+    async fn local_images(&self, zone: &str, label: &str, kind: &str) -> Result<Vec<wire::LocalImage>, Error> {
+        let query = format!("image_label={}&zone={}&order_by=type_asc&type={kind}", encode(label), encode(zone));
+        let answer = self.read(format!("/marketplace/v2/local-images?{query}")).await?;
+        Ok(answer.decode::<wire::LocalImages>()?.local_images)
+    }
+
+    pub(super) async fn can_be_made_from(&self, image: &str, offer: &Offer) -> Result<bool, Error> {
+        let _turn = self.images.turn.lock().await;
+        let found = if is_id(image) {
+            self.read(instance_path(&offer.zone, &format!("images/{}", encode(image)))).await.map(|_| ())
+        } else {
+            let (instance_type, boot_storage) = (&offer.instance_type, offer.boot_storage);
+            self.image_id(&offer.zone, &Fitting { image, instance_type, boot_storage }).await.map(|_| ())
+        };
+        match found {
+            Ok(()) => Ok(true),
+            Err(e) if matches!(e.kind, ErrorKind::Refused | ErrorKind::NotFound) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(super) async fn labelled_images(&self, zone: &str) -> Result<Vec<ImageOffer>, Error> {
+        let _turn = self.images.turn.lock().await;
+        let now_ms = (self.now)().0 / 1000;
+        {
+            let known = self.images.zones.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((images, _)) = known.get(zone).filter(|(_, at)| now_ms - at < REMEMBERED_MS) {
+                return Ok(images.clone());
+            }
+        }
+        let labels = self.labels().await?;
+        let asked = labels.into_iter().map(|image| self.offered_image(zone, image));
+        let found: Vec<ImageOffer> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        let images: Vec<ImageOffer> = found.into_iter().filter(|i| !i.instance_types.is_empty()).collect();
+        let mut known = self.images.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(zone.to_owned(), (images.clone(), now_ms));
+        Ok(images)
+    }
+
+    /// Which types of a zone an image fits, on whichever storage.
+    async fn offered_image(&self, zone: &str, image: wire::MarketImage) -> Result<ImageOffer, Error> {
+        let found = match self.local_images(zone, &image.label, "unknown_type").await {
+            // It is in other zones.
+            Err(e) if e.kind == ErrorKind::NotFound => Vec::new(),
+            found => found?,
+        };
+        let types: BTreeSet<String> = found.into_iter().flat_map(|i| i.compatible_commercial_types).collect();
+        Ok(ImageOffer { label: image.label, name: image.name, instance_types: types.into_iter().collect() })
+    }
+
+    /// Every label of the marketplace.
+    async fn labels(&self) -> Result<Vec<wire::MarketImage>, Error> {
+        let mut all: Vec<wire::MarketImage> = Vec::new();
+        for page in 1..=20 {
+            let query = format!("include_eol=false&order_by=name_asc&page={page}&page_size=100");
+            let answer = self.read(format!("/marketplace/v2/images?{query}")).await?.decode::<wire::MarketImages>()?;
+            let none = answer.images.is_empty();
+            all.extend(answer.images);
+            if none || all.len() as u64 >= answer.total_count {
+                break;
+            }
+        }
+        all.sort_by(|a, b| a.label.cmp(&b.label));
+        all.dedup_by(|a, b| a.label == b.label);
+        Ok(all)
     }
 }

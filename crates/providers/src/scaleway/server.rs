@@ -117,7 +117,9 @@ impl Scaleway {
     }
 
     pub(super) async fn post_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error> {
-        let image = if image::is_id(&new.image) { new.image.clone() } else { self.image_id(zone, new).await? };
+        let wanted =
+            image::Fitting { image: &new.image, instance_type: &new.instance_type, boot_storage: new.boot_storage };
+        let image = if image::is_id(&new.image) { new.image.clone() } else { self.image_id(zone, &wanted).await? };
         // No `volumes` map: a partial one may keep the automatic scratch volume from being made.
         let body = json!({
             "name": new.name, "commercial_type": new.instance_type, "image": image, "project": self.account.project_id,

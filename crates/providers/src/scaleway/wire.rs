@@ -320,6 +320,19 @@ pub(super) struct AvailabilityWord {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct MarketImages {
+    pub(super) images: Vec<MarketImage>,
+    pub(super) total_count: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MarketImage {
+    pub(super) label: String,
+    #[serde(default)]
+    pub(super) name: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct LocalImages {
     pub(super) local_images: Vec<LocalImage>,
 }

@@ -215,6 +215,7 @@ async fn replica(
 fn app(store: Store) -> App {
     App::new(Settings {
         provider_zones: Vec::new(),
+        images: None,
         policy_wait: Duration::ZERO,
         store,
         account_id: format!("scaleway:{PROJECT}"),
