@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask check | test | tidy | bench | simulate | crash-matrix | soak | upgrade | mutants | …`. Each is also a `just` recipe.
 
 mod clients;
+mod dist;
 mod mutants;
 mod postgres;
 mod tests;
@@ -29,6 +30,7 @@ const USAGE: &str = "cargo xtask TASK
   upgrade --from COMMIT
                  replace three servers of that commit by this one's, one after the other, while lives go on
   mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
+  dist           a static executable with unit file, manual page and completions, a container image, and checksums
   openapi        write openapi.json from the code";
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         "crash-matrix" => crash_matrix(rest),
         "soak" => soak(rest),
         "upgrade" => upgrade(rest),
+        "dist" => dist::make(),
         "mutants" => mutants::run(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),
