@@ -37,7 +37,10 @@ pub(crate) async fn check(app: &App, image: &str, offer: &Offer) -> Result<(), A
             tracing::info!(image, why, "whether the image fits cannot be asked now");
             return Ok(());
         }
-        Err(_) => return Ok(()),
+        Err(_) => {
+            tracing::info!(image, "the provider did not say in time whether the image fits");
+            return Ok(());
+        }
     }
     let fitting = of_zone(app, &offer.zone, Some(&offer.instance_type)).await.unwrap_or_default();
     let mut labels: Vec<&str> = fitting.iter().map(|i| i.label.as_str()).collect();

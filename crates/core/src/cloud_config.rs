@@ -43,7 +43,7 @@ pub fn for_instance(agg: &Aggregate) -> String {
     let Some((part, kind)) = agg.instance.spec.user_data.as_deref().and_then(|p| kind_of(p).map(|k| (p, k))) else {
         return own;
     };
-    // No line of a part is this long and begins so: the id is the instance's own.
+    // The requester does not know the instance's id yet, so their part cannot contain it.
     let boundary = format!("=={}==", agg.instance.id);
     let section = |kind: &str, text: &str| {
         format!(

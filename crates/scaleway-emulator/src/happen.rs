@@ -24,9 +24,9 @@ impl World {
                     s.dynamic_ip = None;
                 }
             }
-            Event::Resolves { ip } => {
+            Event::Resolves { ip, name } => {
                 if let Some(ip) = self.held.ips.get_mut(&ip) {
-                    ip.resolves = ip.spreading.take();
+                    ip.resolves = Some(name);
                 }
             }
             Event::Made { volume } => self.settle_block(&volume, "creating", at),

@@ -140,7 +140,7 @@ fn unresolved(world: &mut World, id: &str, name: &str) -> Option<Answer> {
     let address = ip.address.as_ref().or(ip.prefix.as_ref()).cloned().unwrap_or_default();
     if ip.spreading.as_deref() != Some(name) {
         ip.spreading = Some(name.to_owned());
-        world.later(ms, Event::Resolves { ip: id.to_owned() });
+        world.later(ms, Event::Resolves { ip: id.to_owned(), name: name.to_owned() });
     }
     let help = format!(
         "Your reverse must resolve. Ensure the command 'dig +short {name}' matches your IP address '{address}'. \

@@ -93,7 +93,8 @@ const fn state(t: &Type) -> &'static str {
 
 #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 nano-euros")]
 fn price(world: &World, t: &Type, p: Option<&Product>, zone: &str) -> Value {
-    let by_minute = t.gpus > 0 && p.is_none_or(|_| t.name != "RENDER-S");
+    // The one type with a GPU that is older than prices by the minute.
+    let by_minute = t.gpus > 0 && t.name != "RENDER-S";
     let own = (if by_minute { t.hourly / 60.0 } else { t.hourly } * 1e9).round() as i64;
     let nanos = p.and_then(|p| p.nanos).unwrap_or(own);
     let unit = if by_minute { "minute" } else { "hour" };

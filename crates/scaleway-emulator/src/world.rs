@@ -46,7 +46,7 @@ pub(crate) enum Event {
     /// The flexible addresses of a server that is being terminated are free.
     Freed { server: String, epoch: u64 },
     /// The name that an address shall have points to it everywhere.
-    Resolves { ip: String },
+    Resolves { ip: String, name: String },
     /// A dynamic address is taken away from a server that stops.
     Released { server: String, epoch: u64 },
     /// A guest tells that it is up; it does so on its way out, too.

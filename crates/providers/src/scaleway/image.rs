@@ -25,8 +25,9 @@ type Key = (String, String, String);
 pub(super) struct Cache {
     ids: Mutex<HashMap<Key, (String, i64)>>,
     zones: Mutex<HashMap<String, (Vec<ImageOffer>, i64)>>,
-    /// Whoever asks for people asks one after the other: the next finds what the one before has read.
-    turn: tokio::sync::Mutex<()>,
+    /// Requests for the same thing wait for each other: the next one finds what the one before has read.
+    checking: tokio::sync::Mutex<()>,
+    listing: tokio::sync::Mutex<()>,
 }
 
 /// What an image must fit.
@@ -91,7 +92,7 @@ impl Scaleway {
     }
 
     pub(super) async fn can_be_made_from(&self, image: &str, offer: &Offer) -> Result<bool, Error> {
-        let _turn = self.images.turn.lock().await;
+        let _turn = self.images.checking.lock().await;
         let found = if is_id(image) {
             self.read(instance_path(&offer.zone, &format!("images/{}", encode(image)))).await.map(|_| ())
         } else {
@@ -106,7 +107,7 @@ impl Scaleway {
     }
 
     pub(super) async fn labelled_images(&self, zone: &str) -> Result<Vec<ImageOffer>, Error> {
-        let _turn = self.images.turn.lock().await;
+        let _turn = self.images.listing.lock().await;
         let now_ms = (self.now)().0 / 1000;
         {
             let known = self.images.zones.lock().unwrap_or_else(PoisonError::into_inner);
