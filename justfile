@@ -31,7 +31,7 @@ replay DIR *ARGS:
 openapi:
     cargo xtask openapi
 
-# Two whole lives against a pretended cloud.
+# Two whole lives against a emulated cloud.
 demo *ARGS:
     cargo run -- demo {{ARGS}}
 

@@ -21,7 +21,7 @@ const USAGE: &str = "cargo xtask TASK
   replay DIR [--report FILE.json]
                  play recordings of the real API against the emulator, compare every exchange, print the score
   simulate [--seeds N] [--first SEED]
-                 tell stories of users, strangers, faults and crashes drawn from seeds; a seed that goes wrong is told
+                 tell runs of users, third parties, faults and crashes drawn from seeds; a seed that goes wrong is told
   crash-matrix [--every N] [WORD]
                  strike every call and commit of every scenario once, in every way; every Nth cell; only those with WORD
   soak [--kills N] [--servers N]
@@ -73,7 +73,7 @@ fn check() -> Result<(), String> {
     step("tests", || tests::run(&[]))?;
     step("official clients against the emulator", clients::run)?;
     step("recordings against the emulator", recordings)?;
-    step("stories of faults and crashes", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
+    step("runs of faults and crashes", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
     step("every call and commit, struck", || crash_matrix(&["--every", EVERY].map(str::to_owned)))?;
     step("docs", || {
         let mut command = Command::new("cargo");
@@ -85,7 +85,7 @@ fn check() -> Result<(), String> {
 
 /// What tests and trials are built with.
 pub(crate) const PROFILE: &str = "trial";
-/// How many stories are told at every check: so many that each pair of a call and a fault must have struck.
+/// How many runs are told at every check: so many that each pair of a call and a fault must have struck.
 const SEEDS: &str = "2000";
 /// Every so many cells of the crash matrix, one is played at every check.
 const EVERY: &str = "25";
@@ -194,7 +194,7 @@ fn upgrade(args: &[String]) -> Result<(), String> {
 }
 
 fn simulate(args: &[String]) -> Result<(), String> {
-    trial("simulate", args, "a story")
+    trial("simulate", args, "a run")
 }
 
 fn crash_matrix(args: &[String]) -> Result<(), String> {

@@ -47,8 +47,8 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "an audit reports block volumes as missing that the key may not see",
         file: "crates/core/src/audit.rs",
-        find: "picture.blocks_hidden.as_ref().filter(|_| books.expects_blocks())",
-        replace: "picture.blocks_hidden.as_ref().filter(|_| picture.began_at.0 < 0)",
+        find: "inventory.blocks_hidden.as_ref().filter(|_| index.expects_blocks())",
+        replace: "inventory.blocks_hidden.as_ref().filter(|_| inventory.began_at.0 < 0)",
         trial: Trial::Tests("inventiv-testkit", "what_is_recorded_and_not_shown"),
     },
     Mutant {
@@ -67,14 +67,14 @@ const MUTANTS: [Mutant; 36] = [
     },
     Mutant {
         what: "a server whose creation was not answered is not looked for",
-        file: "crates/core/src/plan/absorb.rs",
+        file: "crates/core/src/plan/record_observation.rs",
         find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
         replace: "    adopt_volumes(draft);\n    let _ = adopt_servers;\n",
         trial: Trial::Stories,
     },
     Mutant {
         what: "a data volume whose creation was not answered is not looked for",
-        file: "crates/core/src/plan/absorb.rs",
+        file: "crates/core/src/plan/record_observation.rs",
         find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
         replace: "    adopt_servers(draft);\n    let _ = adopt_volumes;\n",
         trial: Trial::Stories,
@@ -116,23 +116,23 @@ const MUTANTS: [Mutant; 36] = [
     },
     Mutant {
         what: "whatever hangs on our server is ours",
-        file: "crates/core/src/plan/absorb.rs",
+        file: "crates/core/src/plan/record_observation.rs",
         find: "        } else if server.came_with(attachment, name) || (adopting && attachment.index == 0) {\n",
         replace: "        } else if !server.id.is_empty() {\n",
         trial: Trial::Stories,
     },
     Mutant {
         what: "a duplicate server is kept",
-        file: "crates/core/src/plan/absorb.rs",
-        find: "        keep: false,\n        create_state: CreateState::Owned,\n",
-        replace: "        keep: true,\n        create_state: CreateState::Owned,\n",
+        file: "crates/core/src/plan/record_observation.rs",
+        find: "        is_primary: false,\n        create_state: CreateState::Created,\n",
+        replace: "        is_primary: true,\n        create_state: CreateState::Created,\n",
         trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {
         what: "the volumes of a new server are not written down with it",
-        file: "crates/core/src/plan/absorb.rs",
-        find: "    record_attachments(draft);\n    burn",
-        replace: "    let _ = record_attachments;\n    burn",
+        file: "crates/core/src/plan/record_observation.rs",
+        find: "    record_attachments(draft);\n    abandon",
+        replace: "    let _ = record_attachments;\n    abandon",
         trial: Trial::Stories,
     },
     Mutant {
@@ -145,15 +145,15 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "the names of attempts that were given up are no longer watched",
         file: "crates/store/src/aggregates.rs",
-        find: "\" UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \\\n",
+        find: "\" UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'abandoned' \\\n",
         replace: "\" UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'nothing' \\\n",
         trial: Trial::Tests("inventiv-testkit", "a_late_arrival_of_a_burned_attempt"),
     },
     Mutant {
         what: "an audit concludes from an incomplete listing",
         file: "crates/core/src/audit.rs",
-        find: "    if !picture.complete {\n",
-        replace: "    if picture.began_at.0 < 0 {\n",
+        find: "    if !inventory.complete {\n",
+        replace: "    if inventory.began_at.0 < 0 {\n",
         trial: Trial::Tests("inventiv-core", "it_cannot_say"),
     },
     Mutant {
@@ -250,8 +250,8 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "one pair of stale reads makes a server disappear",
         file: "crates/core/src/progress.rs",
-        find: "    if going {\n        *unconfirmed = None;\n",
-        replace: "    if going || window_ms > 0 {\n        *unconfirmed = None;\n",
+        find: "    if going {\n        *pending_observation = None;\n",
+        replace: "    if going || window_ms > 0 {\n        *pending_observation = None;\n",
         trial: Trial::Tests("inventiv-core", "one_pair_of_stale_reads"),
     },
     Mutant {
@@ -263,7 +263,7 @@ const MUTANTS: [Mutant; 36] = [
     },
     Mutant {
         what: "the records' policy is written over a newer one in the cloud",
-        file: "crates/core/src/plan/absorb.rs",
+        file: "crates/core/src/plan/record_observation.rs",
         find: "    frozen::check(draft);\n",
         replace: "    let _ = frozen::check;\n",
         trial: Trial::Tests("inventiv-testkit", "a_restored_backup_never_deletes"),

@@ -19,7 +19,7 @@ const KEYS_MAX: usize = 20;
 /// The speeds that a volume may have.
 const IOPS: [i64; 2] = [5_000, 15_000];
 
-/// A wish for an instance.
+/// A request for an instance.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateInstance {
@@ -62,12 +62,12 @@ pub(crate) struct CreateInstance {
 }
 
 /// What is wrong with a request, whatever the catalogue and the settings say.
-pub(crate) fn mistakes(wish: &CreateInstance) -> Vec<FieldError> {
-    [check_texts(wish), check_numbers(wish)].concat()
+pub(crate) fn mistakes(request: &CreateInstance) -> Vec<FieldError> {
+    [check_texts(request), check_numbers(request)].concat()
 }
 
-fn check_texts(wish: &CreateInstance) -> Vec<FieldError> {
-    let mut wrong: Vec<FieldError> = wish.name.as_deref().and_then(wrong_name).into_iter().collect();
+fn check_texts(request: &CreateInstance) -> Vec<FieldError> {
+    let mut wrong: Vec<FieldError> = request.name.as_deref().and_then(wrong_name).into_iter().collect();
     let mut refuse = |field: &str, bad: bool, text: &str| {
         if bad {
             wrong.push(FieldError::field(field, text));
@@ -76,20 +76,20 @@ fn check_texts(wish: &CreateInstance) -> Vec<FieldError> {
     let word = |t: &str, max: usize| {
         !t.is_empty() && t.len() <= max && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:".contains(&b))
     };
-    refuse("model_id", wish.model_id.as_deref().is_some_and(|m| !is_model_id(m)), model_id::LOOKS_LIKE);
-    refuse("zone", !word(&wish.zone, 40), "looks like `fr-par-2`");
+    refuse("model_id", request.model_id.as_deref().is_some_and(|m| !is_model_id(m)), model_id::LOOKS_LIKE);
+    refuse("zone", !word(&request.zone, 40), "looks like `fr-par-2`");
     let kind = "looks like `L40S-1-48G`; `GET /offers` lists them";
-    refuse("instance_type", !word(&wish.instance_type, 60), kind);
+    refuse("instance_type", !word(&request.instance_type, 60), kind);
     let image = "a marketplace label such as `ubuntu_jammy_gpu_os_12`, or an image's id";
-    refuse("image", wish.image.as_deref().is_some_and(|i| !word(i, 100)), image);
-    let tags = wish.tags.as_deref().unwrap_or_default();
+    refuse("image", request.image.as_deref().is_some_and(|i| !word(i, 100)), image);
+    let tags = request.tags.as_deref().unwrap_or_default();
     let good = |t: &String| {
         (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| is_hidden(c) || c == ',')
     };
-    let keys = wish.ssh_keys.as_deref().unwrap_or_default();
+    let keys = request.ssh_keys.as_deref().unwrap_or_default();
     let text = format!("at most {KEYS_MAX} public keys, each in one line such as `ssh-ed25519 AAAA… me@laptop`");
     refuse("ssh_keys", keys.len() > KEYS_MAX || !keys.iter().all(|k| ssh_key::is_public(k)), &text);
-    if let Some(text) = wish.user_data.as_deref().and_then(cloud_config::wrong_part) {
+    if let Some(text) = request.user_data.as_deref().and_then(cloud_config::wrong_part) {
         refuse("user_data", true, &text);
     }
     let text = format!(
@@ -119,15 +119,15 @@ pub(crate) fn is_model_id(text: &str) -> bool {
     ModelId::parse(text).is_some()
 }
 
-fn check_numbers(wish: &CreateInstance) -> Vec<FieldError> {
+fn check_numbers(request: &CreateInstance) -> Vec<FieldError> {
     let mut wrong = Vec::new();
-    if wish.data_volume_gb.is_some_and(|gb| !(0..=MAX_GB).contains(&gb)) {
+    if request.data_volume_gb.is_some_and(|gb| !(0..=MAX_GB).contains(&gb)) {
         wrong.push(FieldError::field("data_volume_gb", format!("a whole number from 0 (none) to {MAX_GB}")));
     }
-    if wish.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
+    if request.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
         wrong.push(FieldError::field("boot_volume_gb", format!("a whole number from 1 to {MAX_GB}")));
     }
-    if wish.perf_iops.is_some_and(|n| !IOPS.contains(&n)) {
+    if request.perf_iops.is_some_and(|n| !IOPS.contains(&n)) {
         wrong.push(FieldError::field("perf_iops", "5000 or 15000"));
     }
     wrong

@@ -36,13 +36,13 @@ pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError
             Err(wrong) => wrong,
         };
         let (path, text) = (wrong.path().to_string(), wrong.into_inner().to_string());
-        let told = told(&path, &text);
+        let reported = reported(&path, &text);
         // One that was wrong and taken away is missing then: that was told.
-        if !errors.iter().any(|e| e.pointer == told.0.pointer) && errors.len() < TOLD_MAX {
-            errors.push(told.0);
+        if !errors.iter().any(|e| e.pointer == reported.0.pointer) && errors.len() < TOLD_MAX {
+            errors.push(reported.0);
         }
         let Some(fields) = body.as_object_mut() else { return Err(ApiError::all(errors)) };
-        match told.1 {
+        match reported.1 {
             Mistake::Missing(name) => {
                 // The field is there now, and what else is wrong comes to light.
                 fields.insert(name, Value::from("?"));
@@ -61,7 +61,7 @@ enum Mistake {
 }
 
 /// What serde says of a mistake, in words for people, and which field it is about.
-fn told(path: &str, text: &str) -> (FieldError, Mistake) {
+fn reported(path: &str, text: &str) -> (FieldError, Mistake) {
     let quoted = text.split('`').nth(1).unwrap_or_default().to_owned();
     if text.starts_with("missing field") {
         return (FieldError::field(&quoted, "is required"), Mistake::Missing(quoted));
@@ -160,7 +160,7 @@ mod tests {
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(deny_unknown_fields)]
-    struct Wish {
+    struct Sample {
         zone: String,
         kind: String,
         gb: Option<i64>,
@@ -175,7 +175,7 @@ mod tests {
         zone: Option<String>,
     }
 
-    fn told<T>(read: Result<T, ApiError>) -> Vec<(String, String)> {
+    fn reported<T>(read: Result<T, ApiError>) -> Vec<(String, String)> {
         let Err(e) = read else { return Vec::new() };
         let place = |e: &FieldError| e.pointer.clone().or(e.parameter.clone()).unwrap_or_default();
         e.errors().iter().map(|e| (place(e), e.detail.clone())).collect()
@@ -211,13 +211,13 @@ mod tests {
                 vec![one("#/a~1b", unknown), one("#/a~0b", unknown), one("#/kind", "is required")],
             ),
         ] {
-            let mut found = told(object::<Wish>(body.clone()));
+            let mut found = reported(object::<Sample>(body.clone()));
             found.sort_by(|a, b| (a.1 == "is required", &a.0).cmp(&(b.1 == "is required", &b.0)));
             let mut expected = expected;
             expected.sort_by(|a, b| (a.1 == "is required", &a.0).cmp(&(b.1 == "is required", &b.0)));
             assert_eq!(found, expected, "{body}");
         }
-        assert!(object::<Wish>(json!(["z", "k", null, null, null])).is_err(), "a list is no object");
+        assert!(object::<Sample>(json!(["z", "k", null, null, null])).is_err(), "a list is no object");
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
             ),
             ("zone=a&zone=b", vec![one("zone", "give it once")]),
         ] {
-            assert_eq!(told(query::<Page>(text)), expected, "{text}");
+            assert_eq!(reported(query::<Page>(text)), expected, "{text}");
         }
         assert_eq!(query::<Page>("zone=a%26b%3D").ok(), Some(Page { limit: None, zone: Some("a&b=".to_owned()) }));
     }
@@ -242,6 +242,6 @@ mod tests {
     #[test]
     fn a_body_with_many_mistakes_ends() {
         let fields: serde_json::Map<String, Value> = (0..1_000).map(|n| (format!("f{n}"), json!(n))).collect();
-        assert_eq!(told(object::<Wish>(Value::Object(fields))).len(), TOLD_MAX);
+        assert_eq!(reported(object::<Sample>(Value::Object(fields))).len(), TOLD_MAX);
     }
 }

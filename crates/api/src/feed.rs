@@ -12,7 +12,7 @@ use axum::response::sse::Event;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
-use inventiv_store::{Change, InstanceFilter, Place};
+use inventiv_store::{Change, Cursor, InstanceFilter};
 use serde_json::json;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 /// How often it is looked for changes.
 const EVERY: Duration = Duration::from_millis(500);
 /// How long it may fail until every stream ends: another server may know more.
-const BLIND_MAX: Duration = Duration::from_secs(5);
+const UNREADABLE_MAX: Duration = Duration::from_secs(5);
 /// How long a reader may take nothing.
 const READER_MAX: Duration = Duration::from_secs(60);
 /// How many streams a server has at once.
@@ -38,7 +38,7 @@ const UNTOLD_MAX: usize = 100;
 
 /// A change as every stream shows it.
 struct Shown {
-    place: Place,
+    place: Cursor,
     instance: InstanceId,
     zone: String,
     json: String,
@@ -46,12 +46,12 @@ struct Shown {
 
 /// What a stream is about.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct About {
+pub(crate) struct Filter {
     pub(crate) instance: Option<InstanceId>,
     pub(crate) zone: Option<String>,
 }
 
-impl About {
+impl Filter {
     fn is(&self, instance: &InstanceId, zone: &str) -> bool {
         self.instance.as_ref().is_none_or(|i| i == instance) && self.zone.as_deref().is_none_or(|z| z == zone)
     }
@@ -59,9 +59,9 @@ impl About {
 
 /// The streams of a server.
 pub(crate) struct Feed {
-    told: broadcast::Sender<Arc<Shown>>,
+    reported: broadcast::Sender<Arc<Shown>>,
     /// Whether the task runs.
-    looking: Mutex<bool>,
+    polling: Mutex<bool>,
     room: Arc<Semaphore>,
     /// Streams that read for themselves do it one after the other, so that ordinary requests do not wait behind them.
     reading: Semaphore,
@@ -73,8 +73,8 @@ pub(crate) struct Feed {
 impl Feed {
     pub(crate) fn new() -> Self {
         Self {
-            told: broadcast::channel(KEPT).0,
-            looking: Mutex::new(false),
+            reported: broadcast::channel(KEPT).0,
+            polling: Mutex::new(false),
             room: Arc::new(Semaphore::new(STREAMS_MAX)),
             reading: Semaphore::new(1),
             generation: watch::channel(0).0,
@@ -103,60 +103,60 @@ impl Feed {
         self.generation.send_modify(|generation| *generation += 1);
     }
 
-    fn looking(&self) -> MutexGuard<'_, bool> {
-        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    fn polling(&self) -> MutexGuard<'_, bool> {
+        self.polling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whoever listens hears of every change after `newest` that is not committed yet. The store had this epoch before.
-    fn listen(&self, app: &App, newest: &Place, epoch: u64) -> broadcast::Receiver<Arc<Shown>> {
-        let mut looking = self.looking();
-        let heard = self.told.subscribe();
-        if !*looking {
-            *looking = true;
-            tokio::spawn(look(Look { app: app.clone(), place: newest.clone(), epoch, seen: Instant::now() }));
+    fn listen(&self, app: &App, newest: &Cursor, epoch: u64) -> broadcast::Receiver<Arc<Shown>> {
+        let mut polling = self.polling();
+        let heard = self.reported.subscribe();
+        if !*polling {
+            *polling = true;
+            tokio::spawn(poll(Poller { app: app.clone(), place: newest.clone(), epoch, seen: Instant::now() }));
         }
         heard
     }
 
     /// Whether nobody listens any more; then somebody has to begin to look when the next one does.
     fn is_deserted(&self) -> bool {
-        let mut looking = self.looking();
-        *looking = self.told.receiver_count() > 0;
-        !*looking
+        let mut polling = self.polling();
+        *polling = self.reported.receiver_count() > 0;
+        !*polling
     }
 }
 
 /// The task that looks for all.
-struct Look {
+struct Poller {
     app: App,
     /// Everything up to it was told.
-    place: Place,
+    place: Cursor,
     epoch: u64,
     /// When the database answered last.
     seen: Instant,
 }
 
 /// If the task ends by a mistake, streams end with it, and the next one begins it anew.
-struct Fuse<'a>(Option<&'a Feed>);
+struct RestartGuard<'a>(Option<&'a Feed>);
 
-impl Drop for Fuse<'_> {
+impl Drop for RestartGuard<'_> {
     fn drop(&mut self) {
         if let Some(feed) = self.0 {
-            *feed.looking() = false;
+            *feed.polling() = false;
             feed.begin_anew();
         }
     }
 }
 
 /// Looks for changes, as long as somebody listens.
-async fn look(mut look: Look) {
-    let app = look.app.clone();
+async fn poll(mut poll: Poller) {
+    let app = poll.app.clone();
     let feed = &app.inner.feed;
-    let mut fuse = Fuse(Some(feed));
+    let mut fuse = RestartGuard(Some(feed));
     while !feed.is_deserted() {
-        match look.once().await {
-            Ok(()) => look.seen = Instant::now(),
-            Err(e) if look.seen.elapsed() > BLIND_MAX => {
+        match poll.once().await {
+            Ok(()) => poll.seen = Instant::now(),
+            Err(e) if poll.seen.elapsed() > UNREADABLE_MAX => {
                 if feed.streams() > 0 {
                     tracing::warn!(error = %e, "streams of changes end: the database does not tell what changes");
                 }
@@ -169,7 +169,7 @@ async fn look(mut look: Look) {
     fuse.0 = None;
 }
 
-impl Look {
+impl Poller {
     async fn once(&mut self) -> Result<(), inventiv_store::Error> {
         let (store, feed) = (self.app.store(), &self.app.inner.feed);
         let epoch = store.epoch();
@@ -188,7 +188,7 @@ impl Look {
             for shown in render(&self.app, changes).await? {
                 self.place = shown.place.clone();
                 // The last listener may just have gone.
-                let _ = feed.told.send(Arc::new(shown));
+                let _ = feed.reported.send(Arc::new(shown));
             }
             if is_last {
                 return Ok(());
@@ -199,7 +199,7 @@ impl Look {
 
 /// Changes as they are shown, with one look at the database for all.
 async fn render(app: &App, changes: Vec<Change>) -> Result<Vec<Shown>, inventiv_store::Error> {
-    let (places, instances): (Vec<Place>, Vec<Aggregate>) = changes.into_iter().map(|c| (c.place, c.instance)).unzip();
+    let (places, instances): (Vec<Cursor>, Vec<Aggregate>) = changes.into_iter().map(|c| (c.place, c.instance)).unzip();
     let texts = texts(app, &instances).await?;
     let shown = places.into_iter().zip(&instances).zip(texts).map(|((place, agg), json)| Shown {
         place,
@@ -225,11 +225,11 @@ async fn texts(app: &App, instances: &[Aggregate]) -> Result<Vec<String>, invent
 /// A stream about to begin.
 pub(crate) struct Stream {
     app: App,
-    about: About,
+    about: Filter,
     /// Why it begins with everything, if it does.
     snapshot: Option<&'static str>,
     /// What comes after it is not told yet.
-    place: Place,
+    place: Cursor,
     /// How many changes have passed since its reader was told its place.
     untold: usize,
     heard: broadcast::Receiver<Arc<Shown>>,
@@ -254,8 +254,8 @@ impl Stream {
     /// A stream that goes on after `last`, where that is known; else it begins with everything.
     pub(crate) async fn open(
         app: &App,
-        about: About,
-        last: Option<Place>,
+        about: Filter,
+        last: Option<Cursor>,
         room: OwnedSemaphorePermit,
     ) -> Result<Self, ApiError> {
         let feed = &app.inner.feed;
@@ -287,7 +287,7 @@ impl Stream {
             let (mut closed, mut generation) = (self.closed.clone(), self.generation.clone());
             // The senders live as long as the server.
             tokio::select! {
-                () = self.tell(&out) => {}
+                () = self.send(&out) => {}
                 () = out.closed() => {}
                 _ = generation.changed() => {}
                 _ = closed.wait_for(|closed| *closed) => {}
@@ -296,7 +296,7 @@ impl Stream {
         events
     }
 
-    async fn tell(mut self, out: &mpsc::Sender<Event>) {
+    async fn send(mut self, out: &mpsc::Sender<Event>) {
         if let Err(End::Database(e)) = self.tell_all(out).await {
             tracing::debug!(error = %e, "a stream of changes ends: its reader has to come again");
         }
@@ -332,19 +332,19 @@ impl Stream {
             let found = self.app.store().instance(id).await?;
             let found: Vec<Aggregate> =
                 found.into_iter().filter(|a| self.about.is(&a.instance.id, &a.instance.zone)).collect();
-            return tell_these(texts(&self.app, &found).await?, out).await;
+            return send_these(texts(&self.app, &found).await?, out).await;
         }
         for status in Status::ALL.iter().filter(|s| !s.is_final()) {
             let zone = self.about.zone.clone();
             let mut filter = InstanceFilter { status: Some(*status), zone, limit: PAGE, ..InstanceFilter::default() };
             loop {
-                let (page, told) = {
+                let (page, reported) = {
                     let _turn = self.app.inner.feed.turn().await;
                     let page = self.app.store().instances(&filter).await?;
-                    let told = texts(&self.app, &page).await?;
-                    (page, told)
+                    let reported = texts(&self.app, &page).await?;
+                    (page, reported)
                 };
-                tell_these(told, out).await?;
+                send_these(reported, out).await?;
                 match page.last() {
                     Some(last) if page.len() == PAGE as usize => filter.after = Some(last.instance.id.to_string()),
                     _ => break,
@@ -382,7 +382,7 @@ impl Stream {
     }
 }
 
-async fn tell_these(texts: Vec<String>, out: &mpsc::Sender<Event>) -> Result<(), End> {
+async fn send_these(texts: Vec<String>, out: &mpsc::Sender<Event>) -> Result<(), End> {
     for text in texts {
         // Without an id: whoever is cut off in the middle of it begins anew.
         send(out, Event::default().event("instance").data(text)).await?;

@@ -2,7 +2,6 @@
 
 mod auth;
 mod create_request;
-mod desire;
 mod etag;
 mod events_schema;
 mod extract;
@@ -11,6 +10,7 @@ mod idempotency;
 mod images;
 mod listen;
 mod metrics_page;
+mod mutations;
 pub mod openapi;
 mod problem;
 mod resolve;

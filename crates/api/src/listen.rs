@@ -60,12 +60,12 @@ struct Counted {
 }
 
 /// Takes a connection off the count when it ends.
-struct Place {
+struct Slot {
     counted: Arc<Mutex<Counted>>,
     address: IpAddr,
 }
 
-impl Place {
+impl Slot {
     /// `None`: there are too many.
     fn take(counted: &Arc<Mutex<Counted>>, address: IpAddr, limits: &Limits) -> Option<Self> {
         let mut held = counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +79,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut held = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         held.all = held.all.saturating_sub(1);
@@ -113,8 +113,8 @@ pub async fn serve(listener: TcpListener, app: &App, stop: impl Future<Output = 
                 continue;
             }
         };
-        match Place::take(&counted, counted_as(from.ip()), &limits) {
-            Some(place) => talk(stream, from, place, router.clone(), &limits, &graceful),
+        match Slot::take(&counted, counted_as(from.ip()), &limits) {
+            Some(slot) => talk(stream, from, slot, router.clone(), &limits, &graceful),
             None => turn_away(&stream),
         }
     }
@@ -136,14 +136,7 @@ fn counted_as(address: IpAddr) -> IpAddr {
     }
 }
 
-fn talk(
-    stream: TcpStream,
-    from: SocketAddr,
-    place: Place,
-    router: Router,
-    limits: &Limits,
-    graceful: &GracefulShutdown,
-) {
+fn talk(stream: TcpStream, from: SocketAddr, slot: Slot, router: Router, limits: &Limits, graceful: &GracefulShutdown) {
     // A small answer is not to wait for more.
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(error = %e, "answers may be late");
@@ -160,7 +153,7 @@ fn talk(
         .serve_connection(TokioIo::new(Legible::new(stream)), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        let _place = place;
+        let _place = slot;
         if let Err(e) = connection.await {
             tracing::debug!(error = %e, %from, "a connection broke");
         }
@@ -247,14 +240,14 @@ mod tests {
         let counted = Arc::new(Mutex::new(Counted::default()));
         let limits = Limits { connections: 3, connections_per_address: 2, ..Limits::default() };
         let [a, b] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(IpAddr::from);
-        let first = Place::take(&counted, a, &limits).unwrap();
-        let _second = Place::take(&counted, a, &limits).unwrap();
-        assert!(Place::take(&counted, a, &limits).is_none(), "of one address");
-        let third = Place::take(&counted, b, &limits).unwrap();
-        assert!(Place::take(&counted, b, &limits).is_none(), "in all");
+        let first = Slot::take(&counted, a, &limits).unwrap();
+        let _second = Slot::take(&counted, a, &limits).unwrap();
+        assert!(Slot::take(&counted, a, &limits).is_none(), "of one address");
+        let third = Slot::take(&counted, b, &limits).unwrap();
+        assert!(Slot::take(&counted, b, &limits).is_none(), "in all");
         drop(third);
         assert_eq!(counted.lock().unwrap().by_address.len(), 1);
         drop(first);
-        assert!(Place::take(&counted, a, &limits).is_some() && Place::take(&counted, b, &limits).is_some());
+        assert!(Slot::take(&counted, a, &limits).is_some() && Slot::take(&counted, b, &limits).is_some());
     }
 }

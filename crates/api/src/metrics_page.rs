@@ -16,7 +16,7 @@ const HELP: [(&str, &str); 13] = [
     ("inventiv_event_streams", "Readers of /events at this server."),
     ("inventiv_unproven_deletions", "Servers and volumes that were to be deleted and are not proven gone yet."),
     ("inventiv_stuck_deletions", "Of those, the ones that take so long that a person should look."),
-    ("inventiv_oldest_doubt_seconds", "Age of the oldest call whose outcome is not known."),
+    ("inventiv_oldest_unconfirmed_creation_seconds", "Age of the oldest call whose outcome is not known."),
     ("inventiv_api_connections_refused_total", "Connections that were refused because too many were open."),
     ("inventiv_api_wrong_tokens_total", "Requests with a wrong token."),
     ("inventiv_build_info", "Always 1; the version is a label."),

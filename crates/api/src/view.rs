@@ -78,7 +78,7 @@ impl Instance {
     pub(crate) fn of(agg: &Aggregate) -> Self {
         let i = &agg.instance;
         let storages = agg.storages();
-        let last = agg.servers.iter().rev().find(|s| s.keep && s.provider_id.is_some());
+        let last = agg.servers.iter().rev().find(|s| s.is_primary && s.provider_id.is_some());
         Self {
             id: i.id.to_string(),
             name: i.name.clone(),

@@ -62,7 +62,7 @@ impl Action {
 
     /// Which of two calls a name stands for, where it stands for two.
     #[must_use]
-    pub const fn road(&self) -> Option<&'static str> {
+    pub const fn removal_method(&self) -> Option<&'static str> {
         if matches!(self, Self::TerminateServer(_)) {
             Some("terminate: local volumes go with the server, block volumes stay")
         } else if matches!(self, Self::DeleteServer(_)) {
@@ -174,13 +174,13 @@ mod tests {
             assert_eq!(action.volume_id(), of_volume.then_some(&v), "{name}");
             assert_eq!(action.server_id(), of_server.then_some(&s), "{name}");
             assert_eq!((action.creates(), action.reads()), (kind == "makes", kind == "reads"), "{name}");
-            let road = action.road().and_then(|r| r.split(':').next());
+            let removal_method = action.removal_method().and_then(|r| r.split(':').next());
             let expected = if matches!(action, Action::TerminateServer(_)) {
                 Some("terminate")
             } else {
                 matches!(action, Action::DeleteServer(_)).then_some("delete")
             };
-            assert_eq!(road, expected, "{name}");
+            assert_eq!(removal_method, expected, "{name}");
         }
     }
 }

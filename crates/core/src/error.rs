@@ -60,7 +60,7 @@ impl ErrorKind {
 
     /// Whether the same call may succeed later without anybody changing the request.
     #[must_use]
-    pub const fn passes(self) -> bool {
+    pub const fn is_retryable(self) -> bool {
         match self {
             Self::Conflict | Self::Unauthorized | Self::RateLimited | Self::Unavailable | Self::Unwitnessed => true,
             Self::NotFound | Self::OutOfStock | Self::Quota | Self::Refused | Self::Unsupported => false,

@@ -1,8 +1,8 @@
 //! Leases: which of several replicas works on a zone. Pure.
 //!
 //! A lease spares calls, no more: two replicas that both believe to hold it write by version, and may waste calls, never
-//! leak or double anything. No two clocks are compared: the holder moves a counter on, its *beat*, and whoever has seen the
-//! same beat for the length of the lease, by its own clock, may take it. Whoever has not seen the cloud for as long gives its
+//! leak or double anything. No two clocks are compared: the holder moves a counter on, its *heartbeat*, and whoever has seen the
+//! same heartbeat for the length of the lease, by its own clock, may take it. Whoever has not seen the cloud for as long gives its
 //! zone to those who may see it.
 
 use crate::time::Timestamp;
@@ -16,15 +16,15 @@ pub struct Lease {
     /// Who holds it; empty: nobody.
     pub holder: String,
     /// Grows with every change.
-    pub beat: i64,
+    pub heartbeat: i64,
 }
 
 /// How long things last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// How long a lease lives without a beat, in milliseconds.
+    /// How long a lease lives without a heartbeat, in milliseconds.
     pub lease_ms: i64,
-    /// How often its holder moves the beat on, in milliseconds: several times in the life of a lease.
+    /// How often its holder moves the heartbeat on, in milliseconds: several times in the life of a lease.
     pub beat_ms: i64,
     /// How much longer a free zone waits for whoever holds nothing, for each zone that one holds, in milliseconds.
     pub manners_ms: i64,
@@ -41,9 +41,9 @@ impl Default for Terms {
 pub enum Move {
     /// Write down that there is such a lease, held by us.
     Begin,
-    /// Move our beat on, or take it: only if holder and beat are these still.
+    /// Move our heartbeat on, or take it: only if holder and heartbeat are these still.
     Take(Lease),
-    /// Give it back: only if holder and beat are these still.
+    /// Give it back: only if holder and heartbeat are these still.
     GiveBack(Lease),
     /// Nothing now.
     Wait,
@@ -65,7 +65,7 @@ pub struct Watch {
 impl Watch {
     /// What to do about a zone whose lease is written down as `row`, if at all.
     pub fn decide(&mut self, me: &str, zone: &str, row: Option<&Lease>, now: Timestamp, terms: Terms) -> Move {
-        let nobodys = Lease { zone: zone.to_owned(), holder: String::new(), beat: 0 };
+        let nobodys = Lease { zone: zone.to_owned(), holder: String::new(), heartbeat: 0 };
         let (begins, row) = (row.is_none(), row.unwrap_or(&nobodys));
         let held = self.held.values().filter(|until| **until > now).count();
         let (seen, since) = self.seen.entry(zone.to_owned()).or_insert_with(|| (row.clone(), now));
@@ -100,7 +100,7 @@ impl Watch {
     }
 
     /// It was looked at, in a look that began at `began`; `seen`: the cloud answered.
-    pub fn looked(&mut self, zone: &str, began: Timestamp, seen: bool) {
+    pub fn observed(&mut self, zone: &str, began: Timestamp, seen: bool) {
         if seen {
             self.blind.remove(zone);
         } else {
@@ -136,7 +136,7 @@ impl Watch {
 /// Which part of the account's rate budget is for `me`: as large as what there is to do in its zones, of what there is to do in
 /// all that somebody holds. A zone in which nothing is under way counts as one instance: it is listed now and then.
 #[must_use]
-pub fn part_of_budget(me: &str, leases: &[Lease], under_way: &BTreeMap<String, i64>) -> f64 {
+pub fn share_of_budget(me: &str, leases: &[Lease], under_way: &BTreeMap<String, i64>) -> f64 {
     let weight =
         |l: &Lease| 1.0 + f64::from(under_way.get(&l.zone).map_or(0, |n| u32::try_from(*n).unwrap_or(u32::MAX)));
     let sum = |mine: bool| -> f64 {
@@ -154,22 +154,22 @@ mod tests {
 
     #[test]
     fn each_has_as_much_of_the_budget_as_it_has_to_do_and_all_together_have_one() {
-        let held = |zone: &str, holder: &str| Lease { zone: zone.into(), holder: holder.into(), beat: 1 };
+        let held = |zone: &str, holder: &str| Lease { zone: zone.into(), holder: holder.into(), heartbeat: 1 };
         let leases = [held("x", "a"), held("y", "b"), held("z", "b"), held("free", "")];
         let busy: BTreeMap<String, i64> = [("x".into(), 97), ("free".into(), 500)].into();
-        let parts = |under_way: &BTreeMap<String, i64>| ["a", "b"].map(|me| part_of_budget(me, &leases, under_way));
+        let parts = |under_way: &BTreeMap<String, i64>| ["a", "b"].map(|me| share_of_budget(me, &leases, under_way));
         assert_eq!(parts(&busy), [0.98, 0.02]);
         assert!(parts(&BTreeMap::new()).iter().sum::<f64>() - 1.0 < 1e-9);
-        assert!((part_of_budget("a", &leases[..1], &busy) - 1.0).abs() < 1e-9, "alone, it has all of it");
-        assert!((part_of_budget("nobody", &leases, &BTreeMap::new()) - 0.25).abs() < 1e-9);
-        assert!((part_of_budget("a", &[], &busy) - 1.0).abs() < 1e-9);
+        assert!((share_of_budget("a", &leases[..1], &busy) - 1.0).abs() < 1e-9, "alone, it has all of it");
+        assert!((share_of_budget("nobody", &leases, &BTreeMap::new()) - 0.25).abs() < 1e-9);
+        assert!((share_of_budget("a", &[], &busy) - 1.0).abs() < 1e-9);
     }
 
     const T: Timestamp = Timestamp(1_000_000_000);
     const TERMS: Terms = Terms { lease_ms: 10_000, beat_ms: 3_000, manners_ms: 250 };
 
-    fn lease(holder: &str, beat: i64) -> Lease {
-        Lease { zone: "z".into(), holder: holder.into(), beat }
+    fn lease(holder: &str, heartbeat: i64) -> Lease {
+        Lease { zone: "z".into(), holder: holder.into(), heartbeat }
     }
 
     /// What `a` does at each moment, in milliseconds, with the row that is written down then.
@@ -218,10 +218,10 @@ mod tests {
     fn whoever_does_not_see_the_cloud_gives_its_zone_back_and_lets_all_others_go_first() {
         let mut watch = Watch::default();
         watch.took("z", T, TERMS);
-        watch.looked("z", T.plus_ms(1_000), false);
-        watch.looked("z", T.plus_ms(2_000), true);
-        watch.looked("z", T.plus_ms(5_000), false);
-        watch.looked("z", T.plus_ms(9_000), false);
+        watch.observed("z", T.plus_ms(1_000), false);
+        watch.observed("z", T.plus_ms(2_000), true);
+        watch.observed("z", T.plus_ms(5_000), false);
+        watch.observed("z", T.plus_ms(9_000), false);
         let at = |watch: &mut Watch, ms, row: &Lease| watch.decide("a", "z", Some(row), T.plus_ms(ms), TERMS);
         assert_eq!(at(&mut watch, 11_000, &lease("a", 3)), Move::Wait, "it was moved on lately");
         assert_eq!(at(&mut watch, 14_999, &lease("a", 3)), Move::Take(lease("a", 3)));

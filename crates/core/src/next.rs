@@ -22,7 +22,7 @@ fn to_ready(agg: &Aggregate) -> Vec<String> {
     let mut steps = Vec::new();
     let server = agg.server();
     if server.is_none() {
-        let last = agg.servers.iter().rfind(|s| s.keep).map(|s| s.create_state);
+        let last = agg.servers.iter().rfind(|s| s.is_primary).map(|s| s.create_state);
         steps.push(creation(&format!("{} server", i.instance_type), last));
     }
     let unnamed = agg.volumes.iter().filter(|v| v.is_live() && v.origin != Origin::Foreign && v.tagged_at.is_none());
@@ -57,10 +57,12 @@ fn to_ready(agg: &Aggregate) -> Vec<String> {
 
 fn creation(what: &str, last: Option<CreateState>) -> String {
     match last {
-        Some(CreateState::Prepared | CreateState::Doubt) => {
+        Some(CreateState::Intended | CreateState::Unconfirmed) => {
             format!("take over the {what} where a listing shows it, else ask for it anew")
         }
-        None | Some(CreateState::Owned | CreateState::Refused | CreateState::Burned) => format!("ask for the {what}"),
+        None | Some(CreateState::Created | CreateState::Refused | CreateState::Abandoned) => {
+            format!("ask for the {what}")
+        }
     }
 }
 
@@ -154,7 +156,7 @@ mod tests {
         let data = agg.volumes.iter().position(|v| v.origin == Origin::Ours).unwrap();
         agg.volumes[data].attached_at = None;
         assert_eq!(next(&agg), all[2..]);
-        agg.volumes[data].create_state = CreateState::Doubt;
+        agg.volumes[data].create_state = CreateState::Unconfirmed;
         assert_eq!(next(&agg), all[3..], "a server that may have run had it: it is lost, and not made again");
         agg.servers[0].start_intended_at = None;
         let found = "take over the 200 GB data volume where a listing shows it, else ask for it anew";
@@ -165,10 +167,10 @@ mod tests {
         assert_eq!(next(&agg)[0], found);
         agg.volumes.iter_mut().find(|v| v.is_boot).unwrap().tagged_at = None;
         assert_eq!(next(&agg)[0], "name and tag 1 volume(s) as ours");
-        agg.servers[0].create_state = CreateState::Doubt;
+        agg.servers[0].create_state = CreateState::Unconfirmed;
         let found = "take over the L40S-1-48G server where a listing shows it, else ask for it anew";
         assert_eq!(next(&agg)[0], found);
-        agg.servers[0].create_state = CreateState::Burned;
+        agg.servers[0].create_state = CreateState::Abandoned;
         assert_eq!(next(&agg)[0], "ask for the L40S-1-48G server");
     }
 
@@ -205,7 +207,7 @@ mod tests {
         let foreign = "let go of volume data, which is somebody else's".to_owned();
         assert_eq!(next(&agg), [prove("server s1"), prove("volume boot"), local, foreign, end]);
 
-        agg.servers[0].create_state = CreateState::Doubt;
+        agg.servers[0].create_state = CreateState::Unconfirmed;
         assert_eq!(next(&agg)[0], "learn from listings what became of 1 creation(s) without an answer");
         agg.instance.failure = Some(crate::recorded::Failure { code: "x".into(), message: "y".into() });
         assert_eq!(next(&agg).last().unwrap(), "say that it failed once all of it is proven");

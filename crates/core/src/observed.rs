@@ -68,7 +68,7 @@ pub struct Attachment {
 
 /// A server as the cloud shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenServer {
+pub struct ObservedServer {
     /// The cloud's id.
     pub id: String,
     /// Its name.
@@ -93,7 +93,7 @@ pub struct SeenServer {
     pub created_at: Option<Timestamp>,
 }
 
-impl SeenServer {
+impl ObservedServer {
     /// The address that people reach it at.
     #[must_use]
     pub fn ip_address(&self) -> Option<&str> {
@@ -163,7 +163,7 @@ pub enum VolumeState {
 
 /// A volume as the cloud shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenVolume {
+pub struct ObservedVolume {
     /// The cloud's id.
     pub id: String,
     /// Its name.
@@ -186,7 +186,7 @@ pub struct SeenVolume {
     pub created_at: Option<Timestamp>,
 }
 
-impl SeenVolume {
+impl ObservedVolume {
     /// What of it cannot be read, so that nothing is decided upon it; `None`: everything can.
     #[must_use]
     pub fn unreadable(&self) -> Option<&str> {
@@ -202,7 +202,7 @@ impl SeenVolume {
 
 /// Everything that a zone shows, in one listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct ZoneInventory {
     /// When the listing began: whatever happened later may be missing.
     pub began_at: Timestamp,
     /// Nothing can be missing: no page shifted while the next was read. What is shown is there in any case.
@@ -213,9 +213,9 @@ pub struct Picture {
     /// The same of block volumes alone, whose API has rights of its own: none is shown.
     pub blocks_hidden: Option<String>,
     /// All servers.
-    pub servers: Vec<SeenServer>,
+    pub servers: Vec<ObservedServer>,
     /// All volumes, of both APIs.
-    pub volumes: Vec<SeenVolume>,
+    pub volumes: Vec<ObservedVolume>,
 }
 
 /// What is shown of one instance.
@@ -230,12 +230,12 @@ pub struct Observed {
     pub listed: bool,
     /// When a complete listing of block volumes alone began that is newer than the rest: absence from it is the same hint.
     pub blocks_listed_at: Option<Timestamp>,
-    /// [`Picture::hidden`] of that listing.
+    /// [`ZoneInventory::hidden`] of that listing.
     pub hidden: Option<String>,
     /// Servers of the instance: by id, or by a name of ours.
-    pub servers: Vec<SeenServer>,
+    pub servers: Vec<ObservedServer>,
     /// Volumes of the instance: by id, by a name of ours, or attached to its servers.
-    pub volumes: Vec<SeenVolume>,
+    pub volumes: Vec<ObservedVolume>,
 }
 
 impl Observed {
@@ -262,24 +262,24 @@ impl Observed {
 
     /// The server with that id.
     #[must_use]
-    pub fn server(&self, id: &str) -> Option<&SeenServer> {
+    pub fn server(&self, id: &str) -> Option<&ObservedServer> {
         self.servers.iter().find(|s| s.id == id)
     }
 
     /// The volume with that id.
     #[must_use]
-    pub fn volume(&self, id: &str) -> Option<&SeenVolume> {
+    pub fn volume(&self, id: &str) -> Option<&ObservedVolume> {
         self.volumes.iter().find(|v| v.id == id)
     }
 
     /// Replaces what was known of a server by what a call has just shown.
-    pub fn refresh_server(&mut self, seen: SeenServer) {
+    pub fn refresh_server(&mut self, seen: ObservedServer) {
         self.servers.retain(|s| s.id != seen.id);
         self.servers.push(seen);
     }
 
     /// Replaces what was known of a volume by what a call has just shown.
-    pub fn refresh_volume(&mut self, seen: SeenVolume) {
+    pub fn refresh_volume(&mut self, seen: ObservedVolume) {
         self.volumes.retain(|v| v.id != seen.id);
         self.volumes.push(seen);
     }
@@ -288,12 +288,12 @@ impl Observed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::{attachment, seen_server, seen_volume};
+    use crate::plan::tests::{attachment, observed_server, observed_volume};
 
     #[test]
     fn what_came_with_a_server_is_known_by_the_name_that_the_cloud_gives() {
-        let server = seen_server("s", "n", ServerState::Stopped);
-        let nameless = SeenServer { image_name: None, ..server.clone() };
+        let server = observed_server("s", "n", ServerState::Stopped);
+        let nameless = ObservedServer { image_name: None, ..server.clone() };
         let cases = [
             ("sbs_volume", 0, "img_sbs_volume_0", true),
             ("sbs_volume", 1, "img_sbs_volume_0", false),
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn it_boots_on_the_volume_with_the_flag_else_on_index_0() {
-        let mut server = seen_server("s", "n", ServerState::Stopped);
+        let mut server = observed_server("s", "n", ServerState::Stopped);
         assert_eq!(server.boot_volume_id(), Some("boot"));
         server.attachments[1].boot = true;
         assert_eq!(server.boot_volume_id(), Some("scr"));
@@ -327,15 +327,15 @@ mod tests {
     #[test]
     fn a_newer_sight_replaces_the_older_one_and_no_other() {
         let mut seen = Observed::nothing(Timestamp(1));
-        seen.refresh_server(seen_server("s1", "old", ServerState::Stopped));
-        seen.refresh_server(seen_server("s2", "other", ServerState::Stopped));
-        seen.refresh_server(seen_server("s1", "new", ServerState::Running));
+        seen.refresh_server(observed_server("s1", "old", ServerState::Stopped));
+        seen.refresh_server(observed_server("s2", "other", ServerState::Stopped));
+        seen.refresh_server(observed_server("s1", "new", ServerState::Running));
         let names = |seen: &Observed| seen.servers.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&seen), ["other", "new"]);
         assert_eq!(seen.server("s1").map(|s| s.state.text()), Some("running"));
-        seen.refresh_volume(seen_volume("v1", "old", "scratch", None));
-        seen.refresh_volume(seen_volume("v2", "other", "scratch", None));
-        seen.refresh_volume(seen_volume("v1", "new", "scratch", None));
+        seen.refresh_volume(observed_volume("v1", "old", "scratch", None));
+        seen.refresh_volume(observed_volume("v2", "other", "scratch", None));
+        seen.refresh_volume(observed_volume("v1", "new", "scratch", None));
         assert_eq!(seen.volumes.iter().map(|v| v.name.as_str()).collect::<Vec<_>>(), ["other", "new"]);
         assert_eq!((seen.volume("v1").map(|v| v.name.as_str()), seen.volume("v3")), (Some("new"), None));
     }

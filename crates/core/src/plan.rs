@@ -1,17 +1,17 @@
 //! The planner: desired, recorded and observed in; what to record and what to do now out. Total and pure.
 //!
-//! Two steps. `absorb` writes down what the cloud shows (adoptions, new volumes, metadata, states). Then either
+//! Two steps. `record_observation` writes down what the cloud shows (adoptions, new volumes, metadata, states). Then either
 //! `present` drives the instance towards *ready*, or `absent` drives it towards *proven gone*. Whatever cannot be
 //! done now leaves a note that says why. A crash is a pass that stopped early: the next pass starts here again.
 
 mod absent;
-mod absorb;
 mod attempt;
 mod awaits;
 mod drift;
 mod evidence;
 mod frozen;
 mod present;
+mod record_observation;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -157,7 +157,7 @@ impl Draft<'_, '_> {
         self.notes.push(Note { text: text.into(), until: Some(until) });
     }
 
-    fn tell(&mut self, name: &'static str, resource_id: Option<String>, text: impl Into<String>) {
+    fn emit(&mut self, name: &'static str, resource_id: Option<String>, text: impl Into<String>) {
         self.events.push(Event { name, volume_id: None, resource_id, text: text.into() });
     }
 
@@ -175,7 +175,7 @@ impl Draft<'_, '_> {
     fn fail(&mut self, code: &str, message: impl Into<String>) {
         if self.agg.instance.failure.is_none() {
             let message = message.into();
-            self.tell("INSTANCE_FAILED", None, message.clone());
+            self.emit("INSTANCE_FAILED", None, message.clone());
             self.agg.instance.failure = Some(Failure { code: code.to_owned(), message });
             self.agg.instance.terminate_requested_at.get_or_insert(self.cx.now);
         }
@@ -199,7 +199,7 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
         wake: None,
         frozen: None,
     };
-    absorb::absorb(&mut draft);
+    record_observation::record_observation(&mut draft);
     if let Some(why) = draft.frozen.take() {
         draft.actions.clear();
         draft.notes.clear();
@@ -227,9 +227,9 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     let rests = matches!(instance.status, Status::Ready | Status::Terminated | Status::ProvisioningFailed);
     instance.settled = rests && !waits;
     instance.notes = notes;
-    let unconfirmed = agg.proofs().filter(|p| p.is_provisional()).filter_map(|p| p.confirm_after).min();
+    let pending_observation = agg.proofs().filter(|p| p.is_provisional()).filter_map(|p| p.confirm_after).min();
     let instance = &mut agg.instance;
-    instance.confirm_after = unconfirmed;
+    instance.confirm_after = pending_observation;
     let quiet_since = latest_mark(&agg);
     let poll =
         if cx.now.ms_since(quiet_since) > cx.rules.slow_after_ms { cx.rules.slow_poll_ms } else { cx.rules.poll_ms };
@@ -252,7 +252,7 @@ fn latest_mark(agg: &Aggregate) -> Timestamp {
     let i = &agg.instance;
     let own = [Some(i.created_at), i.ready_at, i.terminate_requested_at];
     let servers = agg.servers.iter().flat_map(|s| {
-        [Some(s.prepared_at), s.answered_at, s.start_sent_at, s.stop_sent_at, s.delete_sent_at, s.gone_at]
+        [Some(s.intended_at), s.answered_at, s.start_sent_at, s.stop_sent_at, s.delete_sent_at, s.gone_at]
     });
     let volumes = agg.volumes.iter().flat_map(|v| {
         [Some(v.created_at), v.attached_at, v.detach_sent_at, v.delete_sent_at, v.deleted_at, v.changed_at]
@@ -267,16 +267,16 @@ pub(crate) fn row_from_answer(
     cx: &mut Context<'_>,
 ) -> crate::recorded::Volume {
     let id = crate::id::VolumeId::new((cx.ids)());
-    let mut row = absorb::found_volume(id, attachment.volume_id.clone(), cx.now);
-    absorb::describe(&mut row, attachment);
+    let mut row = record_observation::found_volume(id, attachment.volume_id.clone(), cx.now);
+    record_observation::describe(&mut row, attachment);
     row.is_boot = boots;
     row
 }
 
 /// A row for a volume that exists, of which only the id is known.
-pub(crate) use absorb::found_volume;
+pub(crate) use record_observation::found_volume;
 
 /// Takes over what an answer shows of a volume.
-pub(crate) fn volume_from_answer(row: &mut crate::recorded::Volume, seen: &crate::observed::SeenVolume) {
-    absorb::take_over(row, seen);
+pub(crate) fn volume_from_answer(row: &mut crate::recorded::Volume, seen: &crate::observed::ObservedVolume) {
+    record_observation::take_over(row, seen);
 }

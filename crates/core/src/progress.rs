@@ -1,23 +1,23 @@
 //! How a call that is about to be made, and its outcome, change what is recorded.
 //!
-//! [`intend`] is committed before the call, [`conclude`] after it. Both are pure; neither decides anything.
+//! [`record_intent`] is committed before the call, [`record_outcome`] after it. Both are pure; neither decides anything.
 
 use crate::action::{Action, Event};
 use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::VolumeId;
-use crate::observed::{SeenServer, SeenVolume};
+use crate::observed::{ObservedServer, ObservedVolume};
 use crate::plan::{Context, row_from_answer, volume_from_answer};
-use crate::recorded::{Aggregate, Doubtful, Proof, Retry, Unconfirmed};
+use crate::recorded::{Aggregate, PendingFact, PendingObservation, Proof, Retry};
 use crate::status::{CreateState, Status, VolumeStatus};
 use crate::time::Timestamp;
 
 /// What a provider answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum CallResult {
     /// A server, as it is now.
-    Server(Box<SeenServer>),
+    Server(Box<ObservedServer>),
     /// A volume, as it is now.
-    Volume(Box<SeenVolume>),
+    Volume(Box<ObservedVolume>),
     /// Accepted; the answer shows nothing.
     Accepted,
     /// A typed not-found for the id we asked for.
@@ -27,10 +27,10 @@ pub enum Reply {
 }
 
 /// What became of a call.
-pub type Outcome = Result<Reply, CallError>;
+pub type Outcome = Result<CallResult, CallError>;
 
 /// Marks what is about to be sent, so that a crash cannot hide it.
-pub fn intend(agg: &mut Aggregate, action: &Action, now: Timestamp) {
+pub fn record_intent(agg: &mut Aggregate, action: &Action, now: Timestamp) {
     match action {
         Action::CreateServer(row) => agg.servers.push((**row).clone()),
         Action::CreateVolume(row) => agg.volumes.push((**row).clone()),
@@ -63,7 +63,7 @@ pub fn intend(agg: &mut Aggregate, action: &Action, now: Timestamp) {
 }
 
 /// Writes down what became of a call. The volumes of a new server become rows in the same step as the server.
-pub fn conclude(agg: &mut Aggregate, action: &Action, outcome: &Outcome, cx: &mut Context<'_>) -> Vec<Event> {
+pub fn record_outcome(agg: &mut Aggregate, action: &Action, outcome: &Outcome, cx: &mut Context<'_>) -> Vec<Event> {
     match outcome {
         Ok(reply) => accepted(agg, action, reply, cx),
         Err(error) => {
@@ -73,15 +73,15 @@ pub fn conclude(agg: &mut Aggregate, action: &Action, outcome: &Outcome, cx: &mu
     }
 }
 
-fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Context<'_>) -> Vec<Event> {
+fn accepted(agg: &mut Aggregate, action: &Action, reply: &CallResult, cx: &mut Context<'_>) -> Vec<Event> {
     let (now, window_ms) = (cx.now, cx.rules.stale_ms);
     clear_retry(agg, action);
     match action {
         Action::CreateServer(row) => return server_created(agg, row, reply, cx),
         Action::CreateVolume(row) => {
-            if let (Some(v), Reply::Volume(seen)) = (agg.volume_mut(&row.id), reply) {
+            if let (Some(v), CallResult::Volume(seen)) = (agg.volume_mut(&row.id), reply) {
                 v.provider_id = Some(seen.id.clone());
-                v.create_state = CreateState::Owned;
+                v.create_state = CreateState::Created;
                 v.answered_at = Some(now);
                 v.tagged_at = Some(now);
                 volume_from_answer(v, seen);
@@ -90,7 +90,7 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
         Action::TagVolume(id) => {
             if let Some(v) = agg.volume_mut(id) {
                 v.tagged_at = Some(now);
-                if let Reply::Volume(seen) = reply {
+                if let CallResult::Volume(seen) = reply {
                     volume_from_answer(v, seen);
                 }
             }
@@ -108,7 +108,7 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
             on_volume(agg, id, |v| (v.delete_sent_at, v.delete_accepted_at) = (Some(now), Some(now)));
         }
         Action::ProveVolumeGone(id) => {
-            if let Reply::Gone(proof) = reply {
+            if let CallResult::Gone(proof) = reply {
                 return volume_gone(agg, id, proof, window_ms);
             }
         }
@@ -126,7 +126,7 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
                 server_accepted(s, action, reply, now, going, window_ms);
                 if s.gone_at.is_some() && s.delete_intended_at.is_none() {
                     let text = "somebody else took the server away: we never asked for it";
-                    events.push(told("SERVER_DISAPPEARED", None, s.provider_id.clone(), text));
+                    events.push(reported("SERVER_DISAPPEARED", None, s.provider_id.clone(), text));
                 }
             }
             if starts && agg.instance.status == Status::Provisioning {
@@ -138,7 +138,7 @@ fn accepted(agg: &mut Aggregate, action: &Action, reply: &Reply, cx: &mut Contex
     Vec::new()
 }
 
-fn told(name: &'static str, volume_id: Option<VolumeId>, resource_id: Option<String>, text: &str) -> Event {
+fn reported(name: &'static str, volume_id: Option<VolumeId>, resource_id: Option<String>, text: &str) -> Event {
     Event { name, volume_id, resource_id, text: text.to_owned() }
 }
 
@@ -147,7 +147,7 @@ fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof, window_ms: i64
     let going = agg.volume(id).is_some_and(|v| agg.is_volume_going(v));
     let server_went = agg.servers.iter().any(|s| s.delete_intended_at.is_some() || s.gone_at.is_some());
     let Some(v) = agg.volume_mut(id) else { return Vec::new() };
-    let Some(proof) = believed(&mut v.unconfirmed, proof, going, window_ms) else { return Vec::new() };
+    let Some(proof) = believed(&mut v.pending_observation, proof, going, window_ms) else { return Vec::new() };
     v.status = VolumeStatus::Deleted;
     v.deleted_at = Some(proof.asked_at);
     v.proof = Some(proof);
@@ -155,38 +155,47 @@ fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof, window_ms: i64
         return Vec::new();
     }
     let text = "somebody else deleted the volume: we never asked for it";
-    vec![told("VOLUME_DISAPPEARED", Some(id.clone()), v.provider_id.clone(), text)]
+    vec![reported("VOLUME_DISAPPEARED", Some(id.clone()), v.provider_id.clone(), text)]
 }
 
 /// The proof that a not-found makes, if it is believed: at once (and provisional) where the end was asked for here, else
 /// with the one before it, at least the window apart. Both reads of one moment may be stale.
-fn believed(unconfirmed: &mut Option<Unconfirmed>, answered: &Proof, going: bool, window_ms: i64) -> Option<Proof> {
+fn believed(
+    pending_observation: &mut Option<PendingObservation>,
+    answered: &Proof,
+    going: bool,
+    window_ms: i64,
+) -> Option<Proof> {
     let asked_at = answered.asked_at;
     if window_ms == 0 {
-        *unconfirmed = None;
+        *pending_observation = None;
         return Some(Proof { confirm_after: Some(asked_at), confirmed_at: Some(asked_at), ..answered.clone() });
     }
     if going {
-        *unconfirmed = None;
+        *pending_observation = None;
         return Some(Proof { confirm_after: Some(asked_at.plus_ms(window_ms)), ..answered.clone() });
     }
-    let doubt = unconfirmed.get_or_insert(Unconfirmed { what: Doubtful::Absent, since: asked_at, first: None });
-    let sure_from = doubt.first.as_ref().map_or(doubt.since, |f| f.asked_at).plus_ms(window_ms);
+    let pending = pending_observation.get_or_insert(PendingObservation {
+        what: PendingFact::Absent,
+        since: asked_at,
+        first: None,
+    });
+    let sure_from = pending.first.as_ref().map_or(pending.since, |f| f.asked_at).plus_ms(window_ms);
     if asked_at < sure_from {
         return None;
     }
-    let Some(first) = doubt.first.take() else {
-        doubt.first = Some(answered.clone());
+    let Some(first) = pending.first.take() else {
+        pending.first = Some(answered.clone());
         return None;
     };
-    *unconfirmed = None;
+    *pending_observation = None;
     Some(Proof { confirm_after: Some(sure_from), confirmed_at: Some(asked_at), ..first })
 }
 
 fn server_accepted(
     s: &mut crate::recorded::Server,
     action: &Action,
-    reply: &Reply,
+    reply: &CallResult,
     now: Timestamp,
     going: bool,
     window_ms: i64,
@@ -202,8 +211,8 @@ fn server_accepted(
         s.stop_sent_at = Some(now);
     } else if matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_)) {
         s.delete_sent_at = Some(now);
-    } else if let Reply::Gone(proof) = reply
-        && let Some(proof) = believed(&mut s.unconfirmed, proof, going, window_ms)
+    } else if let CallResult::Gone(proof) = reply
+        && let Some(proof) = believed(&mut s.pending_observation, proof, going, window_ms)
     {
         s.gone_at = Some(proof.asked_at);
         s.proof = Some(proof);
@@ -220,16 +229,16 @@ fn on_volume(agg: &mut Aggregate, id: &VolumeId, change: impl FnOnce(&mut crate:
 fn server_created(
     agg: &mut Aggregate,
     row: &crate::recorded::Server,
-    reply: &Reply,
+    reply: &CallResult,
     cx: &mut Context<'_>,
 ) -> Vec<Event> {
-    let Reply::Server(seen) = reply else { return Vec::new() };
-    let rival = agg.servers.iter().any(|s| s.keep && s.is_live() && s.id != row.id);
+    let CallResult::Server(seen) = reply else { return Vec::new() };
+    let rival = agg.servers.iter().any(|s| s.is_primary && s.is_live() && s.id != row.id);
     if let Some(s) = agg.server_mut(&row.id) {
         s.provider_id = Some(seen.id.clone());
         // An answer that comes after the attempt was given up and replaced is a late arrival.
-        s.keep &= !rival;
-        s.create_state = CreateState::Owned;
+        s.is_primary &= !rival;
+        s.create_state = CreateState::Created;
         (s.answered_at, s.tagged_at) = (Some(cx.now), Some(cx.now));
         s.state = Some(seen.state.text().to_owned());
     }
@@ -262,7 +271,7 @@ fn clear_retry(agg: &mut Aggregate, action: &Action) {
 
 fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Context<'_>) {
     let now = cx.now;
-    let open = if error.effect == Effect::Unknown { CreateState::Doubt } else { CreateState::Refused };
+    let open = if error.effect == Effect::Unknown { CreateState::Unconfirmed } else { CreateState::Refused };
     let before = refused_before(agg, action);
     let removes = matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_) | Action::DeleteVolume(_));
     if let Some(v) = action.volume_id().and_then(|id| agg.volumes.iter_mut().find(|v| &v.id == id)) {

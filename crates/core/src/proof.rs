@@ -20,7 +20,7 @@ pub const CALLS: [&str; 21] = [
     "FOREIGN_VOLUME_FOUND",
     "FOREIGN_VOLUME_RELEASED",
     "VOLUME_RETAINED",
-    "ATTEMPT_BURNED",
+    "ATTEMPT_ABANDONED",
     "FOREIGN_ADDRESS_LEFT",
     "SERVER_DISAPPEARED",
     "VOLUME_DISAPPEARED",
@@ -33,7 +33,7 @@ pub const CALLS: [&str; 21] = [
 
 /// What can be said of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing<'a> {
+pub enum CleanupState<'a> {
     /// Proven gone.
     Gone(&'a Proof),
     /// Kept on purpose: it is there, and costs money.
@@ -50,14 +50,15 @@ pub enum Standing<'a> {
 
 /// What can be said of an attempt at a server.
 #[must_use]
-pub fn server(s: &Server) -> Standing<'_> {
-    let open = |what: &str| Standing::Open(format!("server {}: {what}", s.provider_id.as_deref().unwrap_or(&s.name)));
+pub fn server(s: &Server) -> CleanupState<'_> {
+    let open =
+        |what: &str| CleanupState::Open(format!("server {}: {what}", s.provider_id.as_deref().unwrap_or(&s.name)));
     match s.create_state {
-        CreateState::Prepared | CreateState::Doubt => open("whether its creation took effect is not known yet"),
-        CreateState::Refused => Standing::NeverMade,
-        CreateState::Burned => Standing::Watched,
-        CreateState::Owned => match (&s.gone_at, &s.proof) {
-            (Some(_), Some(proof)) if is_whole(proof) => Standing::Gone(proof),
+        CreateState::Intended | CreateState::Unconfirmed => open("whether its creation took effect is not known yet"),
+        CreateState::Refused => CleanupState::NeverMade,
+        CreateState::Abandoned => CleanupState::Watched,
+        CreateState::Created => match (&s.gone_at, &s.proof) {
+            (Some(_), Some(proof)) if is_whole(proof) => CleanupState::Gone(proof),
             (Some(_), _) => open("its end was written down without the whole evidence"),
             (None, _) => open("it is not proven gone"),
         },
@@ -66,19 +67,22 @@ pub fn server(s: &Server) -> Standing<'_> {
 
 /// What can be said of a volume.
 #[must_use]
-pub fn volume(v: &Volume) -> Standing<'_> {
-    let open = |what: &str| Standing::Open(format!("volume {}: {what}", v.provider_id.as_deref().unwrap_or(&v.name)));
+pub fn volume(v: &Volume) -> CleanupState<'_> {
+    let open =
+        |what: &str| CleanupState::Open(format!("volume {}: {what}", v.provider_id.as_deref().unwrap_or(&v.name)));
     match v.create_state {
-        CreateState::Prepared | CreateState::Doubt => return open("whether its creation took effect is not known yet"),
-        CreateState::Refused => return Standing::NeverMade,
-        CreateState::Burned => return Standing::Watched,
-        CreateState::Owned => {}
+        CreateState::Intended | CreateState::Unconfirmed => {
+            return open("whether its creation took effect is not known yet");
+        }
+        CreateState::Refused => return CleanupState::NeverMade,
+        CreateState::Abandoned => return CleanupState::Watched,
+        CreateState::Created => {}
     }
     match (v.status, &v.proof) {
-        (VolumeStatus::Deleted, Some(proof)) if is_whole(proof) => Standing::Gone(proof),
+        (VolumeStatus::Deleted, Some(proof)) if is_whole(proof) => CleanupState::Gone(proof),
         (VolumeStatus::Deleted, _) => open("its end was written down without the whole evidence"),
-        (VolumeStatus::Retained, _) if !v.is_to_delete() => Standing::Kept,
-        (VolumeStatus::Released, _) if v.origin == Origin::Foreign => Standing::Foreign,
+        (VolumeStatus::Retained, _) if !v.is_to_delete() => CleanupState::Kept,
+        (VolumeStatus::Released, _) if v.origin == Origin::Foreign => CleanupState::Foreign,
         (
             VolumeStatus::Retained
             | VolumeStatus::Released
@@ -104,8 +108,8 @@ const fn is_whole(proof: &Proof) -> bool {
 pub fn open_points(agg: &Aggregate) -> Vec<String> {
     let ended = agg.instance.status.is_final();
     let life = (!ended).then(|| format!("the instance is {}: its life is not over", agg.instance.status));
-    let standings = agg.servers.iter().map(server).chain(agg.volumes.iter().map(volume));
-    let open = standings.filter_map(|s| if let Standing::Open(what) = s { Some(what) } else { None });
+    let states = agg.servers.iter().map(server).chain(agg.volumes.iter().map(volume));
+    let open = states.filter_map(|s| if let CleanupState::Open(what) = s { Some(what) } else { None });
     life.into_iter().chain(open).collect()
 }
 
@@ -149,13 +153,13 @@ mod tests {
             ("no proof", |a| a.volumes[0].proof = None),
             ("no listing", |a| a.volumes[0].proof = Some(proof(false))),
             ("still deleting", |a| a.volumes[0].status = VolumeStatus::Deleting),
-            ("in doubt", |a| a.volumes[0].create_state = CreateState::Doubt),
+            ("in doubt", |a| a.volumes[0].create_state = CreateState::Unconfirmed),
             ("kept, though it should go", |a| a.volumes[0].status = VolumeStatus::Retained),
             ("let go, though it is ours", |a| a.volumes[0].status = VolumeStatus::Released),
             ("a server without a listing", |a| a.servers[0].proof = Some(proof(false))),
             ("a server without proof", |a| a.servers[0].proof = None),
             ("a server without end", |a| a.servers[0].gone_at = None),
-            ("a server in doubt", |a| a.servers[0].create_state = CreateState::Prepared),
+            ("a server in doubt", |a| a.servers[0].create_state = CreateState::Intended),
         ];
         for (what, spoil) in spoils {
             let mut spoiled = agg.clone();
@@ -167,12 +171,12 @@ mod tests {
     #[test]
     fn what_is_kept_or_was_never_made_does_not_stand_in_the_way() {
         let kept = Volume { status: VolumeStatus::Retained, delete_on_terminate: false, ..owned_volume() };
-        assert_eq!(volume(&kept), Standing::Kept);
+        assert_eq!(volume(&kept), CleanupState::Kept);
         let foreign = Volume { status: VolumeStatus::Released, origin: Origin::Foreign, ..owned_volume() };
-        assert_eq!(volume(&foreign), Standing::Foreign);
-        let burned = Volume { create_state: CreateState::Burned, status: VolumeStatus::Failed, ..owned_volume() };
-        assert_eq!(volume(&burned), Standing::Watched);
+        assert_eq!(volume(&foreign), CleanupState::Foreign);
+        let abandoned = Volume { create_state: CreateState::Abandoned, status: VolumeStatus::Failed, ..owned_volume() };
+        assert_eq!(volume(&abandoned), CleanupState::Watched);
         let refused = Volume { create_state: CreateState::Refused, status: VolumeStatus::Failed, ..owned_volume() };
-        assert_eq!(volume(&refused), Standing::NeverMade);
+        assert_eq!(volume(&refused), CleanupState::NeverMade);
     }
 }

@@ -5,13 +5,13 @@
 
 mod evidence;
 
-pub use evidence::{Doubtful, Proof, Unconfirmed};
+pub use evidence::{PendingFact, PendingObservation, Proof};
 
 use crate::error::CallError;
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::money::block_hourly_micros;
 use crate::name::CloudName;
-use crate::observed::SeenServer;
+use crate::observed::ObservedServer;
 use crate::offer::BootStorage;
 use crate::size::gb_ceil;
 use crate::snapshots::Snapshot;
@@ -156,7 +156,7 @@ pub struct Server {
     /// Its unique name in the cloud.
     pub name: String,
     /// `false`: a duplicate or a late arrival, to be removed.
-    pub keep: bool,
+    pub is_primary: bool,
     /// What is known of its creation.
     pub create_state: CreateState,
     /// How the creation was refused or lost.
@@ -166,7 +166,7 @@ pub struct Server {
     /// The state last seen, in the cloud's word.
     pub state: Option<String>,
     /// When the intent was written.
-    pub prepared_at: Timestamp,
+    pub intended_at: Timestamp,
     /// When the creation was answered, or its answer given up.
     pub answered_at: Option<Timestamp>,
     /// When it got its name and tags from us; `None`: it must get them (again).
@@ -195,25 +195,25 @@ pub struct Server {
     /// Set while calls about it are being refused.
     pub retry: Option<Retry>,
     /// What was observed and is not believed yet, because a read may be stale.
-    pub unconfirmed: Option<Unconfirmed>,
+    pub pending_observation: Option<PendingObservation>,
 }
 
 impl Server {
     /// A row for a server that exists and was not recorded. Whatever it was told at its first boot: it is not told again,
     /// and it may have run.
     #[must_use]
-    pub fn found(id: ServerId, attempt: u32, seen: &SeenServer, now: Timestamp) -> Self {
+    pub fn found(id: ServerId, attempt: u32, seen: &ObservedServer, now: Timestamp) -> Self {
         let made = seen.created_at.unwrap_or(now);
         Self {
             id,
             attempt,
             name: seen.name.clone(),
-            keep: true,
-            create_state: CreateState::Owned,
+            is_primary: true,
+            create_state: CreateState::Created,
             create_error: None,
             provider_id: Some(seen.id.clone()),
             state: Some(seen.state.text().to_owned()),
-            prepared_at: made,
+            intended_at: made,
             answered_at: Some(now),
             tagged_at: Some(now),
             tags_shown: false,
@@ -227,14 +227,14 @@ impl Server {
             gone_at: None,
             proof: None,
             retry: None,
-            unconfirmed: None,
+            pending_observation: None,
         }
     }
 
     /// Exists, as far as we know, under an id we know.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.create_state == CreateState::Owned && self.gone_at.is_none()
+        self.create_state == CreateState::Created && self.gone_at.is_none()
     }
 
     /// Whether anything may ever have been written to its volumes.
@@ -309,7 +309,7 @@ pub struct Volume {
     /// Set while calls about it are being refused.
     pub retry: Option<Retry>,
     /// What was observed and is not believed yet, because a read may be stale.
-    pub unconfirmed: Option<Unconfirmed>,
+    pub pending_observation: Option<PendingObservation>,
     /// Snapshots of it that the cloud showed and that may be there still, by id.
     pub snapshots: Vec<Snapshot>,
 }
@@ -330,13 +330,13 @@ impl Volume {
     /// Exists, as far as we know, under an id we know, and nothing ended our interest in it.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.create_state == CreateState::Owned && !self.is_ended()
+        self.create_state == CreateState::Created && !self.is_ended()
     }
 
     /// Kept on purpose after its instance's end: ours, and priced, until it is released.
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        self.create_state == CreateState::Owned && self.status == VolumeStatus::Retained
+        self.create_state == CreateState::Created && self.status == VolumeStatus::Retained
     }
 
     /// Nothing more will be done about it, but that one that is kept gets its name back.
@@ -391,7 +391,7 @@ impl Aggregate {
     /// Whether a server's end was asked for here: then its absence is what we wait for.
     #[must_use]
     pub fn is_server_going(&self, s: &Server) -> bool {
-        self.is_ending() || !s.keep || s.delete_intended_at.is_some()
+        self.is_ending() || !s.is_primary || s.delete_intended_at.is_some()
     }
 
     /// Whether a volume's end was asked for here, by itself or with the server that it is on.
@@ -421,7 +421,7 @@ impl Aggregate {
     /// The server that the instance runs on.
     #[must_use]
     pub fn server(&self) -> Option<&Server> {
-        self.servers.iter().find(|s| s.keep && s.is_live())
+        self.servers.iter().find(|s| s.is_primary && s.is_live())
     }
 
     /// The newest attempt at the data volume, whatever became of it.
@@ -483,7 +483,7 @@ impl Aggregate {
 /// Whether a volume exists and belongs to its instance: attempts that may never have made anything do not count.
 #[must_use]
 pub fn is_counted(volume: &Volume) -> bool {
-    volume.create_state == CreateState::Owned && volume.origin != Origin::Foreign && volume.status.counts()
+    volume.create_state == CreateState::Created && volume.origin != Origin::Foreign && volume.status.counts()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, MODEL_TAG, Role};
-use crate::observed::{Observed, Picture, SeenServer, SeenVolume};
+use crate::observed::{Observed, ObservedServer, ObservedVolume, ZoneInventory};
 use crate::offer::{BootStorage, Offer};
 use crate::plan::{Context, newer_policy, plan};
 use crate::recorded::{Aggregate, CloudPolicy, DataVolumeSpec, Instance, Server, Spec};
@@ -19,7 +19,7 @@ pub struct Recovery {
     /// Instances to be written down.
     pub instances: Vec<Aggregate>,
     /// Servers that are not taken over, with the reason.
-    pub left: Vec<(SeenServer, String)>,
+    pub left: Vec<(ObservedServer, String)>,
     /// How many servers and volumes carry the name of an instance that is recorded: their own next look sees to them.
     pub known: usize,
     /// How many servers and volumes there are that do not carry our name.
@@ -28,7 +28,7 @@ pub struct Recovery {
     pub others: BTreeMap<String, usize>,
     /// Volumes of recorded instances whose policy in the cloud is newer than the recorded one.
     pub policies: Vec<PolicyConflict>,
-    /// [`Picture::hidden`]: why there may be something all the same.
+    /// [`ZoneInventory::hidden`]: why there may be something all the same.
     pub hidden: Option<String>,
 }
 
@@ -49,11 +49,11 @@ pub struct PolicyConflict {
 
 /// Finds every volume of `records` whose policy in the cloud is newer than the recorded one.
 #[must_use]
-pub fn policy_conflicts(picture: &Picture, records: &[Aggregate], control_plane: &str) -> Vec<PolicyConflict> {
+pub fn policy_conflicts(inventory: &ZoneInventory, records: &[Aggregate], control_plane: &str) -> Vec<PolicyConflict> {
     let mut found = Vec::new();
     for agg in records {
         for row in &agg.volumes {
-            let shown = picture.volumes.iter().find(|v| row.provider_id.as_deref() == Some(&v.id));
+            let shown = inventory.volumes.iter().find(|v| row.provider_id.as_deref() == Some(&v.id));
             let Some((shown, cloud)) = shown.and_then(|v| Some((v, newer_policy(row, v, control_plane)?))) else {
                 continue;
             };
@@ -85,7 +85,7 @@ pub fn take_policy(agg: &mut Aggregate, conflict: &PolicyConflict, now: Timestam
 
 /// Whose cloud it is, and where.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct Location<'a> {
     /// The account's id, as on every row.
     pub account_id: &'a str,
     /// Which cloud.
@@ -96,26 +96,31 @@ pub struct Place<'a> {
     pub offers: &'a [Offer],
 }
 
-type Found<'a> = (Vec<&'a SeenServer>, Vec<&'a SeenVolume>);
+type Found<'a> = (Vec<&'a ObservedServer>, Vec<&'a ObservedVolume>);
 
-/// Rebuilds every instance that something in a complete `picture` is named after and that is not among `recorded`.
+/// Rebuilds every instance that something in a complete `inventory` is named after and that is not among `recorded`.
 #[must_use]
-pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<'_>, cx: &mut Context<'_>) -> Recovery {
+pub fn recover(
+    inventory: &ZoneInventory,
+    recorded: &BTreeSet<InstanceId>,
+    location: Location<'_>,
+    cx: &mut Context<'_>,
+) -> Recovery {
     let control_plane = cx.control_plane.to_owned();
     let owner = |name: &str| CloudName::parse(name).filter(|n| n.control_plane == control_plane).map(|n| n.instance);
     let mut found: BTreeMap<InstanceId, Found<'_>> = BTreeMap::new();
-    let mut recovery = Recovery { hidden: picture.hidden.clone(), ..Recovery::default() };
+    let mut recovery = Recovery { hidden: inventory.hidden.clone(), ..Recovery::default() };
     let confirmed = |name: &str, tags: &[String]| {
         owner(name).filter(|_| CloudName::parse(name).is_some_and(|n| n.is_confirmed_by(tags)))
     };
-    for s in &picture.servers {
+    for s in &inventory.servers {
         match confirmed(&s.name, &s.tags) {
             Some(id) => found.entry(id).or_default().0.push(s),
             None => leave(&mut recovery, &s.name),
         }
     }
-    for v in &picture.volumes {
-        let holder = picture.servers.iter().find(|s| s.has(&v.id)).and_then(|s| confirmed(&s.name, &s.tags));
+    for v in &inventory.volumes {
+        let holder = inventory.servers.iter().find(|s| s.has(&v.id)).and_then(|s| confirmed(&s.name, &s.tags));
         match confirmed(&v.name, &v.tags).or(holder) {
             Some(id) => found.entry(id).or_default().1.push(v),
             None => leave(&mut recovery, &v.name),
@@ -136,7 +141,7 @@ pub fn recover(picture: &Picture, recorded: &BTreeSet<InstanceId>, place: Place<
             recovery.left.extend(servers.into_iter().map(|s| (s.clone(), text.to_owned())));
             continue;
         }
-        recovery.instances.push(rebuild(id, servers.first().copied(), &volumes, place, picture.began_at, cx));
+        recovery.instances.push(rebuild(id, servers.first().copied(), &volumes, location, inventory.began_at, cx));
     }
     recovery
 }
@@ -150,15 +155,15 @@ fn leave(recovery: &mut Recovery, name: &str) {
 
 fn rebuild(
     id: InstanceId,
-    server: Option<&SeenServer>,
-    volumes: &[&SeenVolume],
-    place: Place<'_>,
+    server: Option<&ObservedServer>,
+    volumes: &[&ObservedVolume],
+    location: Location<'_>,
     began_at: Timestamp,
     cx: &mut Context<'_>,
 ) -> Aggregate {
     let made = server.and_then(|s| s.created_at).or_else(|| volumes.iter().filter_map(|v| v.created_at).min());
     let created_at = made.unwrap_or(cx.now);
-    let instance = instance(id, server, volumes, place, created_at, cx.now);
+    let instance = instance(id, server, volumes, location, created_at, cx.now);
     let mut bare = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     if let Some(s) = server {
         let row = Server::found(ServerId::new((cx.ids)()), bare.attempt_of(&s.name), s, cx.now);
@@ -200,14 +205,14 @@ fn rebuild(
 
 fn instance(
     id: InstanceId,
-    server: Option<&SeenServer>,
-    volumes: &[&SeenVolume],
-    place: Place<'_>,
+    server: Option<&ObservedServer>,
+    volumes: &[&ObservedVolume],
+    location: Location<'_>,
     created_at: Timestamp,
     now: Timestamp,
 ) -> Instance {
     let instance_type = server.and_then(|s| s.instance_type.clone()).unwrap_or_else(|| "unknown".to_owned());
-    let offer = place.offers.iter().find(|o| o.instance_type == instance_type);
+    let offer = location.offers.iter().find(|o| o.instance_type == instance_type);
     let tags: Vec<&String> =
         server.map(|s| s.tags.iter().collect()).unwrap_or_else(|| volumes.iter().flat_map(|v| &v.tags).collect());
     let data = volumes.iter().find_map(|v| {
@@ -237,9 +242,9 @@ fn instance(
     Instance {
         name: id.to_string(),
         id,
-        account_id: place.account_id.to_owned(),
-        provider: place.provider.to_owned(),
-        zone: place.zone.to_owned(),
+        account_id: location.account_id.to_owned(),
+        provider: location.provider.to_owned(),
+        zone: location.zone.to_owned(),
         instance_type,
         model_id: tags.iter().find_map(|t| t.strip_prefix(MODEL_TAG)).map(str::to_owned),
         spec,

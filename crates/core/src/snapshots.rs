@@ -49,7 +49,7 @@ impl Snapshot {
 
 /// A snapshot as the cloud shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenSnapshot {
+pub struct ObservedSnapshot {
     /// The snapshot.
     pub snapshot: Snapshot,
     /// The cloud's id of the volume that it was made of, as long as that is there.
@@ -70,7 +70,7 @@ pub struct SnapshotOfOurs {
 }
 
 /// Writes down with an instance's volumes which snapshots of them the cloud shows. Somebody else's volumes are theirs.
-pub fn note(agg: &mut Aggregate, seen: &[SeenSnapshot]) {
+pub fn note(agg: &mut Aggregate, seen: &[ObservedSnapshot]) {
     for volume in agg.volumes.iter_mut().filter(|v| v.origin != Origin::Foreign) {
         let of_it = seen.iter().filter(|s| s.volume_id.is_some() && s.volume_id == volume.provider_id);
         for s in of_it {
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::plan::tests::{instance, owned_volume};
 
-    fn seen(id: &str, of: Option<&str>, kind: SnapshotKind) -> SeenSnapshot {
+    fn seen(id: &str, of: Option<&str>, kind: SnapshotKind) -> ObservedSnapshot {
         let snapshot = Snapshot {
             id: id.to_owned(),
             name: format!("name of {id}"),
@@ -135,7 +135,7 @@ mod tests {
             created_at: None,
             missing_since: None,
         };
-        SeenSnapshot { snapshot, volume_id: of.map(str::to_owned) }
+        ObservedSnapshot { snapshot, volume_id: of.map(str::to_owned) }
     }
 
     fn ids(agg: &Aggregate) -> Vec<(String, String)> {
@@ -180,9 +180,9 @@ mod tests {
         forget(&mut agg, list(local, &nothing, 221_001), 60_000);
         assert_eq!(ids(&agg), [pair("s2")]);
         let images = BTreeMap::from([("s2".to_owned(), vec!["golden".to_owned()])]);
-        let told = of(&agg, &images);
+        let reported = of(&agg, &images);
         assert_eq!(
-            (told[0].images.as_slice(), told[0].snapshot.hourly_micros()),
+            (reported[0].images.as_slice(), reported[0].snapshot.hourly_micros()),
             (&["golden".to_owned()][..], Some(11 * 44))
         );
         agg.volumes[0].snapshots.clear();

@@ -77,15 +77,15 @@ words!(
     /// What is known of the creation of a resource.
     CreateState {
         /// The intent is committed; the call may or may not have been sent.
-        Prepared = "prepared",
+        Intended = "intended",
         /// Sent, and the answer was lost: it exists or will, or not.
-        Doubt = "doubt",
+        Unconfirmed = "unconfirmed",
         /// It exists (or existed) and is ours; its id is known.
-        Owned = "owned",
+        Created = "created",
         /// Surely nothing was made.
         Refused = "refused",
         /// Given up after the grace. Watched for ever: a late arrival is removed.
-        Burned = "burned",
+        Abandoned = "abandoned",
     }
 );
 
@@ -94,8 +94,8 @@ impl CreateState {
     #[must_use]
     pub const fn is_open(self) -> bool {
         match self {
-            Self::Prepared | Self::Doubt => true,
-            Self::Owned | Self::Refused | Self::Burned => false,
+            Self::Intended | Self::Unconfirmed => true,
+            Self::Created | Self::Refused | Self::Abandoned => false,
         }
     }
 }
@@ -181,7 +181,7 @@ mod tests {
         ];
         assert_eq!(counted, wanted);
         let open: Vec<CreateState> = CreateState::ALL.iter().copied().filter(|s| s.is_open()).collect();
-        assert_eq!(open, [CreateState::Prepared, CreateState::Doubt]);
+        assert_eq!(open, [CreateState::Intended, CreateState::Unconfirmed]);
         let last: Vec<Status> = Status::ALL.iter().copied().filter(|s| s.is_final()).collect();
         assert_eq!(last, [Status::Terminated, Status::ProvisioningFailed]);
     }

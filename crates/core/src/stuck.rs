@@ -4,7 +4,7 @@
 
 use crate::error::ErrorKind;
 use crate::money::block_hourly_micros;
-use crate::proof::{self, Standing};
+use crate::proof::{self, CleanupState};
 use crate::recorded::{Aggregate, Retry};
 use crate::size::gb_ceil;
 use crate::status::Desired;
@@ -48,12 +48,12 @@ pub fn stuck(agg: &Aggregate, now: Timestamp) -> Vec<Stuck> {
         currency: i.spec.currency.clone(),
         remedy: remedy(retry.map(|r| r.error.kind), note),
     };
-    let servers = agg.servers.iter().filter(|s| matches!(proof::server(s), Standing::Open(_))).map(|s| {
+    let servers = agg.servers.iter().filter(|s| matches!(proof::server(s), CleanupState::Open(_))).map(|s| {
         let off = s.state.as_deref() == Some("stopped") || s.provider_id.is_none();
         let hourly = if off { 0 } else { i.spec.hourly_micros };
         one(s.provider_id.as_deref().unwrap_or(&s.name), since, s.retry.as_ref(), hourly)
     });
-    let volumes = agg.volumes.iter().filter(|v| v.is_to_delete() && matches!(proof::volume(v), Standing::Open(_)));
+    let volumes = agg.volumes.iter().filter(|v| v.is_to_delete() && matches!(proof::volume(v), CleanupState::Open(_)));
     let volumes = volumes.map(|v| {
         let gb = v.size_bytes.filter(|_| v.is_block() && v.provider_id.is_some()).map_or(0, gb_ceil);
         let hourly = block_hourly_micros(gb, v.perf_iops);
@@ -156,7 +156,7 @@ mod tests {
         let mut unknown = going();
         (unknown.servers[0].provider_id, unknown.volumes[0].provider_id) = (None, None);
         (unknown.servers[0].create_state, unknown.volumes[0].create_state) =
-            (crate::status::CreateState::Doubt, crate::status::CreateState::Doubt);
+            (crate::status::CreateState::Unconfirmed, crate::status::CreateState::Unconfirmed);
         assert_eq!(costs(&unknown).iter().map(|c| c.1).collect::<Vec<_>>(), [0, 0], "it may not exist");
         let mut local = going();
         local.volumes[0].volume_type = "l_ssd".into();

@@ -9,7 +9,7 @@
 use crate::audit::{Finding, FindingKind, Report};
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, Role};
-use crate::observed::{Picture, SeenServer};
+use crate::observed::{ObservedServer, ZoneInventory};
 use crate::plan::{Context, found_volume};
 use crate::recorded::{Aggregate, Server};
 use crate::status::{Origin, VolumeStatus};
@@ -77,7 +77,7 @@ pub struct Sweep {
 /// Decides what becomes of the orphans of a report.
 #[must_use]
 pub fn sweep(report: &Report, held: &[Quarantined], policy: Policy, limits: Limits, now: Timestamp) -> Sweep {
-    if let Some(why) = &report.cannot_say {
+    if let Some(why) = &report.inconclusive {
         return Sweep { frozen: Some(format!("the audit cannot say: {why}")), ..Sweep::default() };
     }
     let orphans: Vec<&Finding> = report.findings.iter().filter(|f| f.kind == FindingKind::Orphan).collect();
@@ -130,12 +130,12 @@ fn quarantined(f: &Finding, limits: Limits, now: Timestamp) -> Option<Quarantine
 
 /// Makes an orphan a row of its instance that goes: an old one again, if it was believed gone, or a new one. `false`: it
 /// is not shown any more, or is claimed already.
-pub fn take(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx: &mut Context<'_>) -> bool {
+pub fn take(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInventory, cx: &mut Context<'_>) -> bool {
     let id = orphan.provider_id.as_str();
-    let taken = if let Some(seen) = picture.servers.iter().find(|s| s.id == id) {
+    let taken = if let Some(seen) = inventory.servers.iter().find(|s| s.id == id) {
         take_server(agg, seen, cx)
-    } else if picture.volumes.iter().any(|v| v.id == id) {
-        take_volume(agg, orphan, picture, cx)
+    } else if inventory.volumes.iter().any(|v| v.id == id) {
+        take_volume(agg, orphan, inventory, cx)
     } else {
         false
     };
@@ -145,23 +145,23 @@ pub fn take(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx: &m
     taken
 }
 
-fn take_server(agg: &mut Aggregate, seen: &SeenServer, cx: &mut Context<'_>) -> bool {
+fn take_server(agg: &mut Aggregate, seen: &ObservedServer, cx: &mut Context<'_>) -> bool {
     if let Some(row) = agg.servers.iter_mut().find(|s| s.provider_id.as_deref() == Some(&seen.id)) {
         let believed_gone = row.gone_at.is_some();
         if believed_gone {
             (row.gone_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
-            row.keep = false;
+            row.is_primary = false;
         }
         return believed_gone;
     }
     let (id, attempt) = (ServerId::new((cx.ids)()), agg.attempt_of(&seen.name));
-    agg.servers.push(Server { keep: false, ..Server::found(id, attempt, seen, cx.now) });
+    agg.servers.push(Server { is_primary: false, ..Server::found(id, attempt, seen, cx.now) });
     true
 }
 
-fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, picture: &Picture, cx: &mut Context<'_>) -> bool {
+fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInventory, cx: &mut Context<'_>) -> bool {
     let id = orphan.provider_id.as_str();
-    let kind = picture.volumes.iter().find(|v| v.id == id).map_or("unknown", |v| v.volume_type.as_str());
+    let kind = inventory.volumes.iter().find(|v| v.id == id).map_or("unknown", |v| v.volume_type.as_str());
     if let Some(row) = agg.volumes.iter_mut().find(|v| v.provider_id.as_deref() == Some(id)) {
         let believed_gone = row.status == VolumeStatus::Deleted;
         if believed_gone {

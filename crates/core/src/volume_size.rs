@@ -92,9 +92,9 @@ mod tests {
             (Wishes { forced_gb: Some(700), default_gb: Some(300), ..Wishes::default() }, 0),
             (Wishes { requested_gb: Some(20), ..Wishes::default() }, 20),
         ];
-        for (wishes, gb) in cases {
-            let chosen = choose(&wishes);
-            assert_eq!(chosen.as_ref().map(|c| c.bytes), Some(gb * GB), "{wishes:?}: {chosen:?}");
+        for (requests, gb) in cases {
+            let chosen = choose(&requests);
+            assert_eq!(chosen.as_ref().map(|c| c.bytes), Some(gb * GB), "{requests:?}: {chosen:?}");
         }
         let silent = Wishes { model_id: Some("my-company/our-model"), ..Wishes::default() };
         assert_eq!(choose(&silent), None, "nothing is made up");

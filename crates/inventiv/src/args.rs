@@ -83,9 +83,9 @@ fn variable(name: &str) -> Option<String> {
 pub(crate) enum Command {
     /// Run the server: API and orchestrator in one process.
     Serve(Serve),
-    /// Show two whole lives against a pretended cloud, and prove that nothing is left.
+    /// Show two instance life cycles against a emulated cloud, and prove that nothing is left.
     Demo(Demo),
-    /// Show that the provider does what we rely on: on a pretended cloud or, with --live, on your own account.
+    /// Show that the provider does what we rely on: on a emulated cloud or, with --live, on your own account.
     Doctor(Doctor),
     /// Create, list, show and terminate instances.
     Instance {
@@ -299,7 +299,7 @@ pub(crate) struct Demo {
     /// Stay up afterwards, with addresses and commands to paste.
     #[arg(long)]
     pub(crate) keep: bool,
-    /// How fast the pretended cloud's time passes: real, xN or instant.
+    /// How fast the emulated cloud's time passes: real, xN or instant.
     #[arg(long, default_value = "x10", value_parser = scaleway_emulator::options::ClockMode::parse)]
     pub(crate) clock: scaleway_emulator::options::ClockMode,
 }

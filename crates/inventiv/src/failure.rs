@@ -33,7 +33,7 @@ impl Failure {
     }
 
     /// Whether it may be otherwise in a moment.
-    pub(crate) fn passes(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         self.code == 5
     }
 

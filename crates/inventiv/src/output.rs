@@ -154,7 +154,7 @@ pub(crate) fn decimal(micros: i64) -> String {
 pub(crate) fn text(item: &Value, key: &str) -> String {
     match &item[key] {
         Value::Null => "-".to_owned(),
-        // Some names were given by strangers.
+        // Some names were given by third parties.
         Value::String(s) => legible(s),
         other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => other.to_string(),
     }
@@ -256,7 +256,7 @@ pub(crate) fn proof(p: &Value) -> String {
     let mut lines = vec![format!("{}  {}  {}", text(p, "instance_id"), text(p, "status"), text(p, "verdict"))];
     for r in p["resources"].as_array().into_iter().flatten() {
         let id = r["provider_id"].as_str().map_or_else(|| text(r, "name"), str::to_owned);
-        lines.push(format!("  {} {id}  {}", text(r, "kind"), text(r, "standing").to_uppercase()));
+        lines.push(format!("  {} {id}  {}", text(r, "kind"), text(r, "cleanup_state").to_uppercase()));
         if let Some(with) = r["came_with"].as_str() {
             lines.push(format!("    came with server {with}"));
         }

@@ -119,7 +119,7 @@ impl<'c> Progress<'c> {
                 return Err(Failure::instance_failed(format!("{} is {status}: {why}", self.id)));
             }
             if self.spoke.elapsed() > QUIET_MAX {
-                self.tell(&format!("  {:6.1}s  … still {status}", self.began.elapsed().as_secs_f32()));
+                self.report(&format!("  {:6.1}s  … still {status}", self.began.elapsed().as_secs_f32()));
             }
             if Instant::now() > deadline {
                 let text =
@@ -159,10 +159,10 @@ impl<'c> Progress<'c> {
             words(&text(log, "action")),
             outcome(&text(log, "status"))
         );
-        self.tell(line.trim_end());
+        self.report(line.trim_end());
     }
 
-    fn tell(&mut self, line: &str) {
+    fn report(&mut self, line: &str) {
         (self.say)(line);
         self.spoke = Instant::now();
     }
@@ -171,7 +171,7 @@ impl<'c> Progress<'c> {
         let notes: Vec<String> = instance["notes"].as_array().into_iter().flatten().map(note_text).collect();
         let notes = notes.join("; ");
         if !notes.is_empty() && notes != self.notes {
-            self.tell(&format!("  {:6.1}s  … {notes}", self.began.elapsed().as_secs_f32()));
+            self.report(&format!("  {:6.1}s  … {notes}", self.began.elapsed().as_secs_f32()));
         }
         self.notes = notes;
     }

@@ -90,8 +90,8 @@ fn behind_tls_with_the_password_in_a_file_and_nothing_less() {
     assert_eq!(before.status.code(), Some(4), "{}", String::from_utf8_lossy(&before.stderr));
     let done = migrate(&good, &passwords, false);
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
-    let told = String::from_utf8_lossy(&done.stdout);
-    assert!(told.contains("up to date\naction log by months, 20"), "{told}");
+    let reported = String::from_utf8_lossy(&done.stdout);
+    assert!(reported.contains("up to date\naction log by months, 20"), "{reported}");
     assert_eq!(migrate(&good, &passwords, true).status.code(), Some(0));
 
     let refused = [
@@ -103,9 +103,12 @@ fn behind_tls_with_the_password_in_a_file_and_nothing_less() {
     ];
     for (what, url, passwords) in refused {
         let out = migrate(&url, passwords, true);
-        let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-        assert_eq!(out.status.code(), Some(1), "{what}: {told}");
-        assert!(!told.contains(PASSWORD) && !told.contains("panicked") && !told.trim().is_empty(), "{what}: {told}");
-        println!("{what}: {}", told.trim());
+        let reported = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert_eq!(out.status.code(), Some(1), "{what}: {reported}");
+        assert!(
+            !reported.contains(PASSWORD) && !reported.contains("panicked") && !reported.trim().is_empty(),
+            "{what}: {reported}"
+        );
+        println!("{what}: {}", reported.trim());
     }
 }

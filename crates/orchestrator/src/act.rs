@@ -6,8 +6,8 @@ use inventiv_core::cloud_config;
 use inventiv_core::error::{CallError, Effect, ErrorKind};
 use inventiv_core::id::{ServerId, VolumeId};
 use inventiv_core::name::{CloudName, MODEL_TAG};
-use inventiv_core::observed::{Observed, SeenServer, SeenVolume};
-use inventiv_core::progress::{Outcome, Reply};
+use inventiv_core::observed::{Observed, ObservedServer, ObservedVolume};
+use inventiv_core::progress::{CallResult, Outcome};
 use inventiv_core::recorded::{Aggregate, Proof, Server, Volume};
 use inventiv_core::time::Timestamp;
 use inventiv_providers::{Answer, Error, Existence, GoneAnswer, NewServer, NewVolume, VolumeRef};
@@ -16,15 +16,15 @@ use inventiv_providers::{Answer, Error, Existence, GoneAnswer, NewServer, NewVol
 const INTENT_AGE_MAX_MS: i64 = 5_000;
 
 /// What a call gave.
-pub(crate) struct Done {
+pub(crate) struct CallReport {
     pub(crate) outcome: Outcome,
     pub(crate) request_id: Option<String>,
     /// What the call has shown, for the next plan of the same step.
-    pub(crate) shown: Option<Reply>,
+    pub(crate) shown: Option<CallResult>,
 }
 
-impl Done {
-    fn from<T>(result: Result<Answer<T>, Error>, reply: impl FnOnce(T) -> Reply) -> Self {
+impl CallReport {
+    fn from<T>(result: Result<Answer<T>, Error>, reply: impl FnOnce(T) -> CallResult) -> Self {
         match result {
             Ok(answer) => {
                 let reply = reply(answer.value);
@@ -42,7 +42,7 @@ impl Done {
 
 impl Inner {
     /// `agg` is what was committed before the call.
-    pub(crate) async fn act(&self, agg: &Aggregate, action: &Action, seen: &Observed) -> Done {
+    pub(crate) async fn act(&self, agg: &Aggregate, action: &Action, seen: &Observed) -> CallReport {
         match action {
             Action::CreateServer(row) => self.create_server(agg, row).await,
             Action::CreateVolume(row) => self.create_volume(agg, row).await,
@@ -68,9 +68,9 @@ impl Inner {
         }
     }
 
-    async fn create_server(&self, agg: &Aggregate, row: &Server) -> Done {
-        if self.is_stale(row.prepared_at) {
-            return Done::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
+    async fn create_server(&self, agg: &Aggregate, row: &Server) -> CallReport {
+        if self.is_stale(row.intended_at) {
+            return CallReport::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
         }
         let spec = &agg.instance.spec;
         let new = NewServer {
@@ -80,12 +80,12 @@ impl Inner {
             image: spec.image.clone(),
             boot_storage: spec.boot_storage,
         };
-        Done::from(self.provider.create_server(&agg.instance.zone, &new).await, server_reply)
+        CallReport::from(self.provider.create_server(&agg.instance.zone, &new).await, server_reply)
     }
 
-    async fn create_volume(&self, agg: &Aggregate, row: &Volume) -> Done {
+    async fn create_volume(&self, agg: &Aggregate, row: &Volume) -> CallReport {
         if self.is_stale(row.created_at) {
-            return Done::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
+            return CallReport::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
         }
         let new = NewVolume {
             name: row.name.clone(),
@@ -93,7 +93,7 @@ impl Inner {
             size_bytes: row.size_bytes.unwrap_or_default(),
             perf_iops: row.perf_iops,
         };
-        Done::from(self.provider.create_volume(&agg.instance.zone, &new).await, volume_reply)
+        CallReport::from(self.provider.create_volume(&agg.instance.zone, &new).await, volume_reply)
     }
 
     async fn act_on_volume(
@@ -102,31 +102,31 @@ impl Inner {
         action: &Action,
         seen: &Observed,
         (row, volume): (&Volume, VolumeRef),
-    ) -> Done {
+    ) -> CallReport {
         let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
         let server = action.server_id().and_then(|id| server_id(agg, id));
         match (action, server) {
             (Action::TagVolume(_), _) => {
                 let name = CloudName::of_volume(agg, row, &self.config.control_plane).text();
                 let tags = tags(&name, agg);
-                Done::from(cloud.tag_volume(zone, &volume, &name, &tags).await, volume_reply)
+                CallReport::from(cloud.tag_volume(zone, &volume, &name, &tags).await, volume_reply)
             }
             (Action::ResizeVolume(_, bytes), _) => {
-                Done::from(cloud.resize_volume(zone, &volume, *bytes).await, volume_reply)
+                CallReport::from(cloud.resize_volume(zone, &volume, *bytes).await, volume_reply)
             }
             (Action::AttachVolume(..), Some(server)) => {
-                Done::from(cloud.attach_volume(zone, server, &volume).await, server_reply)
+                CallReport::from(cloud.attach_volume(zone, server, &volume).await, server_reply)
             }
             (Action::DetachVolume(..), Some(server)) => {
-                Done::from(cloud.detach_volume(zone, server, &volume).await, server_reply)
+                CallReport::from(cloud.detach_volume(zone, server, &volume).await, server_reply)
             }
-            (Action::DeleteVolume(_), _) => Done::from(cloud.delete_volume(zone, &volume).await, accepted),
+            (Action::DeleteVolume(_), _) => CallReport::from(cloud.delete_volume(zone, &volume).await, accepted),
             (Action::ProveVolumeGone(_), _) => {
                 let asked_at = self.clock.now();
                 match cloud.volume(zone, &volume).await {
                     Ok(Existence::Exists(v)) => still_there(volume_reply(v)),
                     Ok(Existence::Gone(gone)) => proven(volume.id, gone, asked_at, seen.listed_at(row.is_block())),
-                    Err(e) => Done::from(Err::<Answer<()>, _>(e), accepted),
+                    Err(e) => CallReport::from(Err::<Answer<()>, _>(e), accepted),
                 }
             }
             (
@@ -146,7 +146,7 @@ impl Inner {
         }
     }
 
-    async fn act_on_server(&self, agg: &Aggregate, action: &Action, seen: &Observed, server: &str) -> Done {
+    async fn act_on_server(&self, agg: &Aggregate, action: &Action, seen: &Observed, server: &str) -> CallReport {
         let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
         let done = match action {
             Action::TagServer(id) => {
@@ -171,28 +171,28 @@ impl Inner {
                 return match cloud.server(zone, server).await {
                     Ok(Existence::Exists(s)) => still_there(server_reply(s)),
                     Ok(Existence::Gone(gone)) => proven(server.to_owned(), gone, asked_at, seen.listed_at(false)),
-                    Err(e) => Done::from(Err::<Answer<()>, _>(e), accepted),
+                    Err(e) => CallReport::from(Err::<Answer<()>, _>(e), accepted),
                 };
             }
         };
-        Done::from(done, accepted)
+        CallReport::from(done, accepted)
     }
 
-    fn is_stale(&self, prepared_at: Timestamp) -> bool {
-        self.clock.now().ms_since(prepared_at) > INTENT_AGE_MAX_MS
+    fn is_stale(&self, intended_at: Timestamp) -> bool {
+        self.clock.now().ms_since(intended_at) > INTENT_AGE_MAX_MS
     }
 }
 
-fn accepted((): ()) -> Reply {
-    Reply::Accepted
+fn accepted((): ()) -> CallResult {
+    CallResult::Accepted
 }
 
-fn server_reply(seen: SeenServer) -> Reply {
-    Reply::Server(Box::new(seen))
+fn server_reply(seen: ObservedServer) -> CallResult {
+    CallResult::Server(Box::new(seen))
 }
 
-fn volume_reply(seen: SeenVolume) -> Reply {
-    Reply::Volume(Box::new(seen))
+fn volume_reply(seen: ObservedVolume) -> CallResult {
+    CallResult::Volume(Box::new(seen))
 }
 
 /// Ours, the model's (whoever rebuilds from the cloud reads it there), and the requester's own.
@@ -216,15 +216,15 @@ fn server_id<'a>(agg: &'a Aggregate, id: &ServerId) -> Option<&'a str> {
 }
 
 /// The planner names only rows that it was given, with ids that it was given.
-fn unknown_row() -> Done {
-    Done::never_sent(ErrorKind::Refused, "the plan names a resource that is not recorded; please report this")
+fn unknown_row() -> CallReport {
+    CallReport::never_sent(ErrorKind::Refused, "the plan names a resource that is not recorded; please report this")
 }
 
-fn still_there(shown: Reply) -> Done {
-    Done { outcome: Ok(Reply::StillThere), request_id: None, shown: Some(shown) }
+fn still_there(shown: CallResult) -> CallReport {
+    CallReport { outcome: Ok(CallResult::StillThere), request_id: None, shown: Some(shown) }
 }
 
-fn proven(resource_id: String, gone: GoneAnswer, asked_at: Timestamp, listed_at: Option<Timestamp>) -> Done {
+fn proven(resource_id: String, gone: GoneAnswer, asked_at: Timestamp, listed_at: Option<Timestamp>) -> CallReport {
     let request_id = gone.request_id.clone();
     let proof = Proof {
         resource_id,
@@ -236,5 +236,5 @@ fn proven(resource_id: String, gone: GoneAnswer, asked_at: Timestamp, listed_at:
         confirm_after: None,
         confirmed_at: None,
     };
-    Done { outcome: Ok(Reply::Gone(Box::new(proof))), request_id, shown: None }
+    CallReport { outcome: Ok(CallResult::Gone(Box::new(proof))), request_id, shown: None }
 }

@@ -3,15 +3,15 @@
 //! What becomes of what they find is decided in `sweep`: by itself, an audit changes nothing.
 
 use crate::Orchestrator;
-use crate::look::{Index, pages};
-use crate::rest::Asked;
+use crate::observe::{Index, pages};
+use crate::park::Asked;
 use crate::sweep::Swept;
 use crate::tick::{Counters, Due};
-use inventiv_core::audit::{Birth, FindingKind, Report, audit, looks_automatic};
+use inventiv_core::audit::{FindingKind, Report, ServerCreation, audit, looks_automatic};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
-use inventiv_core::observed::Picture;
+use inventiv_core::observed::ZoneInventory;
 use inventiv_core::recorded::Aggregate;
 use inventiv_store::{AuditDone, Error, ZoneAudit};
 use std::collections::{BTreeSet, HashSet};
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How soon a wish for an audit is noticed.
+/// How soon a request for an audit is noticed.
 const LOOK: Duration = Duration::from_secs(1);
 /// How many instances are read at once.
 const PAGE: u32 = 1_000;
@@ -55,19 +55,19 @@ impl Orchestrator {
     async fn audit_and_record(&self, zone: &ZoneAudit) -> Result<(), Error> {
         let inner = &self.inner;
         let (name, begun_at) = (zone.zone.as_str(), inner.clock.now());
-        let (mut report, mut picture) = self.audit_zone(name).await?;
+        let (mut report, mut inventory) = self.audit_zone(name).await?;
         let mut shown = true;
         let due = zone.quarantined.iter().any(|q| q.until <= begun_at);
         if (zone.request.is_some() || due) && report.findings.iter().any(|f| f.kind == FindingKind::Orphan && f.known) {
             // Most of them are taken up by their instances as soon as these are shown them.
             let claimed = report.findings.iter().filter_map(|f| f.instance_id.clone()).collect();
             shown = self.look_again(name, claimed).await?;
-            (report, picture) = self.audit_zone(name).await?;
+            (report, inventory) = self.audit_zone(name).await?;
         }
-        // What no instance was shown, none can have taken up: the wish stays open, and nothing is done about it yet.
-        self.audit_snapshots(name, &mut report, picture.as_ref()).await?;
-        let swept = if shown { self.sweep(zone, &mut report, picture.as_ref()).await? } else { Swept::default() };
-        tell(name, &report);
+        // What no instance was shown, none can have taken up: the request stays open, and nothing is done about it yet.
+        self.audit_snapshots(name, &mut report, inventory.as_ref()).await?;
+        let swept = if shown { self.sweep(zone, &mut report, inventory.as_ref()).await? } else { Swept::default() };
+        log_report(name, &report);
         let done = AuditDone {
             zone: name,
             begun_at,
@@ -75,7 +75,7 @@ impl Orchestrator {
             report: &report,
             answered: zone.request.filter(|_| shown),
             held: &swept.held,
-            let_go: &swept.let_go,
+            released: &swept.released,
         };
         inner.store.finish_audit(&inner.account, &done).await
     }
@@ -92,9 +92,9 @@ impl Orchestrator {
         for agg in self.inner.store.instances_by_id(&claimed).await? {
             let (zone, cloud) = (agg.instance.zone.clone(), &self.inner.provider);
             if agg.instance.status.is_final()
-                && let Ok(picture) = cloud.observe(&zone).await
+                && let Ok(inventory) = cloud.observe(&zone).await
             {
-                let seen = Index::new(picture, &self.inner.config.control_plane).of(&agg);
+                let seen = Index::new(inventory, &self.inner.config.control_plane).of(&agg);
                 let asked = Asked::for_all(&seen);
                 self.inner.step(agg, seen, asked).await?;
             }
@@ -115,43 +115,43 @@ impl Orchestrator {
     }
 
     /// A report, with the listing that it is made upon, if there is one.
-    async fn audit_zone(&self, zone: &str) -> Result<(Report, Option<Picture>), Error> {
+    async fn audit_zone(&self, zone: &str) -> Result<(Report, Option<ZoneInventory>), Error> {
         let inner = &self.inner;
         let mut listings = 1;
         let (epoch, empty) = (inner.store.epoch(), inner.store.living(&inner.account, zone, "", 1).await?.is_empty());
-        let picture = loop {
+        let inventory = loop {
             let began_at = inner.clock.now();
             match inner.provider.observe(zone).await {
-                Ok(picture) if picture.complete || listings == LISTINGS_MAX => break picture,
+                Ok(inventory) if inventory.complete || listings == LISTINGS_MAX => break inventory,
                 Ok(_) => listings += 1,
                 Err(e) => {
                     let what = if e.kind == ErrorKind::Unauthorized { "blocked: credentials: " } else { "" };
-                    return Ok((Report::blind(began_at, format!("{what}the zone cannot be listed: {e}")), None));
+                    return Ok((Report::inconclusive(began_at, format!("{what}the zone cannot be listed: {e}")), None));
                 }
             }
         };
-        if empty && picture.complete {
+        if empty && inventory.complete {
             // Whoever lives here later is younger than this listing: none of them needs one of its own before it is made.
             self.zone_state(zone, |z| {
-                z.pages = pages(&picture);
-                z.listed_at = Some((picture.began_at, epoch));
-                z.resynced_at = Some(picture.began_at);
+                z.pages = pages(&inventory);
+                z.listed_at = Some((inventory.began_at, epoch));
+                z.resynced_at = Some(inventory.began_at);
             });
         }
-        if let Some(why) = &picture.hidden
+        if let Some(why) = &inventory.hidden
             && inner.store.ever_made(&inner.account, zone).await?
         {
-            return Ok((Report::blind(picture.began_at, why.clone()), None));
+            return Ok((Report::inconclusive(inventory.began_at, why.clone()), None));
         }
         // Read after the listing: what is written down by now may be in it, and what is in it is written down by now.
-        let records = self.records_of(zone, &picture).await?;
-        let births = self.births_of(zone, &picture).await?;
-        let report = audit(&picture, &records, &births, &inner.config.control_plane);
-        Ok((report, Some(picture)))
+        let records = self.records_of(zone, &inventory).await?;
+        let creations = self.creations_of(zone, &inventory).await?;
+        let report = audit(&inventory, &records, &creations, &inner.config.control_plane);
+        Ok((report, Some(inventory)))
     }
 
-    /// Every instance that anything in the picture may belong to, and every one that should be in it.
-    async fn records_of(&self, zone: &str, picture: &Picture) -> Result<Vec<Aggregate>, Error> {
+    /// Every instance that anything in the inventory may belong to, and every one that should be in it.
+    async fn records_of(&self, zone: &str, inventory: &ZoneInventory) -> Result<Vec<Aggregate>, Error> {
         let (store, account) = (&self.inner.store, self.inner.account.as_str());
         let mut records: Vec<Aggregate> = Vec::new();
         loop {
@@ -170,8 +170,8 @@ impl Orchestrator {
             })
             .collect();
         let mut wanted: BTreeSet<InstanceId> = store.owners_of_retained(account, zone).await?.into_iter().collect();
-        let servers = picture.servers.iter().map(|s| (&s.id, &s.name));
-        for (id, name) in servers.chain(picture.volumes.iter().map(|v| (&v.id, &v.name))) {
+        let servers = inventory.servers.iter().map(|s| (&s.id, &s.name));
+        for (id, name) in servers.chain(inventory.volumes.iter().map(|v| (&v.id, &v.name))) {
             if known.contains(id.as_str()) {
                 continue;
             }
@@ -185,17 +185,17 @@ impl Orchestrator {
         Ok(records)
     }
 
-    async fn births_of(&self, zone: &str, picture: &Picture) -> Result<Vec<Birth>, Error> {
-        let mut births = Vec::new();
-        for at in picture.volumes.iter().filter(|v| looks_automatic(v)).filter_map(|v| v.created_at) {
-            births.extend(self.inner.store.births(&self.inner.account, zone, at).await?);
+    async fn creations_of(&self, zone: &str, inventory: &ZoneInventory) -> Result<Vec<ServerCreation>, Error> {
+        let mut creations = Vec::new();
+        for at in inventory.volumes.iter().filter(|v| looks_automatic(v)).filter_map(|v| v.created_at) {
+            creations.extend(self.inner.store.creations(&self.inner.account, zone, at).await?);
         }
-        Ok(births)
+        Ok(creations)
     }
 }
 
-fn tell(zone: &str, report: &Report) {
-    if let Some(why) = &report.cannot_say {
+fn log_report(zone: &str, report: &Report) {
+    if let Some(why) = &report.inconclusive {
         tracing::warn!(zone, why, "an audit cannot say anything");
     }
     if let Some(why) = &report.frozen {

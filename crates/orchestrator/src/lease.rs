@@ -2,7 +2,7 @@
 //! kept right by versions.
 
 use crate::Orchestrator;
-use inventiv_core::lease::{Lease, Move, Terms, Watch, part_of_budget};
+use inventiv_core::lease::{Lease, Move, Terms, Watch, share_of_budget};
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
@@ -101,7 +101,7 @@ impl Orchestrator {
         leases.on.load(Ordering::SeqCst).then(held)
     }
 
-    /// In how long the leases are to be looked at again: three times for each beat, and soon after somebody has said that
+    /// In how long the leases are to be looked at again: three times for each heartbeat, and soon after somebody has said that
     /// something has changed.
     pub(crate) fn lease_round_ms(&self) -> u64 {
         let leases = &self.inner.leases;
@@ -112,7 +112,7 @@ impl Orchestrator {
         u64::try_from(due).unwrap_or_default().max(1)
     }
 
-    /// Moves the beats of what it holds on, and takes what is free or dead, if it is time to look. `true`: it took one.
+    /// Moves the heartbeats of what it holds on, and takes what is free or dead, if it is time to look. `true`: it took one.
     ///
     /// # Errors
     /// When the database refuses.
@@ -123,7 +123,7 @@ impl Orchestrator {
         }
         let rows = inner.store.leases(&inner.account).await?;
         let under_way = inner.store.under_way(&inner.account).await?;
-        inner.provider.set_part(part_of_budget(&leases.me, &rows, &under_way));
+        inner.provider.set_share(share_of_budget(&leases.me, &rows, &under_way));
         let mut zones: BTreeSet<String> = inner.config.zones.iter().cloned().collect();
         zones.extend(rows.iter().map(|r| r.zone.clone()));
         zones.extend(leases.wanted.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
@@ -169,14 +169,14 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// This replica's own time, for [`Orchestrator::looked`].
+    /// This replica's own time, for [`Orchestrator::observed`].
     pub(crate) fn lease_time(&self) -> Timestamp {
         self.inner.leases.now()
     }
 
     /// A look at a zone, begun at `began`, has ended; `seen`: the cloud answered.
-    pub(crate) fn looked(&self, zone: &str, began: Timestamp, seen: bool) {
-        self.inner.leases.watch(|w| w.looked(zone, began, seen));
+    pub(crate) fn observed(&self, zone: &str, began: Timestamp, seen: bool) {
+        self.inner.leases.watch(|w| w.observed(zone, began, seen));
     }
 
     /// Gives everything back: whoever sees that first goes on with it.

@@ -9,10 +9,10 @@ mod catalogue;
 pub mod clock;
 mod history;
 mod lease;
-mod look;
+mod observe;
+mod park;
 mod record;
 mod recover;
-mod rest;
 mod snapshots;
 mod step;
 mod sweep;
@@ -95,7 +95,7 @@ struct Inner {
     /// Instances that are being worked on by this process.
     in_flight: Mutex<HashSet<InstanceId>>,
     zones: Mutex<HashMap<String, ZoneState>>,
-    resting: rest::Resting,
+    parked: park::Parked,
     leases: lease::Leases,
     steps: tokio::sync::Semaphore,
 }
@@ -136,7 +136,7 @@ impl Orchestrator {
             config,
             in_flight: Mutex::default(),
             zones: Mutex::default(),
-            resting: rest::Resting::default(),
+            parked: park::Parked::default(),
             leases,
             steps,
         };

@@ -4,7 +4,7 @@ use crate::Inner;
 use inventiv_core::action::{Action, Event};
 use inventiv_core::error::{CallError, Effect};
 use inventiv_core::id::LogId;
-use inventiv_core::progress::{Outcome, Reply};
+use inventiv_core::progress::{CallResult, Outcome};
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::size::gb_ceil;
 use inventiv_core::time::Timestamp;
@@ -47,7 +47,7 @@ impl Inner {
             volume_id: action.volume_id().map(ToString::to_string),
             resource_id: resource,
             attempt: attempt.map(i64::from),
-            details: action.road().map(str::to_owned).or_else(|| details(agg, action)),
+            details: action.removal_method().map(str::to_owned).or_else(|| details(agg, action)),
             ..self.new_log(agg, action.log_name(), now)
         }
     }
@@ -94,9 +94,11 @@ pub(crate) fn close(log: &ActionLog, outcome: &Outcome, request_id: Option<&str>
         Some(Effect::Unknown) => LogStatus::Unknown,
     };
     let resource = match outcome {
-        Ok(Reply::Server(s)) if log.volume_id.is_none() => Some(s.id.clone()),
-        Ok(Reply::Volume(v)) => Some(v.id.clone()),
-        Ok(Reply::Server(_) | Reply::Accepted | Reply::Gone(_) | Reply::StillThere) | Err(_) => None,
+        Ok(CallResult::Server(s)) if log.volume_id.is_none() => Some(s.id.clone()),
+        Ok(CallResult::Volume(v)) => Some(v.id.clone()),
+        Ok(CallResult::Server(_) | CallResult::Accepted | CallResult::Gone(_) | CallResult::StillThere) | Err(_) => {
+            None
+        }
     };
     LogWrite::Close(Box::new(LogClose {
         id: log.id.clone(),

@@ -4,7 +4,7 @@ use crate::Orchestrator;
 use inventiv_core::action::Event;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
-use inventiv_core::recover::{Place, Recovery, policy_conflicts, recover, take_policy};
+use inventiv_core::recover::{Location, Recovery, policy_conflicts, recover, take_policy};
 use inventiv_store::Error;
 use std::collections::BTreeSet;
 
@@ -39,8 +39,8 @@ impl Orchestrator {
 
     async fn recover_zone(&self, zone: &str) -> Result<Result<Recovery, String>, Error> {
         let inner = &self.inner;
-        let picture = match inner.provider.observe(zone).await {
-            Ok(picture) if picture.complete => picture,
+        let inventory = match inner.provider.observe(zone).await {
+            Ok(inventory) if inventory.complete => inventory,
             Ok(_) => return Ok(Err("its listing shifted while it was read; try again".to_owned())),
             Err(e) => return Ok(Err(format!("it cannot be listed: {e}"))),
         };
@@ -48,17 +48,17 @@ impl Orchestrator {
             Ok(offers) => offers,
             Err(e) => return Ok(Err(format!("its catalogue cannot be read: {e}"))),
         };
-        let names = picture.servers.iter().map(|s| &s.name).chain(picture.volumes.iter().map(|v| &v.name));
+        let names = inventory.servers.iter().map(|s| &s.name).chain(inventory.volumes.iter().map(|v| &v.name));
         let named: BTreeSet<InstanceId> = names.filter_map(|n| CloudName::parse(n)).map(|n| n.instance).collect();
         let named: Vec<InstanceId> = named.into_iter().collect();
         let records = inner.store.instances_by_id(&named).await?;
         let recorded: BTreeSet<InstanceId> = records.iter().map(|a| a.instance.id.clone()).collect();
-        let policies = policy_conflicts(&picture, &records, &inner.config.control_plane);
+        let policies = policy_conflicts(&inventory, &records, &inner.config.control_plane);
         let provider = &inner.provider.account().provider;
-        let place = Place { account_id: &inner.account, provider, zone, offers: &offers };
+        let location = Location { account_id: &inner.account, provider, zone, offers: &offers };
         let mut draw = || inner.ids.draw();
         let mut cx = inner.context(inner.clock.now(), &mut draw);
-        Ok(Ok(Recovery { policies, ..recover(&picture, &recorded, place, &mut cx) }))
+        Ok(Ok(Recovery { policies, ..recover(&inventory, &recorded, location, &mut cx) }))
     }
 
     /// Writes down what a plan found; an instance that is recorded by now stays as it is. Says how many were written.

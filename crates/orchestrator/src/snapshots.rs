@@ -6,10 +6,10 @@ use crate::{Inner, Orchestrator};
 use inventiv_core::action::Action;
 use inventiv_core::audit::Report;
 use inventiv_core::id::InstanceId;
-use inventiv_core::observed::Picture;
+use inventiv_core::observed::ZoneInventory;
 use inventiv_core::plan::Plan;
 use inventiv_core::recorded::{Aggregate, Volume};
-use inventiv_core::snapshots::{self, List, SeenSnapshot, SnapshotKind};
+use inventiv_core::snapshots::{self, List, ObservedSnapshot, SnapshotKind};
 use inventiv_core::status::Origin;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
@@ -76,9 +76,9 @@ impl Orchestrator {
         &self,
         zone: &str,
         report: &mut Report,
-        picture: Option<&Picture>,
+        inventory: Option<&ZoneInventory>,
     ) -> Result<(), Error> {
-        let Some(picture) = picture else { return Ok(()) };
+        let Some(inventory) = inventory else { return Ok(()) };
         let (store, account) = (&self.inner.store, self.inner.account.as_str());
         let mut blind = None;
         for kind in KINDS {
@@ -94,8 +94,8 @@ impl Orchestrator {
                 self.change(&id, |agg| snapshots::note(agg, &seen)).await?;
             }
             let hidden = match kind {
-                SnapshotKind::Block => &picture.blocks_hidden,
-                SnapshotKind::Local => &picture.hidden,
+                SnapshotKind::Block => &inventory.blocks_hidden,
+                SnapshotKind::Local => &inventory.hidden,
             };
             // An empty list of credentials that may see nothing says nothing.
             if let Some(why) = hidden.as_ref().filter(|_| seen.is_empty()) {
@@ -130,7 +130,7 @@ impl Orchestrator {
     }
 
     /// Whose volumes these snapshots were made of.
-    async fn owners(&self, account: &str, seen: &[SeenSnapshot]) -> Result<BTreeSet<InstanceId>, Error> {
+    async fn owners(&self, account: &str, seen: &[ObservedSnapshot]) -> Result<BTreeSet<InstanceId>, Error> {
         let volumes: BTreeSet<&str> = seen.iter().filter_map(|s| s.volume_id.as_deref()).collect();
         let mut owners = BTreeSet::new();
         for volume in volumes {

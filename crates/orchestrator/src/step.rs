@@ -1,15 +1,15 @@
 //! One instance's step: plan, commit the intent, call, commit the outcome; again while there is something to do now.
 
+use crate::park::Asked;
 use crate::record;
-use crate::rest::Asked;
-use crate::{Inner, act::Done};
+use crate::{Inner, act::CallReport};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use inventiv_core::action::Action;
 use inventiv_core::id::InstanceId;
 use inventiv_core::observed::Observed;
 use inventiv_core::plan::{Context, Plan, plan};
-use inventiv_core::progress::{Reply, conclude, intend};
+use inventiv_core::progress::{CallResult, record_intent, record_outcome};
 use inventiv_core::recorded::{Aggregate, Note};
 use inventiv_core::time::Timestamp;
 use inventiv_store::{ActionLog, Error, LogWrite, Saved};
@@ -21,7 +21,7 @@ const ROUNDS_MAX: usize = 24;
 const OUTCOMES_MAX: usize = 16;
 
 /// A call that is over, with the line that was opened for it.
-type Finished<'a> = (&'a Action, &'a ActionLog, Done);
+type Finished<'a> = (&'a Action, &'a ActionLog, CallReport);
 
 impl Inner {
     /// Does for one instance what can be done upon this look. Says how many calls that made.
@@ -29,7 +29,7 @@ impl Inner {
     /// `first` is the instance as it was read a moment ago: if that is out of date, the first write says so.
     pub(crate) async fn step(&self, first: Aggregate, mut seen: Observed, asked: Asked) -> Result<usize, Error> {
         let id = first.instance.id.clone();
-        self.resting.wake(&first);
+        self.parked.wake(&first);
         let mut known = Some(first);
         let mut calls = 0;
         for _ in 0..ROUNDS_MAX {
@@ -49,7 +49,7 @@ impl Inner {
                 if planned.recorded.instance.settled {
                     return Ok(calls);
                 }
-                self.rest(before.instance.version, again_at, planned, seen);
+                self.park(before.instance.version, again_at, planned, seen);
                 return Ok(calls);
             }
             if planned.actions.is_empty() {
@@ -58,7 +58,7 @@ impl Inner {
                 match self.store.save(&before, &planned.recorded, &writes, now).await? {
                     Saved::Version(version) => {
                         if !planned.recorded.instance.settled {
-                            self.rest(version, again_at, planned, seen);
+                            self.park(version, again_at, planned, seen);
                         }
                         return Ok(calls);
                     }
@@ -67,7 +67,7 @@ impl Inner {
             }
             // The budget is asked before the intent is written: an intent that waits in a queue would grow old.
             for _ in planned.actions.iter().filter(|a| !a.reads()) {
-                self.provider.admit().await;
+                self.provider.acquire().await;
             }
             self.note_snapshots(&mut planned).await;
             let Some((committed, logs)) = self.commit_intents(&before, planned).await? else { continue };
@@ -75,9 +75,9 @@ impl Inner {
             let (current, shown) = self.carry_out(&committed, &logs, &seen).await?;
             for reply in shown {
                 match reply {
-                    Reply::Server(s) => seen.refresh_server(*s),
-                    Reply::Volume(v) => seen.refresh_volume(*v),
-                    Reply::Accepted | Reply::Gone(_) | Reply::StillThere => {}
+                    CallResult::Server(s) => seen.refresh_server(*s),
+                    CallResult::Volume(v) => seen.refresh_volume(*v),
+                    CallResult::Accepted | CallResult::Gone(_) | CallResult::StillThere => {}
                 }
             }
             known = Some(current);
@@ -108,11 +108,11 @@ impl Inner {
         let mut logs = Vec::with_capacity(planned.actions.len());
         for mut action in planned.actions {
             if let Action::CreateServer(row) = &mut action {
-                row.prepared_at = now;
+                row.intended_at = now;
             } else if let Action::CreateVolume(row) = &mut action {
                 row.created_at = now;
             }
-            intend(&mut after, &action, now);
+            record_intent(&mut after, &action, now);
             let log = self.open(&after, &action, now);
             logs.push((action, log));
         }
@@ -135,7 +135,7 @@ impl Inner {
         committed: &Aggregate,
         logs: &[(Action, ActionLog)],
         seen: &Observed,
-    ) -> Result<(Aggregate, Vec<Reply>), Error> {
+    ) -> Result<(Aggregate, Vec<CallResult>), Error> {
         let call = async |(action, log)| (action, log, self.act(committed, action, seen).await);
         let running: FuturesUnordered<_> = logs.iter().map(|(action, log)| call((action, log))).collect();
         let mut finished = running.ready_chunks(OUTCOMES_MAX);
@@ -143,7 +143,7 @@ impl Inner {
         let (mut shown, mut failed) = (Vec::new(), None);
         while let Some(outcomes) = finished.next().await {
             for (action, log, done) in &outcomes {
-                self.tell(committed, action, log, done);
+                self.emit(committed, action, log, done);
             }
             // Calls that are under way are never dropped: what became of them must be recorded.
             match self.record_outcomes(current.clone(), &outcomes).await {
@@ -162,7 +162,7 @@ impl Inner {
             for (action, log, done) in outcomes {
                 let mut draw = || self.ids.draw();
                 let mut cx = self.context(now, &mut draw);
-                let events = conclude(agg, action, &done.outcome, &mut cx);
+                let events = record_outcome(agg, action, &done.outcome, &mut cx);
                 writes.push(record::close(log, &done.outcome, done.request_id.as_deref(), now));
                 writes.extend(events.iter().map(|e| self.event(agg, e, now)));
             }
@@ -180,7 +180,7 @@ impl Inner {
         Ok(changed.unwrap_or(current))
     }
 
-    fn tell(&self, agg: &Aggregate, action: &Action, log: &ActionLog, done: &Done) {
+    fn emit(&self, agg: &Aggregate, action: &Action, log: &ActionLog, done: &CallReport) {
         count(action, done.outcome.is_ok(), self.clock.now().ms_since(log.started_at));
         if let Err(e) = &done.outcome {
             let (instance, name) = (&agg.instance.id, action.log_name());

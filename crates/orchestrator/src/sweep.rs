@@ -3,7 +3,7 @@
 use crate::Orchestrator;
 use inventiv_core::action::Event;
 use inventiv_core::audit::Report;
-use inventiv_core::observed::Picture;
+use inventiv_core::observed::ZoneInventory;
 use inventiv_core::sweep::{Limits, Policy, Quarantined, sweep, take};
 use inventiv_store::{Error, ZoneAudit};
 
@@ -11,7 +11,7 @@ use inventiv_store::{Error, ZoneAudit};
 #[derive(Default)]
 pub(crate) struct Swept {
     pub(crate) held: Vec<Quarantined>,
-    pub(crate) let_go: Vec<Quarantined>,
+    pub(crate) released: Vec<Quarantined>,
 }
 
 impl Orchestrator {
@@ -20,13 +20,13 @@ impl Orchestrator {
         &self,
         zone: &ZoneAudit,
         report: &mut Report,
-        picture: Option<&Picture>,
+        inventory: Option<&ZoneInventory>,
     ) -> Result<Swept, Error> {
         let inner = &self.inner;
         let policy = zone.request.map_or(inner.config.orphan_policy, |r| r.policy);
         if zone.request.is_some() && policy == Policy::Report {
             // Somebody thought better of it.
-            return Ok(Swept { let_go: zone.quarantined.clone(), ..Swept::default() });
+            return Ok(Swept { released: zone.quarantined.clone(), ..Swept::default() });
         }
         let usual = Limits::default();
         let limits = match zone.request.and_then(|r| r.max) {
@@ -37,16 +37,16 @@ impl Orchestrator {
         if policy == Policy::Delete || !zone.quarantined.is_empty() {
             report.frozen = decided.frozen;
         }
-        let mut swept = Swept { held: decided.quarantine, let_go: decided.release };
+        let mut swept = Swept { held: decided.quarantine, released: decided.release };
         for orphan in decided.take {
-            let Some(picture) = picture else { break };
+            let Some(inventory) = inventory else { break };
             if !self.still_wished(zone, &orphan).await? {
                 continue;
             }
-            if self.take(&orphan, picture).await? {
+            if self.take(&orphan, inventory).await? {
                 report.taken.push(orphan.provider_id.clone());
             }
-            swept.let_go.push(orphan);
+            swept.released.push(orphan);
         }
         Ok(swept)
     }
@@ -58,13 +58,13 @@ impl Orchestrator {
         Ok(now.is_some_and(|z| z.request == zone.request && z.quarantined.contains(orphan)))
     }
 
-    async fn take(&self, orphan: &Quarantined, picture: &Picture) -> Result<bool, Error> {
+    async fn take(&self, orphan: &Quarantined, inventory: &ZoneInventory) -> Result<bool, Error> {
         let (inner, now) = (&self.inner, self.inner.clock.now());
         let mut taken = false;
         let change = |agg: &mut inventiv_core::recorded::Aggregate| {
             let mut draw = || inner.ids.draw();
             let mut cx = inner.context(now, &mut draw);
-            taken = take(agg, orphan, picture, &mut cx);
+            taken = take(agg, orphan, inventory, &mut cx);
             let event = Event {
                 name: "ORPHAN_TAKEN",
                 volume_id: None,

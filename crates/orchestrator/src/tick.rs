@@ -1,7 +1,7 @@
 //! One tick: what is due, one look for all of it, a step for each.
 
-use crate::look::{Index, glance_cost, misses_something, pages};
-use crate::rest::{Asked, Look};
+use crate::observe::{Index, misses_something, pages, probe_cost};
+use crate::park::{Asked, LastObservation};
 use crate::{Claim, Orchestrator};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
@@ -85,7 +85,7 @@ impl Orchestrator {
         let due = self.due(now).await?;
         let mut zones: BTreeMap<String, Vec<Claim>> = BTreeMap::new();
         for (id, zone, version) in due {
-            if self.inner.resting.has(&zone, &id, version, now) {
+            if self.inner.parked.has(&zone, &id, version, now) {
                 continue;
             }
             if let Some(claim) = self.claim(&id) {
@@ -156,7 +156,7 @@ impl Orchestrator {
         // What has nothing in the cloud yet needs no look: but the records may be older than the cloud, as after the restore
         // of a backup, or when a database took over that lacks the last writes. A first listing shows that.
         let first = self.listed_at(zone).is_none();
-        let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| !first && glance_cost(agg) == 0);
+        let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| !first && probe_cost(agg) == 0);
         for (claim, agg) in blank {
             let seen = Observed { complete: true, ..Observed::nothing(self.inner.clock.now()) };
             self.spawn_step(claim, agg, seen, tasks, counters);
@@ -165,10 +165,11 @@ impl Orchestrator {
             return Ok(());
         }
         let (now, age_max_ms) = (self.inner.clock.now(), self.inner.config.rules.resync_ms / 2);
-        let mut looks: Vec<Option<Look>> =
-            due.iter().map(|(_, agg)| self.inner.resting.look(agg, now, age_max_ms)).collect();
-        let asks =
-            |(agg, look): (&Aggregate, &Option<Look>)| look.as_ref().map_or(glance_cost(agg), |l| l.awaits.len());
+        let mut looks: Vec<Option<LastObservation>> =
+            due.iter().map(|(_, agg)| self.inner.parked.look(agg, now, age_max_ms)).collect();
+        let asks = |(agg, look): (&Aggregate, &Option<LastObservation>)| {
+            look.as_ref().map_or(probe_cost(agg), |l| l.awaits.len())
+        };
         let questions: usize = due.iter().map(|(_, agg)| agg).zip(&looks).map(asks).sum();
         let known_pages = self.inner.zone_pages(zone);
         if resync || first || questions >= known_pages {
@@ -181,9 +182,9 @@ impl Orchestrator {
             let asked = look.as_ref().map(|l| Asked::for_these(self.inner.clock.now(), &l.awaits));
             let glanced = match look {
                 Some(look) => self.inner.ask_again(&agg, look).await,
-                None => self.inner.glance(&agg).await,
+                None => self.inner.probe(&agg).await,
             };
-            self.looked(zone, began, is_seen(&glanced));
+            self.observed(zone, began, is_seen(&glanced));
             match glanced {
                 // A large zone is not listed for one instance: the next resync lists it anyway.
                 Ok(seen) if misses_something(&agg, &seen) && known_pages <= LIST_AT_ONCE => to_list.push((claim, agg)),
@@ -216,23 +217,23 @@ impl Orchestrator {
             return Ok(false);
         }
         let busy = Busy { orchestrator: self, zone };
-        if !resync && self.inner.provider.pressure_ms() > BUSY_MS && self.was_listed_lately(zone) {
+        if !resync && self.inner.provider.queue_delay_ms() > BUSY_MS && self.was_listed_lately(zone) {
             // Changes are queueing: what they wait for shows as well a few seconds later, and costs fewer reads.
             return Ok(false);
         }
         let began = self.lease_time();
         let listed = self.inner.provider.observe(zone).await;
-        self.looked(zone, began, is_seen(&listed));
+        self.observed(zone, began, is_seen(&listed));
         drop(busy);
         let (began_at, index) = match listed {
-            Ok(picture) => {
+            Ok(inventory) => {
                 self.zone_state(zone, |z| {
-                    z.pages = pages(&picture);
-                    if picture.complete || z.listed_at.is_some_and(|(_, then)| then == epoch) {
-                        z.listed_at = Some((picture.began_at, epoch));
+                    z.pages = pages(&inventory);
+                    if inventory.complete || z.listed_at.is_some_and(|(_, then)| then == epoch) {
+                        z.listed_at = Some((inventory.began_at, epoch));
                     }
                 });
-                (picture.began_at, Index::new(picture, &self.inner.config.control_plane))
+                (inventory.began_at, Index::new(inventory, &self.inner.config.control_plane))
             }
             Err(e) => {
                 tracing::warn!(zone, kind = e.kind.text(), error = %e, "a zone could not be listed");
@@ -248,7 +249,7 @@ impl Orchestrator {
         let unsure = self.listed_at(zone).is_none();
         let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
         for (claim, agg) in due {
-            if unsure && glance_cost(&agg) == 0 {
+            if unsure && probe_cost(&agg) == 0 {
                 let text = "waits for a listing of the zone that did not shift while it was read";
                 self.inner.note(&agg.instance.id, text, FAILED_LOOK_MS).await?;
                 continue;
@@ -285,8 +286,8 @@ impl Orchestrator {
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
         let kept = self.inner.store.owners_of_retained(&self.inner.account, zone).await?;
-        let unconfirmed = self.inner.store.owners_of_unconfirmed(&self.inner.account, zone).await?;
-        let mut ended: BTreeSet<InstanceId> = index.owners().cloned().chain(kept).chain(unconfirmed).collect();
+        let pending_observation = self.inner.store.owners_of_unconfirmed(&self.inner.account, zone).await?;
+        let mut ended: BTreeSet<InstanceId> = index.owners().cloned().chain(kept).chain(pending_observation).collect();
         let mut after = String::new();
         loop {
             let page = self.inner.store.living(&self.inner.account, zone, &after, LIVING_PAGE).await?;
@@ -294,7 +295,7 @@ impl Orchestrator {
             after = last.instance.id.to_string();
             for agg in &page {
                 ended.remove(&agg.instance.id);
-                if taken.contains(&agg.instance.id) || (unsure && glance_cost(agg) == 0) {
+                if taken.contains(&agg.instance.id) || (unsure && probe_cost(agg) == 0) {
                     continue;
                 }
                 if let Some(claim) = self.claim(&agg.instance.id) {

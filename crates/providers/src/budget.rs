@@ -50,14 +50,14 @@ impl Budget {
     }
 
     /// Our part of the account's rate from now on; others have the rest.
-    pub fn set_part(&self, part: f64) {
+    pub fn set_share(&self, part: f64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.part = part.clamp(0.01, 1.0);
     }
 
     /// How long a caller that asks now would wait, in milliseconds.
     #[must_use]
-    pub fn pressure_ms(&self, now: Duration) -> u64 {
+    pub fn queue_delay_ms(&self, now: Duration) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = state.next.saturating_sub(now).saturating_sub(self.ahead(&state));
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
@@ -92,7 +92,7 @@ mod tests {
         }
         assert_eq!((now - start).as_millis(), 1_000, "ten steps of 100 ms");
         budget.slow_down(now);
-        assert_eq!(budget.pressure_ms(now), 1_000);
+        assert_eq!(budget.queue_delay_ms(now), 1_000);
         acquire(&mut now);
         acquire(&mut now);
         assert_eq!((now - start).as_millis(), 2_200, "a pause of 1 s, then a step of 200 ms");
@@ -102,11 +102,11 @@ mod tests {
     #[test]
     fn a_part_of_it_is_a_part_of_rate_and_burst() {
         let budget = Budget::new(20.0, 5.0);
-        budget.set_part(0.4);
+        budget.set_share(0.4);
         let now = Duration::from_secs(60);
         let waits: Vec<u128> = (0..5).map(|_| budget.take(now).unwrap_or_default().as_millis()).collect();
         assert_eq!(waits, [0, 0, 125, 250, 375], "2 at once, then 8 a second");
-        budget.set_part(0.0);
+        budget.set_share(0.0);
         assert!(budget.take(now).is_some_and(|wait| wait < Duration::from_secs(60)), "nobody stands still for ever");
     }
 

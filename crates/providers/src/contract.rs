@@ -11,7 +11,7 @@ pub use clean::{PREFIX, is_own};
 use crate::{Answer, CloudProvider, Error, Existence, NewServer, NewVolume, VolumeRef};
 use clean::{Role, name};
 use inventiv_core::error::Effect;
-use inventiv_core::observed::{SeenServer, SeenVolume, ServerState, VolumeState};
+use inventiv_core::observed::{ObservedServer, ObservedVolume, ServerState, VolumeState};
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::BLOCK_KIND;
 use std::time::Duration;
@@ -106,24 +106,24 @@ impl Suite<'_> {
             Err(e) => Err(("what an earlier run left is taken away", e)),
         };
         match done {
-            Err((what, why)) if !(self.stop)() => self.tell(&mut course, Line::Broken(what, why)),
+            Err((what, why)) if !(self.stop)() => self.report(&mut course, Line::Broken(what, why)),
             // Whoever wanted it to stop knows why it did.
             Ok(()) | Err(_) => {}
         }
         match self.clean_own(&mut course).await {
             Ok(how) => self.kept(&mut course, NOTHING_LEFT, how),
-            Err(why) => self.tell(&mut course, Line::Broken(NOTHING_LEFT, why)),
+            Err(why) => self.report(&mut course, Line::Broken(NOTHING_LEFT, why)),
         }
         course.lines
     }
 
-    fn tell(&self, course: &mut Course, line: Line) {
+    fn report(&self, course: &mut Course, line: Line) {
         (self.say)(&line);
         course.lines.push(line);
     }
 
     fn kept(&self, course: &mut Course, what: &'static str, seen: impl Into<String>) {
-        self.tell(course, Line::Kept(what, seen.into()));
+        self.report(course, Line::Kept(what, seen.into()));
     }
 
     /// Before anything is made or waited for: whether to go on at all.
@@ -178,14 +178,14 @@ impl Suite<'_> {
         self.cloud.tag_volume(&self.zone, &data, &renamed, &["doctor".to_owned()]).await.map_err(text)?;
         let seen = self.until_volume(course, &data, |v| v.name == renamed).await?;
         self.kept(course, "it is renamed at once", seen.name);
-        self.tell(course, Line::Settled("tags of a block volume by PATCH", "accepted".to_owned()));
+        self.report(course, Line::Settled("tags of a block volume by PATCH", "accepted".to_owned()));
         self.cloud.resize_volume(&self.zone, &data, 2 * GB - 1).await.map_err(text)?;
         self.until_volume(course, &data, |v| v.size_bytes == Some(2 * GB) && v.state == VolumeState::Available).await?;
         self.kept(course, "it grows, and a part of a GB is rounded up", "2 GB");
         Ok(data)
     }
 
-    async fn server_stopped(&self, course: &mut Course, data: &mut VolumeRef) -> Step<SeenServer> {
+    async fn server_stopped(&self, course: &mut Course, data: &mut VolumeRef) -> Step<ObservedServer> {
         let mut made = self.server_made(course).await?;
         let terminated = self.cloud.terminate_server(&self.zone, &made.id).await;
         if self.settle(course, "terminate of a stopped server", terminated) {
@@ -205,7 +205,7 @@ impl Suite<'_> {
         Ok(made)
     }
 
-    async fn server_made(&self, course: &mut Course) -> Step<SeenServer> {
+    async fn server_made(&self, course: &mut Course) -> Step<ObservedServer> {
         self.go_on(course)?;
         let new = NewServer {
             name: name(&self.run, Role::Server),
@@ -235,7 +235,7 @@ impl Suite<'_> {
     }
 
     /// Whether it is on its way out: its deletion was accepted while it ran.
-    async fn server_running(&self, course: &mut Course, server: &SeenServer) -> Step<bool> {
+    async fn server_running(&self, course: &mut Course, server: &ObservedServer) -> Step<bool> {
         let began = Instant::now();
         self.until_server(course, &server.id, |s| s.allowed.contains(&inventiv_core::observed::Allowed::Start)).await?;
         self.cloud.start_server(&self.zone, &server.id).await.map_err(text)?;
@@ -245,11 +245,14 @@ impl Suite<'_> {
         Ok(self.settle(course, "deletion of a running server", refused))
     }
 
-    async fn ends(&self, course: &mut Course, server: &SeenServer, data: &VolumeRef, leaves: bool) -> Step<()> {
+    async fn ends(&self, course: &mut Course, server: &ObservedServer, data: &VolumeRef, leaves: bool) -> Step<()> {
         let began = Instant::now();
         if leaves {
             let gone = self.until_server_gone(course, &server.id).await?;
-            self.tell(course, Line::Settled("after its deletion while it ran", format!("the server is gone: {gone}")));
+            self.report(
+                course,
+                Line::Settled("after its deletion while it ran", format!("the server is gone: {gone}")),
+            );
         } else {
             let may = inventiv_core::observed::Allowed::Terminate;
             self.until_server(course, &server.id, |s| s.allowed.contains(&may)).await?;
@@ -267,7 +270,7 @@ impl Suite<'_> {
             let began = Instant::now();
             let there = self.cloud.volume(&self.zone, &volume).await.map_err(text)?;
             if volume.id == data.id && matches!(there, Existence::Gone(_)) {
-                self.tell(course, Line::Settled("after its deletion in use", "the volume is gone".to_owned()));
+                self.report(course, Line::Settled("after its deletion in use", "the volume is gone".to_owned()));
                 continue;
             }
             self.until_volume(course, &volume, |v| v.state == VolumeState::Available).await?;
@@ -294,7 +297,7 @@ impl Suite<'_> {
             Ok(_) => "accepted".to_owned(),
             Err(e) => format!("HTTP {}: {}", e.status.map_or_else(|| "-".to_owned(), |s| s.to_string()), e.message),
         };
-        self.tell(course, Line::Settled(what, seen));
+        self.report(course, Line::Settled(what, seen));
         accepted
     }
 
@@ -302,8 +305,8 @@ impl Suite<'_> {
         &self,
         course: &Course,
         volume: &VolumeRef,
-        done: impl Fn(&SeenVolume) -> bool,
-    ) -> Step<SeenVolume> {
+        done: impl Fn(&ObservedVolume) -> bool,
+    ) -> Step<ObservedVolume> {
         let began = Instant::now();
         loop {
             self.go_on(course)?;
@@ -318,7 +321,12 @@ impl Suite<'_> {
         }
     }
 
-    async fn until_server(&self, course: &Course, id: &str, done: impl Fn(&SeenServer) -> bool) -> Step<SeenServer> {
+    async fn until_server(
+        &self,
+        course: &Course,
+        id: &str,
+        done: impl Fn(&ObservedServer) -> bool,
+    ) -> Step<ObservedServer> {
         let began = Instant::now();
         loop {
             self.go_on(course)?;

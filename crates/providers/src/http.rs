@@ -86,7 +86,7 @@ impl Success {
 
 /// What an answer that is not 2xx means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ErrorClass {
     /// What went wrong.
     pub kind: ErrorKind,
     /// Whether a change may have happened all the same.
@@ -98,7 +98,7 @@ pub struct Verdict {
 }
 
 /// Says what an answer that is not 2xx means.
-pub type Judge = fn(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> Verdict;
+pub type ClassifyError = fn(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> ErrorClass;
 
 /// One API of one account.
 pub struct Api {
@@ -106,7 +106,7 @@ pub struct Api {
     base_url: String,
     key: SecretString,
     budget: Budget,
-    judge: Judge,
+    classify_error: ClassifyError,
 }
 
 impl Api {
@@ -117,27 +117,27 @@ impl Api {
         base_url: String,
         key: SecretString,
         budget: Budget,
-        judge: Judge,
+        classify_error: ClassifyError,
     ) -> Self {
-        Self { transport, base_url, key, budget, judge }
+        Self { transport, base_url, key, budget, classify_error }
     }
 
     /// Waits until the rate budget has a slot.
-    pub async fn admit(&self) {
+    pub async fn acquire(&self) {
         if let Some(wait) = self.budget.take(self.transport.elapsed()) {
             self.transport.pause(wait).await;
         }
     }
 
     /// Which part of the account's rate is ours from now on.
-    pub fn set_part(&self, part: f64) {
-        self.budget.set_part(part);
+    pub fn set_share(&self, part: f64) {
+        self.budget.set_share(part);
     }
 
     /// How long a caller that asks now would wait for the rate budget, in milliseconds.
     #[must_use]
-    pub fn pressure_ms(&self) -> u64 {
-        self.budget.pressure_ms(self.transport.elapsed())
+    pub fn queue_delay_ms(&self) -> u64 {
+        self.budget.queue_delay_ms(self.transport.elapsed())
     }
 
     /// Sends a call. Reads wait for the budget here; changes were admitted before.
@@ -148,7 +148,7 @@ impl Api {
         let mut pauses = READ_PAUSES.iter();
         loop {
             if call.purpose == Purpose::Read {
-                self.admit().await;
+                self.acquire().await;
             }
             let result = self.send_once(call).await;
             let again = matches!(&result, Err(e) if matches!(e.kind, ErrorKind::Unavailable | ErrorKind::RateLimited));
@@ -188,8 +188,8 @@ impl Api {
         }
         let status = answer.status().as_u16();
         let content_type = header("content-type").unwrap_or_default();
-        let Verdict { kind, effect, message, resource } =
-            (self.judge)(call.purpose, status, &content_type, answer.body());
+        let ErrorClass { kind, effect, message, resource } =
+            (self.classify_error)(call.purpose, status, &content_type, answer.body());
         if kind == ErrorKind::RateLimited {
             self.budget.slow_down(self.transport.elapsed());
         }

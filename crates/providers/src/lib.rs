@@ -16,10 +16,10 @@ pub use error::Error;
 
 use async_trait::async_trait;
 use inventiv_core::error::ErrorKind;
-use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
+use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
 use inventiv_core::plan::Paces;
-use inventiv_core::snapshots::{SeenSnapshot, SnapshotKind};
+use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
 use std::collections::BTreeMap;
 
 /// A cloud account: everything we own is in exactly one.
@@ -148,12 +148,12 @@ pub trait CloudProvider: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> &Capabilities;
     /// Waits until the account's rate budget lets one more change go. Reads take care of themselves.
-    async fn admit(&self);
+    async fn acquire(&self);
     /// How long a call that asks now would wait for the rate budget, in milliseconds.
-    fn pressure_ms(&self) -> u64;
+    fn queue_delay_ms(&self) -> u64;
 
     /// Which part of the account's rate budget is for this process, above 0 and up to 1: others have the rest.
-    fn set_part(&self, part: f64);
+    fn set_share(&self, part: f64);
 
     /// Every server type in a zone.
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
@@ -161,31 +161,31 @@ pub trait CloudProvider: Send + Sync {
     async fn image_fits(&self, image: &str, offer: &Offer) -> Result<bool, Error>;
     /// Every image in a zone that has a label and fits anything, by label.
     async fn images(&self, zone: &str) -> Result<Vec<ImageOffer>, Error>;
-    /// Every server and volume of the account in a zone; [`Picture::complete`] says whether any may be missing.
-    async fn observe(&self, zone: &str) -> Result<Picture, Error>;
+    /// Every server and volume of the account in a zone; [`ZoneInventory::complete`] says whether any may be missing.
+    async fn observe(&self, zone: &str) -> Result<ZoneInventory, Error>;
     /// Every block volume of the account in a zone, as [`CloudProvider::observe`] shows them: no servers, no other volumes.
-    async fn observe_blocks(&self, zone: &str) -> Result<Picture, Error>;
+    async fn observe_blocks(&self, zone: &str) -> Result<ZoneInventory, Error>;
     /// Every snapshot of the account of one kind, of a zone; an error where any may be missing.
-    async fn snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<SeenSnapshot>, Error>;
+    async fn snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<ObservedSnapshot>, Error>;
     /// The names of the account's own images, by the id of each snapshot that they are made of.
     async fn images_of_snapshots(&self, zone: &str) -> Result<BTreeMap<String, Vec<String>>, Error>;
     /// The servers and block volumes with exactly this name.
-    async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error>;
+    async fn find(&self, zone: &str, name: &str) -> Result<ZoneInventory, Error>;
     /// One server.
-    async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error>;
+    async fn server(&self, zone: &str, id: &str) -> Result<Existence<ObservedServer>, Error>;
     /// One volume; of a kind we do not know, every API is asked.
-    async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error>;
+    async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<ObservedVolume>, Error>;
     /// One server, if it is shown. That it is not is no evidence of anything.
-    async fn show_server(&self, zone: &str, id: &str) -> Result<Option<SeenServer>, Error> {
+    async fn show_server(&self, zone: &str, id: &str) -> Result<Option<ObservedServer>, Error> {
         shown(self.server(zone, id).await)
     }
     /// One volume, if it is shown. That it is not is no evidence of anything.
-    async fn show_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<SeenVolume>, Error> {
+    async fn show_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<ObservedVolume>, Error> {
         shown(self.volume(zone, volume).await)
     }
 
     /// Makes a server. It is born stopped.
-    async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error>;
+    async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<ObservedServer>, Error>;
     /// Renames and tags a server.
     async fn tag_server(&self, zone: &str, id: &str, name: &str, tags: &[String]) -> Result<Answer<()>, Error>;
     /// Gives a server its first-boot instructions.
@@ -200,23 +200,35 @@ pub trait CloudProvider: Send + Sync {
     async fn delete_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
 
     /// Makes an empty block volume.
-    async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<SeenVolume>, Error>;
+    async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<ObservedVolume>, Error>;
     /// Attaches a volume; shows the server with it.
-    async fn attach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef)
-    -> Result<Answer<SeenServer>, Error>;
+    async fn attach_volume(
+        &self,
+        zone: &str,
+        server_id: &str,
+        volume: &VolumeRef,
+    ) -> Result<Answer<ObservedServer>, Error>;
     /// Detaches a volume; shows the server without it.
-    async fn detach_volume(&self, zone: &str, server_id: &str, volume: &VolumeRef)
-    -> Result<Answer<SeenServer>, Error>;
+    async fn detach_volume(
+        &self,
+        zone: &str,
+        server_id: &str,
+        volume: &VolumeRef,
+    ) -> Result<Answer<ObservedServer>, Error>;
     /// Grows a volume to so many bytes (rounded up to whole GB).
-    async fn resize_volume(&self, zone: &str, volume: &VolumeRef, size_bytes: i64)
-    -> Result<Answer<SeenVolume>, Error>;
+    async fn resize_volume(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+        size_bytes: i64,
+    ) -> Result<Answer<ObservedVolume>, Error>;
     /// Changes a volume's speed.
     async fn set_volume_iops(
         &self,
         zone: &str,
         volume: &VolumeRef,
         perf_iops: i64,
-    ) -> Result<Answer<SeenVolume>, Error>;
+    ) -> Result<Answer<ObservedVolume>, Error>;
     /// Renames and tags a volume.
     async fn tag_volume(
         &self,
@@ -224,7 +236,7 @@ pub trait CloudProvider: Send + Sync {
         volume: &VolumeRef,
         name: &str,
         tags: &[String],
-    ) -> Result<Answer<SeenVolume>, Error>;
+    ) -> Result<Answer<ObservedVolume>, Error>;
     /// Deletes a volume, through the API that knows its kind.
     async fn delete_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Answer<()>, Error>;
 }

@@ -1,7 +1,7 @@
 //! Scaleway: servers, addresses and local volumes by the Instance API, block volumes by the Block API.
 
+mod classify_error;
 mod image;
-mod judge;
 mod lenient;
 mod offer;
 #[cfg(test)]
@@ -22,11 +22,11 @@ use crate::transport::Transport;
 use crate::{Account, Answer, Capabilities, CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
 use async_trait::async_trait;
 use http::Method;
-use inventiv_core::observed::{Picture, SeenServer, SeenVolume};
+use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{ImageOffer, Offer};
 use inventiv_core::plan::Paces;
 use inventiv_core::recorded::BLOCK_KIND;
-use inventiv_core::snapshots::{SeenSnapshot, SnapshotKind};
+use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
 use inventiv_core::time::Timestamp;
 use serde_json::Value;
 use sight::{Side, Sights};
@@ -76,7 +76,7 @@ impl Scaleway {
         let budget = Budget::new(calls_per_second, (calls_per_second / 4.0).clamp(1.0, 10_000.0));
         let key = credentials.secret_key.clone();
         Self {
-            api: Api::new(transport, credentials.api_url.clone(), key, budget, judge::judge),
+            api: Api::new(transport, credentials.api_url.clone(), key, budget, classify_error::classify_error),
             account: Account { provider: "scaleway".to_owned(), project_id: credentials.project_id.clone() },
             capabilities: Capabilities {
                 creates_volumes: true,
@@ -128,16 +128,16 @@ impl CloudProvider for Scaleway {
         &self.capabilities
     }
 
-    async fn admit(&self) {
-        self.api.admit().await;
+    async fn acquire(&self) {
+        self.api.acquire().await;
     }
 
-    fn set_part(&self, part: f64) {
-        self.api.set_part(part);
+    fn set_share(&self, part: f64) {
+        self.api.set_share(part);
     }
 
-    fn pressure_ms(&self) -> u64 {
-        self.api.pressure_ms()
+    fn queue_delay_ms(&self) -> u64 {
+        self.api.queue_delay_ms()
     }
 
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error> {
@@ -152,7 +152,7 @@ impl CloudProvider for Scaleway {
         self.labelled_images(zone).await
     }
 
-    async fn observe(&self, zone: &str) -> Result<Picture, Error> {
+    async fn observe(&self, zone: &str) -> Result<ZoneInventory, Error> {
         let began_at = (self.now)();
         // An absence needs a sight of the project before the lists are read, too.
         let before = self.hidden_before(zone, Side::Instance, "").await;
@@ -172,11 +172,11 @@ impl CloudProvider for Scaleway {
         let on_servers = servers.iter().any(|s| s.attachments.iter().any(|a| a.volume_type == BLOCK_KIND));
         let contradicted = blocks_hidden.clone().filter(|_| on_servers);
         let hidden = if shown { None } else { before.or(after) }.or(contradicted);
-        let volumes: Vec<SeenVolume> = blocks.items.into_iter().chain(locals.items).collect();
-        Ok(Picture { began_at, complete, hidden, blocks_hidden, servers, volumes })
+        let volumes: Vec<ObservedVolume> = blocks.items.into_iter().chain(locals.items).collect();
+        Ok(ZoneInventory { began_at, complete, hidden, blocks_hidden, servers, volumes })
     }
 
-    async fn observe_blocks(&self, zone: &str) -> Result<Picture, Error> {
+    async fn observe_blocks(&self, zone: &str) -> Result<ZoneInventory, Error> {
         let began_at = (self.now)();
         let blocks = self.list_blocks(zone, None).await?;
         // An empty list proves nothing of the credentials.
@@ -187,10 +187,10 @@ impl CloudProvider for Scaleway {
         }
         let blocks_hidden = empty.then(|| self.blocks_hidden(zone));
         let (complete, volumes) = (blocks.complete, blocks.items);
-        Ok(Picture { began_at, complete, hidden, blocks_hidden, servers: Vec::new(), volumes })
+        Ok(ZoneInventory { began_at, complete, hidden, blocks_hidden, servers: Vec::new(), volumes })
     }
 
-    async fn snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<SeenSnapshot>, Error> {
+    async fn snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<ObservedSnapshot>, Error> {
         self.list_snapshots(zone, kind).await
     }
 
@@ -198,7 +198,7 @@ impl CloudProvider for Scaleway {
         self.list_image_names(zone).await
     }
 
-    async fn find(&self, zone: &str, name: &str) -> Result<Picture, Error> {
+    async fn find(&self, zone: &str, name: &str) -> Result<ZoneInventory, Error> {
         let began_at = (self.now)();
         let (servers, volumes) =
             tokio::try_join!(self.list_servers(zone, Some(name)), self.list_blocks(zone, Some(name)))?;
@@ -206,26 +206,26 @@ impl CloudProvider for Scaleway {
         // The filter may match substrings.
         servers.retain(|s| s.name == name);
         volumes.retain(|v| v.name == name);
-        Ok(Picture { began_at, complete: true, hidden: None, blocks_hidden: None, servers, volumes })
+        Ok(ZoneInventory { began_at, complete: true, hidden: None, blocks_hidden: None, servers, volumes })
     }
 
-    async fn server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
+    async fn server(&self, zone: &str, id: &str) -> Result<Existence<ObservedServer>, Error> {
         self.witnessed(zone, (Side::Instance, id), || self.get_server(zone, id)).await
     }
 
-    async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
+    async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<ObservedVolume>, Error> {
         self.look_for_volume(zone, volume).await
     }
 
-    async fn show_server(&self, zone: &str, id: &str) -> Result<Option<SeenServer>, Error> {
-        Ok(self.told(zone, Side::Instance, self.get_server(zone, id).await?))
+    async fn show_server(&self, zone: &str, id: &str) -> Result<Option<ObservedServer>, Error> {
+        Ok(self.reported(zone, Side::Instance, self.get_server(zone, id).await?))
     }
 
-    async fn show_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<SeenVolume>, Error> {
+    async fn show_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<ObservedVolume>, Error> {
         self.see_volume(zone, volume).await
     }
 
-    async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error> {
+    async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<ObservedServer>, Error> {
         self.post_server(zone, new).await
     }
 
@@ -258,7 +258,7 @@ impl CloudProvider for Scaleway {
         Ok(Answer { value: (), request_id: done.request_id })
     }
 
-    async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<SeenVolume>, Error> {
+    async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<ObservedVolume>, Error> {
         self.post_volume(zone, new).await
     }
 
@@ -267,7 +267,7 @@ impl CloudProvider for Scaleway {
         zone: &str,
         server_id: &str,
         volume: &VolumeRef,
-    ) -> Result<Answer<SeenServer>, Error> {
+    ) -> Result<Answer<ObservedServer>, Error> {
         self.post_attachment(zone, server_id, volume, true).await
     }
 
@@ -276,7 +276,7 @@ impl CloudProvider for Scaleway {
         zone: &str,
         server_id: &str,
         volume: &VolumeRef,
-    ) -> Result<Answer<SeenServer>, Error> {
+    ) -> Result<Answer<ObservedServer>, Error> {
         self.post_attachment(zone, server_id, volume, false).await
     }
 
@@ -285,7 +285,7 @@ impl CloudProvider for Scaleway {
         zone: &str,
         volume: &VolumeRef,
         size_bytes: i64,
-    ) -> Result<Answer<SeenVolume>, Error> {
+    ) -> Result<Answer<ObservedVolume>, Error> {
         let size = inventiv_core::size::round_up_to_gb(size_bytes);
         self.patch_volume(zone, volume, serde_json::json!({ "size": size })).await
     }
@@ -295,7 +295,7 @@ impl CloudProvider for Scaleway {
         zone: &str,
         volume: &VolumeRef,
         perf_iops: i64,
-    ) -> Result<Answer<SeenVolume>, Error> {
+    ) -> Result<Answer<ObservedVolume>, Error> {
         volume::check_iops(Some(perf_iops))?;
         self.patch_volume(zone, volume, serde_json::json!({ "perf_iops": perf_iops })).await
     }
@@ -306,7 +306,7 @@ impl CloudProvider for Scaleway {
         volume: &VolumeRef,
         name: &str,
         tags: &[String],
-    ) -> Result<Answer<SeenVolume>, Error> {
+    ) -> Result<Answer<ObservedVolume>, Error> {
         self.patch_volume(zone, volume, serde_json::json!({ "name": name, "tags": tags })).await
     }
 

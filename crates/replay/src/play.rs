@@ -212,7 +212,7 @@ impl Player {
             collect(&e.answer, &mut self.created);
             return Verdict::OutOfScope(reason);
         }
-        if let Some((error, reason)) = self.struck(e) {
+        if let Some((error, reason)) = self.injected(e) {
             // The exchange is not judged; what the emulator does with it must not differ from what happened.
             let fault =
                 json!({"method": e.method, "path": self.names.ours(&e.path), "nth": 1, "effect": {"error": error}});
@@ -234,8 +234,8 @@ impl Player {
             return Verdict::Equal;
         }
         if e.method == "GET" {
-            if let Some(strangers) = self.strangers(e) {
-                let pruned = Exchange { answer: strangers.0, headers: strangers.1, ..copy(e) };
+            if let Some(third_parties) = self.third_parties(e) {
+                let pruned = Exchange { answer: third_parties.0, headers: third_parties.1, ..copy(e) };
                 let again = self.best(&pruned);
                 if again.wrong.is_empty() {
                     self.take(again, e);
@@ -264,7 +264,7 @@ impl Player {
     }
 
     /// What chance did in that hour, and no request asked for: the error, and why it is not judged.
-    fn struck(&self, e: &Exchange) -> Option<(&'static str, &'static str)> {
+    fn injected(&self, e: &Exchange) -> Option<(&'static str, &'static str)> {
         if e.status == 429 {
             return Some(("rate_limited", "the rate limit of that hour, which the recording presupposes"));
         }
@@ -335,7 +335,7 @@ impl Player {
     }
 
     /// A list without the items that nothing in the recording has created, and its headers without counts.
-    fn strangers(&self, e: &Exchange) -> Option<(Value, Value)> {
+    fn third_parties(&self, e: &Exchange) -> Option<(Value, Value)> {
         let (mut answer, mut headers, mut dropped) = (e.answer.clone(), e.headers.clone(), 0_u64);
         let items = answer.as_object_mut()?.values_mut().find_map(Value::as_array_mut)?;
         items.retain(|item| {

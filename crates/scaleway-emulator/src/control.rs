@@ -40,7 +40,7 @@ pub(crate) fn answer(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Answer 
         }
         ("GET", ["options"]) => Ok(options(world)),
         ("PATCH", ["options"]) => body().and_then(|b| set_options(world, &b)),
-        ("POST", ["strangers"]) => body().and_then(|b| strangers(world, req, &b)),
+        ("POST", ["third parties"]) => body().and_then(|b| third_parties(world, req, &b)),
         ("POST", ["reset"]) => body().map(|b| reset(world, &b)),
         _ => Err(answer::unknown_path()),
     };
@@ -205,7 +205,7 @@ fn stale_reads(value: &Value) -> Option<StaleReads> {
 }
 
 /// Servers and volumes that somebody else made, by ordinary requests.
-fn strangers(world: &mut World, req: &Req<'_>, body: &Value) -> Result<Value, Answer> {
+fn third_parties(world: &mut World, req: &Req<'_>, body: &Value) -> Result<Value, Answer> {
     const MOST: u64 = 10_000;
     let count = |key: &str| body.get(key).and_then(Value::as_u64).unwrap_or(0).min(MOST);
     let zone = body.get("zone").and_then(Value::as_str).unwrap_or("fr-par-2");

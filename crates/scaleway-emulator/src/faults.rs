@@ -113,7 +113,7 @@ impl Faults {
     }
 
     /// What strikes this request.
-    pub(crate) fn strike(&mut self, method: &str, path: &str, mut chance: impl FnMut() -> u32) -> Vec<Effect> {
+    pub(crate) fn inject(&mut self, method: &str, path: &str, mut chance: impl FnMut() -> u32) -> Vec<Effect> {
         let mut effects = Vec::new();
         for f in &mut self.rules {
             if f.method.as_ref().is_some_and(|m| m != method) || !matches(&f.path, path) {
@@ -177,7 +177,7 @@ fn effect(value: &Value) -> Result<Effect, String> {
     })
 }
 
-/// Whether a text is the pattern's, `*` standing for any text.
+/// Whether a text is the pattern's, `*` cleanup_state for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
@@ -220,9 +220,9 @@ mod tests {
             &json!({"method": "get", "path": "*/servers", "nth": 2, "times": 2, "effect": {"error": "rate_limited"}}),
         )
         .unwrap();
-        let struck: Vec<usize> = (0..4).map(|_| f.strike("GET", "/a/servers", || 0).len()).collect();
-        assert_eq!(struck, [0, 1, 1, 0]);
-        assert!(f.strike("POST", "/a/servers", || 0).is_empty());
+        let injected: Vec<usize> = (0..4).map(|_| f.inject("GET", "/a/servers", || 0).len()).collect();
+        assert_eq!(injected, [0, 1, 1, 0]);
+        assert!(f.inject("POST", "/a/servers", || 0).is_empty());
         for (wrong, says) in [
             (json!({"path": "*"}), "effect"),
             (json!({"effect": {"error": "tired"}}), "rate_limited"),

@@ -32,7 +32,7 @@ pub(crate) fn answer(world: &mut World, request: &Request<Bytes>) -> Response<By
         return answer::finish(control::answer(world, &req, rest), "emulator", "control");
     }
     let mut rng = world.rng.clone();
-    let effects = world.faults.strike(method, path, || rng.u32(..100));
+    let effects = world.faults.inject(method, path, || rng.u32(..100));
     world.rng = rng;
     let mut wire = Wire::default();
     for effect in &effects {
@@ -40,8 +40,8 @@ pub(crate) fn answer(world: &mut World, request: &Request<Bytes>) -> Response<By
         wire.cut |= matches!(effect, Effect::CutBefore | Effect::CutAfter);
         req.shift += usize::from(*effect == Effect::Shift);
     }
-    let struck = before(&effects, &parts);
-    let (answer, implemented) = match struck {
+    let injected = before(&effects, &parts);
+    let (answer, implemented) = match injected {
         Some(answer) => (answer, true),
         None if !authenticated(world, request) => (answer::denied(), true),
         None => {

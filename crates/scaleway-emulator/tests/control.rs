@@ -433,7 +433,7 @@ fn the_clock_moves_by_hand_to_the_next_event_or_to_another_year() {
 #[test]
 fn strangers_make_things_and_a_reset_takes_all_away() {
     let e = emulator();
-    let (status, made) = ask(&e, "POST", "/_emulator/strangers", Some(json!({"servers": 2, "volumes": 3})));
+    let (status, made) = ask(&e, "POST", "/_emulator/third-parties", Some(json!({"servers": 2, "volumes": 3})));
     assert_eq!((status, made["servers"].as_array().unwrap().len()), (200, 2));
     assert_eq!(e.state()["volumes"].as_array().unwrap().len(), 5, "two boot volumes with them");
     fault(&e, json!({"effect": {"status_before": 500}}));

@@ -80,12 +80,12 @@ CREATE TABLE instance_servers (
     zone TEXT NOT NULL,
     attempt BIGINT NOT NULL,
     name TEXT NOT NULL,
-    keep BIGINT NOT NULL,
+    is_primary BIGINT NOT NULL,
     create_state TEXT NOT NULL,
     create_error_json TEXT,
     provider_server_id TEXT,
     state TEXT,
-    prepared_at BIGINT NOT NULL,
+    intended_at BIGINT NOT NULL,
     answered_at BIGINT,
     user_data_at BIGINT,
     starts BIGINT NOT NULL,
@@ -100,7 +100,7 @@ CREATE TABLE instance_servers (
     UNIQUE (instance_id, attempt)
 );
 
-CREATE INDEX instance_servers_burned ON instance_servers (account_id, zone) WHERE create_state = 'burned';
+CREATE INDEX instance_servers_burned ON instance_servers (account_id, zone) WHERE create_state = 'abandoned';
 
 -- Rows are never deleted: they end with times and a proof.
 CREATE TABLE instance_volumes (
@@ -141,7 +141,7 @@ CREATE UNIQUE INDEX instance_volumes_resource ON instance_volumes (instance_id, 
 CREATE UNIQUE INDEX instance_volumes_attempt ON instance_volumes (instance_id, attempt)
     WHERE origin = 'ours' AND provider_volume_id IS NULL;
 
-CREATE INDEX instance_volumes_burned ON instance_volumes (account_id, zone) WHERE create_state = 'burned';
+CREATE INDEX instance_volumes_burned ON instance_volumes (account_id, zone) WHERE create_state = 'abandoned';
 
 CREATE TABLE action_logs (
     id TEXT PRIMARY KEY,

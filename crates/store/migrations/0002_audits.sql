@@ -13,11 +13,11 @@ CREATE TABLE audits (
 CREATE INDEX instance_servers_resource ON instance_servers (provider_server_id);
 CREATE INDEX instance_volumes_provider ON instance_volumes (provider_volume_id);
 -- Which servers were being made at a moment?
-CREATE INDEX instance_servers_prepared ON instance_servers (account_id, zone, prepared_at);
+CREATE INDEX instance_servers_prepared ON instance_servers (account_id, zone, intended_at);
 -- What is in doubt, and what is not proven gone yet?
-CREATE INDEX instance_servers_doubt ON instance_servers (account_id, prepared_at)
-    WHERE create_state IN ('prepared', 'doubt');
+CREATE INDEX instance_servers_doubt ON instance_servers (account_id, intended_at)
+    WHERE create_state IN ('intended', 'unconfirmed');
 CREATE INDEX instance_volumes_doubt ON instance_volumes (account_id, created_at)
-    WHERE create_state IN ('prepared', 'doubt');
+    WHERE create_state IN ('intended', 'unconfirmed');
 CREATE INDEX instance_servers_leaving ON instance_servers (account_id, delete_intended_at) WHERE gone_at IS NULL;
 CREATE INDEX instance_volumes_leaving ON instance_volumes (account_id, delete_intended_at) WHERE deleted_at IS NULL;

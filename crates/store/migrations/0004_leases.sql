@@ -3,7 +3,7 @@ CREATE TABLE leases (
     account_id TEXT NOT NULL REFERENCES provider_accounts (id),
     zone TEXT NOT NULL,
     holder TEXT NOT NULL,
-    beat BIGINT NOT NULL,
+    heartbeat BIGINT NOT NULL,
     PRIMARY KEY (account_id, zone)
 );
 

@@ -40,18 +40,18 @@ const LIST: &str = "SELECT * FROM (SELECT a.id, a.provider, a.project_id, a.crea
     (SELECT COUNT(*) FROM instances i WHERE i.account_id = a.id AND i.status IN \
     ('provisioning', 'booting', 'ready', 'terminating')) AS instances, \
     (SELECT COUNT(*) FROM instance_servers s WHERE s.account_id = a.id AND s.gone_at IS NULL AND s.create_state IN \
-    ('prepared', 'doubt', 'owned')) AS servers, \
+    ('intended', 'unconfirmed', 'created')) AS servers, \
     (SELECT COUNT(*) FROM instance_volumes v WHERE v.account_id = a.id AND v.deleted_at IS NULL AND v.create_state IN \
-    ('prepared', 'doubt', 'owned') AND v.status NOT IN ('deleted', 'released', 'failed')) AS volumes \
+    ('intended', 'unconfirmed', 'created') AND v.status NOT IN ('deleted', 'released', 'failed')) AS volumes \
     FROM provider_accounts a) AS listed WHERE removed_at IS NULL OR instances + servers + volumes > 0 ORDER BY id";
 /// Only if nothing of it is left, in the same moment.
 const REMOVE: &str = "UPDATE provider_accounts SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL \
     AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.account_id = $1 AND i.status IN \
     ('provisioning', 'booting', 'ready', 'terminating')) \
     AND NOT EXISTS (SELECT 1 FROM instance_servers s WHERE s.account_id = $1 AND s.gone_at IS NULL \
-    AND s.create_state IN ('prepared', 'doubt', 'owned')) \
+    AND s.create_state IN ('intended', 'unconfirmed', 'created')) \
     AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.account_id = $1 AND v.deleted_at IS NULL \
-    AND v.create_state IN ('prepared', 'doubt', 'owned') AND v.status NOT IN ('deleted', 'released', 'failed'))";
+    AND v.create_state IN ('intended', 'unconfirmed', 'created') AND v.status NOT IN ('deleted', 'released', 'failed'))";
 const NEWEST_NAME: &str = "SELECT name FROM instance_servers WHERE name LIKE 'iva-%' ORDER BY id DESC LIMIT 1";
 
 impl Store {

@@ -52,8 +52,8 @@ const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE acc
 const ZONES: &str = concat!(
     "SELECT zone FROM instances WHERE account_id = $1 AND ",
     living!(),
-    " UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'burned' \
-    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND create_state = 'burned' \
+    " UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'abandoned' \
+    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND create_state = 'abandoned' \
     UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained' \
     UNION SELECT zone FROM instances WHERE account_id = $1 AND confirm_after IS NOT NULL"
 );

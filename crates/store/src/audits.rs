@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::args::{Args, Columns};
 use crate::error::Error;
-use inventiv_core::audit::{Birth, MADE_WITH_MS, Report};
+use inventiv_core::audit::{MADE_WITH_MS, Report, ServerCreation};
 use inventiv_core::id::InstanceId;
 use inventiv_core::stuck::STUCK_MS;
 use inventiv_core::sweep::{Policy, Quarantined};
@@ -49,7 +49,7 @@ pub struct Unfinished {
     /// The instances of those that are stuck, the first hundred.
     pub stuck_instances: Vec<InstanceId>,
     /// When the oldest creation was begun of which it is not known whether it took effect.
-    pub oldest_doubt: Option<Timestamp>,
+    pub oldest_unconfirmed: Option<Timestamp>,
     /// Other accounts that still have something, and that nobody looks at.
     pub other_accounts: Vec<String>,
 }
@@ -69,7 +69,7 @@ pub struct AuditDone<'a> {
     /// What it put in quarantine.
     pub held: &'a [Quarantined],
     /// What it took out of it.
-    pub let_go: &'a [Quarantined],
+    pub released: &'a [Quarantined],
 }
 
 /// How long a creation takes at the most, from its intent to the end of its call, in milliseconds.
@@ -104,19 +104,19 @@ const RETAINED: &str = "SELECT DISTINCT instance_id FROM instance_volumes WHERE 
     AND zone = $2";
 const EVER_MADE: &str = "SELECT id FROM instance_servers WHERE account_id = $1 AND zone = $2 \
     AND provider_server_id IS NOT NULL LIMIT 1";
-const BIRTHS: &str = "SELECT instance_id, name, prepared_at, answered_at FROM instance_servers WHERE account_id = $1 \
-    AND zone = $2 AND prepared_at <= $3 AND prepared_at >= $4 ORDER BY prepared_at DESC LIMIT 100";
+const BIRTHS: &str = "SELECT instance_id, name, intended_at, answered_at FROM instance_servers WHERE account_id = $1 \
+    AND zone = $2 AND intended_at <= $3 AND intended_at >= $4 ORDER BY intended_at DESC LIMIT 100";
 /// What should go and is not proven to be gone, with the moment in which that was asked for. What was released after its
 /// instance had ended counts from the moment in which its deletion was first sent.
 macro_rules! leaving {
     () => {
         "(SELECT i.id AS instance_id, COALESCE(s.delete_intended_at, i.terminate_requested_at) AS at \
         FROM instance_servers s JOIN instances i ON i.id = s.instance_id WHERE s.account_id = $1 AND s.gone_at IS NULL \
-        AND s.create_state = 'owned' AND i.terminate_requested_at IS NOT NULL \
+        AND s.create_state = 'created' AND i.terminate_requested_at IS NOT NULL \
         UNION ALL SELECT i.id AS instance_id, CASE WHEN i.status IN ('terminated', 'provisioning_failed') \
         THEN COALESCE(v.delete_intended_at, $2) ELSE COALESCE(v.delete_intended_at, i.terminate_requested_at) END AS at \
         FROM instance_volumes v JOIN instances i ON i.id = v.instance_id WHERE v.account_id = $1 AND v.deleted_at IS NULL \
-        AND v.create_state = 'owned' AND v.delete_on_terminate = 1 AND v.origin <> 'foreign' \
+        AND v.create_state = 'created' AND v.delete_on_terminate = 1 AND v.origin <> 'foreign' \
         AND i.terminate_requested_at IS NOT NULL) AS leaving"
     };
 }
@@ -130,9 +130,9 @@ const OTHERS: &str = concat!(
     " UNION SELECT account_id FROM instance_volumes WHERE account_id <> $1 AND status = 'retained'"
 );
 const DOUBT: &str = "SELECT MIN(at) AS at FROM \
-    (SELECT prepared_at AS at FROM instance_servers WHERE account_id = $1 AND create_state IN ('prepared', 'doubt') \
+    (SELECT intended_at AS at FROM instance_servers WHERE account_id = $1 AND create_state IN ('intended', 'unconfirmed') \
     UNION ALL SELECT created_at AS at FROM instance_volumes WHERE account_id = $1 \
-    AND create_state IN ('prepared', 'doubt')) AS open";
+    AND create_state IN ('intended', 'unconfirmed')) AS open";
 
 impl Store {
     /// Writes down which zones are to be audited: these, every one that an instance was ever in, and every one in which the
@@ -149,7 +149,7 @@ impl Store {
         let audits = self.audits(account).await?;
         // Whoever names fewer zones than before takes none out of the audit that could be listed once: only a name that never
         // was a zone is forgotten.
-        let listed = |r: &Report| r.cannot_say.is_none() || r.claimed + r.retained + r.findings.len() > 0;
+        let listed = |r: &Report| r.inconclusive.is_none() || r.claimed + r.retained + r.findings.len() > 0;
         all.extend(audits.iter().filter(|z| z.report.as_ref().is_some_and(listed)).map(|z| z.zone.clone()));
         let known: BTreeSet<String> = audits.into_iter().map(|z| z.zone).collect();
         let one = |zone: &String, sql| {
@@ -202,7 +202,7 @@ impl Store {
             a.text(q.instance_id.as_str()).time(q.found_at).time(q.until);
             statements.push(a.statement(HOLD));
         }
-        for q in done.let_go {
+        for q in done.released {
             let mut a = Args::new();
             a.text(account).text(zone).text(&q.provider_id);
             statements.push(a.statement(LET_GO));
@@ -309,17 +309,17 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn births(&self, account: &str, zone: &str, at: Timestamp) -> Result<Vec<Birth>, Error> {
+    pub async fn creations(&self, account: &str, zone: &str, at: Timestamp) -> Result<Vec<ServerCreation>, Error> {
         let mut a = Args::new();
         a.text(account).text(zone).time(at.plus_ms(MADE_WITH_MS)).time(at.plus_ms(-CREATION_MAX_MS - MADE_WITH_MS));
         let one = |r| {
             let c = Columns(r);
-            Ok(Birth {
+            Ok(ServerCreation {
                 instance_id: c.word("instance_id", InstanceId::parse)?,
                 name: c.text("name")?,
-                from: c.time("prepared_at")?,
+                from: c.time("intended_at")?,
                 // A process that died has left no answer; no call takes longer than this.
-                until: c.opt_time("answered_at")?.or(Some(c.time("prepared_at")?.plus_ms(CREATION_MAX_MS))),
+                until: c.opt_time("answered_at")?.or(Some(c.time("intended_at")?.plus_ms(CREATION_MAX_MS))),
             })
         };
         self.db.read(a.statement(BIRTHS)).await?.iter().map(one).collect()
@@ -334,13 +334,13 @@ impl Store {
         a.text(account).time(now.plus_ms(-STUCK_MS));
         b.text(account);
         c.text(account);
-        let (leaving, doubt, others) = tokio::try_join!(
+        let (leaving, unconfirmed, others) = tokio::try_join!(
             self.db.read(a.statement(UNPROVEN)),
             self.db.read(b.statement(DOUBT)),
             self.db.read(c.statement(OTHERS))
         )?;
         let mut open = Unfinished {
-            oldest_doubt: doubt.first().map_or(Ok(None), |r| Columns(r).opt_time("at"))?,
+            oldest_unconfirmed: unconfirmed.first().map_or(Ok(None), |r| Columns(r).opt_time("at"))?,
             other_accounts: others.iter().map(|r| Columns(r).text("account_id")).collect::<Result<_, _>>()?,
             ..Unfinished::default()
         };

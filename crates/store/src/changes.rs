@@ -30,13 +30,13 @@ const NO_ID: &str = "";
 /// A place in the stream of changes, as text `NUMBER.INSTANCE.HISTORY`: after that change, of that instance. It holds on
 /// every server that works with the same database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Cursor {
     number: i64,
     instance: String,
     history: String,
 }
 
-impl Place {
+impl Cursor {
     /// `None`: no place has this text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -61,7 +61,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.number, self.instance, self.history)
     }
@@ -85,7 +85,7 @@ pub(crate) fn shows_a_change(before: &Aggregate, after: &Aggregate) -> bool {
 #[derive(Debug, Clone)]
 pub struct Change {
     /// The place after it.
-    pub place: Place,
+    pub place: Cursor,
     /// What it is now, or a moment later.
     pub instance: Aggregate,
 }
@@ -95,14 +95,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn newest_place(&self) -> Result<Place, Error> {
+    pub async fn newest_place(&self) -> Result<Cursor, Error> {
         self.number_changes().await?;
         let servers = self.db.history().await?;
         let rows = self.db.read(Args::new().statement(LAST)).await?;
         let c = rows.first().map(Columns).ok_or_else(|| corrupt("changes: it has no row"))?;
         let history = format!("{}-{servers}", c.text("history")?);
         // Before the first of the next number: whatever has this one is behind it.
-        Ok(Place { number: c.int("last")?.saturating_add(1), instance: NO_ID.to_owned(), history })
+        Ok(Cursor { number: c.int("last")?.saturating_add(1), instance: NO_ID.to_owned(), history })
     }
 
     /// Begins another history: from now on no place is known that was given before. `drawn` was never drawn here.
@@ -134,7 +134,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn changes(&self, after: &Place, limit: u32) -> Result<Vec<Change>, Error> {
+    pub async fn changes(&self, after: &Cursor, limit: u32) -> Result<Vec<Change>, Error> {
         let mut a = Args::new();
         a.int(after.number).text(&after.instance).int(limit.into());
         let rows = self.db.read(a.statement(AFTER)).await?;
@@ -147,7 +147,7 @@ impl Store {
         let mut whole: HashMap<InstanceId, Aggregate> =
             self.instances_by_id(&ids).await?.into_iter().map(|a| (a.instance.id.clone(), a)).collect();
         let change = |(id, number): (InstanceId, i64)| {
-            let place = Place { number, instance: id.to_string(), history: after.history.clone() };
+            let place = Cursor { number, instance: id.to_string(), history: after.history.clone() };
             Some(Change { instance: whole.remove(&id)?, place })
         };
         Ok(places.into_iter().filter_map(change).collect())
@@ -162,17 +162,17 @@ mod tests {
     #[test]
     fn a_place_is_read_as_it_was_written_and_nothing_else_is() {
         for text in ["1..file", "57.ins_0a-1.7312-00000001-5", "9223372036854775807.a.b"] {
-            assert_eq!(Place::parse(text).unwrap().to_string(), text);
+            assert_eq!(Cursor::parse(text).unwrap().to_string(), text);
         }
         let long = format!("1.{}.file", "a".repeat(101));
         for text in ["", "1", "1.a", "1.a.", "0.a.file", "-1.a.file", "x.a.file", "1.a'.file", "1.a.fi\nle", &long] {
-            assert_eq!(Place::parse(text), None, "{text}");
+            assert_eq!(Cursor::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_place_is_trusted_only_where_it_comes_from() {
-        let place = |text| Place::parse(text).unwrap();
+        let place = |text| Cursor::parse(text).unwrap();
         let newest = place("8..x");
         for (text, trusted) in [("8..x", true), ("7.a.x", true), ("7.a.y", false), ("8.a.x", false), ("9..x", false)] {
             assert_eq!(place(text).is_behind(&newest), trusted, "{text}");

@@ -56,7 +56,7 @@ type Reply = oneshot::Sender<Result<Written, Error>>;
 
 /// Where a write stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum WritePhase {
     /// It has not reached the database.
     Before,
     /// It is committed, and whoever asked for it does not know yet.
@@ -64,12 +64,12 @@ pub enum Moment {
 }
 
 /// Stands before and after every write; a trial that never lets one through kills its process there.
-pub type Gate = Arc<dyn Fn(Moment) -> BoxFuture<'static, ()> + Send + Sync>;
+pub type WriteHook = Arc<dyn Fn(WritePhase) -> BoxFuture<'static, ()> + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct Db {
     readers: AnyPool,
-    pub(crate) gate: Option<Gate>,
+    pub(crate) write_hook: Option<WriteHook>,
     /// The runtime that the database was opened on, while the asking thread waits for each exchange; `None`: nobody waits.
     pub(crate) elsewhere: Option<Handle>,
     kind: Kind,
@@ -118,7 +118,7 @@ impl Db {
         let readers = pool(4).connect(&url).await.map_err(opened)?;
         let (sender, receiver) = mpsc::channel(BATCH_MAX);
         tokio::spawn(write_in_batches(writing, receiver));
-        Ok(Self { readers, gate: None, elsewhere: None, kind: Kind::Sqlite(sender) })
+        Ok(Self { readers, write_hook: None, elsewhere: None, kind: Kind::Sqlite(sender) })
     }
 
     /// How the schema of a database stands, which is left as it is.
@@ -135,7 +135,7 @@ impl Db {
 
     async fn open_postgres(url: &str) -> Result<Self, Error> {
         let (readers, server) = postgres::open(url).await?;
-        Ok(Self { readers, gate: None, elsewhere: None, kind: Kind::Postgres(server) })
+        Ok(Self { readers, write_hook: None, elsewhere: None, kind: Kind::Postgres(server) })
     }
 
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
@@ -165,10 +165,10 @@ impl Db {
     }
 
     async fn take(&self, write: Write) -> Result<Written, Error> {
-        let Some(gate) = &self.gate else { return self.write_now(write).await };
-        gate(Moment::Before).await;
+        let Some(write_hook) = &self.write_hook else { return self.write_now(write).await };
+        write_hook(WritePhase::Before).await;
         let written = self.write_now(write).await;
-        gate(Moment::Committed).await;
+        write_hook(WritePhase::Committed).await;
         written
     }
 

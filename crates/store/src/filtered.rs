@@ -96,10 +96,10 @@ mod tests {
         ];
         for (statement, index) in cases {
             let text = statement.sql;
-            let told = plan(&store, statement).await;
+            let reported = plan(&store, statement).await;
             // One instance has few volumes.
-            let sorted = told.contains("TEMP B-TREE") && !text.contains("instance_id");
-            assert!(told.starts_with("SEARCH") && told.contains(index) && !sorted, "{text}: {told}");
+            let sorted = reported.contains("TEMP B-TREE") && !text.contains("instance_id");
+            assert!(reported.starts_with("SEARCH") && reported.contains(index) && !sorted, "{text}: {reported}");
         }
     }
 }

@@ -17,7 +17,7 @@ const UPDATE: &str = "UPDATE instances SET desired = $1, status = $2, failure_js
 
 /// The server that the instance runs, or ran, on.
 fn provider_instance_id(agg: &Aggregate) -> Option<&str> {
-    let last = || agg.servers.iter().rev().find(|s| s.keep && s.provider_id.is_some());
+    let last = || agg.servers.iter().rev().find(|s| s.is_primary && s.provider_id.is_some());
     agg.server().or_else(last).and_then(|s| s.provider_id.as_deref())
 }
 

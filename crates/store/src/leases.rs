@@ -7,16 +7,16 @@ use crate::error::Error;
 use inventiv_core::lease::Lease;
 use std::collections::BTreeMap;
 
-const LIST: &str = "SELECT zone, holder, beat FROM leases WHERE account_id = $1";
+const LIST: &str = "SELECT zone, holder, heartbeat FROM leases WHERE account_id = $1";
 /// Two that begin it at once: one of them finds nothing to change.
-const BEGIN: &str = "INSERT INTO leases (account_id, zone, holder, beat) VALUES ($1, $2, $3, 1) \
+const BEGIN: &str = "INSERT INTO leases (account_id, zone, holder, heartbeat) VALUES ($1, $2, $3, 1) \
     ON CONFLICT (account_id, zone) DO NOTHING";
-const TAKE: &str = "UPDATE leases SET holder = $3, beat = beat + 1 WHERE account_id = $1 AND zone = $2 \
-    AND holder = $4 AND beat = $5";
-const GIVE_BACK: &str = "UPDATE leases SET holder = '', beat = beat + 1 WHERE account_id = $1 AND zone = $2 \
-    AND holder = $3 AND beat = $4";
+const TAKE: &str = "UPDATE leases SET holder = $3, heartbeat = heartbeat + 1 WHERE account_id = $1 AND zone = $2 \
+    AND holder = $4 AND heartbeat = $5";
+const GIVE_BACK: &str = "UPDATE leases SET holder = '', heartbeat = heartbeat + 1 WHERE account_id = $1 AND zone = $2 \
+    AND holder = $3 AND heartbeat = $4";
 const UNDER_WAY: &str = "SELECT zone, COUNT(*) AS n FROM instances WHERE account_id = $1 AND settled = 0 GROUP BY zone";
-const RELEASE: &str = "UPDATE leases SET holder = '', beat = beat + 1 WHERE account_id = $1 AND holder = $2";
+const RELEASE: &str = "UPDATE leases SET holder = '', heartbeat = heartbeat + 1 WHERE account_id = $1 AND holder = $2";
 
 impl Store {
     /// Every lease of an account.
@@ -28,7 +28,7 @@ impl Store {
         a.text(account);
         let one = |r| {
             let c = Columns(r);
-            Ok(Lease { zone: c.text("zone")?, holder: c.text("holder")?, beat: c.int("beat")? })
+            Ok(Lease { zone: c.text("zone")?, holder: c.text("holder")?, heartbeat: c.int("heartbeat")? })
         };
         self.db.read(a.statement(LIST)).await?.iter().map(one).collect()
     }
@@ -60,7 +60,7 @@ impl Store {
     /// When the database refuses.
     pub async fn take_lease(&self, account: &str, seen: &Lease, me: &str) -> Result<bool, Error> {
         let mut a = Args::new();
-        a.text(account).text(&seen.zone).text(me).text(&seen.holder).int(seen.beat);
+        a.text(account).text(&seen.zone).text(me).text(&seen.holder).int(seen.heartbeat);
         Ok(self.db.write(vec![a.guarded(TAKE)]).await? == Written::Done)
     }
 
@@ -70,7 +70,7 @@ impl Store {
     /// When the database refuses.
     pub async fn give_lease_back(&self, account: &str, seen: &Lease) -> Result<(), Error> {
         let mut a = Args::new();
-        a.text(account).text(&seen.zone).text(&seen.holder).int(seen.beat);
+        a.text(account).text(&seen.zone).text(&seen.holder).int(seen.heartbeat);
         self.db.write(vec![a.statement(GIVE_BACK)]).await.map(|_| ())
     }
 

@@ -33,8 +33,8 @@ pub use accounts::Account;
 pub use aggregates::{InstanceFilter, Saved};
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use catalogue::Catalogue;
-pub use changes::{Change, Place};
-pub use db::{Arranged, Gate, Moment, Moved, Schema};
+pub use changes::{Change, Cursor};
+pub use db::{Arranged, Moved, Schema, WriteHook, WritePhase};
 pub use error::Error;
 pub use idempotency::IdempotencyKey;
 pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};
@@ -53,12 +53,12 @@ pub struct Store {
     db: Db,
     changed: Arc<Notify>,
     /// Listens to the other replicas for as long as any clone lives.
-    _ears: Option<Arc<Ears>>,
+    _ears: Option<Arc<Listener>>,
 }
 
-struct Ears(tokio::task::AbortHandle);
+struct Listener(tokio::task::AbortHandle);
 
-impl Drop for Ears {
+impl Drop for Listener {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -73,9 +73,11 @@ impl Store {
     /// When it cannot be reached, read or written, or comes from a newer version.
     pub async fn open(url: &str) -> Result<Self, Error> {
         let (db, changed) = (Db::open(url).await?, Arc::new(Notify::new()));
-        let told = changed.clone();
+        let reported = changed.clone();
         let ears = db.shared().cloned().map(|server| {
-            Arc::new(Ears(tokio::spawn(async move { server.listen(move || told.notify_one()).await }).abort_handle()))
+            Arc::new(Listener(
+                tokio::spawn(async move { server.listen(move || reported.notify_one()).await }).abort_handle(),
+            ))
         });
         Ok(Self { db, changed, _ears: ears })
     }
@@ -89,7 +91,7 @@ impl Store {
     }
 
     /// Moves every row of a SQLite file to PostgreSQL, compares them there, and closes the file for good. It can be begun
-    /// again after whatever stopped it. `told` hears of each table.
+    /// again after whatever stopped it. `reported` hears of each table.
     ///
     /// # Errors
     /// When either cannot be opened, or a row is not the same on both sides: then the file is as it was.
@@ -97,9 +99,9 @@ impl Store {
         from: &str,
         to: &str,
         now: Timestamp,
-        told: &mut (dyn FnMut(&Moved) + Send),
+        reported: &mut (dyn FnMut(&Moved) + Send),
     ) -> Result<(), Error> {
-        db::move_all(from, to, now, told).await
+        db::move_all(from, to, now, reported).await
     }
 
     /// Whether other machines may use the same database.
@@ -131,10 +133,10 @@ impl Store {
         self
     }
 
-    /// The same memory, with a gate before and after every write.
+    /// The same memory, with a write_hook before and after every write.
     #[must_use]
-    pub fn with_gate(mut self, gate: Gate) -> Self {
-        self.db.gate = Some(gate);
+    pub fn with_write_hook(mut self, write_hook: WriteHook) -> Self {
+        self.db.write_hook = Some(write_hook);
         self
     }
 
@@ -148,7 +150,7 @@ impl Store {
         self.changed.notify_one();
         if self.is_shared() {
             let db = self.db.clone();
-            tokio::spawn(async move { tell(&db).await });
+            tokio::spawn(async move { notify(&db).await });
         }
     }
 
@@ -156,7 +158,7 @@ impl Store {
     pub async fn tell_last_change(&self) {
         self.changed.notify_one();
         if self.is_shared() {
-            tell(&self.db).await;
+            notify(&self.db).await;
         }
     }
 
@@ -169,7 +171,7 @@ impl Store {
     }
 }
 
-async fn tell(db: &Db) {
+async fn notify(db: &Db) {
     if let Err(e) = db.notify().await {
         tracing::debug!(error = %e, "the other replicas were not told of a change; they look by themselves");
     }

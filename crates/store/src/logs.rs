@@ -146,8 +146,8 @@ const LIST: [(u32, &str); 3] = [
 const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 /// Lines that no proof is made of: they may go.
 static TELLS_NO_PROOF: LazyLock<String> = LazyLock::new(|| {
-    let told: Vec<String> = CALLS.iter().map(|action| format!("'{action}'")).collect();
-    format!("action NOT IN ({})", told.join(", "))
+    let reported: Vec<String> = CALLS.iter().map(|action| format!("'{action}'")).collect();
+    format!("action NOT IN ({})", reported.join(", "))
 });
 /// The end of a page of such lines, and when its oldest was written.
 static PAGE: LazyLock<&'static str> = LazyLock::new(|| {

@@ -46,7 +46,7 @@ struct Rule {
 
 /// What befalls one call.
 #[derive(Clone)]
-pub enum Blow {
+pub enum Injection {
     /// Something happens right before it goes out.
     Meanwhile(Arc<dyn Fn() + Send + Sync>),
     /// The process is killed, before the call has an effect or after. No answer ever comes.
@@ -64,7 +64,7 @@ pub enum Blow {
 pub struct Faulty {
     under: Arc<dyn Transport>,
     rules: Mutex<Vec<Rule>>,
-    blow: Mutex<Option<(usize, Blow)>>,
+    injection: Mutex<Option<(usize, Injection)>>,
     killed: Arc<Notify>,
     late: Mutex<Vec<http::Request<Bytes>>>,
     /// Every call since somebody began to listen, and what was answered.
@@ -87,7 +87,7 @@ impl Faulty {
         Self {
             under,
             rules: Mutex::default(),
-            blow: Mutex::default(),
+            injection: Mutex::default(),
             killed: Arc::default(),
             late: Mutex::default(),
             heard: Mutex::default(),
@@ -113,17 +113,17 @@ impl Faulty {
 
     /// In the call after so many, the process is killed: before it has an effect, or after. No answer ever comes.
     pub fn kill_after(&self, calls: usize, after: bool) {
-        self.strike(calls, Blow::Kill { after });
+        self.inject(calls, Injection::Kill { after });
     }
 
     /// The call after so many is struck.
-    pub fn strike(&self, calls: usize, blow: Blow) {
-        *self.blow.lock().unwrap_or_else(PoisonError::into_inner) = Some((calls, blow));
+    pub fn inject(&self, calls: usize, injection: Injection) {
+        *self.injection.lock().unwrap_or_else(PoisonError::into_inner) = Some((calls, injection));
     }
 
     /// It is not struck after all. `true`: it had not been.
     pub fn spare(&self) -> bool {
-        self.blow.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        self.injection.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
     /// Is told when the process must die.
@@ -150,10 +150,10 @@ impl Faulty {
     }
 
     /// What befalls this call.
-    fn struck(&self) -> Option<Blow> {
-        let mut blow = self.blow.lock().unwrap_or_else(PoisonError::into_inner);
-        match blow.as_mut() {
-            Some((0, _)) => blow.take().map(|(_, blow)| blow),
+    fn injected(&self) -> Option<Injection> {
+        let mut injection = self.injection.lock().unwrap_or_else(PoisonError::into_inner);
+        match injection.as_mut() {
+            Some((0, _)) => injection.take().map(|(_, injection)| injection),
             Some((calls, _)) => {
                 *calls -= 1;
                 None
@@ -195,21 +195,21 @@ fn lost() -> NetError {
 impl Transport for Faulty {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError> {
         self.hear_call(&request);
-        match self.struck() {
+        match self.injected() {
             None => {}
-            Some(Blow::Meanwhile(happen)) => happen(),
-            Some(Blow::Kill { after }) => {
+            Some(Injection::Meanwhile(happen)) => happen(),
+            Some(Injection::Kill { after }) => {
                 if after {
                     let _ = self.under.send(request).await;
                 }
                 self.killed.notify_one();
                 return std::future::pending().await;
             }
-            Some(Blow::Late) => {
+            Some(Injection::Late) => {
                 self.late.lock().unwrap_or_else(PoisonError::into_inner).push(request);
                 return Err(lost());
             }
-            Some(Blow::Twice) => {
+            Some(Injection::Twice) => {
                 let first = self.under.send(request.clone()).await;
                 let _ = self.under.send(request).await;
                 self.hear_answer(&first);

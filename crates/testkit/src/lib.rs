@@ -16,7 +16,7 @@ mod relay;
 pub mod simulate;
 
 pub use backup::Backup;
-pub use faulty::{Blow, Fault, Faulty, Heard};
+pub use faulty::{Fault, Faulty, Heard, Injection};
 pub use in_process::InProcess;
 pub use relay::{Line, Relay, Target};
 
@@ -108,7 +108,7 @@ impl Home {
     /// When it cannot be made.
     #[must_use]
     pub fn in_memory() -> Self {
-        // The random part may follow from a story's seed, and one told twice must not meet the database that its first
+        // The random part may follow from a run's seed, and one told twice must not meet the database that its first
         // telling is still closing.
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("inventiv-{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -127,7 +127,7 @@ impl Home {
 
 /// A whole world.
 pub struct World {
-    /// The pretended cloud.
+    /// The emulated cloud.
     pub emulator: Emulator,
     /// The wire between us and it, which can be told to fail.
     pub wire: Arc<Faulty>,
@@ -321,10 +321,10 @@ impl World {
         let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
         let request = request.body(axum::body::Body::empty()).expect("a request");
         let answer = self.api.clone().oneshot(request).await.expect("never fails");
-        let (mut stream, mut told) = (answer.into_body().into_data_stream(), String::new());
-        while !told.contains("event: live") {
+        let (mut stream, mut reported) = (answer.into_body().into_data_stream(), String::new());
+        while !reported.contains("event: live") {
             let piece = stream.next().await.expect("it goes on").expect("it is whole");
-            told.push_str(&String::from_utf8_lossy(&piece));
+            reported.push_str(&String::from_utf8_lossy(&piece));
         }
         stream
     }
@@ -333,8 +333,8 @@ impl World {
     ///
     /// # Panics
     /// When it is refused.
-    pub async fn create(&self, wish: Value) -> String {
-        let (status, body) = self.call("POST", "/instances", Some(wish)).await;
+    pub async fn create(&self, request: Value) -> String {
+        let (status, body) = self.call("POST", "/instances", Some(request)).await;
         assert_eq!(status, 202, "{body}");
         body["id"].as_str().expect("an id").to_owned()
     }
@@ -367,11 +367,11 @@ impl World {
         page["items"].as_array().into_iter().flatten().filter_map(|l| l["action"].as_str().map(str::to_owned)).collect()
     }
 
-    /// One request of a stranger, straight to the cloud.
+    /// One request of a third party, straight to the cloud.
     ///
     /// # Panics
     /// When the answer cannot be read.
-    pub fn stranger(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub fn third_party(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let body = body.map(|b| b.to_string()).unwrap_or_default();
         let request = axum::http::Request::builder()
             .method(method)

@@ -5,11 +5,11 @@
 //! emulator holds: it comes to rest, nothing leaked, nothing is doubled, and what is kept or somebody else's was never
 //! touched. A cell whose blow did not happen fails, too.
 
-mod blow;
+mod injection;
 mod stage;
-mod stranger;
+mod third_party;
 
-use blow::Kind;
+use injection::Kind;
 use stage::{Stage, Told};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -81,7 +81,7 @@ pub struct Outcome {
     pub all: usize,
     /// Cells that were struck and judged.
     pub judged: usize,
-    /// Blows of strangers that found nothing of ours yet, or that the cloud refused: no cells.
+    /// Blows of third parties that found nothing of ours yet, or that the cloud refused: no cells.
     pub nothing_to_strike: usize,
     /// What went wrong, one text each.
     pub failed: Vec<String>,
@@ -103,9 +103,9 @@ pub fn play(every: usize, word: &str) -> Result<Outcome, String> {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(numbered) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let told = Stage::new(numbered.cell).and_then(Stage::play);
+                    let reported = Stage::new(numbered.cell).and_then(Stage::play);
                     if let Ok(mut results) = results.lock() {
-                        results.push((*numbered, told));
+                        results.push((*numbered, reported));
                     }
                 }
             });
@@ -146,7 +146,7 @@ fn worth_striking(calls: &[(String, String)]) -> Vec<usize> {
     let mut reads: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for (n, (method, path)) in calls.iter().enumerate() {
         if method == "GET" {
-            reads.entry(blow::row(method, path)).or_insert((n, n)).1 = n;
+            reads.entry(injection::row(method, path)).or_insert((n, n)).1 = n;
         } else {
             chosen.insert(n);
             chosen.extend(std::mem::take(&mut reads).into_values().flat_map(|(first, last)| [first, last]));
@@ -156,11 +156,11 @@ fn worth_striking(calls: &[(String, String)]) -> Vec<usize> {
     chosen.into_iter().collect()
 }
 
-fn add(cells: &mut Vec<Numbered>, scenario: Scenario, told: &Told, from: usize, word: &str) {
+fn add(cells: &mut Vec<Numbered>, scenario: Scenario, reported: &Told, from: usize, word: &str) {
     let name = scenario.name();
-    for n in worth_striking(&told.calls).into_iter().filter(|n| *n >= from) {
-        let (method, path) = &told.calls[n];
-        let row = format!("{name:<9} {}", blow::row(method, path));
+    for n in worth_striking(&reported.calls).into_iter().filter(|n| *n >= from) {
+        let (method, path) = &reported.calls[n];
+        let row = format!("{name:<9} {}", injection::row(method, path));
         for kind in Kind::ALL.into_iter().filter(|k| k.fits(method, path)) {
             if format!("{row} {}", kind.texts().0).contains(word) {
                 cells.push(Numbered { cell: Cell { scenario, at: At::Call(n), kind }, row: row.clone() });
@@ -168,7 +168,7 @@ fn add(cells: &mut Vec<Numbered>, scenario: Scenario, told: &Told, from: usize, 
         }
     }
     let row = format!("{name:<9} commits");
-    for n in 0..told.commits {
+    for n in 0..reported.commits {
         for kind in Kind::ALL.into_iter().filter(|k| k.is_of_commits()) {
             if format!("{row} {}", kind.texts().0).contains(word) {
                 cells.push(Numbered { cell: Cell { scenario, at: At::Commit(n), kind }, row: row.clone() });
@@ -180,12 +180,12 @@ fn add(cells: &mut Vec<Numbered>, scenario: Scenario, told: &Told, from: usize, 
 fn sum(results: Vec<(&Numbered, Result<Told, String>)>) -> Outcome {
     let mut outcome = Outcome::default();
     let mut rows: BTreeMap<&str, BTreeMap<Kind, (usize, usize)>> = BTreeMap::new();
-    for (numbered, told) in results {
+    for (numbered, reported) in results {
         let kind = numbered.cell.kind;
         let at = format!("{} {:?}, {}", numbered.row, numbered.cell.at, kind.texts().0);
-        let held = match told {
-            Ok(told) if told.fired => {
-                outcome.suspects += told.suspects;
+        let held = match reported {
+            Ok(reported) if reported.fired => {
+                outcome.suspects += reported.suspects;
                 true
             }
             Ok(_) if kind.is_a_strangers() => {

@@ -4,7 +4,7 @@ use crate::{Faulty, TOKEN, app, orchestrator};
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::clock::ManualClock;
 use inventiv_orchestrator::{Ids, Orchestrator};
-use inventiv_store::{Gate, Moment, Store};
+use inventiv_store::{Store, WriteHook, WritePhase};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,14 +28,14 @@ impl Ids for Drawn {
 }
 
 /// What outlives a process.
-pub(crate) struct Ground {
+pub(crate) struct Environment {
     pub(crate) url: String,
     pub(crate) wire: Arc<Faulty>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) ids: Arc<Drawn>,
     pub(crate) rules: Rules,
     /// Stands before every write of the database.
-    pub(crate) gate: Option<Gate>,
+    pub(crate) write_hook: Option<WriteHook>,
 }
 
 /// The commits since it was armed, and where the process is to be killed.
@@ -43,11 +43,11 @@ pub(crate) struct Ground {
 pub(crate) struct Commits {
     armed: AtomicBool,
     seen: [AtomicUsize; 2],
-    kill: Mutex<Option<(usize, Moment)>>,
+    kill: Mutex<Option<(usize, WritePhase)>>,
 }
 
 impl Commits {
-    pub(crate) fn gate(self: &Arc<Self>, wire: &Faulty) -> Gate {
+    pub(crate) fn write_hook(self: &Arc<Self>, wire: &Faulty) -> WriteHook {
         let (commits, killed) = (self.clone(), wire.killed());
         Arc::new(move |moment| {
             if commits.reaches(moment) {
@@ -64,7 +64,7 @@ impl Commits {
     }
 
     /// At the nth from when it was first armed, the process is killed.
-    pub(crate) fn kill_at(&self, n: usize, moment: Moment) {
+    pub(crate) fn kill_at(&self, n: usize, moment: WritePhase) {
         *self.kill.lock().unwrap_or_else(PoisonError::into_inner) = Some((n, moment));
     }
 
@@ -83,11 +83,11 @@ impl Commits {
         self.seen[1].load(Ordering::SeqCst)
     }
 
-    fn reaches(&self, moment: Moment) -> bool {
+    fn reaches(&self, moment: WritePhase) -> bool {
         if !self.armed.load(Ordering::SeqCst) {
             return false;
         }
-        let n = self.seen[usize::from(moment == Moment::Committed)].fetch_add(1, Ordering::SeqCst);
+        let n = self.seen[usize::from(moment == WritePhase::Committed)].fetch_add(1, Ordering::SeqCst);
         let mut kill = self.kill.lock().unwrap_or_else(PoisonError::into_inner);
         let here = *kill == Some((n, moment));
         if here {
@@ -102,7 +102,7 @@ pub(crate) struct Process {
     pub(crate) store: Store,
     pub(crate) orchestrator: Orchestrator,
     /// Other servers on the same records, at the same time, which trust no lease.
-    pub(crate) twins: [Orchestrator; 2],
+    pub(crate) duplicates: [Orchestrator; 2],
     pub(crate) api: axum::Router,
     database: Option<tokio::runtime::Runtime>,
 }
@@ -117,14 +117,14 @@ impl Drop for Process {
 }
 
 impl Process {
-    pub(crate) fn start(ground: &Ground) -> Result<Self, String> {
+    pub(crate) fn start(environment: &Environment) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
         // The database answers on threads of its own, in no order: it is asked from another runtime, and waited for.
         let database = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let database = database.map_err(|e| e.to_string())?;
-        let opened = database.block_on(Store::open(&ground.url)).map_err(|e| e.to_string())?;
+        let opened = database.block_on(Store::open(&environment.url)).map_err(|e| e.to_string())?;
         let mut store = opened.in_one_order(database.handle().clone());
-        let killed = ground.wire.killed();
+        let killed = environment.wire.killed();
         let made = runtime.block_on(async {
             // Struck twice in the same moment, the process before this one was killed once.
             tokio::select! {
@@ -132,25 +132,25 @@ impl Process {
                 () = killed.notified() => {}
                 () = std::future::ready(()) => {}
             }
-            let (wire, clock, rules) = (&ground.wire, &ground.clock, &ground.rules);
+            let (wire, clock, rules) = (&environment.wire, &environment.clock, &environment.rules);
             let new = |store: &Store| {
-                orchestrator(store.clone(), wire.clone(), clock.clone(), rules.clone(), ground.ids.clone())
+                orchestrator(store.clone(), wire.clone(), clock.clone(), rules.clone(), environment.ids.clone())
             };
             new(&store).register().await.map_err(|e| e.to_string())?;
-            if let Some(gate) = &ground.gate {
-                store = store.with_gate(gate.clone());
+            if let Some(write_hook) = &environment.write_hook {
+                store = store.with_write_hook(write_hook.clone());
             }
-            let api = app(store.clone(), clock.clone(), ground.ids.clone(), None).router();
+            let api = app(store.clone(), clock.clone(), environment.ids.clone(), None).router();
             Ok::<_, String>((store.clone(), new(&store), [new(&store), new(&store)], api))
         });
-        let (store, orchestrator, twins, api) = made?;
-        Ok(Self { runtime, store, orchestrator, twins, api, database: Some(database) })
+        let (store, orchestrator, duplicates, api) = made?;
+        Ok(Self { runtime, store, orchestrator, duplicates, api, database: Some(database) })
     }
 
     /// One request to the API. `None`: the process was killed before it could answer.
     pub(crate) fn call(
         &self,
-        ground: &Ground,
+        environment: &Environment,
         method: &str,
         path: &str,
         body: Option<Value>,
@@ -160,7 +160,7 @@ impl Process {
             request.header("authorization", format!("Bearer {TOKEN}")).header("content-type", "application/json");
         let body = body.map_or_else(axum::body::Body::empty, |b| axum::body::Body::from(b.to_string()));
         let request = request.body(body).map_err(|e| e.to_string())?;
-        let killed = ground.wire.killed();
+        let killed = environment.wire.killed();
         self.runtime.block_on(async {
             let answer = tokio::select! {
                 biased;

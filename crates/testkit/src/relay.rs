@@ -112,7 +112,7 @@ impl Relay {
     }
 
     /// What is held back arrives.
-    pub fn let_go(&self) {
+    pub fn release(&self) {
         self.shared.held.send_replace(Held::default());
     }
 }

@@ -64,7 +64,7 @@ async fn data_volume(world: &World, id: &str) -> Value {
 fn makes_volume(world: &World, name: &str, tags: bool) -> String {
     let tags = if tags { CloudName::parse(name).unwrap().tags() } else { Vec::new() };
     let body = json!({"name": name, "tags": tags, "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
-    let made = world.stranger("POST", VOLUMES, Some(body));
+    let made = world.third_party("POST", VOLUMES, Some(body));
     world.advance_ms(60_000);
     made["id"].as_str().unwrap().to_owned()
 }
@@ -73,13 +73,13 @@ fn makes_volume(world: &World, name: &str, tags: bool) -> String {
 fn makes_server(world: &World, id: &str) -> String {
     let name = format!("iva-test-{}-server-7-d", id.trim_start_matches("ins-"));
     let query = "/marketplace/v2/local-images?image_label=ubuntu_noble&type=instance_sbs&per_page=100";
-    let images = world.stranger("GET", query, None);
+    let images = world.third_party("GET", query, None);
     let fits =
         |i: &&Value| i["zone"] == ZONE && i["compatible_commercial_types"].to_string().contains("\"PLAY2-PICO\"");
     let image = images["local_images"].as_array().unwrap().iter().find(fits).unwrap()["id"].clone();
     let tags = CloudName::parse(&name).unwrap().tags();
     let body = json!({"name": name, "tags": tags, "commercial_type": "PLAY2-PICO", "image": image, "project": PROJECT});
-    let made = world.stranger("POST", &format!("/instance/v1/zones/{ZONE}/servers"), Some(body));
+    let made = world.third_party("POST", &format!("/instance/v1/zones/{ZONE}/servers"), Some(body));
     world.advance_ms(60_000);
     made["server"]["id"].as_str().unwrap().to_owned()
 }
@@ -89,7 +89,7 @@ async fn what_is_missing_is_explained_and_ends_with_its_instance() {
     let world = World::new(Database::Sqlite).await;
     let id = ready(&world).await;
     let server = world.show(&id).await["provider_instance_id"].as_str().unwrap().to_owned();
-    world.stranger(
+    world.third_party(
         "POST",
         &format!("/instance/v1/zones/{ZONE}/servers/{server}/action"),
         Some(json!({"action": "terminate"})),
@@ -114,14 +114,14 @@ async fn a_kept_volume_that_is_missing_is_released_and_proven_gone() {
     let id = ready(&world).await;
     // Somebody else's volume shows that the key sees block storage.
     let other = json!({"name": "theirs", "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
-    world.stranger("POST", VOLUMES, Some(other));
+    world.third_party("POST", VOLUMES, Some(other));
     let volume = data_volume(&world, &id).await;
     let path = format!("/volumes/{}", volume["id"].as_str().unwrap());
     world.call("PATCH", &path, Some(json!({"delete_on_terminate": false}))).await;
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
     minutes(&world, 3).await;
-    world.stranger("DELETE", &format!("{VOLUMES}/{}", volume["provider_volume_id"].as_str().unwrap()), None);
+    world.third_party("DELETE", &format!("{VOLUMES}/{}", volume["provider_volume_id"].as_str().unwrap()), None);
     world.advance_ms(60_000);
     let (kind, remedy) = finding(&world).await;
     assert!(kind == "missing" && remedy.contains("inventiv volume release"), "{kind}: {remedy}");
@@ -138,10 +138,10 @@ async fn an_unrecorded_attempt_of_a_living_instance_is_deleted_by_hand() {
     let server = makes_server(&world, &id);
     let (kind, remedy) = finding(&world).await;
     assert!(kind == "orphan" && remedy.contains("delete it in the provider's console"), "{kind}: {remedy}");
-    let boot = world.stranger("GET", &format!("/instance/v1/zones/{ZONE}/servers/{server}"), None);
-    world.stranger("DELETE", &format!("/instance/v1/zones/{ZONE}/servers/{server}"), None);
+    let boot = world.third_party("GET", &format!("/instance/v1/zones/{ZONE}/servers/{server}"), None);
+    world.third_party("DELETE", &format!("/instance/v1/zones/{ZONE}/servers/{server}"), None);
     world.advance_ms(60_000);
-    world.stranger("DELETE", &format!("{VOLUMES}/{}", boot["server"]["volumes"]["0"]["id"].as_str().unwrap()), None);
+    world.third_party("DELETE", &format!("{VOLUMES}/{}", boot["server"]["volumes"]["0"]["id"].as_str().unwrap()), None);
     is_clean(&world, "deleted by hand").await;
     assert_eq!(world.show(&id).await["status"], "ready");
 }
@@ -156,9 +156,9 @@ async fn what_has_a_name_and_no_tags_is_renamed_or_deleted_by_hand() {
         let (kind, remedy) = finding(&world).await;
         assert!(kind == "suspect" && remedy.contains("or rename it if it is not ours"), "{kind}: {remedy}");
         if rename {
-            world.stranger("PATCH", &volume, Some(json!({"name": "mine"})));
+            world.third_party("PATCH", &volume, Some(json!({"name": "mine"})));
         } else {
-            world.stranger("DELETE", &volume, None);
+            world.third_party("DELETE", &volume, None);
         }
         is_clean(&world, if rename { "renamed" } else { "deleted" }).await;
     }

@@ -7,7 +7,7 @@ use scaleway_emulator::options::Options;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-fn wish() -> Value {
+fn request() -> Value {
     json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct"})
 }
 
@@ -15,7 +15,7 @@ fn wish() -> Value {
 async fn storages_are_complete_and_counts_are_right_in_lists_and_details() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let id = w.create(wish()).await;
+        let id = w.create(request()).await;
         w.until_status(&id, "ready").await;
         let shown = w.show(&id).await;
         let (_, page) =
@@ -94,7 +94,7 @@ async fn wrong_requests_are_refused_with_what_to_do_and_change_nothing() {
         (json!({"zone": null}), 422, "zone"),
     ];
     for (extra, status, says) in cases {
-        let mut body = wish();
+        let mut body = request();
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let (got, problem) = w.call("POST", "/instances", Some(body)).await;
         let shown: String = extra.to_string().chars().take(80).collect();
@@ -103,7 +103,7 @@ async fn wrong_requests_are_refused_with_what_to_do_and_change_nothing() {
         assert!(detail.contains(says), "{shown}: {detail}");
         assert!(detail.len() < 1_000, "{shown}: the answer repeats the request");
     }
-    let mut local = wish();
+    let mut local = request();
     local["instance_type"] = json!("RENDER-S");
     local["boot_volume_gb"] = json!(500);
     let (got, problem) = w.call("POST", "/instances", Some(local)).await;
@@ -119,7 +119,7 @@ async fn a_type_that_the_catalogue_shows_as_out_of_stock_is_refused_at_once() {
     let options =
         Options { out_of_stock: vec![("fr-par-2".to_owned(), "L40S-1-48G".to_owned())], ..Options::default() };
     let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
-    let (status, problem) = w.call("POST", "/instances", Some(wish())).await;
+    let (status, problem) = w.call("POST", "/instances", Some(request())).await;
     assert_eq!((status, &problem["type"]), (409, &json!("urn:inventiv:out_of_stock")), "{problem}");
 }
 
@@ -139,7 +139,7 @@ async fn what_does_not_exist_is_not_found_and_deleting_twice_changes_nothing() {
         let (status, problem) = w.call(method, path, None).await;
         assert_eq!((status, &problem["status"]), (404, &json!(404)), "{method} {path}: {problem}");
     }
-    let id = w.create(wish()).await;
+    let id = w.create(request()).await;
     w.until_status(&id, "ready").await;
     for _ in 0..3 {
         w.terminate(&id).await;
@@ -215,7 +215,7 @@ async fn lists_come_in_pages_and_each_row_once() {
         let w = World::new(db).await;
         let mut made = Vec::new();
         for _ in 0..7 {
-            made.push(w.create(wish()).await);
+            made.push(w.create(request()).await);
         }
         let (mut seen, mut after) = (Vec::new(), String::new());
         loop {
@@ -283,7 +283,7 @@ async fn before_the_catalogue_was_read_a_wish_is_put_off_and_says_why() {
         let request = axum::http::Request::post("/instances")
             .header("authorization", format!("Bearer {TOKEN}"))
             .header("content-type", "application/json")
-            .body(axum::body::Body::from(wish().to_string()))
+            .body(axum::body::Body::from(request().to_string()))
             .unwrap();
         let answer = app.router().oneshot(request).await.unwrap();
         let status = answer.status().as_u16();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const ZONE: &str = "fr-par-2";
 
-fn wish() -> Value {
+fn request() -> Value {
     json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})
 }
 
@@ -34,7 +34,7 @@ fn findings(audit: &Value) -> Vec<(String, String)> {
 fn block_volume(world: &World, name: &str) -> String {
     let tags = CloudName::parse(name).map(|n| n.tags()).unwrap_or_default();
     let body = json!({"name": name, "tags": tags, "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
-    let made = world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
+    let made = world.third_party("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
     made["id"].as_str().unwrap().to_owned()
 }
 
@@ -43,9 +43,9 @@ async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
     for database in Database::both() {
         let world = World::new(database).await;
         let (_, before) = world.call("GET", "/audit", None).await;
-        assert_eq!(before["verdict"], "cannot_say", "nothing was audited yet");
+        assert_eq!(before["verdict"], "inconclusive", "nothing was audited yet");
         block_volume(&world, "wedding-photos");
-        let id = world.create(wish()).await;
+        let id = world.create(request()).await;
         for _ in 0..12 {
             let found = audit(&world).await;
             assert_eq!((found["verdict"].as_str(), findings(&found)), (Some("clean"), vec![]), "{found:#}");
@@ -74,10 +74,10 @@ async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
         let (_, proof) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
         assert_eq!((&proof["clean"], &proof["open"]), (&json!(true), &json!([])), "{proof:#}");
         assert_eq!(proof["kept_hourly_micros"], 50 * 130);
-        let standings: Vec<&Value> = proof["resources"].as_array().unwrap().iter().map(|r| &r["standing"]).collect();
-        assert_eq!(standings.iter().filter(|s| **s == "gone").count(), 3, "{proof:#}");
-        assert_eq!(standings.iter().filter(|s| **s == "kept").count(), 1);
-        for gone in proof["resources"].as_array().unwrap().iter().filter(|r| r["standing"] == "gone") {
+        let states: Vec<&Value> = proof["resources"].as_array().unwrap().iter().map(|r| &r["cleanup_state"]).collect();
+        assert_eq!(states.iter().filter(|s| **s == "gone").count(), 3, "{proof:#}");
+        assert_eq!(states.iter().filter(|s| **s == "kept").count(), 1);
+        for gone in proof["resources"].as_array().unwrap().iter().filter(|r| r["cleanup_state"] == "gone") {
             assert!(gone["proof"]["answer"].as_str().unwrap().contains("404"), "{gone:#}");
             assert!(
                 gone["proof"]["absent_from_listing_begun_at"].is_string() && gone["proof"]["request_id"].is_string()
@@ -117,7 +117,7 @@ async fn what_carries_our_name_and_is_in_no_record_is_an_orphan_and_stays() {
 #[tokio::test]
 async fn what_was_made_with_our_server_and_hangs_on_nothing_is_a_suspect_and_stays() {
     let world = World::new(Database::Sqlite).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     world.tick().await;
     let suspect = block_volume(&world, "Ubuntu 24.04 Noble Numbat_sbs_volume_0");
     world.until_status(&id, "ready").await;
@@ -148,10 +148,10 @@ async fn what_is_recorded_and_not_shown_is_missing() {
     let kept = shown["storages"].as_array().unwrap().iter().find(|v| v["status"] == "retained").unwrap();
     let (here, kept) = (kept["id"].as_str().unwrap(), kept["provider_volume_id"].as_str().unwrap());
     world.advance_ms(10_000);
-    world.stranger("DELETE", &format!("/block/v1/zones/{ZONE}/volumes/{kept}"), None);
+    world.third_party("DELETE", &format!("/block/v1/zones/{ZONE}/volumes/{kept}"), None);
     // It was the only one: a key that lost block storage would show the same.
     let found = audit(&world).await;
-    assert!(found["verdict"] == "cannot_say" && found.to_string().contains("block storage"), "{found:#}");
+    assert!(found["verdict"] == "inconclusive" && found.to_string().contains("block storage"), "{found:#}");
     block_volume(&world, "theirs");
     let found = audit(&world).await;
     assert_eq!(findings(&found), [("missing".to_owned(), kept.to_owned())], "{found:#}");
@@ -167,7 +167,7 @@ async fn what_is_recorded_and_not_shown_is_missing() {
 #[tokio::test]
 async fn it_says_that_it_cannot_say() {
     let world = World::new(Database::Sqlite).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
     assert_eq!(audit(&world).await["verdict"], "clean");
     let answer =
@@ -180,30 +180,30 @@ async fn it_says_that_it_cannot_say() {
     ] {
         world.wire.fail("GET", &format!("{ZONE}/servers"), 100, fault);
         let found = audit(&world).await;
-        assert_eq!(found["verdict"], "cannot_say", "{why}: {found:#}");
-        assert!(zone(&found)["cannot_say"].as_str().unwrap().contains(why), "{why}: {found:#}");
+        assert_eq!(found["verdict"], "inconclusive", "{why}: {found:#}");
+        assert!(zone(&found)["inconclusive"].as_str().unwrap().contains(why), "{why}: {found:#}");
         assert_eq!(findings(&found), [], "nothing is concluded");
         world.wire.heal();
     }
     assert_eq!(audit(&world).await["verdict"], "clean");
     // Another project's view: complete, and empty; or not of ours.
-    world.stranger("POST", "/_emulator/reset", None);
+    world.third_party("POST", "/_emulator/reset", None);
     let found = audit(&world).await;
     assert!(
-        zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("no security group of project")),
+        zone(&found)["inconclusive"].as_str().is_some_and(|w| w.contains("no security group of project")),
         "{found:#}"
     );
     assert_eq!(findings(&found), []);
     block_volume(&world, "photos");
     let found = audit(&world).await;
-    assert!(zone(&found)["cannot_say"].as_str().is_some_and(|w| w.contains("see the project")), "{found:#}");
+    assert!(zone(&found)["inconclusive"].as_str().is_some_and(|w| w.contains("see the project")), "{found:#}");
     assert_eq!(findings(&found), []);
 }
 
 #[tokio::test]
 async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
     let world = World::new(Database::Sqlite).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
     let denied = r#"{"message":"insufficient permissions","type":"permissions_denied","details":[]}"#;
     let fault = Fault::Answer { status: 403, content_type: "application/json", body: denied.to_owned() };
@@ -239,7 +239,7 @@ async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
 #[tokio::test]
 async fn a_server_that_cannot_even_be_asked_to_go_is_stuck_too() {
     let world = World::new(Database::Sqlite).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     world.until_status(&id, "booting").await;
     // It starts for ever: no call that removes it is allowed, so none is ever sent.
     world.emulator.add_fault(&json!({"method": "POST", "path": "*/action", "effect": {"then": "hang"}})).unwrap();
@@ -263,19 +263,19 @@ async fn what_was_not_looked_at_lately_or_with_these_credentials_cannot_be_calle
     assert_eq!(audit(&world).await["verdict"], "clean");
     world.advance_ms(1_900_000);
     let (_, old) = world.call("GET", "/audit", None).await;
-    assert_eq!(old["verdict"], "cannot_say", "{old:#}");
-    assert!(old["cannot_say"][0].as_str().unwrap().contains("too long ago"));
+    assert_eq!(old["verdict"], "inconclusive", "{old:#}");
+    assert!(old["inconclusive"][0].as_str().unwrap().contains("too long ago"));
     assert_eq!(audit(&world).await["verdict"], "clean");
     // A zone that could be listed once stays in the audit, whoever names fewer; what never was a zone does not.
     let zones =
         || async { world.store.audits(&account).await.unwrap().into_iter().map(|z| z.zone).collect::<Vec<_>>() };
     world.store.expect_audits(&account, &[ZONE.to_owned(), "xx-nil-9".to_owned()]).await.unwrap();
     assert_eq!(zones().await, ["fr-par-1", ZONE, "pl-waw-2", "xx-nil-9"]);
-    assert_eq!(audit(&world).await["verdict"], "cannot_say");
+    assert_eq!(audit(&world).await["verdict"], "inconclusive");
     world.store.expect_audits(&account, &[ZONE.to_owned()]).await.unwrap();
     assert_eq!(zones().await, ["fr-par-1", ZONE, "pl-waw-2"]);
     // Somebody starts the server with the credentials of another project, while instances of this one live.
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
     assert_eq!(audit(&world).await["verdict"], "clean");
     let now = inventiv_core::time::Timestamp(1);
@@ -286,6 +286,6 @@ async fn what_was_not_looked_at_lately_or_with_these_credentials_cannot_be_calle
     let (_, found) = world.call("GET", "/audit", None).await;
     assert_eq!(
         (found["verdict"].as_str(), &found["unaudited_accounts"]),
-        (Some("cannot_say"), &json!(["scaleway:other"]))
+        (Some("inconclusive"), &json!(["scaleway:other"]))
     );
 }

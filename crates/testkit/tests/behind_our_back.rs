@@ -33,7 +33,7 @@ async fn names_and_tags_that_somebody_takes_away_are_told_and_put_back() {
         let world = World::new(database).await;
         let (id, server, volumes) = ready(&world).await;
         let named = |path: &str| {
-            let shown = world.stranger("GET", path, None);
+            let shown = world.third_party("GET", path, None);
             let shown = if shown["server"].is_object() { &shown["server"] } else { &shown };
             (shown["name"].clone(), shown["tags"].clone())
         };
@@ -44,7 +44,7 @@ async fn names_and_tags_that_somebody_takes_away_are_told_and_put_back() {
         world.settle().await;
         assert_eq!(world.requests("PATCH", ""), changes, "nothing is written while all is as it should be");
         for path in [&server, &boot, &data] {
-            world.stranger("PATCH", path, Some(json!({"name": "renamed by hand"})));
+            world.third_party("PATCH", path, Some(json!({"name": "renamed by hand"})));
         }
         world.resync().await;
         world.settle().await;
@@ -52,16 +52,16 @@ async fn names_and_tags_that_somebody_takes_away_are_told_and_put_back() {
         world.advance_ms(120_000);
         world.resync().await;
         for path in [&server, &boot, &data] {
-            world.stranger("PATCH", path, Some(json!({"tags": ["mine"]})));
+            world.third_party("PATCH", path, Some(json!({"tags": ["mine"]})));
         }
         world.resync().await;
         world.settle().await;
         assert_eq!([named(&server), named(&boot), named(&data)], before);
-        let told = world.actions(&id).await;
-        let count = |name: &str| told.iter().filter(|a| *a == name).count();
-        assert_eq!((count("SERVER_RENAMED"), count("VOLUME_RENAMED")), (1, 2), "{told:?}");
-        assert_eq!((count("SERVER_UNTAGGED"), count("VOLUME_UNTAGGED")), (1, 2), "{told:?}");
-        assert_eq!(count("PROVIDER_TAG_SERVER"), 2, "{told:?}");
+        let reported = world.actions(&id).await;
+        let count = |name: &str| reported.iter().filter(|a| *a == name).count();
+        assert_eq!((count("SERVER_RENAMED"), count("VOLUME_RENAMED")), (1, 2), "{reported:?}");
+        assert_eq!((count("SERVER_UNTAGGED"), count("VOLUME_UNTAGGED")), (1, 2), "{reported:?}");
+        assert_eq!(count("PROVIDER_TAG_SERVER"), 2, "{reported:?}");
         assert_eq!(world.show(&id).await["status"], "ready");
     }
 }
@@ -79,7 +79,7 @@ async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
         world.settle().await;
         let path = block_path(data);
         let named = || {
-            let shown = world.stranger("GET", &path, None);
+            let shown = world.third_party("GET", &path, None);
             (shown["name"].clone(), shown["tags"].clone())
         };
         let before = named();
@@ -87,7 +87,7 @@ async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
         for change in [json!({"name": "renamed by hand"}), json!({"tags": ["mine"]})] {
             world.advance_ms(120_000);
             world.resync().await;
-            world.stranger("PATCH", &path, Some(change));
+            world.third_party("PATCH", &path, Some(change));
             // The first try is refused.
             let refuse = json!({"method": "PATCH", "path": "/block/*", "times": 1, "effect": {"error": "internal_server_error"}});
             world.emulator.add_fault(&refuse).unwrap();
@@ -97,7 +97,7 @@ async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
             assert_eq!(named(), before);
         }
         // Larger by somebody else's hand: it costs by its new size.
-        world.stranger("PATCH", &path, Some(json!({"size": 70_000_000_000_i64})));
+        world.third_party("PATCH", &path, Some(json!({"size": 70_000_000_000_i64})));
         world.advance_ms(30_000);
         world.resync().await;
         let (_, kept) = world.call("GET", "/volumes?status=retained", None).await;
@@ -106,9 +106,9 @@ async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
             (&json!(70), &json!("retained")),
             "{kept:#}"
         );
-        let told = world.actions(&id).await;
+        let reported = world.actions(&id).await;
         for name in ["VOLUME_RENAMED", "VOLUME_UNTAGGED", "VOLUME_RESIZED"] {
-            assert_eq!(told.iter().filter(|a| *a == name).count(), 1, "{name}: {told:?}");
+            assert_eq!(reported.iter().filter(|a| *a == name).count(), 1, "{name}: {reported:?}");
         }
         assert_eq!(world.show(&id).await["status"], "terminated");
         assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
@@ -135,23 +135,23 @@ async fn what_is_stopped_detached_or_resized_is_told_once_and_left() {
     let world = World::new(Database::Sqlite).await;
     let (id, server, volumes) = ready(&world).await;
     let data = of(&volumes, "ours");
-    world.stranger("PATCH", &block_path(data), Some(json!({"size": 70_000_000_000_i64})));
+    world.third_party("PATCH", &block_path(data), Some(json!({"size": 70_000_000_000_i64})));
     let detach = json!({"volume_id": data["provider_volume_id"]});
     for _ in 0..3 {
         world.advance_ms(30_000);
         world.resync().await;
     }
-    world.stranger("POST", &format!("{server}/detach-volume"), Some(detach));
+    world.third_party("POST", &format!("{server}/detach-volume"), Some(detach));
     world.advance_ms(30_000);
     world.resync().await;
-    world.stranger("POST", &format!("{server}/action"), Some(json!({"action": "poweroff"})));
+    world.third_party("POST", &format!("{server}/action"), Some(json!({"action": "poweroff"})));
     for _ in 0..5 {
         world.advance_ms(30_000);
         world.resync().await;
     }
-    let told = world.actions(&id).await;
+    let reported = world.actions(&id).await;
     for name in ["VOLUME_RESIZED", "VOLUME_DETACHED", "SERVER_STOPPED"] {
-        assert_eq!(told.iter().filter(|a| *a == name).count(), 1, "{name}: {told:?}");
+        assert_eq!(reported.iter().filter(|a| *a == name).count(), 1, "{name}: {reported:?}");
     }
     let shown = world.show(&id).await;
     assert!(shown["storage_sizes_gb"].as_array().unwrap().contains(&json!(70)), "{shown:#}");
@@ -165,16 +165,16 @@ async fn what_is_stopped_detached_or_resized_is_told_once_and_left() {
 async fn a_server_and_a_volume_that_somebody_deletes_are_told_and_leave_nothing() {
     let world = World::new(Database::Sqlite).await;
     let (id, server, volumes) = ready(&world).await;
-    world.stranger("POST", &format!("{server}/action"), Some(json!({"action": "terminate"})));
+    world.third_party("POST", &format!("{server}/action"), Some(json!({"action": "terminate"})));
     world.advance_ms(120_000);
-    world.stranger("DELETE", &block_path(of(&volumes, "cloud")), None);
+    world.third_party("DELETE", &block_path(of(&volumes, "cloud")), None);
     world.resync().await;
     world.settle().await;
     let shown = world.show(&id).await;
     assert_eq!(shown["status"], "terminated", "{shown:#}");
-    let told = world.actions(&id).await;
+    let reported = world.actions(&id).await;
     for name in ["SERVER_DISAPPEARED", "VOLUME_DISAPPEARED"] {
-        assert_eq!(told.iter().filter(|a| *a == name).count(), 1, "{name}: {told:?}");
+        assert_eq!(reported.iter().filter(|a| *a == name).count(), 1, "{name}: {reported:?}");
     }
     assert_eq!(world.left(), (0, 0, 0), "the data volume went with its instance");
     assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
@@ -187,19 +187,19 @@ async fn tags_that_somebody_takes_away_as_soon_as_we_set_them_are_told_and_put_b
         let id = world.create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})).await;
         let shown = world.until_status(&id, "ready").await;
         let data = block_path(of(shown["storages"].as_array().unwrap(), "ours"));
-        let before = world.stranger("GET", &data, None)["tags"].clone();
+        let before = world.third_party("GET", &data, None)["tags"].clone();
         assert_ne!(before, json!([]));
-        world.stranger("PATCH", &data, Some(json!({"tags": []})));
+        world.third_party("PATCH", &data, Some(json!({"tags": []})));
         for _ in 0..4 {
             world.advance_ms(61_000);
             world.resync().await;
             world.settle().await;
         }
-        assert_eq!(world.stranger("GET", &data, None)["tags"], before);
-        let told = world.actions(&id).await;
+        assert_eq!(world.third_party("GET", &data, None)["tags"], before);
+        let reported = world.actions(&id).await;
         assert!(
-            told.iter().any(|a| a.contains("RENAMED") || a.contains("TAG") && !a.starts_with("PROVIDER_")),
-            "{told:?}"
+            reported.iter().any(|a| a.contains("RENAMED") || a.contains("TAG") && !a.starts_with("PROVIDER_")),
+            "{reported:?}"
         );
     }
 }

@@ -90,9 +90,9 @@ async fn every_promise_is_kept_and_nothing_is_left_whatever_the_cloud_does_where
 #[tokio::test]
 async fn what_a_killed_run_left_is_taken_away_by_the_next_and_strangers_are_let_be() {
     let e = emulator(|_| {});
-    let strangers = http::Request::builder().method("POST").uri("/_emulator/strangers");
+    let third_parties = http::Request::builder().method("POST").uri("/_emulator/third-parties");
     let body = bytes::Bytes::from(json!({"servers": 1, "volumes": 1}).to_string());
-    assert!(e.handle(&strangers.body(body).unwrap()).status().is_success());
+    assert!(e.handle(&third_parties.body(body).unwrap()).status().is_success());
     let before = left(&e);
     // Killed right after it made things: none of them was taken away.
     let killed = cloud(&e);
@@ -108,7 +108,7 @@ async fn what_a_killed_run_left_is_taken_away_by_the_next_and_strangers_are_let_
     let lines = run(&e).await;
     assert_eq!(broken(&lines), Vec::<&Line>::new(), "{lines:#?}");
     assert!(lines.iter().any(|l| matches!(l, Line::Removed(what) if what.contains(&server.id))), "{lines:#?}");
-    assert_eq!(left(&e), before, "only the strangers': {:#}", e.state());
+    assert_eq!(left(&e), before, "only the third parties': {:#}", e.state());
 }
 
 #[tokio::test]
@@ -200,21 +200,21 @@ async fn what_is_somebody_elses_stays_however_near_it_is() {
     // A volume of theirs on a server that an earlier run left.
     let left_over = format!("{}-ba9876543210-server", contract::PREFIX);
     let ours = cloud.create_server(ZONE, &server(left_over)).await.unwrap().value;
-    let theirs =
+    let foreign =
         NewVolume { name: "wedding-photos".to_owned(), tags: Vec::new(), size_bytes: 5_000_000_000, perf_iops: None };
-    let theirs = cloud.create_volume(ZONE, &theirs).await.unwrap().value;
-    let theirs = VolumeRef::new(theirs.id, "sbs_volume");
-    while !matches!(cloud.volume(ZONE, &theirs).await.unwrap(), Existence::Exists(v) if v.state == VolumeState::Available)
+    let foreign = cloud.create_volume(ZONE, &foreign).await.unwrap().value;
+    let foreign = VolumeRef::new(foreign.id, "sbs_volume");
+    while !matches!(cloud.volume(ZONE, &foreign).await.unwrap(), Existence::Exists(v) if v.state == VolumeState::Available)
     {
         tokio::task::yield_now().await;
     }
-    cloud.attach_volume(ZONE, &ours.id, &theirs).await.unwrap();
+    cloud.attach_volume(ZONE, &ours.id, &foreign).await.unwrap();
     let lines = run(&e).await;
     assert_eq!(broken(&lines), Vec::<&Line>::new(), "{lines:#?}");
     assert!(lines.iter().any(|l| matches!(l, Line::Spared(what) if what.contains("wedding-photos"))), "{lines:#?}");
     assert!(matches!(cloud.server(ZONE, &near.id).await.unwrap(), Existence::Exists(_)));
     assert!(matches!(cloud.server(ZONE, &ours.id).await.unwrap(), Existence::Gone(_)));
-    let Existence::Exists(kept) = cloud.volume(ZONE, &theirs).await.unwrap() else { panic!("it is gone") };
+    let Existence::Exists(kept) = cloud.volume(ZONE, &foreign).await.unwrap() else { panic!("it is gone") };
     assert_eq!(kept.name, "wedding-photos");
     assert_eq!(left(&e), 3, "their server, its boot volume, their volume: {:#}", e.state());
 }

@@ -6,7 +6,7 @@ use inventiv_testkit::{Database, Setup, World};
 use scaleway_emulator::options::Options;
 use serde_json::{Value, json};
 
-fn wish(kind: &str) -> Value {
+fn request(kind: &str) -> Value {
     json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
 }
 
@@ -14,7 +14,7 @@ fn wish(kind: &str) -> Value {
 async fn the_count_grows_from_1_to_2_with_the_right_sizes() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let id = w.create(wish("RENDER-S")).await;
+        let id = w.create(request("RENDER-S")).await;
         // The data volume cannot be made yet: only what the cloud made by itself is there.
         let refuse = inventiv_testkit::Fault::Answer { status: 429, content_type: "", body: String::new() };
         w.wire.fail("POST", "/block/", 1, refuse);
@@ -34,7 +34,7 @@ async fn the_count_grows_from_1_to_2_with_the_right_sizes() {
 async fn a_gpu_server_with_scratch_has_three_volumes_and_each_is_known() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let id = w.create(wish("L40S-1-48G")).await;
+        let id = w.create(request("L40S-1-48G")).await;
         let shown = w.until_status(&id, "ready").await;
         assert_eq!(shown["storage_sizes_gb"], json!([20, 1600, 200]), "{shown:#}");
         let kinds: Vec<&str> =
@@ -55,7 +55,7 @@ async fn a_gpu_server_with_scratch_has_three_volumes_and_each_is_known() {
 #[tokio::test]
 async fn the_action_log_tells_each_call_in_order_and_each_is_closed() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
@@ -96,7 +96,7 @@ async fn the_changes_of_a_life_are_nine_and_one_more_with_scratch() {
     };
     for (kind, wanted) in [("L4-1-24G", 9), ("L40S-1-48G", 10)] {
         let w = World::new(Database::Sqlite).await;
-        let id = w.create(wish(kind)).await;
+        let id = w.create(request(kind)).await;
         w.until_status(&id, "ready").await;
         w.terminate(&id).await;
         w.until_status(&id, "terminated").await;
@@ -120,9 +120,9 @@ async fn the_size_of_the_data_volume_follows_the_rules() {
         (Setup::default(), json!({"model_id": null}), json!([400])),
     ] {
         let w = World::with(Database::Sqlite, setup).await;
-        let mut wish = wish("RENDER-S");
-        wish.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        let id = w.create(wish).await;
+        let mut request = request("RENDER-S");
+        request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let id = w.create(request).await;
         let shown = w.until_status(&id, "ready").await;
         assert_eq!(shown["storage_sizes_gb"], sizes, "{extra}: {}", shown["data_volume_reason"]);
     }
@@ -134,7 +134,7 @@ async fn a_models_own_size_and_the_providers_default_are_used() {
     w.call("POST", "/models", Some(json!({"id": "Qwen/Qwen2.5-7B-Instruct", "data_volume_gb": 55}))).await;
     let settings = json!({"worker_data_volume_gb_default": 66, "delete_on_terminate_default": false});
     assert_eq!(w.call("PATCH", "/provider_settings/scaleway", Some(settings)).await.0, 200);
-    let id = w.create(wish("RENDER-S")).await;
+    let id = w.create(request("RENDER-S")).await;
     let shown = w.until_status(&id, "ready").await;
     assert_eq!(shown["storage_sizes_gb"], json!([400, 55]));
     assert_eq!(shown["storages"][1]["delete_on_terminate"], false, "the provider's setting");
@@ -150,26 +150,26 @@ async fn a_models_own_size_and_the_providers_default_are_used() {
 #[tokio::test]
 async fn a_model_whose_size_nothing_says_gets_no_volume_that_may_be_too_small() {
     let w = World::new(Database::Sqlite).await;
-    let mut wish = wish("RENDER-S");
-    wish["model_id"] = json!("my-company/our-model");
-    let (status, problem) = w.call("POST", "/instances", Some(wish.clone())).await;
+    let mut request = request("RENDER-S");
+    request["model_id"] = json!("my-company/our-model");
+    let (status, problem) = w.call("POST", "/instances", Some(request.clone())).await;
     let detail = problem["detail"].as_str().unwrap();
     assert_eq!(status, 422, "{problem}");
     assert!(detail.contains("data_volume_gb") && detail.contains("my-company/our-model"), "{detail}");
     assert_eq!(w.call("GET", "/instances", None).await.1["items"], json!([]));
     // Said for the model, it is used.
     w.call("POST", "/models", Some(json!({"id": "my-company/our-model", "data_volume_gb": 90}))).await;
-    let id = w.create(wish).await;
+    let id = w.create(request).await;
     assert_eq!(w.until_status(&id, "ready").await["storage_sizes_gb"], json!([400, 90]));
 }
 
 #[tokio::test]
 async fn a_boot_volume_on_block_storage_is_grown_on_request_and_speed_is_kept() {
     let w = World::new(Database::Sqlite).await;
-    let mut wish = wish("L4-1-24G");
-    wish["boot_volume_gb"] = json!(100);
-    wish["perf_iops"] = json!(15000);
-    let id = w.create(wish).await;
+    let mut request = request("L4-1-24G");
+    request["boot_volume_gb"] = json!(100);
+    request["perf_iops"] = json!(15000);
+    let id = w.create(request).await;
     let shown = w.until_status(&id, "ready").await;
     w.settle().await;
     let shown_later = w.show(&id).await;
@@ -182,7 +182,7 @@ async fn a_boot_volume_on_block_storage_is_grown_on_request_and_speed_is_kept() 
 async fn render_s_boots_on_block_storage_where_there_is_no_local_image() {
     let options = Options { local_gpu_image_for_render: false, ..Options::default() };
     let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
-    let id = w.create(wish("RENDER-S")).await;
+    let id = w.create(request("RENDER-S")).await;
     let shown = w.until_status(&id, "ready").await;
     assert_eq!(shown["storage_sizes_gb"], json!([20, 200]), "{shown:#}");
     w.terminate(&id).await;
@@ -193,7 +193,7 @@ async fn render_s_boots_on_block_storage_where_there_is_no_local_image() {
 #[tokio::test]
 async fn first_boot_instructions_name_the_data_volume() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L4-1-24G")).await;
+    let id = w.create(request("L4-1-24G")).await;
     let shown = w.until_status(&id, "ready").await;
     let server = shown["provider_instance_id"].as_str().unwrap();
     let request = http::Request::get(format!("/instance/v1/zones/fr-par-2/servers/{server}/user_data/cloud-init"))

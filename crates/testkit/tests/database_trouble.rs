@@ -17,7 +17,7 @@ use tower::ServiceExt;
 /// It need not survive a power cut.
 const QUIET: [&str; 2] = ["listen_addresses=", "fsync=off"];
 
-fn wish() -> Value {
+fn request() -> Value {
     json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "data_volume_gb": 50})
 }
 
@@ -64,7 +64,7 @@ async fn call(world: &World, method: &str, path: &str, body: Option<Value>) -> (
 
 async fn cannot_know(world: &World) {
     for (method, path, body) in
-        [("GET", "/instances", None), ("POST", "/instances", Some(wish())), ("GET", "/audit", None)]
+        [("GET", "/instances", None), ("POST", "/instances", Some(request())), ("GET", "/audit", None)]
     {
         let (status, again, body) = call(world, method, path, body).await;
         assert_eq!((status, again), (503, true), "{method} {path}: {body}");
@@ -119,7 +119,7 @@ async fn a_column_that_a_newer_version_adds_disturbs_nobody() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let world = World::at(server.url()).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     let admin = &mut connect(&server).await;
     for table in ["instances", "instance_servers", "instance_volumes", "action_logs", "instance_state_history"] {
         // On every connection that there is, everything is prepared.
@@ -141,7 +141,7 @@ async fn a_database_that_crashes_in_the_middle_loses_and_doubles_nothing() {
     let world = World::at(server.url()).await;
     let mut ids = Vec::new();
     for crash in 0..8 {
-        ids.push(world.create(wish()).await);
+        ids.push(world.create(request()).await);
         for _ in 0..crash * 2 {
             world.tick().await;
         }
@@ -170,15 +170,15 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
     let mut first = Postgres::start(&binaries, &listen.each_ref().map(String::as_str)).unwrap();
     let admin = &mut connect(&first).await;
     // What the standby is told passes here, and what we ask passes there.
-    let told = Relay::to(Target::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], port)))).await;
+    let reported = Relay::to(Target::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], port)))).await;
     let asked = Relay::to(Target::Unix(first.socket())).await;
     let second = {
-        let (binaries, at) = (binaries.clone(), told.address().port());
+        let (binaries, at) = (binaries.clone(), reported.address().port());
         let listens = ["listen_addresses=", "port=5432"];
         tokio::task::spawn_blocking(move || Postgres::follow(&binaries, at, &listens)).await.unwrap().unwrap()
     };
     let world = World::at(format!("postgres://postgres@{}/postgres", asked.address())).await;
-    let known = world.create(wish()).await;
+    let known = world.create(request()).await;
     let lsn = "SELECT CAST(pg_current_wal_lsn() AS TEXT)";
     let at: String = admin.fetch_one(lsn).await.unwrap().get(0);
     let follower = &mut connect(&second).await;
@@ -186,9 +186,9 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
     while !follower.fetch_one(sqlx::AssertSqlSafe(arrived.clone())).await.unwrap().get::<bool, _>(0) {
         tokio::task::yield_now().await;
     }
-    told.set(Line::Closed);
+    reported.set(Line::Closed);
     // From here on, nothing reaches the standby: a whole instance, and all that was made for the one it knows.
-    let unheard = world.create(wish()).await;
+    let unheard = world.create(request()).await;
     for id in [&known, &unheard] {
         world.until_status(id, "ready").await;
     }
@@ -233,13 +233,14 @@ async fn a_lock_that_somebody_holds_uses_up_the_connections_and_ends_in_503() {
     let mut lock = holder.begin().await.unwrap();
     run(&mut lock, "LOCK TABLE instances IN ACCESS EXCLUSIVE MODE").await;
     // More than there are connections.
-    let wishes = futures::future::join_all((0..12).map(|_| call(&world, "POST", "/instances", Some(wish())))).await;
-    for (status, again, body) in wishes {
+    let requests =
+        futures::future::join_all((0..12).map(|_| call(&world, "POST", "/instances", Some(request())))).await;
+    for (status, again, body) in requests {
         assert_eq!((status, again), (503, true), "{body}");
     }
     lock.rollback().await.unwrap();
     assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]), "none of them was written");
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     ends_well(&world, &[id]).await;
 }
 
@@ -252,11 +253,11 @@ async fn a_statement_that_takes_too_long_is_ended_and_writes_nothing() {
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); RETURN NEW; END'; \
         CREATE TRIGGER slow AFTER INSERT ON instances FOR EACH ROW EXECUTE FUNCTION slow()";
     run(&mut admin, slow).await;
-    let (status, again, body) = call(&world, "POST", "/instances", Some(wish())).await;
+    let (status, again, body) = call(&world, "POST", "/instances", Some(request())).await;
     assert_eq!((status, again), (503, true), "{body}");
     run(&mut admin, "DROP TRIGGER slow ON instances").await;
     assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]));
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     ends_well(&world, &[id]).await;
 }
 
@@ -273,7 +274,7 @@ async fn writes_that_lose_against_others_are_tried_again() {
         END IF; RETURN NEW; END'; \
         CREATE TRIGGER lose BEFORE INSERT OR UPDATE ON instances FOR EACH ROW EXECUTE FUNCTION lose()";
     run(&mut admin, losing).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     ends_well(&world, &[id]).await;
     let tries: i64 = admin.fetch_one("SELECT last_value FROM tries").await.unwrap().get(0);
     assert!(tries > 50, "{tries}");
@@ -286,7 +287,7 @@ async fn a_database_that_lets_nobody_in_is_waited_for() {
     let mut admin = connect(&server).await;
     run(&mut admin, "CREATE ROLE app LOGIN; GRANT CREATE ON SCHEMA public TO app").await;
     let world = World::at(server.url().replace("postgres@", "app@")).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     for _ in 0..4 {
         world.tick().await;
     }
@@ -314,7 +315,7 @@ async fn what_a_connection_was_told_when_it_began_does_not_outlive_its_cause() {
     let mut admin = connect(&server).await;
     run(&mut admin, "CREATE ROLE app LOGIN; GRANT CREATE ON SCHEMA public TO app").await;
     let world = World::at(server.url().replace("postgres@", "app@")).await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     let troubles = [
         // A managed database whose disk is full.
         ("ALTER ROLE app SET default_transaction_read_only = on", "ALTER ROLE app RESET default_transaction_read_only"),
@@ -327,13 +328,13 @@ async fn what_a_connection_was_told_when_it_began_does_not_outlive_its_cause() {
         cut(&mut admin).await;
         // All connections of the pool are made in that time.
         for _ in 0..4 {
-            let asked = (0..8).map(|_| call(&world, "POST", "/instances", Some(wish())));
+            let asked = (0..8).map(|_| call(&world, "POST", "/instances", Some(request())));
             let answers = futures::future::join_all(asked).await;
             assert!(answers.iter().all(|(status, again, _)| (*status, *again) == (503, true)), "{begins}: {answers:?}");
         }
         run(&mut admin, ends).await;
         comes_back(&world).await;
-        let (status, _, body) = call(&world, "POST", "/instances", Some(wish())).await;
+        let (status, _, body) = call(&world, "POST", "/instances", Some(request())).await;
         assert_eq!(status, 202, "{ends}: {body}");
     }
     let (_, _, listed) = call(&world, "GET", "/instances", None).await;
@@ -377,13 +378,13 @@ async fn a_full_disk_takes_no_wish_and_a_server_whose_making_could_not_be_writte
     let world = World::at(server.url()).await;
     let mut admin = connect(&server).await;
     let full = Full::make(&server, &mut admin, "instances").await;
-    let (status, again, body) = call(&world, "POST", "/instances", Some(wish())).await;
+    let (status, again, body) = call(&world, "POST", "/instances", Some(request())).await;
     assert_eq!((status, again), (503, true), "{body}");
     full.make_room(&mut admin).await;
     assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]));
     // The worst moment: the cloud made the server, and there is no room for its volumes.
     let full = Full::make(&server, &mut admin, "instance_volumes").await;
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     for _ in 0..40 {
         world.orchestrator.tick(false).await.ok();
         world.advance_ms(1_000);
@@ -413,6 +414,6 @@ async fn nobody_waits_for_a_lease_that_a_frozen_server_was_about_to_write() {
     let expecting = tokio::spawn(async move { frozen.expect_catalogues("a", &zones).await });
     line.until_held().await;
     other.expect_catalogues("a", &["x".to_owned(), "y".to_owned()]).await.unwrap();
-    line.let_go();
+    line.release();
     assert!(expecting.await.unwrap().is_err(), "it was undone");
 }

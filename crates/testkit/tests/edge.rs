@@ -184,10 +184,10 @@ async fn an_idle_connection_does_not_keep_a_server_from_stopping() {
 async fn names_that_hide_something_and_places_that_no_page_ends_at_are_refused() {
     let w = World::new(Database::Sqlite).await;
     for name in ["a\u{202E}b", "a\u{200B}", "\u{2066}x", "a\u{1b}[31m", "a\u{FEFF}"] {
-        let wish = json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 1, "name": name});
-        assert_eq!(w.call("POST", "/instances", Some(wish)).await.0, 422, "{name:?}");
-        let wish = json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 1, "tags": [name]});
-        assert_eq!(w.call("POST", "/instances", Some(wish)).await.0, 422, "{name:?}");
+        let request = json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 1, "name": name});
+        assert_eq!(w.call("POST", "/instances", Some(request)).await.0, 422, "{name:?}");
+        let request = json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 1, "tags": [name]});
+        assert_eq!(w.call("POST", "/instances", Some(request)).await.0, 422, "{name:?}");
     }
     for path in ["/instances", "/volumes", "/action_logs", "/models"] {
         let (status, problem) = w.call("GET", &format!("{path}?after=zzz%20"), None).await;

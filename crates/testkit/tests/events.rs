@@ -8,7 +8,7 @@ use axum::http::Request;
 use eventsource_stream::{Event, Eventsource};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use inventiv_store::{Place, Store};
+use inventiv_store::{Cursor, Store};
 use inventiv_testkit::{Database, TOKEN, World};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
@@ -19,7 +19,7 @@ use tower::ServiceExt;
 /// Longer than anything here takes; a test that waits for it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn wish() -> Value {
+fn request() -> Value {
     json!({"instance_type": "L40S-1-48G", "zone": "fr-par-2", "data_volume_gb": 50})
 }
 
@@ -98,10 +98,10 @@ fn ids(instances: &[Value]) -> Vec<&str> {
 async fn it_begins_with_what_lives_and_tells_each_change_through_every_server() {
     for database in Database::both() {
         let world = World::new(database).await;
-        let over = world.create(wish()).await;
+        let over = world.create(request()).await;
         world.terminate(&over).await;
         world.until_status(&over, "terminated").await;
-        let there = world.create(wish()).await;
+        let there = world.create(request()).await;
         world.until_status(&there, "ready").await;
         let other = world.another_api().await.router();
         for api in [&world.api, &other] {
@@ -111,7 +111,7 @@ async fn it_begins_with_what_lives_and_tells_each_change_through_every_server() 
             assert_eq!(ids(&instances), [there.as_str()], "what is over is not there");
             assert_eq!(instances[0], world.show(&there).await, "as it is shown by itself");
             // Everything happens through the first; both tell.
-            let id = world.create(wish()).await;
+            let id = world.create(request()).await;
             assert_eq!(reader.until_status(&id, "provisioning").await.1, ["provisioning"]);
             world.until_status(&id, "ready").await;
             world.settle().await;
@@ -136,7 +136,7 @@ async fn it_begins_with_what_lives_and_tells_each_change_through_every_server() 
 async fn it_goes_on_where_a_reader_was_cut_off_on_any_server() {
     for database in Database::both() {
         let world = World::new(database).await;
-        let (first, second) = (world.create(wish()).await, world.create(wish()).await);
+        let (first, second) = (world.create(request()).await, world.create(request()).await);
         let mut reader = Reader::open(&world.api, "/events", None).await;
         let (instances, ..) = reader.until_live().await;
         assert_eq!(instances.len(), 2);
@@ -147,7 +147,7 @@ async fn it_goes_on_where_a_reader_was_cut_off_on_any_server() {
         // What happens while nobody listens, an end included.
         world.terminate(&first).await;
         world.until_status(&first, "terminated").await;
-        let third = world.create(wish()).await;
+        let third = world.create(request()).await;
         let other = world.another_api().await.router();
         for (path, header) in [("/events".to_owned(), Some(last.as_str())), (format!("/events?after={last}"), None)] {
             let mut reader = Reader::open(&other, &path, header).await;
@@ -173,7 +173,7 @@ async fn it_goes_on_where_a_reader_was_cut_off_on_any_server() {
 async fn a_place_that_the_database_does_not_know_begins_anew_and_nonsense_is_refused() {
     for database in Database::both() {
         let world = World::new(database).await;
-        let id = world.create(wish()).await;
+        let id = world.create(request()).await;
         let newest = world.store.newest_place().await.unwrap().to_string();
         let (number, rest) = newest.split_once('.').unwrap();
         // A database that is restored is recovered: whoever followed it may know what it has lost.
@@ -238,7 +238,7 @@ async fn streams_end_when_their_server_stops_and_there_are_only_so_many() {
     }
     assert_eq!(ask(&api, "/events", None).await.status().as_u16(), 503);
     // The other server's goes on.
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     reader.until_status(&id, "provisioning").await;
 }
 
@@ -254,15 +254,15 @@ async fn a_reader_who_takes_nothing_for_a_while_misses_nothing() {
     let elsewhere = Reader::open(&world.api, "/events?zone=pl-waw-2", None).await;
     let mut wanted = Vec::new();
     for _ in 0..MANY {
-        wanted.push(world.create(wish()).await);
+        wanted.push(world.create(request()).await);
     }
     // All of them have been told by now, but not to that one.
     for reader in [&mut prompt, &mut reader] {
-        let mut told = std::collections::BTreeSet::new();
-        while told.len() < MANY {
-            told.insert(reader.next_instance().await["id"].as_str().unwrap().to_owned());
+        let mut reported = std::collections::BTreeSet::new();
+        while reported.len() < MANY {
+            reported.insert(reader.next_instance().await["id"].as_str().unwrap().to_owned());
         }
-        assert!(wanted.iter().all(|id| told.contains(id)));
+        assert!(wanted.iter().all(|id| reported.contains(id)));
     }
     // Who asked for none of it hears now and then how far it is, and need not go through all of it again.
     let lives: Vec<Event> = elsewhere.events.take(3).collect().await;
@@ -283,7 +283,7 @@ async fn what_commits_late_is_numbered_late() {
         return;
     }
     let world = World::new(Database::Postgres).await;
-    let (late, early) = (world.create(wish()).await, world.create(wish()).await);
+    let (late, early) = (world.create(request()).await, world.create(request()).await);
     let begin = world.store.newest_place().await.unwrap();
     let mut writer = sqlx::PgConnection::connect(&world.database_url).await.unwrap();
     let mark = |id: &str| format!("UPDATE instance_changes SET changed = 0 WHERE instance_id = '{id}'");
@@ -315,7 +315,7 @@ async fn whatever_commits_late_is_told_and_nothing_is_missed() {
         }
         let mut wanted = Vec::new();
         for _ in 0..EACH {
-            wanted.push(world.create(wish()).await);
+            wanted.push(world.create(request()).await);
         }
         let begin = world.store.newest_place().await.unwrap();
         let (done, _) = tokio::sync::watch::channel(None);
@@ -340,7 +340,7 @@ async fn whatever_commits_late_is_told_and_nothing_is_missed() {
 }
 
 /// Numbers and reads, until it has seen the last version of each.
-async fn read(store: Store, mut place: Place, last: tokio::sync::watch::Receiver<Option<BTreeMap<String, i64>>>) {
+async fn read(store: Store, mut place: Cursor, last: tokio::sync::watch::Receiver<Option<BTreeMap<String, i64>>>) {
     let mut seen = BTreeMap::new();
     while last.borrow().as_ref() != Some(&seen) {
         store.number_changes().await.unwrap();

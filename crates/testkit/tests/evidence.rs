@@ -46,9 +46,9 @@ async fn reads_that_are_stale_for_a_whole_life_lose_nothing() {
             (&json!(true), Some("confirmed")),
             "{ms}: {shown:#}"
         );
-        let told = world.actions(&id).await;
-        assert!(!told.iter().any(|a| a.ends_with("_DISAPPEARED")), "{ms}: {told:?}");
-        assert_eq!(told.iter().filter(|a| *a == "PROVIDER_CREATE").count(), 1, "{ms}: {told:?}");
+        let reported = world.actions(&id).await;
+        assert!(!reported.iter().any(|a| a.ends_with("_DISAPPEARED")), "{ms}: {reported:?}");
+        assert_eq!(reported.iter().filter(|a| *a == "PROVIDER_CREATE").count(), 1, "{ms}: {reported:?}");
     }
 }
 
@@ -63,7 +63,7 @@ async fn what_stale_reads_proved_gone_is_deleted_once_it_is_shown_again() {
         world.until_status(&earlier, "terminated").await;
         // And a volume of somebody else, so that they are seen to see block storage.
         let other = json!({"name": "theirs", "project_id": inventiv_testkit::PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
-        world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(other));
+        world.third_party("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(other));
         world.advance_ms(200_000);
         lag(&world, 55_000, "/remembered");
         let id = world.create(request()).await;
@@ -176,7 +176,7 @@ async fn history(database: Database, seed: u64) -> History {
     let world = World::new(database).await;
     let foreign =
         json!({"name": "theirs", "project_id": inventiv_testkit::PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
-    world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
+    world.third_party("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
     let (mut ids, mut living, mut backups) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..8 {
         backups.push(world.backup().await);
@@ -209,7 +209,7 @@ async fn history(database: Database, seed: u64) -> History {
 /// audit that would delete orphans.
 #[tokio::test]
 async fn whatever_was_restored_nothing_that_lives_or_is_kept_or_foreign_is_deleted() {
-    let (mut restored, mut told) = (0, 0);
+    let (mut restored, mut reported) = (0, 0);
     for (database, seeds) in Database::both().into_iter().zip([0..10, 10..14]) {
         for seed in seeds {
             let History { world, backups } = history(database, seed).await;
@@ -225,7 +225,7 @@ async fn whatever_was_restored_nothing_that_lives_or_is_kept_or_foreign_is_delet
                     world.orchestrator.apply_recovery(&plan).await.unwrap();
                 }
                 let found = audited(&world).await;
-                told += usize::from(found["verdict"] == "findings");
+                reported += usize::from(found["verdict"] == "findings");
                 half_an_hour(&world).await;
                 let now = names(&world);
                 let lost: Vec<&String> = kept.iter().filter(|n| !now.contains(n)).collect();
@@ -237,7 +237,7 @@ async fn whatever_was_restored_nothing_that_lives_or_is_kept_or_foreign_is_delet
             }
         }
     }
-    assert!(restored >= 80 && told >= 20, "{restored} restored, {told} told");
+    assert!(restored >= 80 && reported >= 20, "{restored} restored, {reported} told");
 }
 
 /// The process dies between writing the policy to the cloud and answering, and an old backup is restored.

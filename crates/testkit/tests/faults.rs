@@ -6,7 +6,7 @@ use inventiv_testkit::{Database, Fault, Setup, World};
 use scaleway_emulator::options::{Options, StockRefusal};
 use serde_json::{Value, json};
 
-fn wish(kind: &str) -> Value {
+fn request(kind: &str) -> Value {
     json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
 }
 
@@ -48,7 +48,7 @@ async fn whatever_happens_to_any_one_change_the_life_ends_with_nothing_left() {
         for fault in faults() {
             let w = World::new(Database::Sqlite).await;
             w.wire.fail(method, part, 1, fault.clone());
-            let id = w.create(wish("L40S-1-48G")).await;
+            let id = w.create(request("L40S-1-48G")).await;
             let shown = w.until_status(&id, "ready").await;
             assert_eq!(shown["storage_sizes_gb"], json!([20, 1600, 200]), "{method} {part} {fault:?}");
             assert_eq!(w.left().0, 1, "one server, never two: {method} {part} {fault:?}");
@@ -66,7 +66,7 @@ async fn a_lost_answer_to_a_creation_is_found_by_name_and_adopted_with_its_volum
     for db in Database::both() {
         let w = World::new(db).await;
         w.wire.fail("POST", "/servers", 1, Fault::LoseAnswer);
-        let id = w.create(wish("L40S-1-48G")).await;
+        let id = w.create(request("L40S-1-48G")).await;
         let shown = w.until_status(&id, "ready").await;
         assert_eq!(shown["storage_sizes_gb"], json!([20, 1600, 200]), "{shown:#}");
         assert!(w.actions(&id).await.contains(&"SERVER_ADOPTED".to_owned()));
@@ -84,7 +84,7 @@ async fn a_lost_answer_to_a_creation_is_found_by_name_and_adopted_with_its_volum
 async fn a_creation_that_never_arrived_is_burned_after_the_grace_and_tried_anew() {
     let w = World::new(Database::Sqlite).await;
     w.wire.fail("POST", "/servers", 1, Fault::LoseRequest);
-    let id = w.create(wish("RENDER-S")).await;
+    let id = w.create(request("RENDER-S")).await;
     for _ in 0..120 {
         w.tick().await;
     }
@@ -98,7 +98,7 @@ async fn a_creation_that_never_arrived_is_burned_after_the_grace_and_tried_anew(
     assert_eq!(w.left().0, 0, "not asked for again before the grace is over");
     w.until_status(&id, "ready").await;
     assert_eq!(w.show(&id).await["next"], serde_json::json!([]));
-    assert!(w.actions(&id).await.contains(&"ATTEMPT_BURNED".to_owned()));
+    assert!(w.actions(&id).await.contains(&"ATTEMPT_ABANDONED".to_owned()));
     assert_eq!(w.left(), (1, 2, 1));
 }
 
@@ -106,21 +106,21 @@ async fn a_creation_that_never_arrived_is_burned_after_the_grace_and_tried_anew(
 async fn a_late_arrival_of_a_burned_attempt_is_removed_even_after_the_end() {
     let w = World::new(Database::Sqlite).await;
     w.wire.fail("POST", "/servers", 1, Fault::LoseRequest);
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
     let log = w.call("GET", &format!("/action_logs?limit=500&instance_id={id}"), None).await.1;
-    let burned = log["items"].as_array().unwrap().iter().find(|l| l["action"] == "ATTEMPT_BURNED").unwrap();
-    let name = burned["details"].as_str().unwrap().split(' ').nth(1).unwrap().to_owned();
+    let abandoned = log["items"].as_array().unwrap().iter().find(|l| l["action"] == "ATTEMPT_ABANDONED").unwrap();
+    let name = abandoned["details"].as_str().unwrap().split(' ').nth(1).unwrap().to_owned();
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
     assert_eq!(w.left(), (0, 0, 0));
     // The cloud carries out what it was asked an hour ago.
     let list = "/marketplace/v2/local-images?image_label=ubuntu_jammy_gpu_os_12&zone=fr-par-2&type=instance_sbs";
-    let image = w.stranger("GET", list, None)["local_images"][0]["id"].clone();
+    let image = w.third_party("GET", list, None)["local_images"][0]["id"].clone();
     let late = json!({"name": name, "commercial_type": "L40S-1-48G", "image": image, "tags": []});
-    w.stranger("POST", "/instance/v1/zones/fr-par-2/servers", Some(late));
+    w.third_party("POST", "/instance/v1/zones/fr-par-2/servers", Some(late));
     assert_eq!(w.left().0, 1);
-    // Nothing lives in the zone any more; it is listed because of the burned attempt alone.
+    // Nothing lives in the zone any more; it is listed because of the abandoned attempt alone.
     for _ in 0..120 {
         w.resync().await;
     }
@@ -140,7 +140,7 @@ async fn out_of_stock_at_creation_fails_at_once_with_advice_and_nothing_left() {
             ..Options::default()
         };
         let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
-        let id = w.create(wish("L40S-1-48G")).await;
+        let id = w.create(request("L40S-1-48G")).await;
         let shown = w.until_status(&id, "provisioning_failed").await;
         // A server that falls back does not say why; the advice is the same.
         let code = if refusal == StockRefusal::FallBack { "boot_failed" } else { "out_of_stock" };
@@ -154,7 +154,7 @@ async fn out_of_stock_at_creation_fails_at_once_with_advice_and_nothing_left() {
 async fn a_quota_fails_with_advice_and_nothing_left() {
     let options = Options { server_quota: Some(0), ..Options::default() };
     let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     let shown = w.until_status(&id, "provisioning_failed").await;
     assert_eq!(shown["error_code"], "quota", "{shown:#}");
     assert!(shown["error"].as_str().unwrap().contains("quota"), "{shown:#}");
@@ -164,9 +164,9 @@ async fn a_quota_fails_with_advice_and_nothing_left() {
 #[tokio::test]
 async fn an_unknown_image_fails_with_advice_and_nothing_left() {
     let w = World::new(Database::Sqlite).await;
-    let mut wish = wish("L40S-1-48G");
-    wish["image"] = json!("no_such_image");
-    let id = w.create(wish).await;
+    let mut request = request("L40S-1-48G");
+    request["image"] = json!("no_such_image");
+    let id = w.create(request).await;
     let shown = w.until_status(&id, "provisioning_failed").await;
     assert!(shown["error"].as_str().unwrap().contains("no image `no_such_image`"), "{shown:#}");
     assert_eq!(w.left(), (0, 0, 0));
@@ -175,7 +175,7 @@ async fn an_unknown_image_fails_with_advice_and_nothing_left() {
 #[tokio::test]
 async fn expired_credentials_block_and_nothing_is_believed_gone() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
     w.settle().await;
     w.emulator.configure(|o| o.secret_key = Some("another".to_owned()));
@@ -195,7 +195,7 @@ async fn expired_credentials_block_and_nothing_is_believed_gone() {
 #[tokio::test]
 async fn a_key_that_no_longer_sees_the_project_proves_nothing_gone() {
     let w = World::new(Database::Sqlite).await;
-    let (living, ending) = (w.create(wish("L40S-1-48G")).await, w.create(wish("L4-1-24G")).await);
+    let (living, ending) = (w.create(request("L40S-1-48G")).await, w.create(request("L4-1-24G")).await);
     for id in [&living, &ending] {
         w.until_status(id, "ready").await;
     }
@@ -209,14 +209,14 @@ async fn a_key_that_no_longer_sees_the_project_proves_nothing_gone() {
     w.call("POST", "/audit", None).await;
     w.orchestrator.audit_due().await.unwrap();
     let (_, audit) = w.call("GET", "/audit", None).await;
-    assert_eq!(audit["verdict"], "cannot_say", "{audit:#}");
+    assert_eq!(audit["verdict"], "inconclusive", "{audit:#}");
     for (id, status) in [(&living, "ready"), (&ending, "terminating")] {
         let shown = w.show(id).await;
         assert_eq!(shown["status"], status, "{shown:#}");
         assert!(shown["notes"].to_string().contains("blocked: credentials"), "{shown:#}");
         assert!(shown["storages"].as_array().unwrap().iter().all(|v| v["proof"].is_null()), "{shown:#}");
     }
-    w.stranger("DELETE", "/_emulator/faults", None);
+    w.third_party("DELETE", "/_emulator/faults", None);
     w.until_status(&ending, "terminated").await;
     w.terminate(&living).await;
     w.until_status(&living, "terminated").await;
@@ -230,7 +230,7 @@ async fn a_key_that_no_longer_sees_the_project_proves_nothing_gone() {
 #[tokio::test]
 async fn one_not_found_is_not_believed_while_the_listing_shows_the_resource() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     let shown = w.until_status(&id, "ready").await;
     let server = shown["provider_instance_id"].as_str().unwrap();
     let spurious = json!({"type": "not_found", "message": "resource is not found", "resource": "instance_server", "resource_id": server});
@@ -246,7 +246,7 @@ async fn a_process_that_dies_after_any_step_leaves_a_life_that_the_next_one_fini
     for db in Database::both() {
         for ticks in 0..30 {
             let w = World::new(db).await;
-            let id = w.create(wish("L40S-1-48G")).await;
+            let id = w.create(request("L40S-1-48G")).await;
             for _ in 0..ticks {
                 w.tick().await;
             }
@@ -267,8 +267,8 @@ async fn a_process_that_dies_after_any_step_leaves_a_life_that_the_next_one_fini
 #[tokio::test]
 async fn a_process_that_dies_while_a_creation_is_on_its_way_does_not_double_it() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L40S-1-48G")).await;
-    // The request takes effect and the process is gone before the answer comes: the row stays `prepared`.
+    let id = w.create(request("L40S-1-48G")).await;
+    // The request takes effect and the process is gone before the answer comes: the row stays `intended`.
     w.wire.fail("POST", "/servers", 1, Fault::Hang);
     let tick = w.orchestrator.tick(false);
     assert!(tokio::time::timeout(std::time::Duration::from_secs(2), tick).await.is_err(), "it hangs");
@@ -284,7 +284,7 @@ async fn a_process_that_dies_while_a_creation_is_on_its_way_does_not_double_it()
 #[tokio::test]
 async fn a_listing_that_fails_tells_and_assumes_nothing() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
     w.wire.fail("GET", "/zones/", usize::MAX, error(500, internal()));
     w.terminate(&id).await;

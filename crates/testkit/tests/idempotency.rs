@@ -30,7 +30,7 @@ async fn post(w: &World, keys: &[&str], body: String) -> Answer {
     Answer { status, replayed, location, body }
 }
 
-fn wish(gb: i64) -> String {
+fn request(gb: i64) -> String {
     json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "data_volume_gb": gb}).to_string()
 }
 
@@ -42,7 +42,7 @@ async fn made(w: &World) -> usize {
 async fn the_same_request_again_shows_the_instance_that_it_made_at_every_time_of_its_life() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let first = post(&w, &["k-1"], wish(50)).await;
+        let first = post(&w, &["k-1"], request(50)).await;
         assert_eq!((first.status, first.replayed), (202, false), "{}", first.body);
         let id = first.body["id"].as_str().unwrap().to_owned();
         assert_eq!(first.location, format!("/instances/{id}"));
@@ -52,10 +52,10 @@ async fn the_same_request_again_shows_the_instance_that_it_made_at_every_time_of
         assert_eq!((again.status, again.replayed, again.body["id"].as_str()), (202, true, Some(id.as_str())));
         assert_eq!(again.location, first.location);
         w.until_status(&id, "ready").await;
-        assert_eq!(post(&w, &["k-1"], wish(50)).await.body["status"], "ready");
+        assert_eq!(post(&w, &["k-1"], request(50)).await.body["status"], "ready");
         w.call("DELETE", &format!("/instances/{id}"), None).await;
         w.until_status(&id, "terminated").await;
-        let ended = post(&w, &["k-1"], wish(50)).await;
+        let ended = post(&w, &["k-1"], request(50)).await;
         assert_eq!((ended.status, ended.replayed, ended.body["status"].as_str()), (202, true, Some("terminated")));
         assert_eq!(made(&w).await, 1);
         let changes = (w.requests("POST", "/servers"), w.requests("POST", "/servers/"));
@@ -66,14 +66,14 @@ async fn the_same_request_again_shows_the_instance_that_it_made_at_every_time_of
 #[tokio::test]
 async fn a_key_of_another_request_is_refused_and_makes_nothing() {
     let w = World::new(Database::Sqlite).await;
-    let first = post(&w, &["k"], wish(50)).await;
-    let other = post(&w, &["k"], wish(60)).await;
+    let first = post(&w, &["k"], request(50)).await;
+    let other = post(&w, &["k"], request(60)).await;
     assert_eq!((other.status, other.body["type"].as_str()), (422, Some("urn:inventiv:key_reused")));
     assert!(other.body["detail"].as_str().unwrap().contains(first.body["id"].as_str().unwrap()), "{}", other.body);
     assert_eq!(made(&w).await, 1);
     // Without a key, and with another one, each request makes one.
     for keys in [vec![], vec!["k2"], vec![]] {
-        assert_eq!(post(&w, &keys, wish(50)).await.status, 202);
+        assert_eq!(post(&w, &keys, request(50)).await.status, 202);
     }
     assert_eq!(made(&w).await, 4);
 }
@@ -81,8 +81,8 @@ async fn a_key_of_another_request_is_refused_and_makes_nothing() {
 #[tokio::test]
 async fn a_request_that_was_refused_leaves_its_key_free() {
     let w = World::new(Database::Sqlite).await;
-    assert_eq!(post(&w, &["k"], wish(-1)).await.status, 422);
-    let made = post(&w, &["k"], wish(50)).await;
+    assert_eq!(post(&w, &["k"], request(-1)).await.status, 422);
+    let made = post(&w, &["k"], request(50)).await;
     assert_eq!((made.status, made.replayed), (202, false));
 }
 
@@ -90,7 +90,7 @@ async fn a_request_that_was_refused_leaves_its_key_free() {
 async fn many_at_once_with_one_key_make_one_instance() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let same: Vec<_> = (0..20).map(|_| post(&w, &["at-once"], wish(50))).collect();
+        let same: Vec<_> = (0..20).map(|_| post(&w, &["at-once"], request(50))).collect();
         let answers = futures::future::join_all(same).await;
         let ids: BTreeSet<&str> = answers.iter().map(|a| a.body["id"].as_str().unwrap_or("none")).collect();
         assert_eq!(ids.len(), 1, "{ids:?}");
@@ -105,7 +105,7 @@ async fn a_key_that_cannot_be_one_is_refused() {
     let w = World::new(Database::Sqlite).await;
     let long = "x".repeat(256);
     for keys in [vec![""], vec![" "], vec!["a b"], vec![long.as_str()], vec!["a", "b"], vec!["ä"]] {
-        let answer = post(&w, &keys, wish(50)).await;
+        let answer = post(&w, &keys, request(50)).await;
         assert_eq!(answer.status, 400, "{keys:?}: {}", answer.body);
         assert!(answer.body["detail"].as_str().unwrap().contains("Idempotency-Key"), "{}", answer.body);
     }

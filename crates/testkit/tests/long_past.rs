@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 const LIVES: u32 = 5_000;
 const DAY_MS: i64 = 86_400_000;
 
-fn wish() -> Value {
+fn request() -> Value {
     json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "data_volume_gb": 20})
 }
 
@@ -74,7 +74,7 @@ async fn everything_that_is_asked_often(world: &World, living: &str) {
     world.call("POST", "/audit", Some(json!({}))).await;
     world.orchestrator.audit_due().await.unwrap();
     let newest = world.store.newest_place().await.unwrap();
-    let id = world.create(wish()).await;
+    let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
     for _ in 0..8 {
         world.resync().await;
@@ -91,7 +91,8 @@ async fn nothing_that_is_asked_often_reads_through_what_is_over() {
         return;
     }
     let world = World::new(Database::Postgres).await;
-    let (over, living, keeper) = (world.create(wish()).await, world.create(wish()).await, world.create(wish()).await);
+    let (over, living, keeper) =
+        (world.create(request()).await, world.create(request()).await, world.create(request()).await);
     for id in [&over, &living, &keeper] {
         world.until_status(id, "ready").await;
     }
@@ -134,7 +135,7 @@ async fn old_lines_go_and_every_proof_reads_as_before() {
     for kind in Database::both() {
         let world = World::new(kind).await;
         let (over, keeper, living) =
-            (world.create(wish()).await, world.create(wish()).await, world.create(wish()).await);
+            (world.create(request()).await, world.create(request()).await, world.create(request()).await);
         for id in [&over, &keeper, &living] {
             world.until_status(id, "ready").await;
         }
@@ -177,8 +178,8 @@ async fn old_lines_go_and_every_proof_reads_as_before() {
         repeat_life(&world.database_url, &over, 300).await;
         world.advance_ms(10 * DAY_MS);
         assert!(prune(ended.plus_ms(DAY_MS)).await > 2);
-        for (id, (_, told)) in ids.iter().zip(&before) {
-            assert_eq!(proof(id).await, *told, "{kind:?}");
+        for (id, (_, reported)) in ids.iter().zip(&before) {
+            assert_eq!(proof(id).await, *reported, "{kind:?}");
         }
         let (left, all) = (logs(&over).await, &before[0].0);
         assert!(all.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && all.contains(&"PROVIDER_DELETE".to_owned()));
@@ -195,7 +196,7 @@ async fn a_server_lets_whole_months_go_that_are_older_than_it_is_told_to_keep() 
         // Well within a month.
         let next = Month::of(world.clock.now()).unwrap().next().unwrap();
         world.advance_ms(next.begins().plus_ms(10 * DAY_MS).ms_since(world.clock.now()));
-        let id = world.create(wish()).await;
+        let id = world.create(request()).await;
         world.until_status(&id, "ready").await;
         world.terminate(&id).await;
         world.until_status(&id, "terminated").await;

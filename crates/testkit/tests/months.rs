@@ -72,7 +72,7 @@ fn months(texts: &[&str]) -> Vec<Month> {
     texts.iter().map(|t| Month::parse(t).unwrap()).collect()
 }
 
-fn wish() -> Value {
+fn request() -> Value {
     json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "data_volume_gb": 20})
 }
 
@@ -403,7 +403,7 @@ async fn a_month_goes_as_a_whole_when_nothing_in_it_is_kept_and_every_proof_read
     }
     let world = World::new(Database::Postgres).await;
     world.store.arrange_action_logs(world.clock.now(), None).await.unwrap();
-    let (over, living) = (world.create(wish()).await, world.create(wish()).await);
+    let (over, living) = (world.create(request()).await, world.create(request()).await);
     for id in [&over, &living] {
         world.until_status(id, "ready").await;
     }
@@ -418,7 +418,7 @@ async fn a_month_goes_as_a_whole_when_nothing_in_it_is_kept_and_every_proof_read
         let lines = world.call("GET", &format!("/action_logs?instance_id={id}&limit=500"), None).await.1;
         lines["items"].as_array().unwrap().iter().map(|l| l["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let (told, whole, lives) = (proof(&over).await, log(&over).await, log(&living).await);
+    let (reported, whole, lives) = (proof(&over).await, log(&over).await, log(&living).await);
     let mut c = connect(&world.database_url).await;
     assert_eq!(parts(&mut c).await.get("unsorted"), None, "its months were there");
     let later = world.clock.now().plus_ms(100 * DAY_MS);
@@ -443,7 +443,7 @@ async fn a_month_goes_as_a_whole_when_nothing_in_it_is_kept_and_every_proof_read
     let left: Vec<String> = whole.iter().filter(|action| CALLS.contains(&action.as_str())).cloned().collect();
     assert!(!left.is_empty() && left.len() < whole.len());
     assert_eq!(log(&over).await, left);
-    assert_eq!((proof(&over).await, proof(&living).await), (told, proof_of_the_other));
+    assert_eq!((proof(&over).await, proof(&living).await), (reported, proof_of_the_other));
     assert_eq!(parts(&mut c).await.keys().collect::<Vec<_>>(), ["proofs"]);
 }
 

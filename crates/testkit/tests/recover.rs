@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const ZONE: &str = "fr-par-2";
 
-fn wish(keep: bool) -> Value {
+fn request(keep: bool) -> Value {
     json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50, "model_id": "Qwen/Qwen2.5-7B-Instruct",
         "delete_on_terminate": !keep, "tags": ["team=a"]})
 }
@@ -35,8 +35,8 @@ async fn audited(world: &World, body: Option<Value>) -> Value {
 async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
     for kind in Database::both() {
         let world = World::new(kind).await;
-        let living = world.create(wish(true)).await;
-        let ended = world.create(wish(true)).await;
+        let living = world.create(request(true)).await;
+        let ended = world.create(request(true)).await;
         world.until_status(&living, "ready").await;
         world.until_status(&ended, "ready").await;
         // The policy is changed after everything was made: the name in the cloud must say so.
@@ -91,7 +91,7 @@ async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
 #[tokio::test]
 async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
     let world = World::new(Database::Sqlite).await;
-    let old = world.create(wish(false)).await;
+    let old = world.create(request(false)).await;
     world.until_status(&old, "ready").await;
     world.settle().await;
     // The backup is made here.
@@ -101,8 +101,8 @@ async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
     let pool = sqlx::AnyPool::connect(&world.database_url).await.unwrap();
     let text = sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", file.display()));
     sqlx::query(text).execute(&pool).await.unwrap();
-    let new = world.create(wish(true)).await;
-    let kept = world.create(wish(true)).await;
+    let new = world.create(request(true)).await;
+    let kept = world.create(request(true)).await;
     world.until_status(&new, "ready").await;
     world.until_status(&kept, "ready").await;
     world.terminate(&kept).await;
@@ -133,7 +133,7 @@ async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
 #[tokio::test]
 async fn a_backup_from_before_the_first_server_takes_the_living_one_over_and_makes_no_second() {
     let world = World::new(Database::Sqlite).await;
-    let id = world.create(wish(true)).await;
+    let id = world.create(request(true)).await;
     // The backup is made before anything was asked of the cloud.
     let (_, home) = database(Database::Sqlite).await;
     let file = home.path().join("backup.db");
@@ -162,17 +162,17 @@ async fn nothing_is_made_in_a_zone_that_this_process_has_not_seen_whole() {
     let world = World::new(Database::Sqlite).await;
     for n in 0..101 {
         let body = json!({"name": format!("theirs-{n}"), "from_empty": {"size": 1_000_000_000_i64}});
-        world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
+        world.third_party("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
     }
     world.emulator.add_fault(&json!({"path": "/block/*/volumes", "effect": {"shift": true}})).unwrap();
-    let id = world.create(wish(false)).await;
+    let id = world.create(request(false)).await;
     for _ in 0..20 {
         world.tick().await;
         world.resync().await;
     }
     assert_eq!(world.requests("POST", "/servers"), 0, "a server of ours may be on the page that shifted");
     assert!(world.show(&id).await["notes"].to_string().contains("did not shift"), "{:#}", world.show(&id).await);
-    world.stranger("DELETE", "/_emulator/faults", None);
+    world.third_party("DELETE", "/_emulator/faults", None);
     world.until_status(&id, "ready").await;
     assert_eq!(world.left().0, 1);
 }
@@ -182,7 +182,7 @@ async fn a_project_that_shows_nothing_at_all_is_not_taken_for_an_empty_one() {
     let world = World::new(Database::Sqlite).await;
     let plan = world.orchestrator.plan_recovery().await.unwrap();
     assert!(!plan.is_empty() && plan.iter().all(|z| z.found.as_ref().is_ok_and(|r| r.hidden.is_some())), "{plan:?}");
-    let id = world.create(wish(false)).await;
+    let id = world.create(request(false)).await;
     world.until_status(&id, "ready").await;
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;

@@ -8,7 +8,7 @@ use inventiv_testkit::{Database, World, database};
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
-const WISH: &str = r#"{"instance_type": "L40S-1-48G", "zone": "fr-par-2", "data_volume_gb": 50}"#;
+const REQUEST: &str = r#"{"instance_type": "L40S-1-48G", "zone": "fr-par-2", "data_volume_gb": 50}"#;
 
 fn there_is_a_server() -> bool {
     Database::both().contains(&Database::Postgres)
@@ -63,10 +63,10 @@ async fn a_database_that_lost_the_last_writes_doubles_and_deletes_nothing() {
     }
     let world = World::new(Database::Postgres).await;
     let (name, mut admin) = (name_of(&world.database_url), admin().await);
-    // One that the copy knows as a wish alone, and one that it never heard of.
-    let known = world.create(serde_json::from_str(WISH).unwrap()).await;
+    // One that the copy knows as a request alone, and one that it never heard of.
+    let known = world.create(serde_json::from_str(REQUEST).unwrap()).await;
     copy(&mut admin, &name, &format!("{name}_copy")).await;
-    let unheard = world.create(serde_json::from_str(WISH).unwrap()).await;
+    let unheard = world.create(serde_json::from_str(REQUEST).unwrap()).await;
     for id in [&known, &unheard] {
         world.until_status(id, "ready").await;
     }
@@ -143,7 +143,7 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
     assert!(app.execute("CREATE TABLE more (id TEXT)").await.is_err(), "it may not change tables");
     let world = World { database_url: url, ..world }.restarted().await;
     let begin = world.store.newest_place().await.unwrap();
-    let id = world.create(serde_json::from_str(WISH).unwrap()).await;
+    let id = world.create(serde_json::from_str(REQUEST).unwrap()).await;
     world.until_status(&id, "ready").await;
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
@@ -172,8 +172,8 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
         return;
     }
     let world = World::new(Database::Sqlite).await;
-    let id = world.create(serde_json::from_str(WISH).unwrap()).await;
-    let gone = world.create(serde_json::from_str(WISH).unwrap()).await;
+    let id = world.create(serde_json::from_str(REQUEST).unwrap()).await;
+    let gone = world.create(serde_json::from_str(REQUEST).unwrap()).await;
     for id in [&id, &gone] {
         world.until_status(id, "ready").await;
     }
@@ -184,7 +184,7 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     let (to, _home) = database(Database::Postgres).await;
     let now = inventiv_core::time::Timestamp(5);
     let mut tables = Vec::new();
-    let mut told = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
+    let mut reported = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
 
     // Two that a move was begun with: the account is there already.
     let (other, _other_home) = database(Database::Postgres).await;
@@ -204,15 +204,15 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     // One that knows something else besides is refused and left as it is, and the file goes on.
     let mut there = PgConnection::connect(&other).await.unwrap();
     run(&mut there, "INSERT INTO models (id, created_at, updated_at) VALUES ('their/model', 1, 1)".to_owned()).await;
-    let refused = Store::move_rows(&world.database_url, &other, now, &mut told).await;
+    let refused = Store::move_rows(&world.database_url, &other, now, &mut reported).await;
     assert!(refused.unwrap_err().to_string().contains("take an empty database"));
     let models: i64 = there.fetch_one("SELECT COUNT(*) FROM models").await.unwrap().get(0);
     assert_eq!(models, 1, "nothing was written to it");
 
     tables.clear();
     let place = world.store.newest_place().await.unwrap();
-    let mut told = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
-    Store::move_rows(&world.database_url, &to, now, &mut told).await.unwrap();
+    let mut reported = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
+    Store::move_rows(&world.database_url, &to, now, &mut reported).await.unwrap();
     let rows = |table: &str| tables.iter().find(|(t, _)| *t == table).unwrap().1;
     assert_eq!((rows("instances"), rows("instance_servers"), rows("provider_accounts"), rows("models")), (2, 2, 1, 1));
     assert!(rows("action_logs") > 20);
@@ -223,8 +223,8 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     assert!(again.to_string().contains("moved to PostgreSQL"), "{again}");
     // A server that still runs with the file can write nothing, and so does nothing.
     let calls = world.requests("POST", "");
-    let wish = serde_json::from_str(WISH).unwrap();
-    assert_eq!(world.call("POST", "/instances", Some(wish)).await.0, 503);
+    let request = serde_json::from_str(REQUEST).unwrap();
+    assert_eq!(world.call("POST", "/instances", Some(request)).await.0, 503);
     assert_eq!(world.call("DELETE", &format!("/instances/{id}"), None).await.0, 503);
     world.resync().await;
     assert_eq!(world.requests("POST", ""), calls);

@@ -86,7 +86,7 @@ async fn a_refusal_names_every_mistake_its_place_and_itself() {
         ("GET", "/volumes?zone=mars-1", None, vec!["zone"]),
         ("POST", "/models", Some(json!({"id": "a/b/c"})), vec!["#/id"]),
         ("PATCH", "/provider_settings/scaleway", Some(json!({"default_image": ""})), vec!["#/default_image"]),
-        ("POST", "/audit", Some(json!({"fix": true, "policy": "burn"})), vec!["#/policy"]),
+        ("POST", "/audit", Some(json!({"fix": true, "policy": "abandon"})), vec!["#/policy"]),
         ("POST", "/audit", Some(json!({"fix": "yes", "max": "x"})), vec!["#/fix", "#/max"]),
     ] {
         let answer = ask(&w, method, path, None, body.clone()).await;
@@ -111,8 +111,8 @@ async fn a_change_that_was_made_for_something_older_is_refused() {
     for db in Database::both() {
         let w = World::new(db).await;
         ask(&w, "POST", "/models", None, Some(json!({"id": "a/model"}))).await;
-        let wish = json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "data_volume_gb": 50});
-        let id = w.create(wish).await;
+        let request = json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "data_volume_gb": 50});
+        let id = w.create(request).await;
         let shown = w.until_status(&id, "ready").await;
         let volume =
             shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap()["id"].clone();
@@ -181,9 +181,9 @@ async fn settings_that_are_changed_at_once_do_not_undo_each_other() {
 async fn an_instance_gets_another_name_and_leaves_the_old_one() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let wish =
+        let request =
             |name: &str| json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 0, "name": name});
-        let (one, two) = (w.create(wish("one")).await, w.create(wish("two")).await);
+        let (one, two) = (w.create(request("one")).await, w.create(request("two")).await);
         w.until_status(&one, "ready").await;
         let rename = async |of: &str, to: &str| {
             ask(&w, "PATCH", &format!("/instances/{of}"), None, Some(json!({"name": to}))).await
@@ -200,8 +200,8 @@ async fn an_instance_gets_another_name_and_leaves_the_old_one() {
         assert_eq!(w.call("GET", "/instances/one", None).await.0, 404);
         // The old name is free, and the new one is taken: for new instances, too.
         assert_eq!(rename(&two, "one").await.status, 200);
-        assert_eq!(ask(&w, "POST", "/instances", None, Some(wish("three"))).await.status, 409);
-        assert_eq!(ask(&w, "POST", "/instances", None, Some(wish("two"))).await.status, 202);
+        assert_eq!(ask(&w, "POST", "/instances", None, Some(request("three"))).await.status, 409);
+        assert_eq!(ask(&w, "POST", "/instances", None, Some(request("two"))).await.status, 202);
         let (_, logs) = w.call("GET", &format!("/action_logs?instance_id={one}&limit=500"), None).await;
         let renamed = logs["items"].as_array().unwrap().iter().filter(|l| l["action"] == "REQUEST_RENAME").count();
         assert_eq!(renamed, 1, "{logs}");
@@ -209,7 +209,7 @@ async fn an_instance_gets_another_name_and_leaves_the_old_one() {
         w.call("DELETE", "/instances/three", None).await;
         w.until_status(&one, "terminated").await;
         assert_eq!(rename(&one, "four").await.status, 409);
-        assert_eq!(ask(&w, "POST", "/instances", None, Some(wish("three"))).await.status, 202, "its name is free");
+        assert_eq!(ask(&w, "POST", "/instances", None, Some(request("three"))).await.status, 202, "its name is free");
     }
 }
 
@@ -242,9 +242,9 @@ async fn a_server_is_told_the_requesters_keys_and_part_beside_our_own() {
     let w = World::new(Database::Sqlite).await;
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop";
     let part = "#cloud-config\nwrite_files:\n  - {path: /mine, content: \"ä\"}\n";
-    let mut wish = json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 10, "ssh_keys": [key]});
-    let told = async |wish: Value| {
-        let id = w.create(wish).await;
+    let mut request = json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 10, "ssh_keys": [key]});
+    let reported = async |request: Value| {
+        let id = w.create(request).await;
         let shown = w.until_status(&id, "ready").await;
         let server = shown["provider_instance_id"].as_str().unwrap();
         let request = Request::get(format!("/instance/v1/zones/fr-par-2/servers/{server}/user_data/cloud-init"))
@@ -253,16 +253,16 @@ async fn a_server_is_told_the_requesters_keys_and_part_beside_our_own() {
             .unwrap();
         (id, String::from_utf8(w.emulator.handle(&request).body().to_vec()).unwrap())
     };
-    let (_, plain) = told(wish.clone()).await;
+    let (_, plain) = reported(request.clone()).await;
     assert!(plain.starts_with("#cloud-config\n"), "{plain}");
     assert!(plain.contains(&format!("ssh_authorized_keys:\n  - \"{key}\"\n")), "{plain}");
-    wish["user_data"] = json!(part);
-    let (id, both) = told(wish).await;
+    request["user_data"] = json!(part);
+    let (id, both) = reported(request).await;
     let boundary = format!("=={id}==");
     assert!(both.starts_with(&format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\n")), "{both}");
     let sections: Vec<&str> = both.split(&format!("--{boundary}")).collect();
-    let [_, theirs, ours, end] = sections.as_slice() else { panic!("{both}") };
-    assert!(theirs.contains("Content-Type: text/cloud-config") && theirs.contains(part), "{theirs}");
+    let [_, foreign, ours, end] = sections.as_slice() else { panic!("{both}") };
+    assert!(foreign.contains("Content-Type: text/cloud-config") && foreign.contains(part), "{foreign}");
     assert!(ours.contains("merge_how:") && ours.contains("INVENTIV_INSTANCE_ID") && ours.contains(key), "{ours}");
     assert_eq!(*end, "--\n");
 }

@@ -6,8 +6,8 @@ use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 
 async fn ready(w: &World, kind: &str) -> (String, Vec<Value>) {
-    let wish = json!({"zone": "fr-par-2", "instance_type": kind, "data_volume_gb": 50});
-    let id = w.create(wish).await;
+    let request = json!({"zone": "fr-par-2", "instance_type": kind, "data_volume_gb": 50});
+    let id = w.create(request).await;
     w.until_status(&id, "ready").await;
     let storages = w.show(&id).await["storages"].as_array().unwrap().clone();
     (id, storages)
@@ -28,7 +28,7 @@ async fn audit(w: &World) -> Value {
 
 fn block_snapshot(w: &World, volume: &str, name: &str) -> String {
     let body = json!({"volume_id": volume, "name": name, "project_id": inventiv_testkit::PROJECT});
-    w.stranger("POST", "/block/v1/zones/fr-par-2/snapshots", Some(body))["id"].as_str().unwrap().to_owned()
+    w.third_party("POST", "/block/v1/zones/fr-par-2/snapshots", Some(body))["id"].as_str().unwrap().to_owned()
 }
 
 fn of<'s>(storages: &'s [Value], origin: &str, kind: &str) -> &'s str {
@@ -61,14 +61,14 @@ async fn a_snapshot_that_was_made_at_the_last_moment_is_named_by_the_proof_and_b
             assert_eq!(zone["snapshots"][0]["instance_id"], id.as_str());
         }
         assert_eq!(w.requests("DELETE", "/snapshots"), 0, "it is somebody else's");
-        w.stranger("DELETE", &format!("/block/v1/zones/fr-par-2/snapshots/{snapshot}"), None);
+        w.third_party("DELETE", &format!("/block/v1/zones/fr-par-2/snapshots/{snapshot}"), None);
         // Block storage shows nothing at all of the project: that may be the key, and it is not said that all is gone.
         let found = audit(&w).await;
         assert_eq!(found["snapshots"], 1, "{found:#}");
         let zone = found["zones"].as_array().unwrap().iter().find(|z| z["zone"] == "fr-par-2").unwrap();
         assert!(zone["snapshots_unknown"].as_str().unwrap().contains("still there"), "{zone:#}");
         let body = json!({"name": "theirs", "from_empty": {"size": 5_000_000_000_i64}, "project_id": inventiv_testkit::PROJECT});
-        w.stranger("POST", "/block/v1/zones/fr-par-2/volumes", Some(body));
+        w.third_party("POST", "/block/v1/zones/fr-par-2/volumes", Some(body));
         w.advance_ms(20_000);
         // One list without it may be stale; one that begins a window later confirms it.
         assert_eq!(audit(&w).await["snapshots"], 1);
@@ -85,12 +85,12 @@ async fn a_snapshot_of_a_local_boot_volume_and_the_image_that_holds_it_are_named
     let (id, storages) = ready(&w, "RENDER-S").await;
     let volume = of(&storages, "cloud", "l_ssd");
     let body = json!({"volume_id": volume, "name": "disk", "project": inventiv_testkit::PROJECT});
-    let made = w.stranger("POST", "/instance/v1/zones/fr-par-2/snapshots", Some(body));
+    let made = w.third_party("POST", "/instance/v1/zones/fr-par-2/snapshots", Some(body));
     let snapshot = made["snapshot"]["id"].as_str().unwrap().to_owned();
     w.advance_ms(600_000);
     let image =
         json!({"name": "golden", "root_volume": snapshot, "arch": "x86_64", "project": inventiv_testkit::PROJECT});
-    w.stranger("POST", "/instance/v1/zones/fr-par-2/images", Some(image));
+    w.third_party("POST", "/instance/v1/zones/fr-par-2/images", Some(image));
     let proof = end(&w, &id).await;
     assert_eq!((&proof["clean"], &proof["snapshots"][0]["id"]), (&json!(true), &json!(snapshot)), "{proof:#}");
     let found = audit(&w).await;
@@ -104,9 +104,9 @@ async fn snapshots_of_others_volumes_are_nobody_s_business_and_a_list_that_canno
     let (id, storages) = ready(&w, "L4-1-24G").await;
     let body =
         json!({"name": "theirs", "from_empty": {"size": 5_000_000_000_i64}, "project_id": inventiv_testkit::PROJECT});
-    let theirs = w.stranger("POST", "/block/v1/zones/fr-par-2/volumes", Some(body));
+    let foreign = w.third_party("POST", "/block/v1/zones/fr-par-2/volumes", Some(body));
     w.advance_ms(20_000);
-    block_snapshot(&w, theirs["id"].as_str().unwrap(), "theirs");
+    block_snapshot(&w, foreign["id"].as_str().unwrap(), "theirs");
     let ours = block_snapshot(&w, of(&storages, "ours", "sbs_volume"), "ours");
     w.advance_ms(20_000);
     assert_eq!(audit(&w).await["snapshots"], 1);

@@ -90,12 +90,12 @@ fn server(n: u128, attempt: u32) -> Server {
         id: ServerId::new(n),
         attempt,
         name: format!("iva-{attempt}"),
-        keep: true,
-        create_state: CreateState::Doubt,
+        is_primary: true,
+        create_state: CreateState::Unconfirmed,
         create_error: Some(error()),
         provider_id: Some("s1".into()),
         state: Some("stopped in place".into()),
-        prepared_at: at(2),
+        intended_at: at(2),
         answered_at: Some(at(3)),
         tagged_at: Some(at(4)),
         tags_shown: true,
@@ -109,7 +109,7 @@ fn server(n: u128, attempt: u32) -> Server {
         gone_at: Some(at(9)),
         proof: Some(proof()),
         retry: Some(retry()),
-        unconfirmed: None,
+        pending_observation: None,
     }
 }
 
@@ -126,7 +126,7 @@ fn volume(n: u128) -> Volume {
         perf_iops: Some(5_000),
         delete_on_terminate: true,
         status: VolumeStatus::Attached,
-        create_state: CreateState::Owned,
+        create_state: CreateState::Created,
         create_error: Some(error()),
         provider_id: Some(format!("p{n}")),
         created_at: at(2),
@@ -145,7 +145,7 @@ fn volume(n: u128) -> Volume {
         retry: Some(retry()),
         policy_version: 3,
         cloud_policy: Some(inventiv_core::recorded::CloudPolicy { delete: false, version: 4 }),
-        unconfirmed: None,
+        pending_observation: None,
         snapshots: vec![inventiv_core::snapshots::Snapshot {
             id: "snap".into(),
             name: "copy".into(),
@@ -226,10 +226,10 @@ async fn a_stale_write_writes_nothing_at_all() {
         let mut mine = before.clone();
         mine.instance.wake_at = at(50);
         assert_eq!(store.save(&before, &mine, &[], at(10)).await.unwrap(), Saved::Version(1));
-        let mut theirs = before.clone();
-        theirs.servers.push(server(9, 1));
+        let mut foreign = before.clone();
+        foreign.servers.push(server(9, 1));
         let writes = [log(7, &before.instance.id)];
-        assert_eq!(store.save(&before, &theirs, &writes, at(11)).await.unwrap(), Saved::Stale);
+        assert_eq!(store.save(&before, &foreign, &writes, at(11)).await.unwrap(), Saved::Stale);
         let kept = store.instance(&before.instance.id).await.unwrap().unwrap();
         assert!(kept.servers.is_empty());
         assert_eq!(kept.instance.wake_at, at(50));
@@ -244,16 +244,16 @@ async fn a_stale_write_is_stale_even_where_it_would_collide_with_what_the_winner
         let before = instance(1);
         store.insert(&before, &[]).await.unwrap();
         let attempt = |n: u128| {
-            let mut theirs = before.clone();
-            theirs.instance.status = Status::Terminating;
-            theirs.servers.push(server(n, 1));
-            theirs
+            let mut foreign = before.clone();
+            foreign.instance.status = Status::Terminating;
+            foreign.servers.push(server(n, 1));
+            foreign
         };
         assert_eq!(store.save(&before, &attempt(1), &[], at(10)).await.unwrap(), Saved::Version(1));
         // The same attempt, and the same line of history: alone, and in one batch with others.
         assert_eq!(store.save(&before, &attempt(2), &[], at(11)).await.unwrap(), Saved::Stale);
         let late: Vec<_> = (3..20).map(attempt).collect();
-        let writes = late.iter().map(|theirs| store.save(&before, theirs, &[], at(12)));
+        let writes = late.iter().map(|foreign| store.save(&before, foreign, &[], at(12)));
         for saved in futures::future::join_all(writes).await {
             assert_eq!(saved.unwrap(), Saved::Stale);
         }

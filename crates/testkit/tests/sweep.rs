@@ -30,7 +30,7 @@ async fn stray(world: &World) -> (String, String) {
     world.until_status(&id, "terminated").await;
     world.advance_ms(60_000);
     let name = format!("iva-test-{}-server-7-d", id.trim_start_matches("ins-"));
-    let images = world.stranger(
+    let images = world.third_party(
         "GET",
         "/marketplace/v2/local-images?image_label=ubuntu_noble&type=instance_sbs&per_page=100",
         None,
@@ -44,7 +44,7 @@ async fn stray(world: &World) -> (String, String) {
         .clone();
     let tags = CloudName::parse(&name).unwrap().tags();
     let body = json!({"name": name, "tags": tags, "commercial_type": "PLAY2-PICO", "image": image, "project": PROJECT});
-    let made = world.stranger("POST", &format!("/instance/v1/zones/{ZONE}/servers"), Some(body));
+    let made = world.third_party("POST", &format!("/instance/v1/zones/{ZONE}/servers"), Some(body));
     world.advance_ms(60_000);
     (id, made["server"]["id"].as_str().unwrap().to_owned())
 }
@@ -55,10 +55,10 @@ async fn an_orphan_goes_after_its_quarantine_with_its_volumes_and_with_proof() {
         let world = World::new(database).await;
         let (id, server) = stray(&world).await;
         let foreign = json!({"name": "theirs", "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
-        let foreign = world.stranger("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
+        let foreign = world.third_party("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(foreign));
         world.advance_ms(10_000);
         let attach = json!({"volume_id": foreign["id"], "volume_type": "sbs_volume"});
-        world.stranger("POST", &format!("/instance/v1/zones/{ZONE}/servers/{server}/attach-volume"), Some(attach));
+        world.third_party("POST", &format!("/instance/v1/zones/{ZONE}/servers/{server}/attach-volume"), Some(attach));
         world.advance_ms(10_000);
         let held = world.left();
         assert_eq!((held.0, held.1), (1, 2));

@@ -6,7 +6,7 @@ use inventiv_testkit::{Database, Setup, World};
 use scaleway_emulator::options::Options;
 use serde_json::{Value, json};
 
-fn wish(kind: &str) -> Value {
+fn request(kind: &str) -> Value {
     json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
 }
 
@@ -15,11 +15,11 @@ async fn every_volume_is_found_deleted_and_proven_gone_and_nothing_remains() {
     for db in Database::both() {
         for kind in ["RENDER-S", "L40S-1-48G", "L4-1-24G", "DEV1-S", "PLAY2-PICO"] {
             let w = World::new(db).await;
-            let mut wish = wish(kind);
+            let mut request = request(kind);
             if !kind.starts_with('L') && kind != "RENDER-S" {
-                wish["image"] = json!("ubuntu_jammy");
+                request["image"] = json!("ubuntu_jammy");
             }
-            let id = w.create(wish).await;
+            let id = w.create(request).await;
             w.until_status(&id, "ready").await;
             w.terminate(&id).await;
             let shown = w.until_status(&id, "terminated").await;
@@ -40,22 +40,22 @@ async fn a_strangers_volume_attached_behind_our_back_is_found_detached_reported_
     for db in Database::both() {
         for stop_first in [false, true] {
             let w = World::new(db).await;
-            let id = w.create(wish("L40S-1-48G")).await;
+            let id = w.create(request("L40S-1-48G")).await;
             let shown = w.until_status(&id, "ready").await;
             let server = shown["provider_instance_id"].as_str().unwrap().to_owned();
-            let theirs = w.stranger(
+            let foreign = w.third_party(
                 "POST",
                 "/block/v1/zones/fr-par-2/volumes",
                 Some(json!({"name": "theirs", "from_empty": {"size": 30_000_000_000_i64}})),
             );
-            let volume = theirs["id"].as_str().unwrap().to_owned();
+            let volume = foreign["id"].as_str().unwrap().to_owned();
             w.advance_ms(10_000);
             let attach = json!({"volume_id": volume, "volume_type": "sbs_volume"});
-            w.stranger("POST", &format!("/instance/v1/zones/fr-par-2/servers/{server}/attach-volume"), Some(attach));
+            w.third_party("POST", &format!("/instance/v1/zones/fr-par-2/servers/{server}/attach-volume"), Some(attach));
             if stop_first {
                 w.advance_ms(2_000);
                 let path = format!("/instance/v1/zones/fr-par-2/servers/{server}/action");
-                w.stranger("POST", &path, Some(json!({"action": "poweroff"})));
+                w.third_party("POST", &path, Some(json!({"action": "poweroff"})));
                 w.advance_ms(60_000);
             }
             w.terminate(&id).await;
@@ -82,14 +82,14 @@ async fn a_strangers_volume_attached_behind_our_back_is_found_detached_reported_
 #[tokio::test]
 async fn a_strangers_local_volume_is_saved_by_power_off_detach_and_delete() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("RENDER-S")).await;
+    let id = w.create(request("RENDER-S")).await;
     let shown = w.until_status(&id, "ready").await;
     let server = shown["provider_instance_id"].as_str().unwrap().to_owned();
     let body = json!({"name": "theirs", "volume_type": "l_ssd", "size": 10_000_000_000_i64});
-    let theirs = w.stranger("POST", "/instance/v1/zones/fr-par-2/volumes", Some(body));
-    let volume = theirs["volume"]["id"].as_str().unwrap().to_owned();
+    let foreign = w.third_party("POST", "/instance/v1/zones/fr-par-2/volumes", Some(body));
+    let volume = foreign["volume"]["id"].as_str().unwrap().to_owned();
     let attach = json!({"volume_id": volume, "volume_type": "l_ssd"});
-    w.stranger("POST", &format!("/instance/v1/zones/fr-par-2/servers/{server}/attach-volume"), Some(attach));
+    w.third_party("POST", &format!("/instance/v1/zones/fr-par-2/servers/{server}/attach-volume"), Some(attach));
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
     let actions = w.actions(&id).await;
@@ -101,16 +101,16 @@ async fn a_strangers_local_volume_is_saved_by_power_off_detach_and_delete() {
     assert!(ended < sent, "its server went while it hung on it: {detached:#} {deleted:#}");
     let state = w.emulator.state();
     let ids: Vec<&Value> = state["volumes"].as_array().unwrap().iter().map(|v| &v["id"]).collect();
-    assert_eq!(ids, [&json!(volume)], "only the stranger's is left");
+    assert_eq!(ids, [&json!(volume)], "only the third party's is left");
 }
 
 #[tokio::test]
 async fn a_volume_that_is_to_be_kept_survives_and_can_be_released_later() {
     for db in Database::both() {
         let w = World::new(db).await;
-        let mut wish = wish("L40S-1-48G");
-        wish["delete_on_terminate"] = json!(false);
-        let id = w.create(wish).await;
+        let mut request = request("L40S-1-48G");
+        request["delete_on_terminate"] = json!(false);
+        let id = w.create(request).await;
         w.until_status(&id, "ready").await;
         w.terminate(&id).await;
         let shown = w.until_status(&id, "terminated").await;
@@ -133,7 +133,7 @@ async fn a_volume_that_is_to_be_kept_survives_and_can_be_released_later() {
 #[tokio::test]
 async fn a_local_boot_volume_can_be_kept_and_its_name_says_so() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("RENDER-S")).await;
+    let id = w.create(request("RENDER-S")).await;
     let shown = w.until_status(&id, "ready").await;
     let boot = shown["storages"][0].clone();
     let path = format!("/volumes/{}", boot["id"].as_str().unwrap());
@@ -152,7 +152,7 @@ async fn a_local_boot_volume_can_be_kept_and_its_name_says_so() {
 #[tokio::test]
 async fn it_is_too_late_to_keep_what_is_already_going_and_always_for_scratch() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     let shown = w.until_status(&id, "ready").await;
     let path = |n: usize| format!("/volumes/{}", shown["storages"][n]["id"].as_str().unwrap());
     let keep = || Some(json!({"delete_on_terminate": false}));
@@ -172,7 +172,7 @@ async fn an_instance_is_taken_away_from_every_moment_of_its_life() {
     for kind in ["RENDER-S", "L40S-1-48G"] {
         for ticks in 0..40 {
             let w = World::new(Database::Sqlite).await;
-            let id = w.create(wish(kind)).await;
+            let id = w.create(request(kind)).await;
             for _ in 0..ticks {
                 w.tick().await;
             }
@@ -187,14 +187,14 @@ async fn an_instance_is_taken_away_from_every_moment_of_its_life() {
 async fn a_server_that_somebody_stopped_or_deleted_leaves_no_volume_behind() {
     for deed in ["poweroff", "stop_in_place", "terminate", "deleted"] {
         let w = World::new(Database::Sqlite).await;
-        let id = w.create(wish("L40S-1-48G")).await;
+        let id = w.create(request("L40S-1-48G")).await;
         let shown = w.until_status(&id, "ready").await;
         let server = format!("/instance/v1/zones/fr-par-2/servers/{}", shown["provider_instance_id"].as_str().unwrap());
         let action = if deed == "deleted" { "poweroff" } else { deed };
-        w.stranger("POST", &format!("{server}/action"), Some(json!({"action": action})));
+        w.third_party("POST", &format!("{server}/action"), Some(json!({"action": action})));
         w.advance_ms(90_000);
         if deed == "deleted" {
-            w.stranger("DELETE", &server, None);
+            w.third_party("DELETE", &server, None);
         }
         w.resync().await;
         w.terminate(&id).await;
@@ -208,13 +208,13 @@ async fn scratch_that_survives_a_delete_and_a_server_that_lingers_as_stopped_are
     let options =
         Options { scratch_survives_delete: true, lingers_stopped_after_terminate: true, ..Options::default() };
     let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     // Not started yet: the road is DELETE, which leaves every volume.
     w.tick().await;
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
     assert_eq!(w.left(), (0, 0, 0));
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
@@ -224,7 +224,7 @@ async fn scratch_that_survives_a_delete_and_a_server_that_lingers_as_stopped_are
 #[tokio::test]
 async fn a_thing_that_is_over_plans_nothing_more() {
     let w = World::new(Database::Sqlite).await;
-    let id = w.create(wish("L40S-1-48G")).await;
+    let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
     w.settle().await;
     let before = (w.show(&id).await, w.actions(&id).await.len());

@@ -6,7 +6,7 @@ use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-fn wish(kind: &str, model: Option<&str>) -> Value {
+fn request(kind: &str, model: Option<&str>) -> Value {
     json!({"zone": "fr-par-2", "instance_type": kind, "model_id": model})
 }
 
@@ -19,12 +19,12 @@ async fn a_model_that_does_not_fit_the_gpus_is_warned_of_and_one_that_fits_is_no
         ("L40S-1-48G", "Qwen/Qwen2.5-7B-Instruct", None),
         ("L4-1-24G", "Qwen/Qwen2.5-32B-Instruct-AWQ", None),
     ] {
-        let (status, made) = w.call("POST", "/instances", Some(wish(kind, Some(model)))).await;
+        let (status, made) = w.call("POST", "/instances", Some(request(kind, Some(model)))).await;
         assert_eq!(status, 202, "{made}");
         let warnings = made["warnings"].as_array().unwrap();
         assert_eq!(warnings.len(), usize::from(needs.is_some()), "{kind} {model}: {warnings:?}");
-        let told = needs.is_none_or(|gb| warnings[0].as_str().is_some_and(|t| t.contains(gb) && t.contains(kind)));
-        assert!(told, "{warnings:?}");
+        let reported = needs.is_none_or(|gb| warnings[0].as_str().is_some_and(|t| t.contains(gb) && t.contains(kind)));
+        assert!(reported, "{warnings:?}");
         // It is there for whoever looks later, too.
         assert_eq!(w.show(made["id"].as_str().unwrap()).await["warnings"], made["warnings"]);
     }
@@ -39,12 +39,12 @@ async fn a_type_at_the_end_of_its_service_says_so_in_offers_and_on_create() {
         let fits = |o: &&Value| o["end_of_service"] == ends && o["availability"] != "shortage";
         let offer = offers.iter().find(fits).unwrap();
         let kind = offer["instance_type"].as_str().unwrap();
-        let mut wish = wish(kind, None);
-        wish["zone"] = offer["zone"].clone();
-        let (status, made) = w.call("POST", "/instances", Some(wish)).await;
+        let mut request = request(kind, None);
+        request["zone"] = offer["zone"].clone();
+        let (status, made) = w.call("POST", "/instances", Some(request)).await;
         assert_eq!(status, 202, "{made}");
-        let told = made["warnings"].to_string().contains("end of its service");
-        assert_eq!(told, ends, "{kind}: {}", made["warnings"]);
+        let reported = made["warnings"].to_string().contains("end of its service");
+        assert_eq!(reported, ends, "{kind}: {}", made["warnings"]);
     }
 }
 
@@ -69,7 +69,7 @@ async fn a_zone_that_was_never_used_is_not_called_blocked_while_another_one_is_s
         plan.into_iter().map(|z| (z.zone, z.found.unwrap().hidden.is_some())).collect::<Vec<_>>()
     };
     assert!(hidden(&w).await.iter().all(|(_, hidden)| *hidden), "nothing at all is shown");
-    let id = w.create(wish("L4-1-24G", None)).await;
+    let id = w.create(request("L4-1-24G", None)).await;
     w.until_status(&id, "ready").await;
     assert!(hidden(&w).await.iter().all(|(_, hidden)| !*hidden), "fr-par-2 shows that the credentials see the project");
 }

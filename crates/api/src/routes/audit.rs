@@ -65,14 +65,14 @@ pub(crate) async fn show(State(app): State<App>) -> Result<axum::Json<Audit>, Ap
 #[utoipa::path(post, operation_id = "requestAudit", path = "/audit", tag = "audit", request_body = Option<AuditRequest>,
     responses((status = 202, description = "Asked for; follow it with `GET /audit`", body = Audit)))]
 pub(crate) async fn request(State(app): State<App>, body: Bytes) -> Result<impl IntoResponse, ApiError> {
-    let wish: AuditRequest = if body.iter().all(u8::is_ascii_whitespace) {
+    let request: AuditRequest = if body.iter().all(u8::is_ascii_whitespace) {
         AuditRequest::default()
     } else {
         let body =
             serde_json::from_slice(&body).map_err(|e| ApiError::invalid(format!("the body is no JSON object: {e}")))?;
         object(body)?
     };
-    let fix = wish.checked()?;
+    let fix = request.checked()?;
     app.store().request_audit(&app.inner.account_id, app.now(), fix).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(read(&app).await?)))
 }

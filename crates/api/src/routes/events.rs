@@ -2,14 +2,14 @@
 
 use crate::App;
 use crate::extract::Query;
-use crate::feed::{About, Stream};
+use crate::feed::{Filter, Stream};
 use crate::problem::ApiError;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use inventiv_core::id::InstanceId;
-use inventiv_store::Place;
+use inventiv_store::Cursor;
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -59,9 +59,9 @@ pub(crate) async fn follow(
     let last = headers.get("last-event-id").map(|v| v.to_str().unwrap_or("?")).filter(|id| !id.is_empty());
     let last = last
         .or(query.after.as_deref().filter(|id| !id.is_empty()))
-        .map(|id| Place::parse(id).ok_or_else(no_place))
+        .map(|id| Cursor::parse(id).ok_or_else(no_place))
         .transpose()?;
-    let events = Stream::open(&app, About { instance, zone: query.zone }, last, room).await?.begin();
+    let events = Stream::open(&app, Filter { instance, zone: query.zone }, last, room).await?.begin();
     let events = futures::stream::unfold(events, |mut events| async {
         let event: Event = events.recv().await?;
         Some((Ok::<_, Infallible>(event), events))

@@ -52,14 +52,14 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
     gauge("inventiv_unproven_deletions", None, open.unproven_deletions);
     gauge("inventiv_stuck_deletions", None, open.stuck);
     let seconds = |since: Option<Timestamp>| since.map_or(0, |t| now.ms_since(t).max(0) / 1_000);
-    gauge("inventiv_oldest_doubt_seconds", None, seconds(open.oldest_doubt));
+    gauge("inventiv_oldest_unconfirmed_creation_seconds", None, seconds(open.oldest_unconfirmed));
     #[expect(clippy::cast_precision_loss, reason = "seconds")]
     let age = oldest(&zones).map_or(f64::INFINITY, |at| seconds(Some(at)) as f64);
     metrics::gauge!("inventiv_audit_age_seconds").set(age);
     gauge(
         "inventiv_audit_blind_zones",
         None,
-        zones.iter().filter(|z| z.report.as_ref().is_none_or(|r| r.cannot_say.is_some())).count(),
+        zones.iter().filter(|z| z.report.as_ref().is_none_or(|r| r.inconclusive.is_some())).count(),
     );
     Ok((app.inner.metrics)())
 }

@@ -3,10 +3,10 @@
 use super::limit;
 use crate::App;
 use crate::create_request::CreateInstance;
-use crate::desire;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::idempotency::Key;
+use crate::mutations;
 use crate::problem::ApiError;
 use crate::resolve;
 use crate::view::{Instance, InstanceDetail, InstanceProof, NoteView, Page};
@@ -41,7 +41,7 @@ pub(crate) struct ListInstances {
 
 /// Ask for an instance
 ///
-/// The wish is written down and carried out at once; follow it with `GET /instances/{id}`. Sent again with the same
+/// The request is written down and carried out at once; follow it with `GET /instances/{id}`. Sent again with the same
 /// `Idempotency-Key`, it makes no second one: the first is shown as it stands now, with the header `Idempotent-Replayed: true`.
 /// A key is remembered for as long as its instance is.
 #[utoipa::path(post, operation_id = "createInstance", path = "/instances", request_body = CreateInstance, tag = "instances",
@@ -51,9 +51,9 @@ pub(crate) struct ListInstances {
 pub(crate) async fn create(
     State(app): State<App>,
     Key(key): Key,
-    Json(wish): Json<CreateInstance>,
+    Json(request): Json<CreateInstance>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let made = desire::create(&app, wish, key.as_deref()).await?;
+    let made = mutations::create(&app, request, key.as_deref()).await?;
     let location = format!("/instances/{}", made.agg.instance.id);
     let shown = axum::Json(detail(&app, &made.agg).await?);
     let mut answer = (StatusCode::ACCEPTED, [(header::LOCATION, location)], shown).into_response();
@@ -154,7 +154,7 @@ pub(crate) async fn terminate(
     read: IfMatch,
 ) -> Result<impl IntoResponse, ApiError> {
     let parsed = resolve::instance(&app, &id).await?;
-    let agg = desire::terminate(&app, &parsed, &read).await?;
+    let agg = mutations::terminate(&app, &parsed, &read).await?;
     Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
 }
 
@@ -178,7 +178,7 @@ pub(crate) async fn change(
     Json(change): Json<ChangeInstance>,
 ) -> Result<Tagged<InstanceDetail>, ApiError> {
     let parsed = resolve::instance(&app, &id).await?;
-    let agg = desire::rename(&app, &parsed, &change.name, &read).await?;
+    let agg = mutations::rename(&app, &parsed, &change.name, &read).await?;
     Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
 

@@ -2,9 +2,9 @@
 
 use super::limit;
 use crate::App;
-use crate::desire;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
+use crate::mutations;
 use crate::problem::ApiError;
 use crate::view::{OwnedVolume, Page};
 use axum::extract::State;
@@ -108,7 +108,7 @@ pub(crate) async fn change(
     Json(change): Json<ChangeVolume>,
 ) -> Result<Tagged<OwnedVolume>, ApiError> {
     let owned = find(&app, &id).await?;
-    desire::set_policy(&app, &owned, change.delete_on_terminate, &read).await?;
+    mutations::set_policy(&app, &owned, change.delete_on_terminate, &read).await?;
     Ok(shown(&written(&app, &id).await?))
 }
 

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 /// What the cloud holds against what is recorded, in every zone.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Audit {
-    /// `clean`, `findings`, or `cannot_say` (a zone that was not or could not be audited: see there).
+    /// `clean`, `findings`, or `inconclusive` (a zone that was not or could not be audited: see there).
     pub(crate) verdict: String,
     /// The account that was audited.
     account: String,
@@ -42,11 +42,11 @@ pub(crate) struct Audit {
     /// Whose they are: the first hundred instances.
     stuck_instances: Vec<String>,
     /// Since when it is not known whether the oldest open creation took effect.
-    oldest_doubt: Option<String>,
+    oldest_unconfirmed: Option<String>,
     /// Other accounts in this database that still have something: nobody audits them without their credentials.
     unaudited_accounts: Vec<String>,
-    /// Why the verdict is `cannot_say`; empty if it is not.
-    cannot_say: Vec<String>,
+    /// Why the verdict is `inconclusive`; empty if it is not.
+    inconclusive: Vec<String>,
     /// Zones of the provider that are not looked at: nobody named them, and nothing was ever made there by this control plane.
     not_looked_at: Vec<String>,
     /// Each zone's last audit.
@@ -65,7 +65,7 @@ struct ZoneView {
     /// When it ended.
     ended_at: Option<String>,
     /// Why nothing can be said; `null`: it can.
-    cannot_say: Option<String>,
+    inconclusive: Option<String>,
     /// Servers and volumes that the cloud shows.
     shown: usize,
     /// Of those: wanted by a record.
@@ -176,12 +176,12 @@ impl Audit {
         let (orphans, suspects, missing) =
             (count(FindingKind::Orphan), count(FindingKind::Suspect), count(FindingKind::Missing));
         let conflicts = count(FindingKind::Conflict);
-        let cannot_say = doubts(zones, &open, now);
+        let inconclusive = reasons(zones, &open, now);
         let bad = orphans + suspects + missing + conflicts > 0 || open.stuck > 0;
         let reports = || zones.iter().filter_map(|z| z.report.as_ref());
         Self {
-            verdict: if !cannot_say.is_empty() {
-                "cannot_say"
+            verdict: if !inconclusive.is_empty() {
+                "inconclusive"
             } else if bad {
                 "findings"
             } else {
@@ -204,9 +204,9 @@ impl Audit {
             unproven_deletions: open.unproven_deletions,
             stuck: open.stuck,
             stuck_instances: open.stuck_instances.iter().map(ToString::to_string).collect(),
-            oldest_doubt: open.oldest_doubt.map(time),
+            oldest_unconfirmed: open.oldest_unconfirmed.map(time),
             unaudited_accounts: open.other_accounts,
-            cannot_say,
+            inconclusive,
             not_looked_at: all.iter().filter(|zone| zones.iter().all(|z| z.zone != **zone)).cloned().collect(),
             zones: zones.iter().map(ZoneView::of).collect(),
         }
@@ -219,14 +219,14 @@ const AGE_MAX_MS: i64 = 1_800_000;
 const DOUBT_MAX_MS: i64 = 60_000;
 
 /// Everything that keeps it from being said that all is well.
-fn doubts(zones: &[ZoneAudit], open: &Unfinished, now: Timestamp) -> Vec<String> {
+fn reasons(zones: &[ZoneAudit], open: &Unfinished, now: Timestamp) -> Vec<String> {
     let mut why = Vec::new();
     if zones.is_empty() {
         why.push("no zone is to be audited".to_owned());
     }
     for z in zones {
         match (&z.report, z.begun_at) {
-            (Some(report), Some(begun)) if report.cannot_say.is_none() => {
+            (Some(report), Some(begun)) if report.inconclusive.is_none() => {
                 if now.ms_since(begun) > AGE_MAX_MS {
                     why.push(format!("zone {}: its last audit began {}, too long ago", z.zone, time(begun)));
                 }
@@ -237,7 +237,7 @@ fn doubts(zones: &[ZoneAudit], open: &Unfinished, now: Timestamp) -> Vec<String>
     }
     let others = open.other_accounts.iter();
     why.extend(others.map(|a| format!("account {a} still has something: start a server with its credentials")));
-    if let Some(since) = open.oldest_doubt.filter(|t| now.ms_since(*t) > DOUBT_MAX_MS) {
+    if let Some(since) = open.oldest_unconfirmed.filter(|t| now.ms_since(*t) > DOUBT_MAX_MS) {
         why.push(format!("since {} it is not known whether a creation took effect", time(since)));
     }
     why
@@ -251,7 +251,7 @@ pub(crate) fn count(zones: &[ZoneAudit], kind: FindingKind) -> usize {
 
 /// When the zone that was audited the longest ago was; `None`: one of them never was, or could not be.
 pub(crate) fn oldest(zones: &[ZoneAudit]) -> Option<Timestamp> {
-    let said = |z: &ZoneAudit| z.begun_at.filter(|_| z.report.as_ref().is_some_and(|r| r.cannot_say.is_none()));
+    let said = |z: &ZoneAudit| z.begun_at.filter(|_| z.report.as_ref().is_some_and(|r| r.inconclusive.is_none()));
     zones.iter().map(said).min().flatten()
 }
 
@@ -263,8 +263,8 @@ impl ZoneView {
             requested_at: opt_time(z.requested_at),
             begun_at: opt_time(z.begun_at),
             ended_at: opt_time(z.ended_at),
-            cannot_say: match &z.report {
-                Some(report) => report.cannot_say.clone(),
+            inconclusive: match &z.report {
+                Some(report) => report.inconclusive.clone(),
                 None => Some("it has not been audited yet".to_owned()),
             },
             shown: number(|r| r.shown),

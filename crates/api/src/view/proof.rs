@@ -3,7 +3,7 @@
 use super::snapshot::SnapshotView;
 use super::{ActionLogView, ProofView, opt_time, time};
 use inventiv_core::money::block_hourly_micros;
-use inventiv_core::proof::{self, CALLS, Standing};
+use inventiv_core::proof::{self, CALLS, CleanupState};
 use inventiv_core::recorded::{Aggregate, Server, Volume};
 use inventiv_core::size::gb_ceil;
 use inventiv_core::snapshots;
@@ -64,7 +64,7 @@ struct ResourceProof {
     provider_id: Option<String>,
     /// `gone`, `kept`, `foreign`, `never_made`, `watched` (never answered, never turned up, its name stays watched) or
     /// `open`.
-    standing: String,
+    cleanup_state: String,
     /// What is open.
     open: Option<String>,
     /// The server that it came with.
@@ -79,13 +79,13 @@ impl InstanceProof {
     pub(crate) fn of(agg: &Aggregate, logs: &[ActionLog], now: Timestamp) -> Self {
         let i = &agg.instance;
         let open = proof::open_points(agg);
-        let kept: Vec<&Volume> = agg.volumes.iter().filter(|v| proof::volume(v) == Standing::Kept).collect();
+        let kept: Vec<&Volume> = agg.volumes.iter().filter(|v| proof::volume(v) == CleanupState::Kept).collect();
         let hourly = |v: &&&Volume| v.size_bytes.map_or(0, |b| block_hourly_micros(gb_ceil(b), v.perf_iops));
         let kept_hourly_micros = kept.iter().filter(|v| v.is_block()).map(|v| hourly(&v)).fold(0, i64::saturating_add);
         let servers = agg.servers.iter().map(|s| ResourceProof::server(s, logs));
         let volumes = agg.volumes.iter().map(|v| ResourceProof::volume(v, agg, logs));
-        let watched = agg.servers.iter().filter(|s| proof::server(s) == Standing::Watched).count()
-            + agg.volumes.iter().filter(|v| proof::volume(v) == Standing::Watched).count();
+        let watched = agg.servers.iter().filter(|s| proof::server(s) == CleanupState::Watched).count()
+            + agg.volumes.iter().filter(|v| proof::volume(v) == CleanupState::Watched).count();
         let mut verdict = match (open.as_slice(), kept.len()) {
             ([], 0) => "clean: nothing is left behind".to_owned(),
             ([], n) => format!("clean: nothing is left behind but {n} volume(s) kept on purpose"),
@@ -169,28 +169,28 @@ impl ResourceProof {
         id: String,
         name: &str,
         provider_id: Option<&String>,
-        standing: Standing<'_>,
+        cleanup_state: CleanupState<'_>,
         logs: impl Iterator<Item = &'l ActionLog>,
     ) -> Self {
-        let told = logs.filter(|l| CALLS.contains(&l.action.as_str()));
-        let (word, proof, open) = match standing {
-            Standing::Gone(proof) => ("gone", Some(ProofView::of(proof)), None),
-            Standing::Kept => ("kept", None, None),
-            Standing::Foreign => ("foreign", None, None),
-            Standing::NeverMade => ("never_made", None, None),
-            Standing::Watched => ("watched", None, None),
-            Standing::Open(what) => ("open", None, Some(what)),
+        let reported = logs.filter(|l| CALLS.contains(&l.action.as_str()));
+        let (word, proof, open) = match cleanup_state {
+            CleanupState::Gone(proof) => ("gone", Some(ProofView::of(proof)), None),
+            CleanupState::Kept => ("kept", None, None),
+            CleanupState::Foreign => ("foreign", None, None),
+            CleanupState::NeverMade => ("never_made", None, None),
+            CleanupState::Watched => ("watched", None, None),
+            CleanupState::Open(what) => ("open", None, Some(what)),
         };
         Self {
             kind: kind.to_owned(),
             id,
             name: name.to_owned(),
             provider_id: provider_id.cloned(),
-            standing: word.to_owned(),
+            cleanup_state: word.to_owned(),
             open,
             came_with: None,
             proof,
-            calls: told.cloned().map(ActionLogView::of).collect(),
+            calls: reported.cloned().map(ActionLogView::of).collect(),
         }
     }
 }

@@ -1,22 +1,22 @@
 //! What is recorded as there, and is not shown.
 
-use super::{Books, EXPLAIN, Finding, FindingKind, RELEASE};
+use super::{EXPLAIN, Finding, FindingKind, RELEASE, RecordIndex};
 use crate::recorded::{Aggregate, Volume};
 use crate::status::{Origin, VolumeStatus};
 use crate::time::Timestamp;
 use std::collections::HashSet;
 
-impl Books<'_> {
+impl RecordIndex<'_> {
     /// What is recorded as there and is not shown, with how many there should be. What is on its way out is not counted.
     pub(super) fn missing(&self) -> (usize, Vec<Finding>) {
-        let began_at = self.picture.began_at;
+        let began_at = self.inventory.began_at;
         let settled = |at: Option<Timestamp>| at.is_some_and(|t| t < began_at);
         let shown: HashSet<&str> = self
-            .picture
+            .inventory
             .servers
             .iter()
             .map(|s| s.id.as_str())
-            .chain(self.picture.volumes.iter().map(|v| v.id.as_str()))
+            .chain(self.inventory.volumes.iter().map(|v| v.id.as_str()))
             .collect();
         let (mut known, mut missing) = (0, Vec::new());
         for agg in self.records {
@@ -47,7 +47,7 @@ impl Books<'_> {
 
     /// Whether any block volume should be shown.
     pub(super) fn expects_blocks(&self) -> bool {
-        let settled = |v: &Volume| v.answered_at.is_some_and(|t| t < self.picture.began_at);
+        let settled = |v: &Volume| v.answered_at.is_some_and(|t| t < self.inventory.began_at);
         let mut volumes = self.records.iter().flat_map(|agg| agg.volumes.iter().map(move |v| (agg, v)));
         volumes.any(|(agg, v)| {
             let leaving = agg.servers.iter().any(|s| s.is_live() && s.delete_intended_at.is_some());

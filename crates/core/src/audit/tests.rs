@@ -7,8 +7,8 @@ use crate::status::Status;
 
 const BEGAN: Timestamp = Timestamp(2_000_000_000_000);
 
-fn server(id: &str, name: &str) -> SeenServer {
-    SeenServer {
+fn server(id: &str, name: &str) -> ObservedServer {
+    ObservedServer {
         id: id.into(),
         name: name.into(),
         state: ServerState::Running,
@@ -23,8 +23,8 @@ fn server(id: &str, name: &str) -> SeenServer {
     }
 }
 
-fn volume(id: &str, name: &str) -> SeenVolume {
-    SeenVolume {
+fn volume(id: &str, name: &str) -> ObservedVolume {
+    ObservedVolume {
         id: id.into(),
         name: name.into(),
         volume_type: "sbs_volume".into(),
@@ -38,8 +38,8 @@ fn volume(id: &str, name: &str) -> SeenVolume {
     }
 }
 
-fn picture(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>) -> Picture {
-    Picture { began_at: BEGAN, complete: true, hidden: None, blocks_hidden: None, servers, volumes }
+fn inventory(servers: Vec<ObservedServer>, volumes: Vec<ObservedVolume>) -> ZoneInventory {
+    ZoneInventory { began_at: BEGAN, complete: true, hidden: None, blocks_hidden: None, servers, volumes }
 }
 
 /// A living instance with server `s-1` and boot volume `v-1`.
@@ -82,9 +82,9 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         change(&mut agg);
         agg
     };
-    type Case = (&'static str, Picture, Vec<Aggregate>, Vec<(FindingKind, &'static str)>, (usize, usize, usize));
-    let birth_volume = |id: &str| volume(id, "Ubuntu 24.04_sbs_volume_0");
-    let held_by = |id: &str, on: &str| SeenVolume { server_id: Some(on.into()), ..birth_volume(id) };
+    type Case = (&'static str, ZoneInventory, Vec<Aggregate>, Vec<(FindingKind, &'static str)>, (usize, usize, usize));
+    let automatic_volume = |id: &str| volume(id, "Ubuntu 24.04_sbs_volume_0");
+    let held_by = |id: &str, on: &str| ObservedVolume { server_id: Some(on.into()), ..automatic_volume(id) };
     let mut carrier = server("s-1", &ours("server"));
     carrier.attachments.push(Attachment {
         index: 1,
@@ -95,18 +95,30 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         size_bytes: None,
     });
     let cases: Vec<Case> = vec![
-        ("as recorded", picture(vec![server("s-1", "x")], vec![volume("v-1", "y")]), vec![living()], vec![], (2, 0, 0)),
-        ("a stranger's", picture(vec![server("s-7", "web")], vec![volume("v-7", "db")]), vec![], vec![], (0, 0, 2)),
+        (
+            "as recorded",
+            inventory(vec![server("s-1", "x")], vec![volume("v-1", "y")]),
+            vec![living()],
+            vec![],
+            (2, 0, 0),
+        ),
+        (
+            "a third party's",
+            inventory(vec![server("s-7", "web")], vec![volume("v-7", "db")]),
+            vec![],
+            vec![],
+            (0, 0, 2),
+        ),
         (
             "a third party's, with a name like ours and without our tags",
-            picture(vec![], vec![SeenVolume { tags: Vec::new(), ..volume("v-7", &ours("data")) }]),
+            inventory(vec![], vec![ObservedVolume { tags: Vec::new(), ..volume("v-7", &ours("data")) }]),
             vec![],
             vec![(Suspect, "v-7")],
             (0, 0, 0),
         ),
         (
             "ours, and kept by a decision that the records have lost",
-            picture(
+            inventory(
                 vec![server("s-1", "x")],
                 vec![volume("v-1", &ours("data").replace("-d", "-k3").replace("-k3ata", "-data"))],
             ),
@@ -116,14 +128,14 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         ),
         (
             "another control plane's",
-            picture(vec![server("s-7", &ours("server").replace("-test-", "-prod-"))], vec![]),
+            inventory(vec![server("s-7", &ours("server").replace("-test-", "-prod-"))], vec![]),
             vec![],
             vec![],
             (0, 0, 1),
         ),
         (
             "ours by name, its instance lives: adopted at the next look",
-            picture(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
+            inventory(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
             vec![{
                 let mut agg = living();
                 agg.servers[0].name = ours("server");
@@ -134,35 +146,35 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         ),
         (
             "ours by name, its instance lives, and that attempt was never recorded",
-            picture(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
+            inventory(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
             vec![living()],
             vec![(Orphan, "s-2")],
             (2, 0, 0),
         ),
         (
             "ours by name, its instance was never recorded",
-            picture(vec![server("s-2", &ours("server"))], vec![volume("v-2", &ours("data"))]),
+            inventory(vec![server("s-2", &ours("server"))], vec![volume("v-2", &ours("data"))]),
             vec![],
             vec![(Orphan, "s-2"), (Orphan, "v-2")],
             (0, 0, 0),
         ),
         (
             "ours by name, its instance has ended",
-            picture(vec![], vec![volume("v-2", &ours("data"))]),
+            inventory(vec![], vec![volume("v-2", &ours("data"))]),
             vec![ended(|_| {})],
             vec![(Orphan, "v-2")],
             (0, 0, 0),
         ),
         (
             "proven gone, and there again",
-            picture(vec![server("s-1", "x")], vec![volume("v-1", "y")]),
+            inventory(vec![server("s-1", "x")], vec![volume("v-1", "y")]),
             vec![ended(|_| {})],
             vec![(Orphan, "s-1"), (Orphan, "v-1")],
             (0, 0, 0),
         ),
         (
             "proven gone only after the listing began",
-            picture(vec![server("s-1", "x")], vec![volume("v-1", "y"), volume("v-2", &ours("data"))]),
+            inventory(vec![server("s-1", "x")], vec![volume("v-1", "y"), volume("v-2", &ours("data"))]),
             vec![ended(|a| {
                 a.instance.terminated_at = Some(BEGAN);
                 a.servers[0].gone_at = Some(BEGAN);
@@ -173,28 +185,28 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         ),
         (
             "kept on purpose",
-            picture(vec![], vec![volume("v-1", "y")]),
+            inventory(vec![], vec![volume("v-1", "y")]),
             vec![ended(|a| a.volumes[0].status = VolumeStatus::Retained)],
             vec![],
             (0, 1, 0),
         ),
         (
             "kept on purpose, and gone",
-            picture(vec![], vec![]),
+            inventory(vec![], vec![]),
             vec![ended(|a| a.volumes[0].status = VolumeStatus::Retained)],
             vec![(Missing, "v-1")],
             (0, 0, 0),
         ),
         (
             "the server is gone",
-            picture(vec![], vec![volume("v-1", "y")]),
+            inventory(vec![], vec![volume("v-1", "y")]),
             vec![living()],
             vec![(Missing, "s-1")],
             (1, 0, 0),
         ),
         (
             "on its way out",
-            picture(vec![], vec![]),
+            inventory(vec![], vec![]),
             vec![{
                 let mut agg = living();
                 agg.servers[0].delete_intended_at = Some(BEGAN);
@@ -206,7 +218,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         ),
         (
             "recorded only after the listing began",
-            picture(vec![], vec![]),
+            inventory(vec![], vec![]),
             vec![{
                 let mut agg = living();
                 agg.servers[0].answered_at = Some(BEGAN);
@@ -218,38 +230,38 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         ),
         (
             "made with a server of ours, hanging on nothing",
-            picture(vec![], vec![birth_volume("v-5")]),
+            inventory(vec![], vec![automatic_volume("v-5")]),
             vec![],
             vec![(Suspect, "v-5")],
             (0, 0, 0),
         ),
         (
-            "the same, on a stranger's server",
-            picture(vec![server("s-7", "web")], vec![held_by("v-5", "s-7")]),
+            "the same, on a third party's server",
+            inventory(vec![server("s-7", "web")], vec![held_by("v-5", "s-7")]),
             vec![],
             vec![],
             (0, 0, 2),
         ),
         (
             "not recorded yet, on a server of ours",
-            picture(vec![carrier], vec![volume("v-1", "y"), held_by("v-9", "s-1")]),
+            inventory(vec![carrier], vec![volume("v-1", "y"), held_by("v-9", "s-1")]),
             vec![living()],
             vec![],
             (3, 0, 0),
         ),
     ];
-    let birth = Birth {
+    let creation = ServerCreation {
         instance_id: InstanceId::new(3),
         name: "iva-test-x".into(),
         from: BEGAN.plus_ms(-101_000),
         until: Some(BEGAN.plus_ms(-99_000)),
     };
-    for (what, picture, records, findings, counts) in cases {
-        let report = audit(&picture, &records, std::slice::from_ref(&birth), "test");
-        assert_eq!(report.cannot_say, None, "{what}");
+    for (what, inventory, records, findings, counts) in cases {
+        let report = audit(&inventory, &records, std::slice::from_ref(&creation), "test");
+        assert_eq!(report.inconclusive, None, "{what}");
         assert_eq!(kinds(&report), findings, "{what}: {report:#?}");
         assert_eq!((report.claimed, report.retained, report.foreign), counts, "{what}");
-        assert_eq!(report.shown, picture.servers.len() + picture.volumes.len(), "{what}");
+        assert_eq!(report.shown, inventory.servers.len() + inventory.volumes.len(), "{what}");
     }
 }
 
@@ -258,13 +270,13 @@ fn a_suspect_was_made_while_a_server_of_ours_was() {
     let volume = volume("v-5", "Ubuntu 24.04_sbs_volume_0");
     let at = volume.created_at.unwrap_or_default();
     let found = |from: i64, until: Option<i64>| {
-        let birth = Birth {
+        let creation = ServerCreation {
             instance_id: InstanceId::new(3),
             name: "n".into(),
             from: at.plus_ms(from),
             until: until.map(|u| at.plus_ms(u)),
         };
-        audit(&picture(vec![], vec![volume.clone()]), &[], &[birth], "test").findings.len()
+        audit(&inventory(vec![], vec![volume.clone()]), &[], &[creation], "test").findings.len()
     };
     assert_eq!(found(-1_000, Some(1_000)), 1);
     assert_eq!(found(MADE_WITH_MS, Some(MADE_WITH_MS)), 1, "clocks differ");
@@ -275,25 +287,25 @@ fn a_suspect_was_made_while_a_server_of_ours_was() {
 
 #[test]
 fn it_cannot_say_rather_than_say_nothing_is_wrong() {
-    let incomplete = Picture { complete: false, ..picture(vec![], vec![]) };
-    assert!(audit(&incomplete, &[], &[], "test").cannot_say.is_some());
+    let incomplete = ZoneInventory { complete: false, ..inventory(vec![], vec![]) };
+    assert!(audit(&incomplete, &[], &[], "test").inconclusive.is_some());
     // Two instances recorded, and not one of their four resources shown.
     let other =
         Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..living() };
-    let blind = audit(&picture(vec![server("s-7", "web")], vec![]), &[living(), other], &[], "test");
-    assert!(blind.cannot_say.is_some() && blind.findings.is_empty(), "{blind:?}");
+    let nothing_seen = audit(&inventory(vec![server("s-7", "web")], vec![]), &[living(), other], &[], "test");
+    assert!(nothing_seen.inconclusive.is_some() && nothing_seen.findings.is_empty(), "{nothing_seen:?}");
 }
 
 #[test]
 fn records_that_look_older_than_the_cloud_are_told() {
-    let report = audit(&picture(vec![server("s-2", &ours("server"))], vec![]), &[], &[], "test");
+    let report = audit(&inventory(vec![server("s-2", &ours("server"))], vec![]), &[], &[], "test");
     assert!(report.records_look_rolled_back);
     assert!(report.findings[0].remedy.contains("recover"), "{report:?}");
     let mut agg = living();
     agg.instance.status = Status::Terminated;
     agg.instance.terminated_at = Some(BEGAN.plus_ms(-1));
     (agg.servers, agg.volumes) = (Vec::new(), Vec::new());
-    let report = audit(&picture(vec![server("s-2", &ours("server"))], vec![]), &[agg], &[], "test");
+    let report = audit(&inventory(vec![server("s-2", &ours("server"))], vec![]), &[agg], &[], "test");
     assert!(!report.records_look_rolled_back && report.findings.len() == 1);
 }
 
@@ -322,21 +334,21 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         change(&mut agg);
         agg
     };
-    let local = SeenVolume { volume_type: "l_ssd".into(), ..volume("v-2", &ours("extra")) };
-    let late_server = picture(vec![server("s-2", &ours("server"))], vec![]);
-    let late_volume = picture(vec![], vec![volume("v-2", &ours("data"))]);
-    let cases: Vec<(&str, Picture, Aggregate, String)> = vec![
+    let local = ObservedVolume { volume_type: "l_ssd".into(), ..volume("v-2", &ours("extra")) };
+    let late_server = inventory(vec![server("s-2", &ours("server"))], vec![]);
+    let late_volume = inventory(vec![], vec![volume("v-2", &ours("data"))]);
+    let cases: Vec<(&str, ZoneInventory, Aggregate, String)> = vec![
         (
             "a server whose attempt was given up",
             late_server.clone(),
-            ended(|a| a.servers[0].create_state = CreateState::Burned),
+            ended(|a| a.servers[0].create_state = CreateState::Abandoned),
             format!("orphan server s-2 of n (known), ?: {GIVEN_UP}"),
         ),
         (
             "another server's attempt was given up",
             late_server.clone(),
             ended(|a| {
-                let other = Server { name: "x".into(), create_state: CreateState::Burned, ..a.servers[0].clone() };
+                let other = Server { name: "x".into(), create_state: CreateState::Abandoned, ..a.servers[0].clone() };
                 a.servers.push(other);
             }),
             format!("orphan server s-2 of n (known), ?: {ENDED}"),
@@ -344,22 +356,22 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         (
             "a volume whose attempt was given up",
             late_volume.clone(),
-            ended(|a| a.volumes[0].create_state = CreateState::Burned),
+            ended(|a| a.volumes[0].create_state = CreateState::Abandoned),
             format!("orphan volume v-2 of n (known), 1300: {GIVEN_UP}"),
         ),
         (
             "another volume's attempt was given up",
             late_volume.clone(),
             ended(|a| {
-                let other = Volume { name: "x".into(), create_state: CreateState::Burned, ..a.volumes[0].clone() };
+                let other = Volume { name: "x".into(), create_state: CreateState::Abandoned, ..a.volumes[0].clone() };
                 a.volumes.push(other);
             }),
             format!("orphan volume v-2 of n (known), 1300: {ENDED}"),
         ),
-        ("a local volume", picture(vec![], vec![local]), ended(|_| {}), format!("orphan volume v-2 of n (known), ?: {ENDED}")),
+        ("a local volume", inventory(vec![], vec![local]), ended(|_| {}), format!("orphan volume v-2 of n (known), ?: {ENDED}")),
         (
             "an attempt that nobody recorded, of an instance that has ended",
-            picture(vec![server("s-2", &ours("server").replace("-1-d", "-5-d"))], vec![]),
+            inventory(vec![server("s-2", &ours("server").replace("-1-d", "-5-d"))], vec![]),
             ended(|_| {}),
             "orphan server s-2 of n (known), ?: it carries our name, and an attempt that was never recorded → look at it; \
              `inventiv audit --fix --policy delete` has it deleted after an hour of quarantine"
@@ -367,7 +379,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         ),
         (
             "an instance that nobody recorded",
-            picture(vec![], vec![volume("v-2", &ours("data"))]),
+            inventory(vec![], vec![volume("v-2", &ours("data"))]),
             Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..instance() },
             "orphan volume v-2 of n (unknown), 1300: it carries our name, and its instance was never recorded here → do not \
              delete it: it may be in use. `inventiv recover --from-provider` writes it down; then it can be terminated"
@@ -375,7 +387,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         ),
         (
             "deleted behind our back",
-            picture(vec![server("s-1", "x")], vec![]),
+            inventory(vec![server("s-1", "x")], vec![]),
             living(),
             "missing volume v-1 of n (known), ?: it is recorded as there, and no longer shown: deleted by somebody else? → look \
              at the instance: `inventiv explain` says what is done about it"
@@ -383,15 +395,15 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         ),
         (
             "kept, and deleted behind our back",
-            picture(vec![], vec![]),
+            inventory(vec![], vec![]),
             ended(|a| a.volumes[0].status = VolumeStatus::Retained),
             "missing volume v-1 of n (known), ?: it was kept on purpose, and is no longer shown: deleted by somebody else? → if \
              nobody needs it, `inventiv volume release`: then its absence is proven and written down"
                 .to_owned(),
         ),
     ];
-    for (what, picture, agg, expected) in cases {
-        let report = audit(&picture, &[agg], &[], "test");
+    for (what, inventory, agg, expected) in cases {
+        let report = audit(&inventory, &[agg], &[], "test");
         assert_eq!(report.findings.iter().map(read).collect::<Vec<_>>(), [expected], "{what}");
     }
 }
@@ -399,14 +411,18 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
 #[test]
 fn a_suspect_says_with_which_server_it_was_made() {
     let seen = volume("v-5", "Ubuntu 24.04_sbs_volume_0");
-    let birth =
-        Birth { instance_id: instance().instance.id, name: "iva-x".into(), from: BEGAN.plus_ms(-100_500), until: None };
-    let report = audit(&picture(vec![], vec![seen]), &[], &[birth], "test");
-    let told: Vec<String> = report.findings.iter().map(read).collect();
+    let creation = ServerCreation {
+        instance_id: instance().instance.id,
+        name: "iva-x".into(),
+        from: BEGAN.plus_ms(-100_500),
+        until: None,
+    };
+    let report = audit(&inventory(vec![], vec![seen]), &[], &[creation], "test");
+    let reported: Vec<String> = report.findings.iter().map(read).collect();
     let expected = "suspect volume v-5 of n (known), 1300: it has the name that the cloud gives by itself, hangs on no server, and \
                     was made while iva-x was → look into it: delete it in the provider's console (we never do), or rename it if \
                     it is not ours";
-    assert_eq!(told, [expected]);
+    assert_eq!(reported, [expected]);
 }
 
 #[test]
@@ -422,8 +438,8 @@ fn what_hangs_on_a_server_of_ours_is_claimed_whichever_of_the_two_shows_it() {
     let (mut carrier, mut foreign) = (server("s-1", "x"), server("s-7", "web"));
     carrier.attachments.push(attachment("v-8"));
     foreign.attachments.push(attachment("v-6"));
-    let on = |id: &str, on: &str| SeenVolume { server_id: Some(on.into()), ..volume(id, "some name") };
-    let shown = picture(
+    let on = |id: &str, on: &str| ObservedVolume { server_id: Some(on.into()), ..volume(id, "some name") };
+    let shown = inventory(
         vec![foreign, carrier],
         vec![
             volume("v-1", "y"),
@@ -443,7 +459,7 @@ fn what_goes_with_its_server_is_not_missed_while_the_server_goes() {
     let missing = |change: fn(&mut Aggregate)| {
         let mut agg = living();
         change(&mut agg);
-        let report = audit(&picture(vec![], vec![]), &[agg], &[], "test");
+        let report = audit(&inventory(vec![], vec![]), &[agg], &[], "test");
         report.findings.iter().map(|f| f.provider_id.clone()).collect::<Vec<_>>()
     };
     assert_eq!(missing(|_| {}), ["s-1", "v-1"]);
@@ -478,8 +494,8 @@ fn what_is_kept_is_counted_with_its_price() {
     agg.instance.status = Status::Terminated;
     agg.servers[0].gone_at = Some(BEGAN.plus_ms(-5_000));
     agg.volumes[0].status = VolumeStatus::Retained;
-    let kept = SeenVolume { size_bytes: Some(10_000_000_001), ..volume("v-1", "y") };
-    let report = audit(&picture(vec![], vec![kept]), &[agg], &[], "test");
+    let kept = ObservedVolume { size_bytes: Some(10_000_000_001), ..volume("v-1", "y") };
+    let report = audit(&inventory(vec![], vec![kept]), &[agg], &[], "test");
     // 11 GB at 130 micro-euros an hour.
     assert_eq!((report.retained, report.retained_hourly_micros), (1, 1_430));
 }

@@ -9,7 +9,7 @@ use crate::action::Action;
 use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::CloudName;
-use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
+use crate::observed::{Allowed, ObservedServer, ServerState, VolumeState};
 use crate::recorded::{DataVolumeSpec, Server, Volume};
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
@@ -30,7 +30,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     }
     witness(draft);
     name_kept(draft);
-    conclude(draft);
+    complete_end(draft);
 }
 
 /// Gives volumes that are kept their names (again): whoever rebuilds from the cloud finds them by these.
@@ -62,7 +62,7 @@ fn wait_for_open_creations(draft: &mut Draft<'_, '_>) {
     let servers = draft.agg.servers.iter().filter(|s| s.create_state.is_open()).map(|s| {
         (
             "server",
-            s.answered_at.unwrap_or(s.prepared_at).plus_ms(super::attempt::grace_ms(s.create_error.as_ref(), rules)),
+            s.answered_at.unwrap_or(s.intended_at).plus_ms(super::attempt::grace_ms(s.create_error.as_ref(), rules)),
         )
     });
     let volumes = draft.agg.volumes.iter().filter(|v| v.create_state.is_open()).map(|v| {
@@ -100,7 +100,7 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
     let Some(row) = draft.agg.server_by_id(id).cloned() else { return };
     let Some(seen) = row.provider_id.as_deref().and_then(|p| draft.seen.server(p)).cloned() else {
         // One that was just made and was never told to go is not gone because a stale read does not show it.
-        let known_since = row.answered_at.unwrap_or(row.prepared_at);
+        let known_since = row.answered_at.unwrap_or(row.intended_at);
         let since = row.delete_sent_at.unwrap_or_else(|| known_since.plus_ms(draft.cx.rules.stale_ms));
         if !(draft.seen.listed && draft.seen.began_at > since) {
             wait_for_listing(draft, "to see whether the server is still there");
@@ -110,7 +110,7 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
         return;
     };
     let asked = draft.agg.instance.terminate_requested_at;
-    if row.keep && asked.is_some_and(|t| draft.seen.began_at < t) {
+    if row.is_primary && asked.is_some_and(|t| draft.seen.began_at < t) {
         draft.wait("waits for a fresh look at the server's volumes before it goes");
         return;
     }
@@ -130,7 +130,7 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
         }
     }
     if draft.may_try("the server's removal", row.retry.as_ref()) {
-        choose_road(draft, &row, &seen);
+        choose_removal_method(draft, &row, &seen);
     }
 }
 
@@ -138,7 +138,7 @@ fn is_recorded(draft: &Draft<'_, '_>, provider_id: &str) -> bool {
     draft.agg.volumes.iter().any(|v| v.provider_id.as_deref() == Some(provider_id))
 }
 
-fn choose_road(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
+fn choose_removal_method(draft: &mut Draft<'_, '_>, row: &Server, seen: &ObservedServer) {
     let on_it: Vec<Volume> = seen
         .attachments
         .iter()
@@ -180,16 +180,16 @@ fn choose_road(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
 }
 
 /// Flexible addresses outlive servers. We make none, so they are somebody else's: told, and left alone.
-fn tell_foreign_addresses(draft: &mut Draft<'_, '_>, seen: &SeenServer) {
+fn tell_foreign_addresses(draft: &mut Draft<'_, '_>, seen: &ObservedServer) {
     for address in &seen.foreign_addresses {
         let text = format!("flexible address {address} is on our server, made by somebody else: it stays");
-        draft.tell("FOREIGN_ADDRESS_LEFT", Some(seen.id.clone()), text);
+        draft.emit("FOREIGN_ADDRESS_LEFT", Some(seen.id.clone()), text);
     }
 }
 
-fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &SeenServer) {
+fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &ObservedServer) {
     if row.stop_sent_at.is_some_and(|t| draft.seen.began_at < t.plus_ms(draft.cx.rules.removal_patience_ms)) {
-        let since = row.stop_sent_at.unwrap_or(row.prepared_at);
+        let since = row.stop_sent_at.unwrap_or(row.intended_at);
         draft.wait_for(Change::ServerStopped, Shows::Server(seen.id.clone()), since, "waits for the server to stop");
     } else if seen.allowed.contains(&Allowed::Stop) {
         draft.actions.push(Action::StopServer(row.id.clone()));
@@ -281,7 +281,7 @@ fn is_stray_data(v: &Volume, newest: u32) -> bool {
 
 fn came_with_a_twin(draft: &Draft<'_, '_>, v: &Volume) -> bool {
     let server = v.server_id.as_ref().and_then(|id| draft.agg.server_by_id(id));
-    v.origin == Origin::Cloud && v.delete_on_terminate && server.is_some_and(|s| !s.keep && s.gone_at.is_some())
+    v.origin == Origin::Cloud && v.delete_on_terminate && server.is_some_and(|s| !s.is_primary && s.gone_at.is_some())
 }
 
 fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeState, Option<String>)>) {
@@ -294,7 +294,7 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         if draft.seen.listed_at(row.is_block()).is_none_or(|at| at <= since) {
             wait_for_listing_of(draft, row, since, &format!("to see whether volume {id} is still there"));
         } else if !draft.agg.is_volume_going(row)
-            && !evidence::may_ask(draft, &format!("volume {id}"), row.unconfirmed.as_ref())
+            && !evidence::may_ask(draft, &format!("volume {id}"), row.pending_observation.as_ref())
         {
             // Nobody asked for its end: it waits for a second look.
         } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
@@ -375,7 +375,7 @@ fn witness(draft: &mut Draft<'_, '_>) {
     let row = Volume { origin: Origin::Witness, ..present::new_data_volume(draft, &spec, attempt) };
     let text =
         "nothing shows that the credentials see block storage: a volume is made that shows it, and deleted again";
-    draft.tell("WITNESS_NEEDED", Some(waits), text);
+    draft.emit("WITNESS_NEEDED", Some(waits), text);
     draft.actions.push(Action::CreateVolume(Box::new(row)));
 }
 
@@ -396,20 +396,20 @@ fn keep_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: bool) {
         // The name says the policy; whoever rebuilds from the cloud reads it there.
         draft.actions.push(Action::TagVolume(row.id.clone()));
     } else if seen {
-        let_go(draft, row);
+        release(draft, row);
     } else if !(draft.seen.listed && draft.seen.began_at > gone_at) {
         let id = row.provider_id.clone().unwrap_or_default();
         wait_for_listing(draft, &format!("to see volume {id} that is to be kept"));
     } else {
         let what = format!("volume {}, which is to be kept,", row.provider_id.as_deref().unwrap_or(&row.name));
-        let old = draft.agg.is_volume_going(row) || evidence::may_ask(draft, &what, row.unconfirmed.as_ref());
+        let old = draft.agg.is_volume_going(row) || evidence::may_ask(draft, &what, row.pending_observation.as_ref());
         if old && draft.may_try("asking for a volume", row.retry.as_ref()) {
             draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
         }
     }
 }
 
-fn let_go(draft: &mut Draft<'_, '_>, row: &Volume) {
+fn release(draft: &mut Draft<'_, '_>, row: &Volume) {
     let foreign = row.origin == Origin::Foreign;
     let status = if foreign { VolumeStatus::Released } else { VolumeStatus::Retained };
     if let Some(v) = draft.agg.volume_mut(&row.id) {
@@ -428,7 +428,7 @@ fn let_go(draft: &mut Draft<'_, '_>, row: &Volume) {
     });
 }
 
-fn conclude(draft: &mut Draft<'_, '_>) {
+fn complete_end(draft: &mut Draft<'_, '_>) {
     let open = draft.agg.servers.iter().any(|s| s.is_live() || s.create_state.is_open())
         || draft.agg.volumes.iter().any(|v| v.is_live() || v.create_state.is_open());
     if open && draft.actions.is_empty() && draft.notes.is_empty() {
@@ -440,6 +440,6 @@ fn conclude(draft: &mut Draft<'_, '_>) {
     let failed = draft.agg.instance.failure.is_some() && draft.agg.instance.ready_at.is_none();
     draft.agg.instance.status = if failed { Status::ProvisioningFailed } else { Status::Terminated };
     draft.agg.instance.terminated_at = Some(draft.cx.now);
-    draft.tell("INSTANCE_TERMINATED", None, "everything that should go is proven gone");
-    debug_assert!(draft.agg.servers.iter().all(|s| s.create_state != CreateState::Owned || s.proof.is_some()));
+    draft.emit("INSTANCE_TERMINATED", None, "everything that should go is proven gone");
+    debug_assert!(draft.agg.servers.iter().all(|s| s.create_state != CreateState::Created || s.proof.is_some()));
 }

@@ -1,7 +1,7 @@
 //! When the next attempt at a creation may be made, and when none will be.
 //!
 //! Nothing that creates is ever repeated blindly: a new attempt follows only on a refusal that surely had no effect, or
-//! on an attempt that was burned.
+//! on an attempt that was abandoned.
 
 use super::Rules;
 use crate::error::{CallError, ErrorKind};
@@ -13,11 +13,11 @@ use crate::time::Timestamp;
 pub(super) struct Last<'a> {
     pub(super) attempt: u32,
     /// How many attempts were given up.
-    pub(super) burned: usize,
+    pub(super) abandoned: usize,
     pub(super) state: CreateState,
     pub(super) error: Option<&'a CallError>,
     pub(super) retry: Option<&'a Retry>,
-    pub(super) prepared_at: Timestamp,
+    pub(super) intended_at: Timestamp,
     pub(super) answered_at: Option<Timestamp>,
 }
 
@@ -47,25 +47,25 @@ pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Time
     let kind = last.error.map(|e| e.kind);
     let message = last.error.map_or("no answer", |e| e.message.as_str());
     match last.state {
-        CreateState::Prepared | CreateState::Doubt => {
-            Next::Doubt(last.answered_at.unwrap_or(last.prepared_at).plus_ms(grace_ms(last.error, rules)))
+        CreateState::Intended | CreateState::Unconfirmed => {
+            Next::Doubt(last.answered_at.unwrap_or(last.intended_at).plus_ms(grace_ms(last.error, rules)))
         }
         CreateState::Refused => match last.retry {
-            Some(retry) if kind.is_some_and(ErrorKind::passes) && !is_worn_out(retry, rules) => {
+            Some(retry) if kind.is_some_and(ErrorKind::is_retryable) && !is_worn_out(retry, rules) => {
                 if retry.not_before > now { Next::Later(retry.clone()) } else { Next::Make(last.attempt + 1) }
             }
             _ => never(kind, what, message),
         },
-        CreateState::Burned if kind == Some(ErrorKind::OutOfStock) => never(kind, what, message),
-        CreateState::Burned if last.burned < rules.attempts_max as usize => Next::Make(last.attempt + 1),
-        CreateState::Burned => Next::Never(
+        CreateState::Abandoned if kind == Some(ErrorKind::OutOfStock) => never(kind, what, message),
+        CreateState::Abandoned if last.abandoned < rules.attempts_max as usize => Next::Make(last.attempt + 1),
+        CreateState::Abandoned => Next::Never(
             "create_unconfirmed".to_owned(),
             format!(
                 "the {what} was asked for {} times and never turned up; see the provider's status page",
-                last.burned
+                last.abandoned
             ),
         ),
-        CreateState::Owned => Next::Never(
+        CreateState::Created => Next::Never(
             format!("{}_disappeared", what.replace(' ', "_")),
             format!("the {what} was deleted outside of this control plane; create a new instance"),
         ),

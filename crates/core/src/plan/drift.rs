@@ -8,7 +8,7 @@
 use super::Draft;
 use crate::action::Event;
 use crate::name::CloudName;
-use crate::observed::{Observed, SeenServer, SeenVolume, ServerState};
+use crate::observed::{Observed, ObservedServer, ObservedVolume, ServerState};
 use crate::recorded::{Aggregate, Server, Volume};
 use crate::status::{Desired, Origin, VolumeStatus};
 use crate::time::Timestamp;
@@ -24,7 +24,7 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let mut events = Vec::new();
     for n in 0..draft.agg.servers.len() {
         let row = &mut draft.agg.servers[n];
-        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.server(id)).filter(|_| row.keep) else {
+        let Some(shown) = row.provider_id.as_deref().and_then(|id| seen.server(id)).filter(|_| row.is_primary) else {
             continue;
         };
         if !row.is_live() {
@@ -66,19 +66,20 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     draft.events.extend(events);
 }
 
-fn named_server(row: &mut Server, shown: &SeenServer, settled: bool, events: &mut Vec<Event>) {
+fn named_server(row: &mut Server, shown: &ObservedServer, settled: bool, events: &mut Vec<Event>) {
     let ours = CloudName::parse(&row.name).map(|n| n.tags()).unwrap_or_default();
-    let told = drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &row.name), (&shown.tags, &ours));
-    if let Some((what, text)) = told {
+    let reported =
+        drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &row.name), (&shown.tags, &ours));
+    if let Some((what, text)) = reported {
         let name = if what == Drift::Renamed { "SERVER_RENAMED" } else { "SERVER_UNTAGGED" };
         events.push(Event { name, volume_id: None, resource_id: row.provider_id.clone(), text });
     }
 }
 
-fn named_volume(row: &mut Volume, shown: &SeenVolume, name: &CloudName, settled: bool, events: &mut Vec<Event>) {
+fn named_volume(row: &mut Volume, shown: &ObservedVolume, name: &CloudName, settled: bool, events: &mut Vec<Event>) {
     let (text, tags) = (name.text(), name.tags());
-    let told = drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &text), (&shown.tags, &tags));
-    if let Some((what, text)) = told {
+    let reported = drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &text), (&shown.tags, &tags));
+    if let Some((what, text)) = reported {
         let name = if what == Drift::Renamed { "VOLUME_RENAMED" } else { "VOLUME_UNTAGGED" };
         events.push(event(name, row, text));
     }
@@ -119,7 +120,7 @@ fn drift(
     found
 }
 
-fn stopped(row: &Server, shown: &SeenServer, events: &mut Vec<Event>) {
+fn stopped(row: &Server, shown: &ObservedServer, events: &mut Vec<Event>) {
     let ran = row.state.as_deref() == Some(ServerState::Running.text());
     let stops = matches!(shown.state, ServerState::Stopped | ServerState::StoppedInPlace | ServerState::Stopping);
     if ran && stops {
@@ -130,9 +131,9 @@ fn stopped(row: &Server, shown: &SeenServer, events: &mut Vec<Event>) {
 
 /// It was on our server, our server is still there without it, and we did not ask for that. What was on a duplicate that
 /// went is no such thing.
-fn was_detached(agg: &Aggregate, row: &Volume, shown: &SeenVolume, seen: &Observed) -> bool {
+fn was_detached(agg: &Aggregate, row: &Volume, shown: &ObservedVolume, seen: &Observed) -> bool {
     let with = row.server_id.as_ref().and_then(|id| agg.server_by_id(id));
-    if with.is_some_and(|s| !s.keep || !s.is_live()) {
+    if with.is_some_and(|s| !s.is_primary || !s.is_live()) {
         return false;
     }
     let server = agg.server().and_then(|s| seen.server(s.provider_id.as_deref()?));
@@ -143,7 +144,7 @@ fn was_detached(agg: &Aggregate, row: &Volume, shown: &SeenVolume, seen: &Observ
 }
 
 /// Told once: then the new size is the recorded one.
-fn resized(row: &Volume, shown: &SeenVolume, wanted: Option<i64>, events: &mut Vec<Event>) {
+fn resized(row: &Volume, shown: &ObservedVolume, wanted: Option<i64>, events: &mut Vec<Event>) {
     let (Some(was), Some(is)) = (row.size_bytes, shown.size_bytes) else { return };
     if was != is && wanted != Some(is) {
         let text = format!("somebody else resized the volume from {was} to {is} bytes; it costs by its new size");

@@ -9,7 +9,7 @@
 
 use super::Draft;
 use crate::observed::{Observed, VolumeState};
-use crate::recorded::{Doubtful, Unconfirmed};
+use crate::recorded::{PendingFact, PendingObservation};
 use crate::status::{Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 
@@ -36,7 +36,7 @@ fn reopen_servers(draft: &mut Draft<'_, '_>) {
         }
         let row = &mut draft.agg.servers[n];
         (row.gone_at, row.proof, row.delete_sent_at, row.retry, row.state) = (None, None, None, None, None);
-        draft.tell(
+        draft.emit(
             "RESOURCE_REAPPEARED",
             Some(id),
             "the server was proven gone, and is shown again: its end is taken up again",
@@ -106,23 +106,23 @@ fn note_doubts(draft: &mut Draft<'_, '_>) {
     for n in 0..draft.agg.servers.len() {
         let row = &draft.agg.servers[n];
         let Some(id) = row.provider_id.as_deref().filter(|_| row.is_live()) else { continue };
-        let known_since = row.answered_at.unwrap_or(row.prepared_at);
-        let absent = seen.server(id).is_none().then_some(Doubtful::Absent);
+        let known_since = row.answered_at.unwrap_or(row.intended_at);
+        let absent = seen.server(id).is_none().then_some(PendingFact::Absent);
         let noted =
             if absent.is_some() && (draft.agg.is_server_going(row) || !(seen.listed && seen.began_at > known_since)) {
-                row.unconfirmed.clone()
+                row.pending_observation.clone()
             } else {
-                doubt(row.unconfirmed.as_ref(), absent, seen.began_at)
+                pending(row.pending_observation.as_ref(), absent, seen.began_at)
             };
-        draft.agg.servers[n].unconfirmed = noted;
+        draft.agg.servers[n].pending_observation = noted;
     }
     for n in 0..draft.agg.volumes.len() {
         let row = &draft.agg.volumes[n];
         let Some(id) = row.provider_id.as_deref().filter(|_| row.is_live()) else { continue };
         let known_since = row.answered_at.unwrap_or(row.created_at);
         let found = match seen.volume(id).map(|v| &v.state) {
-            None => Some(Doubtful::Absent),
-            Some(VolumeState::Error) => Some(Doubtful::Broken),
+            None => Some(PendingFact::Absent),
+            Some(VolumeState::Error) => Some(PendingFact::Broken),
             Some(
                 VolumeState::Creating
                 | VolumeState::Available
@@ -131,30 +131,37 @@ fn note_doubts(draft: &mut Draft<'_, '_>) {
                 | VolumeState::Other(_),
             ) => None,
         };
-        let unsure = found == Some(Doubtful::Absent)
+        let unsure = found == Some(PendingFact::Absent)
             && (draft.agg.is_volume_going(row) || !(seen.listed && seen.began_at > known_since));
-        let noted =
-            if unsure { row.unconfirmed.clone() } else { doubt(row.unconfirmed.as_ref(), found, seen.began_at) };
-        draft.agg.volumes[n].unconfirmed = noted;
+        let noted = if unsure {
+            row.pending_observation.clone()
+        } else {
+            pending(row.pending_observation.as_ref(), found, seen.began_at)
+        };
+        draft.agg.volumes[n].pending_observation = noted;
     }
 }
 
-fn doubt(before: Option<&Unconfirmed>, found: Option<Doubtful>, began_at: Timestamp) -> Option<Unconfirmed> {
+fn pending(
+    before: Option<&PendingObservation>,
+    found: Option<PendingFact>,
+    began_at: Timestamp,
+) -> Option<PendingObservation> {
     let what = found?;
     let same = before.filter(|b| b.what == what).cloned();
-    Some(same.unwrap_or(Unconfirmed { what, since: began_at, first: None }))
+    Some(same.unwrap_or(PendingObservation { what, since: began_at, first: None }))
 }
 
 /// Whether something that is not shown may be asked for now: more than the window after the last sighting, or after the
 /// first not-found. If not, says why and looks again soon.
-pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, unconfirmed: Option<&Unconfirmed>) -> bool {
+pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, pending_observation: Option<&PendingObservation>) -> bool {
     /// How soon a sighting that contradicts an absence is noticed, in polls.
     const POLLS: i64 = 5;
     let window_ms = draft.cx.rules.stale_ms;
     if window_ms == 0 {
         return true;
     }
-    let Some(absent) = unconfirmed.filter(|u| u.what == Doubtful::Absent) else {
+    let Some(absent) = pending_observation.filter(|u| u.what == PendingFact::Absent) else {
         draft.wait(format!("waits for a complete listing, to see whether {what} is still there"));
         return false;
     };
@@ -169,6 +176,7 @@ pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, unconfirmed: Option
 }
 
 /// Whether a volume was reported as broken for longer than a read may be stale.
-pub(super) fn is_broken(draft: &Draft<'_, '_>, unconfirmed: Option<&Unconfirmed>) -> bool {
-    draft.cx.rules.stale_ms == 0 || unconfirmed.is_some_and(|u| u.what == Doubtful::Broken && is_past(draft, u.since))
+pub(super) fn is_broken(draft: &Draft<'_, '_>, pending_observation: Option<&PendingObservation>) -> bool {
+    draft.cx.rules.stale_ms == 0
+        || pending_observation.is_some_and(|u| u.what == PendingFact::Broken && is_past(draft, u.since))
 }

@@ -7,13 +7,13 @@
 
 use super::Draft;
 use crate::name::CloudName;
-use crate::observed::SeenVolume;
+use crate::observed::ObservedVolume;
 use crate::recorded::{CloudPolicy, Volume};
 use crate::status::Origin;
 
 /// The policy that a volume's name shows, if it is newer than the recorded one.
 #[must_use]
-pub fn newer_policy(row: &Volume, shown: &SeenVolume, control_plane: &str) -> Option<CloudPolicy> {
+pub fn newer_policy(row: &Volume, shown: &ObservedVolume, control_plane: &str) -> Option<CloudPolicy> {
     let ours = row.origin != Origin::Foreign && (row.is_live() || row.is_kept());
     let name = CloudName::parse(&shown.name).filter(|n| ours && n.control_plane == control_plane)?;
     let lost_keep = name.policy_version == row.policy_version && !name.delete && row.delete_on_terminate;
@@ -44,7 +44,7 @@ pub(super) fn check(draft: &mut Draft<'_, '_>) {
             row.id,
         );
         if draft.frozen.is_none() {
-            draft.tell("RECORDS_OLDER_THAN_CLOUD", None, text.clone());
+            draft.emit("RECORDS_OLDER_THAN_CLOUD", None, text.clone());
         }
         draft.frozen = Some(text);
     }

@@ -6,12 +6,14 @@ use crate::action::Action;
 use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
-use crate::observed::{Allowed, SeenServer, ServerState, VolumeState};
+use crate::observed::{Allowed, ObservedServer, ServerState, VolumeState};
 use crate::recorded::{BLOCK_KIND, DataVolumeSpec, Retry, Server, Volume};
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
-    for extra in draft.agg.servers.iter().filter(|s| !s.keep && s.is_live()).map(|s| s.id.clone()).collect::<Vec<_>>() {
+    for extra in
+        draft.agg.servers.iter().filter(|s| !s.is_primary && s.is_live()).map(|s| s.id.clone()).collect::<Vec<_>>()
+    {
         absent::remove_server(draft, &extra);
     }
     let Some(server) = draft.agg.server().cloned() else {
@@ -41,13 +43,13 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
 }
 
 fn want_server(draft: &mut Draft<'_, '_>) {
-    let last = draft.agg.servers.iter().rfind(|s| s.keep).map(|s| Last {
+    let last = draft.agg.servers.iter().rfind(|s| s.is_primary).map(|s| Last {
         attempt: s.attempt,
-        burned: draft.agg.servers.iter().filter(|s| s.create_state == CreateState::Burned).count(),
+        abandoned: draft.agg.servers.iter().filter(|s| s.create_state == CreateState::Abandoned).count(),
         state: s.create_state,
         error: s.create_error.as_ref(),
         retry: s.retry.as_ref(),
-        prepared_at: s.prepared_at,
+        intended_at: s.intended_at,
         answered_at: s.answered_at,
     });
     match attempt::next("server", last.as_ref(), draft.cx.rules, draft.cx.now) {
@@ -80,12 +82,12 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
         id: ServerId::new((draft.cx.ids)()),
         attempt,
         name: name.text(),
-        keep: true,
-        create_state: CreateState::Prepared,
+        is_primary: true,
+        create_state: CreateState::Intended,
         create_error: None,
         provider_id: None,
         state: None,
-        prepared_at: draft.cx.now,
+        intended_at: draft.cx.now,
         answered_at: None,
         tagged_at: None,
         tags_shown: false,
@@ -99,14 +101,14 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
         gone_at: None,
         proof: None,
         retry: None,
-        unconfirmed: None,
+        pending_observation: None,
     }
 }
 
 fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
-    let known_since = server.answered_at.unwrap_or(server.prepared_at);
+    let known_since = server.answered_at.unwrap_or(server.intended_at);
     if draft.seen.listed && draft.seen.began_at > known_since {
-        if evidence::may_ask(draft, "the server", server.unconfirmed.as_ref())
+        if evidence::may_ask(draft, "the server", server.pending_observation.as_ref())
             && draft.may_try("asking for the server", server.retry.as_ref())
         {
             draft.actions.push(Action::ProveServerGone(server.id.clone()));
@@ -168,7 +170,7 @@ enum Data {
 }
 
 /// Makes and attaches the data volume.
-fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) -> Data {
+fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) -> Data {
     let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return Data::Settled };
     let row = draft.agg.data_volume().cloned();
     if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
@@ -181,11 +183,11 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServe
     }
     let last = row.as_ref().map(|v| Last {
         attempt: v.attempt,
-        burned: draft.agg.volumes.iter().filter(|v| v.create_state == CreateState::Burned).count(),
+        abandoned: draft.agg.volumes.iter().filter(|v| v.create_state == CreateState::Abandoned).count(),
         state: v.create_state,
         error: v.create_error.as_ref(),
         retry: v.retry.as_ref(),
-        prepared_at: v.created_at,
+        intended_at: v.created_at,
         answered_at: v.answered_at,
     });
     match attempt::next("data volume", last.as_ref(), draft.cx.rules, draft.cx.now) {
@@ -226,14 +228,14 @@ pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, 
         perf_iops: spec.perf_iops,
         delete_on_terminate: spec.delete_on_terminate,
         status: VolumeStatus::Creating,
-        create_state: CreateState::Prepared,
+        create_state: CreateState::Intended,
         provider_id: None,
         answered_at: None,
-        ..super::absorb::found_volume(id, String::new(), draft.cx.now)
+        ..super::record_observation::found_volume(id, String::new(), draft.cx.now)
     }
 }
 
-fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenServer) -> Data {
+fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &ObservedServer) -> Data {
     let Some(id) = row.provider_id.as_deref() else { return Data::Missing };
     let shown = draft.seen.volume(id).cloned();
     match shown.map(|v| (v.state, v.server_id, v.attachment_settled)) {
@@ -271,7 +273,7 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &SeenS
             draft.wait("waits for the data volume to become available");
         }
         None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
-            if evidence::may_ask(draft, "the data volume", row.unconfirmed.as_ref())
+            if evidence::may_ask(draft, "the data volume", row.pending_observation.as_ref())
                 && draft.may_try("asking for the data volume", row.retry.as_ref())
             {
                 draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
@@ -289,7 +291,7 @@ fn attaching(draft: &mut Draft<'_, '_>, row: &Volume) {
 
 fn broken(draft: &mut Draft<'_, '_>, row: &Volume) {
     let text = "the cloud reports the data volume as broken";
-    if evidence::is_broken(draft, row.unconfirmed.as_ref()) {
+    if evidence::is_broken(draft, row.pending_observation.as_ref()) {
         draft.fail("volume_error", format!("{text}; create a new instance"));
     } else {
         draft.wait(format!("{text}; waits to see whether it stays so"));
@@ -297,7 +299,7 @@ fn broken(draft: &mut Draft<'_, '_>, row: &Volume) {
 }
 
 /// Starts the server and waits for it.
-fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: Data) {
+fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: Data) {
     let now = draft.cx.now;
     let ready = draft.agg.instance.status == Status::Ready;
     let fresh = server.start_sent_at.is_none_or(|t| draft.seen.began_at > t);
@@ -347,11 +349,11 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: Data
     }
 }
 
-fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
+fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
     if !seen.allowed.contains(&Allowed::Start) {
         // Nothing is allowed for a moment after an attachment.
         let attached = draft.agg.data_volume().and_then(|v| v.attach_sent_at);
-        let since = attached.or(server.answered_at).unwrap_or(server.prepared_at);
+        let since = attached.or(server.answered_at).unwrap_or(server.intended_at);
         let text = "waits until the cloud allows the server to be started";
         draft.wait_for(Change::ActionsAllowed, Shows::Server(seen.id.clone()), since, text);
     } else if draft.may_try("the start", server.retry.as_ref()) {
@@ -359,18 +361,18 @@ fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer) {
     }
 }
 
-fn runs(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, text: &str) {
-    let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.prepared_at);
+fn runs(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, text: &str) {
+    let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.intended_at);
     draft.wait_for(Change::ServerRuns, Shows::Server(seen.id.clone()), since, text);
 }
 
-fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: Data) {
+fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: Data) {
     if draft.agg.instance.status == Status::Ready {
         return;
     }
     let Some(ip) = seen.ip_address() else {
         draft.agg.instance.status = Status::Booting;
-        let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.prepared_at);
+        let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.intended_at);
         let text = "waits for the server's address";
         draft.wait_for(Change::AddressShown, Shows::Server(seen.id.clone()), since, text);
         return;
@@ -383,8 +385,8 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &SeenServer, data: 
     }
     draft.agg.instance.status = Status::Ready;
     draft.agg.instance.ready_at = Some(draft.cx.now);
-    draft.tell("PROVIDER_GET_IP", Some(seen.id.clone()), format!("{ip}, as the server shows it"));
-    draft.tell("INSTANCE_READY", Some(seen.id.clone()), "running, every wanted volume attached");
+    draft.emit("PROVIDER_GET_IP", Some(seen.id.clone()), format!("{ip}, as the server shows it"));
+    draft.emit("INSTANCE_READY", Some(seen.id.clone()), "running, every wanted volume attached");
 }
 
 /// Fails an instance that is refused again and again before it ever ran.
@@ -393,11 +395,12 @@ fn check_setbacks(draft: &mut Draft<'_, '_>) {
         return;
     }
     let rules = draft.cx.rules;
-    let server = draft.agg.servers.iter().filter(|s| s.keep).filter_map(|s| s.retry.clone());
+    let server = draft.agg.servers.iter().filter(|s| s.is_primary).filter_map(|s| s.retry.clone());
     let data = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).filter_map(|v| v.retry.clone());
     // A fresh id may be unknown to another API for a moment.
     let young = |r: &Retry| r.error.kind == ErrorKind::NotFound && r.count < 3;
-    let hopeless = server.chain(data).find(|r| (!r.error.kind.passes() && !young(r)) || attempt::is_worn_out(r, rules));
+    let hopeless =
+        server.chain(data).find(|r| (!r.error.kind.is_retryable() && !young(r)) || attempt::is_worn_out(r, rules));
     if let Some(retry) = hopeless {
         let message =
             format!("the provider refuses: {}; correct the request and create a new instance", retry.error.message);

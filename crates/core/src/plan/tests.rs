@@ -7,7 +7,7 @@ mod on_the_way_out;
 mod stage;
 mod stale;
 mod start;
-mod stories;
+mod transcripts;
 mod turns;
 mod what_turns_up;
 
@@ -15,23 +15,25 @@ use super::plan;
 use crate::action::Action;
 use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::{ServerId, VolumeId};
-use crate::observed::{Allowed, Observed, SeenVolume, ServerState, VolumeState};
-use crate::progress::Reply;
+use crate::observed::{Allowed, Observed, ObservedVolume, ServerState, VolumeState};
+use crate::progress::CallResult;
 use crate::size::GB;
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 use stage::*;
-pub(crate) use stage::{T0, attachment, gone_server, instance, life, owned_volume, proof_of, seen_server, seen_volume};
+pub(crate) use stage::{
+    T0, attachment, gone_server, instance, life, observed_server, observed_volume, owned_volume, proof_of,
+};
 
 #[test]
 fn a_new_servers_volumes_are_rows_in_the_same_step_whatever_their_kind() {
     let mut stage = Stage::new();
     let (words, planned) = stage.step();
     assert_eq!(words, ["CREATE"]);
-    assert_eq!(stage.agg.servers[0].create_state, CreateState::Prepared, "the intent is written before the call");
+    assert_eq!(stage.agg.servers[0].create_state, CreateState::Intended, "the intent is written before the call");
     let Action::CreateServer(row) = &planned.actions[0] else { panic!() };
-    let mut server = seen_server("s1", &row.name, ServerState::Stopped);
+    let mut server = observed_server("s1", &row.name, ServerState::Stopped);
     server.attachments.push(attachment(2, "odd", "holographic"));
-    stage.answer(&planned.actions[0], Ok(Reply::Server(Box::new(server))));
+    stage.answer(&planned.actions[0], Ok(CallResult::Server(Box::new(server))));
     let kinds: Vec<(&str, bool, bool)> =
         stage.agg.volumes.iter().map(|v| (v.volume_type.as_str(), v.is_boot, v.delete_on_terminate)).collect();
     assert_eq!(kinds, [("sbs_volume", true, true), ("scratch", false, true), ("holographic", false, true)]);
@@ -39,7 +41,7 @@ fn a_new_servers_volumes_are_rows_in_the_same_step_whatever_their_kind() {
 
 #[test]
 fn index_0_boots_unless_another_says_so() {
-    let mut server = seen_server("s1", "n", ServerState::Stopped);
+    let mut server = observed_server("s1", "n", ServerState::Stopped);
     assert_eq!(server.boot_volume_id(), Some("boot"));
     server.attachments[1].boot = true;
     assert_eq!(server.boot_volume_id(), Some("scr"));
@@ -55,7 +57,7 @@ fn a_whole_life_does_each_thing_once_and_then_plans_nothing() {
     stage.cancel();
     let (words, planned) = stage.step();
     assert_eq!(words, ["DELETE"]);
-    stage.answer(&planned.actions[0], Ok(Reply::Accepted));
+    stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     assert!(stage.step().0.is_empty(), "it waits for the server to be gone");
     stage.servers.clear();
     stage.volumes.retain(|v| v.id != "scr");
@@ -77,7 +79,7 @@ fn a_whole_life_does_each_thing_once_and_then_plans_nothing() {
     let (words, planned) = stage.step();
     assert_eq!(words, ["DELETE_VOLUME", "DELETE_VOLUME"]);
     for action in &planned.actions {
-        stage.answer(action, Ok(Reply::Accepted));
+        stage.answer(action, Ok(CallResult::Accepted));
     }
     assert!(stage.step().0.is_empty());
     stage.volumes.clear();
@@ -102,11 +104,11 @@ fn a_lost_creation_is_waited_out_adopted_or_burned_and_never_repeated_blindly() 
     stage.answer(&planned.actions[0], Err(lost()));
     assert!(stage.step().0.is_empty());
     let name = stage.agg.servers[0].name.clone();
-    stage.servers.push(seen_server("late", &name, ServerState::Stopped));
+    stage.servers.push(observed_server("late", &name, ServerState::Stopped));
     stage.step();
     assert_eq!(stage.agg.servers[0].provider_id.as_deref(), Some("late"));
     assert_eq!(stage.agg.volumes.len(), 2 + 1, "its own two, and the data volume's intent");
-    // It does not: burned only by a listing begun after the grace.
+    // It does not: abandoned only by a listing begun after the grace.
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
@@ -115,7 +117,7 @@ fn a_lost_creation_is_waited_out_adopted_or_burned_and_never_repeated_blindly() 
     }
     stage.now = stage.now.plus_ms(20_000);
     assert_eq!(stage.step().0, ["CREATE"]);
-    assert_eq!(stage.agg.servers[0].create_state, CreateState::Burned);
+    assert_eq!(stage.agg.servers[0].create_state, CreateState::Abandoned);
     assert_ne!(stage.agg.servers[0].name, stage.agg.servers[1].name);
 }
 
@@ -134,16 +136,16 @@ fn of_two_servers_with_one_name_the_oldest_is_kept_and_the_others_volumes_are_re
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
     let name = stage.agg.servers[0].name.clone();
-    let mut twin = seen_server("younger", &name, ServerState::Stopped);
-    twin.created_at = Some(T0.plus_ms(5));
-    twin.attachments = vec![attachment(0, "boot2", "sbs_volume")];
-    stage.servers.push(twin);
-    stage.servers.push(seen_server("older", &name, ServerState::Stopped));
-    stage.volumes.push(seen_volume("boot2", "img_sbs_volume_0", "sbs_volume", Some("younger")));
+    let mut duplicate = observed_server("younger", &name, ServerState::Stopped);
+    duplicate.created_at = Some(T0.plus_ms(5));
+    duplicate.attachments = vec![attachment(0, "boot2", "sbs_volume")];
+    stage.servers.push(duplicate);
+    stage.servers.push(observed_server("older", &name, ServerState::Stopped));
+    stage.volumes.push(observed_volume("boot2", "img_sbs_volume_0", "sbs_volume", Some("younger")));
     let (words, planned) = stage.step();
     assert!(words.contains(&"DELETE".to_owned()), "{words:?}");
     let kept: Vec<_> =
-        planned.recorded.servers.iter().filter(|s| s.keep).filter_map(|s| s.provider_id.clone()).collect();
+        planned.recorded.servers.iter().filter(|s| s.is_primary).filter_map(|s| s.provider_id.clone()).collect();
     assert_eq!(kept, ["older"]);
     let twin_volume = planned.recorded.volumes.iter().find(|v| v.provider_id.as_deref() == Some("boot2"));
     assert!(twin_volume.is_some_and(|v| v.delete_on_terminate && v.origin == Origin::Cloud));
@@ -156,8 +158,8 @@ fn a_server_whose_volumes_are_not_all_recorded_is_not_removed() {
     stage.servers[0].attachments.push(attachment(3, "unknown", "sbs_volume"));
     // A glance does not show the unknown volume's name.
     stage.now = stage.now.plus_ms(1_000);
-    let look = Observed { listed: false, complete: false, ..stage.look() };
-    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let observed = Observed { listed: false, complete: false, ..stage.observe() };
+    let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert!(planned.actions.is_empty(), "{:?}", planned.actions);
     assert!(notes(&planned).contains("whose"), "{}", notes(&planned));
     // A complete listing that does not know it either: not ours, let go.
@@ -173,40 +175,40 @@ fn nothing_is_asked_to_be_proven_gone_before_a_complete_listing_begun_after_its_
     stage.cancel();
     let (words, planned) = stage.step();
     assert_eq!(words, ["DELETE"]);
-    stage.answer(&planned.actions[0], Ok(Reply::Accepted));
+    stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     let asked = stage.now;
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
-    let upon = |stage: &mut Stage, look: Observed| -> Vec<&'static str> {
-        let mut planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let upon = |stage: &mut Stage, observed: Observed| -> Vec<&'static str> {
+        let mut planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         planned.actions.dedup_by_key(|a| a.log_name());
         planned.actions.iter().map(Action::log_name).collect()
     };
     stage.now = asked.plus_ms(2_000);
-    let looks = [
-        ("some answers by id", Observed { listed: false, complete: true, ..stage.look() }),
-        ("a listing of a project that may be hidden", hidden(stage.look())),
-        ("begun before the deletion", Observed { began_at: asked.plus_ms(-1), ..stage.look() }),
-        ("begun in the same moment", Observed { began_at: asked, ..stage.look() }),
+    let observations = [
+        ("some answers by id", Observed { listed: false, complete: true, ..stage.observe() }),
+        ("a listing of a project that may be hidden", hidden(stage.observe())),
+        ("begun before the deletion", Observed { began_at: asked.plus_ms(-1), ..stage.observe() }),
+        ("begun in the same moment", Observed { began_at: asked, ..stage.observe() }),
     ];
-    for (what, look) in looks {
-        assert_eq!(upon(&mut stage, look), Vec::<&str>::new(), "{what}");
+    for (what, observed) in observations {
+        assert_eq!(upon(&mut stage, observed), Vec::<&str>::new(), "{what}");
     }
-    let look = stage.look();
-    assert_eq!(upon(&mut stage, look), ["PROVIDER_PROVE_SERVER_GONE", "PROVIDER_PROVE_VOLUME_GONE"]);
+    let observed = stage.observe();
+    assert_eq!(upon(&mut stage, observed), ["PROVIDER_PROVE_SERVER_GONE", "PROVIDER_PROVE_VOLUME_GONE"]);
     // The server is gone; its volumes are another matter.
     for row in &mut stage.agg.servers {
         row.gone_at = Some(stage.now);
     }
-    let by_id = Observed { listed: false, complete: true, ..stage.look() };
+    let by_id = Observed { listed: false, complete: true, ..stage.observe() };
     assert_eq!(upon(&mut stage, by_id), Vec::<&str>::new(), "volumes by id alone");
-    let look = hidden(stage.look());
-    assert_eq!(upon(&mut stage, look), Vec::<&str>::new(), "volumes of a project that may be hidden");
-    let look = stage.look();
-    assert_eq!(upon(&mut stage, look), ["PROVIDER_PROVE_VOLUME_GONE"]);
+    let observed = hidden(stage.observe());
+    assert_eq!(upon(&mut stage, observed), Vec::<&str>::new(), "volumes of a project that may be hidden");
+    let observed = stage.observe();
+    assert_eq!(upon(&mut stage, observed), ["PROVIDER_PROVE_VOLUME_GONE"]);
 }
 
-fn hidden(look: Observed) -> Observed {
-    Observed { listed: false, hidden: Some("blocked: credentials: nothing is shown".to_owned()), ..look }
+fn hidden(observed: Observed) -> Observed {
+    Observed { listed: false, hidden: Some("blocked: credentials: nothing is shown".to_owned()), ..observed }
 }
 
 #[test]
@@ -218,8 +220,8 @@ fn a_project_that_may_be_hidden_is_told_and_nothing_is_thought_gone() {
         if ends {
             stage.cancel();
         }
-        let look = hidden(stage.look());
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = hidden(stage.observe());
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert!(planned.actions.is_empty() && planned.events.is_empty(), "{planned:?}");
         assert!(notes(&planned).contains("blocked: credentials"), "ends: {ends}: {}", notes(&planned));
     }
@@ -273,7 +275,7 @@ fn a_cancel_resolves_a_creation_in_doubt_first() {
     assert!(words.is_empty());
     assert_eq!(planned.recorded.instance.status, Status::Terminating, "not terminated: it may still turn up");
     let name = stage.agg.servers[0].name.clone();
-    stage.servers.push(seen_server("late", &name, ServerState::Stopped));
+    stage.servers.push(observed_server("late", &name, ServerState::Stopped));
     assert_eq!(stage.step().0, ["DELETE"], "found, recorded, removed");
 }
 
@@ -315,9 +317,9 @@ fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
     let planned = stage.step().1;
     for action in &planned.actions {
         if let Action::CreateVolume(row) = action {
-            let volume = seen_volume("data", &row.name, "sbs_volume", None);
+            let volume = observed_volume("data", &row.name, "sbs_volume", None);
             stage.volumes.push(volume.clone());
-            stage.answer(action, Ok(Reply::Volume(Box::new(volume))));
+            stage.answer(action, Ok(CallResult::Volume(Box::new(volume))));
         }
     }
     stage.context(|agg, cx| {
@@ -328,7 +330,7 @@ fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
     let (words, planned) = stage.step();
     assert!(words.contains(&"TAG_VOLUME".to_owned()) && !words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
     for action in planned.actions.iter().filter(|a| matches!(a, Action::TagVolume(_))) {
-        stage.answer(action, Ok(Reply::Accepted));
+        stage.answer(action, Ok(CallResult::Accepted));
     }
     let (words, _) = stage.step();
     assert!(words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}: empty, and nothing that was created stays behind");
@@ -382,15 +384,15 @@ fn what_came_with_a_duplicate_goes_while_the_instance_lives() {
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
     let name = stage.agg.servers[0].name.clone();
-    stage.servers.push(seen_server("older", &name, ServerState::Stopped));
-    let mut twin = seen_server("younger", &name, ServerState::Stopped);
-    twin.created_at = Some(T0.plus_ms(5));
-    twin.attachments = vec![attachment(0, "boot2", "sbs_volume")];
-    stage.servers.push(twin);
-    stage.volumes.push(seen_volume("boot2", "img_sbs_volume_0", "sbs_volume", Some("younger")));
+    stage.servers.push(observed_server("older", &name, ServerState::Stopped));
+    let mut duplicate = observed_server("younger", &name, ServerState::Stopped);
+    duplicate.created_at = Some(T0.plus_ms(5));
+    duplicate.attachments = vec![attachment(0, "boot2", "sbs_volume")];
+    stage.servers.push(duplicate);
+    stage.volumes.push(observed_volume("boot2", "img_sbs_volume_0", "sbs_volume", Some("younger")));
     let planned = stage.step().1;
     let delete = planned.actions.iter().find(|a| matches!(a, Action::DeleteServer(_))).unwrap().clone();
-    stage.answer(&delete, Ok(Reply::Accepted));
+    stage.answer(&delete, Ok(CallResult::Accepted));
     stage.servers.pop();
     stage.volumes[0].state = VolumeState::Available;
     stage.volumes[0].server_id = None;
@@ -406,7 +408,7 @@ fn what_came_with_a_duplicate_goes_while_the_instance_lives() {
 fn a_foreign_volume_whose_detachment_is_refused_does_not_keep_the_server_running() {
     let mut stage = Stage::ready();
     stage.servers[0].attachments.push(attachment(3, "theirs", "sbs_volume"));
-    stage.volumes.push(seen_volume("theirs", "theirs", "sbs_volume", Some("s1")));
+    stage.volumes.push(observed_volume("theirs", "theirs", "sbs_volume", Some("s1")));
     stage.cancel();
     let refusal = CallError { kind: ErrorKind::Refused, effect: Effect::None, message: "no".into() };
     for seconds in 0.. {
@@ -431,8 +433,8 @@ fn of_two_data_volumes_with_one_name_one_is_attached_and_the_other_removed() {
     let create = planned.actions.iter().find(|a| matches!(a, Action::CreateVolume(_))).unwrap().clone();
     stage.answer(&create, Err(lost()));
     let Action::CreateVolume(row) = &create else { panic!() };
-    stage.volumes.push(seen_volume("data", &row.name, "sbs_volume", None));
-    stage.volumes.push(seen_volume("data2", &row.name, "sbs_volume", None));
+    stage.volumes.push(observed_volume("data", &row.name, "sbs_volume", None));
+    stage.volumes.push(observed_volume("data2", &row.name, "sbs_volume", None));
     let (words, planned) = stage.step();
     let count = |w: &str| words.iter().filter(|x| *x == w).count();
     assert_eq!((count("ATTACH_VOLUME"), count("DELETE_VOLUME")), (1, 1), "{words:?}");
@@ -448,7 +450,7 @@ fn a_server_that_turns_up_after_out_of_stock_is_kept() {
     let stock = CallError { kind: ErrorKind::OutOfStock, effect: Effect::Unknown, message: "none".into() };
     stage.answer(&planned.actions[0], Err(stock));
     let name = stage.agg.servers[0].name.clone();
-    stage.servers.push(seen_server("s1", &name, ServerState::Stopped));
+    stage.servers.push(observed_server("s1", &name, ServerState::Stopped));
     let (words, planned) = stage.step();
     assert!(words.contains(&"TAG_VOLUME".to_owned()), "{words:?}");
     assert!(planned.recorded.instance.failure.is_none(), "{:?}", planned.recorded.instance.failure);
@@ -462,7 +464,7 @@ fn a_volume_to_be_kept_is_proven_gone_where_somebody_else_deleted_it() {
     }
     stage.cancel();
     let planned = stage.step().1;
-    stage.answer(&planned.actions[0], Ok(Reply::Accepted));
+    stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     stage.servers.clear();
     stage.volumes.clear();
     for _ in 0..4 {
@@ -479,10 +481,10 @@ fn a_volume_to_be_kept_is_proven_gone_where_somebody_else_deleted_it() {
 #[test]
 fn a_server_goes_only_upon_a_look_that_began_after_the_wish() {
     let mut stage = Stage::ready();
-    let look = stage.look();
+    let observed = stage.observe();
     stage.now = stage.now.plus_ms(500);
     stage.cancel();
-    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert!(planned.actions.is_empty(), "{:?}", planned.actions);
     assert!(notes(&planned).contains("fresh look"), "{}", notes(&planned));
 }

@@ -4,7 +4,9 @@ use super::*;
 use crate::id::ServerId;
 use crate::observed::ServerState;
 use crate::plan::Rules;
-use crate::plan::tests::{T0, attachment, gone_server, instance, owned_volume, proof_of, seen_server, seen_volume};
+use crate::plan::tests::{
+    T0, attachment, gone_server, instance, observed_server, observed_volume, owned_volume, proof_of,
+};
 use crate::recorded::{Proof, Server, Volume};
 use crate::status::Origin;
 
@@ -34,7 +36,7 @@ fn concluded(agg: &mut Aggregate, action: &Action, outcome: &Outcome) -> Vec<Eve
         drawn += 1_000;
         drawn
     };
-    conclude(agg, action, outcome, &mut Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids })
+    record_outcome(agg, action, outcome, &mut Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids })
 }
 
 fn error(kind: ErrorKind, effect: Effect) -> CallError {
@@ -69,10 +71,10 @@ fn an_intent_marks_what_must_not_be_forgotten_and_nothing_else() {
     let (v, s) = (owned_volume().id, ServerId::new(8));
     let marked = |action: &Action| {
         let (old, mut new) = (before(), before());
-        intend(&mut new, action, NOW);
+        record_intent(&mut new, action, NOW);
         // Twice is the same as once: the first moment counts.
         let mut twice = new.clone();
-        intend(&mut twice, action, NOW.plus_ms(1));
+        record_intent(&mut twice, action, NOW.plus_ms(1));
         if !action.creates() {
             assert_eq!(twice, new, "{action:?}");
         }
@@ -109,7 +111,7 @@ fn an_intent_marks_what_must_not_be_forgotten_and_nothing_else() {
 #[test]
 fn an_accepted_call_about_a_volume_is_written_on_that_volume() {
     let (v, s) = (owned_volume().id, ServerId::new(8));
-    let after = |action: Action, reply: Reply| {
+    let after = |action: Action, reply: CallResult| {
         let mut agg = before();
         agg.volumes[0].retry = Some(waiting());
         agg.volumes[1].retry = Some(waiting());
@@ -120,28 +122,28 @@ fn an_accepted_call_about_a_volume_is_written_on_that_volume() {
         agg.volumes.remove(0)
     };
     let old = before().volumes.remove(0);
-    let grown = SeenVolume { size_bytes: Some(77), ..seen_volume("v-1", "named", "sbs_volume", None) };
-    let tagged = after(Action::TagVolume(v.clone()), Reply::Volume(Box::new(grown)));
+    let grown = ObservedVolume { size_bytes: Some(77), ..observed_volume("v-1", "named", "sbs_volume", None) };
+    let tagged = after(Action::TagVolume(v.clone()), CallResult::Volume(Box::new(grown)));
     assert_eq!((tagged.tagged_at, tagged.size_bytes, tagged.name.as_str()), (Some(NOW), Some(77), "named"));
-    let tagged = after(Action::TagVolume(v.clone()), Reply::Accepted);
+    let tagged = after(Action::TagVolume(v.clone()), CallResult::Accepted);
     assert_eq!(tagged, Volume { tagged_at: Some(NOW), ..old.clone() });
-    let resized = after(Action::ResizeVolume(v.clone(), 1), Reply::Accepted);
+    let resized = after(Action::ResizeVolume(v.clone(), 1), CallResult::Accepted);
     assert_eq!(resized, Volume { changed_at: Some(NOW), ..old.clone() });
-    let attached = after(Action::AttachVolume(v.clone(), s.clone()), Reply::Accepted);
+    let attached = after(Action::AttachVolume(v.clone(), s.clone()), CallResult::Accepted);
     let expected = Volume { attach_sent_at: Some(NOW), status: VolumeStatus::Attaching, ..old.clone() };
     assert_eq!(attached, expected);
-    let detached = after(Action::DetachVolume(v.clone(), s), Reply::Accepted);
+    let detached = after(Action::DetachVolume(v.clone(), s), CallResult::Accepted);
     let expected = Volume { detach_sent_at: Some(NOW), status: VolumeStatus::Detaching, ..old.clone() };
     assert_eq!(detached, expected);
-    let deleted = after(Action::DeleteVolume(v.clone()), Reply::Accepted);
+    let deleted = after(Action::DeleteVolume(v.clone()), CallResult::Accepted);
     assert_eq!(deleted, Volume { delete_sent_at: Some(NOW), delete_accepted_at: Some(NOW), ..old.clone() });
-    assert_eq!(after(Action::ProveVolumeGone(v), Reply::StillThere), old);
+    assert_eq!(after(Action::ProveVolumeGone(v), CallResult::StillThere), old);
 }
 
 #[test]
 fn an_accepted_call_about_a_server_is_written_on_that_server() {
     let s = ServerId::new(8);
-    let after = |action: Action, reply: Reply| {
+    let after = |action: Action, reply: CallResult| {
         let mut agg = before();
         agg.servers[0].retry = Some(waiting());
         agg.servers[1].retry = Some(waiting());
@@ -151,9 +153,9 @@ fn an_accepted_call_about_a_server_is_written_on_that_server() {
         (agg.servers.remove(0), agg.instance.status, events)
     };
     let old = before().servers.remove(0);
-    let (provisioning, accepted) = (Status::Provisioning, Reply::Accepted);
-    let told = after(Action::SetUserData(s.clone()), accepted.clone());
-    assert_eq!(told, (Server { user_data_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
+    let (provisioning, accepted) = (Status::Provisioning, CallResult::Accepted);
+    let reported = after(Action::SetUserData(s.clone()), accepted.clone());
+    assert_eq!(reported, (Server { user_data_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
     let tagged = after(Action::TagServer(s.clone()), accepted.clone());
     assert_eq!(tagged, (Server { tagged_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
     let started = after(Action::StartServer(s.clone()), accepted.clone());
@@ -165,9 +167,9 @@ fn an_accepted_call_about_a_server_is_written_on_that_server() {
         let removed = after(removal, accepted.clone());
         assert_eq!(removed, (Server { delete_sent_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
     }
-    assert_eq!(after(Action::ProveServerGone(s.clone()), Reply::StillThere), (old.clone(), provisioning, vec![]));
+    assert_eq!(after(Action::ProveServerGone(s.clone()), CallResult::StillThere), (old.clone(), provisioning, vec![]));
     // Gone, and nobody here had asked for it.
-    let (gone, _, events) = after(Action::ProveServerGone(s), Reply::Gone(Box::new(proof_of("s-1"))));
+    let (gone, _, events) = after(Action::ProveServerGone(s), CallResult::Gone(Box::new(proof_of("s-1"))));
     // Where reads are never stale, it is confirmed at once.
     let proof = Some(Proof { confirm_after: Some(T0), confirmed_at: Some(T0), ..proof_of("s-1") });
     assert_eq!(gone, Server { gone_at: Some(T0), proof, state: Some("gone".into()), ..old });
@@ -179,10 +181,10 @@ fn a_start_makes_only_an_instance_boot_that_was_being_made() {
     let mut agg = before();
     agg.servers[0].starts = 4;
     agg.instance.status = Status::Ready;
-    concluded(&mut agg, &Action::StartServer(ServerId::new(8)), &Ok(Reply::Accepted));
+    concluded(&mut agg, &Action::StartServer(ServerId::new(8)), &Ok(CallResult::Accepted));
     assert_eq!((agg.instance.status, agg.servers[0].starts), (Status::Ready, 5));
     agg.instance.status = Status::Provisioning;
-    concluded(&mut agg, &Action::StopServer(ServerId::new(8)), &Ok(Reply::Accepted));
+    concluded(&mut agg, &Action::StopServer(ServerId::new(8)), &Ok(CallResult::Accepted));
     assert_eq!(agg.instance.status, Status::Provisioning);
 }
 
@@ -207,7 +209,7 @@ fn who_asked_for_an_end_is_not_told_of_it() {
     for (what, changes, expected) in cases {
         let mut agg = before();
         changes.iter().for_each(|change| change(&mut agg));
-        let gone = Ok(Reply::Gone(Box::new(proof_of("v-1"))));
+        let gone = Ok(CallResult::Gone(Box::new(proof_of("v-1"))));
         let events = concluded(&mut agg, &Action::ProveVolumeGone(owned_volume().id), &gone);
         assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), expected, "{what}");
         let v = &agg.volumes[0];
@@ -217,7 +219,7 @@ fn who_asked_for_an_end_is_not_told_of_it() {
     for (asked, expected) in [(None, server), (Some(T0), &[])] {
         let mut agg = before();
         agg.servers[0].delete_intended_at = asked;
-        let gone = Ok(Reply::Gone(Box::new(proof_of("s-1"))));
+        let gone = Ok(CallResult::Gone(Box::new(proof_of("s-1"))));
         let events = concluded(&mut agg, &Action::ProveServerGone(ServerId::new(8)), &gone);
         assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), expected);
     }
@@ -229,40 +231,40 @@ fn a_new_server_is_kept_unless_another_took_its_place() {
         let mut agg = before();
         let open = Server {
             id: ServerId::new(70),
-            create_state: CreateState::Prepared,
+            create_state: CreateState::Intended,
             provider_id: None,
             ..agg.servers[1].clone()
         };
         agg.servers[1] = open.clone();
         rivals(&mut agg.servers[0]);
-        let mut seen = seen_server("s-7", "n", ServerState::Stopped);
+        let mut seen = observed_server("s-7", "n", ServerState::Stopped);
         seen.attachments.push(attachment(3, "v-1", "sbs_volume"));
-        let reply = Ok(Reply::Server(Box::new(seen)));
+        let reply = Ok(CallResult::Server(Box::new(seen)));
         let events = concluded(&mut agg, &Action::CreateServer(Box::new(open)), &reply);
         assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), ["VOLUME_FOUND"; 2], "v-1 was known");
         assert_eq!(agg.volumes.iter().skip(2).map(|v| v.is_boot).collect::<Vec<_>>(), [true, false]);
         let s = &agg.servers[1];
         assert_eq!(
             (s.provider_id.as_deref(), s.create_state, s.answered_at),
-            (Some("s-7"), CreateState::Owned, Some(NOW))
+            (Some("s-7"), CreateState::Created, Some(NOW))
         );
         assert_eq!((s.tagged_at, s.state.as_deref()), (Some(NOW), Some("stopped")));
-        s.keep
+        s.is_primary
     };
     assert!(!created(|_| {}), "the other one lives");
-    assert!(created(|s| s.keep = false), "the other one is a duplicate");
+    assert!(created(|s| s.is_primary = false), "the other one is a duplicate");
     assert!(created(|s| s.gone_at = Some(T0)), "the other one is gone");
 }
 
 #[test]
 fn a_new_data_volume_is_owned_as_it_was_answered() {
     let mut agg = before();
-    let open = Volume { create_state: CreateState::Prepared, provider_id: None, ..agg.volumes[0].clone() };
+    let open = Volume { create_state: CreateState::Intended, provider_id: None, ..agg.volumes[0].clone() };
     agg.volumes[0] = open.clone();
-    let seen = SeenVolume { size_bytes: Some(77), ..seen_volume("v-7", "n", "sbs_volume", None) };
-    concluded(&mut agg, &Action::CreateVolume(Box::new(open)), &Ok(Reply::Volume(Box::new(seen))));
+    let seen = ObservedVolume { size_bytes: Some(77), ..observed_volume("v-7", "n", "sbs_volume", None) };
+    concluded(&mut agg, &Action::CreateVolume(Box::new(open)), &Ok(CallResult::Volume(Box::new(seen))));
     let v = &agg.volumes[0];
-    assert_eq!((v.provider_id.as_deref(), v.create_state, v.size_bytes), (Some("v-7"), CreateState::Owned, Some(77)));
+    assert_eq!((v.provider_id.as_deref(), v.create_state, v.size_bytes), (Some("v-7"), CreateState::Created, Some(77)));
     assert_eq!((v.answered_at, v.tagged_at), (Some(NOW), Some(NOW)));
 }
 
@@ -316,25 +318,25 @@ fn a_name_that_is_refused_is_tried_when_it_is_noticed_again() {
 #[test]
 fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count() {
     for (effect, state, failed) in
-        [(Effect::None, CreateState::Refused, true), (Effect::Unknown, CreateState::Doubt, false)]
+        [(Effect::None, CreateState::Refused, true), (Effect::Unknown, CreateState::Unconfirmed, false)]
     {
         let refusal = error(ErrorKind::Quota, effect);
         let mut agg = before();
-        let open = |row: &Volume| Volume { create_state: CreateState::Prepared, origin: Origin::Ours, ..row.clone() };
+        let open = |row: &Volume| Volume { create_state: CreateState::Intended, origin: Origin::Ours, ..row.clone() };
         agg.volumes[0] = open(&agg.volumes[0]);
         let first = Action::CreateVolume(Box::new(agg.volumes[0].clone()));
         concluded(&mut agg, &first, &Err(refusal.clone()));
         let v = &agg.volumes[0];
         assert_eq!((v.create_state, &v.create_error, v.answered_at), (state, &Some(refusal.clone()), Some(NOW)));
         assert_eq!(v.status == VolumeStatus::Failed, failed);
-        agg.servers[0].create_state = CreateState::Prepared;
+        agg.servers[0].create_state = CreateState::Intended;
         let first = Action::CreateServer(Box::new(agg.servers[0].clone()));
         concluded(&mut agg, &first, &Err(refusal.clone()));
         let s = &agg.servers[0];
         assert_eq!((s.create_state, &s.create_error, s.answered_at), (state, &Some(refusal.clone()), Some(NOW)));
         // The second attempt of each, refused too.
         agg.volumes[1] = open(&agg.volumes[1]);
-        agg.servers[1].create_state = CreateState::Prepared;
+        agg.servers[1].create_state = CreateState::Intended;
         let next = [
             Action::CreateVolume(Box::new(agg.volumes[1].clone())),
             Action::CreateServer(Box::new(agg.servers[1].clone())),
@@ -356,7 +358,10 @@ fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count()
     for action in [Action::CreateVolume(Box::new(volume)), Action::CreateServer(Box::new(server))] {
         concluded(&mut agg, &action, &Err(error(ErrorKind::Quota, Effect::Unknown)));
     }
-    assert_eq!((agg.volumes[1].create_state, agg.servers[1].create_state), (CreateState::Owned, CreateState::Owned));
+    assert_eq!(
+        (agg.volumes[1].create_state, agg.servers[1].create_state),
+        (CreateState::Created, CreateState::Created)
+    );
     let counts = [agg.volumes[1].retry.as_ref(), agg.servers[1].retry.as_ref()].map(|r| r.map(|r| r.count));
     assert_eq!(counts, [Some(1); 2]);
     // A refused volume of another origin is not an attempt at this one.

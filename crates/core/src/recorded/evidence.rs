@@ -38,7 +38,7 @@ impl Proof {
 /// What an observation that is not believed yet says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Doubtful {
+pub enum PendingFact {
     /// It is not shown any more, although nobody here asked for its end.
     Absent,
     /// The cloud reports it as broken.
@@ -48,9 +48,9 @@ pub enum Doubtful {
 /// An observation that one stale read could have made: it counts once it was made again, at least the consistency window
 /// later, and nothing contradicted it in between.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unconfirmed {
+pub struct PendingObservation {
     /// What it says.
-    pub what: Doubtful,
+    pub what: PendingFact,
     /// When the look began that showed it first.
     pub since: Timestamp,
     /// For an absence: the first not-found that was answered later than the window after `since`.

@@ -25,7 +25,7 @@ fn the_volumes_that_exist_and_belong_to_the_instance_are_listed_boot_first() {
     let of = |id: u128, is_boot| Volume { id: VolumeId::new(id), is_boot, ..owned_volume() };
     agg.volumes = vec![
         of(1, false),
-        Volume { create_state: CreateState::Doubt, ..of(2, false) },
+        Volume { create_state: CreateState::Unconfirmed, ..of(2, false) },
         Volume { origin: Origin::Foreign, ..of(3, false) },
         Volume { status: VolumeStatus::Retained, ..of(4, false) },
         of(5, true),
@@ -39,12 +39,12 @@ fn what_lives_is_owned_and_has_not_ended() {
     let lives = |create_state, status| Volume { create_state, status, ..owned_volume() }.is_live();
     for status in VolumeStatus::ALL {
         let ended = matches!(status.text(), "deleted" | "retained" | "released" | "failed");
-        assert_eq!(lives(CreateState::Owned, *status), !ended, "{status}");
-        assert!(!lives(CreateState::Doubt, *status));
+        assert_eq!(lives(CreateState::Created, *status), !ended, "{status}");
+        assert!(!lives(CreateState::Unconfirmed, *status));
     }
     let server = |create_state, gone_at| Server { create_state, gone_at, ..gone_server(proof_of("s")) }.is_live();
-    assert!(server(CreateState::Owned, None) && !server(CreateState::Owned, Some(T0)));
-    assert!(!server(CreateState::Burned, None));
+    assert!(server(CreateState::Created, None) && !server(CreateState::Created, Some(T0)));
+    assert!(!server(CreateState::Abandoned, None));
 }
 
 #[test]

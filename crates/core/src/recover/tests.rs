@@ -13,7 +13,7 @@ fn name(id: u128, role: Role, attempt: u32, delete: bool) -> String {
         .text()
 }
 
-pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str]) -> SeenServer {
+pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str]) -> ObservedServer {
     let on = |(n, v): (usize, &&str)| Attachment {
         index: u32::try_from(n).unwrap_or_default(),
         volume_id: (*v).to_owned(),
@@ -22,7 +22,7 @@ pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str])
         name: None,
         size_bytes: None,
     };
-    SeenServer {
+    ObservedServer {
         id: id.into(),
         name: name.into(),
         state,
@@ -41,8 +41,8 @@ pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str])
     }
 }
 
-fn volume(id: &str, name: &str, on: Option<&str>) -> SeenVolume {
-    SeenVolume {
+fn volume(id: &str, name: &str, on: Option<&str>) -> ObservedVolume {
+    ObservedVolume {
         id: id.into(),
         name: name.into(),
         volume_type: BLOCK_KIND.into(),
@@ -56,12 +56,18 @@ fn volume(id: &str, name: &str, on: Option<&str>) -> SeenVolume {
     }
 }
 
-fn recovered(servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u128]) -> Recovery {
+fn recovered(servers: Vec<ObservedServer>, volumes: Vec<ObservedVolume>, recorded: &[u128]) -> Recovery {
     recovered_with(&[], servers, volumes, recorded)
 }
 
-fn recovered_with(offers: &[Offer], servers: Vec<SeenServer>, volumes: Vec<SeenVolume>, recorded: &[u128]) -> Recovery {
-    let picture = Picture { began_at: NOW, complete: true, hidden: None, blocks_hidden: None, servers, volumes };
+fn recovered_with(
+    offers: &[Offer],
+    servers: Vec<ObservedServer>,
+    volumes: Vec<ObservedVolume>,
+    recorded: &[u128],
+) -> Recovery {
+    let inventory =
+        ZoneInventory { began_at: NOW, complete: true, hidden: None, blocks_hidden: None, servers, volumes };
     let recorded = recorded.iter().map(|n| InstanceId::new(*n)).collect();
     let (rules, mut next) = (Rules::default(), 100);
     let mut ids = || {
@@ -69,8 +75,8 @@ fn recovered_with(offers: &[Offer], servers: Vec<SeenServer>, volumes: Vec<SeenV
         next
     };
     let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
-    let place = Place { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers };
-    recover(&picture, &recorded, place, &mut cx)
+    let location = Location { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers };
+    recover(&inventory, &recorded, location, &mut cx)
 }
 
 #[test]
@@ -91,12 +97,12 @@ fn a_living_instance_comes_back_with_every_volume_its_role_and_its_policy() {
     assert_eq!((i.status, i.desired, i.settled), (Status::Ready, Desired::Present, false));
     assert_eq!((i.instance_type.as_str(), i.model_id.as_deref()), ("L40S-1-48G", Some("Qwen/Qwen2.5-7B")));
     assert_eq!((i.spec.tags.as_slice(), i.spec.recovered_at), (["team=a".to_owned()].as_slice(), Some(NOW)));
-    assert_eq!((agg.servers[0].attempt, agg.servers[0].keep, agg.servers.len()), (2, true, 1));
+    assert_eq!((agg.servers[0].attempt, agg.servers[0].is_primary, agg.servers.len()), (2, true, 1));
     let of = |id: &str| agg.volumes.iter().find(|v| v.provider_id.as_deref() == Some(id)).cloned().unwrap();
-    let (boot, data, theirs) = (of("boot"), of("data"), of("theirs"));
+    let (boot, data, foreign) = (of("boot"), of("data"), of("theirs"));
     assert_eq!((boot.is_boot, boot.origin, boot.delete_on_terminate), (true, Origin::Cloud, true));
     assert_eq!((data.is_boot, data.origin, data.delete_on_terminate), (false, Origin::Ours, false));
-    assert_eq!((theirs.origin, theirs.delete_on_terminate), (Origin::Foreign, false));
+    assert_eq!((foreign.origin, foreign.delete_on_terminate), (Origin::Foreign, false));
     assert_eq!(i.spec.data_volume.as_ref().map(|d| d.delete_on_terminate), Some(false));
     assert!(agg.volumes.iter().all(|v| v.status == VolumeStatus::Attached && v.server_id.is_some()));
 }
@@ -234,7 +240,7 @@ fn it_is_priced_by_the_offer_of_its_type() {
 #[test]
 fn a_project_that_shows_nothing_at_all_is_said_to() {
     let hidden = Some("the key shows nothing".to_owned());
-    let picture = Picture {
+    let inventory = ZoneInventory {
         began_at: NOW,
         complete: true,
         hidden: hidden.clone(),
@@ -244,6 +250,6 @@ fn a_project_that_shows_nothing_at_all_is_said_to() {
     };
     let (rules, mut ids) = (Rules::default(), || 1);
     let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
-    let place = Place { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers: &[] };
-    assert_eq!(recover(&picture, &Default::default(), place, &mut cx).hidden, hidden);
+    let location = Location { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers: &[] };
+    assert_eq!(recover(&inventory, &Default::default(), location, &mut cx).hidden, hidden);
 }

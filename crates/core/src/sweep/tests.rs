@@ -25,7 +25,7 @@ fn orphan(n: usize) -> Finding {
 
 fn report(orphans: usize, claimed: usize) -> Report {
     let findings = (0..orphans).map(orphan).collect();
-    Report { cannot_say: None, claimed, findings, ..Report::blind(NOW, "") }
+    Report { inconclusive: None, claimed, findings, ..Report::inconclusive(NOW, "") }
 }
 
 fn held(n: usize, until: Timestamp) -> Quarantined {
@@ -61,7 +61,7 @@ fn it_is_frozen_while_nothing_can_be_said_or_the_records_look_old_or_too_much_wo
     let due: Vec<Quarantined> = (0..30).map(|n| held(n, NOW)).collect();
     let limits = Limits::default();
     let cases: [(&str, Report, usize, &str); 6] = [
-        ("blind", Report::blind(NOW, "no credentials"), 1, "no credentials"),
+        ("blind", Report::inconclusive(NOW, "no credentials"), 1, "no credentials"),
         ("old", Report { records_look_rolled_back: true, ..report(1, 9) }, 1, "inventiv recover"),
         ("a fifth of all", report(3, 9), 3, "looks like a mistake"),
         ("two of ten", report(2, 8), 2, ""),
@@ -95,7 +95,7 @@ fn what_is_taken_becomes_a_row_that_goes() {
     };
     agg.servers.push(gone_server(proof));
     let seen = |id: &str| crate::recover::tests::server(id, "", crate::observed::ServerState::Running, &[]);
-    let picture = Picture {
+    let inventory = ZoneInventory {
         began_at: NOW,
         complete: true,
         hidden: None,
@@ -105,12 +105,12 @@ fn what_is_taken_becomes_a_row_that_goes() {
     };
     let (rules, mut ids) = (Rules::default(), || 77);
     let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
-    assert!(take(&mut agg, &held(1, NOW), &picture, &mut cx));
-    assert!(agg.servers[0].is_live() && !agg.servers[0].keep && agg.servers[0].proof.is_none(), "believed gone");
-    assert!(!take(&mut agg, &held(1, NOW), &picture, &mut cx), "it is claimed now");
-    assert!(take(&mut agg, &held(2, NOW), &picture, &mut cx));
-    assert_eq!((agg.servers.len(), agg.servers[1].attempt, agg.servers[1].keep), (2, 2, false));
-    assert!(!take(&mut agg, &held(3, NOW), &picture, &mut cx), "it is not shown any more");
+    assert!(take(&mut agg, &held(1, NOW), &inventory, &mut cx));
+    assert!(agg.servers[0].is_live() && !agg.servers[0].is_primary && agg.servers[0].proof.is_none(), "believed gone");
+    assert!(!take(&mut agg, &held(1, NOW), &inventory, &mut cx), "it is claimed now");
+    assert!(take(&mut agg, &held(2, NOW), &inventory, &mut cx));
+    assert_eq!((agg.servers.len(), agg.servers[1].attempt, agg.servers[1].is_primary), (2, 2, false));
+    assert!(!take(&mut agg, &held(3, NOW), &inventory, &mut cx), "it is not shown any more");
     assert!(!agg.instance.settled);
 }
 
@@ -128,8 +128,8 @@ fn what_is_held_already_is_not_held_again_and_counts_among_ours() {
     }
 }
 
-fn seen_volume(id: &str, name: &str) -> crate::observed::SeenVolume {
-    crate::plan::tests::seen_volume(id, name, "sbs_volume", None)
+fn observed_volume(id: &str, name: &str) -> crate::observed::ObservedVolume {
+    crate::plan::tests::observed_volume(id, name, "sbs_volume", None)
 }
 
 #[test]
@@ -149,14 +149,20 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         };
         let name = name.text();
         let orphan = Quarantined { provider_id: "v-9".into(), name: name.clone(), ..held(0, NOW) };
-        let mut other = seen_volume("v-8", "x");
+        let mut other = observed_volume("v-8", "x");
         other.volume_type = "l_ssd".into();
-        let volumes = vec![other, seen_volume("v-9", &name)];
-        let picture =
-            Picture { began_at: NOW, complete: true, hidden: None, blocks_hidden: None, servers: vec![], volumes };
+        let volumes = vec![other, observed_volume("v-9", &name)];
+        let inventory = ZoneInventory {
+            began_at: NOW,
+            complete: true,
+            hidden: None,
+            blocks_hidden: None,
+            servers: vec![],
+            volumes,
+        };
         let mut agg = instance();
         agg.instance.settled = true;
-        assert!(take(&mut agg, &orphan, &picture, &mut cx));
+        assert!(take(&mut agg, &orphan, &inventory, &mut cx));
         assert_eq!((agg.instance.settled, agg.instance.wake_at), (false, NOW));
         let wanted = crate::recorded::Volume {
             id: VolumeId::new(77),
@@ -169,28 +175,28 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
             ..found_volume(VolumeId::new(77), "v-9".into(), NOW)
         };
         assert_eq!(agg.volumes, std::slice::from_ref(&wanted));
-        assert!(!take(&mut agg, &orphan, &picture, &mut cx), "it is claimed now");
+        assert!(!take(&mut agg, &orphan, &inventory, &mut cx), "it is claimed now");
         // Believed gone: the row lives again, with its policy.
         let row = &mut agg.volumes[0];
         (row.status, row.deleted_at, row.delete_sent_at) = (VolumeStatus::Deleted, Some(NOW), Some(NOW));
         row.proof = Some(crate::plan::tests::proof_of("v-9"));
-        assert!(take(&mut agg, &orphan, &picture, &mut cx));
+        assert!(take(&mut agg, &orphan, &inventory, &mut cx));
         assert_eq!(agg.volumes, [wanted]);
         let elsewhere = Quarantined { provider_id: "v-7".into(), ..orphan };
-        assert!(!take(&mut agg, &elsewhere, &picture, &mut cx), "it is not shown");
+        assert!(!take(&mut agg, &elsewhere, &inventory, &mut cx), "it is not shown");
     }
     // A name that says nothing: the cloud's, and it goes, as whoever chose that said.
-    let picture = Picture {
+    let inventory = ZoneInventory {
         began_at: NOW,
         complete: true,
         hidden: None,
         blocks_hidden: None,
         servers: vec![],
-        volumes: vec![seen_volume("v-9", "x")],
+        volumes: vec![observed_volume("v-9", "x")],
     };
     let orphan = Quarantined { provider_id: "v-9".into(), name: "x".into(), ..held(0, NOW) };
     let mut agg = instance();
-    assert!(take(&mut agg, &orphan, &picture, &mut cx));
+    assert!(take(&mut agg, &orphan, &inventory, &mut cx));
     let row = &agg.volumes[0];
     assert_eq!((row.origin, row.delete_on_terminate, row.attempt), (Origin::Cloud, true, 1));
 }

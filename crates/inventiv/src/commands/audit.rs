@@ -35,15 +35,15 @@ async fn fresh(client: &Client, args: &Audit) -> Result<Value, Failure> {
         OrphanPolicy::Report => "report",
         OrphanPolicy::Delete => "delete",
     };
-    let mut wish = json!({});
+    let mut request = json!({});
     if args.fix {
-        wish = json!({"fix": true, "policy": policy});
+        request = json!({"fix": true, "policy": policy});
     }
     if let Some(max) = args.max {
-        wish["max"] = json!(max);
+        request["max"] = json!(max);
     }
     let timeout = args.timeout;
-    let mut audit = client.post("/audit", &wish).await?;
+    let mut audit = client.post("/audit", &request).await?;
     let began = Instant::now();
     while !is_done(&audit) {
         if began.elapsed() > Duration::from_secs(timeout) {
@@ -88,7 +88,7 @@ fn shown(audit: &Value) -> String {
         let id = id.as_str().unwrap_or_default();
         lines.push(format!("  STUCK {id}: `inventiv explain {id}` says why, what it costs and what to do"));
     }
-    for why in audit["cannot_say"].as_array().into_iter().flatten() {
+    for why in audit["inconclusive"].as_array().into_iter().flatten() {
         lines.push(format!("  cannot say: {}", why.as_str().unwrap_or_default()));
     }
     let unseen: Vec<&str> = audit["not_looked_at"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -96,7 +96,7 @@ fn shown(audit: &Value) -> String {
         lines.push(format!("  not looked at: {} (name them with `serve --zones`)", unseen.join(", ")));
     }
     for z in audit["zones"].as_array().into_iter().flatten() {
-        lines.push(match z["cannot_say"].as_str() {
+        lines.push(match z["inconclusive"].as_str() {
             Some(why) => format!("{}  CANNOT SAY: {why}", text(z, "zone")),
             None => format!(
                 "{}  listed {}: {} shown, {} claimed, {} kept, {} somebody else's",

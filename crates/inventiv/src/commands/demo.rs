@@ -1,4 +1,4 @@
-//! `inventiv demo`: two whole lives against a pretended cloud, and the proof that nothing is left.
+//! `inventiv demo`: two instance life cycles against a emulated cloud, and the proof that nothing is left.
 
 use crate::args::{Demo, Output};
 use crate::client::Client;
@@ -122,12 +122,12 @@ async fn wait_for_catalogue(client: &Client) -> Result<(), Failure> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(Failure::timeout("the catalogue of the pretended cloud could not be read within 10 seconds"))
+    Err(Failure::timeout("the catalogue of the emulated cloud could not be read within 10 seconds"))
 }
 
 async fn live(client: &Client, args: &Demo, kind: &str, sizes: &[i64], output: Output) -> Result<Value, Failure> {
-    let wish = json!({"zone": ZONE, "instance_type": kind, "model_id": MODEL, "name": format!("demo {kind}")});
-    let created = client.post("/instances", &wish).await?;
+    let request = json!({"zone": ZONE, "instance_type": kind, "model_id": MODEL, "name": format!("demo {kind}")});
+    let created = client.post("/instances", &request).await?;
     let id = text(&created, "id");
     let patience = if args.clock == ClockMode::Real { 900 } else { 120 };
     let goal = |status| Goal { status, timeout: Duration::from_secs(patience), every: Duration::from_millis(50) };
@@ -170,7 +170,7 @@ fn left_behind(emulator: &Emulator) -> Value {
 async fn stay(running: &mut Running, cloud: SocketAddr, token_file: &std::path::Path) -> Result<(), Failure> {
     let api = running.address;
     eprintln!(
-        "\nStaying up until Ctrl-C.\n  API               http://{api}\n  pretended cloud   http://{cloud}/_emulator/state\n\n\
+        "\nStaying up until Ctrl-C.\n  API               http://{api}\n  emulated cloud   http://{cloud}/_emulator/state\n\n\
          Paste:\n  export INVENTIV_URL=http://{api} INVENTIV_TOKEN_FILE={}\n  \
          inventiv offer list\n  inventiv instance create --zone {ZONE} --type L40S-1-48G --model {MODEL} --wait\n  \
          inventiv instance list\n  inventiv volume list\n  \

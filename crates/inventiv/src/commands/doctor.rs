@@ -1,4 +1,4 @@
-//! `inventiv doctor`: what we promise of a provider, shown on a pretended cloud or, with `--live`, on your own account.
+//! `inventiv doctor`: what we promise of a provider, shown on a emulated cloud or, with `--live`, on your own account.
 
 use crate::args::{Doctor, Output};
 use crate::failure::Failure;
@@ -99,20 +99,20 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     let recorded = recording.map_or(Ok(()), |r| r.finish());
     let recorded = recorded.map_err(|e| Failure::general(format!("the recording is not whole: {e}")));
     let lines = lines?;
-    judge(&lines, &args, output, stop.load(Ordering::Relaxed)).and(recorded)
+    assess(&lines, &args, output, stop.load(Ordering::Relaxed)).and(recorded)
 }
 
 /// The exit code and the last sentence.
-fn judge(lines: &[Line], args: &Doctor, output: Output, stopped: bool) -> Result<(), Failure> {
+fn assess(lines: &[Line], args: &Doctor, output: Output, stopped: bool) -> Result<(), Failure> {
     let left = lines.iter().find_map(|l| if let Line::Broken(NOTHING_LEFT, why) = l { Some(why) } else { None });
     match left {
         Some(why) => {
             // What is left is worse than what was broken.
-            let _ = conclude(lines, args.live, output);
+            let _ = summarize(lines, args.live, output);
             Err(Failure::left_behind(format!("{why}; run `inventiv doctor` again, it goes on with that")))
         }
         None if stopped => Err(Failure::general("stopped before the end; nothing of it is left")),
-        None => conclude(lines, args.live, output),
+        None => summarize(lines, args.live, output),
     }
 }
 
@@ -150,7 +150,7 @@ fn euros(micros: i64) -> String {
 }
 
 fn announce(args: &Doctor, offer: &Offer, most: i64, url: &str, output: Output) {
-    let whose = if args.live { "your account" } else { "a pretended cloud in this process" };
+    let whose = if args.live { "your account" } else { "a emulated cloud in this process" };
     let text = format!(
         "On {whose} ({url}), zone {}, this makes and takes away again, all named {PREFIX}-…:\n  \
          1 server {} ({} an hour), its boot volume (10 GB), 1 block volume (2 GB), 1 dynamic address\n\
@@ -183,7 +183,7 @@ fn shown(line: &Line) -> String {
     }
 }
 
-fn conclude(lines: &[Line], live: bool, output: Output) -> Result<(), Failure> {
+fn summarize(lines: &[Line], live: bool, output: Output) -> Result<(), Failure> {
     let of = |pick: fn(&Line) -> Option<(&str, &str)>| lines.iter().filter_map(pick).collect::<Vec<_>>();
     let kept = of(|l| if let Line::Kept(a, b) = l { Some((a, b)) } else { None });
     let broken = of(|l| if let Line::Broken(a, b) = l { Some((a, b)) } else { None });
@@ -204,7 +204,7 @@ fn conclude(lines: &[Line], live: bool, output: Output) -> Result<(), Failure> {
             settled.len()
         ));
         if !live {
-            print("On the pretended cloud the open points show its options, not the cloud: `--live` settles them.");
+            print("On the emulated cloud the open points show its options, not the cloud: `--live` settles them.");
         }
     }
     match broken.first() {

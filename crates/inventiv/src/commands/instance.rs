@@ -185,10 +185,10 @@ async fn ask_for_end<'c>(client: &'c Client, id: &str) -> Result<(Progress<'c>, 
 }
 
 async fn create(client: &Client, args: Create, output: Output) -> Result<(), Failure> {
-    let mut wish = Map::new();
+    let mut request = Map::new();
     let mut put = |key: &str, value: Value| {
         if !value.is_null() {
-            wish.insert(key.to_owned(), value);
+            request.insert(key.to_owned(), value);
         }
     };
     put("instance_type", json!(args.instance_type));
@@ -209,7 +209,7 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
         put("user_data", json!(part));
     }
     let key = args.idempotency_key.as_deref();
-    let mut instance = client.post_once("/instances", &Value::Object(wish), key).await?;
+    let mut instance = client.post_once("/instances", &Value::Object(request), key).await?;
     for warning in instance["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         eprintln!("warning: {warning}");
     }

@@ -89,13 +89,13 @@ async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> 
         return Err(Failure::refused("--to: PostgreSQL, as postgres://USER@HOST/DATABASE"));
     }
     let mut tables = Vec::new();
-    let mut told = |moved: &Moved| {
+    let mut reported = |moved: &Moved| {
         if !output.is_for_programs() {
             print(&format!("{:<24} {:>9} rows, the same on both sides", moved.table, moved.rows));
         }
         tables.push(json!({"table": moved.table, "rows": moved.rows}));
     };
-    let done = Store::move_rows(from, to, SystemClock.now(), &mut told).await;
+    let done = Store::move_rows(from, to, SystemClock.now(), &mut reported).await;
     if let Err(inventiv_store::Error::Moved) = done {
         return Err(Failure::refused(
             "the file was moved already: start `inventiv serve` with that PostgreSQL database",

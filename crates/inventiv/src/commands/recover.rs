@@ -163,9 +163,9 @@ fn zone_json(zone: &ZoneRecovery) -> Value {
             "storages": agg.volumes.iter().map(volume).collect::<Vec<_>>()})
     };
     match &zone.found {
-        Err(why) => json!({"zone": zone.zone, "cannot_say": why}),
+        Err(why) => json!({"zone": zone.zone, "inconclusive": why}),
         Ok(found) => json!({
-            "zone": zone.zone, "cannot_say": null, "known": found.known, "foreign": found.foreign,
+            "zone": zone.zone, "inconclusive": null, "known": found.known, "foreign": found.foreign,
             "policies": found.policies.iter().map(|p| json!({"instance_id": p.instance_id.as_str(), "volume_id": p.volume_id.as_str(),
                 "provider_volume_id": p.provider_id, "recorded_delete_on_terminate": p.recorded_delete,
                 "delete_on_terminate": p.cloud.delete, "policy_version": p.cloud.version})).collect::<Vec<_>>(),

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
                     shown.show(&event)?;
                 }
             }
-            Err(failure) if is_first || !failure.passes() => return Err(failure),
+            Err(failure) if is_first || !failure.is_retryable() => return Err(failure),
             Err(_) => {}
         }
         if !is_told {

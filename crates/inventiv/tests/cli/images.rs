@@ -22,8 +22,8 @@ fn an_image_that_does_not_fit_is_refused_before_anything_is_made_and_names_what_
     ] {
         let out = create(kind, &image);
         assert_eq!(out.status.code(), Some(4), "{kind} {image:?}: {}", text(&out.stderr));
-        let told = text(&out.stderr);
-        assert!(told.contains("does not fit") && told.contains(says), "{kind} {image:?}: {told}");
+        let reported = text(&out.stderr);
+        assert!(reported.contains("does not fit") && reported.contains(says), "{kind} {image:?}: {reported}");
     }
     assert_eq!(text(&server.run(&["instance", "list", "--all", "-o", "json"]).stdout).trim(), "[]");
     assert_eq!(cloud.left(), 0);

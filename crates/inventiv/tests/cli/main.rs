@@ -212,8 +212,8 @@ fn ctrl_c_lets_the_creation_end_and_takes_it_away_and_a_second_one_says_what_may
 #[tokio::test]
 async fn a_database_of_another_control_plane_is_left_alone() {
     let world = World::new(Database::Sqlite).await;
-    let wish = json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "image": "ubuntu_jammy_gpu_os_12"});
-    let id = world.create(wish).await;
+    let request = json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "image": "ubuntu_jammy_gpu_os_12"});
+    let id = world.create(request).await;
     world.until_status(&id, "ready").await;
     let home = world.home.path().to_str().unwrap();
     let env = [
@@ -237,8 +237,8 @@ async fn a_database_of_another_control_plane_is_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_and_checks_write_nothing() {
     let world = World::new(Database::Sqlite).await;
-    let wish = json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "image": "ubuntu_jammy_gpu_os_12"});
-    let id = world.create(wish).await;
+    let request = json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "image": "ubuntu_jammy_gpu_os_12"});
+    let id = world.create(request).await;
     world.until_status(&id, "ready").await;
     world.settle().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -268,11 +268,11 @@ async fn plans_and_checks_write_nothing() {
 
 /// Lines of a child's output, as they come.
 fn lines(out: std::process::ChildStdout) -> std::sync::mpsc::Receiver<Value> {
-    let (told, heard) = std::sync::mpsc::channel();
+    let (reported, heard) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for line in std::io::BufRead::lines(std::io::BufReader::new(out)) {
             let Ok(line) = line else { return };
-            if told.send(serde_json::from_str(&line).unwrap()).is_err() {
+            if reported.send(serde_json::from_str(&line).unwrap()).is_err() {
                 return;
             }
         }

@@ -23,12 +23,12 @@ fn names_and_beginnings_of_ids_stand_for_an_instance_from_its_wish_to_its_proof(
     let server = Server::start(folder.path(), &cloud.url);
     let made = create(&server, &["--name", "my model", "--idempotency-key", "k", "--wait", "-o", "json"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
-    let told = text(&made.stderr);
+    let reported = text(&made.stderr);
     let id = json(&made)["id"].as_str().unwrap().to_owned();
     // Who waits hears first what it is, what it costs and that it goes on; then each step in words.
-    let first = told.lines().next().unwrap();
-    assert!(first.contains(&id) && first.contains("my model") && first.contains("EUR/h"), "{told}");
-    assert!(told.contains("attach the volume") && !told.contains("PROVIDER_"), "{told}");
+    let first = reported.lines().next().unwrap();
+    assert!(first.contains(&id) && first.contains("my model") && first.contains("EUR/h"), "{reported}");
+    assert!(reported.contains("attach the volume") && !reported.contains("PROVIDER_"), "{reported}");
     // Asked again with the same key, no second one is made; a name is there once.
     let again = create(&server, &["--name", "my model", "--idempotency-key", "k", "-o", "name"]);
     assert_eq!(text(&again.stdout).trim(), "my model", "{}", text(&again.stderr));
@@ -122,11 +122,11 @@ fn who_interrupts_the_wait_is_told_what_goes_on_and_costs() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
     command.args(["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "x", "--wait"]);
     let mut waits = command.env_clear().envs(server.env.iter().cloned()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut reported = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
     // It listens for signals before it tells of a step.
-    let step = told.find(|l| l.contains("asked for")).unwrap();
+    let step = reported.find(|l| l.contains("asked for")).unwrap();
     assert!(Command::new("kill").arg("-INT").arg(waits.id().to_string()).status().unwrap().success(), "{step}");
-    let said: Vec<String> = told.collect();
+    let said: Vec<String> = reported.collect();
     let ended = waits.wait().unwrap();
     let last = said.last().unwrap();
     assert_eq!(ended.code(), Some(130), "{said:?}");
@@ -207,8 +207,8 @@ fn an_instance_is_renamed_and_logged_in_to_by_name() {
     let made = create(&server, &["--name", "first", "--ssh-key", key, "--user-data", script, "--wait", "-o", "json"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
     let (id, address) = (json(&made)["id"].clone(), json(&made)["ip_address"].clone());
-    let told = cloud.user_data(json(&made)["provider_instance_id"].as_str().unwrap());
-    assert!(told.contains("echo hello") && told.contains("me@laptop"), "{told}");
+    let reported = cloud.user_data(json(&made)["provider_instance_id"].as_str().unwrap());
+    assert!(reported.contains("echo hello") && reported.contains("me@laptop"), "{reported}");
     let renamed = server.run(&["instance", "rename", "first", "second", "-o", "name"]);
     assert_eq!(text(&renamed.stdout).trim(), "second", "{}", text(&renamed.stderr));
     // What runs is whatever `ssh` is here.

@@ -1,4 +1,4 @@
-//! Every command that the README shows is run as it stands there, against a server and a pretended cloud.
+//! Every command that the README shows is run as it stands there, against a server and a emulated cloud.
 
 use crate::server::{Cloud, Server, inventiv, text};
 use serde_json::Value;

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// What it has been told, by instance.
 pub(crate) struct Follower {
-    told: Arc<Mutex<Told>>,
+    reported: Arc<Mutex<Told>>,
 }
 
 #[derive(Default)]
@@ -31,11 +31,11 @@ struct Told {
 impl Follower {
     /// Follows servers that may be started and stopped, for as long as the runtime lives.
     pub(crate) fn start(runtime: &Runtime, servers: &[&[(String, String)]]) -> Self {
-        let told: Arc<Mutex<Told>> = Arc::default();
+        let reported: Arc<Mutex<Told>> = Arc::default();
         let of = |env: &&[(String, String)], name| environment_of(env, name).to_owned();
         let urls: Vec<String> = servers.iter().map(|env| of(env, "INVENTIV_URL")).collect();
         let token = std::fs::read_to_string(of(&servers[0], "INVENTIV_TOKEN_FILE")).unwrap().trim().to_owned();
-        let writing = told.clone();
+        let writing = reported.clone();
         runtime.spawn(async move {
             let _ = rustls::crypto::ring::default_provider().install_default();
             let http = reqwest::Client::builder().no_proxy().read_timeout(SILENCE).build().unwrap();
@@ -53,13 +53,13 @@ impl Follower {
                 let mut is_new = true;
                 while let Some(Ok(event)) = events.next().await {
                     let data: Value = serde_json::from_str(&event.data).unwrap();
-                    let mut told = writing.lock().unwrap();
-                    told.streams += usize::from(std::mem::take(&mut is_new));
+                    let mut reported = writing.lock().unwrap();
+                    reported.streams += usize::from(std::mem::take(&mut is_new));
                     match event.event.as_str() {
-                        "snapshot" => told.forgotten += usize::from(last.is_some()),
+                        "snapshot" => reported.forgotten += usize::from(last.is_some()),
                         "instance" => {
                             let text = |key: &str| data[key].as_str().unwrap().to_owned();
-                            told.statuses.insert(text("id"), text("status"));
+                            reported.statuses.insert(text("id"), text("status"));
                         }
                         _ => {}
                     }
@@ -69,7 +69,7 @@ impl Follower {
                 }
             }
         });
-        Self { told }
+        Self { reported }
     }
 
     /// Until it was told of the end of each of these, and of nothing else.
@@ -78,15 +78,15 @@ impl Follower {
             all.iter().map(|i| (i["id"].as_str().unwrap(), i["status"].as_str().unwrap())).collect();
         let began = Instant::now();
         loop {
-            let told = self.told.lock().unwrap();
-            let seen: BTreeMap<&str, &str> = told.statuses.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let reported = self.reported.lock().unwrap();
+            let seen: BTreeMap<&str, &str> = reported.statuses.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             if seen == wanted {
-                assert_eq!(told.forgotten, 0, "nothing that was committed is lost, so every place is known");
-                println!("the stream told all of it, in {} pieces", told.streams);
+                assert_eq!(reported.forgotten, 0, "nothing that was committed is lost, so every place is known");
+                println!("the stream told all of it, in {} pieces", reported.streams);
                 return;
             }
             assert!(began.elapsed() < END, "told: {seen:#?}\nand it is: {wanted:#?}");
-            drop(told);
+            drop(reported);
             std::thread::yield_now();
         }
     }

@@ -276,17 +276,17 @@ impl Soak {
 }
 
 /// What the environment says.
-fn told<N: std::str::FromStr>(name: &str) -> Option<N> {
+fn reported<N: std::str::FromStr>(name: &str) -> Option<N> {
     std::env::var(name).ok().and_then(|n| n.parse().ok())
 }
 
 fn seed() -> u64 {
-    told("INVENTIV_SOAK_SEED").unwrap_or_else(|| fastrand::u64(..))
+    reported("INVENTIV_SOAK_SEED").unwrap_or_else(|| fastrand::u64(..))
 }
 
 #[test]
 fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
-    let kills = told("INVENTIV_SOAK_KILLS").unwrap_or(KILLS);
+    let kills = reported("INVENTIV_SOAK_KILLS").unwrap_or(KILLS);
     let seed = seed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     // They mostly wait for the cloud: both at once.

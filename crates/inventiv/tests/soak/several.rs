@@ -2,7 +2,7 @@
 
 use crate::follow::Follower;
 use crate::skew::Skew;
-use crate::{END, Lines, OURS, Soak, environment, seed, told};
+use crate::{END, Lines, OURS, Soak, environment, reported, seed};
 use inventiv_core::lease::Lease;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Store;
@@ -28,7 +28,7 @@ const CUT_MAX: Duration = Duration::from_secs(3);
 
 /// What strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Strike {
+enum Disruption {
     /// `kill -9`; started again once the others have gone on.
     Kill,
     /// Stopped in the middle of whatever it does, past its lease, and woken.
@@ -46,17 +46,17 @@ enum Strike {
     DatabaseCrash,
 }
 
-const OTHERS: [Strike; 6] = [
-    Strike::Terminate,
-    Strike::CloudCut,
-    Strike::CloudLate,
-    Strike::DatabaseCut,
-    Strike::DatabaseLate,
-    Strike::DatabaseCrash,
+const OTHERS: [Disruption; 6] = [
+    Disruption::Terminate,
+    Disruption::CloudCut,
+    Disruption::CloudLate,
+    Disruption::DatabaseCut,
+    Disruption::DatabaseLate,
+    Disruption::DatabaseCrash,
 ];
 
-fn deal(rng: &mut fastrand::Rng, rounds: usize) -> Vec<Strike> {
-    let mut dealt: Vec<Strike> = [Strike::Kill, Strike::Freeze].repeat(rounds);
+fn deal(rng: &mut fastrand::Rng, rounds: usize) -> Vec<Disruption> {
+    let mut dealt: Vec<Disruption> = [Disruption::Kill, Disruption::Freeze].repeat(rounds);
     dealt.extend(OTHERS.repeat(rounds.div_ceil(4)));
     rng.shuffle(&mut dealt);
     dealt
@@ -141,8 +141,8 @@ impl Cluster {
                 if now.holder != before.holder {
                     return Some(began.elapsed());
                 }
-                // Who is cut off from the cloud alone beats on for a while.
-                if at_most.is_none() && now.beat >= before.beat + 5 {
+                // Who is cut off from the cloud alone heartbeats on for a while.
+                if at_most.is_none() && now.heartbeat >= before.heartbeat + 5 {
                     return None;
                 }
             }
@@ -154,35 +154,35 @@ impl Cluster {
         }
     }
 
-    fn strike(&mut self, strike: Strike, at: usize) {
+    fn disrupt(&mut self, disrupt: Disruption, at: usize) {
         let server = &mut self.soak.servers[at];
-        server.away = strike != Strike::DatabaseCrash;
+        server.away = disrupt != Disruption::DatabaseCrash;
         let lines = server.lines.as_ref().unwrap();
-        match strike {
-            Strike::Kill => server.child.kill().unwrap(),
-            Strike::Freeze => server.signal("STOP"),
-            Strike::Terminate => server.signal("TERM"),
-            Strike::CloudCut => lines.cloud.set(Line::Closed),
-            Strike::CloudLate => lines.cloud.set(Line::Swallowing),
-            Strike::DatabaseCut => lines.database.set(Line::Closed),
-            Strike::DatabaseLate => lines.database.set(Line::Swallowing),
-            Strike::DatabaseCrash => {
+        match disrupt {
+            Disruption::Kill => server.child.kill().unwrap(),
+            Disruption::Freeze => server.signal("STOP"),
+            Disruption::Terminate => server.signal("TERM"),
+            Disruption::CloudCut => lines.cloud.set(Line::Closed),
+            Disruption::CloudLate => lines.cloud.set(Line::Swallowing),
+            Disruption::DatabaseCut => lines.database.set(Line::Closed),
+            Disruption::DatabaseLate => lines.database.set(Line::Swallowing),
+            Disruption::DatabaseCrash => {
                 self.postgres.kill();
                 self.postgres.resume().unwrap();
             }
         }
     }
 
-    fn mend(&mut self, strike: Strike, at: usize) {
+    fn mend(&mut self, disrupt: Disruption, at: usize) {
         let server = &mut self.soak.servers[at];
         server.away = false;
         let lines = server.lines.as_ref().unwrap();
-        match strike {
-            Strike::Freeze => server.signal("CONT"),
-            Strike::Kill | Strike::Terminate => server.restart(),
-            Strike::CloudCut | Strike::CloudLate => lines.cloud.set(Line::Open),
-            Strike::DatabaseCut | Strike::DatabaseLate => lines.database.set(Line::Open),
-            Strike::DatabaseCrash => {}
+        match disrupt {
+            Disruption::Freeze => server.signal("CONT"),
+            Disruption::Kill | Disruption::Terminate => server.restart(),
+            Disruption::CloudCut | Disruption::CloudLate => lines.cloud.set(Line::Open),
+            Disruption::DatabaseCut | Disruption::DatabaseLate => lines.database.set(Line::Open),
+            Disruption::DatabaseCrash => {}
         }
     }
 
@@ -209,8 +209,8 @@ impl Cluster {
 #[test]
 fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_kept() {
     let (rounds, servers, seed) = (
-        told("INVENTIV_SOAK_KILLS").unwrap_or(ROUNDS),
-        told("INVENTIV_SOAK_SERVERS").unwrap_or(SERVERS).clamp(2, 9),
+        reported("INVENTIV_SOAK_KILLS").unwrap_or(ROUNDS),
+        reported("INVENTIV_SOAK_SERVERS").unwrap_or(SERVERS).clamp(2, 9),
         seed(),
     );
     let Some(mut cluster) = Cluster::start(OURS, servers, seed) else { return };
@@ -218,24 +218,24 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
     let follower = Follower::start(&cluster.runtime, &envs);
     let dealt = deal(&mut cluster.soak.rng, rounds);
     println!("{servers} servers: {rounds} kills, as many freezes, {} rounds, seed {seed}", dealt.len());
-    let mut took: BTreeMap<Strike, (usize, Vec<u128>)> = BTreeMap::new();
-    for (n, strike) in dealt.iter().copied().enumerate() {
-        let struck = cluster.soak.rng.usize(..servers);
+    let mut took: BTreeMap<Disruption, (usize, Vec<u128>)> = BTreeMap::new();
+    for (n, disrupt) in dealt.iter().copied().enumerate() {
+        let injected = cluster.soak.rng.usize(..servers);
         cluster.soak.something_happens();
         let before = cluster.held();
         let began = Instant::now();
-        cluster.strike(strike, struck);
+        cluster.disrupt(disrupt, injected);
         // Users go on meanwhile.
         let busy = cluster.soak.rng.bool();
         if busy {
             cluster.soak.something_happens();
         }
-        let at_most = matches!(strike, Strike::CloudCut | Strike::CloudLate).then_some(CUT_MAX);
+        let at_most = matches!(disrupt, Disruption::CloudCut | Disruption::CloudLate).then_some(CUT_MAX);
         let gap = cluster.until_it_goes_on(&before, began, at_most).filter(|_| !busy);
-        let (count, gaps) = took.entry(strike).or_default();
+        let (count, gaps) = took.entry(disrupt).or_default();
         *count += 1;
         gaps.extend(gap.map(|g| g.as_millis()));
-        cluster.mend(strike, struck);
+        cluster.mend(disrupt, injected);
         if (n + 1) % 100 == 0 {
             println!("{servers} servers: {} rounds", n + 1);
         }
@@ -243,11 +243,11 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
     cluster.soak.end();
     follower.has_seen_the_end_of(&cluster.soak.instances());
     cluster.times_are_the_databases();
-    for (strike, (count, mut ms)) in took {
+    for (disrupt, (count, mut ms)) in took {
         ms.sort_unstable();
         let (n, middle, longest) = (ms.len(), ms.get(ms.len() / 2), ms.last());
         println!(
-            "{strike:?}: {count} times; the zone changed hands {n} times, after {middle:?} ms (median), {longest:?} ms (longest)"
+            "{disrupt:?}: {count} times; the zone changed hands {n} times, after {middle:?} ms (median), {longest:?} ms (longest)"
         );
     }
     println!("{servers} servers: {} lives, nothing left but what is kept", cluster.soak.asked);
@@ -274,7 +274,7 @@ fn a_create_that_arrives_long_after_another_server_took_over_leaves_nothing() {
     let made = |soak: &Soak| soak.emulator.state()["servers"].as_array().unwrap().len();
     assert_eq!(made(&cluster.soak), 1);
     let line = &cluster.soak.servers[0].lines.as_ref().unwrap().cloud;
-    line.let_go();
+    line.release();
     cluster.soak.servers[0].signal("CONT");
     cluster.soak.servers[0].away = false;
     // It comes, and it goes.

@@ -5,7 +5,7 @@
 
 use super::{Course, Line, Step, Suite, text};
 use crate::{Existence, VolumeRef};
-use inventiv_core::observed::{Attachment, Picture, SeenServer, SeenVolume, ServerState, VolumeState};
+use inventiv_core::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState, ZoneInventory};
 use inventiv_core::recorded::BLOCK_KIND;
 use tokio::time::Instant;
 
@@ -79,7 +79,7 @@ impl Suite<'_> {
         let others = last.servers.iter().map(|s| ("server", &s.id, &s.name));
         for (kind, id, name) in others.chain(last.volumes.iter().map(|v| ("volume", &v.id, &v.name))) {
             if run_of(name).is_some() {
-                self.tell(
+                self.report(
                     course,
                     Line::Spared(format!("{kind} {id} {name}, of another run that goes on, or was killed")),
                 );
@@ -91,17 +91,17 @@ impl Suite<'_> {
 
     /// Until complete listings show nothing of it, and every id that we know is a typed not-found. A call that fails is
     /// made again at the next look; only time ends it. Gives the last listing.
-    async fn clean(&self, course: &mut Course, whose: Whose<'_>) -> Step<Picture> {
+    async fn clean(&self, course: &mut Course, whose: Whose<'_>) -> Step<ZoneInventory> {
         let (began, mut empty, mut trouble) = (Instant::now(), 0, None);
         loop {
             let left = match self.cloud.observe(&self.zone).await {
-                Ok(picture) => {
-                    let left = self.take_away(course, whose, &picture, (began, &mut trouble)).await;
-                    empty = if left.is_empty() && picture.complete { empty + 1 } else { 0 };
+                Ok(inventory) => {
+                    let left = self.take_away(course, whose, &inventory, (began, &mut trouble)).await;
+                    empty = if left.is_empty() && inventory.complete { empty + 1 } else { 0 };
                     let late = course.unanswered.is_some_and(|at| at.elapsed() < self.late);
                     if empty >= EMPTY_LISTINGS && !late {
                         match self.still_there(course).await {
-                            Ok(there) if there.is_empty() => return Ok(picture),
+                            Ok(there) if there.is_empty() => return Ok(inventory),
                             Ok(there) => there,
                             Err(e) => {
                                 trouble = Some(e);
@@ -126,27 +126,27 @@ impl Suite<'_> {
         }
     }
 
-    /// Takes away what a picture shows of it; gives the ids of all that was there.
+    /// Takes away what an inventory shows of it; gives the ids of all that was there.
     async fn take_away(
         &self,
         course: &mut Course,
         whose: Whose<'_>,
-        picture: &Picture,
+        inventory: &ZoneInventory,
         (began, trouble): (Instant, &mut Option<String>),
     ) -> Vec<String> {
         let mut left = Vec::new();
-        for server in picture.servers.iter().filter(|s| whose.named(&s.name)) {
+        for server in inventory.servers.iter().filter(|s| whose.named(&s.name)) {
             left.push(server.id.clone());
             // Whatever is found by its name must be a typed not-found in the end, too.
             if !course.servers.contains(&server.id) {
                 course.servers.push(server.id.clone());
             }
-            if let Err(e) = self.remove_server(course, server, &picture.volumes, (began, trouble)).await {
+            if let Err(e) = self.remove_server(course, server, &inventory.volumes, (began, trouble)).await {
                 *trouble = Some(e);
             }
         }
-        let ours = |v: &&SeenVolume| whose.named(&v.name) || course.volumes.iter().any(|known| known.id == v.id);
-        let volumes: Vec<&SeenVolume> = picture.volumes.iter().filter(ours).collect();
+        let ours = |v: &&ObservedVolume| whose.named(&v.name) || course.volumes.iter().any(|known| known.id == v.id);
+        let volumes: Vec<&ObservedVolume> = inventory.volumes.iter().filter(ours).collect();
         for volume in volumes {
             left.push(volume.id.clone());
             let named = VolumeRef::new(&volume.id, &volume.volume_type);
@@ -159,7 +159,7 @@ impl Suite<'_> {
             match self.cloud.delete_volume(&self.zone, &named).await {
                 Ok(_) => {
                     course.deleted(&volume.id);
-                    self.tell(course, Line::Removed(format!("volume {} {}", volume.id, volume.name)));
+                    self.report(course, Line::Removed(format!("volume {} {}", volume.id, volume.name)));
                 }
                 Err(e) => *trouble = Some(text(e)),
             }
@@ -171,8 +171,8 @@ impl Suite<'_> {
     async fn remove_server(
         &self,
         course: &mut Course,
-        server: &SeenServer,
-        volumes: &[SeenVolume],
+        server: &ObservedServer,
+        volumes: &[ObservedVolume],
         (began, trouble): (Instant, &mut Option<String>),
     ) -> Step<()> {
         let running = match server.state {
@@ -213,16 +213,16 @@ impl Suite<'_> {
             self.cloud.delete_server(&self.zone, &server.id).await
         };
         done.map_err(text)?;
-        self.tell(course, Line::Removed(format!("server {} {}", server.id, server.name)));
+        self.report(course, Line::Removed(format!("server {} {}", server.id, server.name)));
         Ok(())
     }
 
     /// Somebody else's volume on a server of ours: a block volume outlives the server, a local one would not.
-    fn spare(&self, course: &mut Course, server: &SeenServer, attachment: &Attachment, name: &str) -> Step<()> {
+    fn spare(&self, course: &mut Course, server: &ObservedServer, attachment: &Attachment, name: &str) -> Step<()> {
         let spared =
             Line::Spared(format!("volume {} {name}, which somebody put on {}", attachment.volume_id, server.name));
         if !course.lines.contains(&spared) {
-            self.tell(course, spared);
+            self.report(course, spared);
         }
         if attachment.volume_type == BLOCK_KIND {
             return Ok(());

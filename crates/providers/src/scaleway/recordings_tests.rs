@@ -2,8 +2,8 @@
 //!
 //! The recordings stand beside the repository, not in it; where they are absent, that is printed and nothing is tested.
 
-use super::{judge, wire};
-use crate::http::Verdict;
+use super::{classify_error, wire};
+use crate::http::ErrorClass;
 use flate2::read::GzDecoder;
 use inventiv_core::error::{Effect, ErrorKind};
 use inventiv_core::observed::{ServerState, VolumeState};
@@ -159,8 +159,8 @@ fn every_recorded_refusal_is_judged_by_its_type() {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for e in all.iter().filter(|e| e.status >= 400) {
         let body = if e.body.is_null() { Vec::new() } else { e.body.to_string().into_bytes() };
-        let Verdict { kind, effect, message, .. } =
-            judge::judge(crate::http::Purpose::Create, e.status, &e.content_type, &body);
+        let ErrorClass { kind, effect, message, .. } =
+            classify_error::classify_error(crate::http::Purpose::Create, e.status, &e.content_type, &body);
         let word = e.body["type"].as_str().unwrap_or("no body");
         let expected = match (word, e.status) {
             ("not_found", _) => ErrorKind::NotFound,

@@ -6,7 +6,7 @@ use crate::http::{Body, Success, encode};
 use crate::{Answer, Existence, GoneAnswer, NewServer, VolumeRef};
 use http::Method;
 use inventiv_core::error::{Effect, ErrorKind};
-use inventiv_core::observed::SeenServer;
+use inventiv_core::observed::ObservedServer;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ pub(super) fn total_header(page: &Success) -> Result<u64, Error> {
 }
 
 /// Whether a refusal is a typed not-found for exactly this resource.
-pub(super) fn says_gone(error: Error, asked: String, resource: &str, id: &str) -> Result<GoneAnswer, Error> {
+pub(super) fn confirms_not_found(error: Error, asked: String, resource: &str, id: &str) -> Result<GoneAnswer, Error> {
     if error.kind != ErrorKind::NotFound {
         return Err(error);
     }
@@ -89,12 +89,12 @@ pub(super) fn says_gone(error: Error, asked: String, resource: &str, id: &str) -
 }
 
 impl Scaleway {
-    pub(super) async fn list_servers(&self, zone: &str, name: Option<&str>) -> Result<Listing<SeenServer>, Error> {
+    pub(super) async fn list_servers(&self, zone: &str, name: Option<&str>) -> Result<Listing<ObservedServer>, Error> {
         let filter = name.map_or_else(String::new, |n| format!("&name={}", encode(n)));
         let query = format!("order=creation_date_desc&project={}&per_page={PAGE}{filter}", self.account.project_id);
         let (zone, query) = (zone.to_owned(), query);
         all_pages(
-            |s: &SeenServer| s.id.as_str(),
+            |s: &ObservedServer| s.id.as_str(),
             |page| {
                 let path = instance_path(&zone, &format!("servers?{query}&page={page}"));
                 async move {
@@ -108,15 +108,15 @@ impl Scaleway {
         .await
     }
 
-    pub(super) async fn get_server(&self, zone: &str, id: &str) -> Result<Existence<SeenServer>, Error> {
+    pub(super) async fn get_server(&self, zone: &str, id: &str) -> Result<Existence<ObservedServer>, Error> {
         let path = instance_path(zone, &format!("servers/{}", encode(id)));
         match self.read(path.clone()).await {
             Ok(answer) => Ok(Existence::Exists(wire::server(&answer.decode::<wire::ServerEnvelope>()?.server.0))),
-            Err(e) => says_gone(e, format!("GET {path}"), "instance_server", id).map(Existence::Gone),
+            Err(e) => confirms_not_found(e, format!("GET {path}"), "instance_server", id).map(Existence::Gone),
         }
     }
 
-    pub(super) async fn post_server(&self, zone: &str, new: &NewServer) -> Result<Answer<SeenServer>, Error> {
+    pub(super) async fn post_server(&self, zone: &str, new: &NewServer) -> Result<Answer<ObservedServer>, Error> {
         let wanted =
             image::Fitting { image: &new.image, instance_type: &new.instance_type, boot_storage: new.boot_storage };
         let image = if image::is_id(&new.image) { new.image.clone() } else { self.image_id(zone, &wanted).await? };
@@ -155,7 +155,7 @@ impl Scaleway {
         server_id: &str,
         volume: &VolumeRef,
         attach: bool,
-    ) -> Result<Answer<SeenServer>, Error> {
+    ) -> Result<Answer<ObservedServer>, Error> {
         let verb = if attach { "attach-volume" } else { "detach-volume" };
         let path = instance_path(zone, &format!("servers/{}/{verb}", encode(server_id)));
         let body = if attach {

@@ -159,7 +159,7 @@ impl Scaleway {
     }
 
     /// What a read shows, without any evidence.
-    pub(super) fn told<T>(&self, zone: &str, side: Side, found: Existence<T>) -> Option<T> {
+    pub(super) fn reported<T>(&self, zone: &str, side: Side, found: Existence<T>) -> Option<T> {
         match found {
             Existence::Exists(seen) => {
                 self.saw(zone, side);

@@ -4,7 +4,7 @@ use super::lenient::{self, Field};
 use super::server::{Listing, PAGE, Page, all_pages, total_header};
 use super::{Scaleway, block_path, instance_path};
 use crate::error::Error;
-use inventiv_core::snapshots::{SeenSnapshot, Snapshot, SnapshotKind};
+use inventiv_core::snapshots::{ObservedSnapshot, Snapshot, SnapshotKind};
 use inventiv_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,11 +52,11 @@ struct Image {
     extra_volumes: Field<BTreeMap<String, Named>>,
 }
 
-fn snapshot(value: &Value, kind: SnapshotKind) -> SeenSnapshot {
+fn snapshot(value: &Value, kind: SnapshotKind) -> ObservedSnapshot {
     let read: Row = lenient::row(value).unwrap_or_default();
     let volume = read.base_volume.known().or(read.parent_volume.known());
     let created = read.creation_date.known().or(read.created_at.known());
-    SeenSnapshot {
+    ObservedSnapshot {
         snapshot: Snapshot {
             id: lenient::id_of(value),
             name: read.name.known().unwrap_or_default(),
@@ -70,10 +70,10 @@ fn snapshot(value: &Value, kind: SnapshotKind) -> SeenSnapshot {
 }
 
 impl Scaleway {
-    pub(super) async fn list_snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<SeenSnapshot>, Error> {
+    pub(super) async fn list_snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<ObservedSnapshot>, Error> {
         let project = &self.account.project_id;
-        let listing: Listing<SeenSnapshot> = all_pages(
-            |s: &SeenSnapshot| s.snapshot.id.as_str(),
+        let listing: Listing<ObservedSnapshot> = all_pages(
+            |s: &ObservedSnapshot| s.snapshot.id.as_str(),
             |page| async move {
                 match kind {
                     SnapshotKind::Local => {

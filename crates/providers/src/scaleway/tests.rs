@@ -2,7 +2,7 @@
 
 use super::server::{Page, all_pages};
 use super::wire;
-use super::{Scaleway, judge};
+use super::{Scaleway, classify_error};
 use crate::credentials;
 use crate::http::Purpose;
 use crate::transport::Real;
@@ -152,9 +152,11 @@ async fn a_creation_is_sent_once_whatever_comes_back() {
 
 #[test]
 fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
-    let told = |purpose, status: u16, kind: &str, body: &str| judge::judge(purpose, status, kind, body.as_bytes()).kind;
+    let reported = |purpose, status: u16, kind: &str, body: &str| {
+        classify_error::classify_error(purpose, status, kind, body.as_bytes()).kind
+    };
     let stock =
-        |status: u16, kind: &str, body: &str| told(Purpose::Create, status, kind, body) == ErrorKind::OutOfStock;
+        |status: u16, kind: &str, body: &str| reported(Purpose::Create, status, kind, body) == ErrorKind::OutOfStock;
     let own = |kind: &str, message: &str| json!({"type": kind, "message": message}).to_string();
     let says = [
         "resource is out of stock",
@@ -196,19 +198,20 @@ fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
         }
         // What asks for no machine is refused for other reasons; a start asks for one.
         for purpose in [Purpose::Read, Purpose::Change] {
-            assert_ne!(told(purpose, status, "text/plain", says[0]), ErrorKind::OutOfStock, "{status}");
+            assert_ne!(reported(purpose, status, "text/plain", says[0]), ErrorKind::OutOfStock, "{status}");
         }
-        assert_eq!(told(Purpose::Start, status, "text/plain", says[0]), ErrorKind::OutOfStock, "{status}");
+        assert_eq!(reported(Purpose::Start, status, "text/plain", says[0]), ErrorKind::OutOfStock, "{status}");
     }
     for (status, kind) in
         [(401, ErrorKind::Unauthorized), (403, ErrorKind::Unauthorized), (429, ErrorKind::RateLimited)]
     {
-        assert_eq!(told(Purpose::Create, status, "application/json", &own("x", says[0])), kind);
-        assert_eq!(told(Purpose::Create, status, "text/plain", says[0]), kind);
+        assert_eq!(reported(Purpose::Create, status, "application/json", &own("x", says[0])), kind);
+        assert_eq!(reported(Purpose::Create, status, "text/plain", says[0]), kind);
     }
     // What a creation did that was refused with 4xx is known; with 5xx a listing tells.
-    let effect =
-        |status| judge::judge(Purpose::Create, status, "application/json", own("x", says[0]).as_bytes()).effect;
+    let effect = |status| {
+        classify_error::classify_error(Purpose::Create, status, "application/json", own("x", says[0]).as_bytes()).effect
+    };
     assert_eq!((effect(412), effect(500)), (Effect::None, Effect::Unknown));
 }
 
@@ -356,8 +359,8 @@ fn an_odd_row_hides_no_other_and_nothing_is_decided_upon_it() {
 async fn a_listing_that_does_not_add_up_shows_what_is_there_and_proves_nothing_absent() {
     // The header counts one more than the page holds.
     let (cloud, _) = server(200, "application/json", br#"{"servers":[],"volumes":[],"total_count":0}"#.to_vec()).await;
-    let picture = cloud.observe("fr-par-1").await.unwrap();
-    assert!(!picture.complete);
+    let inventory = cloud.observe("fr-par-1").await.unwrap();
+    assert!(!inventory.complete);
     // Where absence decides, as for a creation in doubt, that is not good enough.
     assert_eq!(cloud.find("fr-par-1", "iva-x").await.unwrap_err().kind, ErrorKind::Unavailable);
 }
@@ -425,7 +428,7 @@ fn refusals_are_judged_by_type_before_status() {
         (500, r#"{"message":"Internal error","type":"server_error"}"#, ErrorKind::Unavailable, Effect::Unknown),
     ];
     for (status, body, kind, effect) in cases {
-        let v = judge::judge(Purpose::Change, *status, "application/json", body.as_bytes());
+        let v = classify_error::classify_error(Purpose::Change, *status, "application/json", body.as_bytes());
         assert_eq!((v.kind, v.effect), (*kind, *effect), "{status} {body}: {}", v.message);
     }
 }
@@ -433,7 +436,7 @@ fn refusals_are_judged_by_type_before_status() {
 proptest::proptest! {
     #[test]
     fn no_body_makes_the_judge_panic(status in 300_u16..600, body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-        let _ = judge::judge(Purpose::Create, status, "application/json", &body);
-        let _ = judge::judge(Purpose::Create, status, "", &body);
+        let _ = classify_error::classify_error(Purpose::Create, status, "application/json", &body);
+        let _ = classify_error::classify_error(Purpose::Create, status, "", &body);
     }
 }

@@ -1,7 +1,7 @@
 //! Volumes: block volumes by the Block API, `l_ssd` and `scratch` by the Instance API, unknown kinds by both.
 
 use super::lenient::Identified;
-use super::server::{Listing, PAGE, Page, all_pages, says_gone, total_header};
+use super::server::{Listing, PAGE, Page, all_pages, confirms_not_found, total_header};
 use super::sight::Side;
 use super::{IOPS, Scaleway, block_path, instance_path, wire};
 use crate::error::Error;
@@ -9,7 +9,7 @@ use crate::http::{Body, encode};
 use crate::{Answer, Existence, GoneAnswer, NewVolume, VolumeRef};
 use http::Method;
 use inventiv_core::error::{Effect, ErrorKind};
-use inventiv_core::observed::SeenVolume;
+use inventiv_core::observed::ObservedVolume;
 use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::size::round_up_to_gb;
 use serde_json::{Value, json};
@@ -42,13 +42,13 @@ pub(super) fn check_iops(iops: Option<i64>) -> Result<(), Error> {
 }
 
 impl Scaleway {
-    pub(super) async fn list_blocks(&self, zone: &str, name: Option<&str>) -> Result<Listing<SeenVolume>, Error> {
+    pub(super) async fn list_blocks(&self, zone: &str, name: Option<&str>) -> Result<Listing<ObservedVolume>, Error> {
         let filter = name.map_or_else(String::new, |n| format!("&name={}", encode(n)));
         let project = &self.account.project_id;
         let query =
             format!("project_id={project}&order_by=created_at_asc&include_deleted=false&page_size={PAGE}{filter}");
         all_pages(
-            |v: &SeenVolume| v.id.as_str(),
+            |v: &ObservedVolume| v.id.as_str(),
             |page| {
                 let path = block_path(zone, &format!("volumes?{query}&page={page}"));
                 async move {
@@ -60,10 +60,10 @@ impl Scaleway {
         .await
     }
 
-    pub(super) async fn list_locals(&self, zone: &str) -> Result<Listing<SeenVolume>, Error> {
+    pub(super) async fn list_locals(&self, zone: &str) -> Result<Listing<ObservedVolume>, Error> {
         let query = format!("project={}&per_page={PAGE}", self.account.project_id);
         all_pages(
-            |v: &SeenVolume| v.id.as_str(),
+            |v: &ObservedVolume| v.id.as_str(),
             |page| {
                 let path = instance_path(zone, &format!("volumes?{query}&page={page}"));
                 async move {
@@ -78,7 +78,11 @@ impl Scaleway {
     }
 
     /// One volume; its absence only with a sight of the project, over each API that says so, before and after it.
-    pub(super) async fn look_for_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<SeenVolume>, Error> {
+    pub(super) async fn look_for_volume(
+        &self,
+        zone: &str,
+        volume: &VolumeRef,
+    ) -> Result<Existence<ObservedVolume>, Error> {
         match owner(volume) {
             // Whoever was allowed to delete it was shown it.
             Owner::Block if volume.deletion_accepted => self.get_block(zone, &volume.id).await,
@@ -98,26 +102,26 @@ impl Scaleway {
         }
     }
 
-    async fn seen_block(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+    async fn seen_block(&self, zone: &str, id: &str) -> Result<Existence<ObservedVolume>, Error> {
         self.witnessed(zone, (Side::Block, id), || self.get_block(zone, id)).await
     }
 
-    async fn seen_local(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+    async fn seen_local(&self, zone: &str, id: &str) -> Result<Existence<ObservedVolume>, Error> {
         self.witnessed(zone, (Side::Instance, id), || self.get_local(zone, id)).await
     }
 
     /// One volume, if it is shown.
-    pub(super) async fn see_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<SeenVolume>, Error> {
+    pub(super) async fn see_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<ObservedVolume>, Error> {
         let kind = owner(volume);
         if kind != Owner::Instance
-            && let Some(seen) = self.told(zone, Side::Block, self.get_block(zone, &volume.id).await?)
+            && let Some(seen) = self.reported(zone, Side::Block, self.get_block(zone, &volume.id).await?)
         {
             return Ok(Some(seen));
         }
         if kind == Owner::Block {
             return Ok(None);
         }
-        Ok(self.told(zone, Side::Instance, self.get_local(zone, &volume.id).await?))
+        Ok(self.reported(zone, Side::Instance, self.get_local(zone, &volume.id).await?))
     }
 
     /// Why a list of block volumes that shows nothing says nothing.
@@ -129,23 +133,23 @@ impl Scaleway {
         )
     }
 
-    async fn get_block(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+    async fn get_block(&self, zone: &str, id: &str) -> Result<Existence<ObservedVolume>, Error> {
         let path = block_path(zone, &format!("volumes/{}", encode(id)));
         match self.read(path.clone()).await {
             Ok(answer) => Ok(Existence::Exists(wire::block(&answer.decode::<Identified>()?.0))),
-            Err(e) => says_gone(e, format!("GET {path}"), "volume", id).map(Existence::Gone),
+            Err(e) => confirms_not_found(e, format!("GET {path}"), "volume", id).map(Existence::Gone),
         }
     }
 
-    async fn get_local(&self, zone: &str, id: &str) -> Result<Existence<SeenVolume>, Error> {
+    async fn get_local(&self, zone: &str, id: &str) -> Result<Existence<ObservedVolume>, Error> {
         let path = instance_path(zone, &format!("volumes/{}", encode(id)));
         match self.read(path.clone()).await {
             Ok(answer) => Ok(Existence::Exists(wire::local(&answer.decode::<wire::LocalEnvelope>()?.volume.0))),
-            Err(e) => says_gone(e, format!("GET {path}"), "instance_volume", id).map(Existence::Gone),
+            Err(e) => confirms_not_found(e, format!("GET {path}"), "instance_volume", id).map(Existence::Gone),
         }
     }
 
-    pub(super) async fn post_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<SeenVolume>, Error> {
+    pub(super) async fn post_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<ObservedVolume>, Error> {
         check_iops(new.perf_iops)?;
         let mut body = json!({
             "name": new.name, "project_id": self.account.project_id, "tags": new.tags,
@@ -164,7 +168,7 @@ impl Scaleway {
         zone: &str,
         volume: &VolumeRef,
         body: Value,
-    ) -> Result<Answer<SeenVolume>, Error> {
+    ) -> Result<Answer<ObservedVolume>, Error> {
         if self.owner_of(zone, volume).await? == Owner::Block {
             let path = block_path(zone, &format!("volumes/{}", encode(&volume.id)));
             let answer = self.change(Method::PATCH, path, Body::Json(body)).await?;

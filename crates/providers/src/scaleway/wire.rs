@@ -2,7 +2,7 @@
 //! cannot be read is not known (`lenient`).
 
 use super::lenient::{self, Field, Identified, Items};
-use inventiv_core::observed::{Allowed, Attachment, SeenServer, SeenVolume, ServerState, VolumeState};
+use inventiv_core::observed::{Allowed, Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState};
 use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::time::Timestamp;
 use serde::Deserialize;
@@ -74,7 +74,7 @@ struct Image {
 }
 
 /// A server as far as it can be read. Nothing is decided upon one whose state or volumes cannot be.
-pub(super) fn server(value: &Value) -> SeenServer {
+pub(super) fn server(value: &Value) -> ObservedServer {
     let read: Server = lenient::row(value).unwrap_or_default();
     let volumes_known = matches!(read.volumes, Field::Known(_));
     let state = read.state.known().map_or_else(|| ServerState::Other("shown without a state".to_owned()), server_state);
@@ -107,7 +107,7 @@ pub(super) fn server(value: &Value) -> SeenServer {
         let first_v6 = ips.iter().filter(|(_, _, v4)| *v4).count();
         addresses.insert(if single.contains(':') { addresses.len() } else { first_v6 }, single);
     }
-    SeenServer {
+    ObservedServer {
         id: lenient::id_of(value),
         name: read.name.known().unwrap_or_default(),
         state,
@@ -186,13 +186,13 @@ struct Specs {
 }
 
 /// A block volume as far as it can be read. Nothing is decided upon one whose state or references cannot be.
-pub(super) fn block(value: &Value) -> SeenVolume {
+pub(super) fn block(value: &Value) -> ObservedVolume {
     let read: Block = lenient::row(value).unwrap_or_default();
     let odd = matches!(read.references, Field::Unreadable);
     let references = read.references.known().unwrap_or_default();
     let on = references.into_iter().find(|r| r.product_resource_type == Field::Known("instance_server".to_owned()));
     let settled = on.as_ref().is_some_and(|r| r.status == Field::Known("attached".to_owned()));
-    SeenVolume {
+    ObservedVolume {
         id: lenient::id_of(value),
         name: read.name.known().unwrap_or_default(),
         volume_type: BLOCK_KIND.to_owned(),
@@ -247,12 +247,12 @@ struct Owner {
 }
 
 /// A local volume as far as it can be read. Nothing is decided upon one whose state or server cannot be.
-pub(super) fn local(value: &Value) -> SeenVolume {
+pub(super) fn local(value: &Value) -> ObservedVolume {
     let read: Local = lenient::row(value).unwrap_or_default();
     let odd = matches!(read.server, Field::Unreadable);
     let server_id = read.server.known().map(|s| s.id);
     let attached = server_id.is_some();
-    SeenVolume {
+    ObservedVolume {
         id: lenient::id_of(value),
         name: read.name.known().unwrap_or_default(),
         volume_type: read.volume_type.known().unwrap_or_else(unknown),

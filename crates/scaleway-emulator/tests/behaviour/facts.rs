@@ -38,7 +38,7 @@ fn a_new_server_is_stopped_with_the_volumes_that_its_image_and_type_give() {
 
 #[test]
 fn delete_leaves_local_and_block_volumes_and_terminate_takes_the_local_ones() {
-    for (kind, label, image_kind, road, left) in [
+    for (kind, label, image_kind, removal_method, left) in [
         ("RENDER-S", "ubuntu_jammy_gpu_os_12", "instance_local", "delete", 1),
         ("RENDER-S", "ubuntu_jammy_gpu_os_12", "instance_local", "terminate", 0),
         ("L40S-1-48G", "ubuntu_jammy_gpu_os_12", "instance_sbs", "delete", 1),
@@ -47,7 +47,7 @@ fn delete_leaves_local_and_block_volumes_and_terminate_takes_the_local_ones() {
         let e = emulator();
         let s = create(&e, kind, label, image_kind);
         let path = format!("{INSTANCE}/servers/{}", s["id"].as_str().unwrap());
-        if road == "terminate" {
+        if removal_method == "terminate" {
             assert_eq!(act(&e, &s["id"], "poweron").0, 202);
             e.advance_ms(30_000);
             assert_eq!(act(&e, &s["id"], "terminate").0, 202);
@@ -59,7 +59,7 @@ fn delete_leaves_local_and_block_volumes_and_terminate_takes_the_local_ones() {
         assert_eq!(ask(&e, "GET", &path, None).0, 404);
         e.advance_ms(10_000);
         let state = e.state();
-        assert_eq!(state["volumes"].as_array().unwrap().len(), left, "{kind} {road}: {:#}", state["volumes"]);
+        assert_eq!(state["volumes"].as_array().unwrap().len(), left, "{kind} {removal_method}: {:#}", state["volumes"]);
     }
 }
 
@@ -347,7 +347,7 @@ proptest! {
              (/(action|attach-volume|detach-volume|user_data|rules|private_nics|export|compatible-types|servers|[a-z0-9-]{0,8}))?(/[a-z0-9-]{0,6})?\
              |/instance/v1/zones/fr-par-2/dashboard|/marketplace/v2/(images|local-images|versions|categories)(/ID[0-8])?\
              |/iam/v1alpha1/(ssh-keys|api-keys)(/ID[0-8])?|/product-catalog/v2alpha1/public-catalog/products\
-             |/_emulator/(clock|faults|options|state|reset|strangers|journal)",
+             |/_emulator/(clock|faults|options|state|reset|third parties|journal)",
             "([a-z_]{1,8}=[a-z0-9,%-]{0,8}&){0,2}((page|per_page|page_size)=[0-9-]{1,20})?",
             any_body(),
             any::<bool>(),

@@ -103,15 +103,15 @@ fn what_is_imported_is_as_large_as_what_was_exported() {
         body.extend(more.as_object().unwrap().clone());
         Value::Object(body)
     };
-    let stranger = json!({"bucket": "b", "key": "made-elsewhere.qcow2"});
+    let third_party = json!({"bucket": "b", "key": "made-elsewhere.qcow2"});
     // Whichever API exported it, and whichever imports it.
-    for (place, size) in [(&place, 20 * GB), (&local_place, 15 * GB), (&stranger, 1 << 30)] {
+    for (place, size) in [(&place, 20 * GB), (&local_place, 15 * GB), (&third_party, 1 << 30)] {
         let block = post(&e, &format!("{snapshots}/import-from-object-storage"), with(place, json!({"name": "i"})));
         assert_eq!(block["size"], size, "{place}");
         let local = post(&e, &format!("{INSTANCE}/snapshots"), with(place, json!({"volume_type": "l_ssd"})));
         assert_eq!((&local["snapshot"]["size"], &local["snapshot"]["state"]), (&json!(size), &json!("importing")));
     }
-    let larger = post(&e, &format!("{INSTANCE}/snapshots"), with(&stranger, json!({"size": 40 * GB})));
+    let larger = post(&e, &format!("{INSTANCE}/snapshots"), with(&third_party, json!({"size": 40 * GB})));
     assert_eq!(larger["snapshot"]["size"], 40 * GB, "a size that is asked for");
 }
 

@@ -4,8 +4,8 @@ ALTER TABLE instance_volumes ADD COLUMN policy_version BIGINT NOT NULL DEFAULT 0
 ALTER TABLE instance_volumes ADD COLUMN cloud_policy_json TEXT;
 
 -- Reads may be stale: what was seen once and is not believed yet, for servers and volumes.
-ALTER TABLE instance_servers ADD COLUMN unconfirmed_json TEXT;
-ALTER TABLE instance_volumes ADD COLUMN unconfirmed_json TEXT;
+ALTER TABLE instance_servers ADD COLUMN pending_observation_json TEXT;
+ALTER TABLE instance_volumes ADD COLUMN pending_observation_json TEXT;
 
 -- When a look may confirm the proofs of an instance at the earliest; NULL: nothing is left to confirm.
 ALTER TABLE instances ADD COLUMN confirm_after BIGINT;

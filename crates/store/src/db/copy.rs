@@ -74,7 +74,7 @@ pub(crate) async fn move_all(
     from: &str,
     to: &str,
     now: Timestamp,
-    told: &mut (dyn FnMut(&Moved) + Send),
+    reported: &mut (dyn FnMut(&Moved) + Send),
 ) -> Result<(), Error> {
     sqlx::any::install_default_drivers();
     let path = from.strip_prefix("sqlite:").map(|p| p.trim_start_matches("//"));
@@ -109,7 +109,7 @@ pub(crate) async fn move_all(
         if there != rows {
             return Err(differs(shape, &format!("{there} rows there, {rows} here")));
         }
-        told(&Moved { table: shape.table, rows });
+        reported(&Moved { table: shape.table, rows });
     }
     // No number is given twice: the rows brought theirs along.
     let last = "UPDATE changes SET last = (SELECT COALESCE(MAX(changed), 1) FROM instance_changes)";

@@ -94,7 +94,7 @@ pub(super) async fn arrange(pool: &AnyPool, now: Timestamp, before: Option<Times
         let Some(ended) = month.next().map(Month::begins).filter(|ended| *ended <= now.plus_ms(-LATE_MS)) else {
             continue;
         };
-        if let Some(lines) = let_go(pool, &site, month, before.filter(|before| ended <= *before)).await? {
+        if let Some(lines) = release(pool, &site, month, before.filter(|before| ended <= *before)).await? {
             tracing::info!(%month, lines, "this month's part of the action log is gone; what proofs are made of stays");
             arranged.gone.push((month, lines));
         }
@@ -160,7 +160,7 @@ async fn make(pool: &AnyPool, site: &Site, month: Month) -> Result<bool, Error> 
 }
 
 /// Lets go of a month's part with all lines in it, unless one of them is to be kept. Gives how many went.
-async fn let_go(pool: &AnyPool, site: &Site, month: Month, before: Option<Timestamp>) -> Result<Option<u64>, Error> {
+async fn release(pool: &AnyPool, site: &Site, month: Month, before: Option<Timestamp>) -> Result<Option<u64>, Error> {
     let part = site.part(month);
     let kept = match before {
         Some(before) => format!("{part} AS line WHERE NOT ({})", may_go("line", &before.0.to_string())),

@@ -55,18 +55,18 @@ const SILENCE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(crate) struct Postgres {
     url: Arc<str>,
-    met: Arc<Met>,
+    met: Arc<ServerIdentity>,
 }
 
 #[derive(Default)]
-struct Met {
+struct ServerIdentity {
     last: Mutex<Option<String>>,
     changes: AtomicU64,
     /// Connections that were made before then are not used again.
     distrusted: Mutex<Option<Instant>>,
 }
 
-impl Met {
+impl ServerIdentity {
     /// What a connection was told when it began does not hold any more, as it seems: none that was made before now is used
     /// again. `false`: that was done a moment ago, so that another one would be told the same.
     fn distrust(&self) -> bool {
@@ -98,11 +98,11 @@ impl Postgres {
         self.met.changes.load(Ordering::SeqCst)
     }
 
-    /// Calls `told` whenever a replica says that there is something to do, and once after each time that it may have
+    /// Calls `reported` whenever a replica says that there is something to do, and once after each time that it may have
     /// missed it.
-    pub(crate) async fn listen(&self, told: impl Fn() + Send) {
+    pub(crate) async fn listen(&self, reported: impl Fn() + Send) {
         loop {
-            if let Err(e) = listen_once(&self.url, &told).await {
+            if let Err(e) = listen_once(&self.url, &reported).await {
                 tracing::debug!(error = %e, "not told of changes for now; looks by itself");
             }
             tokio::time::sleep(LISTEN_AGAIN).await;
@@ -110,7 +110,7 @@ impl Postgres {
     }
 }
 
-async fn listen_once(url: &str, told: &(impl Fn() + Send)) -> Result<(), sqlx::Error> {
+async fn listen_once(url: &str, reported: &(impl Fn() + Send)) -> Result<(), sqlx::Error> {
     let late = |_| sqlx::Error::PoolTimedOut;
     let connect = async {
         let mut listener = sqlx::postgres::PgListener::connect(url).await?;
@@ -118,11 +118,11 @@ async fn listen_once(url: &str, told: &(impl Fn() + Send)) -> Result<(), sqlx::E
         Ok::<_, sqlx::Error>(listener)
     };
     let mut listener = tokio::time::timeout(CONNECT_MAX, connect).await.map_err(late)??;
-    told();
+    reported();
     loop {
         match tokio::time::timeout(SILENCE, listener.try_recv()).await {
             // Heard, or connected anew: what was said meanwhile was missed.
-            Ok(Ok(_)) => told(),
+            Ok(Ok(_)) => reported(),
             Ok(Err(e)) => return Err(e),
             // A network that has swallowed the connection is silent, too.
             Err(_) => {
@@ -141,13 +141,13 @@ pub(super) async fn open(url: &str) -> Result<(AnyPool, Postgres), Error> {
     let alone = alone.map_err(opened)?;
     schema::bring_up_to_date(&alone).await?;
     alone.close().await;
-    let met = Arc::new(Met::default());
+    let met = Arc::new(ServerIdentity::default());
     let greeted = met.clone();
     let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT_MAX);
     let pool = pool.after_connect(move |connection, _| {
         let met = greeted.clone();
         Box::pin(async move {
-            met.meet(greet(connection).await?);
+            met.meet(check_identity(connection).await?);
             Ok(())
         })
     });
@@ -161,7 +161,7 @@ pub(super) async fn open(url: &str) -> Result<(AnyPool, Postgres), Error> {
 }
 
 /// What a new connection is told; gives the name of the server's life.
-async fn greet(connection: &mut AnyConnection) -> Result<String, sqlx::Error> {
+async fn check_identity(connection: &mut AnyConnection) -> Result<String, sqlx::Error> {
     connection.execute(SETTINGS).await?;
     let who = connection.fetch_one(WHO).await?;
     // Its rows may be old ones.

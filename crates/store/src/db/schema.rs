@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(versions(&OF_POSTGRES), versions(&MIGRATIONS));
         for own in sqlx::migrate!("./migrations/postgres").iter() {
             let taken = OF_POSTGRES.iter().find(|m| m.version == own.version);
-            assert!(taken.is_some_and(|m| m.checksum == own.checksum), "{} has no twin", own.description);
+            assert!(taken.is_some_and(|m| m.checksum == own.checksum), "{} has no duplicate", own.description);
         }
     }
 }

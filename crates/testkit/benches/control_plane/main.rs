@@ -87,7 +87,7 @@ fn main() {
     std::fs::write(root.join("bench.json"), format!("{:#}\n", Value::Array(table.0))).unwrap();
 }
 
-fn wish(kind: &str) -> Value {
+fn request(kind: &str) -> Value {
     json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
 }
 
@@ -104,7 +104,7 @@ async fn lag_of_one(table: &mut Table) {
         let options = Options { seed: Some(seed), ..Options::default() };
         let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
         let before = w.requests("GET", "/zones/");
-        let id = w.create(wish("L40S-1-48G")).await;
+        let id = w.create(request("L40S-1-48G")).await;
         let data = |state: &Value| {
             state["volumes"].as_array().unwrap().iter().find(|v| v["size"] == 200_000_000_000_i64).cloned()
         };
@@ -248,11 +248,11 @@ impl Stage {
     }
 
     async fn create(&self, kind: &str, count: usize) -> Vec<String> {
-        let wishes = futures::stream::iter(0..count).map(async |_| {
-            let made = self.call("POST", "/instances", Some(wish(kind))).await;
+        let requests = futures::stream::iter(0..count).map(async |_| {
+            let made = self.call("POST", "/instances", Some(request(kind))).await;
             made["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
         });
-        wishes.buffer_unordered(32).collect().await
+        requests.buffer_unordered(32).collect().await
     }
 
     /// Waits until so many instances have a status; gives the time it took.
@@ -301,7 +301,7 @@ fn last_ready_at_best(emulator: &Emulator, rate: f64) -> f64 {
     ready.fold(0.0, f64::max)
 }
 
-/// 200 wishes at once, everything ten times faster: the ratio to what cannot be beaten.
+/// 200 requests at once, everything ten times faster: the ratio to what cannot be beaten.
 async fn two_hundred_at_once(table: &mut Table) {
     const N: usize = 200;
     const FASTER: f64 = 10.0;
@@ -309,12 +309,12 @@ async fn two_hundred_at_once(table: &mut Table) {
         let s = stage(Database::Sqlite, ClockMode::Scaled(FASTER as u32), 20.0 * FASTER, 100, Some(7)).await;
         let before = s.emulator.journal()["requests"].as_f64().unwrap();
         let began = Instant::now();
-        let mut body = wish(kind);
+        let mut body = request(kind);
         if kind == "PLAY2-PICO" {
             body["image"] = json!("ubuntu_jammy");
         }
-        let wishes = (0..N).map(|_| s.call("POST", "/instances", Some(body.clone())));
-        futures::future::join_all(wishes).await;
+        let requests = (0..N).map(|_| s.call("POST", "/instances", Some(body.clone())));
+        futures::future::join_all(requests).await;
         s.until("ready", N).await;
         let took = began.elapsed().as_secs_f64() * FASTER;
         let changes = 6.0 * N as f64;

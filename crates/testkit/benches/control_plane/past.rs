@@ -1,6 +1,6 @@
 //! A long past: what people and the orchestrator ask again and again, upon empty tables and upon full ones.
 
-use crate::{Table, wish};
+use crate::{Table, request};
 use inventiv_orchestrator::Clock;
 use inventiv_testkit::past::repeat_life;
 use inventiv_testkit::{Database, World};
@@ -67,26 +67,26 @@ async fn measure(world: &World, living: &str) -> BTreeMap<String, f64> {
     let mut ms = Vec::new();
     for _ in 0..5 {
         let began = Instant::now();
-        let id = world.create(wish("L4-1-24G")).await;
+        let id = world.create(request("L4-1-24G")).await;
         world.until_status(&id, "ready").await;
         world.terminate(&id).await;
         world.until_status(&id, "terminated").await;
         ms.push(began.elapsed().as_secs_f64() * 1e3);
     }
-    all.insert("one whole life, from wish to proof".to_owned(), median(ms));
+    all.insert("one whole life, from request to proof".to_owned(), median(ms));
     all
 }
 
 pub(super) async fn empty_and_full(table: &mut Table, kind: Database) {
     let world = World::new(kind).await;
     world.store.arrange_action_logs(world.clock.now(), None).await.unwrap();
-    let over = world.create(wish("L4-1-24G")).await;
+    let over = world.create(request("L4-1-24G")).await;
     world.until_status(&over, "ready").await;
     world.terminate(&over).await;
     world.until_status(&over, "terminated").await;
     let mut living = String::new();
     for _ in 0..LIVING {
-        living = world.create(wish("L4-1-24G")).await;
+        living = world.create(request("L4-1-24G")).await;
     }
     world.until_status(&living, "ready").await;
     world.settle().await;

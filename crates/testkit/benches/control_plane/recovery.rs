@@ -1,6 +1,6 @@
 //! After a restart, when few of many change, and while the cloud asks to slow down.
 
-use super::{Table, wish};
+use super::{Table, request};
 use inventiv_testkit::{Database, PROJECT, Setup, World};
 use scaleway_emulator::options::Options;
 use serde_json::json;
@@ -34,7 +34,7 @@ pub(super) async fn restart_in_flight(table: &mut Table) {
     const LIVES: usize = 1_000;
     let w = world().await;
     for _ in 0..LIVES {
-        w.create(wish("L40S-1-48G")).await;
+        w.create(request("L40S-1-48G")).await;
     }
     for _ in 0..3 {
         w.tick().await;
@@ -96,7 +96,7 @@ pub(super) async fn storm_of_429(table: &mut Table) {
     w.emulator.add_fault(&storm).unwrap();
     let mut ids = Vec::new();
     for _ in 0..LIVES {
-        ids.push(w.create(wish("L40S-1-48G")).await);
+        ids.push(w.create(request("L40S-1-48G")).await);
     }
     w.settle().await;
     let mut ready = 0;

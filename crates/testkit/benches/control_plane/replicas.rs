@@ -17,7 +17,7 @@ const ZONES: [&str; 4] = ["fr-par-1", "fr-par-2", "nl-ams-1", "pl-waw-2"];
 const LIVES: usize = 400;
 const ROUNDS: usize = 5;
 
-fn wish(n: usize) -> Value {
+fn request(n: usize) -> Value {
     json!({"zone": ZONES[n % ZONES.len()], "instance_type": "PLAY2-PICO", "image": "ubuntu_jammy", "data_volume_gb": 20})
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn several_on_one(table: &mut Table) {
         let began = Instant::now();
         let made = futures::stream::iter(0..LIVES).map(|n| {
             let app = &apps[n % apps.len()];
-            async move { call(app, "POST", "/instances", Some(wish(n))).await["id"].as_str().unwrap().to_owned() }
+            async move { call(app, "POST", "/instances", Some(request(n))).await["id"].as_str().unwrap().to_owned() }
         });
         let ids: Vec<String> = made.buffer_unordered(32).collect().await;
         while stores[0].living_counts().await.unwrap().get("ready").copied().unwrap_or(0) < LIVES as i64 {

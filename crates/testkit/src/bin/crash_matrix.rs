@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         eprintln!("\n{failed}");
     }
     println!(
-        "\n{} of {} cells in {:.0} s: {} went wrong; {} suspects told; {} times a stranger found nothing to strike",
+        "\n{} of {} cells in {:.0} s: {} went wrong; {} suspects told; {} times a third party found nothing to strike",
         outcome.judged,
         outcome.all,
         began.elapsed().as_secs_f32(),

@@ -1,20 +1,19 @@
-//! `cargo xtask simulate`: tells stories drawn from seeds, and says which went wrong.
+//! `cargo xtask simulate`: tells runs drawn from seeds, and says which went wrong.
 
-use inventiv_testkit::simulate::{Counts, Failed, PAIRS, pair_text, tell};
+use inventiv_testkit::simulate::{Counts, Failed, PAIRS, pair_text, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-const USAGE: &str =
-    "simulate [--seeds N] [--first SEED]: tells N stories, 200 if left out, from SEED on, 1 if left out";
+const USAGE: &str = "simulate [--seeds N] [--first SEED]: tells N runs, 200 if left out, from SEED on, 1 if left out";
 
-/// From so many stories on, every pair of a call and a fault must have struck [`LEAST`] times.
+/// From so many runs on, every pair of a call and a fault must have struck [`LEAST`] times.
 const ENOUGH: u64 = 2_000;
 const LEAST: u64 = 20;
-/// Every so many stories, it says where it is.
+/// Every so many runs, it says where it is.
 const TELL_EVERY: u64 = 1_000;
-/// Every so many stories, one is told twice.
+/// Every so many runs, one is told twice.
 const TWICE_EVERY: u64 = 25;
 
 struct Args {
@@ -59,7 +58,7 @@ fn main() -> ExitCode {
                     if n > 0 && n.is_multiple_of(TELL_EVERY) {
                         // Those that the others have in hand may not be told yet.
                         let go_on = (args.first + n).saturating_sub(workers as u64).max(args.first);
-                        eprintln!("{n} stories; if it is stopped now, it goes on with --first {go_on}");
+                        eprintln!("{n} runs; if it is stopped now, it goes on with --first {go_on}");
                     }
                     match tell_well(args.first + n) {
                         Ok(counts) => add(&sum, counts),
@@ -74,7 +73,7 @@ fn main() -> ExitCode {
     });
     let (sum, failed) = (sum.into_inner().unwrap_or_default(), failed.into_inner());
     println!(
-        "{} stories in {:.0} s ({:.1} a second): {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} keys that lost the project, {} late calls, {} things done by strangers, {} ticks, {} volumes kept, {} suspects told; {failed} went wrong",
+        "{} runs in {:.0} s ({:.1} a second): {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} keys that lost the project, {} late calls, {} things done by third parties, {} ticks, {} volumes kept, {} suspects told; {failed} went wrong",
         args.seeds,
         began.elapsed().as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64(),
@@ -83,31 +82,32 @@ fn main() -> ExitCode {
         sum.in_commits,
         sum.faults.values().sum::<u64>(),
         sum.stale,
-        sum.blind,
+        sum.hidden,
         sum.late,
-        sum.strangers,
+        sum.third_parties,
         sum.ticks,
         sum.kept,
         sum.suspects
     );
     let least = (0..PAIRS).map(|n| (sum.faults.get(&n).copied().unwrap_or(0), n)).min().unwrap_or_default();
     println!("{PAIRS} pairs of a call and a fault; the rarest struck {} times: {}", least.0, pair_text(least.1));
-    let told = [sum.crashes, sum.in_commits, sum.faults.len(), sum.stale, sum.blind, sum.late, sum.strangers, sum.kept];
-    if args.seeds >= 50 && told.contains(&0) {
-        eprintln!("stories without crashes, faults, late calls, strangers or kept volumes prove nothing");
+    let reported =
+        [sum.crashes, sum.in_commits, sum.faults.len(), sum.stale, sum.hidden, sum.late, sum.third_parties, sum.kept];
+    if args.seeds >= 50 && reported.contains(&0) {
+        eprintln!("runs without crashes, faults, late calls, third parties or kept volumes prove nothing");
         return ExitCode::FAILURE;
     }
     if args.seeds >= ENOUGH && least.0 < LEAST {
-        eprintln!("{} stories in which a fault struck less than {LEAST} times prove nothing about it", args.seeds);
+        eprintln!("{} runs in which a fault struck less than {LEAST} times prove nothing about it", args.seeds);
         return ExitCode::FAILURE;
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Some stories are told twice: if they do not go the same way, a seed that goes wrong cannot be told again.
+/// Some runs are told twice: if they do not go the same way, a seed that goes wrong cannot be told again.
 fn tell_well(seed: u64) -> Result<Counts, Box<Failed>> {
-    let first = tell(seed)?;
-    if seed.is_multiple_of(TWICE_EVERY) && tell(seed)? != first {
+    let first = run(seed)?;
+    if seed.is_multiple_of(TWICE_EVERY) && run(seed)? != first {
         let why = "told again, it went another way".to_owned();
         return Err(Box::new(Failed { seed, why, trace: Vec::new() }));
     }
@@ -125,8 +125,8 @@ fn add(sum: &Mutex<Counts>, c: Counts) {
         sum.late += c.late;
         sum.suspects += c.suspects;
         sum.stale += c.stale;
-        sum.blind += c.blind;
-        sum.strangers += c.strangers;
+        sum.hidden += c.hidden;
+        sum.third_parties += c.third_parties;
         sum.kept += c.kept;
         sum.ticks += c.ticks;
     }

@@ -1,17 +1,17 @@
 //! One cell on its stage: a scenario, struck once, brought to its goal, ended, and judged by what the emulator holds.
 
-mod judge;
+mod check;
 
-use super::blow::{Kind, Period};
+use super::injection::{Kind, Period};
 use super::{At, Cell, Scenario};
-use crate::process::{Commits, Drawn, Ground, Process};
+use crate::process::{Commits, Drawn, Environment, Process};
 use crate::simulate::cloud::{Cloud, START_US, ZONE};
-use crate::{Blow, Fault, Faulty, Home, InProcess};
+use crate::{Fault, Faulty, Home, InProcess, Injection};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::ManualClock;
-use inventiv_store::Moment;
+use inventiv_store::WritePhase;
 use scaleway_emulator::options::StaleReads;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -48,23 +48,23 @@ type Step<T> = Result<T, String>;
 pub(super) struct Stage {
     cell: Cell,
     cloud: Cloud,
-    ground: Ground,
+    environment: Environment,
     _home: Home,
     commits: Arc<Commits>,
     process: Option<Process>,
-    /// Whether a stranger's hand did something.
-    struck: Arc<AtomicBool>,
+    /// Whether a third party's hand did something.
+    injected: Arc<AtomicBool>,
     /// When calls that are on their way arrive.
     late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
-    /// The volume of a stranger.
-    theirs: String,
-    /// Cloud ids that must be there at every moment: what strangers own, and what is kept.
-    sacred: BTreeSet<String>,
+    /// The volume of a third party.
+    foreign: String,
+    /// Cloud ids that must be there at every moment: what third parties own, and what is kept.
+    must_survive: BTreeSet<String>,
     /// When what lasts for a while is over.
     heals_at: Option<Timestamp>,
-    /// Everything is asked to go: nothing waits for a stranger any more.
+    /// Everything is asked to go: nothing waits for a third party any more.
     ends: bool,
-    told: Told,
+    reported: Told,
 }
 
 impl Stage {
@@ -73,45 +73,45 @@ impl Stage {
         let home = Home::in_memory();
         let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router()))));
         let commits = Arc::new(Commits::default());
-        let ground = Ground {
+        let environment = Environment {
             url: format!("sqlite:{}", home.path().join("cell.db").display()),
             clock: Arc::new(ManualClock::new(Timestamp(START_US))),
             ids: Arc::new(Drawn::new(1 << 20, fastrand::Rng::with_seed(7))),
             rules: Rules { create_grace_ms: GRACE_MS, stale_ms: STALE_MS, ..Rules::default() },
-            gate: Some(commits.gate(&wire)),
+            write_hook: Some(commits.write_hook(&wire)),
             wire,
         };
-        let process = Some(Process::start(&ground)?);
+        let process = Some(Process::start(&environment)?);
         Ok(Self {
             cell,
             cloud,
-            ground,
+            environment,
             _home: home,
             commits,
             process,
-            struck: Arc::default(),
+            injected: Arc::default(),
             late: Vec::new(),
-            theirs: String::new(),
-            sacred: BTreeSet::new(),
+            foreign: String::new(),
+            must_survive: BTreeSet::new(),
             heals_at: None,
             ends: false,
-            told: Told::default(),
+            reported: Told::default(),
         })
     }
 
     pub(super) fn play(mut self) -> Step<Told> {
         let process = self.process()?;
         process.runtime.block_on(process.orchestrator.refresh_catalogue()).map_err(|e| e.to_string())?;
-        let (status, theirs) = self.cloud.ask(
+        let (status, foreign) = self.cloud.ask(
             "POST",
             &format!("/block/v1/zones/{ZONE}/volumes"),
             Some(json!({"name": "theirs", "from_empty": {"size": 5_000_000_000_i64}})),
         );
         if status >= 300 {
-            return Err(format!("the stage: {theirs}"));
+            return Err(format!("the stage: {foreign}"));
         }
-        self.theirs = text(&theirs, "id");
-        self.sacred.insert(self.theirs.clone());
+        self.foreign = text(&foreign, "id");
+        self.must_survive.insert(self.foreign.clone());
         self.pass(10_000);
         self.prepare()?;
         self.arm();
@@ -120,7 +120,7 @@ impl Stage {
         self.close_the_count();
         self.judge_goal()?;
         self.end()?;
-        Ok(self.told)
+        Ok(self.reported)
     }
 
     fn process(&self) -> Step<&Process> {
@@ -129,16 +129,16 @@ impl Stage {
 
     fn restart(&mut self) -> Step<()> {
         self.process = None;
-        self.process = Some(Process::start(&self.ground)?);
+        self.process = Some(Process::start(&self.environment)?);
         Ok(())
     }
 
-    fn wish(&self) -> Value {
-        let mut wish = json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50});
+    fn request(&self) -> Value {
+        let mut request = json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50});
         if self.cell.scenario == Scenario::Resize {
-            wish["boot_volume_gb"] = json!(40);
+            request["boot_volume_gb"] = json!(40);
         }
-        wish
+        request
     }
 
     /// What is there before anything goes wrong.
@@ -159,7 +159,7 @@ impl Stage {
             Scenario::Adopt => {
                 // The process dies in the call that makes the server, which takes effect.
                 self.ask_for_it()?;
-                self.ground.wire.fail("POST", "/servers", 1, Fault::Kill);
+                self.environment.wire.fail("POST", "/servers", 1, Fault::Kill);
                 if !self.tick(false)? {
                     return Ok(());
                 }
@@ -169,29 +169,29 @@ impl Stage {
     }
 
     fn arm(&mut self) {
-        self.ground.wire.listen();
+        self.environment.wire.listen();
         self.commits.arm(true);
         let kind = self.cell.kind;
         match (self.cell.at, kind) {
             (At::Nowhere, _) => {}
-            (At::Commit(n), Kind::CommitCrashBefore) => self.commits.kill_at(n, Moment::Before),
-            (At::Commit(n), _) => self.commits.kill_at(n, Moment::Committed),
-            (At::Call(n), Kind::CrashBefore) => self.ground.wire.strike(n, Blow::Kill { after: false }),
-            (At::Call(n), Kind::CrashAfterAnswer) => self.ground.wire.strike(n, Blow::Kill { after: true }),
-            (At::Call(n), Kind::Twice) => self.ground.wire.strike(n, Blow::Twice),
-            (At::Call(n), Kind::Late) => self.ground.wire.strike(n, Blow::Late),
+            (At::Commit(n), Kind::CommitCrashBefore) => self.commits.kill_at(n, WritePhase::Before),
+            (At::Commit(n), _) => self.commits.kill_at(n, WritePhase::Committed),
+            (At::Call(n), Kind::CrashBefore) => self.environment.wire.inject(n, Injection::Kill { after: false }),
+            (At::Call(n), Kind::CrashAfterAnswer) => self.environment.wire.inject(n, Injection::Kill { after: true }),
+            (At::Call(n), Kind::Twice) => self.environment.wire.inject(n, Injection::Twice),
+            (At::Call(n), Kind::Late) => self.environment.wire.inject(n, Injection::Late),
             (At::Call(n), _) => {
-                let blow = self.meanwhile();
-                self.ground.wire.strike(n, blow);
+                let injection = self.meanwhile();
+                self.environment.wire.inject(n, injection);
             }
         }
     }
 
-    /// What happens right before the call goes out: the emulator is told to fail it, or a stranger acts.
-    fn meanwhile(&self) -> Blow {
-        let (emulator, kind, struck) = (self.cloud.emulator.clone(), self.cell.kind, self.struck.clone());
+    /// What happens right before the call goes out: the emulator is told to fail it, or a third party acts.
+    fn meanwhile(&self) -> Injection {
+        let (emulator, kind, injected) = (self.cloud.emulator.clone(), self.cell.kind, self.injected.clone());
         if let Some(period) = kind.period() {
-            return Blow::Meanwhile(Arc::new(move || {
+            return Injection::Meanwhile(Arc::new(move || {
                 match period {
                     Period::Stale => emulator.set_stale_reads(vec![StaleReads::all(STALE_MS)]),
                     Period::Blind(path) => {
@@ -201,22 +201,22 @@ impl Stage {
                         }
                     }
                 }
-                struck.store(true, Ordering::SeqCst);
+                injected.store(true, Ordering::SeqCst);
             }));
         }
         if let Some(effect) = kind.effect() {
             let effect: Value = serde_json::from_str(effect).unwrap_or_default();
             let rule = json!({"path": "*", "times": 1, "effect": effect});
-            return Blow::Meanwhile(Arc::new(move || {
-                struck.store(emulator.add_fault(&rule).is_ok(), Ordering::SeqCst)
+            return Injection::Meanwhile(Arc::new(move || {
+                injected.store(emulator.add_fault(&rule).is_ok(), Ordering::SeqCst)
             }));
         }
-        let (wire, theirs) = (self.ground.wire.clone(), self.theirs.clone());
+        let (wire, foreign) = (self.environment.wire.clone(), self.foreign.clone());
         let cloud = self.cloud.view();
-        Blow::Meanwhile(Arc::new(move || {
+        Injection::Meanwhile(Arc::new(move || {
             let shown = wire.heard().shown;
-            let did = super::stranger::acts(kind, &cloud, &theirs, &|id| shown.contains(id));
-            struck.store(did, Ordering::SeqCst);
+            let did = super::third_party::acts(kind, &cloud, &foreign, &|id| shown.contains(id));
+            injected.store(did, Ordering::SeqCst);
         }))
     }
 
@@ -228,7 +228,7 @@ impl Stage {
             Scenario::Cancel(moment) => {
                 self.ask_for_it()?;
                 for _ in 0..TICKS_MAX {
-                    if self.ground.wire.heard().calls.len() >= moment || self.is_settled()? {
+                    if self.environment.wire.heard().calls.len() >= moment || self.is_settled()? {
                         break;
                     }
                     self.advance(false)?;
@@ -242,7 +242,7 @@ impl Stage {
             Scenario::Release => {
                 let volumes = self.user("GET", "/volumes?status=retained", None)?;
                 let kept = text(&volumes["items"][0], "id");
-                self.sacred.remove(&text(&volumes["items"][0], "provider_volume_id"));
+                self.must_survive.remove(&text(&volumes["items"][0], "provider_volume_id"));
                 self.user("PATCH", &format!("/volumes/{kept}"), Some(json!({"delete_on_terminate": true}))).map(|_| ())
             }
             Scenario::Adopt => Ok(()),
@@ -250,8 +250,8 @@ impl Stage {
     }
 
     fn ask_for_it(&mut self) -> Step<()> {
-        let wish = self.wish();
-        self.user("POST", "/instances", Some(wish))?;
+        let request = self.request();
+        self.user("POST", "/instances", Some(request))?;
         Ok(())
     }
 
@@ -264,7 +264,7 @@ impl Stage {
             let path = format!("/volumes/{}", text(&data, "id"));
             let kept = self.user("PATCH", &path, Some(json!({"delete_on_terminate": false})))?;
             if kept["delete_on_terminate"] == false {
-                self.sacred.insert(text(&data, "provider_volume_id"));
+                self.must_survive.insert(text(&data, "provider_volume_id"));
             }
         }
         Ok(())
@@ -285,7 +285,7 @@ impl Stage {
     /// What a user asks; when the process dies over it, it is asked again: nobody knows what became of it.
     fn user(&mut self, method: &str, path: &str, body: Option<Value>) -> Step<Value> {
         for _ in 0..3 {
-            match self.process()?.call(&self.ground, method, path, body.clone())? {
+            match self.process()?.call(&self.environment, method, path, body.clone())? {
                 Some((_, answer)) => return Ok(answer),
                 None => self.restart()?,
             }
@@ -294,17 +294,17 @@ impl Stage {
     }
 
     fn pass(&mut self, ms: i64) {
-        self.ground.clock.advance_ms(ms);
+        self.environment.clock.advance_ms(ms);
         self.cloud.emulator.advance_ms(ms);
-        let now = self.ground.clock.now();
-        if self.cell.kind.period().is_some() && self.struck.load(Ordering::SeqCst) {
+        let now = self.environment.clock.now();
+        if self.cell.kind.period().is_some() && self.injected.load(Ordering::SeqCst) {
             let heals_at = *self.heals_at.get_or_insert(now.plus_ms(PERIOD_MS));
             if now >= heals_at && now < heals_at.plus_ms(PERIOD_MS) {
                 self.cloud.heal();
             }
         }
-        for request in self.ground.wire.late() {
-            self.struck.store(true, Ordering::SeqCst);
+        for request in self.environment.wire.late() {
+            self.injected.store(true, Ordering::SeqCst);
             self.late.push((now.plus_ms(LATE_MS), request));
         }
         let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
@@ -317,7 +317,7 @@ impl Stage {
 
     /// `false`: the process was killed.
     fn tick(&mut self, resync: bool) -> Step<bool> {
-        let killed = self.ground.wire.killed();
+        let killed = self.environment.wire.killed();
         let process = self.process()?;
         let ticked = process.runtime.block_on(async {
             tokio::select! {
@@ -336,7 +336,7 @@ impl Stage {
     fn advance(&mut self, resync: bool) -> Step<()> {
         self.tick(resync)?;
         self.check_cloud()?;
-        let now = self.ground.clock.now();
+        let now = self.environment.clock.now();
         let wake = self.wake()?.map_or(5_000, |wake| wake.ms_since(now));
         let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
         self.pass(wake.min(next).clamp(500, 10_000));
@@ -349,7 +349,7 @@ impl Stage {
         process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())
     }
 
-    /// Nothing waits, or only what nobody but a stranger can end.
+    /// Nothing waits, or only what nobody but a third party can end.
     fn is_settled(&self) -> Step<bool> {
         Ok(self.wake()?.is_none() && self.late.is_empty())
     }
@@ -357,7 +357,7 @@ impl Stage {
     fn settle(&mut self, what: &str) -> Step<()> {
         let mut rests = 0;
         for n in 0..TICKS_MAX {
-            // Nobody looks for what turns up by itself, a twin for one, before the next resync: what rests is resynced.
+            // Nobody looks for what turns up by itself, a duplicate for one, before the next resync: what rests is resynced.
             self.advance(rests > 0 || n % 20 == 19)?;
             if n % LOOK_EVERY == 0 {
                 self.check_records()?;
@@ -373,20 +373,20 @@ impl Stage {
         Err(format!("it never comes to rest: {what}: {}", shown.join("\n")))
     }
 
-    /// Something goes on that no stranger has to end.
+    /// Something goes on that no third party has to end.
     fn is_on_the_way(&mut self) -> Step<bool> {
         Ok(self.instances()?.iter().any(|i| matches!(text(i, "status").as_str(), "terminating" | "provisioning")))
     }
 
     fn close_the_count(&mut self) {
         self.commits.arm(false);
-        let spared = self.ground.wire.spare();
+        let spared = self.environment.wire.spare();
         let missed = self.commits.spare();
         let kind = self.cell.kind;
         let hand = kind.is_a_strangers() || kind.effect().is_some() || kind.period().is_some();
-        self.told.fired = !spared && !missed && (!hand || self.struck.load(Ordering::SeqCst));
-        self.told.calls = self.ground.wire.heard().calls;
-        self.told.commits = self.commits.begun();
+        self.reported.fired = !spared && !missed && (!hand || self.injected.load(Ordering::SeqCst));
+        self.reported.calls = self.environment.wire.heard().calls;
+        self.reported.commits = self.commits.begun();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The cloud of a story: what its strangers own, what must survive, and what goes wrong.
+//! The cloud of a run: what its third parties own, what must survive, and what goes wrong.
 
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, DeleteInUse, Options, Reads, StaleReads};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const ZONE: &str = "fr-par-2";
-/// When every story begins: 2026-07-25, in microseconds since 1970.
+/// When every run begins: 2026-07-25, in microseconds since 1970.
 pub(crate) const START_US: i64 = 1_785_000_000_000_000;
 
 /// The calls that we make: method and path.
@@ -78,20 +78,20 @@ fn pair(n: usize) -> (&'static str, &'static str, &'static str) {
 
 /// Longer than most things take, shorter than the grace.
 const LAG: &str = r#"{"lag_ms":15000}"#;
-/// The longest that a read is stale: the window that the rules of a story know.
+/// The longest that a read is stale: the window that the rules of a run know.
 pub(crate) const STALE_MS: i64 = 20_000;
 
 /// The emulator, and what must be in it.
 pub(crate) struct Cloud {
     pub(crate) emulator: Emulator,
-    /// Ids of what strangers made.
-    pub(crate) strangers: BTreeSet<String>,
+    /// Ids of what third parties made.
+    pub(crate) third_parties: BTreeSet<String>,
     lags: bool,
     lies: bool,
     /// Each fault that was set, and which pair it was.
     set: Vec<(u64, usize)>,
     /// The fault that hides the project from the key.
-    blind: Option<u64>,
+    hidden: Option<u64>,
 }
 
 impl Cloud {
@@ -134,8 +134,8 @@ impl Cloud {
     }
 
     fn of(options: Options) -> Self {
-        let (emulator, strangers) = (Emulator::new(options), BTreeSet::new());
-        Self { emulator, strangers, lags: false, lies: false, set: Vec::new(), blind: None }
+        let (emulator, third_parties) = (Emulator::new(options), BTreeSet::new());
+        Self { emulator, third_parties, lags: false, lies: false, set: Vec::new(), hidden: None }
     }
 
     /// Another pair of eyes and hands.
@@ -183,22 +183,22 @@ impl Cloud {
     }
 
     /// The key loses the project, over every API or over one, some requests from now. Says how.
-    pub(crate) fn blind(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
+    pub(crate) fn hidden(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
         let path = ["*", "/instance/*", "/block/*"][rng.usize(..3)];
         let rule = json!({"path": path, "nth": rng.u32(1..12), "times": 1_000_000, "effect": {"blind": true}});
-        self.blind = Some(self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?);
+        self.hidden = Some(self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?);
         Ok(rule.to_string())
     }
 
     /// It sees the project again. `true`: it did not.
     pub(crate) fn see_again(&mut self) -> bool {
-        let Some(id) = self.blind.take() else { return false };
+        let Some(id) = self.hidden.take() else { return false };
         let _ = self.ask("DELETE", &format!("/_emulator/faults/{id}"), None);
         true
     }
 
     /// How often each pair struck, since the last healing.
-    pub(crate) fn struck(&self) -> Vec<(usize, u64)> {
+    pub(crate) fn injected(&self) -> Vec<(usize, u64)> {
         let shown = self.ask("GET", "/_emulator/faults", None).1;
         let fired: BTreeMap<u64, u64> = shown["faults"]
             .as_array()
@@ -212,7 +212,7 @@ impl Cloud {
     /// Nothing goes wrong any more.
     pub(crate) fn heal(&mut self) {
         self.set.clear();
-        self.blind = None;
+        self.hidden = None;
         (self.lags, self.lies) = (false, false);
         let _ = self.ask("DELETE", "/_emulator/faults", None);
         self.refresh_reads();
@@ -224,11 +224,11 @@ impl Cloud {
         let body = json!({"name": name, "from_empty": {"size": 5_000_000_000_i64}});
         let ids = |cloud: &Self| cloud.held().into_iter().map(|(_, id, ..)| id).collect::<BTreeSet<_>>();
         let before = ids(self);
-        // Whatever the answer: faults strike strangers, too.
+        // Whatever the answer: faults strike third parties, too.
         self.ask("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
         let made: Vec<String> = ids(self).difference(&before).cloned().collect();
-        self.strangers.extend(made.iter().cloned());
-        format!("a stranger makes volume {made:?} {name}")
+        self.third_parties.extend(made.iter().cloned());
+        format!("a third party makes volume {made:?} {name}")
     }
 
     /// One request of somebody else.
@@ -241,7 +241,7 @@ impl Cloud {
         self.view().held()
     }
 
-    /// How many block volumes there are where stories play.
+    /// How many block volumes there are where runs play.
     pub(crate) fn block_volumes(&self) -> u64 {
         let (_, listed) = self.view().ask("GET", &format!("/block/v1/zones/{ZONE}/volumes"), None);
         listed["total_count"].as_u64().unwrap_or(u64::MAX)
@@ -256,7 +256,7 @@ impl View {
     /// One request of somebody else.
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|b| b.to_string()).unwrap_or_default();
-        let request = http::Request::builder().method(method).uri(path).header("x-auth-token", "stranger");
+        let request = http::Request::builder().method(method).uri(path).header("x-auth-token", "third party");
         let Ok(request) = request.body(bytes::Bytes::from(body)) else { return (0, Value::Null) };
         let answer = self.0.handle(&request);
         (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or(Value::Null))

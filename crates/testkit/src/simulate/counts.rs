@@ -1,8 +1,8 @@
-//! What happened in a story, and how one went wrong.
+//! What happened in a run, and how one went wrong.
 
 use std::collections::BTreeMap;
 
-/// What happened in a story.
+/// What happened in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Instances asked for.
@@ -17,21 +17,21 @@ pub struct Counts {
     pub late: usize,
     /// What the audits suspected at the end.
     pub suspects: usize,
-    /// Everything that the cloud was asked, in a number: the same story has the same.
+    /// Everything that the cloud was asked, in a number: the same run has the same.
     pub fingerprint: u64,
     /// Stories in which reads were stale for a whole period.
     pub stale: usize,
     /// How often a key lost the project.
-    pub blind: usize,
-    /// Things that strangers did to what is ours.
-    pub strangers: usize,
+    pub hidden: usize,
+    /// Things that third parties did to what is ours.
+    pub third_parties: usize,
     /// Volumes that were kept.
     pub kept: usize,
     /// Ticks.
     pub ticks: usize,
 }
 
-/// A story that went wrong.
+/// A run that went wrong.
 #[derive(Debug)]
 pub struct Failed {
     /// Its seed: told again, it goes the same way.

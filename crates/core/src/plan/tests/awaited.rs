@@ -76,8 +76,8 @@ fn on_the_way_out_the_server_is_asked_for_and_then_its_block_volumes() {
     let listing = || (Change::VolumeGone, "listing".to_owned());
     assert_eq!(awaited(&mut stage), [listing(), listing()]);
     stage.volumes.clear();
-    let by_id = Observed { listed: false, ..stage.look() };
-    let planned = |stage: &mut Stage, look: &Observed| stage.context(|agg, cx| plan(agg, look, cx));
+    let by_id = Observed { listed: false, ..stage.observe() };
+    let planned = |stage: &mut Stage, observed: &Observed| stage.context(|agg, cx| plan(agg, observed, cx));
     assert_eq!(planned(&mut stage, &by_id).awaits.len(), 2, "not found by id is not enough");
     let too_old = Observed { blocks_listed_at: Some(sent), ..by_id.clone() };
     assert_eq!(planned(&mut stage, &too_old).actions.len(), 0);

@@ -24,11 +24,11 @@ fn long_since() -> Stage {
     }
     stage.now = stage.now.plus_ms(120_000);
     let planned = stage.step().1;
-    assert_eq!((told(&planned), planned.actions.len()), (vec![], 0), "{}", notes(&planned));
+    assert_eq!((reported(&planned), planned.actions.len()), (vec![], 0), "{}", notes(&planned));
     stage
 }
 
-fn told(planned: &Plan) -> Vec<&'static str> {
+fn reported(planned: &Plan) -> Vec<&'static str> {
     planned.events.iter().map(|e| e.name).collect()
 }
 
@@ -64,7 +64,7 @@ fn a_name_or_tag_that_somebody_changed_is_told_and_written_again() {
         assert_eq!(event.volume_id.is_some(), name.starts_with('V'));
         assert_eq!(words, [action], "{name}");
         let again = stage.step().1;
-        assert_eq!(told(&again), Vec::<&str>::new(), "{name}: told once");
+        assert_eq!(reported(&again), Vec::<&str>::new(), "{name}: told once");
     }
 }
 
@@ -79,7 +79,7 @@ fn a_list_that_may_lag_behind_our_own_naming_tells_nothing() {
         stage.agg.volumes[2].tagged_at = Some(tagged);
         let planned = stage.step().1;
         let wanted = if tells { vec!["SERVER_RENAMED", "VOLUME_RENAMED"] } else { vec![] };
-        assert_eq!(told(&planned), wanted, "{ms}");
+        assert_eq!(reported(&planned), wanted, "{ms}");
     }
 }
 
@@ -88,11 +88,11 @@ fn tags_that_were_never_shown_are_not_missed() {
     let mut stage = long_since();
     stage.agg.servers[0].tags_shown = false;
     stage.servers[0].tags.clear();
-    assert_eq!(told(&stage.step().1), Vec::<&str>::new());
+    assert_eq!(reported(&stage.step().1), Vec::<&str>::new());
     stage.servers[0].tags = CloudName::parse(&stage.servers[0].name).unwrap().tags();
-    assert_eq!(told(&stage.step().1), Vec::<&str>::new(), "they are there now");
+    assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "they are there now");
     stage.servers[0].tags.clear();
-    assert_eq!(told(&stage.step().1), ["SERVER_UNTAGGED"], "and then they are not");
+    assert_eq!(reported(&stage.step().1), ["SERVER_UNTAGGED"], "and then they are not");
 }
 
 #[test]
@@ -101,16 +101,16 @@ fn the_name_that_another_control_plane_gave_is_left_to_it() {
     stage.servers[0].name = stage.servers[0].name.replace("-test-", "-other-");
     stage.volumes[2].name = stage.volumes[2].name.replace("-test-", "-other-");
     let (words, planned) = stage.step();
-    assert_eq!((told(&planned), words.len()), (vec![], 0));
+    assert_eq!((reported(&planned), words.len()), (vec![], 0));
     // Another instance's name is no excuse.
     let mut stage = long_since();
     let other = crate::id::InstanceId::new(99);
     let ours = CloudName::parse(&stage.servers[0].name).unwrap();
     stage.servers[0].name = CloudName { instance: other, control_plane: "other".into(), ..ours.clone() }.text();
-    assert_eq!(told(&stage.step().1), ["SERVER_RENAMED"]);
+    assert_eq!(reported(&stage.step().1), ["SERVER_RENAMED"]);
     let mut stage = long_since();
     stage.servers[0].name = CloudName { attempt: 9, ..ours }.text();
-    assert_eq!(told(&stage.step().1), ["SERVER_RENAMED"], "our own id, and another name");
+    assert_eq!(reported(&stage.step().1), ["SERVER_RENAMED"], "our own id, and another name");
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn a_server_that_somebody_stopped_is_told() {
         let mut stage = long_since();
         stage.servers[0].state = state.clone();
         let planned = stage.step().1;
-        assert_eq!(told(&planned) == ["SERVER_STOPPED"], tells, "{state:?}: {:?}", planned.events);
-        assert_eq!(told(&stage.step().1), Vec::<&str>::new(), "{state:?}: told once");
+        assert_eq!(reported(&planned) == ["SERVER_STOPPED"], tells, "{state:?}: {:?}", planned.events);
+        assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "{state:?}: told once");
         assert!(planned.actions.is_empty(), "it is left as it is");
     }
     type Why = fn(&mut Stage);
@@ -140,7 +140,7 @@ fn a_server_that_somebody_stopped_is_told() {
         let mut stage = long_since();
         why(&mut stage);
         stage.servers[0].state = ServerState::Stopping;
-        assert!(!told(&stage.step().1).contains(&"SERVER_STOPPED"), "{what}");
+        assert!(!reported(&stage.step().1).contains(&"SERVER_STOPPED"), "{what}");
     }
 }
 
@@ -155,7 +155,7 @@ fn a_volume_that_somebody_detached_is_told_once() {
     let planned = stage.step().1;
     assert_eq!(one(&planned, "VOLUME_DETACHED").resource_id.as_deref(), Some("data"));
     assert_eq!(planned.recorded.volumes[2].status, VolumeStatus::Available);
-    assert_eq!(told(&stage.step().1), Vec::<&str>::new(), "told once");
+    assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "told once");
     type Why = fn(&mut Stage);
     let excuses: [(&str, Why); 7] = [
         ("we detached it", |s| s.agg.volumes[2].detach_sent_at = Some(s.now)),
@@ -170,18 +170,18 @@ fn a_volume_that_somebody_detached_is_told_once() {
         let mut stage = long_since();
         off(&mut stage);
         why(&mut stage);
-        assert!(!told(&stage.step().1).contains(&"VOLUME_DETACHED"), "{what}");
+        assert!(!reported(&stage.step().1).contains(&"VOLUME_DETACHED"), "{what}");
     }
     // It was on a duplicate that is on its way out, or gone.
     for gone in [false, true] {
         let mut stage = long_since();
         off(&mut stage);
-        let mut twin = stage.agg.servers[0].clone();
-        (twin.id, twin.keep, twin.provider_id) = (ServerId::new(55), gone, Some("s9".into()));
-        twin.gone_at = gone.then_some(stage.now);
-        stage.agg.volumes[2].server_id = Some(twin.id.clone());
-        stage.agg.servers.push(twin);
-        assert!(!told(&stage.step().1).contains(&"VOLUME_DETACHED"), "gone: {gone}");
+        let mut duplicate = stage.agg.servers[0].clone();
+        (duplicate.id, duplicate.is_primary, duplicate.provider_id) = (ServerId::new(55), gone, Some("s9".into()));
+        duplicate.gone_at = gone.then_some(stage.now);
+        stage.agg.volumes[2].server_id = Some(duplicate.id.clone());
+        stage.agg.servers.push(duplicate);
+        assert!(!reported(&stage.step().1).contains(&"VOLUME_DETACHED"), "gone: {gone}");
     }
 }
 
@@ -194,16 +194,16 @@ fn a_volume_that_somebody_resized_is_told_once_and_its_new_size_is_recorded() {
     assert_eq!(event.resource_id.as_deref(), Some("data"));
     assert_eq!(event.volume_id.as_ref(), Some(&stage.agg.volumes[2].id));
     assert_eq!(stage.agg.volumes[2].size_bytes, Some(300 * GB));
-    assert_eq!(told(&stage.step().1), Vec::<&str>::new());
+    assert_eq!(reported(&stage.step().1), Vec::<&str>::new());
     // The boot volume that we grew ourselves.
     let mut stage = long_since();
     stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
     stage.volumes[0].size_bytes = Some(40 * GB);
-    assert_eq!(told(&stage.step().1), Vec::<&str>::new());
+    assert_eq!(reported(&stage.step().1), Vec::<&str>::new());
     stage.volumes[0].size_bytes = Some(60 * GB);
-    assert_eq!(told(&stage.step().1), ["VOLUME_RESIZED"], "not to what we wanted");
+    assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"], "not to what we wanted");
     stage.volumes[2].size_bytes = Some(40 * GB);
-    assert_eq!(told(&stage.step().1), ["VOLUME_RESIZED"], "that size was wanted of the boot volume alone");
+    assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"], "that size was wanted of the boot volume alone");
 }
 
 /// An instance that has ended, whose data volume is kept.
@@ -225,7 +225,7 @@ fn ended_and_kept() -> Stage {
     let name = CloudName::of_volume(agg, &agg.volumes[2], "test");
     (stage.volumes[0].name, stage.volumes[0].tags) = (name.text(), name.tags());
     let (words, planned) = stage.step();
-    assert_eq!((told(&planned), words.len(), planned.recorded.instance.settled), (vec![], 0, true));
+    assert_eq!((reported(&planned), words.len(), planned.recorded.instance.settled), (vec![], 0, true));
     stage
 }
 
@@ -245,7 +245,7 @@ fn a_kept_volume_gets_its_name_and_tags_back_after_its_instance_has_ended() {
         stage.agg.volumes[2].tagged_at = Some(stage.now);
         let (words, again) = stage.step();
         assert_eq!(
-            (told(&again), words.len(), again.recorded.instance.settled),
+            (reported(&again), words.len(), again.recorded.instance.settled),
             (vec![], 0, true),
             "{name}: told once"
         );
@@ -278,13 +278,16 @@ fn a_kept_volume_that_was_never_named_is_named_when_it_can_be() {
 fn the_new_size_of_a_kept_volume_is_told_and_recorded() {
     let mut stage = ended_and_kept();
     stage.volumes[0].size_bytes = Some(300 * GB);
-    assert_eq!(told(&stage.step().1), ["VOLUME_RESIZED"]);
+    assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"]);
     let kept = &stage.agg.volumes[2];
     assert_eq!((kept.size_bytes, kept.status), (Some(300 * GB), VolumeStatus::Retained));
     // Where somebody attaches it is theirs to decide.
     (stage.volumes[0].server_id, stage.volumes[0].state) = (Some("theirs".into()), VolumeState::InUse);
     let (words, planned) = stage.step();
-    assert_eq!((told(&planned), words.len(), planned.recorded.volumes[2].status), (vec![], 0, VolumeStatus::Retained));
+    assert_eq!(
+        (reported(&planned), words.len(), planned.recorded.volumes[2].status),
+        (vec![], 0, VolumeStatus::Retained)
+    );
 }
 
 #[test]
@@ -293,10 +296,10 @@ fn what_has_ended_is_not_looked_after() {
     stage.agg.volumes[2].status = VolumeStatus::Released;
     (stage.volumes[2].name, stage.volumes[2].size_bytes) = ("mine".into(), Some(900 * GB));
     let planned = stage.step().1;
-    assert!(!told(&planned).contains(&"VOLUME_RENAMED") && !told(&planned).contains(&"VOLUME_RESIZED"));
+    assert!(!reported(&planned).contains(&"VOLUME_RENAMED") && !reported(&planned).contains(&"VOLUME_RESIZED"));
     let mut stage = long_since();
-    stage.agg.servers[0].keep = false;
+    stage.agg.servers[0].is_primary = false;
     (stage.servers[0].name, stage.servers[0].state) = ("mine".into(), ServerState::Stopped);
     let planned = stage.step().1;
-    assert!(!told(&planned).contains(&"SERVER_RENAMED") && !told(&planned).contains(&"SERVER_STOPPED"));
+    assert!(!reported(&planned).contains(&"SERVER_RENAMED") && !reported(&planned).contains(&"SERVER_STOPPED"));
 }

@@ -1,4 +1,4 @@
-//! What stands between a wish and *ready*, and what is refused for good.
+//! What stands between a request and *ready*, and what is refused for good.
 
 use super::start::about_to_start;
 use super::*;
@@ -47,12 +47,12 @@ fn a_new_attempt_at_a_server_is_a_whole_row() {
         id: row.id.clone(),
         attempt: 1,
         name: name.text(),
-        keep: true,
-        create_state: CreateState::Prepared,
+        is_primary: true,
+        create_state: CreateState::Intended,
         create_error: None,
         provider_id: None,
         state: None,
-        prepared_at: stage.now,
+        intended_at: stage.now,
         answered_at: None,
         tagged_at: None,
         tags_shown: false,
@@ -66,7 +66,7 @@ fn a_new_attempt_at_a_server_is_a_whole_row() {
         gone_at: None,
         proof: None,
         retry: None,
-        unconfirmed: None,
+        pending_observation: None,
     };
     assert_eq!(**row, wanted);
 }
@@ -98,7 +98,7 @@ fn a_new_attempt_at_a_data_volume_is_a_whole_row() {
             perf_iops: Some(15_000),
             delete_on_terminate: delete,
             status: VolumeStatus::Creating,
-            create_state: CreateState::Prepared,
+            create_state: CreateState::Intended,
             provider_id: None,
             answered_at: None,
             ..crate::plan::found_volume(row.id.clone(), String::new(), stage.now)
@@ -112,7 +112,7 @@ fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
     let mut stage = Stage::new();
     stage.step();
     let first = stage.agg.servers[0].clone();
-    let mut burn = |n: usize, states: &[(CreateState, bool)]| -> Plan {
+    let mut abandon = |n: usize, states: &[(CreateState, bool)]| -> Plan {
         stage.agg.instance.failure = None;
         stage.agg.servers = states
             .iter()
@@ -121,7 +121,7 @@ fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
                 id: ServerId::new(u128::from(attempt)),
                 attempt,
                 create_state: *state,
-                keep: *keep,
+                is_primary: *keep,
                 create_error: Some(lost()),
                 ..first.clone()
             })
@@ -129,16 +129,16 @@ fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
         assert_eq!(stage.agg.servers.len(), n);
         upon(&mut stage)
     };
-    let burned = (CreateState::Burned, true);
-    let planned = burn(2, &[burned, burned]);
+    let abandoned = (CreateState::Abandoned, true);
+    let planned = abandon(2, &[abandoned, abandoned]);
     let Action::CreateServer(row) = &planned.actions[0] else { panic!("{planned:?}") };
     assert_eq!(row.attempt, 3);
-    let planned = burn(3, &[burned, burned, burned]);
+    let planned = abandon(3, &[abandoned, abandoned, abandoned]);
     let failure = planned.recorded.instance.failure.unwrap();
     assert_eq!(failure.code, "create_unconfirmed");
     assert!(failure.message.contains("3 times"), "{}", failure.message);
     // A duplicate, refused, is no attempt of ours, and its number is taken.
-    let planned = burn(3, &[burned, burned, (CreateState::Refused, false)]);
+    let planned = abandon(3, &[abandoned, abandoned, (CreateState::Refused, false)]);
     let Action::CreateServer(row) = &planned.actions[0] else { panic!("{planned:?}") };
     assert_eq!(row.attempt, 4);
 }
@@ -170,9 +170,9 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
             stage.servers.clear();
             let since = stage.now.plus_ms(100);
             stage.agg.servers[0].answered_at = answered.then_some(since);
-            stage.agg.servers[0].prepared_at = since;
-            let look = Observed { began_at: since.plus_ms(ms), listed, ..stage.look() };
-            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+            stage.agg.servers[0].intended_at = since;
+            let observed = Observed { began_at: since.plus_ms(ms), listed, ..stage.observe() };
+            let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             assert_eq!(words(&planned) == ["PROVE_SERVER_GONE"], asks, "{answered} {listed} {ms}");
             assert_eq!(notes(&planned).contains("waits to see the server"), !asks, "{answered} {listed} {ms}");
         }
@@ -180,8 +180,8 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
     // One that is ready, and not shown by a glance, is not fussed about.
     let mut stage = Stage::ready();
     stage.servers.clear();
-    let look = Observed { listed: false, ..stage.look() };
-    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let observed = Observed { listed: false, ..stage.observe() };
+    let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert_eq!((words(&planned), notes(&planned)), (vec![], String::new()));
     let mut stage = made();
     stage.servers.clear();
@@ -328,10 +328,11 @@ fn what_is_refused_for_good_fails_and_what_may_pass_is_waited_out() {
     };
     never(|s, r| s.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap().retry = Some(r));
     never(|s, r| {
-        let mut twin = s.agg.servers[0].clone();
-        (twin.id, twin.keep, twin.provider_id, twin.name) = (ServerId::new(40), false, Some("s9".into()), "t".into());
-        (twin.gone_at, twin.proof, twin.retry) = (Some(T0), Some(proof_of("s9")), Some(r));
-        s.agg.servers.push(twin);
+        let mut duplicate = s.agg.servers[0].clone();
+        (duplicate.id, duplicate.is_primary, duplicate.provider_id, duplicate.name) =
+            (ServerId::new(40), false, Some("s9".into()), "t".into());
+        (duplicate.gone_at, duplicate.proof, duplicate.retry) = (Some(T0), Some(proof_of("s9")), Some(r));
+        s.agg.servers.push(duplicate);
     });
     never(|s, r| {
         *s = Stage::ready();
@@ -343,9 +344,9 @@ fn what_is_refused_for_good_fails_and_what_may_pass_is_waited_out() {
 fn a_data_volume_is_asked_for_again_under_a_new_number_and_not_for_ever() {
     let refusal = refused(ErrorKind::RateLimited, 1, T0);
     for (states, wanted) in [
-        (vec![CreateState::Burned, CreateState::Burned], Some(3)),
-        (vec![CreateState::Burned, CreateState::Refused], Some(3)),
-        (vec![CreateState::Burned, CreateState::Burned, CreateState::Burned], None),
+        (vec![CreateState::Abandoned, CreateState::Abandoned], Some(3)),
+        (vec![CreateState::Abandoned, CreateState::Refused], Some(3)),
+        (vec![CreateState::Abandoned, CreateState::Abandoned, CreateState::Abandoned], None),
     ] {
         let mut stage = made();
         stage.volumes.retain(|v| v.id != "data");

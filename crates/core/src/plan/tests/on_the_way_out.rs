@@ -1,7 +1,7 @@
 //! What a removal waits for, and what it may never do.
 
 use super::*;
-use crate::observed::SeenServer;
+use crate::observed::ObservedServer;
 use crate::plan::Plan;
 use crate::recorded::{Failure, Retry, Volume};
 use crate::time::Timestamp;
@@ -91,8 +91,8 @@ fn a_creation_in_doubt_is_waited_for_until_its_grace_is_over() {
     data(&mut stage).answered_at = Some(made.plus_ms(7));
     data(&mut stage).create_error = Some(CallError { kind: ErrorKind::Quota, ..lost() });
     stage.now = made;
-    let look = Observed { complete: false, ..stage.look() };
-    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let observed = Observed { complete: false, ..stage.observe() };
+    let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     let note = planned.recorded.instance.notes.iter().find(|n| n.text == text).unwrap();
     assert_eq!(note.until, Some(made.plus_ms(7)), "the cloud said why: one listing settles it");
     // A server's.
@@ -112,8 +112,8 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
     let sent = stage.now.plus_ms(1_000);
     for (ms, tells) in [(0, false), (1, true)] {
         stage.agg.servers[0].delete_sent_at = Some(sent);
-        let look = Observed { began_at: sent.plus_ms(ms), ..stage.look() };
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = Observed { began_at: sent.plus_ms(ms), ..stage.observe() };
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned).contains(&"PROVIDER_PROVE_SERVER_GONE"), tells, "{ms}");
         assert_eq!(notes(&planned).contains("to see whether the server is still there"), !tells, "{ms}");
     }
@@ -121,10 +121,10 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
     for answered in [true, false] {
         stage.agg.servers[0].delete_sent_at = None;
         stage.agg.servers[0].answered_at = answered.then_some(sent);
-        stage.agg.servers[0].prepared_at = sent;
+        stage.agg.servers[0].intended_at = sent;
         for (ms, tells) in [(0, false), (1, true)] {
-            let look = Observed { began_at: sent.plus_ms(ms), ..stage.look() };
-            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+            let observed = Observed { began_at: sent.plus_ms(ms), ..stage.observe() };
+            let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             assert_eq!(words(&planned).contains(&"PROVIDER_PROVE_SERVER_GONE"), tells, "{answered} {ms}");
         }
     }
@@ -142,8 +142,8 @@ fn a_removal_that_was_accepted_is_asked_again_only_when_it_is_overdue_or_was_ref
         stage.agg.servers[0].delete_sent_at = Some(sent);
         stage.agg.servers[0].retry = refused.then(|| retry(sent));
         stage.now = sent.plus_ms(ms);
-        let look = stage.look();
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = stage.observe();
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned).contains(&"PROVIDER_DELETE"), again, "{ms} {refused}: {}", notes(&planned));
         assert_eq!(notes(&planned).contains("waits for the server, running, to be gone"), !again, "{ms}");
     }
@@ -151,12 +151,12 @@ fn a_removal_that_was_accepted_is_asked_again_only_when_it_is_overdue_or_was_ref
 
 #[test]
 fn a_duplicate_needs_no_look_begun_after_the_wish() {
-    // A look that began before the wish says nothing of the server that the wish is about.
+    // A look that began before the request says nothing of the server that the request is about.
     for (keep, ms, goes) in [(true, -1, false), (true, 0, true), (false, -1, true)] {
         let mut stage = ending();
-        stage.agg.servers[0].keep = keep;
-        let look = Observed { began_at: stage.now.plus_ms(ms), ..stage.look() };
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        stage.agg.servers[0].is_primary = keep;
+        let observed = Observed { began_at: stage.now.plus_ms(ms), ..stage.observe() };
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned).contains(&"PROVIDER_DELETE"), goes, "{keep} {ms}");
     }
 }
@@ -168,9 +168,9 @@ fn flexible_addresses_are_told_and_stay() {
         stage.servers[0].foreign_addresses = vec!["51.15.0.1".into(), "51.15.0.2".into()];
         stage.servers[0].state = state;
         let planned = upon(&mut stage);
-        let told: Vec<_> = planned.events.iter().filter(|e| e.name == "FOREIGN_ADDRESS_LEFT").collect();
-        assert_eq!(told.len(), 2);
-        assert!(told[1].text.contains("51.15.0.2") && told[1].resource_id.as_deref() == Some("s1"));
+        let reported: Vec<_> = planned.events.iter().filter(|e| e.name == "FOREIGN_ADDRESS_LEFT").collect();
+        assert_eq!(reported.len(), 2);
+        assert!(reported[1].text.contains("51.15.0.2") && reported[1].resource_id.as_deref() == Some("s1"));
         assert_eq!(words(&planned), ["PROVIDER_DELETE"]);
     }
 }
@@ -192,8 +192,8 @@ fn a_stop_is_waited_for_and_asked_again_when_it_is_overdue() {
         let sent = stage.now;
         stage.agg.servers[0].stop_sent_at = Some(sent);
         stage.now = sent.plus_ms(ms);
-        let look = stage.look();
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = stage.observe();
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned) == ["PROVIDER_STOP"], again, "{ms}: {:?}", words(&planned));
         assert_eq!(notes(&planned).contains("waits for the server to stop"), !again);
     }
@@ -215,8 +215,8 @@ fn a_local_volume_that_is_kept_holds_its_server_for_as_long_as_it_takes() {
     let patience = 120_000;
     for (ms, again) in [(patience, false), (patience + 1, true), (patience * 100, true)] {
         stage.now = sent.plus_ms(ms);
-        let look = stage.look();
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = stage.observe();
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned) == ["PROVIDER_DETACH_VOLUME"], again, "{ms}: {:?}", words(&planned));
         assert_eq!(notes(&planned).contains("to be detached"), !again, "{ms}: {}", notes(&planned));
     }
@@ -234,11 +234,11 @@ fn a_foreign_block_volume_holds_its_server_only_for_a_while() {
             let mut stage = ending();
             stage.servers[0].state = state.clone();
             stage.servers[0].attachments.push(attachment(5, "theirs", "sbs_volume"));
-            stage.volumes.push(seen_volume("theirs", "photos", "sbs_volume", Some("s1")));
+            stage.volumes.push(observed_volume("theirs", "photos", "sbs_volume", Some("s1")));
             let asked = stage.now;
             stage.now = asked.plus_ms(ms);
-            let look = stage.look();
-            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+            let observed = stage.observe();
+            let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             let wanted = if holds { "PROVIDER_DETACH_VOLUME" } else { "PROVIDER_DELETE" };
             assert_eq!(words(&planned), [wanted], "{state:?} {ms}");
         }
@@ -268,15 +268,15 @@ fn a_volume_waits_for_its_server() {
     // On a server that is not ours, while ours is there: ours is no reason to wait.
     let mut stage = ending();
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
-    let theirs = vec![attachment(0, "data", "sbs_volume")];
-    stage.servers.push(SeenServer { attachments: theirs, ..seen_server("x", "x", ServerState::Running) });
+    let foreign = vec![attachment(0, "data", "sbs_volume")];
+    stage.servers.push(ObservedServer { attachments: foreign, ..observed_server("x", "x", ServerState::Running) });
     (stage.volumes[2].state, stage.volumes[2].server_id) = (VolumeState::Available, None);
     assert!(words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
     // On a server that is no instance's of ours: that is no reason to wait for ours, which is gone.
     let mut stage = server_gone();
-    stage.servers.push(SeenServer {
+    stage.servers.push(ObservedServer {
         attachments: vec![attachment(0, "data", "sbs_volume")],
-        ..seen_server("x", "x", ServerState::Running)
+        ..observed_server("x", "x", ServerState::Running)
     });
     assert_eq!(words(&upon(&mut stage)), ["PROVIDER_DELETE_VOLUME", "PROVIDER_DELETE_VOLUME"]);
 }
@@ -309,8 +309,8 @@ fn a_deletion_that_was_accepted_is_sent_again_after_ten_polls() {
         let sent = stage.now;
         data(&mut stage).delete_sent_at = Some(sent);
         stage.now = sent.plus_ms(ms);
-        let look = stage.look();
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = stage.observe();
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         let sends = planned.actions.iter().filter(|a| matches!(a, Action::DeleteVolume(_))).count();
         assert_eq!(sends, if again { 2 } else { 1 }, "{ms}");
         assert_eq!(notes(&planned).contains("waits for volume data to be gone"), !again);
@@ -336,8 +336,8 @@ fn a_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
             stage.volumes.clear();
             let at = stage.now.plus_ms(500);
             sent(&mut stage, at);
-            let look = Observed { began_at: at.plus_ms(ms), ..stage.look() };
-            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+            let observed = Observed { began_at: at.plus_ms(ms), ..stage.observe() };
+            let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             assert_eq!(words(&planned) == ["PROVIDER_PROVE_VOLUME_GONE"], tells, "{what} {ms}");
             assert_eq!(notes(&planned).contains("to see whether volume data is still there"), !tells, "{what}");
         }
@@ -386,8 +386,8 @@ fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
         let mut stage = keeps();
         stage.volumes.clear();
         let gone = stage.agg.servers[0].gone_at.unwrap();
-        let look = Observed { began_at: gone.plus_ms(ms), ..stage.look() };
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = Observed { began_at: gone.plus_ms(ms), ..stage.observe() };
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned) == ["PROVIDER_PROVE_VOLUME_GONE"], tells, "{ms}");
         assert_eq!(notes(&planned).contains("to see volume data that is to be kept"), !tells, "{ms}");
     }
@@ -418,7 +418,7 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
             ..data(&mut stage).clone()
         };
         change(&mut stray);
-        let mut seen = seen_volume("stray", &stray.name, "sbs_volume", None);
+        let mut seen = observed_volume("stray", &stray.name, "sbs_volume", None);
         seen.state = VolumeState::Available;
         stage.volumes.push(seen);
         stage.agg.volumes.push(stray);
@@ -446,11 +446,11 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
         (false, true, true, Origin::Foreign, false),
     ] {
         let mut stage = Stage::ready();
-        let mut twin = stage.agg.servers[0].clone();
-        (twin.id, twin.keep, twin.provider_id) = (ServerId::new(71), keep, Some("s9".into()));
-        twin.name = "another".into();
-        (twin.gone_at, twin.proof) = (gone.then_some(T0), gone.then(|| proof_of("s9")));
-        stage.agg.servers.push(twin);
+        let mut duplicate = stage.agg.servers[0].clone();
+        (duplicate.id, duplicate.is_primary, duplicate.provider_id) = (ServerId::new(71), keep, Some("s9".into()));
+        duplicate.name = "another".into();
+        (duplicate.gone_at, duplicate.proof) = (gone.then_some(T0), gone.then(|| proof_of("s9")));
+        stage.agg.servers.push(duplicate);
         let came = Volume {
             id: VolumeId::new(72),
             server_id: Some(ServerId::new(71)),
@@ -461,7 +461,7 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
             ..owned_volume()
         };
         stage.agg.volumes.push(came);
-        stage.volumes.push(seen_volume("came", "img_sbs_volume_0", "sbs_volume", None));
+        stage.volumes.push(observed_volume("came", "img_sbs_volume_0", "sbs_volume", None));
         let planned = upon(&mut stage);
         let deletes = planned.actions.iter().any(|a| matches!(a, Action::DeleteVolume(id) if *id == VolumeId::new(72)));
         assert_eq!(deletes, goes, "{keep} {gone} {policy} {origin}");

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::name::CloudName;
-use crate::observed::SeenServer;
-use crate::recorded::{CloudPolicy, Doubtful};
+use crate::observed::ObservedServer;
+use crate::recorded::{CloudPolicy, PendingFact};
 
 const WINDOW_MS: i64 = 60_000;
 
@@ -35,7 +35,7 @@ fn one_pair_of_stale_reads_does_not_make_a_server_disappear() {
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
     let words = seconds_later(&mut stage, 1);
     assert!(!words.iter().any(|w| w.contains("PROVE")), "{words:?}");
-    assert_eq!(stage.agg.servers[0].unconfirmed.as_ref().map(|u| u.what), Some(Doubtful::Absent));
+    assert_eq!(stage.agg.servers[0].pending_observation.as_ref().map(|u| u.what), Some(PendingFact::Absent));
     // The first not-found after the window is written down, and not believed.
     let words = seconds_later(&mut stage, 62);
     assert!(words.iter().any(|w| w == "PROVE_SERVER_GONE"), "{words:?}");
@@ -44,7 +44,7 @@ fn one_pair_of_stale_reads_does_not_make_a_server_disappear() {
     // Shown again: everything begins anew.
     (stage.servers, stage.volumes) = (servers, volumes);
     seconds_later(&mut stage, 1);
-    assert_eq!(stage.agg.servers[0].unconfirmed, None);
+    assert_eq!(stage.agg.servers[0].pending_observation, None);
     assert_eq!((stage.agg.instance.status, stage.agg.instance.failure.clone()), (Status::Ready, None));
 }
 
@@ -70,7 +70,7 @@ fn a_server_that_stays_away_has_disappeared_after_two_not_founds_a_window_apart(
 }
 
 /// Everything was deleted, and is proven gone.
-fn ended() -> (Stage, Vec<SeenServer>, Vec<SeenVolume>) {
+fn ended() -> (Stage, Vec<ObservedServer>, Vec<ObservedVolume>) {
     let mut stage = ready();
     stage.cancel();
     let (servers, volumes) = (stage.servers.clone(), stage.volumes.clone());
@@ -199,9 +199,9 @@ fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_p
     };
     assert_eq!((asked, made.origin, made.size_bytes, made.delete_on_terminate), (4, Origin::Witness, Some(GB), true));
     assert!(made.attempt > 1 && CloudName::parse(&made.name).is_some(), "{}", made.name);
-    let witness = seen_volume("w1", &made.name, "sbs_volume", None);
+    let witness = observed_volume("w1", &made.name, "sbs_volume", None);
     stage.volumes.push(witness.clone());
-    stage.answer(&Action::CreateVolume(made), Ok(Reply::Volume(Box::new(witness))));
+    stage.answer(&Action::CreateVolume(made), Ok(CallResult::Volume(Box::new(witness))));
     // It stays while the other is asked for, and no second one is made.
     let (words, planned) = stage.step();
     assert!(notes(&planned).contains("witness"), "{}", notes(&planned));
@@ -210,7 +210,7 @@ fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_p
     stage.answer(&planned.actions[0], Ok(proof("data", at)));
     let (words, planned) = stage.step();
     assert_eq!(words, ["DELETE_VOLUME"]);
-    stage.answer(&planned.actions[0], Ok(Reply::Accepted));
+    stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     stage.volumes.clear();
     let (words, planned) = stage.step();
     assert_eq!(words, ["PROVE_VOLUME_GONE"]);
@@ -232,16 +232,16 @@ fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
             let seen = |id: &str| stage.volumes.iter().any(|v| v.id != id);
             let outcome = match action {
                 Action::CreateVolume(row) => {
-                    let witness = seen_volume(&format!("w{}", made.len()), &row.name, "sbs_volume", None);
+                    let witness = observed_volume(&format!("w{}", made.len()), &row.name, "sbs_volume", None);
                     made.push(witness.clone());
                     stage.volumes.push(witness.clone());
-                    Ok(Reply::Volume(Box::new(witness)))
+                    Ok(CallResult::Volume(Box::new(witness)))
                 }
                 // The first answer is lost, the second is not.
                 Action::DeleteVolume(id) => {
                     let gone = stage.agg.volume(id).unwrap().provider_id.clone().unwrap();
                     stage.volumes.retain(|v| v.id != gone);
-                    if made.len() == 1 { Err(lost()) } else { Ok(Reply::Accepted) }
+                    if made.len() == 1 { Err(lost()) } else { Ok(CallResult::Accepted) }
                 }
                 Action::ProveVolumeGone(id) => {
                     let row = stage.agg.volume(id).unwrap();
@@ -277,13 +277,13 @@ fn a_witness_that_somebody_else_deleted_is_replaced() {
         let (_, planned) = stage.step();
         for action in &planned.actions {
             if let Action::CreateVolume(row) = action {
-                let witness = seen_volume(&format!("w{made}"), &row.name, "sbs_volume", None);
+                let witness = observed_volume(&format!("w{made}"), &row.name, "sbs_volume", None);
                 made += 1;
                 // The first is gone before any look shows it.
                 if made > 1 {
                     stage.volumes.push(witness.clone());
                 }
-                stage.answer(action, Ok(Reply::Volume(Box::new(witness))));
+                stage.answer(action, Ok(CallResult::Volume(Box::new(witness))));
             } else if action.reads() {
                 stage.answer(action, Err(unwitnessed()));
             }

@@ -73,7 +73,7 @@ fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept
         let now = stage.now;
         for action in &planned.actions {
             let id = if matches!(action, Action::ProveServerGone(_)) { "s1" } else { "x" };
-            let reply = if matches!(action, Action::TagVolume(_)) { Reply::Accepted } else { proof(id, now) };
+            let reply = if matches!(action, Action::TagVolume(_)) { CallResult::Accepted } else { proof(id, now) };
             stage.answer(action, Ok(reply));
         }
     }
@@ -85,7 +85,7 @@ fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept
 #[test]
 fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
     type Change = fn(&mut Stage);
-    let seen: fn(&mut Stage) -> &mut SeenVolume = |s| s.volumes.iter_mut().find(|v| v.id == "data").unwrap();
+    let seen: fn(&mut Stage) -> &mut ObservedVolume = |s| s.volumes.iter_mut().find(|v| v.id == "data").unwrap();
     let cases: [(&str, Change, &[&str], &str); 11] = [
         ("free", |_| {}, &["ATTACH_VOLUME"], ""),
         (
@@ -157,7 +157,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
     assert_eq!(failure.code, "volume_error");
 }
 
-fn seen_data(stage: &mut Stage) -> &mut SeenVolume {
+fn seen_data(stage: &mut Stage) -> &mut ObservedVolume {
     stage.volumes.iter_mut().find(|v| v.id == "data").unwrap()
 }
 
@@ -171,8 +171,8 @@ fn a_data_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
             let since = stage.now.plus_ms(100);
             let row = data(&mut stage);
             (row.answered_at, row.created_at) = (answered.then_some(since), since);
-            let look = Observed { began_at: since.plus_ms(ms), listed, ..stage.look() };
-            let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+            let observed = Observed { began_at: since.plus_ms(ms), listed, ..stage.observe() };
+            let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             assert_eq!(words(&planned) == ["PROVE_VOLUME_GONE"], asks, "{answered} {listed} {ms}");
             assert_eq!(notes(&planned).contains("waits to see the data volume"), !asks);
         }
@@ -225,7 +225,7 @@ fn user_data_is_set_when_the_data_volume_is_known_and_before_the_start() {
     let mut stage = made();
     stage.agg.servers[0].user_data_at = None;
     let row = data(&mut stage);
-    (row.create_state, row.provider_id) = (CreateState::Doubt, None);
+    (row.create_state, row.provider_id) = (CreateState::Unconfirmed, None);
     stage.volumes.retain(|v| v.id != "data");
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
     assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new(), "which volume to mount is not known yet");
@@ -323,8 +323,8 @@ fn ready_is_said_once_with_the_address() {
     );
     stage.servers[0].addresses = vec!["5.6.7.8".into()];
     let planned = upon(&mut stage);
-    let told: Vec<_> = planned.events.iter().map(|e| (e.name, e.resource_id.as_deref())).collect();
-    assert_eq!(told, [("PROVIDER_GET_IP", Some("s1")), ("INSTANCE_READY", Some("s1"))]);
+    let reported: Vec<_> = planned.events.iter().map(|e| (e.name, e.resource_id.as_deref())).collect();
+    assert_eq!(reported, [("PROVIDER_GET_IP", Some("s1")), ("INSTANCE_READY", Some("s1"))]);
     assert_eq!(planned.recorded.instance.ready_at, Some(stage.now));
     stage.agg = planned.recorded;
     assert!(upon(&mut stage).events.is_empty());

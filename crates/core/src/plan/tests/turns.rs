@@ -81,8 +81,8 @@ fn where_nothing_happens_it_looks_less_often() {
         let marks = stage.agg.clone();
         stage.now = T0.plus_ms(20_000 + ms);
         stage.agg.instance.created_at = T0.plus_ms(20_000);
-        let look = stage.look();
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let observed = stage.observe();
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         stage.agg = marks;
         planned.recorded.instance.wake_at.ms_since(stage.now)
     };
@@ -98,7 +98,7 @@ fn whatever_is_written_down_last_counts_as_something_that_happened() {
         ("ready_at", |a, t| a.instance.ready_at = t),
         ("terminate_requested_at", |a, t| a.instance.terminate_requested_at = t),
         ("created_at", |a, t| a.instance.created_at = t.unwrap_or(T0)),
-        ("prepared_at", |a, t| a.servers[0].prepared_at = t.unwrap_or(T0)),
+        ("intended_at", |a, t| a.servers[0].intended_at = t.unwrap_or(T0)),
         ("answered_at", |a, t| a.servers[0].answered_at = t),
         ("start_sent_at", |a, t| a.servers[0].start_sent_at = t),
         ("stop_sent_at", |a, t| a.servers[0].stop_sent_at = t),
@@ -112,9 +112,9 @@ fn whatever_is_written_down_last_counts_as_something_that_happened() {
     ];
     let mut stage = going_off();
     stage.now = T0.plus_ms(3_600_000);
-    let (look, before) = (stage.look(), stage.agg.clone());
+    let (observed, before) = (stage.observe(), stage.agg.clone());
     let pause = |stage: &mut Stage| {
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         planned.recorded.instance.wake_at.ms_since(stage.now)
     };
     assert_eq!(pause(&mut stage), 10_000);
@@ -125,8 +125,8 @@ fn whatever_is_written_down_last_counts_as_something_that_happened() {
     }
     // Its end alone, while another is made.
     stage.agg.servers[0].gone_at = Some(T0.plus_ms(3_590_000));
-    let look = Observed { servers: Vec::new(), ..look.clone() };
-    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let observed = Observed { servers: Vec::new(), ..observed.clone() };
+    let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     // Its block volumes are waited for: an eighth of the ten seconds since its end.
     assert_eq!(planned.recorded.instance.wake_at.ms_since(stage.now), 1_250, "gone_at");
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::id::InstanceId;
 use crate::name::{CloudName, Role};
-use crate::observed::SeenServer;
+use crate::observed::ObservedServer;
 use crate::plan::{Plan, found_volume, volume_from_answer};
 use crate::recorded::{Proof, Retry, Server, Volume};
 use crate::status::Desired;
@@ -12,7 +12,7 @@ fn name(role: Role, attempt: u32, delete: bool) -> CloudName {
     CloudName { control_plane: "test".into(), instance: InstanceId::new(7), role, attempt, delete, policy_version: 0 }
 }
 
-fn told(planned: &Plan) -> Vec<&'static str> {
+fn reported(planned: &Plan) -> Vec<&'static str> {
     planned.events.iter().map(|e| e.name).collect()
 }
 
@@ -36,7 +36,7 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
         perf_iops: None,
         delete_on_terminate: true,
         status: VolumeStatus::Available,
-        create_state: CreateState::Owned,
+        create_state: CreateState::Created,
         create_error: None,
         provider_id: Some("v".into()),
         created_at: T0,
@@ -55,7 +55,7 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
         retry: None,
         policy_version: 0,
         cloud_policy: None,
-        unconfirmed: None,
+        pending_observation: None,
         snapshots: Vec::new(),
     };
     assert_eq!(row, bare);
@@ -64,7 +64,7 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
 #[test]
 fn a_volumes_own_answer_completes_its_row_and_takes_nothing_from_it() {
     let mut row = Volume { size_bytes: Some(7), perf_iops: Some(5_000), ..owned_volume() };
-    let mut seen = seen_volume("v-1", "its name", "sbs_volume", None);
+    let mut seen = observed_volume("v-1", "its name", "sbs_volume", None);
     (seen.size_bytes, seen.perf_iops) = (None, None);
     volume_from_answer(&mut row, &seen);
     let got = (row.name.as_str(), row.volume_type.as_str(), row.size_bytes, row.perf_iops);
@@ -85,22 +85,22 @@ fn a_duplicate_is_a_row_of_its_own_without_a_past() {
     (row.gone_at, row.proof) = (past, Some(proof_of("s1")));
     row.retry = Some(Retry { count: 1, not_before: T0, error });
     let original = row.clone();
-    let twin = seen_server("s2", &original.name, ServerState::Stopped);
-    stage.servers.push(SeenServer { attachments: Vec::new(), created_at: Some(T0.plus_ms(9)), ..twin });
+    let duplicate = observed_server("s2", &original.name, ServerState::Stopped);
+    stage.servers.push(ObservedServer { attachments: Vec::new(), created_at: Some(T0.plus_ms(9)), ..duplicate });
     let planned = upon(&mut stage);
     let rows = &planned.recorded.servers;
-    assert_eq!((rows.len(), told(&planned)[0]), (2, "SERVER_ADOPTED"));
+    assert_eq!((rows.len(), reported(&planned)[0]), (2, "SERVER_ADOPTED"));
     assert!(planned.events[0].text.contains("duplicate"));
     let wanted = Server {
         id: rows[1].id.clone(),
         attempt: 2,
-        keep: false,
-        create_state: CreateState::Owned,
+        is_primary: false,
+        create_state: CreateState::Created,
         create_error: None,
         provider_id: Some("s2".into()),
         state: Some("stopped".into()),
-        prepared_at: stage.now,
-        tagged_at: Some(original.prepared_at),
+        intended_at: stage.now,
+        tagged_at: Some(original.intended_at),
         tags_shown: false,
         user_data_at: None,
         starts: 0,
@@ -121,11 +121,11 @@ fn a_duplicate_is_a_row_of_its_own_without_a_past() {
 #[test]
 fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
     for (state, other, keeps) in [
-        (CreateState::Prepared, false, true),
-        (CreateState::Doubt, false, true),
+        (CreateState::Intended, false, true),
+        (CreateState::Unconfirmed, false, true),
         (CreateState::Refused, false, true),
-        (CreateState::Burned, false, false),
-        (CreateState::Doubt, true, false),
+        (CreateState::Abandoned, false, false),
+        (CreateState::Unconfirmed, true, false),
     ] {
         let mut stage = Stage::new();
         let planned = stage.step().1;
@@ -136,17 +136,17 @@ fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
         first.retry = Some(Retry { count: 1, not_before: T0, error: lost() });
         if other {
             let (id, named) = (ServerId::new(50), name(Role::Server, 2, true).text());
-            let seen = seen_server("s2", &named, ServerState::Stopped);
+            let seen = observed_server("s2", &named, ServerState::Stopped);
             stage.agg.servers.push(Server::found(id, 2, &seen, stage.now));
-            stage.servers.push(SeenServer { attachments: Vec::new(), ..seen });
+            stage.servers.push(ObservedServer { attachments: Vec::new(), ..seen });
         }
-        stage.servers.push(seen_server("late", &late, ServerState::Stopped));
+        stage.servers.push(observed_server("late", &late, ServerState::Stopped));
         let planned = upon(&mut stage);
         let row = &planned.recorded.servers[0];
-        assert_eq!(row.keep, keeps, "{state} {other}");
+        assert_eq!(row.is_primary, keeps, "{state} {other}");
         assert_eq!(row.provider_id.as_deref(), Some("late"));
         let now = Some(stage.now);
-        assert_eq!((row.create_state, row.answered_at, row.tagged_at), (CreateState::Owned, now, now), "{state}");
+        assert_eq!((row.create_state, row.answered_at, row.tagged_at), (CreateState::Created, now, now), "{state}");
         assert_eq!((&row.create_error, &row.retry), (&None, &None), "however it was refused: it is there");
         let text = &planned.events.iter().find(|e| e.name == "SERVER_ADOPTED").unwrap().text;
         assert_eq!(text.contains("found by its name"), keeps, "{state}: {text}");
@@ -157,8 +157,8 @@ fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
 fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
     let found = |stage: &mut Stage| {
         let named = name(Role::Server, 4, true).text();
-        stage.servers.push(seen_server("off", &name(Role::Server, 3, true).text(), ServerState::Stopped));
-        stage.servers.push(seen_server("on", &named, ServerState::Running));
+        stage.servers.push(observed_server("off", &name(Role::Server, 3, true).text(), ServerState::Stopped));
+        stage.servers.push(observed_server("on", &named, ServerState::Running));
         let planned = upon(stage);
         planned.recorded.servers.iter().filter_map(|s| s.provider_id.clone()).find(|id| id == "on" || id == "off")
     };
@@ -182,14 +182,14 @@ fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
     assert_eq!(found(&mut stage).as_deref(), Some("on"), "it is gone");
     // A duplicate on its way out is not the instance's server.
     let mut stage = Stage::ready();
-    stage.agg.servers[0].keep = false;
+    stage.agg.servers[0].is_primary = false;
     assert_eq!(found(&mut stage).as_deref(), Some("on"));
     for other in [
         CloudName { instance: InstanceId::new(8), ..name(Role::Server, 1, true) },
         CloudName { control_plane: "prod".into(), ..name(Role::Server, 1, true) },
     ] {
         let mut stage = Stage::new();
-        stage.servers.push(seen_server("theirs", &other.text(), ServerState::Running));
+        stage.servers.push(observed_server("theirs", &other.text(), ServerState::Running));
         assert!(upon(&mut stage).recorded.servers.is_empty(), "{other:?}");
     }
 }
@@ -202,13 +202,13 @@ fn a_volume_that_carries_our_name_gets_the_role_and_policy_that_the_name_says() 
         for delete in [true, false] {
             let mut stage = Stage::new();
             let named = name(role, 3, delete).text();
-            stage.volumes.push(seen_volume("v", &named, "sbs_volume", None));
+            stage.volumes.push(observed_volume("v", &named, "sbs_volume", None));
             let planned = upon(&mut stage);
             let row = volume(&planned, "v");
             let got = (row.origin, row.is_boot, row.attempt, row.delete_on_terminate, row.tagged_at);
             assert_eq!(got, (origin, boots, 3, delete, Some(stage.now)), "{role:?}");
             assert_eq!((row.name.as_str(), row.volume_type.as_str()), (named.as_str(), "sbs_volume"));
-            assert_eq!(told(&planned)[..1], ["VOLUME_FOUND"]);
+            assert_eq!(reported(&planned)[..1], ["VOLUME_FOUND"]);
             assert!(planned.events[0].text.contains("carries our name"));
         }
     }
@@ -217,14 +217,16 @@ fn a_volume_that_carries_our_name_gets_the_role_and_policy_that_the_name_says() 
         ("another control plane's", CloudName { control_plane: "prod".into(), ..name(Role::Data, 1, true) }),
     ] {
         let mut stage = Stage::new();
-        stage.volumes.push(seen_volume("v", &other.text(), "sbs_volume", None));
+        stage.volumes.push(observed_volume("v", &other.text(), "sbs_volume", None));
         assert!(upon(&mut stage).recorded.volumes.is_empty(), "{what}");
     }
 }
 
 #[test]
 fn a_data_volume_that_turns_up_is_the_one_that_was_asked_for_or_a_late_arrival() {
-    for (state, late) in [(CreateState::Prepared, false), (CreateState::Doubt, false), (CreateState::Burned, true)] {
+    for (state, late) in
+        [(CreateState::Intended, false), (CreateState::Unconfirmed, false), (CreateState::Abandoned, true)]
+    {
         let mut stage = Stage::new();
         stage.agg.instance.spec.data_volume.as_mut().unwrap().delete_on_terminate = false;
         let row = Volume {
@@ -241,14 +243,14 @@ fn a_data_volume_that_turns_up_is_the_one_that_was_asked_for_or_a_late_arrival()
         };
         stage.agg.volumes.push(row);
         let named = name(Role::Data, 1, false).text();
-        stage.volumes.push(seen_volume("d", &named, "sbs_volume", None));
+        stage.volumes.push(observed_volume("d", &named, "sbs_volume", None));
         let planned = upon(&mut stage);
         let got = volume(&planned, "d");
         assert_eq!(planned.recorded.volumes.len(), 1, "{state}");
-        assert_eq!((got.create_state, got.status), (CreateState::Owned, VolumeStatus::Available));
+        assert_eq!((got.create_state, got.status), (CreateState::Created, VolumeStatus::Available));
         assert_eq!((got.answered_at, got.delete_on_terminate), (Some(stage.now), late), "{state}");
         assert_eq!((&got.create_error, &got.retry), (&None, &None));
-        assert_eq!(told(&planned)[..1], ["VOLUME_ADOPTED"]);
+        assert_eq!(reported(&planned)[..1], ["VOLUME_ADOPTED"]);
         assert_eq!(planned.events[0].text.contains("late arrival"), late);
     }
 }
@@ -258,16 +260,16 @@ fn of_two_volumes_with_one_name_the_second_is_a_stray_whatever_its_name_says() {
     let mut stage = Stage::ready();
     let agg = stage.agg.clone();
     let data = agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
-    let twin = seen_volume("twin", &data.name, "sbs_volume", None);
-    stage.volumes.push(twin);
+    let duplicate = observed_volume("duplicate", &data.name, "sbs_volume", None);
+    stage.volumes.push(duplicate);
     let planned = upon(&mut stage);
-    let row = volume(&planned, "twin");
+    let row = volume(&planned, "duplicate");
     assert_eq!((row.attempt, row.delete_on_terminate, row.origin), (0, true, Origin::Ours));
     assert!(planned.events.iter().any(|e| e.text.contains("a duplicate, to be removed")));
     // A boot volume of that name is no reason to think so.
     let mut stage = Stage::new();
     stage.agg.volumes.push(Volume { name: name(Role::Data, 1, false).text(), ..owned_volume() });
-    stage.volumes.push(seen_volume("d", &name(Role::Data, 1, false).text(), "sbs_volume", None));
+    stage.volumes.push(observed_volume("d", &name(Role::Data, 1, false).text(), "sbs_volume", None));
     let planned = upon(&mut stage);
     assert_eq!((volume(&planned, "d").attempt, volume(&planned, "d").delete_on_terminate), (1, false));
 }
@@ -285,7 +287,7 @@ fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebod
         stage.servers[0].attachments.retain(|a| a.index != index);
         stage.servers[0].attachments.push(attachment(index, "new", "sbs_volume"));
         // Seen on the server's own list alone: a volume that carries our name would be found by it.
-        let mut seen = seen_volume("new", shown, "sbs_volume", Some("s1"));
+        let mut seen = observed_volume("new", shown, "sbs_volume", Some("s1"));
         seen.size_bytes = Some(9 * GB);
         if origin == Origin::Ours {
             stage.servers[0].attachments.last_mut().unwrap().name = Some(shown.to_owned());
@@ -305,10 +307,10 @@ fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebod
     }
     // Somebody else's volume, with the flag to boot on it, is not the boot volume.
     let mut stage = Stage::ready();
-    let mut theirs = attachment(5, "theirs", "sbs_volume");
-    theirs.boot = true;
-    stage.servers[0].attachments.push(theirs);
-    stage.volumes.push(seen_volume("theirs", "photos", "sbs_volume", Some("s1")));
+    let mut foreign = attachment(5, "theirs", "sbs_volume");
+    foreign.boot = true;
+    stage.servers[0].attachments.push(foreign);
+    stage.volumes.push(observed_volume("theirs", "photos", "sbs_volume", Some("s1")));
     assert!(!volume(&upon(&mut stage), "theirs").is_boot);
 }
 
@@ -318,20 +320,20 @@ fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_
     let mut stage = Stage::ready();
     stage.servers[0].attachments.push(attachment(5, "new", "sbs_volume"));
     stage.now = stage.now.plus_ms(1_000);
-    let look = Observed { complete: false, listed: false, ..stage.look() };
-    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let observed = Observed { complete: false, listed: false, ..stage.observe() };
+    let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert!(planned.recorded.volumes.iter().all(|v| v.provider_id.as_deref() != Some("new")));
     assert!(notes(&planned).contains("waits to learn the name of volume new"), "{}", notes(&planned));
     // A server found by its name: what it boots on came with it; what else is on it is waited for.
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
-    let mut late = seen_server("late", &stage.agg.servers[0].name.clone(), ServerState::Stopped);
+    let mut late = observed_server("late", &stage.agg.servers[0].name.clone(), ServerState::Stopped);
     late.attachments.push(attachment(5, "new", "sbs_volume"));
     stage.servers.push(late);
     stage.now = stage.now.plus_ms(1_000);
-    let look = Observed { complete: false, listed: false, ..stage.look() };
-    let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+    let observed = Observed { complete: false, listed: false, ..stage.observe() };
+    let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     let found: Vec<_> = planned.recorded.volumes.iter().filter_map(|v| v.provider_id.as_deref()).collect();
     assert_eq!(found, ["boot", "scr"]);
     assert_eq!(volume(&planned, "boot").origin, Origin::Cloud);
@@ -339,7 +341,7 @@ fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
-    let mut late = seen_server("late", &stage.agg.servers[0].name.clone(), ServerState::Stopped);
+    let mut late = observed_server("late", &stage.agg.servers[0].name.clone(), ServerState::Stopped);
     late.attachments.push(attachment(5, "new", "sbs_volume"));
     stage.servers.push(late);
     let planned = upon(&mut stage);
@@ -349,7 +351,7 @@ fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_
 #[test]
 fn a_creation_is_given_up_only_by_a_complete_look_begun_after_its_grace() {
     let grace = 600_000;
-    for (complete, ms, answered, burned) in [
+    for (complete, ms, answered, abandoned) in [
         (true, grace, None, false),
         (true, grace + 1, None, true),
         (false, grace + 1, None, false),
@@ -366,23 +368,23 @@ fn a_creation_is_given_up_only_by_a_complete_look_begun_after_its_grace() {
         let mut open = stage.agg.servers[0].clone();
         (open.id, open.name, open.attempt) = (ServerId::new(60), name(Role::Server, 2, true).text(), 2);
         (open.provider_id, open.gone_at, open.proof) = (None, None, None::<Proof>);
-        (open.create_state, open.prepared_at) = (CreateState::Doubt, start);
+        (open.create_state, open.intended_at) = (CreateState::Unconfirmed, start);
         open.answered_at = answered.map(|ms| start.plus_ms(ms));
         stage.agg.servers.push(open);
         let data = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
-        (data.create_state, data.created_at) = (CreateState::Doubt, start);
+        (data.create_state, data.created_at) = (CreateState::Unconfirmed, start);
         data.answered_at = answered.map(|ms| start.plus_ms(ms));
-        let look = Observed { began_at: start.plus_ms(ms), complete, ..stage.look() };
+        let observed = Observed { began_at: start.plus_ms(ms), complete, ..stage.observe() };
         stage.now = start.plus_ms(ms + 5);
-        let planned = stage.context(|agg, cx| plan(agg, &look, cx));
+        let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         let server = planned.recorded.servers.iter().find(|s| s.attempt == 2).unwrap();
         let data = planned.recorded.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
         let case = format!("{complete} {ms} {answered:?}");
-        assert_eq!(server.create_state == CreateState::Burned, burned, "{case}");
-        assert_eq!(data.create_state == CreateState::Burned, burned, "{case}");
-        assert_eq!(data.status == VolumeStatus::Failed, burned, "{case}");
-        let told = planned.events.iter().filter(|e| e.name == "ATTEMPT_BURNED").count();
-        assert_eq!(told, if burned { 2 } else { 0 }, "{case}");
+        assert_eq!(server.create_state == CreateState::Abandoned, abandoned, "{case}");
+        assert_eq!(data.create_state == CreateState::Abandoned, abandoned, "{case}");
+        assert_eq!(data.status == VolumeStatus::Failed, abandoned, "{case}");
+        let reported = planned.events.iter().filter(|e| e.name == "ATTEMPT_ABANDONED").count();
+        assert_eq!(reported, if abandoned { 2 } else { 0 }, "{case}");
     }
 }
 
@@ -405,7 +407,7 @@ fn what_a_look_shows_of_a_server_is_written_down() {
         assert_eq!(planned.recorded.instance.ip_address.as_deref(), Some("9.9.9.9"));
     }
     let mut stage = Stage::ready();
-    stage.agg.servers[0].keep = false;
+    stage.agg.servers[0].is_primary = false;
     stage.servers[0].addresses = vec!["9.9.9.9".into()];
     assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "a duplicate's is not ours");
     let mut stage = Stage::ready();

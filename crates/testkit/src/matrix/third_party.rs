@@ -1,14 +1,14 @@
-//! What a stranger does to what is ours, once we know that it is there.
+//! What a third party does to what is ours, once we know that it is there.
 
-use super::blow::Kind;
+use super::injection::Kind;
 use crate::simulate::cloud::{View, ZONE};
 use serde_json::{Value, json};
 
 /// Does it to the first resource that fits and that we were shown. `false`: there is none, or the cloud refused.
-pub(super) fn acts(kind: Kind, cloud: &View, theirs: &str, known: &dyn Fn(&str) -> bool) -> bool {
+pub(super) fn acts(kind: Kind, cloud: &View, foreign: &str, known: &dyn Fn(&str) -> bool) -> bool {
     let held = cloud.held();
     let ours = |what: &'static str| {
-        let fits = move |k: &&(&'static str, String, String, String)| k.0 == what && k.1 != theirs;
+        let fits = move |k: &&(&'static str, String, String, String)| k.0 == what && k.1 != foreign;
         held.iter().filter(fits).map(|(_, id, ..)| id.as_str()).filter(|id| known(id)).collect::<Vec<_>>()
     };
     let (servers, volumes) = (ours("server"), ours("volume"));
@@ -19,17 +19,17 @@ pub(super) fn acts(kind: Kind, cloud: &View, theirs: &str, known: &dyn Fn(&str) 
     let did = |method: &str, path: &str, body: Option<Value>| (200..300).contains(&cloud.ask(method, path, body).0);
     let action = |word: &str| did("POST", &format!("{server}/action"), Some(json!({"action": word})));
     match kind {
-        Kind::StrangerStops => action("poweroff"),
-        Kind::StrangerTerminates => action("terminate") || did("DELETE", &server, None),
-        Kind::StrangerDetaches => {
+        Kind::ThirdPartyStops => action("poweroff"),
+        Kind::ThirdPartyTerminates => action("terminate") || did("DELETE", &server, None),
+        Kind::ThirdPartyDetaches => {
             volumes.iter().any(|id| did("POST", &format!("{server}/detach-volume"), Some(json!({"volume_id": id}))))
         }
-        Kind::StrangerAttaches => {
-            let body = json!({"volume_id": theirs, "volume_type": "sbs_volume"});
+        Kind::ThirdPartyAttaches => {
+            let body = json!({"volume_id": foreign, "volume_type": "sbs_volume"});
             did("POST", &format!("{server}/attach-volume"), Some(body))
         }
-        Kind::StrangerDeletes => volumes.iter().any(|id| did("DELETE", &block(id), None)),
-        Kind::StrangerRenames => {
+        Kind::ThirdPartyDeletes => volumes.iter().any(|id| did("DELETE", &block(id), None)),
+        Kind::ThirdPartyRenames => {
             let name = || Some(json!({"name": "renamed by hand", "tags": []}));
             let renamed = did("PATCH", &server, name());
             volumes.iter().fold(renamed, |any, id| did("PATCH", &block(id), name()) || any)

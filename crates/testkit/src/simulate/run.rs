@@ -1,15 +1,15 @@
-//! One story: drawn, told step by step, judged.
+//! One run: drawn, told step by step, judged.
 
-mod judge;
+mod check;
 
 use super::cloud::{Cloud, STALE_MS, START_US, ZONE};
 use super::counts::{Counts, Failed};
-use crate::process::{Commits, Drawn, Ground, Process};
-use crate::{Blow, Faulty, Home, InProcess};
+use crate::process::{Commits, Drawn, Environment, Process};
+use crate::{Faulty, Home, InProcess, Injection};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::ManualClock;
-use inventiv_store::Moment;
+use inventiv_store::WritePhase;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use std::sync::Arc;
 const STEPS_MAX: usize = 140;
 /// How many looks the end may take.
 const END_MAX: usize = 4_000;
-/// How many lines of a story are kept.
+/// How many lines of a run are kept.
 const TRACE_LEN: usize = 400;
 /// Shorter than in earnest, in the same proportions: lists lag for a quarter of the grace.
 const GRACE_MS: i64 = 60_000;
 /// How late a call may arrive that got no answer.
 const LATE_MAX_MS: i64 = 25_000;
 
-struct Story {
+struct Run {
     rng: fastrand::Rng,
     cloud: Cloud,
-    ground: Ground,
+    environment: Environment,
     commits: Arc<Commits>,
     /// Calls that are on their way, and when they arrive.
     late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
@@ -40,9 +40,9 @@ struct Story {
     said: BTreeMap<String, bool>,
     /// Instances whose data volume is to be kept.
     keepers: BTreeSet<String>,
-    /// Cloud ids of volumes that go with a server which a stranger took away: nobody could keep them.
-    doomed: BTreeSet<String>,
-    /// Reads are stale for a part of this story.
+    /// Cloud ids of volumes that go with a server which a third party took away: nobody could keep them.
+    expected_lost: BTreeSet<String>,
+    /// Reads are stale for a part of this run.
     stale: bool,
     /// When the key sees the project again.
     sees_at: Option<Timestamp>,
@@ -50,49 +50,49 @@ struct Story {
     trace: VecDeque<String>,
 }
 
-/// Tells the story of a seed.
+/// Tells the run of a seed.
 ///
 /// # Errors
 /// When something is wrong with what we did.
-pub fn tell(seed: u64) -> Result<Counts, Box<Failed>> {
+pub fn run(seed: u64) -> Result<Counts, Box<Failed>> {
     fastrand::seed(seed);
-    let mut story = Story::new(seed).map_err(|why| Box::new(Failed { seed, why, trace: Vec::new() }))?;
-    let told = story.play();
-    let Story { counts, trace, .. } = story;
-    told.map(|()| counts).map_err(|why| Box::new(Failed { seed, why, trace: trace.into() }))
+    let mut run = Run::new(seed).map_err(|why| Box::new(Failed { seed, why, trace: Vec::new() }))?;
+    let reported = run.play();
+    let Run { counts, trace, .. } = run;
+    reported.map(|()| counts).map_err(|why| Box::new(Failed { seed, why, trace: trace.into() }))
 }
 
 type Step<T> = Result<T, String>;
 
-impl Story {
+impl Run {
     fn new(seed: u64) -> Step<Self> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let stale = rng.u8(..3) == 0;
         let cloud = Cloud::drawn(&mut rng, stale);
         let home = Home::in_memory();
-        let ground = Ground {
-            url: format!("sqlite:{}", home.path().join("story.db").display()),
+        let environment = Environment {
+            url: format!("sqlite:{}", home.path().join("run.db").display()),
             wire: Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router())))),
             clock: Arc::new(ManualClock::new(Timestamp(START_US))),
             ids: Arc::new(Drawn::new(seed << 20, rng.fork())),
             rules: Rules { create_grace_ms: GRACE_MS, stale_ms: STALE_MS, ..Rules::default() },
-            gate: None,
+            write_hook: None,
         };
         let commits = Arc::new(Commits::default());
-        let ground = Ground { gate: Some(commits.gate(&ground.wire)), ..ground };
-        ground.wire.listen();
+        let environment = Environment { write_hook: Some(commits.write_hook(&environment.wire)), ..environment };
+        environment.wire.listen();
         Ok(Self {
             commits,
             late: Vec::new(),
             rng,
             cloud,
-            ground,
+            environment,
             _home: home,
             instances: BTreeSet::new(),
             kept: BTreeMap::new(),
             said: BTreeMap::new(),
             keepers: BTreeSet::new(),
-            doomed: BTreeSet::new(),
+            expected_lost: BTreeSet::new(),
             stale,
             sees_at: None,
             counts: Counts::default(),
@@ -104,12 +104,12 @@ impl Story {
         if self.trace.len() == TRACE_LEN {
             self.trace.pop_front();
         }
-        let at = (inventiv_orchestrator::Clock::now(&*self.ground.clock).0 - START_US) / 1_000;
+        let at = (inventiv_orchestrator::Clock::now(&*self.environment.clock).0 - START_US) / 1_000;
         self.trace.push_back(format!("{at:>9} ms  {}", line.into()));
     }
 
     fn play(&mut self) -> Step<()> {
-        let mut process = Process::start(&self.ground)?;
+        let mut process = Process::start(&self.environment)?;
         process.runtime.block_on(process.orchestrator.refresh_catalogue()).map_err(|e| e.to_string())?;
         if self.stale {
             self.counts.stale += 1;
@@ -121,7 +121,7 @@ impl Story {
             self.happen(&process, wildness)?;
             if !self.tick(&process)? {
                 drop(process);
-                process = Process::start(&self.ground)?;
+                process = Process::start(&self.environment)?;
             }
             if self.rng.u8(..6) == 0 {
                 for id in self.instances.clone() {
@@ -139,10 +139,10 @@ impl Story {
     }
 
     fn pass(&mut self, ms: i64) {
-        self.ground.clock.advance_ms(ms);
+        self.environment.clock.advance_ms(ms);
         self.cloud.emulator.advance_ms(ms);
-        let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
-        for request in self.ground.wire.late() {
+        let now = inventiv_orchestrator::Clock::now(&*self.environment.clock);
+        for request in self.environment.wire.late() {
             self.counts.late += 1;
             self.late.push((now.plus_ms(self.rng.i64(1_000..LATE_MAX_MS)), request));
         }
@@ -170,15 +170,15 @@ impl Story {
                 self.make_reads_stale();
             }
         }
-        let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
+        let now = inventiv_orchestrator::Clock::now(&*self.environment.clock);
         if self.sees_at.is_some_and(|at| at <= now) {
             self.sees_at = None;
             self.cloud.see_again();
             self.note("the key sees the project again");
         } else if self.sees_at.is_none() && self.rng.u16(..600) < u16::from(wildness) {
-            let what = self.cloud.blind(&mut self.rng)?;
+            let what = self.cloud.hidden(&mut self.rng)?;
             self.sees_at = Some(now.plus_ms(self.rng.i64(5_000..90_000)));
-            self.counts.blind += 1;
+            self.counts.hidden += 1;
             self.note(format!("the key loses the project: {what}"));
         }
         Ok(())
@@ -208,28 +208,28 @@ impl Story {
     }
 
     fn call(&self, process: &Process, method: &str, path: &str, body: Option<Value>) -> Step<(u16, Value)> {
-        process.call(&self.ground, method, path, body)?.ok_or_else(|| "killed while a user asked".to_owned())
+        process.call(&self.environment, method, path, body)?.ok_or_else(|| "killed while a user asked".to_owned())
     }
 
     fn ask_for_an_instance(&mut self, process: &Process) -> Step<()> {
         let kind = ["L40S-1-48G", "RENDER-S", "L4-1-24G", "H100-1-80G", "PLAY2-PICO"][self.rng.usize(..5)];
         let data_gb = [0, 10, 50][self.rng.usize(..3)];
-        let mut wish = json!({"instance_type": kind, "zone": ZONE, "data_volume_gb": data_gb});
+        let mut request = json!({"instance_type": kind, "zone": ZONE, "data_volume_gb": data_gb});
         if kind == "PLAY2-PICO" {
-            wish["image"] = json!("ubuntu_noble");
+            request["image"] = json!("ubuntu_noble");
         }
         if self.rng.u8(..4) == 0 {
-            wish["delete_on_terminate"] = json!(false);
+            request["delete_on_terminate"] = json!(false);
         }
         if self.rng.u8(..6) == 0 && kind != "RENDER-S" {
-            wish["boot_volume_gb"] = json!(40);
+            request["boot_volume_gb"] = json!(40);
         }
-        let (status, made) = self.call(process, "POST", "/instances", Some(wish.clone()))?;
-        self.note(format!("user: {wish} → {status} {}", made["id"]));
+        let (status, made) = self.call(process, "POST", "/instances", Some(request.clone()))?;
+        self.note(format!("user: {request} → {status} {}", made["id"]));
         if let Some(id) = made["id"].as_str() {
             self.instances.insert(id.to_owned());
             self.counts.instances += 1;
-            if wish["delete_on_terminate"] == false {
+            if request["delete_on_terminate"] == false {
                 self.keepers.insert(id.to_owned());
             }
         }
@@ -281,8 +281,8 @@ impl Story {
             1 => action("terminate"),
             2 => ("DELETE", server.clone(), None),
             3 => ("POST", format!("{server}/detach-volume"), Some(json!({"volume_id": cloud_id}))),
-            4 => match self.cloud.strangers.iter().next() {
-                Some(theirs) => ("POST", format!("{server}/attach-volume"), attach(theirs)),
+            4 => match self.cloud.third_parties.iter().next() {
+                Some(foreign) => ("POST", format!("{server}/attach-volume"), attach(foreign)),
                 None => return Ok(()),
             },
             5 => ("DELETE", format!("/block/v1/zones/{ZONE}/volumes/{cloud_id}"), None),
@@ -293,13 +293,13 @@ impl Story {
             ),
         };
         let (status, _) = self.cloud.ask(method, &path, body.clone());
-        self.note(format!("stranger: {method} {path} {} → {status}", body.unwrap_or_default()));
-        self.counts.strangers += usize::from(status < 300);
-        // A 5xx may have taken effect, for strangers as for us.
+        self.note(format!("third party: {method} {path} {} → {status}", body.unwrap_or_default()));
+        self.counts.third_parties += usize::from(status < 300);
+        // A 5xx may have taken effect, for third parties as for us.
         if !(300..500).contains(&status) {
             // What went by somebody else's hand is not our fault; what goes with a server neither.
             let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
-            self.cloud.strangers.retain(|id| there.contains(id));
+            self.cloud.third_parties.retain(|id| there.contains(id));
             let terminates = path.ends_with("/action") || method == "DELETE";
             self.kept.retain(|id, _| there.contains(id) && !(terminates && id == &cloud_id));
             if terminates {
@@ -307,7 +307,7 @@ impl Story {
                 for v in volumes.iter().filter(local) {
                     let id = v["provider_volume_id"].as_str().unwrap_or_default();
                     self.kept.remove(id);
-                    self.doomed.insert(id.to_owned());
+                    self.expected_lost.insert(id.to_owned());
                 }
             }
         }
@@ -328,20 +328,20 @@ impl Story {
         let (in_commit, late) = (self.rng.u8(..40) == 0, self.rng.u8(..40) == 0);
         let in_calls = self.rng.usize(..12);
         if before || after {
-            self.ground.wire.kill_after(in_calls, after);
+            self.environment.wire.kill_after(in_calls, after);
         } else if late {
-            self.ground.wire.strike(in_calls, Blow::Late);
+            self.environment.wire.inject(in_calls, Injection::Late);
         }
         self.commits.arm(in_commit);
         if in_commit {
-            let moment = if self.rng.bool() { Moment::Before } else { Moment::Committed };
-            let seen = if moment == Moment::Before { self.commits.begun() } else { self.commits.committed() };
+            let moment = if self.rng.bool() { WritePhase::Before } else { WritePhase::Committed };
+            let seen = if moment == WritePhase::Before { self.commits.begun() } else { self.commits.committed() };
             self.commits.kill_at(seen + self.rng.usize(..4), moment);
         }
-        let killed = self.ground.wire.killed();
+        let killed = self.environment.wire.killed();
         let ticked = process.runtime.block_on(async {
             let both = async {
-                let (first, [second, third]) = (&process.orchestrator, &process.twins);
+                let (first, [second, third]) = (&process.orchestrator, &process.duplicates);
                 match at_once {
                     3 => {
                         let (a, b, c) = tokio::join!(first.tick(resync), second.tick(false), third.tick(false));
@@ -360,7 +360,7 @@ impl Story {
                 done = both => Some(done),
             }
         });
-        self.ground.wire.spare();
+        self.environment.wire.spare();
         let in_commit = in_commit && !self.commits.spare();
         self.commits.arm(false);
         match ticked {

@@ -1,10 +1,10 @@
 //! Looking at the cloud: one listing for a whole zone, or a few questions about one instance, whichever is cheaper.
 
 use crate::Inner;
-use crate::rest::Look;
+use crate::park::LastObservation;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
-use inventiv_core::observed::{Observed, Picture, SeenServer, SeenVolume};
+use inventiv_core::observed::{Observed, ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::plan::Shows;
 use inventiv_core::recorded::{Aggregate, BLOCK_KIND, Volume};
 use inventiv_core::status::CreateState;
@@ -15,8 +15,8 @@ use std::sync::PoisonError;
 /// A listing is at least so many requests: servers, block volumes, local volumes.
 const LISTS: usize = 3;
 
-/// How many requests [`Inner::glance`] makes for an instance.
-pub(crate) fn glance_cost(agg: &Aggregate) -> usize {
+/// How many requests [`Inner::probe`] makes for an instance.
+pub(crate) fn probe_cost(agg: &Aggregate) -> usize {
     let servers = agg.servers.iter().map(|s| if s.create_state.is_open() { 2 } else { usize::from(s.is_live()) });
     let volumes = agg.volumes.iter().map(|v| if v.create_state.is_open() { 2 } else { usize::from(is_asked_for(v)) });
     servers.chain(volumes).sum()
@@ -38,15 +38,15 @@ pub(crate) fn misses_something(agg: &Aggregate, seen: &Observed) -> bool {
 }
 
 /// How many requests a complete listing took that showed so much.
-pub(crate) fn pages(picture: &Picture) -> usize {
-    let local = picture.volumes.iter().filter(|v| !v.is_block()).count();
+pub(crate) fn pages(inventory: &ZoneInventory) -> usize {
+    let local = inventory.volumes.iter().filter(|v| !v.is_block()).count();
     let pages = |n: usize| n.div_ceil(100).max(1);
-    pages(picture.servers.len()) + pages(picture.volumes.len() - local) + pages(local)
+    pages(inventory.servers.len()) + pages(inventory.volumes.len() - local) + pages(local)
 }
 
 impl Inner {
     /// Asks for each resource of one instance: by id where it is known, by name where its creation is in doubt.
-    pub(crate) async fn glance(&self, agg: &Aggregate) -> Result<Observed, Error> {
+    pub(crate) async fn probe(&self, agg: &Aggregate) -> Result<Observed, Error> {
         let zone = agg.instance.zone.as_str();
         let mut seen = Observed { complete: true, ..Observed::nothing(self.clock.now()) };
         for row in &agg.servers {
@@ -56,7 +56,9 @@ impl Inner {
                         seen.refresh_server(s);
                     }
                 }
-                (None, CreateState::Prepared | CreateState::Doubt) => self.find(zone, &row.name, &mut seen).await?,
+                (None, CreateState::Intended | CreateState::Unconfirmed) => {
+                    self.find(zone, &row.name, &mut seen).await?
+                }
                 _ => {}
             }
         }
@@ -75,9 +77,9 @@ impl Inner {
 
     /// Asks for what an instance waits for, and takes the rest from the last look. As old as that is what this shows: only
     /// a part of it is newer.
-    pub(crate) async fn ask_again(&self, agg: &Aggregate, last: Look) -> Result<Observed, Error> {
+    pub(crate) async fn ask_again(&self, agg: &Aggregate, last: LastObservation) -> Result<Observed, Error> {
         let zone = agg.instance.zone.as_str();
-        let Look { mut seen, awaits } = last;
+        let LastObservation { mut seen, awaits } = last;
         // A look with newer parts is no listing: what is missing from it proves nothing.
         (seen.listed, seen.blocks_listed_at, seen.hidden) = (false, None, None);
         let blocks = awaits.iter().filter(|a| matches!(&a.shows, Shows::Volume(_, kind) if kind == BLOCK_KIND)).count();
@@ -108,15 +110,15 @@ impl Inner {
 
     /// Lists block volumes, and takes over what belongs to the instance.
     async fn list_blocks(&self, agg: &Aggregate, seen: &mut Observed) -> Result<(), Error> {
-        let picture = self.provider.observe_blocks(&agg.instance.zone).await?;
+        let inventory = self.provider.observe_blocks(&agg.instance.zone).await?;
         seen.volumes.retain(|v| !v.is_block());
-        if picture.complete && picture.hidden.is_none() {
-            seen.blocks_listed_at = Some(picture.began_at);
+        if inventory.complete && inventory.hidden.is_none() {
+            seen.blocks_listed_at = Some(inventory.began_at);
         }
-        seen.hidden.clone_from(&picture.hidden);
+        seen.hidden.clone_from(&inventory.hidden);
         // Ours are told by their servers, too.
-        let picture = Picture { servers: seen.servers.clone(), ..picture };
-        seen.volumes.extend(Index::new(picture, &self.config.control_plane).of(agg).volumes);
+        let inventory = ZoneInventory { servers: seen.servers.clone(), ..inventory };
+        seen.volumes.extend(Index::new(inventory, &self.config.control_plane).of(agg).volumes);
         Ok(())
     }
 
@@ -157,7 +159,7 @@ impl Inner {
 
 /// A listing with the ways to find what belongs to one instance.
 pub(crate) struct Index {
-    picture: Picture,
+    inventory: ZoneInventory,
     servers_by_id: HashMap<String, usize>,
     volumes_by_id: HashMap<String, usize>,
     volumes_by_server: HashMap<String, Vec<usize>>,
@@ -166,17 +168,17 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub(crate) fn new(picture: Picture, control_plane: &str) -> Self {
+    pub(crate) fn new(inventory: ZoneInventory, control_plane: &str) -> Self {
         let owner =
             |name: &str| CloudName::parse(name).filter(|n| n.control_plane == control_plane).map(|n| n.instance);
         let mut by_owner: HashMap<InstanceId, (Vec<usize>, Vec<usize>)> = HashMap::new();
         let mut volumes_by_server: HashMap<String, Vec<usize>> = HashMap::new();
-        for (n, s) in picture.servers.iter().enumerate() {
+        for (n, s) in inventory.servers.iter().enumerate() {
             if let Some(id) = owner(&s.name) {
                 by_owner.entry(id).or_default().0.push(n);
             }
         }
-        for (n, v) in picture.volumes.iter().enumerate() {
+        for (n, v) in inventory.volumes.iter().enumerate() {
             if let Some(id) = owner(&v.name) {
                 by_owner.entry(id).or_default().1.push(n);
             }
@@ -184,9 +186,9 @@ impl Index {
                 volumes_by_server.entry(server.clone()).or_default().push(n);
             }
         }
-        let servers_by_id = picture.servers.iter().enumerate().map(|(n, s)| (s.id.clone(), n)).collect();
-        let volumes_by_id = picture.volumes.iter().enumerate().map(|(n, v)| (v.id.clone(), n)).collect();
-        Self { picture, servers_by_id, volumes_by_id, volumes_by_server, by_owner }
+        let servers_by_id = inventory.servers.iter().enumerate().map(|(n, s)| (s.id.clone(), n)).collect();
+        let volumes_by_id = inventory.volumes.iter().enumerate().map(|(n, v)| (v.id.clone(), n)).collect();
+        Self { inventory, servers_by_id, volumes_by_id, volumes_by_server, by_owner }
     }
 
     /// Instances that something in the cloud is named after.
@@ -203,15 +205,16 @@ impl Index {
         servers.dedup();
         let by_id = agg.volumes.iter().filter_map(|v| self.volumes_by_id.get(v.provider_id.as_ref()?));
         let mut volumes: Vec<usize> = by_id.chain(named.iter().flat_map(|n| &n.1)).copied().collect();
-        for server in servers.iter().map(|n| &self.picture.servers[*n]) {
+        for server in servers.iter().map(|n| &self.inventory.servers[*n]) {
             volumes.extend(self.volumes_by_server.get(&server.id).into_iter().flatten());
             volumes.extend(server.attachments.iter().filter_map(|a| self.volumes_by_id.get(&a.volume_id)));
         }
         volumes.sort_unstable();
         volumes.dedup();
-        let servers: Vec<SeenServer> = servers.iter().map(|n| self.picture.servers[*n].clone()).collect();
-        let volumes: Vec<SeenVolume> = volumes.iter().map(|n| self.picture.volumes[*n].clone()).collect();
-        let (began_at, complete, hidden) = (self.picture.began_at, self.picture.complete, self.picture.hidden.clone());
+        let servers: Vec<ObservedServer> = servers.iter().map(|n| self.inventory.servers[*n].clone()).collect();
+        let volumes: Vec<ObservedVolume> = volumes.iter().map(|n| self.inventory.volumes[*n].clone()).collect();
+        let (began_at, complete, hidden) =
+            (self.inventory.began_at, self.inventory.complete, self.inventory.hidden.clone());
         let listed = complete && hidden.is_none();
         Observed { began_at, complete, listed, blocks_listed_at: None, hidden, servers, volumes }
     }

@@ -18,12 +18,12 @@ pub(super) enum Kind {
     BlindBlock,
     Twice,
     Late,
-    StrangerStops,
-    StrangerTerminates,
-    StrangerDetaches,
-    StrangerAttaches,
-    StrangerDeletes,
-    StrangerRenames,
+    ThirdPartyStops,
+    ThirdPartyTerminates,
+    ThirdPartyDetaches,
+    ThirdPartyAttaches,
+    ThirdPartyDeletes,
+    ThirdPartyRenames,
     CommitCrashBefore,
     CommitCrashAfter,
 }
@@ -54,12 +54,12 @@ impl Kind {
         Self::BlindBlock,
         Self::Twice,
         Self::Late,
-        Self::StrangerStops,
-        Self::StrangerTerminates,
-        Self::StrangerDetaches,
-        Self::StrangerAttaches,
-        Self::StrangerDeletes,
-        Self::StrangerRenames,
+        Self::ThirdPartyStops,
+        Self::ThirdPartyTerminates,
+        Self::ThirdPartyDetaches,
+        Self::ThirdPartyAttaches,
+        Self::ThirdPartyDeletes,
+        Self::ThirdPartyRenames,
         Self::CommitCrashBefore,
         Self::CommitCrashAfter,
     ];
@@ -82,12 +82,12 @@ impl Kind {
             Self::BlindBlock => ("from here on, for a minute, the key sees nothing over the Block API", "blindB"),
             Self::Twice => ("delivered twice", "twice"),
             Self::Late => ("no answer within the time-out, applied 30 s later", "late"),
-            Self::StrangerStops => ("a stranger stops the server meanwhile", "stops"),
-            Self::StrangerTerminates => ("a stranger terminates the server meanwhile", "termin"),
-            Self::StrangerDetaches => ("a stranger detaches a volume meanwhile", "detach"),
-            Self::StrangerAttaches => ("a stranger attaches a volume of their own meanwhile", "attach"),
-            Self::StrangerDeletes => ("a stranger deletes a volume meanwhile", "delete"),
-            Self::StrangerRenames => ("a stranger renames server and volumes meanwhile", "rename"),
+            Self::ThirdPartyStops => ("a third party stops the server meanwhile", "stops"),
+            Self::ThirdPartyTerminates => ("a third party terminates the server meanwhile", "termin"),
+            Self::ThirdPartyDetaches => ("a third party detaches a volume meanwhile", "detach"),
+            Self::ThirdPartyAttaches => ("a third party attaches a volume of their own meanwhile", "attach"),
+            Self::ThirdPartyDeletes => ("a third party deletes a volume meanwhile", "delete"),
+            Self::ThirdPartyRenames => ("a third party renames server and volumes meanwhile", "rename"),
             Self::CommitCrashBefore => ("crash before the commit", "commit<"),
             Self::CommitCrashAfter => ("crash after the commit, before anybody knows", "commit>"),
         }
@@ -100,12 +100,12 @@ impl Kind {
     pub(super) const fn is_a_strangers(self) -> bool {
         matches!(
             self,
-            Self::StrangerStops
-                | Self::StrangerTerminates
-                | Self::StrangerDetaches
-                | Self::StrangerAttaches
-                | Self::StrangerDeletes
-                | Self::StrangerRenames
+            Self::ThirdPartyStops
+                | Self::ThirdPartyTerminates
+                | Self::ThirdPartyDetaches
+                | Self::ThirdPartyAttaches
+                | Self::ThirdPartyDeletes
+                | Self::ThirdPartyRenames
         )
     }
 
@@ -127,12 +127,12 @@ impl Kind {
             | Self::BlindBlock
             | Self::Twice
             | Self::Late
-            | Self::StrangerStops
-            | Self::StrangerTerminates
-            | Self::StrangerDetaches
-            | Self::StrangerAttaches
-            | Self::StrangerDeletes
-            | Self::StrangerRenames
+            | Self::ThirdPartyStops
+            | Self::ThirdPartyTerminates
+            | Self::ThirdPartyDetaches
+            | Self::ThirdPartyAttaches
+            | Self::ThirdPartyDeletes
+            | Self::ThirdPartyRenames
             | Self::CommitCrashBefore
             | Self::CommitCrashAfter => None,
         }
@@ -166,12 +166,12 @@ impl Kind {
             | Self::StalePeriod
             | Self::BlindInstance
             | Self::BlindBlock
-            | Self::StrangerStops
-            | Self::StrangerTerminates
-            | Self::StrangerDetaches
-            | Self::StrangerAttaches
-            | Self::StrangerDeletes
-            | Self::StrangerRenames => true,
+            | Self::ThirdPartyStops
+            | Self::ThirdPartyTerminates
+            | Self::ThirdPartyDetaches
+            | Self::ThirdPartyAttaches
+            | Self::ThirdPartyDeletes
+            | Self::ThirdPartyRenames => true,
         }
     }
 }

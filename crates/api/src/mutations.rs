@@ -26,30 +26,30 @@ pub(crate) struct Made {
 }
 
 /// Writes down a new instance; with a key that was used for the same request before, shows the one that it made.
-pub(crate) async fn create(app: &App, wish: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
-    let fingerprint = idempotency::fingerprint(&wish);
+pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
+    let fingerprint = idempotency::fingerprint(&request);
     if let Some(key) = key
         && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
     {
         return Ok(Made { agg, replayed: true });
     }
-    let wrong = mistakes(&wish);
+    let wrong = mistakes(&request);
     if !wrong.is_empty() {
         return Err(ApiError::all(wrong));
     }
-    let offer = find_offer(app, &wish).await?;
+    let offer = find_offer(app, &request).await?;
     let settings = app.store().settings(&app.inner.provider).await?;
-    let spec = spec(app, &wish, &offer, &settings).await?;
+    let spec = spec(app, &request, &offer, &settings).await?;
     images::check(app, &spec.image, &offer).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let instance = Instance {
-        name: wish.name.unwrap_or_else(|| default_name(&wish.instance_type, &id)),
+        name: request.name.unwrap_or_else(|| default_name(&request.instance_type, &id)),
         id,
         account_id: app.inner.account_id.clone(),
         provider: app.inner.provider.clone(),
-        zone: wish.zone,
-        instance_type: wish.instance_type,
-        model_id: wish.model_id,
+        zone: request.zone,
+        instance_type: request.instance_type,
+        model_id: request.model_id,
         spec,
         desired: Desired::Present,
         status: Status::Provisioning,
@@ -197,8 +197,12 @@ pub(crate) async fn set_policy(
     let id = owned.volume.id.clone();
     app.store()
         .change(&owned.instance_id, now, |agg| {
-            let going: Vec<bool> =
-                agg.servers.iter().filter(|s| s.keep && s.delete_intended_at.is_some()).map(Server::is_live).collect();
+            let going: Vec<bool> = agg
+                .servers
+                .iter()
+                .filter(|s| s.is_primary && s.delete_intended_at.is_some())
+                .map(Server::is_live)
+                .collect();
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
             read.check(&etag::of(&OwnedVolume::of(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
             // A block volume outlives its server; a local one is gone with it.
@@ -252,7 +256,7 @@ fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Re
     Ok(())
 }
 
-async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError> {
+async fn find_offer(app: &App, request: &CreateInstance) -> Result<Offer, ApiError> {
     let account = &app.inner.account_id;
     let catalogues = app.store().catalogues(account).await?;
     if catalogues.is_empty() {
@@ -260,18 +264,18 @@ async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError>
             "the provider's catalogue is being read for the first time; try again in a moment",
         ));
     }
-    let Some(catalogue) = catalogues.iter().find(|c| c.zone == wish.zone) else {
+    let Some(catalogue) = catalogues.iter().find(|c| c.zone == request.zone) else {
         let zones: Vec<&str> = catalogues.iter().map(|c| c.zone.as_str()).collect();
         return Err(ApiError::field("zone", format!("this server works in {}", zones.join(", "))));
     };
     if catalogue.refreshed_at.is_none() {
         let why = catalogue.error.as_deref().unwrap_or("it is being read for the first time");
         let text =
-            format!("the catalogue of {} is not there yet: {why}; it is tried again every few seconds", wish.zone);
+            format!("the catalogue of {} is not there yet: {why}; it is tried again every few seconds", request.zone);
         return Err(ApiError::unavailable(text));
     }
-    let Some(offer) = app.store().offer(account, &wish.zone, &wish.instance_type).await? else {
-        return Err(ApiError::field("instance_type", unknown_type(app, wish).await?));
+    let Some(offer) = app.store().offer(account, &request.zone, &request.instance_type).await? else {
+        return Err(ApiError::field("instance_type", unknown_type(app, request).await?));
     };
     if offer.availability == Availability::Shortage {
         let text =
@@ -281,20 +285,25 @@ async fn find_offer(app: &App, wish: &CreateInstance) -> Result<Offer, ApiError>
     Ok(offer)
 }
 
-async fn unknown_type(app: &App, wish: &CreateInstance) -> Result<String, ApiError> {
+async fn unknown_type(app: &App, request: &CreateInstance) -> Result<String, ApiError> {
     let all = app.store().offers(&app.inner.account_id, None).await?;
     let elsewhere: Vec<&str> =
-        all.iter().filter(|o| o.instance_type == wish.instance_type).map(|o| o.zone.as_str()).collect();
+        all.iter().filter(|o| o.instance_type == request.instance_type).map(|o| o.zone.as_str()).collect();
     if !elsewhere.is_empty() {
-        return Ok(format!("not in {}; it is in {}", wish.zone, elsewhere.join(", ")));
+        return Ok(format!("not in {}; it is in {}", request.zone, elsewhere.join(", ")));
     }
-    let here = all.iter().filter(|o| o.zone == wish.zone && o.gpu_count > 0);
+    let here = all.iter().filter(|o| o.zone == request.zone && o.gpu_count > 0);
     let here: Vec<&str> = here.map(|o| o.instance_type.as_str()).take(30).collect();
-    Ok(format!("there is no such type; types with GPUs in {}: {}", wish.zone, here.join(", ")))
+    Ok(format!("there is no such type; types with GPUs in {}: {}", request.zone, here.join(", ")))
 }
 
-async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &ProviderSettings) -> Result<Spec, ApiError> {
-    if wish.boot_volume_gb.is_some() && offer.boot_storage == BootStorage::Local {
+async fn spec(
+    app: &App,
+    request: &CreateInstance,
+    offer: &Offer,
+    settings: &ProviderSettings,
+) -> Result<Spec, ApiError> {
+    if request.boot_volume_gb.is_some() && offer.boot_storage == BootStorage::Local {
         let text = format!(
             "{} comes with its own disk of {} GB, and the cloud fixes that size; leave it out",
             offer.instance_type,
@@ -302,14 +311,14 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         );
         return Err(ApiError::field("boot_volume_gb", text));
     }
-    let model = match wish.model_id.as_deref() {
+    let model = match request.model_id.as_deref() {
         Some(id) => model(app, id).await?,
         None => None,
     };
     let chosen = volume_size::choose(&Wishes {
         forced_gb: app.inner.forced_data_volume_gb,
-        requested_gb: wish.data_volume_gb,
-        model_id: wish.model_id.as_deref(),
+        requested_gb: request.data_volume_gb,
+        model_id: request.model_id.as_deref(),
         model_gb: model.and_then(|m| m.data_volume_gb),
         default_gb: settings.worker_data_volume_gb_default,
     });
@@ -317,33 +326,33 @@ async fn spec(app: &App, wish: &CreateInstance, offer: &Offer, settings: &Provid
         let text = format!(
             "nothing says how large {} is, so that a data volume could be too small for it: say the size (150 GB \
              and twice the weights is a good one; 0: none), or add the model with a `data_volume_gb` of its own (`POST /models`)",
-            wish.model_id.as_deref().unwrap_or("the model")
+            request.model_id.as_deref().unwrap_or("the model")
         );
         return Err(ApiError::field("data_volume_gb", text));
     };
-    if chosen.bytes == 0 && (wish.perf_iops.is_some() || wish.delete_on_terminate.is_some()) {
+    if chosen.bytes == 0 && (request.perf_iops.is_some() || request.delete_on_terminate.is_some()) {
         let text =
             format!("perf_iops and delete_on_terminate are the data volume's, and there is none ({})", chosen.reason);
         return Err(ApiError::invalid(text));
     }
     let data_volume = (chosen.bytes > 0).then(|| DataVolumeSpec {
         size_bytes: chosen.bytes,
-        perf_iops: wish.perf_iops,
-        delete_on_terminate: wish.delete_on_terminate.unwrap_or(settings.delete_on_terminate_default),
+        perf_iops: request.perf_iops,
+        delete_on_terminate: request.delete_on_terminate.unwrap_or(settings.delete_on_terminate_default),
         size_reason: chosen.reason,
     });
     Ok(Spec {
-        warnings: warnings(offer, wish.model_id.as_deref()),
+        warnings: warnings(offer, request.model_id.as_deref()),
         data_volume,
-        boot_volume_bytes: wish.boot_volume_gb.map(|gb| gb * GB),
-        image: wish.image.clone().unwrap_or_else(|| settings.default_image.clone()),
+        boot_volume_bytes: request.boot_volume_gb.map(|gb| gb * GB),
+        image: request.image.clone().unwrap_or_else(|| settings.default_image.clone()),
         boot_storage: offer.boot_storage,
         gpu_count: offer.gpu_count,
-        tags: wish.tags.clone().unwrap_or_default(),
+        tags: request.tags.clone().unwrap_or_default(),
         hourly_micros: offer.price.micros,
         currency: offer.price.currency.clone(),
-        ssh_keys: wish.ssh_keys.clone().unwrap_or_default(),
-        user_data: wish.user_data.clone(),
+        ssh_keys: request.ssh_keys.clone().unwrap_or_default(),
+        user_data: request.user_data.clone(),
         recovered_at: None,
     })
 }

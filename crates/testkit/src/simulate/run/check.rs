@@ -1,12 +1,12 @@
-//! What must hold at every moment of a story, how it ends, and how it is judged.
+//! What must hold at every moment of a run, how it ends, and how it is judged.
 
-use super::{END_MAX, Step, Story};
+use super::{END_MAX, Run, Step};
 use crate::process::Process;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
-impl Story {
+impl Run {
     /// What must hold at every moment.
     pub(super) fn check_meanwhile(&mut self) -> Step<()> {
         let held = self.cloud.held();
@@ -22,8 +22,8 @@ impl Story {
             return Err(format!("{n} servers of instance {owner} run at the same time"));
         }
         let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
-        if let Some(gone) = self.cloud.strangers.iter().find(|id| !there.contains(id.as_str())) {
-            return Err(format!("a stranger's volume {gone} is gone"));
+        if let Some(gone) = self.cloud.third_parties.iter().find(|id| !there.contains(id.as_str())) {
+            return Err(format!("a third party's volume {gone} is gone"));
         }
         if let Some((gone, here)) = self.kept.iter().find(|(id, _)| !there.contains(id.as_str())) {
             return Err(format!("volume {gone} ({here}), which is to be kept, is gone"));
@@ -33,7 +33,7 @@ impl Story {
 
     /// Everything heals, everything is asked to go, and everything must.
     pub(super) fn end(&mut self, process: &Process) -> Step<()> {
-        for (pair, times) in self.cloud.struck() {
+        for (pair, times) in self.cloud.injected() {
             *self.counts.faults.entry(pair).or_default() += times;
         }
         self.cloud.heal();
@@ -51,7 +51,7 @@ impl Story {
             self.check_meanwhile()?;
             let wake = process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())?;
             let Some(wake) = wake else { break };
-            let now = inventiv_orchestrator::Clock::now(&*self.ground.clock);
+            let now = inventiv_orchestrator::Clock::now(&*self.environment.clock);
             let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
             self.pass(wake.ms_since(now).min(next).clamp(200, 10_000));
         }
@@ -61,7 +61,7 @@ impl Story {
             ticked.map_err(|e| format!("a tick at the end: {e}"))?;
             self.pass(20_000);
         }
-        self.judge(process)
+        self.check(process)
     }
 
     /// Volumes of a ready instance that its user wants to keep.
@@ -72,7 +72,7 @@ impl Story {
         for v in shown["storages"].as_array().into_iter().flatten().filter(|_| ran) {
             let cloud_id = v["provider_volume_id"].as_str().unwrap_or_default();
             let alive = there.contains(cloud_id)
-                && !self.doomed.contains(cloud_id)
+                && !self.expected_lost.contains(cloud_id)
                 && !matches!(v["status"].as_str(), Some("deleted" | "deleting"));
             if alive && v["delete_on_terminate"] == false && v["origin"] != "foreign" {
                 self.kept.insert(cloud_id.to_owned(), v["id"].as_str().unwrap_or_default().to_owned());
@@ -84,11 +84,11 @@ impl Story {
     /// Every call that was made, in its order.
     fn fingerprint(&self) -> u64 {
         let mut hasher = std::hash::DefaultHasher::new();
-        self.ground.wire.heard().calls.hash(&mut hasher);
+        self.environment.wire.heard().calls.hash(&mut hasher);
         hasher.finish()
     }
 
-    fn judge(&mut self, process: &Process) -> Step<()> {
+    fn check(&mut self, process: &Process) -> Step<()> {
         self.check_meanwhile()?;
         let (_, listed) = self.call(process, "GET", "/volumes?status=retained&limit=500", None)?;
         let mut kept = BTreeSet::new();
@@ -107,7 +107,7 @@ impl Story {
         self.counts.kept = kept.len();
         let held = self.cloud.held();
         for (kind, id, name, state) in &held {
-            let expected = self.cloud.strangers.contains(id) || (*kind == "volume" && kept.contains(id));
+            let expected = self.cloud.third_parties.contains(id) || (*kind == "volume" && kept.contains(id));
             if !expected {
                 return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
             }
@@ -129,10 +129,10 @@ impl Story {
         self.pass(1);
         process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
         let (_, audit) = self.call(process, "GET", "/audit", None)?;
-        // A kept volume that a stranger deleted, and no other that would show that the key sees block storage.
+        // A kept volume that a third party deleted, and no other that would show that the key sees block storage.
         let unseen = audit.to_string().contains("whether the credentials see block storage");
         let honest = unseen && !kept.is_empty() && self.cloud.block_volumes() == 0;
-        if audit["orphans"] != 0 || (audit["verdict"] == "cannot_say" && !honest) || audit["stuck"] != 0 {
+        if audit["orphans"] != 0 || (audit["verdict"] == "inconclusive" && !honest) || audit["stuck"] != 0 {
             return Err(format!("the audit: {audit:#}"));
         }
         let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();

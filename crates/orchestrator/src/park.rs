@@ -18,22 +18,22 @@ const PAUSE_MIN_MS: i64 = 10;
 const FORGOTTEN_MS: i64 = 5_000;
 
 /// By zone, because a zone is what a listing shows.
-type Zones = HashMap<String, HashMap<InstanceId, Rest>>;
+type Zones = HashMap<String, HashMap<InstanceId, ParkedInstance>>;
 
 /// Who rests in this process.
 #[derive(Default)]
-pub(crate) struct Resting(Mutex<Zones>);
+pub(crate) struct Parked(Mutex<Zones>);
 
 /// One instance's rest.
-struct Rest {
+struct ParkedInstance {
     /// The version that it rests in: a newer one ends the rest.
     version: i64,
     until: Timestamp,
-    look: Option<Look>,
+    look: Option<LastObservation>,
 }
 
 /// What was last seen of an instance, and which parts of that may change.
-pub(crate) struct Look {
+pub(crate) struct LastObservation {
     pub(crate) seen: Observed,
     pub(crate) awaits: Vec<Await>,
 }
@@ -62,7 +62,7 @@ impl Asked {
     }
 }
 
-impl Resting {
+impl Parked {
     fn zones(&self) -> MutexGuard<'_, Zones> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,12 +82,13 @@ impl Resting {
 
     /// What was last seen of an instance that nobody has written to since, if it waits for known changes only, and if it is
     /// not older than `age_max_ms`.
-    pub(crate) fn look(&self, agg: &Aggregate, now: Timestamp, age_max_ms: i64) -> Option<Look> {
+    pub(crate) fn look(&self, agg: &Aggregate, now: Timestamp, age_max_ms: i64) -> Option<LastObservation> {
         let mut zones = self.zones();
-        let rest = zones.get_mut(&agg.instance.zone)?.get_mut(&agg.instance.id)?;
-        let version = rest.version;
-        let holds = |l: &mut Look| version == agg.instance.version && now.ms_since(l.seen.began_at) < age_max_ms;
-        rest.look.take_if(holds)
+        let park = zones.get_mut(&agg.instance.zone)?.get_mut(&agg.instance.id)?;
+        let version = park.version;
+        let holds =
+            |l: &mut LastObservation| version == agg.instance.version && now.ms_since(l.seen.began_at) < age_max_ms;
+        park.look.take_if(holds)
     }
 }
 
@@ -97,7 +98,7 @@ impl Inner {
     pub(crate) fn look_again_at(&self, planned: &Plan, asked: &Asked) -> Timestamp {
         let (instance, rules, now) = (&planned.recorded.instance, &self.config.rules, self.clock.now());
         let pages = self.zone_pages(&instance.zone);
-        let waiting = self.resting.zones().get(&instance.zone).map_or(0, HashMap::len);
+        let waiting = self.parked.zones().get(&instance.zone).map_or(0, HashMap::len);
         if !planned.awaits.is_empty() && waiting > pages {
             return next_on_grid(now, rules.poll_ms);
         }
@@ -108,22 +109,22 @@ impl Inner {
     }
 
     /// Remembers that an instance only waits.
-    pub(crate) fn rest(&self, version: i64, until: Timestamp, planned: Plan, seen: Observed) {
+    pub(crate) fn park(&self, version: i64, until: Timestamp, planned: Plan, seen: Observed) {
         let Plan { recorded, awaits, .. } = planned;
-        let look = (!awaits.is_empty()).then_some(Look { seen, awaits });
-        let rest = Rest { version, until, look };
-        self.resting.zones().entry(recorded.instance.zone).or_default().insert(recorded.instance.id, rest);
+        let look = (!awaits.is_empty()).then_some(LastObservation { seen, awaits });
+        let park = ParkedInstance { version, until, look };
+        self.parked.zones().entry(recorded.instance.zone).or_default().insert(recorded.instance.id, park);
     }
 
     /// How long until the next of them may be looked at; at most one poll, because others may write, too.
     pub(crate) fn pause_ms(&self) -> u64 {
         let now = self.clock.now();
-        let mut zones = self.resting.zones();
+        let mut zones = self.parked.zones();
         for zone in zones.values_mut() {
             // What was due long ago was settled by somebody else.
-            zone.retain(|_, rest| now.ms_since(rest.until) < FORGOTTEN_MS);
+            zone.retain(|_, park| now.ms_since(park.until) < FORGOTTEN_MS);
         }
-        let next = zones.values().flat_map(HashMap::values).map(|rest| rest.until.ms_since(now)).min();
+        let next = zones.values().flat_map(HashMap::values).map(|park| park.until.ms_since(now)).min();
         let poll = self.config.rules.poll_ms;
         u64::try_from(next.unwrap_or(poll).clamp(PAUSE_MIN_MS, poll.max(PAUSE_MIN_MS))).unwrap_or(1_000)
     }

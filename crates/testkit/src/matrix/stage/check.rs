@@ -2,7 +2,7 @@
 
 use super::{Stage, Step, text};
 use crate::matrix::Scenario;
-use crate::matrix::blow::Kind;
+use crate::matrix::injection::Kind;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -23,17 +23,17 @@ impl Stage {
             return Err(format!("I6: {n} servers of instance {owner} run at the same time"));
         }
         let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
-        match self.sacred.iter().find(|id| !there.contains(id.as_str())) {
-            Some(gone) if *gone == self.theirs || !self.a_stranger_took_it() => {
+        match self.must_survive.iter().find(|id| !there.contains(id.as_str())) {
+            Some(gone) if *gone == self.foreign || !self.a_third_party_took_it() => {
                 Err(format!("I4, I5: volume {gone}, which must stay, is gone"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether a stranger may have deleted it.
-    fn a_stranger_took_it(&self) -> bool {
-        self.cell.kind == Kind::StrangerDeletes && self.struck.load(Ordering::SeqCst)
+    /// Whether a third party may have deleted it.
+    fn a_third_party_took_it(&self) -> bool {
+        self.cell.kind == Kind::ThirdPartyDeletes && self.injected.load(Ordering::SeqCst)
     }
 
     /// What must hold of the records: I3 (as many lines as changes) and I7.
@@ -44,7 +44,7 @@ impl Stage {
                 return Err(format!("I7: {instance}"));
             }
         }
-        let heard = self.ground.wire.heard().calls;
+        let heard = self.environment.wire.heard().calls;
         let changes = heard.iter().filter(|(method, _)| method != "GET").count();
         let logs = self.user("GET", "/action_logs?limit=500", None)?;
         let lines = logs["items"].as_array().into_iter().flatten();
@@ -63,7 +63,7 @@ impl Stage {
     pub(super) fn judge_goal(&mut self) -> Step<()> {
         self.cloud.heal();
         self.check_records()?;
-        let mut wanted = self.sacred.clone();
+        let mut wanted = self.must_survive.clone();
         for instance in self.instances()? {
             let shown = self.user("GET", &format!("/instances/{}", text(&instance, "id")), None)?;
             let status = text(&shown, "status");
@@ -108,7 +108,7 @@ impl Stage {
             self.pass(20_000);
         }
         let held = self.cloud.held();
-        if let Some((kind, id, name, state)) = held.iter().find(|(_, id, ..)| !self.sacred.contains(id)) {
+        if let Some((kind, id, name, state)) = held.iter().find(|(_, id, ..)| !self.must_survive.contains(id)) {
             return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
         }
         for instance in self.instances()? {
@@ -122,8 +122,8 @@ impl Stage {
         let process = self.process()?;
         process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
         let audit = self.user("GET", "/audit", None)?;
-        self.told.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
-        if audit["orphans"] != 0 || audit["verdict"] == "cannot_say" || audit["stuck"] != 0 {
+        self.reported.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+        if audit["orphans"] != 0 || audit["verdict"] == "inconclusive" || audit["stuck"] != 0 {
             return Err(format!("the audit: {audit:#}"));
         }
         Ok(())

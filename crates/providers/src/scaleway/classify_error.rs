@@ -1,6 +1,6 @@
 //! What Scaleway's refusals mean. Every JSON error has `type` and `message`; some answers have no body at all.
 
-use crate::http::{Purpose, Verdict};
+use crate::http::{ErrorClass, Purpose};
 use inventiv_core::error::{Effect, ErrorKind};
 use serde::Deserialize;
 
@@ -52,7 +52,7 @@ pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<ErrorBody> {
     json.then(|| serde_json::from_slice::<ErrorBody>(body).ok()).flatten().filter(|b| !b.kind.is_empty())
 }
 
-pub(super) fn judge(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> Verdict {
+pub(super) fn classify_error(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> ErrorClass {
     // Elsewhere, such words are about something else.
     let asks_for_stock = matches!(purpose, Purpose::Create | Purpose::Start) && !matches!(status, 401 | 403 | 429);
     let Some(body) = parse(content_type, body) else {
@@ -81,7 +81,7 @@ pub(super) fn judge(purpose: Purpose, status: u16, content_type: &str, body: &[u
     // A 5xx, `out_of_stock` among them, leaves open what came of the call until a listing tells.
     let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
     let message = words(status, &body);
-    Verdict { kind, effect, message, resource: body.resource.zip(body.resource_id) }
+    ErrorClass { kind, effect, message, resource: body.resource.zip(body.resource_id) }
 }
 
 /// Whether words are about machines that the cloud has not got.
@@ -104,7 +104,7 @@ fn bare_words(body: &[u8]) -> String {
     String::from_utf8_lossy(body.get(..BARE_MAX).unwrap_or(body)).into_owned()
 }
 
-fn judge_bare(status: u16, out_of_stock: bool) -> Verdict {
+fn judge_bare(status: u16, out_of_stock: bool) -> ErrorClass {
     let (kind, text) = match status {
         _ if out_of_stock => (ErrorKind::OutOfStock, "the provider says that it is out of stock"),
         401 | 403 => (ErrorKind::Unauthorized, "the credentials were refused"),
@@ -114,7 +114,7 @@ fn judge_bare(status: u16, out_of_stock: bool) -> Verdict {
         _ => (ErrorKind::Unavailable, "the provider's gateway did not answer properly"),
     };
     let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
-    Verdict { kind, effect, message: format!("{text} (HTTP {status})"), resource: None }
+    ErrorClass { kind, effect, message: format!("{text} (HTTP {status})"), resource: None }
 }
 
 /// One sentence out of whatever parts the body has.

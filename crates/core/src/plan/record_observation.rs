@@ -7,11 +7,11 @@ use super::{Draft, drift, evidence, frozen};
 use crate::action::Event;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
-use crate::observed::{Attachment, SeenServer, SeenVolume, ServerState, VolumeState};
+use crate::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState};
 use crate::recorded::{Server, Volume};
 use crate::status::{CreateState, Desired, Origin, VolumeStatus};
 
-pub(super) fn absorb(draft: &mut Draft<'_, '_>) {
+pub(super) fn record_observation(draft: &mut Draft<'_, '_>) {
     adopt_servers(draft);
     adopt_volumes(draft);
     record_attachments(draft);
@@ -27,7 +27,7 @@ pub(super) fn absorb(draft: &mut Draft<'_, '_>) {
 fn adopt_servers(draft: &mut Draft<'_, '_>) {
     let names: Vec<String> = draft.agg.servers.iter().map(|s| s.name.clone()).collect();
     for name in names {
-        let mut found: Vec<&SeenServer> = draft.seen.servers.iter().filter(|s| s.name == name).collect();
+        let mut found: Vec<&ObservedServer> = draft.seen.servers.iter().filter(|s| s.name == name).collect();
         // Several answer to one name when a creation was doubled on the way: the oldest is kept.
         found.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         for seen in found {
@@ -45,67 +45,67 @@ fn adopt_servers(draft: &mut Draft<'_, '_>) {
 fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     let instance = &draft.agg.instance;
     let wanted = instance.desired == Desired::Present && instance.failure.is_none();
-    if !wanted || draft.agg.servers.iter().any(|s| s.keep && (s.is_live() || s.create_state.is_open())) {
+    if !wanted || draft.agg.servers.iter().any(|s| s.is_primary && (s.is_live() || s.create_state.is_open())) {
         return;
     }
-    let unrecorded = |s: &&SeenServer| {
+    let unrecorded = |s: &&ObservedServer| {
         let named = CloudName::parse(&s.name).is_some_and(|n| n.is_confirmed_by(&s.tags));
         named && ours_by_name(draft, &s.name) && !draft.agg.servers.iter().any(|r| r.name == s.name)
     };
-    let mut found: Vec<&SeenServer> = draft.seen.servers.iter().filter(unrecorded).collect();
+    let mut found: Vec<&ObservedServer> = draft.seen.servers.iter().filter(unrecorded).collect();
     found.sort_by_key(|s| (s.state != ServerState::Running, s.created_at, s.id.clone()));
     let Some(seen) = found.first().copied() else { return };
     let (id, attempt) = (ServerId::new((draft.cx.ids)()), draft.agg.attempt_of(&seen.name));
     draft.agg.servers.push(Server::found(id, attempt, seen, draft.cx.now));
-    draft.tell(
+    draft.emit(
         "SERVER_ADOPTED",
         Some(seen.id.clone()),
         "it carries our name, and was not recorded: are the records old?",
     );
 }
 
-fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &SeenServer) {
-    let kept_elsewhere = draft.agg.servers.iter().any(|s| s.keep && s.is_live());
+fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &ObservedServer) {
+    let kept_elsewhere = draft.agg.servers.iter().any(|s| s.is_primary && s.is_live());
     let now = draft.cx.now;
     let Some(slot) = draft.agg.servers.iter().position(|s| s.name == name) else { return };
     if draft.agg.servers[slot].provider_id.is_none() {
         let row = &mut draft.agg.servers[slot];
         // Refused, and there all the same: nothing else is in its place, so it is the one.
-        row.keep &= !kept_elsewhere && (row.create_state.is_open() || row.create_state == CreateState::Refused);
+        row.is_primary &= !kept_elsewhere && (row.create_state.is_open() || row.create_state == CreateState::Refused);
         row.provider_id = Some(seen.id.clone());
-        row.create_state = CreateState::Owned;
+        row.create_state = CreateState::Created;
         row.answered_at = Some(now);
         row.tagged_at = Some(now);
         // However its creation was refused: it is there.
         (row.create_error, row.retry) = (None, None);
     } else {
         let attempt = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
-        let twin = Server {
+        let duplicate = Server {
             id: ServerId::new((draft.cx.ids)()),
             attempt,
             provider_id: Some(seen.id.clone()),
-            prepared_at: now,
+            intended_at: now,
             ..twin_of(&draft.agg.servers[slot])
         };
-        draft.agg.servers.push(twin);
+        draft.agg.servers.push(duplicate);
     }
-    let kept = draft.agg.servers.iter().any(|s| s.keep && s.provider_id.as_deref() == Some(&seen.id));
+    let kept = draft.agg.servers.iter().any(|s| s.is_primary && s.provider_id.as_deref() == Some(&seen.id));
     let text = if kept {
         "its creation's answer was lost; found by its name"
     } else {
         "a duplicate or late arrival, to be removed"
     };
-    draft.tell("SERVER_ADOPTED", Some(seen.id.clone()), text);
+    draft.emit("SERVER_ADOPTED", Some(seen.id.clone()), text);
     record_server_volumes(draft, seen, true);
 }
 
 fn twin_of(row: &Server) -> Server {
     Server {
-        keep: false,
-        create_state: CreateState::Owned,
+        is_primary: false,
+        create_state: CreateState::Created,
         create_error: None,
         state: None,
-        tagged_at: Some(row.prepared_at),
+        tagged_at: Some(row.intended_at),
         tags_shown: false,
         user_data_at: None,
         starts: 0,
@@ -117,7 +117,7 @@ fn twin_of(row: &Server) -> Server {
         gone_at: None,
         proof: None,
         retry: None,
-        unconfirmed: None,
+        pending_observation: None,
         ..row.clone()
     }
 }
@@ -133,7 +133,7 @@ fn adopt_volumes(draft: &mut Draft<'_, '_>) {
         if let Some(row) = row {
             let late = !row.create_state.is_open();
             row.provider_id = Some(volume.id.clone());
-            row.create_state = CreateState::Owned;
+            row.create_state = CreateState::Created;
             row.status = VolumeStatus::Available;
             row.answered_at = Some(now);
             (row.create_error, row.retry) = (None, None);
@@ -150,9 +150,9 @@ fn adopt_volumes(draft: &mut Draft<'_, '_>) {
 }
 
 /// A volume that carries our name and is not recorded: what it is for stands in the name.
-fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &SeenVolume) {
+fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &ObservedVolume) {
     let Some(name) = CloudName::parse(&volume.name) else { return };
-    let twin = draft.agg.volumes.iter().any(|v| v.origin == Origin::Ours && v.name == volume.name);
+    let duplicate = draft.agg.volumes.iter().any(|v| v.origin == Origin::Ours && v.name == volume.name);
     let origin = match name.role {
         Role::Data => Origin::Ours,
         Role::Server | Role::Boot | Role::Extra => Origin::Cloud,
@@ -161,22 +161,22 @@ fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &SeenVolume) {
     let id = row.id.clone();
     draft.agg.volumes.push(Volume {
         // The creation was doubled on the way: attempt 0 is older than any, so it is a stray, and empty.
-        attempt: if twin { 0 } else { name.attempt },
+        attempt: if duplicate { 0 } else { name.attempt },
         delete_on_terminate: name.delete,
         policy_version: name.policy_version,
         is_boot: name.role == Role::Boot,
         tagged_at: Some(draft.cx.now),
         ..row
     });
-    if twin && !name.delete {
+    if duplicate && !name.delete {
         on_volume(draft, &id, |v| v.set_policy(true));
     }
-    let text = if twin { "a duplicate, to be removed" } else { "carries our name and was not recorded" };
+    let text = if duplicate { "a duplicate, to be removed" } else { "carries our name and was not recorded" };
     tell_volume(draft, "VOLUME_FOUND", &id, &volume.id, text);
 }
 
 /// A volume that was never recorded is ours only if its tags say so, too, or if it is on a server of ours.
-fn is_confirmed(draft: &Draft<'_, '_>, volume: &SeenVolume) -> bool {
+fn is_confirmed(draft: &Draft<'_, '_>, volume: &ObservedVolume) -> bool {
     let on_ours = draft.agg.servers.iter().filter_map(|s| draft.seen.server(s.provider_id.as_deref()?));
     CloudName::parse(&volume.name).is_some_and(|n| n.is_confirmed_by(&volume.tags))
         || on_ours.into_iter().any(|s| s.has(&volume.id))
@@ -203,7 +203,7 @@ fn record_attachments(draft: &mut Draft<'_, '_>) {
     }
 }
 
-fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &SeenServer, adopting: bool) {
+fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &ObservedServer, adopting: bool) {
     for attachment in &server.attachments {
         if draft.agg.volumes.iter().any(|v| v.provider_id.as_deref() == Some(&attachment.volume_id)) {
             continue;
@@ -257,7 +257,7 @@ pub(crate) fn new_row(
     provider_id: String,
     origin: Origin,
     attachment: Option<&Attachment>,
-    seen: Option<&SeenVolume>,
+    seen: Option<&ObservedVolume>,
 ) -> Volume {
     let id = VolumeId::new((draft.cx.ids)());
     let mut row = found_volume(id, provider_id, draft.cx.now);
@@ -297,7 +297,7 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         policy_version: 0,
         cloud_policy: None,
         status: VolumeStatus::Available,
-        create_state: CreateState::Owned,
+        create_state: CreateState::Created,
         create_error: None,
         provider_id: Some(provider_id),
         created_at: now,
@@ -314,7 +314,7 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         deleted_at: None,
         proof: None,
         retry: None,
-        unconfirmed: None,
+        pending_observation: None,
         snapshots: Vec::new(),
     }
 }
@@ -325,24 +325,24 @@ fn burn_what_never_came(draft: &mut Draft<'_, '_>) {
     if !seen.complete {
         return;
     }
-    let mut burned = Vec::new();
+    let mut abandoned = Vec::new();
     for s in draft.agg.servers.iter_mut().filter(|s| s.create_state.is_open()) {
         let grace = super::attempt::grace_ms(s.create_error.as_ref(), rules);
-        if seen.began_at > s.answered_at.unwrap_or(s.prepared_at).plus_ms(grace) {
-            s.create_state = CreateState::Burned;
-            burned.push(("server", s.name.clone()));
+        if seen.began_at > s.answered_at.unwrap_or(s.intended_at).plus_ms(grace) {
+            s.create_state = CreateState::Abandoned;
+            abandoned.push(("server", s.name.clone()));
         }
     }
     for v in draft.agg.volumes.iter_mut().filter(|v| v.create_state.is_open()) {
         let grace = super::attempt::grace_ms(v.create_error.as_ref(), rules);
         if seen.began_at > v.answered_at.unwrap_or(v.created_at).plus_ms(grace) {
-            v.create_state = CreateState::Burned;
+            v.create_state = CreateState::Abandoned;
             v.status = VolumeStatus::Failed;
-            burned.push(("volume", v.name.clone()));
+            abandoned.push(("volume", v.name.clone()));
         }
     }
-    for (kind, name) in burned {
-        draft.tell("ATTEMPT_BURNED", None, format!("{kind} {name} never turned up; its name stays watched"));
+    for (kind, name) in abandoned {
+        draft.emit("ATTEMPT_ABANDONED", None, format!("{kind} {name} never turned up; its name stays watched"));
     }
 }
 
@@ -353,7 +353,7 @@ fn refresh_servers(draft: &mut Draft<'_, '_>) {
         if seen.state != ServerState::Stopped {
             row.start_intended_at.get_or_insert(draft.cx.now);
         }
-        if row.keep && !seen.addresses.is_empty() {
+        if row.is_primary && !seen.addresses.is_empty() {
             draft.agg.instance.ip_address = seen.ip_address().map(str::to_owned);
             draft.agg.instance.addresses.clone_from(&seen.addresses);
         }
@@ -362,7 +362,7 @@ fn refresh_servers(draft: &mut Draft<'_, '_>) {
 
 fn refresh_volumes(draft: &mut Draft<'_, '_>) {
     let ours: Vec<String> = draft.agg.servers.iter().filter_map(|s| s.provider_id.clone()).collect();
-    let ours_shown: Vec<&SeenServer> = draft.seen.servers.iter().filter(|s| ours.contains(&s.id)).collect();
+    let ours_shown: Vec<&ObservedServer> = draft.seen.servers.iter().filter(|s| ours.contains(&s.id)).collect();
     let now = draft.cx.now;
     for row in draft.agg.volumes.iter_mut().filter(|v| v.is_live() || v.is_kept()) {
         let Some(seen) = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)) else { continue };
@@ -404,7 +404,7 @@ fn refresh_volumes(draft: &mut Draft<'_, '_>) {
 }
 
 /// Takes over what a volume's own API shows.
-pub(crate) fn take_over(row: &mut Volume, seen: &SeenVolume) {
+pub(crate) fn take_over(row: &mut Volume, seen: &ObservedVolume) {
     row.name.clone_from(&seen.name);
     row.volume_type.clone_from(&seen.volume_type);
     row.size_bytes = seen.size_bytes.or(row.size_bytes);

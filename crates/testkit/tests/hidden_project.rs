@@ -18,7 +18,7 @@ async fn proof(world: &World, id: &str) -> Value {
 }
 
 /// From the nth matching request on, the key sees nothing under this path.
-fn blind(world: &World, path: &str, nth: usize) -> u64 {
+fn hidden(world: &World, path: &str, nth: usize) -> u64 {
     let rule = json!({"path": path, "nth": nth, "times": 1_000_000, "effect": {"blind": true}});
     world.emulator.add_fault(&rule).unwrap()
 }
@@ -42,7 +42,7 @@ async fn going() -> (World, String) {
 
 /// Whatever is said, it is true; and once the key sees the project again, everything goes.
 async fn ends_well(world: &World, id: &str, what: &str) {
-    world.stranger("DELETE", "/_emulator/faults", None);
+    world.third_party("DELETE", "/_emulator/faults", None);
     minutes(world, 30).await;
     assert_eq!((world.left(), &proof(world, id).await["clean"]), ((0, 0, 0), &json!(true)), "{what}");
 }
@@ -53,7 +53,7 @@ async fn a_key_that_loses_the_project_at_any_request_proves_nothing() {
         let mut unproven = 0;
         for onset in 1..=60 {
             let (world, id) = going().await;
-            blind(&world, api, onset);
+            hidden(&world, api, onset);
             for _ in 0..120 {
                 world.advance_ms(1_000);
                 world.tick().await;
@@ -127,7 +127,7 @@ async fn without_a_witness_nothing_of_block_storage_is_proven_gone() {
     let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
     world.terminate(&id).await;
-    blind(&world, "/block/*", 1);
+    hidden(&world, "/block/*", 1);
     minutes(&world, 20).await;
     let shown = world.show(&id).await;
     assert_eq!(shown["status"], "terminating");
@@ -146,15 +146,15 @@ async fn an_audit_without_sight_of_block_storage_cannot_say() {
     world.until_status(&id, "ready").await;
     world.settle().await;
     for (api, says) in [("/block/*", "block"), ("/instance/*", "security group"), ("*", "security group")] {
-        let rule = blind(&world, api, 1);
+        let rule = hidden(&world, api, 1);
         world.call("POST", "/audit", Some(json!({}))).await;
         world.advance_ms(1);
         world.orchestrator.audit_due().await.unwrap();
         let found = world.call("GET", "/audit", None).await.1;
-        assert_eq!(found["verdict"], "cannot_say", "{api}: {found:#}");
+        assert_eq!(found["verdict"], "inconclusive", "{api}: {found:#}");
         let zone = found["zones"].as_array().unwrap().iter().find(|z| z["zone"] == ZONE).unwrap();
-        assert!(zone["cannot_say"].as_str().unwrap().contains(says), "{api}: {zone:#}");
-        world.stranger("DELETE", &format!("/_emulator/faults/{rule}"), None);
+        assert!(zone["inconclusive"].as_str().unwrap().contains(says), "{api}: {zone:#}");
+        world.third_party("DELETE", &format!("/_emulator/faults/{rule}"), None);
         world.advance_ms(60_000);
     }
 }
