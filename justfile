@@ -31,7 +31,7 @@ replay DIR *ARGS:
 openapi:
     cargo xtask openapi
 
-# Two whole lives against a emulated cloud.
+# Two instance life cycles against an emulated cloud.
 demo *ARGS:
     cargo run -- demo {{ARGS}}
 

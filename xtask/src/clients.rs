@@ -1,5 +1,5 @@
-//! `cargo xtask clients`: official clients of Scaleway against the emulator's executable, and a client that is generated from
-//! openapi.json against the server, each in a place of its own.
+//! `cargo xtask clients`: runs Scaleway's official clients against the emulator's executable, and a client generated
+//! from openapi.json against the control plane.
 
 use crate::{PROFILE, cargo, root};
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The emulator as a program, on a free port, with its clock a hundred times faster.
+/// The emulator's executable on a free port, with its clock a hundred times faster.
 struct Emulator {
     child: Child,
     url: String,
@@ -27,20 +27,20 @@ impl Emulator {
         let url = first.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned);
         match url {
             Some(url) => Ok(Self { child, url }),
-            None => Err(format!("the emulator did not say where it listens: {first}")),
+            None => Err(format!("the emulator did not print its address: {first}")),
         }
     }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // It holds nothing that is worth a goodbye.
+        // It holds no state worth saving, so a kill is enough.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Without Python there is nothing to run: an error in CI, a line elsewhere.
+/// Runs the clients. Without Python, fails in CI and prints a line elsewhere.
 pub(crate) fn run() -> Result<(), String> {
     let can = Command::new("python3").args(["-c", "import venv, ensurepip"]).stderr(Stdio::null()).status();
     if !can.is_ok_and(|s| s.success()) {
@@ -48,7 +48,7 @@ pub(crate) fn run() -> Result<(), String> {
         if std::env::var_os("CI").is_some() {
             return Err(help.to_owned());
         }
-        println!("left out: {help}");
+        println!("skipped: {help}");
         return Ok(());
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
@@ -62,7 +62,7 @@ pub(crate) fn run() -> Result<(), String> {
     generated(&target)
 }
 
-/// A script with the official SDK, against the emulator.
+/// Runs a script that uses the official SDK against the emulator.
 fn official(sdk: &Path, script: &str, cloud: &str) -> Result<(), String> {
     let project = "11111111-1111-4111-8111-111111111111";
     let done = Command::new(sdk)
@@ -76,10 +76,10 @@ fn official(sdk: &Path, script: &str, cloud: &str) -> Result<(), String> {
         .env("SCW_DEFAULT_REGION", "fr-par")
         .status()
         .map_err(|e| format!("python: {e}"))?;
-    if done.success() { Ok(()) } else { Err(format!("the Python SDK does not get along with the emulator: {script}")) }
+    if done.success() { Ok(()) } else { Err(format!("the Python SDK failed against the emulator: {script}")) }
 }
 
-/// A client that is made from openapi.json lives one life of an instance with the real server.
+/// A client generated from openapi.json runs one instance life cycle against the real control plane.
 fn generated(target: &Path) -> Result<(), String> {
     let python = python(target, "clients-openapi", "crates/api/clients/python/requirements.txt")?;
     let document = root().join("openapi.json");
@@ -135,7 +135,7 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(&address).is_err() {
             if Instant::now() > deadline {
-                return Err("inventiv serve does not listen".to_owned());
+                return Err("inventiv serve did not start to listen within 30 seconds".to_owned());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -145,7 +145,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // All that it knows goes with its folder.
+        // Its database is removed with the folder.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -159,7 +159,7 @@ fn succeed(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// The interpreter of a virtual environment that has some packages, made once for each list of packages.
+/// The interpreter of a virtual environment with the given packages, created once for each list of packages.
 fn python(target: &Path, name: &str, wanted: &str) -> Result<PathBuf, String> {
     let wanted = root().join(wanted);
     let wanted_text = std::fs::read_to_string(&wanted).map_err(|e| format!("{}: {e}", wanted.display()))?;

@@ -1,5 +1,5 @@
-//! `cargo xtask dist`: what is given to people who do not build: a static executable with its unit file, manual page and
-//! completions, the same as a container image (OCI layout), and checksums.
+//! `cargo xtask dist`: makes the release files: a static executable with its unit file, manual page and completions, a
+//! container image of it (OCI layout), and checksums.
 
 use crate::{cargo, root, run};
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
-/// The certificate authorities that the image trusts: this machine's (Debian: ca-certificates).
+/// The certificate authorities that the image trusts, from the build machine (Debian: ca-certificates).
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Whom the image runs as: nobody whom a host knows.
+/// The image's user id, which no host assigns.
 const USER: &str = "65532";
 
 pub(crate) fn make() -> Result<(), String> {
@@ -19,7 +19,7 @@ pub(crate) fn make() -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let binary = target.join(TARGET).join("release/inventiv");
     if !is_static(&read(&binary)?) {
-        return Err(format!("{} asks for a dynamic linker", binary.display()));
+        return Err(format!("{} needs a dynamic linker", binary.display()));
     }
     let folder = target.join("dist");
     if folder.exists() {
@@ -44,7 +44,7 @@ fn tools() -> Result<(), String> {
     Ok(())
 }
 
-/// The executable with what belongs to it, the same bytes from the same sources.
+/// Packs the executable and its files; the same sources give the same bytes.
 fn archive(binary: &Path, folder: &Path, name: &str) -> Result<(), String> {
     let inside = folder.join(name);
     write(&inside.join("inventiv"), &read(binary)?)?;
@@ -70,7 +70,7 @@ fn image(binary: &Path, folder: &Path, name: &str) -> Result<(), String> {
     let rootfs = folder.join("rootfs");
     write(&rootfs.join("inventiv"), &read(binary)?)?;
     run(Command::new("chmod").arg("755").arg(rootfs.join("inventiv")))?;
-    // Whoever calls the provider must be able to judge its certificate.
+    // The control plane needs them to verify the provider's certificate.
     write(&rootfs.join(AUTHORITIES.trim_start_matches('/')), &read(Path::new(AUTHORITIES))?)?;
     std::fs::create_dir_all(rootfs.join("data")).map_err(|e| e.to_string())?;
     run(Command::new("chmod").arg("700").arg(rootfs.join("data")))?;
@@ -130,7 +130,7 @@ fn sums(folder: &Path) -> Result<(), String> {
     write(&folder.join("SHA256SUMS"), text.as_bytes())
 }
 
-/// Packs what a folder holds: sorted, without times and owners of this machine.
+/// Packs a folder: sorted, without timestamps and owners of the build machine.
 fn tar(folder: &Path, archive: &Path, args: &[&str]) -> Result<(), String> {
     let mut command = Command::new("tar");
     command.args([
@@ -146,7 +146,7 @@ fn tar(folder: &Path, archive: &Path, args: &[&str]) -> Result<(), String> {
     run(command.args(args))
 }
 
-/// Whether an ELF file of 64 bits names no dynamic linker.
+/// Whether a 64-bit ELF file names no dynamic linker.
 fn is_static(elf: &[u8]) -> bool {
     const INTERPRETER: u32 = 3;
     let number = |at: usize, length: usize| -> Option<u64> {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_an_image_is_where_and_what_the_other_says() -> Result<(), String> {
+    fn the_digests_and_paths_in_an_image_match_its_files() -> Result<(), String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         lay_out(folder.path(), b"a layer")?;
         let blob = |of: &Value| -> Vec<u8> {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_a_linker_is_not_static() {
+    fn an_executable_with_a_dynamic_linker_is_not_static() {
         let mut elf = vec![0; 64 + 2 * 56];
         elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
         (elf[32], elf[54], elf[56]) = (64, 56, 2);
@@ -214,11 +214,11 @@ mod tests {
         assert!(!is_static(&elf));
         assert!(!is_static(b"#!/bin/sh") && !is_static(&elf[..100]));
         let this = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();
-        assert!(!is_static(&this), "a test is linked as usual");
+        assert!(!is_static(&this), "a test executable is linked dynamically");
     }
 
     #[test]
-    fn the_unit_file_leaves_little_open() {
+    fn systemd_rates_the_unit_file_as_well_hardened() {
         let unit = root().join("packaging/inventiv.service");
         let judged =
             Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=15"]).arg(unit).output();

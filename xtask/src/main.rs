@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask check | test | tidy | bench | simulate | crash-matrix | soak | upgrade | mutants | …`. Each is also a `just` recipe.
+//! The project's tasks, such as `cargo xtask check`, `test` or `bench`: see [`USAGE`]. Most are also `just` recipes.
 
 mod clients;
 mod dist;
@@ -14,23 +14,25 @@ const USAGE: &str = "cargo xtask TASK
 
   check          everything that CI runs: format, lints, tidy, tests on both databases, docs, licences
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
-  tidy           the rules that no compiler knows
+  tidy           the rules that the compiler does not check
   bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, past, replicas,
                  failover, fleet or emulator alone
-  clients        official clients of Scaleway against the emulator
+  clients        Scaleway's official clients against the emulator, a generated client against the control plane
   replay DIR [--report FILE.json]
-                 play recordings of the real API against the emulator, compare every exchange, print the score
+                 replay recordings of the real API against the emulator, compare every exchange, print the score
   simulate [--seeds N] [--first SEED]
-                 tell runs of users, third parties, faults and crashes drawn from seeds; a seed that goes wrong is told
+                 deterministic simulation: runs of users, third parties, faults and crashes drawn from seeds; prints
+                 each seed that fails
   crash-matrix [--every N] [WORD]
-                 strike every call and commit of every scenario once, in every way; every Nth cell; only those with WORD
+                 inject every fault once at every call and commit of every scenario; --every N: only each Nth cell;
+                 WORD: only cells whose name contains it
   soak [--kills N] [--servers N]
-                 the real executable, killed at random moments while lives come and go, on both databases; and several of
-                 them (3) on one PostgreSQL, killed, frozen, stopped, cut off, with clocks that are wrong
+                 kill the real executable at random moments while instances come and go, on both databases; also run
+                 N replicas (3) on one PostgreSQL: kill, freeze, stop and disconnect them, and set wrong clocks
   upgrade --from COMMIT
-                 replace three servers of that commit by this one's, one after the other, while lives go on
-  mutants [WORD] break each rule that keeps money safe, in a copy, and see a trial turn red
-  dist           a static executable with unit file, manual page and completions, a container image, and checksums
+                 replace three replicas of that commit by this one's, one after the other, while instances come and go
+  mutants [WORD] break each rule that protects money, in a copy, and check that a test fails
+  dist           a static executable with unit file, manual page and completions; a container image; checksums
   openapi        write openapi.json from the code";
 
 fn main() -> ExitCode {
@@ -73,8 +75,8 @@ fn check() -> Result<(), String> {
     step("tests", || tests::run(&[]))?;
     step("official clients against the emulator", clients::run)?;
     step("recordings against the emulator", recordings)?;
-    step("runs of faults and crashes", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
-    step("every call and commit, struck", || crash_matrix(&["--every", EVERY].map(str::to_owned)))?;
+    step("deterministic simulation", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
+    step("crash matrix", || crash_matrix(&["--every", EVERY].map(str::to_owned)))?;
     step("docs", || {
         let mut command = Command::new("cargo");
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
@@ -83,24 +85,24 @@ fn check() -> Result<(), String> {
     step("licences and sources", deny)
 }
 
-/// What tests and trials are built with.
+/// The Cargo profile for tests and trials.
 pub(crate) const PROFILE: &str = "trial";
-/// How many runs are told at every check: so many that each pair of a call and a fault must have struck.
+/// Simulation runs in each check: enough to inject every fault at every kind of call.
 const SEEDS: &str = "2000";
-/// Every so many cells of the crash matrix, one is played at every check.
+/// Each check runs one of this many cells of the crash matrix.
 const EVERY: &str = "25";
 
-/// The score that the emulator must reach on recordings of the real API, in percent, where there are any.
+/// The score in percent that the emulator must reach, if there are recordings of the real API.
 const REPLAY_GOAL: &str = "99.5";
 /// The same for servers, volumes and block volumes.
 const REPLAY_CORE_GOAL: &str = "100";
 
-/// Recordings do not travel with the repository: `SCW_RECORDINGS` names their folder, or they stand beside the checkout.
+/// Recordings are not part of the repository: `SCW_RECORDINGS` names their folder, or they lie beside the checkout.
 fn recordings() -> Result<(), String> {
     let beside = root().join("../shared/scaleway/recordings");
     let folder = std::env::var_os("SCW_RECORDINGS").map_or(beside, PathBuf::from);
     if !folder.is_dir() {
-        println!("left out: no recordings in {} (SCW_RECORDINGS names another folder)", folder.display());
+        println!("skipped: no recordings in {} (set SCW_RECORDINGS to another folder)", folder.display());
         return Ok(());
     }
     let folder = folder.display().to_string();
@@ -111,7 +113,7 @@ fn step(name: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), Str
     let began = std::time::Instant::now();
     println!("== {name}");
     work().map_err(|e| format!("{name}: {e}"))?;
-    println!("== {name}: good ({:.0} s)", began.elapsed().as_secs_f32());
+    println!("== {name}: ok ({:.0} s)", began.elapsed().as_secs_f32());
     Ok(())
 }
 
@@ -123,7 +125,7 @@ fn deny() -> Result<(), String> {
     if std::env::var_os("CI").is_some() {
         return Err("cargo-deny is missing: cargo install --locked cargo-deny".to_owned());
     }
-    println!("left out: cargo-deny is not installed (cargo install --locked cargo-deny)");
+    println!("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
     Ok(())
 }
 
@@ -194,11 +196,11 @@ fn upgrade(args: &[String]) -> Result<(), String> {
 }
 
 fn simulate(args: &[String]) -> Result<(), String> {
-    trial("simulate", args, "a run")
+    trial("simulate", args, "the simulation")
 }
 
 fn crash_matrix(args: &[String]) -> Result<(), String> {
-    trial("crash_matrix", args, "a cell")
+    trial("crash_matrix", args, "the crash matrix")
 }
 
 fn trial(bin: &str, args: &[String], what: &str) -> Result<(), String> {
@@ -206,12 +208,12 @@ fn trial(bin: &str, args: &[String], what: &str) -> Result<(), String> {
     command.args(["run", "--profile", PROFILE, "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
     command.args(["--package", "inventiv-testkit", "--bin", bin, "--"]).args(args);
     let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{what} went wrong: {status}")) }
+    if status.success() { Ok(()) } else { Err(format!("{what} failed: {status}")) }
 }
 
 fn replay(args: &[String]) -> Result<(), String> {
     let mut command = Command::new("cargo");
-    // Where the caller stands, not where the workspace is: the folder is theirs.
+    // In the caller's current directory: DIR may be a relative path.
     command.args(["run", "--profile", PROFILE, "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
     command.args(["--package", "scaleway-replay", "--"]).args(args);
     let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;

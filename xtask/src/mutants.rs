@@ -1,25 +1,25 @@
-//! Deliberate breaks of the rules that keep money safe: each must turn a trial red, or the trial proves nothing.
+//! Mutation tests of the rules that protect money: each mutant must make its trial fail, or the trial proves nothing.
 //!
-//! The tracked files are copied to a folder of its own with build results of its own: a broken library must never be taken
-//! for the real one.
+//! The sources are copied to a separate folder with separate build output, so that no build uses a broken library by
+//! mistake.
 
 use crate::root;
 use crate::tests::Sum;
 use std::path::Path;
 use std::process::Command;
 
-/// What turns a break red.
+/// What detects a mutant.
 #[derive(PartialEq, Eq)]
 enum Trial {
-    /// Stories of faults and crashes.
+    /// Simulation runs with faults and crashes.
     Stories,
-    /// Tests of a package, by a part of their names.
+    /// The tests of a package whose names contain a text.
     Tests(&'static str, &'static str),
 }
 
-/// One break.
+/// One mutant.
 struct Mutant {
-    /// Which rule it breaks.
+    /// The broken rule, described by its effect.
     what: &'static str,
     file: &'static str,
     find: &'static str,
@@ -31,119 +31,119 @@ const STORIES: &str = "80";
 
 const MUTANTS: [Mutant; 36] = [
     Mutant {
-        what: "a block volume is believed gone although nothing shows that the key sees block storage",
+        what: "a block volume counts as gone although nothing proves that the credentials can see block storage",
         file: "crates/providers/src/scaleway/sight.rs",
         find: "            None if seen_before => return Ok(found),\n",
         replace: "            None if seen_before => return Ok(found),\n            Some(_) if side == Side::Block => return Ok(found),\n",
         trial: Trial::Tests("inventiv-testkit", "a_key_that_loses_the_project"),
     },
     Mutant {
-        what: "the project need not be seen before a not-found",
+        what: "a not-found needs no earlier proof that the project is visible",
         file: "crates/providers/src/scaleway/sight.rs",
         find: "            None if seen_before => return Ok(found),\n",
         replace: "            None if seen_before || !id.is_empty() => return Ok(found),\n",
         trial: Trial::Tests("inventiv-testkit", "a_key_that_gets_the_project_back"),
     },
     Mutant {
-        what: "an audit reports block volumes as missing that the key may not see",
+        what: "an audit reports block volumes as missing that the credentials may not see",
         file: "crates/core/src/audit.rs",
         find: "inventory.blocks_hidden.as_ref().filter(|_| index.expects_blocks())",
         replace: "inventory.blocks_hidden.as_ref().filter(|_| inventory.began_at.0 < 0)",
         trial: Trial::Tests("inventiv-testkit", "what_is_recorded_and_not_shown"),
     },
     Mutant {
-        what: "no witness is made, and the end of the last block volume is never proven",
+        what: "no witness volume is created, and the deletion of the last block volume is never proven",
         file: "crates/core/src/plan/absent.rs",
         find: "    witness(draft);\n",
         replace: "    let _ = witness;\n",
         trial: Trial::Tests("inventiv-testkit", "the_last_volumes_of_a_zone"),
     },
     Mutant {
-        what: "an accepted deletion counts for ever, whatever is shown after it",
+        what: "an accepted deletion counts for ever, whatever is observed after it",
         file: "crates/core/src/plan/evidence.rs",
         find: "    doubt_deletions(draft);\n",
         replace: "    let _ = doubt_deletions;\n",
         trial: Trial::Tests("inventiv-core", "an_accepted_deletion_is_no_evidence"),
     },
     Mutant {
-        what: "a server whose creation was not answered is not looked for",
+        what: "a server whose creation got no answer is not searched for",
         file: "crates/core/src/plan/record_observation.rs",
         find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
         replace: "    adopt_volumes(draft);\n    let _ = adopt_servers;\n",
         trial: Trial::Stories,
     },
     Mutant {
-        what: "a data volume whose creation was not answered is not looked for",
+        what: "a data volume whose creation got no answer is not searched for",
         file: "crates/core/src/plan/record_observation.rs",
         find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
         replace: "    adopt_servers(draft);\n    let _ = adopt_volumes;\n",
         trial: Trial::Stories,
     },
     Mutant {
-        what: "no grace: a creation is tried anew before its listing can show it",
+        what: "no grace period: a creation is retried before a listing can show its resource",
         file: "crates/core/src/plan/attempt.rs",
         find: "        _ => rules.create_grace_ms.max(rules.stale_ms),\n",
         replace: "        _ => 0,\n",
         trial: Trial::Tests("inventiv-testkit", "a_creation_that_never_arrived"),
     },
     Mutant {
-        what: "one 404 is believed, without a listing begun after the deletion",
+        what: "one 404 proves a deletion, without a listing begun after it",
         file: "crates/core/src/plan/absent.rs",
         find: "        if draft.seen.listed_at(row.is_block()).is_none_or(|at| at <= since) {\n",
         replace: "        if since.0 < 0 {\n",
         trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {
-        what: "any refusal to show a resource is read as gone",
+        what: "any error when reading a resource counts as not found",
         file: "crates/providers/src/scaleway/server.rs",
         find: "    if error.kind != ErrorKind::NotFound {\n        return Err(error);\n    }\n    let ours = error.resource.as_ref().is_some_and(|(kind, named)| kind == resource && named == id);\n    if !ours {\n",
         replace: "    if error.kind == ErrorKind::Unsupported {\n",
         trial: Trial::Tests("inventiv-providers", "scaleway"),
     },
     Mutant {
-        what: "what is kept on purpose is deleted with the rest",
+        what: "resources to be kept are deleted with the rest",
         file: "crates/core/src/recorded.rs",
         find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
         replace: "        self.origin != Origin::Foreign\n",
         trial: Trial::Stories,
     },
     Mutant {
-        what: "nothing is deleted, and all of it is called kept",
+        what: "nothing is deleted, and everything is reported as kept",
         file: "crates/core/src/recorded.rs",
         find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
         replace: "        self.delete_on_terminate && self.origin == Origin::Foreign\n",
         trial: Trial::Stories,
     },
     Mutant {
-        what: "whatever hangs on our server is ours",
+        what: "every volume attached to our server counts as ours",
         file: "crates/core/src/plan/record_observation.rs",
         find: "        } else if server.came_with(attachment, name) || (adopting && attachment.index == 0) {\n",
         replace: "        } else if !server.id.is_empty() {\n",
         trial: Trial::Stories,
     },
     Mutant {
-        what: "a duplicate server is kept",
+        what: "a duplicate server is not deleted",
         file: "crates/core/src/plan/record_observation.rs",
         find: "        is_primary: false,\n        create_state: CreateState::Created,\n",
         replace: "        is_primary: true,\n        create_state: CreateState::Created,\n",
         trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {
-        what: "the volumes of a new server are not written down with it",
+        what: "the volumes of a new server are not recorded with it",
         file: "crates/core/src/plan/record_observation.rs",
         find: "    record_attachments(draft);\n    abandon",
         replace: "    let _ = record_attachments;\n    abandon",
         trial: Trial::Stories,
     },
     Mutant {
-        what: "leases are trusted: the version is not compared when an instance is written",
+        what: "no fencing: the version is not compared when an instance is written",
         file: "crates/store/src/args.rs",
         find: "        Statement { expect_rows: Some(1), ..self.statement(sql) }\n",
         replace: "        Statement { expect_rows: None, ..self.statement(sql) }\n",
         trial: Trial::Tests("inventiv-testkit", "stale"),
     },
     Mutant {
-        what: "the names of attempts that were given up are no longer watched",
+        what: "the names of abandoned attempts are no longer watched",
         file: "crates/store/src/aggregates.rs",
         find: "\" UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'abandoned' \\\n",
         replace: "\" UNION SELECT zone FROM instance_servers WHERE account_id = $1 AND create_state = 'nothing' \\\n",
@@ -164,84 +164,84 @@ const MUTANTS: [Mutant; 36] = [
         trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {
-        what: "a server goes before what must survive it is detached",
+        what: "a server is deleted before the volumes that must survive it are detached",
         file: "crates/core/src/plan/absent.rs",
         find: "            if waiting == 0 {\n",
         replace: "            if waiting < 100 {\n",
         trial: Trial::Tests("inventiv-testkit", "a_strangers_local_volume_is_saved"),
     },
     Mutant {
-        what: "an orphan goes without quarantine",
+        what: "an orphan is deleted without quarantine",
         file: "crates/core/src/sweep.rs",
         find: ".filter(|q| q.until <= now)",
         replace: ".filter(|q| q.until <= now.plus_ms(86_400_000))",
         trial: Trial::Tests("inventiv-core", "sweep"),
     },
     Mutant {
-        what: "as many orphans go at once as there are",
+        what: "the number of orphans deleted at once is unlimited",
         file: "crates/core/src/sweep.rs",
         find: "    if due.len() > limits.max.min(share) {\n",
         replace: "    if due.len() > limits.max.max(share) * 100 {\n",
         trial: Trial::Tests("inventiv-core", "sweep"),
     },
     Mutant {
-        what: "records that look older than the cloud stop nothing",
+        what: "records that are older than the cloud do not stop deletions",
         file: "crates/core/src/sweep.rs",
         find: "    if report.records_look_rolled_back {\n",
         replace: "    if report.began_at.0 < 0 {\n",
         trial: Trial::Tests("inventiv-testkit", "a_restored_backup_kills_nothing"),
     },
     Mutant {
-        what: "what is rebuilt without a server goes as its name says",
+        what: "a resource recovered without a server is deleted by its name alone",
         file: "crates/core/src/recover.rs",
         find: "        if server.is_none() {\n",
         replace: "        if server.is_none() && v.size_bytes.is_none() {\n",
         trial: Trial::Tests("inventiv-core", "recover"),
     },
     Mutant {
-        what: "a name that somebody took away is not put back",
+        what: "a name that a third party removed is not restored",
         file: "crates/core/src/plan/drift.rs",
         find: "    if found.is_some() {\n",
         replace: "    if found.is_none() && *tags_shown && tagged_at.is_none() {\n",
         trial: Trial::Tests("inventiv-testkit", "names_and_tags"),
     },
     Mutant {
-        what: "what is kept is not looked after once its instance has ended",
+        what: "a kept volume is no longer observed once its instance has ended",
         file: "crates/store/src/aggregates.rs",
         find: "    UNION SELECT zone FROM instance_volumes WHERE account_id = $1 AND status = 'retained' \\\n",
         replace: "    \\\n",
         trial: Trial::Tests("inventiv-testkit", "a_volume_that_is_kept_stays_ours"),
     },
     Mutant {
-        what: "a list that is empty because the key sees no such project is believed",
+        what: "a list that is empty because the credentials cannot see the project counts as proof",
         file: "crates/orchestrator/src/look.rs",
         find: "let listed = complete && hidden.is_none();",
         replace: "let listed = complete;",
         trial: Trial::Tests("inventiv-testkit", "a_key_that_no_longer_sees_the_project"),
     },
     Mutant {
-        what: "a change of a volume alone is not streamed",
+        what: "a change of only a volume is not streamed",
         file: "crates/store/src/changes.rs",
         find: " || before.volumes != after.volumes\n",
         replace: "\n",
         trial: Trial::Tests("inventiv-testkit", "it_begins_with_what_lives"),
     },
     Mutant {
-        what: "a number is given to changes again that readers have passed",
+        what: "changes get sequence numbers that readers have already passed",
         file: "crates/store/src/db.rs",
         find: "UPDATE changes SET last = last + 1\"",
         replace: "UPDATE changes SET last = last\"",
         trial: Trial::Tests("inventiv-testkit", "whatever_commits_late"),
     },
     Mutant {
-        what: "a month goes with a line that came after it was looked at",
+        what: "a month of the history is dropped with a line that was written after the check",
         file: "crates/store/src/db/months.rs",
         find: "            if text(&mut tx, &contents).await? != seen {\n",
         replace: "            if text(&mut tx, &contents).await?.is_empty() {\n",
         trial: Trial::Tests("inventiv-testkit", "a_line_that_comes_late"),
     },
     Mutant {
-        what: "lines move to a new part while others read the list of parts",
+        what: "rows move to a new partition while others read the list of partitions",
         file: "crates/store/src/db/months.rs",
         find: "    LOCK TABLE ONLY action_logs_others IN ACCESS EXCLUSIVE MODE\";\n",
         replace: "    LOCK TABLE ONLY action_logs_others IN SHARE UPDATE EXCLUSIVE MODE\";\n",
@@ -255,28 +255,28 @@ const MUTANTS: [Mutant; 36] = [
         trial: Trial::Tests("inventiv-core", "one_pair_of_stale_reads"),
     },
     Mutant {
-        what: "a volume that was proven gone and is shown again is not taken up",
+        what: "a volume that was proven gone and reappears is not adopted",
         file: "crates/core/src/plan/evidence.rs",
         find: "    reopen_volumes(draft);\n    doubt_deletions(draft);\n",
         replace: "    let _ = reopen_volumes;\n    doubt_deletions(draft);\n",
         trial: Trial::Tests("inventiv-testkit", "what_stale_reads_proved_gone"),
     },
     Mutant {
-        what: "the records' policy is written over a newer one in the cloud",
+        what: "the recorded policy overwrites a newer one in the cloud",
         file: "crates/core/src/plan/record_observation.rs",
         find: "    frozen::check(draft);\n",
         replace: "    let _ = frozen::check;\n",
         trial: Trial::Tests("inventiv-testkit", "a_restored_backup_never_deletes"),
     },
     Mutant {
-        what: "a not-found is believed from credentials that do not see the project",
+        what: "a not-found from credentials that cannot see the project counts as proof",
         file: "crates/providers/src/scaleway/sight.rs",
         find: "            None if seen_before => return Ok(found),\n",
         replace: "            None if seen_before => return Ok(found),\n            Some(_) if !zone.is_empty() => return Ok(found),\n",
         trial: Trial::Tests("inventiv-providers", "only_a_typed_not_found"),
     },
     Mutant {
-        what: "names are parsed more loosely than they are written",
+        what: "names are parsed more leniently than they are written",
         file: "crates/core/src/name.rs",
         find: "        (name.text() == text).then_some(name)\n",
         replace: "        Some(name)\n",
@@ -284,13 +284,13 @@ const MUTANTS: [Mutant; 36] = [
     },
 ];
 
-/// Applies each break to a copy and runs its trial there; with a word, only those that are described by it.
+/// Applies each mutant to a copy and runs its trial there. With a word: only mutants whose description contains it.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let word = args.first().map(String::as_str).unwrap_or_default();
     let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|m| m.what.contains(word)).collect();
     let copy = root().join("target/mutants");
     let mut survivors = Vec::new();
-    // A trial that is red without any break would call every break noticed.
+    // A trial that fails without a mutant would appear to detect every mutant.
     let mut controlled: Vec<&Trial> = Vec::new();
     for mutant in &chosen {
         if controlled.contains(&&mutant.trial) {
@@ -299,8 +299,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         copy_files(&copy)?;
         match played(&copy, &mutant.trial)? {
             Played::Green => controlled.push(&mutant.trial),
-            Played::Red => return Err(format!("the trial of `{}` fails without any break", mutant.what)),
-            Played::Nothing => return Err(format!("the trial of `{}` runs no test: mend its name", mutant.what)),
+            Played::Red => return Err(format!("the trial of `{}` fails without the mutant", mutant.what)),
+            Played::Nothing => return Err(format!("the trial of `{}` runs no test: correct its name", mutant.what)),
         }
     }
     for mutant in &chosen {
@@ -309,32 +309,32 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", mutant.file))?;
         if text.matches(mutant.find).count() != 1 {
             return Err(format!(
-                "{}: `{}` is not there exactly once any more: mend the list",
+                "{}: `{}` does not occur exactly once: correct the list of mutants",
                 mutant.file, mutant.find
             ));
         }
         std::fs::write(&file, text.replace(mutant.find, mutant.replace))
             .map_err(|e| format!("{}: {e}", mutant.file))?;
         let red = played(&copy, &mutant.trial).map_err(|e| format!("{}: {e}", mutant.what))? == Played::Red;
-        println!("{}  {}", if red { "red      " } else { "SURVIVED " }, mutant.what);
+        println!("{}  {}", if red { "detected " } else { "SURVIVED " }, mutant.what);
         if !red {
             survivors.push(mutant.what);
         }
     }
-    println!("{} breaks, {} survived", chosen.len(), survivors.len());
-    if survivors.is_empty() { Ok(()) } else { Err(format!("not noticed: {}", survivors.join("; "))) }
+    println!("{} mutants, {} survived", chosen.len(), survivors.len());
+    if survivors.is_empty() { Ok(()) } else { Err(format!("not detected: {}", survivors.join("; "))) }
 }
 
-/// What a trial said.
+/// The result of a trial.
 #[derive(PartialEq, Eq)]
 enum Played {
     Green,
     Red,
-    /// No test has such a name.
+    /// No test matched the name.
     Nothing,
 }
 
-/// Only a trial that ran and failed is red: what does not compile proves nothing.
+/// Only a trial that ran and failed is red: a mutant that does not compile proves nothing.
 fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     let cargo = |args: &[&str]| {
         let mut command = Command::new("cargo");
@@ -369,7 +369,7 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     };
     let built = cargo(&build)?;
     if !built.status.success() {
-        return Err(format!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
+        return Err(format!("the mutant does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
     }
     let done = cargo(&run)?;
     let mut sum = Sum::default();
@@ -381,7 +381,7 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     })
 }
 
-/// The files as they are, with what is not committed; build results of earlier copies stay.
+/// Copies the working tree, including uncommitted files; the build output of earlier copies stays.
 fn copy_files(copy: &Path) -> Result<(), String> {
     let mut git = Command::new("git");
     git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root());
@@ -407,7 +407,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_break_can_be_applied() {
+    fn every_mutant_can_be_applied() {
         for m in &MUTANTS {
             let text = std::fs::read_to_string(root().join(m.file)).expect("the file is there");
             assert_eq!(text.matches(m.find).count(), 1, "{}: {}", m.file, m.what);

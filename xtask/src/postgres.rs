@@ -1,9 +1,9 @@
-//! The PostgreSQL of a task: the server that `TEST_DATABASE_URL` names, or a private one.
+//! The PostgreSQL of a task: the one that `TEST_DATABASE_URL` names, or a private one.
 
 use private_postgres::{Binaries, Postgres};
 use std::process::Command;
 
-/// It need not survive a power cut.
+/// Fast settings: the data need not survive a power failure.
 const FAST: [&str; 5] =
     ["listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300"];
 
@@ -17,7 +17,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start() -> Result<Self, String> {
         if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
-            let about = "the server that TEST_DATABASE_URL names".to_owned();
+            let about = "the one that TEST_DATABASE_URL names".to_owned();
             return Ok(Self { url, about, binaries: Binaries::find(), _private: None });
         }
         let binaries = Binaries::find_or_install()?;
@@ -25,7 +25,7 @@ impl Server {
         Ok(Self { url: private.url(), about: binaries.about(), binaries: Some(binaries), _private: Some(private) })
     }
 
-    /// Tells a command of tests where it is, and which programs start another one.
+    /// Gives a test command the URL of this PostgreSQL and the binaries to start another one.
     pub(crate) fn tell(&self, command: &mut Command) {
         command.env("TEST_DATABASE_URL", &self.url).env("INVENTIV_TEST_POSTGRES", "required");
         if let Some(binaries) = &self.binaries {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all tests, on SQLite and on a private PostgreSQL, with the sum of what ran.
+//! `cargo xtask test`: runs all tests, on SQLite and on a private PostgreSQL, and prints the totals.
 
 use crate::postgres::Server;
 use crate::root;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// What the lines of a run of tests add up to.
+/// The totals of a test run.
 #[derive(Default)]
 pub(crate) struct Sum {
     pub(crate) passed: u64,

@@ -1,9 +1,9 @@
-//! The rules that no compiler knows: who may depend on whom, how long a file may be, that each says what it is.
+//! The rules that the compiler does not check: dependencies between crates, file length, a header comment in each file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Our crates, with those of ours that each may depend on (tests apart).
+/// Our crates, and which of our crates each may depend on (except in tests).
 const MAY_USE: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("providers", &["inventiv-core"]),
@@ -23,7 +23,7 @@ const OURS: &[&str] = &[
     "inventiv-testkit",
     "private-postgres",
 ];
-/// Libraries that only some crates may use.
+/// Libraries that only certain crates may use.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "testkit"]),
     ("axum", &["api", "scaleway-emulator", "testkit"]),
@@ -83,22 +83,22 @@ fn check_dependencies(folder: &Path, faults: &mut Vec<String>) {
 fn check_file(path: &Path, text: &str, faults: &mut Vec<String>) {
     let shown = path.display();
     if !text.starts_with("//!") {
-        faults.push(format!("{shown}: begins with no `//!` line that says what it is"));
+        faults.push(format!("{shown}: does not begin with a `//!` line that describes it"));
     }
     let is_test = path.components().any(|c| matches!(c.as_os_str().to_str(), Some("tests" | "benches")))
         || path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.ends_with("tests.rs"));
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let lines = code.lines().count();
     if lines > FILE_LINES_MAX && !is_test {
-        faults.push(format!("{shown}: {lines} lines; at {FILE_LINES_MAX} a file becomes two"));
+        faults.push(format!("{shown}: {lines} lines; split the file (at most {FILE_LINES_MAX})"));
     }
     for (n, line) in text.lines().enumerate() {
         if line.ends_with(' ') || line.contains('\t') {
-            faults.push(format!("{shown}:{}: white space at the end, or a tab", n + 1));
+            faults.push(format!("{shown}:{}: trailing white space, or a tab", n + 1));
         }
-        // Put together here, so that this file does not find itself.
+        // Assembled here, so that this file does not match itself.
         if [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")].iter().any(|w| line.contains(w)) {
-            faults.push(format!("{shown}:{}: work that was put off", n + 1));
+            faults.push(format!("{shown}:{}: a to-do mark", n + 1));
         }
     }
     if !is_test {
@@ -127,7 +127,7 @@ fn check_functions(shown: &str, code: &str, faults: &mut Vec<String>) {
         let end = lines[n..].iter().position(|l| l.trim_start() == "}" && l.len() - 1 == indent);
         if let Some(length) = end.map(|e| e + 1).filter(|l| *l > FUNCTION_LINES_MAX) {
             faults.push(format!(
-                "{shown}:{}: a function of {length} lines; at {FUNCTION_LINES_MAX} it becomes two",
+                "{shown}:{}: a function of {length} lines; split it (at most {FUNCTION_LINES_MAX})",
                 n + 1
             ));
         }

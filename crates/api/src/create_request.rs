@@ -26,6 +26,9 @@ pub(crate) struct CreateInstance {
     /// A name for people; made from the id if left out.
     #[schema(min_length = 1, max_length = 100, example = "qwen")]
     pub(crate) name: Option<String>,
+    /// The account, by its name or id; needed only where this control plane works in several.
+    #[schema(max_length = 200, example = "prod")]
+    pub(crate) account: Option<String>,
     /// Where, for instance `fr-par-2`.
     #[schema(max_length = 40, pattern = "^[A-Za-z0-9_./:-]+$", example = "fr-par-2")]
     pub(crate) zone: String,

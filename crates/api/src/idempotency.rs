@@ -55,8 +55,13 @@ pub(crate) fn fingerprint(request: &impl Serialize) -> String {
 ///
 /// # Errors
 /// When that was another request, or the database does not answer.
-pub(crate) async fn made_before(app: &App, key: &str, fingerprint: &str) -> Result<Option<Aggregate>, ApiError> {
-    let Some(used) = app.store().idempotency_key(&app.inner.account_id, key).await? else { return Ok(None) };
+pub(crate) async fn made_before(
+    app: &App,
+    account_id: &str,
+    key: &str,
+    fingerprint: &str,
+) -> Result<Option<Aggregate>, ApiError> {
+    let Some(used) = app.store().idempotency_key(account_id, key).await? else { return Ok(None) };
     if used.fingerprint != fingerprint {
         let text = format!(
             "Idempotency-Key: this key made instance {}, and what was asked then is not what is asked now; send a new key \
@@ -69,9 +74,9 @@ pub(crate) async fn made_before(app: &App, key: &str, fingerprint: &str) -> Resu
 }
 
 /// The key as it is written down.
-pub(crate) fn used(app: &App, key: &str, fingerprint: &str, made: &Aggregate) -> IdempotencyKey {
+pub(crate) fn used(key: &str, fingerprint: &str, made: &Aggregate) -> IdempotencyKey {
     IdempotencyKey {
-        account_id: app.inner.account_id.clone(),
+        account_id: made.instance.account_id.clone(),
         key: key.to_owned(),
         fingerprint: fingerprint.to_owned(),
         instance_id: made.instance.id.clone(),

@@ -2,7 +2,7 @@
 //!
 //! See docs/decisions/0011-images-are-asked-for.md.
 
-use crate::App;
+use crate::Account;
 use crate::problem::ApiError;
 use futures::future::BoxFuture;
 use inventiv_core::offer::{ImageOffer, Offer};
@@ -27,8 +27,8 @@ pub struct Images {
 }
 
 /// Refuses an image that the provider says does not fit. What cannot be asked now is found out when the server is made.
-pub(crate) async fn check(app: &App, image: &str, offer: &Offer) -> Result<(), ApiError> {
-    let Some(images) = &app.inner.images else { return Ok(()) };
+pub(crate) async fn check(account: &Account, image: &str, offer: &Offer) -> Result<(), ApiError> {
+    let Some(images) = &account.images else { return Ok(()) };
     let asked = tokio::time::timeout(PATIENCE, (images.fits)(image.to_owned(), offer.clone())).await;
     match asked {
         Ok(Ok(true)) => return Ok(()),
@@ -42,7 +42,7 @@ pub(crate) async fn check(app: &App, image: &str, offer: &Offer) -> Result<(), A
             return Ok(());
         }
     }
-    let fitting = of_zone(app, &offer.zone, Some(&offer.instance_type)).await.unwrap_or_default();
+    let fitting = of_zone(account, &offer.zone, Some(&offer.instance_type)).await.unwrap_or_default();
     let mut labels: Vec<&str> = fitting.iter().map(|i| i.label.as_str()).collect();
     // Images for GPUs come first where there are GPUs.
     labels.sort_by_key(|label| offer.gpu_count > 0 && !label.contains("gpu"));
@@ -56,8 +56,12 @@ pub(crate) async fn check(app: &App, image: &str, offer: &Offer) -> Result<(), A
 }
 
 /// The images of a zone, or those of them that fit a type.
-pub(crate) async fn of_zone(app: &App, zone: &str, instance_type: Option<&str>) -> Result<Vec<ImageOffer>, ApiError> {
-    let Some(images) = &app.inner.images else { return Ok(Vec::new()) };
+pub(crate) async fn of_zone(
+    account: &Account,
+    zone: &str,
+    instance_type: Option<&str>,
+) -> Result<Vec<ImageOffer>, ApiError> {
+    let Some(images) = &account.images else { return Ok(Vec::new()) };
     let asked = tokio::time::timeout(PATIENCE, (images.all)(zone.to_owned())).await;
     let all = asked
         .unwrap_or_else(|_| Err(format!("it did not answer within {} s", PATIENCE.as_secs())))

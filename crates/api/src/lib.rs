@@ -1,5 +1,6 @@
 //! The HTTP API: what people ask is written to the store, what the store knows is shown. No cloud is called here, but to ask for images.
 
+mod accounts;
 mod auth;
 mod create_request;
 mod etag;
@@ -17,6 +18,7 @@ mod resolve;
 mod routes;
 mod view;
 
+pub use accounts::Account;
 pub use images::{AskAll, AskFits, Images};
 pub use listen::{Limits, serve};
 pub use metrics_page::install_metrics;
@@ -53,16 +55,10 @@ impl std::ops::Deref for Inner {
 pub struct Settings {
     /// The memory.
     pub store: Store,
-    /// The account that instances are made in.
-    pub account_id: String,
-    /// Which cloud that is.
-    pub provider: String,
-    /// Every zone of that cloud: the audit says which of them it did not look at.
-    pub provider_zones: Vec<String>,
+    /// The accounts that instances are made in.
+    pub accounts: Vec<Account>,
     /// The bearer token that everything but health asks for.
     pub token: String,
-    /// How to ask the provider for images; `None`: it is not asked, and any image is taken.
-    pub images: Option<Images>,
     /// Limits for clients.
     pub limits: Limits,
     /// On loopback: which names besides this machine's own the `Host` header may have, in lower case; `None`: any.

@@ -12,7 +12,7 @@ use inventiv_core::model_id::ModelId;
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
-use inventiv_core::status::{Desired, Origin, Status, VolumeStatus};
+use inventiv_core::status::{Desired, Origin, Status, VolumeKind, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, Wishes};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
@@ -28,8 +28,9 @@ pub(crate) struct Made {
 /// Writes down a new instance; with a key that was used for the same request before, shows the one that it made.
 pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
     let fingerprint = idempotency::fingerprint(&request);
+    let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
     if let Some(key) = key
-        && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
+        && let Some(agg) = idempotency::made_before(app, &account.id, key, &fingerprint).await?
     {
         return Ok(Made { agg, replayed: true });
     }
@@ -37,16 +38,16 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     if !wrong.is_empty() {
         return Err(ApiError::all(wrong));
     }
-    let offer = find_offer(app, &request).await?;
-    let settings = app.store().settings(&app.inner.provider).await?;
+    let offer = find_offer(app, &account.id, &request).await?;
+    let settings = app.store().settings(&account.profile.provider).await?;
     let spec = spec(app, &request, &offer, &settings).await?;
-    images::check(app, &spec.image, &offer).await?;
+    images::check(account, &spec.image, &offer).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let instance = Instance {
         name: request.name.unwrap_or_else(|| default_name(&request.instance_type, &id)),
         id,
-        account_id: app.inner.account_id.clone(),
-        provider: app.inner.provider.clone(),
+        account_id: account.id.clone(),
+        provider: account.profile.provider.clone(),
         zone: request.zone,
         instance_type: request.instance_type,
         model_id: request.model_id,
@@ -68,18 +69,18 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     };
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     let log = log(app, &agg.instance, "REQUEST_CREATE", None, now);
-    let used = key.map(|key| idempotency::used(app, key, &fingerprint, &agg));
+    let used = key.map(|key| idempotency::used(key, &fingerprint, &agg));
     let agg = match app.store().insert_new(&agg, &[log], used.as_ref()).await {
         Ok(()) => agg,
         Err(inventiv_store::Error::Doubt(why)) => written_after_all(app, &agg.instance.id, &why).await?,
         Err(inventiv_store::Error::Duplicate(_)) => {
             // The same request came twice at once, and the other one was faster.
             if let Some(key) = key
-                && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
+                && let Some(agg) = idempotency::made_before(app, &account.id, key, &fingerprint).await?
             {
                 return Ok(Made { agg, replayed: true });
             }
-            return Err(name_taken(app, &agg.instance.name).await?);
+            return Err(name_taken(app, &agg.instance.account_id, &agg.instance.name).await?);
         }
         Err(e) => return Err(e.into()),
     };
@@ -92,8 +93,8 @@ fn default_name(instance_type: &str, id: &InstanceId) -> String {
     format!("{}-{}", instance_type.to_lowercase(), id.get(id.len().saturating_sub(6)..).unwrap_or(id))
 }
 
-async fn name_taken(app: &App, name: &str) -> Result<ApiError, ApiError> {
-    let holder = app.store().instances_named(&app.inner.account_id, name, 1).await?;
+async fn name_taken(app: &App, account_id: &str, name: &str) -> Result<ApiError, ApiError> {
+    let holder = app.store().instances_named(account_id, name, 1).await?;
     let holder = holder.first().map_or_else(|| "another instance".to_owned(), |id| format!("instance {id}"));
     Ok(ApiError::conflict(
         "name_taken",
@@ -163,7 +164,10 @@ pub(crate) async fn rename(app: &App, id: &InstanceId, name: &str, read: &IfMatc
     match changed {
         Ok(changed) => changed.ok_or_else(|| ApiError::not_found("instance", id.as_str())),
         Err(Renamed::Refused(e)) => Err(e),
-        Err(Renamed::Store(inventiv_store::Error::Duplicate(_))) => Err(name_taken(app, name).await?),
+        Err(Renamed::Store(inventiv_store::Error::Duplicate(_))) => {
+            let agg = app.store().instance(id).await?.ok_or_else(|| ApiError::not_found("instance", id.as_str()))?;
+            Err(name_taken(app, &agg.instance.account_id, name).await?)
+        }
         Err(Renamed::Store(e)) => Err(e.into()),
     }
 }
@@ -244,7 +248,7 @@ fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Re
     if delete {
         return Ok(());
     }
-    if volume.volume_type == "scratch" {
+    if volume.volume_type.kind == VolumeKind::LocalWithServer {
         return refuse("a scratch volume cannot outlive its server; copy what you need to a data volume");
     }
     if volume.delete_intended_at.is_some() {
@@ -256,8 +260,7 @@ fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Re
     Ok(())
 }
 
-async fn find_offer(app: &App, request: &CreateInstance) -> Result<Offer, ApiError> {
-    let account = &app.inner.account_id;
+async fn find_offer(app: &App, account: &str, request: &CreateInstance) -> Result<Offer, ApiError> {
     let catalogues = app.store().catalogues(account).await?;
     if catalogues.is_empty() {
         return Err(ApiError::unavailable(
@@ -275,7 +278,7 @@ async fn find_offer(app: &App, request: &CreateInstance) -> Result<Offer, ApiErr
         return Err(ApiError::unavailable(text));
     }
     let Some(offer) = app.store().offer(account, &request.zone, &request.instance_type).await? else {
-        return Err(ApiError::field("instance_type", unknown_type(app, request).await?));
+        return Err(ApiError::field("instance_type", unknown_type(app, account, request).await?));
     };
     if offer.availability == Availability::Shortage {
         let text =
@@ -285,8 +288,8 @@ async fn find_offer(app: &App, request: &CreateInstance) -> Result<Offer, ApiErr
     Ok(offer)
 }
 
-async fn unknown_type(app: &App, request: &CreateInstance) -> Result<String, ApiError> {
-    let all = app.store().offers(&app.inner.account_id, None).await?;
+async fn unknown_type(app: &App, account: &str, request: &CreateInstance) -> Result<String, ApiError> {
+    let all = app.store().offers(account, None).await?;
     let elsewhere: Vec<&str> =
         all.iter().filter(|o| o.instance_type == request.instance_type).map(|o| o.zone.as_str()).collect();
     if !elsewhere.is_empty() {

@@ -21,7 +21,10 @@ pub(crate) async fn instance(app: &App, text: &str) -> Result<InstanceId, ApiErr
     if text.is_empty() || text.len() > 400 || text.contains('\0') {
         return Err(missing());
     }
-    let named = app.store().instances_named(&app.inner.account_id, text, NAMED).await?;
+    let mut named = Vec::new();
+    for account in app.accounts() {
+        named.extend(app.store().instances_named(&account.id, text, NAMED).await?);
+    }
     if !named.is_empty() {
         return only(&named, text, "have the name");
     }

@@ -88,6 +88,15 @@ pub(crate) fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
+/// Which account.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OfAccount {
+    /// Of this account, by its name or id; needed only where there are several.
+    account: Option<String>,
+}
+
 /// How many rows a page has.
 pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked {
@@ -99,10 +108,13 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
 
 /// Every zone that may hold an instance.
 pub(crate) async fn zones(app: &App) -> Result<Vec<String>, ApiError> {
-    let (store, account) = (app.store(), &app.inner.account_id);
-    let served = store.catalogues(account).await?.into_iter().map(|c| c.zone);
-    let all: BTreeSet<String> =
-        served.chain(store.zones(account).await?).chain(app.inner.provider_zones.clone()).collect();
+    let store = app.store();
+    let mut all = BTreeSet::new();
+    for account in app.accounts() {
+        all.extend(store.catalogues(&account.id).await?.into_iter().map(|c| c.zone));
+        all.extend(store.zones(&account.id).await?);
+        all.extend(account.profile.zones.iter().cloned());
+    }
     Ok(all.into_iter().collect())
 }
 

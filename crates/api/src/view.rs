@@ -9,6 +9,7 @@ pub(crate) use audit::{Audit, count, oldest};
 pub(crate) use offer::{ImageView, OfferView};
 pub(crate) use proof::{InstanceProof, StuckView};
 
+use inventiv_core::money::StoragePrices;
 use inventiv_core::offer::BootStorage;
 use inventiv_core::recorded::{Aggregate, Note, Proof, Volume};
 use inventiv_core::size::gb_ceil;
@@ -36,6 +37,8 @@ pub(crate) struct Instance {
     pub(crate) status: String,
     /// Which cloud.
     pub(crate) provider: String,
+    /// The account that it is in: provider and project.
+    pub(crate) account_id: String,
     /// Where.
     pub(crate) zone: String,
     /// The cloud's server type.
@@ -75,7 +78,7 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(crate) fn of(agg: &Aggregate) -> Self {
+    pub(crate) fn of(agg: &Aggregate, prices: &StoragePrices) -> Self {
         let i = &agg.instance;
         let storages = agg.storages();
         let last = agg.servers.iter().rev().find(|s| s.is_primary && s.provider_id.is_some());
@@ -84,6 +87,7 @@ impl Instance {
             name: i.name.clone(),
             status: i.status.to_string(),
             provider: i.provider.clone(),
+            account_id: i.account_id.clone(),
             zone: i.zone.clone(),
             instance_type: i.instance_type.clone(),
             model_id: i.model_id.clone(),
@@ -99,7 +103,7 @@ impl Instance {
             storage_count: storages.len(),
             storage_sizes_gb: storages.iter().map(|v| v.size_bytes.map(gb_ceil)).collect(),
             hourly_micros: i.spec.hourly_micros,
-            storage_hourly_micros: agg.storage_hourly_micros(),
+            storage_hourly_micros: agg.storage_hourly_micros(prices),
             currency: i.spec.currency.clone(),
             tags: i.spec.tags.clone(),
         }
@@ -131,7 +135,7 @@ pub(crate) struct InstanceDetail {
 }
 
 impl InstanceDetail {
-    pub(crate) fn of(agg: &Aggregate, history: &[StateChange], now: Timestamp) -> Self {
+    pub(crate) fn of(agg: &Aggregate, history: &[StateChange], prices: &StoragePrices, now: Timestamp) -> Self {
         let mut volumes: Vec<&Volume> = agg.volumes.iter().collect();
         volumes.sort_by_key(|v| !v.is_boot);
         let spec = &agg.instance.spec;
@@ -149,11 +153,11 @@ impl InstanceDetail {
             (BootStorage::Block, Some(bytes)) => format!("to be grown to the {} GB asked for", gb_ceil(bytes)),
         };
         Self {
-            instance: Instance::of(agg),
+            instance: Instance::of(agg, prices),
             storages: volumes.into_iter().map(Storage::of).collect(),
             notes: agg.instance.notes.iter().map(NoteView::of).collect(),
             next: inventiv_core::next::next(agg),
-            stuck: StuckView::all(agg, now),
+            stuck: StuckView::all(agg, prices, now),
             warnings: spec.warnings.clone(),
             data_volume_reason: spec
                 .data_volume
@@ -252,7 +256,7 @@ impl Storage {
             id: v.id.to_string(),
             provider_volume_id: v.provider_id.clone(),
             name: v.name.clone(),
-            volume_type: v.volume_type.clone(),
+            volume_type: v.volume_type.name.clone(),
             size_bytes: v.size_bytes,
             size_gb: v.size_bytes.map(gb_ceil),
             perf_iops: v.perf_iops,

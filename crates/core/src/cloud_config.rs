@@ -3,6 +3,7 @@
 //! With one part alone, it is sent as it is; with two, as a MIME archive, in which cloud-init reads one after the other.
 //! Ours comes last and is merged into what was there: lists grow, and what the requester set stays.
 
+use crate::cloud::CloudProfile;
 use crate::recorded::Aggregate;
 use crate::status::Origin;
 
@@ -38,8 +39,8 @@ pub fn wrong_part(part: &str) -> Option<String> {
 
 /// What the server of an instance is told.
 #[must_use]
-pub fn for_instance(agg: &Aggregate) -> String {
-    let own = own_part(agg);
+pub fn for_instance(agg: &Aggregate, profile: &CloudProfile) -> String {
+    let own = own_part(agg, profile);
     let Some((part, kind)) = agg.instance.spec.user_data.as_deref().and_then(|p| kind_of(p).map(|k| (p, k))) else {
         return own;
     };
@@ -59,11 +60,10 @@ pub fn for_instance(agg: &Aggregate) -> String {
 }
 
 /// Where the model's data volume is, who may log in, and what the server is for.
-fn own_part(agg: &Aggregate) -> String {
+fn own_part(agg: &Aggregate, profile: &CloudProfile) -> String {
     let instance = &agg.instance;
     let data = agg.volumes.iter().rfind(|v| v.origin == Origin::Ours && !v.is_boot && v.is_live());
-    let device =
-        data.and_then(|v| v.provider_id.as_deref()).map(|id| format!("/dev/disk/by-id/scsi-0SCW_sbs_volume-{id}"));
+    let device = data.and_then(|v| v.provider_id.as_deref()).map(|id| profile.device_of(id));
     let mut text = String::from("#cloud-config\n");
     if instance.spec.user_data.is_some() {
         text.push_str(

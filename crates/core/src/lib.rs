@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod audit;
+pub mod cloud;
 pub mod cloud_config;
 pub mod error;
 pub mod id;

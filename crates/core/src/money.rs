@@ -3,28 +3,60 @@
 use crate::snapshots::SnapshotKind;
 use serde::{Deserialize, Serialize};
 
-/// What a GB of block storage costs an hour in Paris, in micro-euros, by its speed in operations per second: Scaleway's price
-/// page of 2026-09-26 (0.000130 € and 0.000177 €). By speed, the slowest first.
-const BLOCK_GB_HOUR_MICROS: [(i64, i64); 2] = [(5_000, 130), (15_000, 177)];
-
-/// What so many GB of block storage of a speed cost an hour, in micro-euros. A speed that is not known is the cloud's default,
-/// the slowest; one between two classes costs what the faster class costs.
-#[must_use]
-pub fn block_hourly_micros(gb: i64, perf_iops: Option<i64>) -> i64 {
-    let [(slowest, _), (_, dearest)] = BLOCK_GB_HOUR_MICROS;
-    let iops = perf_iops.unwrap_or(slowest);
-    let price = BLOCK_GB_HOUR_MICROS.iter().find(|(speed, _)| iops <= *speed).map_or(dearest, |(_, micros)| *micros);
-    gb.saturating_mul(price)
+/// What a GB of block storage of one speed costs an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockPrice {
+    /// The speed, in operations per second.
+    pub perf_iops: i64,
+    /// Millionths of the currency unit for each GB and hour.
+    pub gb_hour_micros: i64,
 }
 
-/// What so many GB of snapshots cost an hour, in micro-euros: 0.000044 € on block storage by the price list of 2025, 0.000049 €
-/// of local volumes by the product catalogue.
-#[must_use]
-pub const fn snapshot_hourly_micros(gb: i64, kind: SnapshotKind) -> i64 {
-    gb.saturating_mul(match kind {
-        SnapshotKind::Block => 44,
-        SnapshotKind::Local => 49,
-    })
+/// What storage costs in a zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoragePrices {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Block storage by its speed, the slowest first.
+    pub block: Vec<BlockPrice>,
+    /// A GB of a snapshot of a block volume, for an hour, in millionths.
+    pub block_snapshot_gb_hour_micros: i64,
+    /// A GB of a snapshot of a local volume, for an hour, in millionths.
+    pub local_snapshot_gb_hour_micros: i64,
+    /// Where the prices are from, and of which day.
+    pub source: String,
+}
+
+impl StoragePrices {
+    /// Prices of a cloud of which nothing is known.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self {
+            currency: String::new(),
+            block: Vec::new(),
+            block_snapshot_gb_hour_micros: 0,
+            local_snapshot_gb_hour_micros: 0,
+            source: String::new(),
+        }
+    }
+
+    /// What so many GB of block storage of a speed cost an hour, in millionths. A speed that is not known is the cloud's
+    /// default, the slowest; one between two classes costs what the faster class costs.
+    #[must_use]
+    pub fn block_hourly_micros(&self, gb: i64, perf_iops: Option<i64>) -> i64 {
+        let fits = |p: &&BlockPrice| perf_iops.is_none_or(|iops| iops <= p.perf_iops);
+        let price = self.block.iter().find(fits).or(self.block.last());
+        gb.saturating_mul(price.map_or(0, |p| p.gb_hour_micros))
+    }
+
+    /// What so many GB of snapshots cost an hour, in millionths.
+    #[must_use]
+    pub const fn snapshot_hourly_micros(&self, gb: i64, kind: SnapshotKind) -> i64 {
+        gb.saturating_mul(match kind {
+            SnapshotKind::Block => self.block_snapshot_gb_hour_micros,
+            SnapshotKind::Local => self.local_snapshot_gb_hour_micros,
+        })
+    }
 }
 
 /// A price per hour.
@@ -48,6 +80,7 @@ impl HourlyPrice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::tests::profile;
 
     #[test]
     fn block_storage_is_priced_by_its_speed() {
@@ -61,7 +94,7 @@ mod tests {
             (1, Some(30_000), 177),
             (i64::MAX, Some(5_000), i64::MAX),
         ] {
-            assert_eq!(block_hourly_micros(gb, iops), micros, "{gb} GB, {iops:?}");
+            assert_eq!(profile().storage_prices.block_hourly_micros(gb, iops), micros, "{gb} GB, {iops:?}");
         }
     }
 

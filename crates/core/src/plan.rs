@@ -19,6 +19,7 @@ pub use awaits::{Await, Change, Paces, Shows};
 pub use frozen::newer_policy;
 
 use crate::action::{Action, Event};
+use crate::cloud::CloudProfile;
 use crate::observed::Observed;
 use crate::recorded::{Aggregate, Failure, Note, Retry, Volume};
 use crate::status::{Desired, Status};
@@ -81,6 +82,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// How patient we are.
     pub rules: &'a Rules,
+    /// What the cloud is like.
+    pub profile: &'a CloudProfile,
     /// This control plane's id.
     pub control_plane: &'a str,
     /// Draws 128 bits for a new id.

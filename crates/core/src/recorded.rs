@@ -7,9 +7,10 @@ mod evidence;
 
 pub use evidence::{PendingFact, PendingObservation, Proof};
 
+use crate::cloud::VolumeType;
 use crate::error::CallError;
 use crate::id::{InstanceId, ServerId, VolumeId};
-use crate::money::block_hourly_micros;
+use crate::money::StoragePrices;
 use crate::name::CloudName;
 use crate::observed::ObservedServer;
 use crate::offer::BootStorage;
@@ -259,8 +260,8 @@ pub struct Volume {
     pub origin: Origin,
     /// The server boots on it.
     pub is_boot: bool,
-    /// The cloud's word for its kind: `sbs_volume`, `l_ssd`, `scratch`, or one we never heard of.
-    pub volume_type: String,
+    /// Its kind, with the cloud's word for it.
+    pub volume_type: VolumeType,
     /// In bytes; `None` until the cloud says.
     pub size_bytes: Option<i64>,
     /// Operations per second, where the kind has them.
@@ -323,9 +324,6 @@ pub struct CloudPolicy {
     pub version: u32,
 }
 
-/// The one kind of volume that no server operation deletes.
-pub const BLOCK_KIND: &str = "sbs_volume";
-
 impl Volume {
     /// Exists, as far as we know, under an id we know, and nothing ended our interest in it.
     #[must_use]
@@ -360,7 +358,7 @@ impl Volume {
     /// Lives on block storage, so that it survives every operation on the server.
     #[must_use]
     pub fn is_block(&self) -> bool {
-        self.volume_type == BLOCK_KIND
+        self.volume_type.is_block()
     }
 
     /// Goes with the instance, and is not somebody else's.
@@ -472,10 +470,10 @@ impl Aggregate {
 impl Aggregate {
     /// What its volumes on block storage cost an hour, in micro-euros; a size that is not known counts nothing.
     #[must_use]
-    pub fn storage_hourly_micros(&self) -> i64 {
+    pub fn storage_hourly_micros(&self, prices: &StoragePrices) -> i64 {
         let blocks = self.storages().into_iter().filter(|v| v.is_block());
         blocks
-            .map(|v| v.size_bytes.map_or(0, |b| block_hourly_micros(gb_ceil(b), v.perf_iops)))
+            .map(|v| v.size_bytes.map_or(0, |b| prices.block_hourly_micros(gb_ceil(b), v.perf_iops)))
             .fold(0, i64::saturating_add)
     }
 }

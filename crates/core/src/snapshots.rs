@@ -3,7 +3,7 @@
 //! The cloud names the volume of a snapshot only while the volume is there. So what it shows is written down with the volume
 //! at every audit, and right before the volume is deleted.
 
-use crate::money::snapshot_hourly_micros;
+use crate::money::StoragePrices;
 use crate::recorded::{Aggregate, Volume};
 use crate::size::gb_ceil;
 use crate::status::Origin;
@@ -42,8 +42,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// What an hour of it costs by list price, in micro-euros; `None`: its size is not known.
     #[must_use]
-    pub fn hourly_micros(&self) -> Option<i64> {
-        self.size_bytes.map(|bytes| snapshot_hourly_micros(gb_ceil(bytes), self.kind))
+    pub fn hourly_micros(&self, prices: &StoragePrices) -> Option<i64> {
+        self.size_bytes.map(|bytes| prices.snapshot_hourly_micros(gb_ceil(bytes), self.kind))
     }
 }
 
@@ -124,7 +124,7 @@ pub fn of(agg: &Aggregate, images: &BTreeMap<String, Vec<String>>) -> Vec<Snapsh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::{instance, owned_volume};
+    use crate::plan::tests::{instance, owned_volume, profile};
 
     fn seen(id: &str, of: Option<&str>, kind: SnapshotKind) -> ObservedSnapshot {
         let snapshot = Snapshot {
@@ -182,7 +182,7 @@ mod tests {
         let images = BTreeMap::from([("s2".to_owned(), vec!["golden".to_owned()])]);
         let reported = of(&agg, &images);
         assert_eq!(
-            (reported[0].images.as_slice(), reported[0].snapshot.hourly_micros()),
+            (reported[0].images.as_slice(), reported[0].snapshot.hourly_micros(&profile().storage_prices)),
             (&["golden".to_owned()][..], Some(11 * 44))
         );
         agg.volumes[0].snapshots.clear();

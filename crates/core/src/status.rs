@@ -140,6 +140,20 @@ impl VolumeStatus {
 }
 
 words!(
+    /// What the end of a server means for a volume on it.
+    VolumeKind {
+        /// On block storage: it survives every operation on the server.
+        Network = "network",
+        /// On the server's host: it goes with a server that is terminated, and can be detached from one that is off.
+        LocalDetachable = "local_detachable",
+        /// On the server's host, and never without the server.
+        LocalWithServer = "local_with_server",
+        /// The driver does not know the cloud's word: treated as local, and looked for in every API.
+        Unknown = "unknown",
+    }
+);
+
+words!(
     /// Who made a volume.
     Origin {
         /// The cloud, by itself, with the server.

@@ -3,7 +3,7 @@
 //! Nothing gives up: this only says that a person should look.
 
 use crate::error::ErrorKind;
-use crate::money::block_hourly_micros;
+use crate::money::StoragePrices;
 use crate::proof::{self, CleanupState};
 use crate::recorded::{Aggregate, Retry};
 use crate::size::gb_ceil;
@@ -33,7 +33,7 @@ pub struct Stuck {
 
 /// Everything of an instance that should have been gone for [`STUCK_MS`], and is not proven to be.
 #[must_use]
-pub fn stuck(agg: &Aggregate, now: Timestamp) -> Vec<Stuck> {
+pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stuck> {
     let i = &agg.instance;
     let wanted = i.desired == Desired::Present && i.failure.is_none();
     let Some(since) = i.terminate_requested_at.filter(|_| !wanted) else {
@@ -56,7 +56,7 @@ pub fn stuck(agg: &Aggregate, now: Timestamp) -> Vec<Stuck> {
     let volumes = agg.volumes.iter().filter(|v| v.is_to_delete() && matches!(proof::volume(v), CleanupState::Open(_)));
     let volumes = volumes.map(|v| {
         let gb = v.size_bytes.filter(|_| v.is_block() && v.provider_id.is_some()).map_or(0, gb_ceil);
-        let hourly = block_hourly_micros(gb, v.perf_iops);
+        let hourly = prices.block_hourly_micros(gb, v.perf_iops);
         // Released after its instance had ended: its end was asked for some time after that.
         let released = if i.status.is_final() { now } else { since };
         let since = since.max(v.delete_intended_at.unwrap_or(released));
@@ -92,7 +92,7 @@ fn remedy(kind: Option<ErrorKind>, note: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::error::{CallError, Effect};
-    use crate::plan::tests::{instance, owned_volume};
+    use crate::plan::tests::{instance, owned_volume, profile, volume_type};
     use crate::recorded::Volume;
     use crate::size::GB;
     use crate::status::{Origin, Status, VolumeStatus};
@@ -102,28 +102,28 @@ mod tests {
         let mut agg = instance();
         agg.volumes.push(Volume {
             size_bytes: Some(1_000 * GB),
-            volume_type: "sbs_volume".into(),
+            volume_type: volume_type("sbs_volume"),
             status: VolumeStatus::Deleting,
             ..owned_volume()
         });
         let asked = Timestamp(1_000_000_000);
         let late = asked.plus_ms(STUCK_MS + 1);
-        assert!(stuck(&agg, late).is_empty(), "nobody wants it gone");
+        assert!(stuck(&agg, &profile().storage_prices, late).is_empty(), "nobody wants it gone");
         agg.instance.terminate_requested_at = Some(asked);
         agg.instance.desired = Desired::Absent;
         agg.instance.status = Status::Terminating;
-        assert!(stuck(&agg, asked.plus_ms(STUCK_MS)).is_empty(), "it may take so long");
-        let found = stuck(&agg, late);
+        assert!(stuck(&agg, &profile().storage_prices, asked.plus_ms(STUCK_MS)).is_empty(), "it may take so long");
+        let found = stuck(&agg, &profile().storage_prices, late);
         assert_eq!((found.len(), found[0].hourly_micros), (1, 130_000));
         agg.volumes[0].retry = Some(Retry {
             count: 3,
             not_before: late,
             error: CallError { kind: ErrorKind::Unauthorized, effect: Effect::None, message: "denied".into() },
         });
-        let found = stuck(&agg, late);
+        let found = stuck(&agg, &profile().storage_prices, late);
         assert!(found[0].reason.contains("denied") && found[0].remedy.contains("credentials"), "{found:?}");
         agg.volumes[0].origin = Origin::Foreign;
-        assert!(stuck(&agg, late).is_empty(), "what is somebody else's may stay for ever");
+        assert!(stuck(&agg, &profile().storage_prices, late).is_empty(), "what is somebody else's may stay for ever");
     }
 
     const ASKED: Timestamp = Timestamp(1_000_000_000);
@@ -136,13 +136,16 @@ mod tests {
         let mut server = crate::plan::tests::gone_server(crate::plan::tests::proof_of("s-1"));
         (server.gone_at, server.proof, server.state) = (None, None, Some("running".into()));
         agg.servers.push(server);
-        let kind = "sbs_volume".to_owned();
+        let kind = volume_type("sbs_volume");
         agg.volumes.push(Volume { size_bytes: Some(100 * GB), volume_type: kind, ..owned_volume() });
         agg
     }
 
     fn costs(agg: &Aggregate) -> Vec<(String, i64)> {
-        stuck(agg, ASKED.plus_ms(STUCK_MS + 1)).into_iter().map(|s| (s.resource, s.hourly_micros)).collect()
+        stuck(agg, &profile().storage_prices, ASKED.plus_ms(STUCK_MS + 1))
+            .into_iter()
+            .map(|s| (s.resource, s.hourly_micros))
+            .collect()
     }
 
     #[test]
@@ -159,7 +162,7 @@ mod tests {
             (crate::status::CreateState::Unconfirmed, crate::status::CreateState::Unconfirmed);
         assert_eq!(costs(&unknown).iter().map(|c| c.1).collect::<Vec<_>>(), [0, 0], "it may not exist");
         let mut local = going();
-        local.volumes[0].volume_type = "l_ssd".into();
+        local.volumes[0].volume_type = volume_type("l_ssd");
         assert_eq!(costs(&local), [s(1_000_000), v(0)]);
         let mut kept = going();
         kept.volumes[0].delete_on_terminate = false;
@@ -179,7 +182,7 @@ mod tests {
     fn a_volume_that_is_released_later_is_stuck_later() {
         let mut agg = going();
         agg.volumes[0].delete_intended_at = Some(ASKED.plus_ms(10));
-        let found = |agg: &Aggregate, ms| stuck(agg, ASKED.plus_ms(STUCK_MS + ms)).len();
+        let found = |agg: &Aggregate, ms| stuck(agg, &profile().storage_prices, ASKED.plus_ms(STUCK_MS + ms)).len();
         assert_eq!((found(&agg, 10), found(&agg, 11)), (1, 2));
         // Released long after the end of its instance, its deletion not sent yet.
         agg.instance.status = Status::Terminated;

@@ -7,6 +7,7 @@
 //! go at once than looks right.
 
 use crate::audit::{Finding, FindingKind, Report};
+use crate::cloud::VolumeType;
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{ObservedServer, ZoneInventory};
@@ -161,7 +162,8 @@ fn take_server(agg: &mut Aggregate, seen: &ObservedServer, cx: &mut Context<'_>)
 
 fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInventory, cx: &mut Context<'_>) -> bool {
     let id = orphan.provider_id.as_str();
-    let kind = inventory.volumes.iter().find(|v| v.id == id).map_or("unknown", |v| v.volume_type.as_str());
+    let kind =
+        inventory.volumes.iter().find(|v| v.id == id).map_or_else(VolumeType::unknown, |v| v.volume_type.clone());
     if let Some(row) = agg.volumes.iter_mut().find(|v| v.provider_id.as_deref() == Some(id)) {
         let believed_gone = row.status == VolumeStatus::Deleted;
         if believed_gone {
@@ -174,7 +176,7 @@ fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInvent
     }
     let name = CloudName::parse(&orphan.name);
     let mut row = found_volume(VolumeId::new((cx.ids)()), id.to_owned(), cx.now);
-    row.volume_type = kind.to_owned();
+    row.volume_type = kind;
     row.name.clone_from(&orphan.name);
     row.origin = if name.as_ref().is_some_and(|n| n.role == Role::Data) { Origin::Ours } else { Origin::Cloud };
     row.delete_on_terminate = name.as_ref().is_none_or(|n| n.delete);

@@ -10,14 +10,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Rent GPU instances, know every volume, leave nothing behind.
+/// Rent GPU instances, track every volume, leave nothing behind.
 ///
-/// Exit codes: 0 done; 1 something went wrong here; 2 wrong usage; 3 not found; 4 refused; 5 the server cannot be
-/// reached or cannot serve now; 6 the instance failed; 7 it took too long; 8 something is left behind; 130 interrupted.
+/// Exit codes: 0 success; 1 local error; 2 usage error; 3 not found; 4 refused; 5 the control plane is unreachable or
+/// unavailable; 6 the instance failed; 7 time-out; 8 something is left behind; 130 interrupted.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Tables for people (wide: with everything), JSON, YAML or names for programs.
+    /// Output format: tables for people (wide: all columns); JSON, YAML or names for programs.
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
     #[command(subcommand)]
@@ -34,128 +34,143 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Something reads it: nothing but the result belongs on standard output.
+    /// Whether a program reads the output: then only the result goes to standard output.
     pub(crate) fn is_for_programs(self) -> bool {
         !matches!(self, Self::Table | Self::Wide)
     }
 }
 
-/// How to find the server. The environment is read by hand: clap would show what stands there as if it had to be given.
+/// How to find the control plane. Not clap's `env`: usage lines would show variables that are set as required options.
 #[derive(Args)]
 pub(crate) struct Connection {
-    /// Where the server is [env: INVENTIV_URL] [default: http://127.0.0.1:8080].
+    /// URL of the control plane [env: INVENTIV_URL] [default: http://127.0.0.1:8080].
     #[arg(long, global = true)]
     url: Option<String>,
-    /// The server's token. Other users of this machine can see it here: prefer the file.
+    /// Token of the control plane. Other users of this machine can see it here: prefer the file.
     #[arg(long, global = true, hide = true)]
     token: Option<String>,
-    /// Where the server keeps its token [env: INVENTIV_TOKEN_FILE]; INVENTIV_TOKEN may hold the token itself.
+    /// Token file of the control plane [env: INVENTIV_TOKEN_FILE]; INVENTIV_TOKEN may hold the token itself.
     #[arg(long, global = true)]
     token_file: Option<PathBuf>,
 }
 
-/// Where a server is unless it is said.
+/// Which account a command is about.
+#[derive(Args)]
+pub(crate) struct OfAccount {
+    /// Account, by its name or id; needed if the control plane works in several [env: INVENTIV_ACCOUNT].
+    #[arg(long)]
+    account: Option<String>,
+}
+
+impl OfAccount {
+    /// The account that was named.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.account.clone().or_else(|| variable("INVENTIV_ACCOUNT"))
+    }
+}
+
+/// The default URL of the control plane.
 const URL: &str = "http://127.0.0.1:8080";
 
 impl Connection {
-    /// The server's address.
+    /// The URL of the control plane.
     pub(crate) fn url(&self) -> String {
         self.url.clone().or_else(|| variable("INVENTIV_URL")).unwrap_or_else(|| URL.to_owned())
     }
 
-    /// The token, if it was given by itself.
+    /// The token, if it was given directly.
     pub(crate) fn token(&self) -> Option<String> {
         self.token.clone().or_else(|| variable("INVENTIV_TOKEN"))
     }
 
-    /// The token file, if it was named.
+    /// The token file, if it was given.
     pub(crate) fn token_file(&self) -> Option<PathBuf> {
         self.token_file.clone().or_else(|| variable("INVENTIV_TOKEN_FILE").map(PathBuf::from))
     }
 }
 
-/// An empty variable says nothing.
+/// An empty variable counts as not set.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Run the server: API and orchestrator in one process.
+    /// Run the control plane: API and orchestrator in one process.
     Serve(Serve),
-    /// Show two instance life cycles against a emulated cloud, and prove that nothing is left.
+    /// Run two instance life cycles against an emulated cloud, and prove that nothing is left behind.
     Demo(Demo),
-    /// Show that the provider does what we rely on: on a emulated cloud or, with --live, on your own account.
+    /// Check the provider behaviour that the product relies on: on an emulated cloud or, with --live, on your account.
     Doctor(Doctor),
-    /// Create, list, show and terminate instances.
+    /// Create, list, show, log in to and terminate instances.
     Instance {
         #[command(flatten)]
         connection: Connection,
         #[command(subcommand)]
         command: InstanceCommand,
     },
-    /// List and show volumes, keep them or let them go.
+    /// List and show volumes, retain or release them.
     Volume {
         #[command(flatten)]
         connection: Connection,
         #[command(subcommand)]
         command: VolumeCommand,
     },
-    /// List what can be rented.
+    /// List the server types that can be rented.
     Offer {
         #[command(flatten)]
         connection: Connection,
         #[command(subcommand)]
         command: OfferCommand,
     },
-    /// List images that servers can be made from.
+    /// List the images that servers can be created from.
     Image {
         #[command(flatten)]
         connection: Connection,
         #[command(subcommand)]
         command: ImageCommand,
     },
-    /// Compare what the cloud holds with what is recorded, both ways: what nobody wants, and what has disappeared.
+    /// Compare the cloud with the records, in both directions: orphans, and resources that have disappeared.
     ///
-    /// Exit code 8 when something is not as it should be, 5 when it cannot be said. Nothing is deleted, unless you say so.
+    /// Exits with 8 if anything is wrong, and with 5 if the result is inconclusive. Deletes nothing without --fix.
     Audit(Audit),
     /// Rebuild a lost or restored database from the names and tags in the cloud.
     ///
-    /// Shows a plan, and writes it only with --apply. Nothing in the cloud is changed: nothing is started, nothing deleted.
+    /// Shows a plan, and writes it to the database only with --apply. Changes nothing in the cloud.
     Recover(Recover),
-    /// Bring a database's schema up to date, or move everything from SQLite to PostgreSQL.
+    /// Upgrade the schema of a database, or move all data from SQLite to PostgreSQL.
     Migrate(Migrate),
-    /// List provider accounts with what each still owns, and take empty ones off the list.
+    /// List provider accounts with what each still owns, and remove empty ones from the list.
     Account {
         #[command(flatten)]
         connection: Connection,
         #[command(subcommand)]
         command: AccountCommand,
     },
-    /// Follow instances: all that live, then every change as it happens, until it is interrupted.
+    /// Follow instances: all living ones, then every change as it happens, until interrupted.
     ///
-    /// With --output json, one event a line: its kind, its id (for --after) and the instance.
+    /// With --output json, prints one event per line: its kind, its id (for --after) and the instance.
     Watch(Watch),
-    /// Say what an instance wants, has and waits for, and what it will do next.
+    /// Explain an instance: desired state, recorded state, what it waits for, and the next steps.
     Explain {
-        /// The instance's id, a unique beginning of it, or its name.
+        /// Instance name, id or unique id prefix.
         id: String,
         #[command(flatten)]
         connection: Connection,
     },
-    /// Add models, list and change them: how large the data volume for each is.
+    /// Manage models and the size of their data volumes.
     Model {
         #[command(flatten)]
         connection: Connection,
         #[command(subcommand)]
         command: ModelCommand,
     },
-    /// Print what a shell needs to complete commands, for instance `source <(inventiv completions bash)`.
+    /// Print shell completions; load them with `source <(inventiv completions bash)`.
     Completions {
-        /// Which shell.
+        /// The shell to complete commands in.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, for instance `inventiv man | man -l -`.
+    /// Print the manual page; read it with `inventiv man | man -l -`.
     Man,
 }
 
@@ -163,12 +178,12 @@ pub(crate) enum Command {
 pub(crate) struct Watch {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Only this instance: its id, a unique beginning of it, or its name.
+    /// Follow only this instance: name, id or unique id prefix.
     pub(crate) id: Option<String>,
-    /// Only in this zone.
+    /// Follow only instances in this zone.
     #[arg(long)]
     pub(crate) zone: Option<String>,
-    /// Go on after the event with this id: what ended since is told, too.
+    /// Resume after the event with this id; this includes instances that have ended since.
     #[arg(long)]
     pub(crate) after: Option<String>,
 }
@@ -177,19 +192,21 @@ pub(crate) struct Watch {
 pub(crate) struct Audit {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Show what the last audits found, instead of making new ones.
+    #[command(flatten)]
+    pub(crate) account: OfAccount,
+    /// Show the results of the last audits instead of starting new ones.
     #[arg(long)]
     pub(crate) last: bool,
-    /// Show orphans to their instances again, which take up or take away what is theirs.
+    /// Offer each orphan to its instance again, which adopts or deletes it.
     #[arg(long, conflicts_with = "last")]
     pub(crate) fix: bool,
-    /// What becomes of orphans that no instance takes up; delete: after an hour of quarantine, if they are orphans still.
+    /// What to do with orphans that no instance adopts; delete: after an hour of quarantine, if they still are orphans.
     #[arg(long, value_enum, default_value_t = OrphanPolicy::Report, requires = "fix")]
     pub(crate) policy: OrphanPolicy,
-    /// How many orphans may be deleted at once; 10, and no more than a fifth of what is ours, if left out.
+    /// Maximum number of orphans to delete at once; by default 10, and at most a fifth of our resources.
     #[arg(long, requires = "fix", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) max: Option<u32>,
-    /// How long to wait for new ones, in seconds.
+    /// How long to wait for the new audits, in seconds.
     #[arg(long, default_value_t = 300)]
     pub(crate) timeout: u64,
 }
@@ -202,88 +219,96 @@ pub(crate) enum OrphanPolicy {
 
 #[derive(Args)]
 pub(crate) struct Recover {
-    /// The id of the control plane whose names are looked for, as `inventiv serve --control-plane` had it.
+    /// Id of the control plane to recover, as in `inventiv serve --control-plane`.
     #[arg(long = "from-provider", value_name = "CONTROL_PLANE")]
     pub(crate) control_plane: String,
-    /// `sqlite:FILE` or `postgres://…`; a SQLite file in the state folder if left out.
+    /// Database: `sqlite:FILE` or `postgres://…`; by default a SQLite file in the state folder.
     #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// The zones to look in, comma-separated.
-    #[arg(long, env = "INVENTIV_ZONES", value_delimiter = ',', default_value = "fr-par-1,fr-par-2,pl-waw-2")]
+    /// Account to search: a cloud, or a cloud and a profile of its config file, as in `scaleway:dev`.
+    #[arg(long, value_name = "CLOUD[:PROFILE]", default_value = crate::accounts::DEFAULT)]
+    pub(crate) account: String,
+    /// Zones to search, comma-separated; by default the usual zones of the cloud.
+    #[arg(long, env = "INVENTIV_ZONES", value_delimiter = ',')]
     pub(crate) zones: Vec<String>,
-    /// Write the plan down.
+    /// Write the plan to the database.
     #[arg(long)]
     pub(crate) apply: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct Migrate {
-    /// `sqlite:FILE` or `postgres://…`; a SQLite file in the state folder if left out.
+    /// Database: `sqlite:FILE` or `postgres://…`; by default a SQLite file in the state folder.
     #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// Only say how it stands; exit code 4 when it is not up to date.
+    /// Only report the state of the schema; exits with 4 if it is not up to date.
     #[arg(long, conflicts_with = "from")]
     pub(crate) check: bool,
-    /// Move every row of this SQLite file, whose server is stopped …
+    /// Move every row of this SQLite file; stop its control plane first.
     #[arg(long, requires = "to", value_name = "sqlite:FILE")]
     pub(crate) from: Option<String>,
-    /// … to this empty PostgreSQL database, and compare them there.
+    /// Empty PostgreSQL database to move the rows to; they are compared there.
     #[arg(long, requires = "from", value_name = "postgres://…")]
     pub(crate) to: Option<String>,
 }
 
 #[derive(Args)]
 pub(crate) struct Serve {
-    /// Where to listen. Anything but loopback lets others try the token.
+    /// Address to listen on. Beyond loopback, other machines can try to guess the token.
     #[arg(long, env = "INVENTIV_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// `sqlite:FILE` or `postgres://…`; a SQLite file in the state folder if left out.
+    /// Database: `sqlite:FILE` or `postgres://…`; by default a SQLite file in the state folder.
     #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// Where the token is kept, and made if there is none; in the state folder if left out.
+    /// Token file, created if missing; by default in the state folder.
     #[arg(long, env = "INVENTIV_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// This control plane's id: 1 to 16 of a-z and 0-9. It is part of every name in the cloud; never change it.
+    /// Id of this control plane: 1 to 16 of a-z and 0-9. It is part of every name in the cloud: never change it.
     #[arg(long, env = "INVENTIV_CONTROL_PLANE", default_value = "main")]
     pub(crate) control_plane: String,
-    /// The zones to work in, comma-separated.
-    #[arg(long, env = "INVENTIV_ZONES", value_delimiter = ',', default_value = "fr-par-1,fr-par-2,pl-waw-2")]
+    /// Account to work in: a cloud, whose credentials are read as its official client reads them, or a cloud and a
+    /// profile of its config file, as in `scaleway:dev`. Repeat it to work in several accounts.
+    #[arg(long = "account", env = "INVENTIV_ACCOUNTS", value_delimiter = ',', value_name = "CLOUD[:PROFILE]", default_value = crate::accounts::DEFAULT)]
+    pub(crate) accounts: Vec<String>,
+    /// Zones to work in, comma-separated; by default the usual zones of each cloud.
+    #[arg(long, env = "INVENTIV_ZONES", value_delimiter = ',')]
     pub(crate) zones: Vec<String>,
-    /// How many provider calls a second at the most.
-    #[arg(long, env = "INVENTIV_CALLS_PER_SECOND", default_value_t = 20.0)]
-    pub(crate) calls_per_second: f64,
-    /// The size of every data volume in GB, whatever requests and models say.
+    /// Maximum provider calls per second and account; by default what is usual for the cloud (Scaleway: 20).
+    #[arg(long, env = "INVENTIV_CALLS_PER_SECOND")]
+    pub(crate) calls_per_second: Option<f64>,
+    /// Size of every data volume in GB; overrides requests and models.
     #[arg(long, env = "WORKER_DATA_VOLUME_GB", value_parser = clap::value_parser!(i64).range(0..=10_000))]
     pub(crate) worker_data_volume_gb: Option<i64>,
-    /// How long a creation whose answer was lost may still turn up, in seconds, before it is tried anew. Under 120 only
+    /// How long an unconfirmed creation may still take effect, in seconds, before it is retried. Less than 120 only
     /// against an emulator.
     #[arg(long, env = "INVENTIV_CREATE_GRACE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(i64).range(1..=86_400))]
     pub(crate) create_grace_seconds: i64,
-    /// How old what the cloud shows may be, in seconds: an absence is believed, and a proof confirmed, only by reads that
-    /// are further apart. Left out: as the provider says, 60 for Scaleway. Under 10 only against an emulator.
+    /// Consistency window: maximum age of what the cloud shows, in seconds. Only reads that are further apart prove an
+    /// absence or confirm a proof. By default the provider's value, 60 for Scaleway. Less than 10 only against an
+    /// emulator.
     #[arg(long, env = "INVENTIV_CONSISTENCY_WINDOW_SECONDS", value_parser = clap::value_parser!(i64).range(0..=3_600))]
     pub(crate) consistency_window_seconds: Option<i64>,
-    /// What becomes of orphans that no instance takes up; delete: after an hour of quarantine, if they are orphans still.
+    /// What to do with orphans that no instance adopts; delete: after an hour of quarantine, if they still are orphans.
     #[arg(long, env = "INVENTIV_ORPHAN_POLICY", value_enum, default_value_t = OrphanPolicy::Report)]
     pub(crate) orphan_policy: OrphanPolicy,
-    /// On PostgreSQL: after how long another server takes over the zones of one that is silent, in seconds.
+    /// Lease duration on PostgreSQL: a replica that is silent for so many seconds loses its zones to others.
     #[arg(long, env = "INVENTIV_LEASE_SECONDS", default_value_t = 10.0)]
     pub(crate) lease_seconds: f64,
-    /// How long lines of the action log are kept at least that belong to no proof, in days, once their instance has ended: they
-    /// go by whole months (UTC); for ever if left out.
+    /// Minimum age, in days, of action log lines to delete. Only lines of ended instances that belong to no proof are
+    /// deleted, by whole months (UTC). By default nothing is deleted.
     #[arg(long, env = "INVENTIV_ACTION_LOG_RETENTION_DAYS", value_parser = clap::value_parser!(i64).range(1..=36_500))]
     pub(crate) action_log_retention_days: Option<i64>,
-    /// How many connections may be open at once.
+    /// Maximum open connections.
     #[arg(long, env = "INVENTIV_MAX_CONNECTIONS", default_value_t = 2_048, value_parser = connections)]
     pub(crate) max_connections: usize,
-    /// How many of them from one address; a proxy is one address.
+    /// Maximum open connections per address; a proxy counts as one address.
     #[arg(long, env = "INVENTIV_MAX_CONNECTIONS_PER_ADDRESS", default_value_t = 1_024, value_parser = connections)]
     pub(crate) max_connections_per_address: usize,
-    /// On loopback, a `Host` header must name this machine. Other host names that are accepted, for instance a proxy's; may be
-    /// given several times.
+    /// Additional host name to accept, for example a proxy's; repeatable. On loopback, a `Host` header must otherwise
+    /// name this machine.
     #[arg(long = "allowed-host", env = "INVENTIV_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAME")]
     pub(crate) allowed_hosts: Vec<String>,
-    /// Log lines as text or JSON.
+    /// Log format.
     #[arg(long, env = "INVENTIV_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 }
@@ -296,35 +321,38 @@ pub(crate) enum LogFormat {
 
 #[derive(Args)]
 pub(crate) struct Demo {
-    /// Stay up afterwards, with addresses and commands to paste.
+    /// Keep running afterwards, and print addresses and commands to paste.
     #[arg(long)]
     pub(crate) keep: bool,
-    /// How fast the emulated cloud's time passes: real, xN or instant.
+    /// Speed of the emulated cloud's clock: real, xN or instant.
     #[arg(long, default_value = "x10", value_parser = scaleway_emulator::options::ClockMode::parse)]
     pub(crate) clock: scaleway_emulator::options::ClockMode,
 }
 
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// On the account that SCW_* or the config file name: it makes the smallest things, says so first, and asks.
+    /// Run on your account (SCW_* or the config file): shows the small resources it creates and their cost, then asks.
     #[arg(long)]
     pub(crate) live: bool,
-    /// The most that it may cost, in euros.
+    /// Account to check with --live: a cloud, or a cloud and a profile of its config file, as in `scaleway:dev`.
+    #[arg(long, value_name = "CLOUD[:PROFILE]", default_value = crate::accounts::DEFAULT)]
+    pub(crate) account: String,
+    /// Maximum cost, in euros.
     #[arg(long, default_value_t = 1.0, value_parser = euros)]
     pub(crate) max_eur: f64,
-    /// Where.
+    /// Zone to run in.
     #[arg(long, default_value = "fr-par-2")]
     pub(crate) zone: String,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Write every exchange into this new file, without secrets (*.jsonl.gz).
+    /// Record every HTTP exchange, without secrets, in this new file (*.jsonl.gz).
     #[arg(long)]
     pub(crate) record: Option<PathBuf>,
 }
 
 impl Doctor {
-    /// The most that it may cost, in micro-euros.
+    /// The maximum cost, in micro-euros.
     #[expect(clippy::cast_possible_truncation, reason = "at most a thousand euros")]
     pub(crate) fn max_eur_micros(&self) -> i64 {
         (self.max_eur * 1e6) as i64
@@ -332,9 +360,9 @@ impl Doctor {
 }
 
 fn connections(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or_else(|| "a number from 1 to 1000000".to_owned())
+    text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or_else(|| "must be from 1 to 1000000".to_owned())
 }
 
 fn euros(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|e| (0.0..=1_000.0).contains(e)).ok_or_else(|| "an amount from 0 to 1000".to_owned())
+    text.parse().ok().filter(|e| (0.0..=1_000.0).contains(e)).ok_or_else(|| "must be from 0 to 1000".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The API's client: one request, JSON back, each refusal one sentence.
+//! The API's client: sends a request, returns JSON; each error is one sentence.
 
 use crate::args::Connection;
 use crate::failure::Failure;
@@ -8,13 +8,13 @@ use futures::{Stream, StreamExt};
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long a stream may be silent; a server that has nothing to say says so more often.
+/// How long a stream may be silent; the control plane sends keep-alives more often.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 
-/// Talks to one server.
+/// The client of one control plane.
 pub(crate) struct Client {
     http: reqwest::Client,
-    /// For answers that have no end.
+    /// For responses without an end.
     streaming: reqwest::Client,
     url: String,
     token: String,
@@ -25,9 +25,9 @@ impl Client {
         // Another part of the process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let build = |http: reqwest::ClientBuilder| {
-            // The token of a server on this machine goes through no proxy.
+            // The token of a control plane on this machine must not pass through a proxy.
             let http = if inventiv_providers::transport::is_loopback(url) { http.no_proxy() } else { http };
-            http.build().map_err(|e| Failure::general(format!("cannot make an HTTP client: {e}")))
+            http.build().map_err(|e| Failure::general(format!("cannot create an HTTP client: {e}")))
         };
         let limit = Duration::from_secs(30);
         let http = build(reqwest::Client::builder().timeout(limit))?;
@@ -35,7 +35,7 @@ impl Client {
         Ok(Self { http, streaming, url: url.trim_end_matches('/').to_owned(), token })
     }
 
-    /// Finds the server as the command line, the environment or the token file say.
+    /// Connects with the settings of the command line, the environment or the token file.
     pub(crate) fn connect(connection: &Connection) -> Result<Self, Failure> {
         let token = match connection.token() {
             Some(token) => token,
@@ -52,7 +52,7 @@ impl Client {
         self.send(reqwest::Method::POST, path, Some(body), None).await
     }
 
-    /// The same; with a key, it is carried out once however often it is sent.
+    /// The same; with an idempotency key, repeated requests take effect once.
     pub(crate) async fn post_once(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Value, Failure> {
         self.send(reqwest::Method::POST, path, Some(body), key).await
     }
@@ -81,7 +81,7 @@ impl Client {
         if status != 200 {
             return Err(refusal(status, &answer.bytes().await.unwrap_or_default()));
         }
-        // Whatever breaks it off: what is missing is asked for again.
+        // An error ends the stream; the caller resumes it.
         Ok(answer
             .bytes_stream()
             .eventsource()
@@ -120,13 +120,12 @@ impl Client {
         }
         if let Some(key) = key {
             let key = reqwest::header::HeaderValue::from_str(key);
-            let key = key.map_err(|_| Failure::refused("the idempotency key must be of visible ASCII characters"))?;
+            let key = key.map_err(|_| Failure::refused("the idempotency key must consist of visible ASCII"))?;
             request = request.header("idempotency-key", key);
         }
         let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = answer.status().as_u16();
-        let bytes =
-            answer.bytes().await.map_err(|_| Failure::unreachable("the server's answer broke off; try again"))?;
+        let bytes = answer.bytes().await.map_err(|_| Failure::unreachable("the response was cut off; try again"))?;
         if (200..300).contains(&status) {
             return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
         }
@@ -136,16 +135,16 @@ impl Client {
     fn unreachable(&self, e: &reqwest::Error) -> Failure {
         let what = if e.is_timeout() { "did not answer in time" } else { "cannot be reached" };
         Failure::unreachable(format!(
-            "the server at {} {what}; is `inventiv serve` running? INVENTIV_URL names another",
+            "the control plane at {} {what}: is `inventiv serve` running? If it is elsewhere, set --url or INVENTIV_URL",
             self.url
         ))
     }
 }
 
-/// What an answer that is no success says.
+/// The error of a response that is not a success.
 fn refusal(status: u16, body: &[u8]) -> Failure {
     let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let detail = problem["detail"].as_str().map_or_else(|| format!("the server answered HTTP {status}"), str::to_owned);
+    let detail = problem["detail"].as_str().map_or_else(|| format!("the response is HTTP {status}"), str::to_owned);
     match status {
         404 => Failure::not_found(detail),
         500.. => Failure::unreachable(detail),

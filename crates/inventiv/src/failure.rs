@@ -1,6 +1,6 @@
-//! What went wrong, in one sentence, with the exit code that says of which kind it is.
+//! Errors: one sentence each, with an exit code for each kind.
 
-/// A failure on its way to the exit code.
+/// An error with its exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
@@ -12,7 +12,7 @@ impl Failure {
         Self { code, message: message.into() }
     }
 
-    /// Something went wrong on this side.
+    /// A local error.
     pub(crate) fn general(message: impl Into<String>) -> Self {
         Self::new(1, message)
     }
@@ -22,17 +22,17 @@ impl Failure {
         Self::new(3, message)
     }
 
-    /// The server understood and said no.
+    /// The request is refused.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::new(4, message)
     }
 
-    /// The server cannot be reached, or cannot serve now.
+    /// The control plane is unreachable or unavailable.
     pub(crate) fn unreachable(message: impl Into<String>) -> Self {
         Self::new(5, message)
     }
 
-    /// Whether it may be otherwise in a moment.
+    /// Whether a retry may succeed.
     pub(crate) fn is_retryable(&self) -> bool {
         self.code == 5
     }
@@ -42,20 +42,20 @@ impl Failure {
         Self::new(6, message)
     }
 
-    /// It took longer than it was allowed to.
+    /// A time-out.
     pub(crate) fn timeout(message: impl Into<String>) -> Self {
         Self::new(7, message)
     }
 
-    /// The code of [`Failure::interrupted`], as shells count it.
+    /// The code of [`Failure::interrupted`], by the convention of shells.
     pub(crate) const INTERRUPTED: u8 = 130;
 
-    /// Somebody interrupted it (Ctrl-C).
+    /// Interrupted (Ctrl-C).
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self::new(Self::INTERRUPTED, message)
     }
 
-    /// The demo or the doctor left something in the cloud, or cannot say that it did not.
+    /// Something is left in the cloud, or may be.
     pub(crate) fn left_behind(message: impl Into<String>) -> Self {
         Self::new(8, message)
     }

@@ -1,4 +1,4 @@
-//! Where the server keeps what it needs, and its token.
+//! The state folder of the control plane, and its token.
 
 use crate::failure::Failure;
 use std::io::Write;
@@ -14,7 +14,7 @@ pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     Ok(base.join("inventiv"))
 }
 
-/// The database, as named or a SQLite file in the state folder.
+/// The database: the given one, or a SQLite file in the state folder.
 pub(crate) fn database(named: Option<String>) -> Result<String, Failure> {
     if let Some(url) = named {
         return Ok(url);
@@ -24,7 +24,7 @@ pub(crate) fn database(named: Option<String>) -> Result<String, Failure> {
     Ok(format!("sqlite:{}", folder.join("inventiv.db").display()))
 }
 
-/// A database's address as it may stand in a log: where it is, without user, password and settings.
+/// A database's address for logs: without user, password and settings.
 pub(crate) fn described(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
@@ -32,12 +32,12 @@ pub(crate) fn described(url: &str) -> String {
     format!("{scheme}://{place}")
 }
 
-/// The token file, as named or in the state folder.
+/// The token file: the given one, or one in the state folder.
 pub(crate) fn token_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
     named.map_or_else(|| state_folder().map(|f| f.join("token")), |p| Ok(p.to_owned()))
 }
 
-/// Reads the server's token.
+/// Reads the token of the control plane.
 pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
     let mode = std::fs::metadata(path).map(|m| m.permissions().mode() & 0o777);
     if let Ok(mode) = mode
@@ -58,13 +58,13 @@ pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
     })?;
     let token = text.trim().to_owned();
     if token.len() < 16 || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        let text = format!("{} holds no token: delete it, and `inventiv serve` writes a new one", path.display());
+        let text = format!("{} holds no token: delete it; `inventiv serve` then creates a new one", path.display());
         return Err(Failure::general(text));
     }
     Ok(token)
 }
 
-/// Reads the token, or makes one that only this user can read.
+/// Reads the token, or creates one that only this user can read.
 pub(crate) fn token(path: &Path) -> Result<String, Failure> {
     if path.exists() {
         return read_token(path);
@@ -81,19 +81,19 @@ pub(crate) fn token(path: &Path) -> Result<String, Failure> {
         .and_then(|mut file| file.write_all(format!("{token}\n").as_bytes()));
     match written {
         Ok(()) => Ok(token),
-        // Another server was faster.
+        // Another process was faster.
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => read_token(path),
         Err(e) => Err(Failure::general(format!("cannot write the token file {}: {e}", path.display()))),
     }
 }
 
-/// Makes a folder that only this user can read.
+/// Creates a folder that only this user can read.
 pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|e| Failure::general(format!("cannot make the folder {}: {e}", folder.display())))
+        .map_err(|e| Failure::general(format!("cannot create the folder {}: {e}", folder.display())))
 }
 
 #[cfg(test)]

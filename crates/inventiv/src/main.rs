@@ -1,8 +1,9 @@
-//! `inventiv`: rent GPU instances, know every volume, leave nothing behind.
+//! `inventiv`: rent GPU instances, track every volume, leave nothing behind.
 //!
-//! One executable: the server (`serve`), its client (`instance`, `volume`, `offer`, `watch`, `explain`), and `demo`, which needs
-//! nothing but itself.
+//! One executable: the control plane (`serve`), its client (`instance`, `volume`, `offer`, `watch`, `explain`), and
+//! `demo`, which needs nothing else.
 
+mod accounts;
 mod args;
 mod client;
 mod commands;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
-        Err(e) => Err(Failure::general(format!("cannot start: {e}"))),
+        Err(e) => Err(Failure::general(format!("cannot start the runtime: {e}"))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,7 +59,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Man => {
             let mut page = Vec::new();
             let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
-            written.map_err(|e| Failure::general(format!("the page cannot be written: {e}")))?;
+            written.map_err(|e| Failure::general(format!("cannot write the manual page: {e}")))?;
             output::print(String::from_utf8_lossy(&page).trim_end());
             Ok(())
         }

@@ -7,14 +7,14 @@ use inventiv_core::time::Timestamp;
 use serde_json::Value;
 use std::io::IsTerminal;
 
-/// How wide a table is where no terminal says how wide it may be.
+/// The width of a table without a terminal.
 const WIDTH: usize = 80;
-/// The least that is left of a column that is cut.
+/// The minimum width of a column that is cut.
 const CUT_MIN: usize = 12;
-/// What stands for the rest of a text that is cut.
+/// Replaces the rest of a text that is cut.
 const REST: char = '…';
 
-/// Prints to standard output; a reader that went away (`| head`) is no error.
+/// Prints to standard output; a closed pipe (`| head`) is not an error.
 pub(crate) fn print(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -23,17 +23,17 @@ pub(crate) fn print(text: &str) {
 /// A column's title, and how it is read from an item.
 pub(crate) type Column = (&'static str, fn(&Value) -> String);
 
-/// How a kind of things is listed.
+/// How a kind of resource is listed.
 pub(crate) struct Columns {
     /// The field that `--output name` prints.
     pub(crate) name: &'static str,
-    /// What fits 80 columns; the first is cut where it does not.
+    /// Columns that fit a width of 80; the first is cut if they do not.
     pub(crate) narrow: &'static [Column],
-    /// What `--output wide` adds.
+    /// Columns that `--output wide` adds.
     pub(crate) wide: &'static [Column],
 }
 
-/// Prints items as `output` says.
+/// Prints items in the format `output`.
 pub(crate) fn list(output: Output, items: &[Value], columns: &Columns) {
     match output {
         Output::Json => print(&format!("{:#}", Value::Array(items.to_vec()))),
@@ -64,7 +64,7 @@ fn table(output: Output, items: &[Value], columns: &Columns) -> String {
     table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// Cuts the first column so that the rows fit.
+/// Cuts the first column to make the rows fit.
 fn cut_first(rows: &mut [Vec<String>], columns: &[&Column], width: usize) {
     let widest = |n: usize, title: &str| {
         rows.iter().filter_map(|r| r.get(n)).map(|t| t.chars().count()).chain([title.chars().count()]).max()
@@ -77,7 +77,7 @@ fn cut_first(rows: &mut [Vec<String>], columns: &[&Column], width: usize) {
     }
 }
 
-/// On a terminal, unless somebody does not want it (`NO_COLOR`).
+/// Whether standard output is a terminal and `NO_COLOR` is not set.
 fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
@@ -104,7 +104,7 @@ fn yaml(value: &Value) -> String {
     serde_yaml_ng::to_string(value).unwrap_or_default()
 }
 
-/// Prints one thing as lines, or as `output` says; `name` is the field that `--output name` prints.
+/// Prints one item as lines, or in the format `output`; `name` is the field that `--output name` prints.
 pub(crate) fn one(output: Output, item: &Value, name: &str, lines: impl FnOnce(&Value) -> String) {
     match output {
         Output::Json => print(&format!("{item:#}")),
@@ -114,12 +114,12 @@ pub(crate) fn one(output: Output, item: &Value, name: &str, lines: impl FnOnce(&
     }
 }
 
-/// Prints the result of a command for programs: YAML where that is asked for, else JSON.
+/// Prints the result of a command for programs: as YAML if requested, else as JSON.
 pub(crate) fn value(output: Output, value: &Value) {
     print(&if output == Output::Yaml { yaml(value).trim_end().to_owned() } else { format!("{value:#}") });
 }
 
-/// How long ago that was, in one unit: `45s`, `12m`, `3h`, `5d`.
+/// The age in one unit: `45s`, `12m`, `3h`, `5d`.
 pub(crate) fn age(item: &Value, key: &str) -> String {
     let now = jiff::Timestamp::now().as_microsecond();
     let then = item[key].as_str().and_then(Timestamp::parse);
@@ -135,7 +135,7 @@ fn short(seconds: i64) -> String {
     }
 }
 
-/// What an hour of an instance costs with its volumes on block storage; one that has ended costs nothing.
+/// The price per hour of an instance with its volumes on block storage; a dash after its end.
 pub(crate) fn hourly_of_all(item: &Value) -> String {
     if matches!(item["status"].as_str(), Some("terminated" | "provisioning_failed")) {
         return "-".to_owned();
@@ -150,7 +150,7 @@ pub(crate) fn decimal(micros: i64) -> String {
     format!("{}.{:04}", tenths / 10_000, tenths % 10_000)
 }
 
-/// A field as text; nothing as a dash.
+/// A field as text; null as a dash.
 pub(crate) fn text(item: &Value, key: &str) -> String {
     match &item[key] {
         Value::Null => "-".to_owned(),
@@ -167,7 +167,7 @@ pub(crate) fn sizes(item: &Value) -> String {
     format!("[{}]", list.join(", "))
 }
 
-/// Every address of an instance, as a list with commas.
+/// All addresses of an instance, comma-separated.
 pub(crate) fn addresses(item: &Value) -> String {
     let all: Vec<&str> = item["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if all.is_empty() { "-".to_owned() } else { all.join(", ") }
@@ -191,10 +191,10 @@ const VOLUMES: Columns = Columns {
     wide: &[],
 };
 
-/// What becomes of a volume when its instance ends.
+/// What happens to a volume when its instance ends.
 pub(crate) fn at_the_end(volume: &Value) -> &'static str {
     match (volume["origin"].as_str(), volume["delete_on_terminate"].as_bool()) {
-        (Some("foreign"), _) => "let go",
+        (Some("foreign"), _) => "released",
         (_, Some(true)) => "deleted",
         _ => "kept",
     }
@@ -213,7 +213,7 @@ pub(crate) fn instance(i: &Value) -> String {
         format!("  {} in {}, {}, model {}", text(i, "instance_type"), text(i, "zone"), hourly(i), text(i, "model_id")),
         format!("  server {}  address {}", text(i, "provider_instance_id"), addresses(i)),
         match hourly_of_all(i).as_str() {
-            "-" => "  costs nothing any more".to_owned(),
+            "-" => "  costs nothing".to_owned(),
             costs => format!("  costs {costs} {}/h with its volumes", text(i, "currency")),
         },
         format!("  storage_count={} storage_sizes_gb={}", text(i, "storage_count"), sizes(i)),
@@ -230,7 +230,7 @@ pub(crate) fn instance(i: &Value) -> String {
     lines.join("\n")
 }
 
-/// Snapshots that somebody made of our volumes, a line each.
+/// Snapshots of our volumes that third parties created, one line each.
 pub(crate) fn snapshots(item: &Value) -> Vec<String> {
     let one = |s: &Value| {
         let cost = serde_json::json!({"hourly_micros": s["hourly_micros"], "currency": "EUR"});
@@ -238,7 +238,7 @@ pub(crate) fn snapshots(item: &Value) -> Vec<String> {
         let images =
             if images.is_empty() { String::new() } else { format!(", held by image {}", legible(&images.join(", "))) };
         format!(
-            "  SNAPSHOT {} {:?}, {} GB of volume {}, {}{images}: somebody made it; delete it at the provider if nobody needs it",
+            "  SNAPSHOT {} {:?}, {} GB of volume {}, {}{images}: not ours; delete it at the provider if nobody needs it",
             text(s, "id"),
             text(s, "name"),
             text(s, "size_gb"),
@@ -247,7 +247,7 @@ pub(crate) fn snapshots(item: &Value) -> Vec<String> {
         )
     };
     let unknown =
-        item["snapshots_unknown"].as_str().map(|why| format!("  not all is known of snapshots of our volumes: {why}"));
+        item["snapshots_unknown"].as_str().map(|why| format!("  snapshots of our volumes may be missing: {why}"));
     item["snapshots"].as_array().into_iter().flatten().map(one).chain(unknown).collect()
 }
 
@@ -282,7 +282,7 @@ pub(crate) fn proof(p: &Value) -> String {
     }
     if p["kept_hourly_micros"].as_i64().is_some_and(|n| n > 0) {
         let kept = serde_json::json!({"hourly_micros": p["kept_hourly_micros"], "currency": p["currency"]});
-        lines.push(format!("  what is kept costs about {}", hourly(&kept)));
+        lines.push(format!("  retained resources cost about {}", hourly(&kept)));
     }
     lines.extend(snapshots(p));
     for open in p["open"].as_array().into_iter().flatten() {
@@ -291,7 +291,7 @@ pub(crate) fn proof(p: &Value) -> String {
     lines.join("\n")
 }
 
-/// A note with the moment until which it holds.
+/// A note, with the time until which it holds.
 pub(crate) fn note_text(note: &Value) -> String {
     let until = note["until"].as_str().map_or_else(String::new, |t| format!(", until {t}"));
     format!("{}{until}", text(note, "text"))

@@ -1,4 +1,4 @@
-//! Following an instance: each step as it happens, until it has come where it should.
+//! Follows an instance and prints each step, until the instance has a status.
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 pub(crate) struct Goal {
     /// The status to wait for.
     pub(crate) status: &'static str,
-    /// How long.
+    /// The time-out.
     pub(crate) timeout: Duration,
-    /// How often to ask.
+    /// The poll interval.
     pub(crate) every: Duration,
 }
 
-/// How long nothing is told at the most.
+/// The longest time without output.
 const QUIET_MAX: Duration = Duration::from_secs(30);
 
-/// A line of the action log in words; one that is not known here is shown as it is.
+/// An action in words; an unknown one is shown unchanged.
 fn words(action: &str) -> &str {
     match action {
         "REQUEST_CREATE" => "asked for",
         "REQUEST_TERMINATE" => "its end asked for",
-        "REQUEST_RETAIN_VOLUME" => "volume to be kept",
-        "REQUEST_RELEASE_VOLUME" => "volume to be let go",
+        "REQUEST_RETAIN_VOLUME" => "volume to be retained",
+        "REQUEST_RELEASE_VOLUME" => "volume to be released",
         "PROVIDER_CREATE" => "make the server",
         "PROVIDER_CREATE_VOLUME" => "make the data volume",
         "PROVIDER_TAG_VOLUME" => "name the volume",
@@ -43,9 +43,9 @@ fn words(action: &str) -> &str {
         "PROVIDER_PROVE_VOLUME_GONE" => "prove the volume gone",
         "PROVIDER_GET_IP" => "address",
         "VOLUME_FOUND" => "volume found",
-        "VOLUME_ADOPTED" => "volume taken up",
-        "VOLUME_RETAINED" => "volume kept",
-        "SERVER_ADOPTED" => "server taken up",
+        "VOLUME_ADOPTED" => "volume adopted",
+        "VOLUME_RETAINED" => "volume retained",
+        "SERVER_ADOPTED" => "server adopted",
         "INSTANCE_READY" => "ready",
         "INSTANCE_TERMINATED" => "terminated",
         "INSTANCE_FAILED" => "failed",
@@ -57,7 +57,7 @@ fn words(action: &str) -> &str {
 fn outcome(status: &str) -> &str {
     match status {
         "completed" => "done",
-        "in_progress" => "begun",
+        "in_progress" => "started",
         "unknown" => "no answer",
         other => other,
     }
@@ -68,9 +68,9 @@ pub(crate) struct Progress<'c> {
     client: &'c Client,
     id: String,
     began: Instant,
-    /// When it said something last.
+    /// When the last line was printed.
     spoke: Instant,
-    /// Lines that were shown, with the status they were shown in.
+    /// Lines that were shown, with the status that was shown.
     shown: HashMap<String, String>,
     after: String,
     notes: String,
@@ -78,7 +78,7 @@ pub(crate) struct Progress<'c> {
 }
 
 impl<'c> Progress<'c> {
-    /// Steps are given to `say`, line by line.
+    /// Passes each line to `say`.
     pub(crate) fn new(client: &'c Client, id: &str, say: fn(&str)) -> Self {
         let began = Instant::now();
         Self {
@@ -93,7 +93,7 @@ impl<'c> Progress<'c> {
         }
     }
 
-    /// Leaves out what has happened already.
+    /// Skips the steps so far.
     pub(crate) async fn after_history(mut self) -> Result<Self, Failure> {
         let logs = self.client.all("/action_logs", &[("instance_id", self.id.as_str()), ("limit", "500")]).await?;
         for log in logs.iter().filter(|l| l["status"] != "in_progress") {
@@ -102,7 +102,7 @@ impl<'c> Progress<'c> {
         Ok(self)
     }
 
-    /// Follows until the goal.
+    /// Follows until the goal is reached.
     pub(crate) async fn follow(&mut self, goal: &Goal) -> Result<Value, Failure> {
         let deadline = Instant::now() + goal.timeout;
         loop {
@@ -123,7 +123,7 @@ impl<'c> Progress<'c> {
             }
             if Instant::now() > deadline {
                 let text =
-                    format!("{} is still {status}; `inventiv explain {}` says what it waits for", self.id, self.id);
+                    format!("{} is still {status}; `inventiv explain {}` shows what it waits for", self.id, self.id);
                 return Err(Failure::timeout(text));
             }
             tokio::time::sleep(goal.every).await;

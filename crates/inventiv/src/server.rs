@@ -1,13 +1,11 @@
-//! The server: store, orchestrator and API in one process, started and stopped in order.
+//! The control plane: store, orchestrator and API in one process, started and stopped in order.
 
+use crate::accounts::{self, LoggedIn};
 use crate::failure::Failure;
-use inventiv_api::{App, Images, Limits, Settings};
+use inventiv_api::{Account, App, Images, Limits, Settings};
 use inventiv_orchestrator::clock::{ClockIds, SharedClock};
-use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
+use inventiv_orchestrator::{Clock, Config, Engine, EngineAccount, Ids};
 use inventiv_providers::CloudProvider;
-use inventiv_providers::credentials::Credentials;
-use inventiv_providers::scaleway::Scaleway;
-use inventiv_providers::transport::Real;
 use inventiv_store::Store;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,26 +15,30 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Everything a server is started with.
+/// The settings that a control plane is started with.
 pub(crate) struct Setup {
     pub(crate) listen: SocketAddr,
     pub(crate) database: String,
     pub(crate) token: String,
     pub(crate) limits: Limits,
-    /// Names of this server besides the machine's own, where it listens on loopback.
+    /// Host names to accept besides the machine's own, if it listens on loopback.
     pub(crate) allowed_hosts: Vec<String>,
-    pub(crate) credentials: Credentials,
+    pub(crate) accounts: Vec<LoggedIn>,
+    /// What is set for every account.
     pub(crate) config: Config,
-    /// How old a read may be; `None`: as the provider says.
+    /// The zones to work in; empty: those that are usual for each cloud.
+    pub(crate) zones: Vec<String>,
+    /// The consistency window; `None`: the provider's value.
     pub(crate) consistency_window_ms: Option<i64>,
-    pub(crate) calls_per_second: f64,
+    /// How many calls a second each account makes; `None`: as is usual for its cloud.
+    pub(crate) calls_per_second: Option<f64>,
     pub(crate) forced_data_volume_gb: Option<i64>,
 }
 
-/// How long requests may go on when everything else has stopped.
+/// How long requests may continue after everything else has stopped.
 const REQUESTS_MAX: Duration = Duration::from_secs(5);
 
-/// A server that runs.
+/// A running control plane.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
@@ -52,49 +54,62 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;
     let store = Store::open(&setup.database).await.map_err(|e| Failure::general(e.to_string()))?;
     check_owner(&store, &setup.config.control_plane).await?;
-    let transport = Real::new(&setup.credentials.api_url, setup.credentials.insecure)
-        .map_err(|e| Failure::general(e.to_string()))?;
     let clock = Arc::new(SharedClock::default());
     clock.set_by(&store).await.map_err(|e| Failure::general(e.to_string()))?;
-    let (provider_clock, api_clock) = (clock.clone(), clock.clone());
-    let now = Arc::new(move || provider_clock.now());
-    let provider = Scaleway::new(&setup.credentials, Arc::new(transport), setup.calls_per_second, now);
-    let account = provider.account().clone();
-    let provider_zones = provider.capabilities().zones.clone();
-    let mut config = setup.config;
-    config.rules.stale_ms = setup.consistency_window_ms.unwrap_or(provider.capabilities().consistency_window_ms);
+    let api_clock = clock.clone();
     let ids = Arc::new(ClockIds::new(clock.clone()));
     let drawn = ids.clone();
-    let provider = Arc::new(provider);
-    let images = images(provider.clone());
-    let orchestrator = Orchestrator::new(store.clone(), provider, clock.clone(), ids, config);
-    orchestrator.register().await.map_err(|e| Failure::general(e.to_string()))?;
+    let (mut driven, mut accounts) = (Vec::new(), Vec::new());
+    for account in &setup.accounts {
+        let (driver, shown) = open_account(account, &setup, clock.clone())?;
+        driven.push(driver);
+        accounts.push(shown);
+    }
+    let (engine_clock, engine_ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (clock.clone(), ids);
+    let engine = Engine::new(&store, &engine_clock, &engine_ids, driven);
+    engine.register().await.map_err(|e| Failure::general(e.to_string()))?;
     let stop = CancellationToken::new();
     let (kept_by, clock_stop) = (store.clone(), stop.clone());
     let app = App::new(Settings {
         store,
-        account_id: account.id(),
-        provider: account.provider,
+        accounts,
         limits: setup.limits,
-        // Beyond this machine, any name may be the right one.
+        // Beyond loopback, any host name may be valid.
         hosts: address.ip().is_loopback().then_some(setup.allowed_hosts),
         token: setup.token,
         forced_data_volume_gb: setup.forced_data_volume_gb,
         now: Box::new(move || api_clock.now()),
         ids: Box::new(move || drawn.draw()),
-        provider_zones,
-        images: Some(images),
         policy_wait: Duration::from_secs(5),
         metrics: inventiv_api::install_metrics(),
     });
     tokio::spawn(async move { clock_stop.run_until_cancelled(clock.keep(&kept_by)).await });
     let (run_stop, api_stop) = (stop.clone(), stop.clone());
-    let orchestrator = tokio::spawn(async move { orchestrator.run(run_stop).await });
+    let orchestrator = tokio::spawn(async move { engine.run(run_stop).await });
     let api =
         tokio::spawn(
             async move { inventiv_api::serve(listener, &app, async move { api_stop.cancelled().await }).await },
         );
     Ok(Running { address, stop, orchestrator, api })
+}
+
+/// An account as the engine drives it, and as the API shows it.
+fn open_account(
+    account: &LoggedIn,
+    setup: &Setup,
+    clock: Arc<SharedClock>,
+) -> Result<(EngineAccount, Account), Failure> {
+    let calls_per_second = setup.calls_per_second.unwrap_or(account.cloud.calls_per_second);
+    let provider = account.connect(calls_per_second, Arc::new(move || clock.now()))?;
+    let mut config = Config { zones: accounts::zones(account.cloud, &setup.zones)?, ..setup.config.clone() };
+    config.rules.stale_ms = setup.consistency_window_ms.unwrap_or(provider.profile().consistency_window_ms);
+    let shown = Account {
+        id: provider.account().id(),
+        name: account.name.clone(),
+        profile: provider.profile().clone(),
+        images: Some(images(provider.clone())),
+    };
+    Ok((EngineAccount { provider, config }, shown))
 }
 
 /// How the API asks the provider for images.
@@ -112,19 +127,19 @@ fn images(provider: Arc<dyn CloudProvider>) -> Images {
     }
 }
 
-/// Under another name, nothing that this database has in doubt would be found in the cloud.
+/// Under another id, the unconfirmed creations of this database would not be found in the cloud.
 pub(crate) async fn check_owner(store: &Store, control_plane: &str) -> Result<(), Failure> {
     let owner = store.control_plane().await.map_err(|e| Failure::general(e.to_string()))?;
     match owner.filter(|owner| owner != control_plane) {
         None => Ok(()),
         Some(owner) => Err(Failure::refused(format!(
-            "this database belongs to control plane `{owner}`, not `{control_plane}`: take that id, or another database"
+            "this database belongs to control plane `{owner}`, not `{control_plane}`: use that id, or another database"
         ))),
     }
 }
 
 impl Running {
-    /// Until somebody asks to stop, or one of the tasks ends by itself, which none should.
+    /// Runs until a signal to stop; a task that ends before is an error.
     pub(crate) async fn until_asked_to_stop(&mut self) -> Result<(), Failure> {
         let mut asks = Asks::listen()?;
         tokio::select! {
@@ -134,12 +149,12 @@ impl Running {
         }
     }
 
-    /// Stops taking work, finishes the calls that are under way.
+    /// Stops taking work, and finishes the calls in progress.
     pub(crate) async fn shut_down(self) -> Result<(), Failure> {
         self.stop.cancel();
         let orchestrator = self.orchestrator.await;
         let Ok(api) = tokio::time::timeout(REQUESTS_MAX, self.api).await else {
-            tracing::warn!("somebody does not read the answer to a request: it is broken off");
+            tracing::warn!("a client does not read its response: it is cut off");
             return orchestrator.map_err(|e| Failure::general(format!("the reconciler stopped: {e}")));
         };
         match (api, orchestrator) {
@@ -158,7 +173,7 @@ fn why<T: std::fmt::Debug>(ended: Result<T, tokio::task::JoinError>) -> String {
     }
 }
 
-/// Everybody who asks this process to stop: Ctrl-C and SIGTERM, from the moment that it listens. None is missed.
+/// Signals to stop this process: Ctrl-C and SIGTERM. From [`Asks::listen`] on, none is missed.
 pub(crate) struct Asks {
     interrupt: Signal,
     terminate: Signal,

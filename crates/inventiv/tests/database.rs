@@ -1,4 +1,4 @@
-//! The executable and a PostgreSQL as it is in production: on another machine, behind TLS, with a password that stands in a file.
+//! The executable with PostgreSQL as in production: on another machine, behind TLS, with the password in a file.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 const PASSWORD: &str = "correct-horse-battery";
 
-/// An authority, and a server's certificate of it, for 127.0.0.1 alone.
+/// A certificate authority, and a certificate that it issued for 127.0.0.1 only.
 struct Papers {
     authority: String,
     certificate: String,
@@ -29,7 +29,7 @@ fn papers() -> Papers {
     Papers { authority: authority.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
 }
 
-/// A server that lets nobody in but by TLS and password, and its port.
+/// A PostgreSQL that accepts only TLS with a password, and its port.
 fn server(binaries: &Binaries, papers: &Papers) -> (Postgres, u16) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = Postgres::start(binaries, &[&format!("port={port}"), "listen_addresses=127.0.0.1"]).unwrap();
@@ -69,7 +69,7 @@ fn behind_tls_with_the_password_in_a_file_and_nothing_less() {
         return;
     }
     let Some(binaries) = Binaries::find() else {
-        println!("left out: no programs of PostgreSQL are here (PG_BIN names their folder)");
+        println!("skipped: found no PostgreSQL binaries (PG_BIN names their folder)");
         return;
     };
     let (right, others) = (papers(), papers());

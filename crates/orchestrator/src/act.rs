@@ -153,7 +153,9 @@ impl Inner {
                 let name = agg.server_by_id(id).map(|s| s.name.clone()).unwrap_or_default();
                 cloud.tag_server(zone, server, &name, &tags(&name, agg)).await
             }
-            Action::SetUserData(_) => cloud.set_user_data(zone, server, &cloud_config::for_instance(agg)).await,
+            Action::SetUserData(_) => {
+                cloud.set_user_data(zone, server, &cloud_config::for_instance(agg, cloud.profile())).await
+            }
             Action::StartServer(_) => cloud.start_server(zone, server).await,
             Action::StopServer(_) => cloud.stop_server(zone, server).await,
             Action::TerminateServer(_) => cloud.terminate_server(zone, server).await,

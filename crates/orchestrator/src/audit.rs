@@ -7,7 +7,7 @@ use crate::observe::{Index, pages};
 use crate::park::Asked;
 use crate::sweep::Swept;
 use crate::tick::{Counters, Due};
-use inventiv_core::audit::{FindingKind, Report, ServerCreation, audit, looks_automatic};
+use inventiv_core::audit::{FindingKind, Report, ServerCreation, audit};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
@@ -16,12 +16,8 @@ use inventiv_core::recorded::Aggregate;
 use inventiv_store::{AuditDone, Error, ZoneAudit};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How soon a request for an audit is noticed.
-const LOOK: Duration = Duration::from_secs(1);
 /// How many instances are read at once.
 const PAGE: u32 = 1_000;
 /// How often a listing that shifted while it was read is made anew.
@@ -102,18 +98,6 @@ impl Orchestrator {
         Ok(listed)
     }
 
-    pub(crate) async fn keep_audits(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(e) = self.audit_due().await {
-                tracing::error!(error = %e, "the database did not answer; the audit is tried again");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-
     /// A report, with the listing that it is made upon, if there is one.
     async fn audit_zone(&self, zone: &str) -> Result<(Report, Option<ZoneInventory>), Error> {
         let inner = &self.inner;
@@ -146,7 +130,7 @@ impl Orchestrator {
         // Read after the listing: what is written down by now may be in it, and what is in it is written down by now.
         let records = self.records_of(zone, &inventory).await?;
         let creations = self.creations_of(zone, &inventory).await?;
-        let report = audit(&inventory, &records, &creations, &inner.config.control_plane);
+        let report = audit(&inventory, &records, &creations, inner.provider.profile(), &inner.config.control_plane);
         Ok((report, Some(inventory)))
     }
 
@@ -186,8 +170,9 @@ impl Orchestrator {
     }
 
     async fn creations_of(&self, zone: &str, inventory: &ZoneInventory) -> Result<Vec<ServerCreation>, Error> {
+        let profile = self.inner.provider.profile();
         let mut creations = Vec::new();
-        for at in inventory.volumes.iter().filter(|v| looks_automatic(v)).filter_map(|v| v.created_at) {
+        for at in inventory.volumes.iter().filter(|v| profile.looks_automatic(v)).filter_map(|v| v.created_at) {
             creations.extend(self.inner.store.creations(&self.inner.account, zone, at).await?);
         }
         Ok(creations)

@@ -4,13 +4,9 @@ use crate::Orchestrator;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::HashMap;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// How soon a catalogue that could not be read is tried again, in milliseconds.
 const AGAIN_MS: i64 = 15_000;
-/// How often it looks whether one is old.
-const LOOK: Duration = Duration::from_secs(1);
 
 impl Orchestrator {
     /// Reads every zone's catalogue once; `false`: some could not be read, which is noted.
@@ -41,7 +37,7 @@ impl Orchestrator {
     }
 
     /// Reads the catalogues that are old, or could not be read, of zones that this replica works in.
-    async fn refresh_old(&self, tried: &mut HashMap<String, Timestamp>) -> Result<(), Error> {
+    pub(crate) async fn refresh_old(&self, tried: &mut HashMap<String, Timestamp>) -> Result<(), Error> {
         let inner = &self.inner;
         let now = inner.clock.now();
         for c in inner.store.catalogues(&inner.account).await? {
@@ -55,18 +51,5 @@ impl Orchestrator {
             self.refresh_zone(&c.zone).await?;
         }
         Ok(())
-    }
-
-    pub(crate) async fn keep_catalogue(&self, stop: CancellationToken) {
-        let mut tried = HashMap::new();
-        while !stop.is_cancelled() {
-            if let Err(e) = self.refresh_old(&mut tried).await {
-                tracing::error!(error = %e, "the database did not answer; tries again");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
     }
 }

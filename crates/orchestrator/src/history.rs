@@ -4,26 +4,9 @@ use crate::Orchestrator;
 use inventiv_core::month::begin_of_month;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often the action log is put in order.
-const ROUND: Duration = Duration::from_secs(3_600);
-
 impl Orchestrator {
-    /// Makes room for what comes and lets go of what is old, again and again.
-    pub(crate) async fn keep_history(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(e) = self.put_history_in_order(&stop).await {
-                tracing::warn!(error = %e, "the action log could not be put in order; tried again in an hour");
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(ROUND) => {}
-            }
-        }
-    }
-
     /// Makes the parts of the action log that the coming months need, and lets go of the lines of months that are wholly older
     /// than is asked for, until `stop` is cancelled: of whole parts where nothing in them is kept, else a page at a time.
     ///

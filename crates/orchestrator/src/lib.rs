@@ -5,8 +5,10 @@
 
 mod act;
 mod audit;
+mod background;
 mod catalogue;
 pub mod clock;
+mod engine;
 mod history;
 mod lease;
 mod observe;
@@ -19,9 +21,11 @@ mod sweep;
 mod tick;
 
 pub use clock::{Clock, Ids};
+pub use engine::{Engine, EngineAccount};
 pub use recover::ZoneRecovery;
 pub use tick::TickReport;
 
+use background::{Audits, Catalogue, Retention, keep_running};
 use tick::Resync;
 
 use inventiv_core::id::InstanceId;
@@ -68,7 +72,7 @@ impl Default for Config {
         Self {
             control_plane: "main".to_owned(),
             rules: Rules::default(),
-            zones: ["fr-par-1", "fr-par-2", "pl-waw-2"].map(str::to_owned).to_vec(),
+            zones: Vec::new(),
             catalogue_ms: 300_000,
             audit_ms: 600_000,
             orphan_policy: Policy::Report,
@@ -123,7 +127,7 @@ impl Orchestrator {
         ids: Arc<dyn Ids>,
         mut config: Config,
     ) -> Self {
-        config.rules.paces = provider.capabilities().paces.clone();
+        config.rules.paces = provider.profile().paces.clone();
         let account = provider.account().id();
         let steps = tokio::sync::Semaphore::new(config.concurrency.max(1));
         let leases = lease::Leases::new(format!("{:032x}", ids.draw()), config.lease);
@@ -163,14 +167,11 @@ impl Orchestrator {
     /// Works until `stop` is cancelled; then finishes the calls that are under way.
     pub async fn run(&self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let catalogue = self.clone();
-        let catalogue_stop = stop.clone();
         let mut keepers = tokio::task::JoinSet::new();
-        keepers.spawn(async move { catalogue.keep_catalogue(catalogue_stop).await });
-        let (audits, audits_stop) = (self.clone(), stop.clone());
-        keepers.spawn(async move { audits.keep_audits(audits_stop).await });
-        let (history, history_stop) = (self.clone(), stop.clone());
-        keepers.spawn(async move { history.keep_history(history_stop).await });
+        keepers.spawn(keep_running(Catalogue { of: self.clone(), tried: HashMap::new() }, stop.clone()));
+        keepers.spawn(keep_running(Audits { of: self.clone() }, stop.clone()));
+        keepers.spawn(keep_running(Retention { of: self.clone() }, stop.clone()));
+        let mut hints = self.inner.store.hints();
         let mut resync_at = self.inner.clock.now();
         let mut hinted = false;
         if self.inner.store.is_shared() {
@@ -183,7 +184,7 @@ impl Orchestrator {
             let pause_ms = self.inner.pause_ms().min(self.lease_round_ms());
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.inner.store.changed() => hinted = true,
+                () = hints.next() => hinted = true,
                 () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
                 Some(ended) = keepers.join_next() => {
                     if stop.is_cancelled() {

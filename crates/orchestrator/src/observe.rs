@@ -2,11 +2,12 @@
 
 use crate::Inner;
 use crate::park::LastObservation;
+use inventiv_core::cloud::VolumeType;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
 use inventiv_core::observed::{Observed, ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::plan::Shows;
-use inventiv_core::recorded::{Aggregate, BLOCK_KIND, Volume};
+use inventiv_core::recorded::{Aggregate, Volume};
 use inventiv_core::status::CreateState;
 use inventiv_providers::{Error, VolumeRef};
 use std::collections::HashMap;
@@ -65,7 +66,7 @@ impl Inner {
         for row in &agg.volumes {
             match &row.provider_id {
                 Some(id) if is_asked_for(row) => {
-                    self.ask_volume(zone, VolumeRef::new(id, &row.volume_type), &mut seen).await?;
+                    self.ask_volume(zone, VolumeRef::new(id, row.volume_type.clone()), &mut seen).await?;
                 }
                 None if row.create_state.is_open() => self.find(zone, &row.name, &mut seen).await?,
                 _ => {}
@@ -82,7 +83,7 @@ impl Inner {
         let LastObservation { mut seen, awaits } = last;
         // A look with newer parts is no listing: what is missing from it proves nothing.
         (seen.listed, seen.blocks_listed_at, seen.hidden) = (false, None, None);
-        let blocks = awaits.iter().filter(|a| matches!(&a.shows, Shows::Volume(_, kind) if kind == BLOCK_KIND)).count();
+        let blocks = awaits.iter().filter(|a| matches!(&a.shows, Shows::Volume(_, kind) if kind.is_block())).count();
         let small = self.zone_pages(zone) == LISTS;
         let listing = awaits.iter().any(|a| a.shows == Shows::BlockListing) || (blocks > 1 && small);
         if listing {
@@ -95,7 +96,7 @@ impl Inner {
                     seen.servers.retain(|s| s.id != id);
                     seen.servers.extend(now);
                 }
-                Shows::Volume(_, kind) if listing && kind == BLOCK_KIND => {}
+                Shows::Volume(_, kind) if listing && kind.is_block() => {}
                 Shows::Volume(id, kind) => {
                     let now = self.provider.show_volume(zone, &VolumeRef::new(&id, kind)).await?;
                     seen.volumes.retain(|v| v.id != id);
@@ -124,7 +125,7 @@ impl Inner {
 
     /// What is on our servers and was not asked for: it may not be recorded yet.
     async fn ask_what_hangs_on(&self, zone: &str, seen: &mut Observed) -> Result<(), Error> {
-        let attached: Vec<(String, String)> = seen
+        let attached: Vec<(String, VolumeType)> = seen
             .servers
             .iter()
             .flat_map(|s| s.attachments.iter().map(|a| (a.volume_id.clone(), a.volume_type.clone())))

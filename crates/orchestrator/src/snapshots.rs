@@ -11,6 +11,7 @@ use inventiv_core::plan::Plan;
 use inventiv_core::recorded::{Aggregate, Volume};
 use inventiv_core::snapshots::{self, List, ObservedSnapshot, SnapshotKind};
 use inventiv_core::status::Origin;
+use inventiv_core::status::VolumeKind;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
 
@@ -61,12 +62,12 @@ fn deletes(agg: &Aggregate, action: &Action, kind: SnapshotKind) -> bool {
     }
 }
 
-/// Scratch has no snapshots.
+/// What cannot be without its server has no snapshots.
 fn kind_of(v: &Volume) -> Option<SnapshotKind> {
-    match v.volume_type.as_str() {
-        _ if v.is_block() => Some(SnapshotKind::Block),
-        "scratch" => None,
-        _ => Some(SnapshotKind::Local),
+    match v.volume_type.kind {
+        VolumeKind::Network => Some(SnapshotKind::Block),
+        VolumeKind::LocalWithServer => None,
+        VolumeKind::LocalDetachable | VolumeKind::Unknown => Some(SnapshotKind::Local),
     }
 }
 

@@ -94,7 +94,8 @@ impl Inner {
     }
 
     pub(crate) fn context<'a>(&'a self, now: Timestamp, ids: &'a mut dyn FnMut() -> u128) -> Context<'a> {
-        Context { now, rules: &self.config.rules, control_plane: &self.config.control_plane, ids }
+        let (config, profile) = (&self.config, self.provider.profile());
+        Context { now, rules: &config.rules, profile, control_plane: &config.control_plane, ids }
     }
 
     /// Writes intents and open log lines. `None`: somebody else wrote in between; plan again.

@@ -1,7 +1,8 @@
-//! A private PostgreSQL for tests: its own folder, a Unix socket, a port only if asked for; gone when its owner is dropped.
+//! A private PostgreSQL for tests, with its own folder and a Unix socket. Dropping [`Postgres`] stops and removes it.
 //!
-//! Binaries are looked for in `PG_BIN`, then Debian's folders, then `PATH`; where there are none and this is a Debian
-//! machine's root, the package is installed, and that is said. It can be killed, started again, and followed by a standby.
+//! It searches for binaries in `PG_BIN`, then Debian's folders, then `PATH`. If there are none and we are root on
+//! Debian, it installs the package and prints a line. Tests can kill it, start it again and attach a standby. It opens
+//! a TCP port only if the settings ask for one.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -11,10 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long it may take until it answers.
+/// Start time-out.
 const START_MAX: Duration = Duration::from_secs(60);
 
-/// Which port's name its socket bears, where the settings say nothing.
+/// The port number in the socket's file name, unless the settings give another one.
 const PORT: u16 = 5432;
 
 /// The programs of PostgreSQL.
@@ -25,35 +26,35 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Those that are there.
+    /// Finds installed binaries.
     #[must_use]
     pub fn find() -> Option<Self> {
         find_binaries().map(|folder| Self { folder, installed: false })
     }
 
-    /// Those that are there, or that can be installed.
+    /// Finds installed binaries, or installs them.
     ///
     /// # Errors
-    /// When there are none: what to install.
+    /// No binaries were found; the message says what to install.
     pub fn find_or_install() -> Result<Self, String> {
         Self::find().map_or_else(|| Ok(Self { folder: install()?, installed: true }), Ok)
     }
 
-    /// Where they are.
+    /// The folder of the binaries.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// In words.
+    /// Describes them for people.
     #[must_use]
     pub fn about(&self) -> String {
         let how = if self.installed { ", installed just now" } else { "" };
-        format!("a private server from {}{how}", self.folder.display())
+        format!("a private PostgreSQL from {}{how}", self.folder.display())
     }
 }
 
-/// A running server, or one that was stopped.
+/// A PostgreSQL, running or stopped.
 #[derive(Debug)]
 pub struct Postgres {
     binaries: Binaries,
@@ -65,10 +66,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes an empty one and starts it; `settings` are lines such as `max_connections=300`.
+    /// Creates an empty database cluster and starts it; `settings` are lines such as `max_connections=300`.
     ///
     /// # Errors
-    /// When it cannot be made or does not start: what went wrong.
+    /// The cluster cannot be created or does not start.
     pub fn start(binaries: &Binaries, settings: &[&str]) -> Result<Self, String> {
         let new = Self::prepare(binaries, settings)?;
         let made = new
@@ -86,10 +87,10 @@ impl Postgres {
         new.running()
     }
 
-    /// Makes one that follows another one, which listens on `port`, and starts it.
+    /// Creates and starts a standby of the PostgreSQL that listens on `port`.
     ///
     /// # Errors
-    /// When it cannot be made or does not start: what went wrong.
+    /// The standby cannot be created or does not start.
     pub fn follow(binaries: &Binaries, port: u16, settings: &[&str]) -> Result<Self, String> {
         let new = Self::prepare(binaries, settings)?;
         let (port, data) = (port.to_string(), new.data());
@@ -139,35 +140,35 @@ impl Postgres {
         command
     }
 
-    /// Where its socket is.
+    /// The folder of its socket.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where its files are.
+    /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    /// The address of its first database, through its socket.
+    /// The URL of its first database, through the socket.
     #[must_use]
     pub fn url(&self) -> String {
         let port = if self.port == PORT { String::new() } else { format!("&port={}", self.port) };
         format!("postgres://postgres@localhost/postgres?host={}{port}", self.folder.display())
     }
 
-    /// Its socket.
+    /// The path of its socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.join(format!(".s.PGSQL.{}", self.port))
     }
 
-    /// Writes a file that only the server may read, such as a key, and gives its path.
+    /// Writes a file that only PostgreSQL may read, such as a private key, and returns its path.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// The file cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
         let path = self.folder.join(name);
         fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -177,10 +178,10 @@ impl Postgres {
         Ok(path)
     }
 
-    /// Runs one statement as its superuser, through its socket.
+    /// Runs one statement as superuser, through the socket.
     ///
     /// # Errors
-    /// What it says against it.
+    /// PostgreSQL's error message.
     pub fn sql(&self, statement: &str) -> Result<(), String> {
         let mut command = self.command("psql");
         command.args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-p"]);
@@ -192,7 +193,7 @@ impl Postgres {
     /// Starts it again after [`Postgres::kill`].
     ///
     /// # Errors
-    /// When it does not answer within a minute.
+    /// It does not answer within a minute.
     pub fn resume(&mut self) -> Result<(), String> {
         self.kill();
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
@@ -205,10 +206,10 @@ impl Postgres {
         self.wait_until_it_answers()
     }
 
-    /// Ends it at once, as a crash does.
+    /// Stops it at once, as a crash does.
     pub fn kill(&mut self) {
         let Some(mut server) = self.server.take() else { return };
-        // An immediate shutdown: its children end, too, which they do not when it is killed outright.
+        // An immediate shutdown also ends its child processes; SIGKILL would not.
         let asked = Command::new("kill").arg("-QUIT").arg(server.id().to_string()).status();
         if !asked.is_ok_and(|s| s.success()) {
             let _ = server.kill();
@@ -216,10 +217,10 @@ impl Postgres {
         let _ = server.wait();
     }
 
-    /// Lets one that followed another go on by itself.
+    /// Promotes a standby.
     ///
     /// # Errors
-    /// When it refuses.
+    /// PostgreSQL refuses.
     pub fn promote(&self) -> Result<(), String> {
         let done = self.command("pg_ctl").args(["promote", "-w", "-D"]).arg(self.data()).status();
         if done.is_ok_and(|s| s.success()) { Ok(()) } else { Err("pg_ctl promote failed".to_owned()) }
@@ -254,19 +255,18 @@ fn find_binaries() -> Option<PathBuf> {
         .unwrap_or_default();
     debian.sort();
     debian.reverse();
-    // A folder counts only if it has all that is needed.
+    // A folder counts only if it has every binary we need.
     let needed = ["initdb", "postgres", "pg_isready", "pg_ctl", "pg_basebackup", "psql"];
     let whole = |f: &PathBuf| needed.iter().all(|b| f.join(b).is_file());
     named.into_iter().chain(debian).chain(on_path).find(whole)
 }
 
 fn install() -> Result<PathBuf, String> {
-    let hint =
-        "PostgreSQL is needed for the tests: install Debian's package `postgresql`, or set PG_BIN or TEST_DATABASE_URL";
+    let hint = "the tests need PostgreSQL: install Debian's package `postgresql`, or set PG_BIN or TEST_DATABASE_URL";
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
         return Err(hint.to_owned());
     }
-    println!("PostgreSQL is not there: installing Debian's package `postgresql`");
+    println!("PostgreSQL is not installed: installing Debian's package `postgresql`");
     for args in [&["update", "-qq"][..], &["install", "-y", "-qq", "--no-install-recommends", "postgresql"][..]] {
         let status = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").status();
         if !status.is_ok_and(|s| s.success()) {
@@ -286,5 +286,5 @@ fn nobody() -> Result<(u32, u32), String> {
     let line = passwd.lines().find(|l| l.starts_with("nobody:")).ok_or("there is no user `nobody`")?;
     let fields: Vec<&str> = line.split(':').collect();
     let number = |n: usize| fields.get(n).and_then(|f| f.parse::<u32>().ok());
-    number(2).zip(number(3)).ok_or_else(|| "the line of `nobody` in /etc/passwd cannot be read".to_owned())
+    number(2).zip(number(3)).ok_or_else(|| "cannot parse the line of `nobody` in /etc/passwd".to_owned())
 }

@@ -13,7 +13,6 @@ use clean::{Role, name};
 use inventiv_core::error::Effect;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ServerState, VolumeState};
 use inventiv_core::offer::{Availability, BootStorage, Offer};
-use inventiv_core::recorded::BLOCK_KIND;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -165,7 +164,7 @@ impl Suite<'_> {
         let new =
             NewVolume { name: first.clone(), tags: vec![PREFIX.to_owned()], size_bytes: GB, perf_iops: Some(5_000) };
         let made = Self::made(course, self.cloud.create_volume(&self.zone, &new).await)?;
-        let data = VolumeRef::new(made.id, BLOCK_KIND);
+        let data = VolumeRef::new(made.id, made.volume_type);
         course.volumes.push(data.clone());
         let seen = self.until_volume(course, &data, |v| v.state == VolumeState::Available).await?;
         expect(seen.size_bytes == Some(GB), || format!("its size is {:?}, not {GB} bytes", seen.size_bytes))?;
@@ -218,7 +217,7 @@ impl Suite<'_> {
         course.servers.push(made.id.clone());
         expect(made.state == ServerState::Stopped, || format!("it is born {}", made.state.text()))?;
         let boot = made.attachments.first().ok_or("its answer shows no volume")?;
-        let boot = VolumeRef::new(&boot.volume_id, &boot.volume_type);
+        let boot = VolumeRef::new(&boot.volume_id, boot.volume_type.clone());
         course.volumes.push(boot.clone());
         self.kept(
             course,
@@ -264,8 +263,8 @@ impl Suite<'_> {
                 format!("{gone}, after {:.0} s", began.elapsed().as_secs_f32()),
             );
         }
-        let blocks = server.attachments.iter().filter(|a| a.volume_type == BLOCK_KIND);
-        let boots = blocks.map(|a| VolumeRef::new(&a.volume_id, &a.volume_type));
+        let blocks = server.attachments.iter().filter(|a| a.volume_type.is_block());
+        let boots = blocks.map(|a| VolumeRef::new(&a.volume_id, a.volume_type.clone()));
         for mut volume in boots.chain([data.clone()]) {
             let began = Instant::now();
             let there = self.cloud.volume(&self.zone, &volume).await.map_err(text)?;

@@ -4,21 +4,20 @@
 //! [`ErrorKind::Unsupported`](inventiv_core::error::ErrorKind), never a silent success; there are no default bodies.
 
 pub mod budget;
+pub mod clouds;
 pub mod contract;
-pub mod credentials;
 pub mod error;
 pub mod http;
 pub mod recording;
-pub mod scaleway;
 pub mod transport;
 
 pub use error::Error;
 
 use async_trait::async_trait;
+use inventiv_core::cloud::{CloudProfile, VolumeType};
 use inventiv_core::error::ErrorKind;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
-use inventiv_core::plan::Paces;
 use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
 use std::collections::BTreeMap;
 
@@ -101,8 +100,8 @@ pub struct NewVolume {
 pub struct VolumeRef {
     /// The cloud's id.
     pub id: String,
-    /// The cloud's word for its kind.
-    pub volume_type: String,
+    /// Its kind.
+    pub volume_type: VolumeType,
     /// The cloud accepted its deletion: a not-found needs no other evidence that the credentials see it.
     pub deletion_accepted: bool,
 }
@@ -110,24 +109,9 @@ pub struct VolumeRef {
 impl VolumeRef {
     /// A volume whose deletion was not accepted (yet).
     #[must_use]
-    pub fn new(id: impl Into<String>, volume_type: impl Into<String>) -> Self {
-        Self { id: id.into(), volume_type: volume_type.into(), deletion_accepted: false }
+    pub fn new(id: impl Into<String>, volume_type: VolumeType) -> Self {
+        Self { id: id.into(), volume_type, deletion_accepted: false }
     }
-}
-
-/// What a cloud can do, as data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Capabilities {
-    /// It makes volumes apart from servers.
-    pub creates_volumes: bool,
-    /// The speeds that a volume may have; empty: no choice.
-    pub volume_iops: Vec<i64>,
-    /// The zones in which it can make all that an instance needs.
-    pub zones: Vec<String>,
-    /// How old the state may be that any read shows, in milliseconds: longer than anybody has seen.
-    pub consistency_window_ms: i64,
-    /// How soon each change of its own was seen at the earliest.
-    pub paces: Paces,
 }
 
 /// What a read shows; only a proof needs more than that.
@@ -145,8 +129,8 @@ fn shown<T>(read: Result<Existence<T>, Error>) -> Result<Option<T>, Error> {
 pub trait CloudProvider: Send + Sync {
     /// Whose account this is.
     fn account(&self) -> &Account;
-    /// What it can do.
-    fn capabilities(&self) -> &Capabilities;
+    /// What the cloud is like.
+    fn profile(&self) -> &CloudProfile;
     /// Waits until the account's rate budget lets one more change go. Reads take care of themselves.
     async fn acquire(&self);
     /// How long a call that asks now would wait for the rate budget, in milliseconds.

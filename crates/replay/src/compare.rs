@@ -1,14 +1,14 @@
-//! Whether two answers are equal: status, content type, keys at every level, the type of each value, every word and number.
+//! Compares two answers: status, content type, keys at every level, the type of each value, every string and number.
 //!
-//! Ids, addresses and dates need only be the same thing ([`Names`]). Where a machine stands (`location`) is chance.
+//! Ids, addresses and dates must only correspond ([`Names`]). `location` is random and not compared.
 
 use crate::names::Names;
 use serde_json::{Map, Value, json};
 
-/// Keys that come and go between two reads of the same server, nothing having happened in between.
+/// Keys that appear and disappear between two reads of an unchanged server.
 const SHOWN_BY_CHANCE: [&str; 2] = ["admin_password_encryption_ssh_key_id", "admin_password_encrypted_value"];
 
-/// One place where they differ.
+/// One difference.
 #[derive(Clone)]
 pub(crate) struct Difference {
     pub(crate) at: String,
@@ -23,7 +23,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a Value,
 }
 
-/// Everything in which the emulated answer differs.
+/// All differences of the emulated answer from the recorded one.
 pub(crate) fn differences(recorded: &Answer<'_>, emulated: &Answer<'_>, names: &mut Names) -> Vec<Difference> {
     let mut found = Vec::new();
     if recorded.status != emulated.status {
@@ -37,7 +37,7 @@ pub(crate) fn differences(recorded: &Answer<'_>, emulated: &Answer<'_>, names: &
     for name in ["content-type", "x-total-count", "link", "location"] {
         let (a, b) = (recorded.headers.get(name), emulated.headers.get(name));
         let (a, b) = (a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null));
-        // The body binds the ids that a location names.
+        // The body first: it binds the ids in a location header.
         if a != "REDACTED" && (name != "location" || recorded.body.is_null()) {
             value(&format!("header {name}"), a, b, names, &mut found);
         }
@@ -59,7 +59,7 @@ fn value(at: &str, a: &Value, b: &Value, names: &mut Names, found: &mut Vec<Diff
             }
             return;
         }
-        // What a rule is about was said by whoever made it.
+        // The client chose a rule's range, so only recorded names in it may differ.
         (Value::String(x), Value::String(y)) if at.ends_with(".ip_range") => names.ours(x) == *y,
         (Value::String(x), Value::String(y)) => x == "REDACTED" || by_chance(at) || names.same(x, y),
         (Value::Number(x), Value::Number(y)) => x.as_f64() == y.as_f64(),
@@ -71,7 +71,7 @@ fn value(at: &str, a: &Value, b: &Value, names: &mut Names, found: &mut Vec<Diff
 }
 
 fn object(at: &str, a: &Map<String, Value>, b: &Map<String, Value>, names: &mut Names, found: &mut Vec<Difference>) {
-    // The id first: other fields may name it.
+    // The id first: other fields may refer to it.
     let id_first = a.iter().filter(|(key, _)| *key == "id").chain(a.iter().filter(|(key, _)| *key != "id"));
     for (key, x) in id_first {
         if SHOWN_BY_CHANCE.contains(&key.as_str()) && (!b.contains_key(key) || x.is_null()) {
@@ -88,7 +88,7 @@ fn object(at: &str, a: &Map<String, Value>, b: &Map<String, Value>, names: &mut 
     }
 }
 
-/// On which machine a server was put.
+/// Whether a field shows the machine that a server was placed on, which is random.
 fn by_chance(at: &str) -> bool {
     at.contains(".location.")
 }

@@ -1,4 +1,4 @@
-//! The judge of the emulator: plays recordings of the real API against it and compares every exchange.
+//! Tests the emulator: replays recordings of the real API against it and compares every exchange.
 //!
 //! It shares no code with the emulator beyond sending a request and moving the clock.
 
@@ -16,29 +16,29 @@ use recording::Exchange;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Plays every recording of a folder against a fresh emulator and compares every exchange.
+/// Replay every recording of a folder against a new emulator and compare every exchange.
 #[derive(Parser)]
 struct Args {
-    /// The folder with recordings (*.jsonl.gz).
+    /// Folder with recordings (*.jsonl.gz).
     folder: PathBuf,
-    /// Where to write everything that was found, as JSON.
+    /// Write the full report to this file, as JSON.
     #[arg(long)]
     report: Option<PathBuf>,
-    /// Only recordings whose name contains this.
+    /// Replay only recordings whose name contains this text.
     #[arg(long)]
     only: Option<String>,
-    /// Leaves out the differences; the report has them.
+    /// Do not print the differences; the report has them.
     #[arg(long)]
     brief: bool,
-    /// Fails below this score, in percent, and where nothing was judged or more than 5 % of the products was left out.
+    /// Fail below this score in percent, if nothing was compared, or if more than 5 % of the products was left out.
     #[arg(long, default_value_t = 0.0)]
     goal: f64,
-    /// Fails below this score of servers, volumes and block volumes, in percent.
+    /// Fail below this score of servers, volumes and block volumes, in percent.
     #[arg(long, default_value_t = 0.0)]
     core_goal: f64,
 }
 
-/// How much of Instance, Block and Marketplace may be left out, in percent.
+/// The largest share of Instance, Block and Marketplace exchanges that may be left out, in percent.
 const OUT_MAX: f64 = 5.0;
 
 fn main() -> ExitCode {
@@ -80,11 +80,12 @@ fn run(args: &Args) -> Result<bool, String> {
         && report.out_of_scope() <= OUT_MAX)
 }
 
-/// How many seeds are tried where the medians of all durations do not tell the recorded story.
+/// How many seeds are tried if the median durations do not reproduce a recording.
 const SEEDS: i64 = 40;
 
-/// The API grew over time, and a recording says only when the youngest thing in it was made: it is played as of then, and
-/// if that differs, as of each later change of the API, with what is chance drawn otherwise; the best counts.
+/// Replays a recording as of its probable date. The API changed over time, and a recording shows only when its newest
+/// resource was created. If the replay as of that date differs, it is tried as of each later API change and with other
+/// random draws. The best result counts.
 fn play_when_it_was(exchanges: &[Exchange]) -> Played {
     let youngest = exchanges.iter().map(|e| latest(&e.answer)).max().unwrap_or(i64::MIN);
     let changes: Vec<i64> = scaleway_emulator::changes_us().into_iter().filter(|at| *at > youngest).collect();
@@ -94,7 +95,7 @@ fn play_when_it_was(exchanges: &[Exchange]) -> Played {
         let (different, out) = best.wrong();
         if different > 0 {
             let played = play(exchanges, chance(best.chance, value));
-            // Another seed must not leave out what was judged; as of another date, other stock may be presupposed.
+            // Another seed must not leave out more than before. Another date may: the stock it assumes can differ.
             let leaves_out_more = played.chance.seed.is_some() && played.wrong().1 > out;
             if played.wrong().0 < different && !leaves_out_more {
                 best = played;
@@ -111,7 +112,7 @@ fn play_when_it_was(exchanges: &[Exchange]) -> Played {
     best
 }
 
-/// The latest moment at which something in an answer was made or changed.
+/// The latest creation or modification time in an answer.
 fn latest(answer: &serde_json::Value) -> i64 {
     use serde_json::Value;
     const KEYS: [&str; 5] = ["created_at", "creation_date", "started_at", "updated_at", "modification_date"];

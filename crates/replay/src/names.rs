@@ -1,9 +1,9 @@
-//! What a recorded id, address or date is called here, as they first appear.
+//! Maps recorded ids, addresses and dates to those of the replay, in the order in which they first appear.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Recorded names and ours: to each of one side belongs one of the other.
+/// A one-to-one mapping of recorded names to ours.
 #[derive(Clone, Default)]
 pub(crate) struct Names {
     ours: HashMap<String, String>,
@@ -11,7 +11,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Whether the two may be the same thing; remembers it, if neither was known.
+    /// Whether the two names correspond; binds them to each other if neither was known.
     pub(crate) fn same(&mut self, recorded: &str, ours: &str) -> bool {
         if is_date(recorded) {
             return is_date(ours) && recorded.ends_with('Z') == ours.ends_with('Z');
@@ -25,7 +25,7 @@ impl Names {
         self.ours(recorded) == ours || self.same_inside(recorded, ours)
     }
 
-    /// Whether they belong together: from now on they do, if neither belonged to anything.
+    /// Whether the two are bound to each other; binds them if neither was bound.
     fn bound(&mut self, recorded: &str, ours: &str) -> bool {
         match (self.ours.get(recorded), self.recorded.get(ours)) {
             (None, None) => {
@@ -38,7 +38,7 @@ impl Names {
         }
     }
 
-    /// Whether two texts are the same but for the names in them.
+    /// Whether two texts are equal apart from the names in them.
     fn same_inside(&mut self, recorded: &str, ours: &str) -> bool {
         if let (Some(a), Some(b)) = (without_minute(recorded), without_minute(ours)) {
             return self.ours(&a) == b;
@@ -51,7 +51,7 @@ impl Names {
             && a.iter().zip(&b).all(|(x, y)| if kind(x).is_some() { self.same(x, y) } else { x == y })
     }
 
-    /// Whether anything was ever called that.
+    /// Whether a recorded name is known.
     pub(crate) fn knows(&self, recorded: &str) -> bool {
         self.ours.contains_key(recorded)
     }
@@ -74,7 +74,7 @@ impl Names {
         out
     }
 
-    /// A word made of the characters of ids and addresses: itself a name, or one followed by a dotted ending.
+    /// Replaces one word of id and address characters: a name, or a name with a dotted suffix.
     fn word(&self, word: &str) -> String {
         if let Some(ours) = self.ours.get(word) {
             return ours.clone();
@@ -89,7 +89,7 @@ impl Names {
     }
 }
 
-/// A text that names a minute (`…_2026-07-30_12-53…`), with the minute left out.
+/// Removes the minute from a text that contains one (`…_2026-07-30_12-53…`).
 fn without_minute(text: &str) -> Option<String> {
     const FORM: &[u8] = b"0000-00-00_00-00";
     let like = |w: &[u8]| w.iter().zip(FORM).all(|(c, f)| if *f == b'0' { c.is_ascii_digit() } else { c == f });
@@ -101,19 +101,19 @@ const fn is_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':')
 }
 
-/// What a name is a name of: only those of one kind can be the same thing.
+/// The kind of a name: only names of the same kind can correspond.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Id,
     Interface,
-    /// An address of IPv4 or IPv6, with the length of its prefix where it has one.
+    /// An IPv4 or IPv6 address, with its prefix length if it has one.
     Address {
         v6: bool,
         prefix: Option<u8>,
     },
 }
 
-/// Which kind of name a text is, if it is one.
+/// The kind of name that a text is, if it is a name.
 fn kind(text: &str) -> Option<Kind> {
     if is_uuid(text) {
         return Some(Kind::Id);
@@ -150,12 +150,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_bound_once_and_found_inside_of_texts() {
+    fn a_name_is_bound_once_and_replaced_inside_texts() {
         let (a, b) = ("6bc4b49b-bd60-4d64-8ffc-9346f18ef88b", "00000000-0000-4000-8000-000000000001");
         let mut names = Names::default();
         assert!(names.same(a, b) && names.same(a, b));
-        assert!(!names.same(a, "00000000-0000-4000-8000-000000000002"), "bound to another");
-        assert!(!names.same("6bc4b49b-bd60-4d64-8ffc-9346f18ef88c", b), "ours is bound to another");
+        assert!(
+            !names.same(a, "00000000-0000-4000-8000-000000000002"),
+            "the recorded name is bound to another of ours"
+        );
+        assert!(!names.same("6bc4b49b-bd60-4d64-8ffc-9346f18ef88c", b), "our name is bound to another recorded one");
         assert!(!names.same("stopped", "running"));
         assert_eq!(names.ours(&format!("/servers/{a}/action")), format!("/servers/{b}/action"));
         assert!(names.same(&format!("{a}.pub.instances.scw.cloud"), &format!("{b}.pub.instances.scw.cloud")));
@@ -163,7 +166,7 @@ mod tests {
         assert!(!names.same("2026-07-30T12:53:15.567675+00:00", "2026-11-24T00:00:00.000001Z"), "another notation");
     }
     #[test]
-    fn only_names_of_one_kind_are_the_same() {
+    fn only_names_of_the_same_kind_correspond() {
         for (a, b, same) in [
             ("51.15.1.2", "51.15.9.9", true),
             ("51.15.1.2", "2001:bc8::1", false),

@@ -1,9 +1,9 @@
-//! What the emulator is in between two recorded answers: nothing that the real cloud was never seen in.
+//! Checks the states that the emulator passes through between two recorded answers: each must occur in some recording.
 
 use crate::compare::Difference;
 use serde_json::{Value, json};
 
-/// What a server says of itself: state and detail.
+/// The recorded states of a server: state and detail.
 const SERVERS: [(&str, &str); 16] = [
     ("stopped", ""),
     ("starting", "allocating node"),
@@ -22,7 +22,7 @@ const SERVERS: [(&str, &str); 16] = [
     ("stopping", "stopping in place"),
     ("stopped in place", "stopped in place"),
 ];
-/// What a block volume says: its status, and that of its reference.
+/// The recorded states of a block volume: its status, and that of its reference.
 const BLOCKS: [(&str, Option<&str>); 10] = [
     ("creating", None),
     ("creating", Some("attached")),
@@ -38,7 +38,7 @@ const BLOCKS: [(&str, Option<&str>); 10] = [
 const LOCALS: [&str; 3] = ["available", "snapshotting", "deleting"];
 const SNAPSHOTS: [&str; 6] = ["available", "snapshotting", "exporting", "importing", "creating", "in_use"];
 
-/// Everything in the emulator's state that no recording has ever shown.
+/// Every resource of the emulator in a state that no recording shows.
 pub(crate) fn unheard(state: &Value) -> Vec<Difference> {
     let items = |kind: &str| state[kind].as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_never_seen_is_found_wherever_it_is() {
+    fn unrecorded_states_of_every_kind_are_found() {
         let heard = json!({
             "servers": [{"state": "running", "state_detail": "booted"}],
             "volumes": [{"volume_type": "sbs_volume", "status": "in_use", "reference_status": "detaching"},

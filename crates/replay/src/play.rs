@@ -1,9 +1,9 @@
-//! Plays one recording: sends its requests in order, and lets the emulator's time pass only where an answer asks for it.
+//! Replays one recording: sends its requests in order, and advances the emulator's clock only if an answer requires it.
 //!
-//! Recordings do not tell when a request was sent. So the clock stands still until the recorded answer shows something
-//! that has not happened yet; then it moves from one event to the next until the answers are equal, and whatever the
-//! emulator is in between must have been seen somewhere ([`unheard`]). A state that the recording saw in a single poll may
-//! have been passed.
+//! Recordings do not contain the time of a request. So the clock stands still until the recorded answer shows something
+//! that has not yet happened in the emulator. Then the clock moves from event to event until the answers are equal.
+//! Every state in between must occur in some recording ([`unheard`]). The replay may skip a state that was recorded in
+//! a single poll only.
 
 use crate::compare::{Answer, Difference, differences};
 use crate::names::{Names, is_uuid};
@@ -17,55 +17,55 @@ use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
-/// How many events an answer may wait for.
+/// The most events that the clock may advance for one answer.
 const EVENTS_MAX: usize = 24;
-/// How many later polls are looked at for a state that was passed.
+/// How many later polls are compared to find out whether a state was skipped.
 const POLLS_MAX: usize = 6;
 
-/// What became of one exchange.
+/// The result of one exchange.
 pub(crate) enum Verdict {
     Equal,
-    /// Equal, the emulator being where the recording's next poll is: the recorded state was seen in this poll alone.
+    /// Counts as equal: only this poll shows the recorded state, and the emulator matches a later poll.
     Passed,
     Different(Vec<Difference>),
     OutOfScope(&'static str),
 }
 
-/// What became of one recording.
+/// The result of one recording.
 pub(crate) struct Played {
     pub(crate) verdicts: Vec<Verdict>,
-    /// What the emulator was given before the first request, or made to do: each a sentence.
+    /// What the emulator was set up with before the first request, one sentence each.
     pub(crate) seeded: Vec<String>,
     pub(crate) chance: Chance,
-    /// How many requests that are no polls had to wait for something.
+    /// How many requests other than polls had to wait for an event.
     pub(crate) moved_for_changes: u64,
 }
 
 impl Played {
-    /// How much differs, and how much is left out.
+    /// How many exchanges differ, and how many are left out.
     pub(crate) fn wrong(&self) -> (usize, usize) {
         let count = |of: fn(&&Verdict) -> bool| self.verdicts.iter().filter(of).count();
         (count(|v| matches!(v, Verdict::Different(_))), count(|v| matches!(v, Verdict::OutOfScope(_))))
     }
 }
 
-/// What a recording does not tell and each run of the real cloud draws anew.
+/// The parameters that a recording does not contain and that vary from run to run of the real cloud.
 #[derive(Clone, Copy)]
 pub(crate) struct Chance {
-    /// When it was, in microseconds since 1970: the API grew over time.
+    /// The date of the recording, in microseconds since 1970: the API changed over time.
     pub(crate) as_of_us: i64,
     /// Whether terminated servers are shown as stopped for a while.
     pub(crate) lingers: bool,
-    /// What durations are drawn from; `None`: the medians.
+    /// The seed that durations are drawn from; `None`: median durations.
     pub(crate) seed: Option<u64>,
 }
 
-/// Plays a recording.
+/// Replays a recording.
 pub(crate) fn play(exchanges: &[Exchange], chance: Chance) -> Played {
     let Chance { as_of_us, lingers, seed } = chance;
     let mut seeded = Vec::new();
     if lingers {
-        seeded.push("terminated servers are shown as stopped for a while: seen, and chance".to_owned());
+        seeded.push("terminated servers are shown as stopped for a while (random in the real cloud)".to_owned());
     }
     if let Some(seed) = seed {
         seeded.push(format!("durations drawn from seed {seed}: some servers are faster than others"));
@@ -96,7 +96,7 @@ pub(crate) fn play(exchanges: &[Exchange], chance: Chance) -> Played {
     Played { verdicts, seeded, chance, moved_for_changes: player.moved_for_changes }
 }
 
-/// The organization that owns everything: as the first answer that names one says.
+/// The organization that owns everything, from the first answer that contains one.
 fn organization(exchanges: &[Exchange]) -> String {
     fn find(v: &Value) -> Option<&str> {
         match v {
@@ -117,7 +117,7 @@ fn organization(exchanges: &[Exchange]) -> String {
     named.unwrap_or("11111111-1111-4111-8111-111111111111").to_owned()
 }
 
-/// Images that a request names before any answer has: the recording presupposes them.
+/// Adds the images that a request uses before any answer shows them: they existed before the recording.
 fn seed_images(emulator: &Emulator, exchanges: &[Exchange], seeded: &mut Vec<String>) {
     let mut known = HashSet::new();
     for e in exchanges {
@@ -139,7 +139,7 @@ fn seed_images(emulator: &Emulator, exchanges: &[Exchange], seeded: &mut Vec<Str
     }
 }
 
-/// Every id that an answer names.
+/// Collects every id in an answer.
 fn collect(value: &Value, ids: &mut HashSet<String>) {
     match value {
         Value::String(s) => ids.extend(s.split('/').filter(|word| is_uuid(word)).map(str::to_owned)),
@@ -149,7 +149,7 @@ fn collect(value: &Value, ids: &mut HashSet<String>) {
     }
 }
 
-/// Every id that an answer names as made by its request: not whose it is, or from what.
+/// Collects the ids of what the request created, without those of owners and sources.
 fn collect_made(value: &Value, ids: &mut HashSet<String>) {
     const NOT_MADE: [&str; 8] = [
         "organization",
@@ -175,19 +175,19 @@ fn collect_made(value: &Value, ids: &mut HashSet<String>) {
 struct Player {
     emulator: Emulator,
     names: Names,
-    /// Recorded ids of what this recording created, or saw created.
+    /// Recorded ids of the resources that this recording creates or shows being created.
     created: HashSet<String>,
-    /// Recorded ids of what was made by a request whose body was not recorded.
+    /// Recorded ids of the resources created by a request whose body was not recorded.
     lost: HashSet<String>,
     moved_for_changes: u64,
 }
 
-/// One way to play an exchange.
+/// One attempt at an exchange.
 struct Try {
     emulator: Emulator,
     names: Names,
     wrong: Vec<Difference>,
-    /// Whether it is sent later than now.
+    /// Whether the clock was advanced before sending.
     moved: bool,
 }
 
@@ -201,11 +201,11 @@ impl Player {
         if e.path.starts_with("/iam/v1alpha1/api-keys/")
             && !self.names.knows(e.path.rsplit('/').next().unwrap_or_default())
         {
-            return Verdict::OutOfScope("an API key that the recording presupposes");
+            return Verdict::OutOfScope("an API key that existed before the recording");
         }
         if let Some(reason) = self.cannot_be_played(e) {
             let mut made = HashSet::new();
-            // The resource itself stands under its kind's name.
+            // The resource is nested under the name of its kind.
             let resource = e.answer.as_object().filter(|o| o.len() == 1).and_then(|o| o.values().next());
             collect_made(resource.unwrap_or(&e.answer), &mut made);
             self.lost.extend(made.into_iter().filter(|id| !self.created.contains(id)));
@@ -213,7 +213,7 @@ impl Player {
             return Verdict::OutOfScope(reason);
         }
         if let Some((error, reason)) = self.injected(e) {
-            // The exchange is not judged; what the emulator does with it must not differ from what happened.
+            // The exchange is not compared, but the emulator must be in the same state after it.
             let fault =
                 json!({"method": e.method, "path": self.names.ours(&e.path), "nth": 1, "effect": {"error": error}});
             if let Err(wrong) = self.emulator.add_fault(&fault) {
@@ -227,7 +227,7 @@ impl Player {
         let stock = |d: &Difference| d.at.starts_with(".servers.") && d.at.ends_with(".availability");
         if !best.wrong.is_empty() && best.wrong.iter().all(stock) {
             self.take(best, e);
-            return Verdict::OutOfScope("the stock of that hour, which the recording presupposes");
+            return Verdict::OutOfScope("depends on the stock at the time of the recording");
         }
         if best.wrong.is_empty() {
             self.take(best, e);
@@ -239,7 +239,7 @@ impl Player {
                 let again = self.best(&pruned);
                 if again.wrong.is_empty() {
                     self.take(again, e);
-                    return Verdict::OutOfScope("the list shows resources that the recording never creates");
+                    return Verdict::OutOfScope("the list shows resources that the recording did not create");
                 }
             }
             if best.wrong.iter().all(tells_a_state) && self.was_passed(all, n) {
@@ -252,7 +252,7 @@ impl Player {
         Verdict::Different(wrong)
     }
 
-    /// Requests that lost their body, and what is about something that such a request made.
+    /// Why an exchange cannot be replayed: its body, or that of the request that created its resource, is missing.
     fn cannot_be_played(&self, e: &Exchange) -> Option<&'static str> {
         let needs_body = matches!(e.method.as_str(), "POST" | "PATCH" | "PUT") && !e.path.contains("/user_data/");
         if needs_body && e.body.is_null() {
@@ -260,33 +260,33 @@ impl Player {
         }
         let named = format!("{}{}{:?}", e.path, e.body, e.query);
         let lost = self.lost.iter().any(|id| named.contains(id.as_str()));
-        lost.then_some("about something that was made by a request whose body was not recorded")
+        lost.then_some("about a resource created by a request whose body was not recorded")
     }
 
-    /// What chance did in that hour, and no request asked for: the error, and why it is not judged.
+    /// An error that no request caused: the fault that reproduces it, and why the exchange is not compared.
     fn injected(&self, e: &Exchange) -> Option<(&'static str, &'static str)> {
         if e.status == 429 {
-            return Some(("rate_limited", "the rate limit of that hour, which the recording presupposes"));
+            return Some(("rate_limited", "depends on the rate limit at the time of the recording"));
         }
         let refused =
             e.status == 400 && e.path.ends_with("/action") && e.answer["help_message"] == "server should be stopped";
         let server = self.names.ours(e.path.rsplit('/').nth(1).unwrap_or_default());
         let state = self.emulator.state();
         let stopped = |s: &Value| s["id"] == server.as_str() && s["state"] == "stopped";
-        // Refused to a server that is not stopped, it is no chance.
+        // The refusal is random only if the server is stopped.
         let by_chance = refused && state["servers"].as_array().into_iter().flatten().any(stopped);
-        by_chance.then_some(("precondition_failed", "a start refused by chance, the server being stopped"))
+        by_chance.then_some(("precondition_failed", "a random refusal to start a stopped server"))
     }
 
     fn take(&mut self, tried: Try, e: &Exchange) {
         self.moved_for_changes += u64::from(tried.moved && e.method != "GET");
         (self.emulator, self.names) = (tried.emulator, tried.names);
-        // Requests that came one after the other are not answered in the same moment.
+        // Successive requests are not answered at the same moment.
         self.emulator.advance_ms(1);
         collect(&e.answer, &mut self.created);
     }
 
-    /// The first of the moments to come at which the answers are equal, or the one at which they differ least.
+    /// The earliest moment at which the answers are equal, or else the one at which they differ least.
     fn best(&self, e: &Exchange) -> Try {
         let mut at = self.emulator.fork();
         let mut best = self.send(&at, e);
@@ -334,7 +334,7 @@ impl Player {
         Try { emulator, names, wrong, moved: false }
     }
 
-    /// A list without the items that nothing in the recording has created, and its headers without counts.
+    /// A recorded list without the items that the recording did not create, and its headers with adjusted counts.
     fn third_parties(&self, e: &Exchange) -> Option<(Value, Value)> {
         let (mut answer, mut headers, mut dropped) = (e.answer.clone(), e.headers.clone(), 0_u64);
         let items = answer.as_object_mut()?.values_mut().find_map(Value::as_array_mut)?;
@@ -358,7 +358,7 @@ impl Player {
         Some((answer, headers))
     }
 
-    /// Whether the emulator is where a later poll of the recording is, and the recorded state was seen in this poll alone.
+    /// Whether only this poll shows the recorded state, and the emulator matches or will match a later poll.
     fn was_passed(&self, all: &[Exchange], n: usize) -> bool {
         let e = &all[n];
         let same = |other: &&Exchange| other.method == "GET" && other.path == e.path && other.query == e.query;
@@ -366,12 +366,11 @@ impl Player {
         if later.first().is_some_and(|next| next.status == e.status && words(&next.answer) == words(&e.answer)) {
             return false;
         }
-        // Where the emulator is, or will be without having been where this poll was.
         later.iter().any(|next| self.best(next).wrong.is_empty())
     }
 }
 
-/// The words that tell a state: of the resource, and of a block volume's references.
+/// The state fields of an answer: of the resource, and of a block volume's references.
 fn words(answer: &Value) -> Vec<&str> {
     let inner = answer.as_object().filter(|o| o.len() == 1).and_then(|o| o.values().next()).unwrap_or(answer);
     let own = ["state", "state_detail", "status"].iter().filter_map(|k| inner.get(k));
@@ -379,7 +378,7 @@ fn words(answer: &Value) -> Vec<&str> {
     own.chain(references.filter_map(|r| r.get("status"))).filter_map(Value::as_str).collect()
 }
 
-/// Whether a difference is about where something is on its way, and about nothing else.
+/// Whether a difference is only about how far a state change has progressed.
 fn tells_a_state(d: &Difference) -> bool {
     const STATES: [&str; 12] = [
         ".state",
@@ -395,7 +394,7 @@ fn tells_a_state(d: &Difference) -> bool {
         ".modification_date",
         ".updated_at",
     ];
-    // A look that came before the thing was gone.
+    // The status differs if a poll came before the resource was gone.
     d.at == "status"
         || d.at
             .split('[')
@@ -421,7 +420,7 @@ fn copy(e: &Exchange) -> Exchange {
     }
 }
 
-/// The recorded request with every recorded name replaced by ours.
+/// The recorded request, with every recorded name replaced by ours.
 fn request(e: &Exchange, names: &Names) -> Request<Bytes> {
     let mut uri = names.ours(&e.path).replace(' ', "%20");
     let pairs = e.query.iter().flat_map(|(k, values)| values.iter().map(move |v| (k, v)));
@@ -431,7 +430,7 @@ fn request(e: &Exchange, names: &Names) -> Request<Bytes> {
     }
     let body = match &e.body {
         Value::String(text) => text.clone(),
-        // The recordings are YAML, in which a plain text of one word can be read as a truth value.
+        // The recordings were YAML, which reads some one-word texts as booleans.
         Value::Bool(word) if e.content_type.as_deref() == Some("text/plain") => {
             if *word { "True" } else { "False" }.to_owned()
         }

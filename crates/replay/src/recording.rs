@@ -1,4 +1,4 @@
-//! A recording: one exchange with the real API per line, gzip'd JSON.
+//! Reads recordings: gzipped JSON, one exchange with the real API per line.
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -11,17 +11,17 @@ pub(crate) struct Exchange {
     pub(crate) index: u64,
     pub(crate) method: String,
     pub(crate) path: String,
-    /// Name and values, in the order of the names.
+    /// Names and values, sorted by name.
     pub(crate) query: Vec<(String, Vec<String>)>,
     pub(crate) content_type: Option<String>,
     pub(crate) body: Value,
     pub(crate) status: u16,
-    /// The answer's headers that were kept: content type, link, total, location.
+    /// The recorded headers of the answer: content type, link, total, location.
     pub(crate) headers: Value,
     pub(crate) answer: Value,
 }
 
-/// Every recording in a folder and its folders, by name.
+/// Every recording in a folder and its subfolders, by name.
 pub(crate) fn find(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
     let entries = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
@@ -44,7 +44,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Exchange>, String> {
         .map(|line| {
             let line = line.map_err(|e| wrong(&e.to_string()))?;
             let value: Value = serde_json::from_str(&line).map_err(|e| wrong(&e.to_string()))?;
-            exchange(&value).ok_or_else(|| wrong("a line is no exchange"))
+            exchange(&value).ok_or_else(|| wrong("a line is not an exchange"))
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! What was found: a table for people, JSON for programs.
+//! The report: a table for people, JSON for programs.
 
 use crate::play::{Played, Verdict};
 use crate::recording::Exchange;
@@ -25,14 +25,14 @@ impl Count {
     }
 }
 
-/// Everything that was found.
+/// The results of all recordings.
 #[derive(Default)]
 pub(crate) struct Report {
     files: Vec<Value>,
     products: BTreeMap<Product, Count>,
     kinds: BTreeMap<String, Count>,
     reasons: BTreeMap<&'static str, u64>,
-    /// Kind, place → how often, and where first.
+    /// Kind and place → number of differences, and the first example.
     places: BTreeMap<(String, String), (u64, String)>,
     seeded: u64,
     passed: u64,
@@ -93,12 +93,12 @@ impl Report {
         sum(self.products.values().copied())
     }
 
-    /// Equal of all that was judged, in percent.
+    /// Equal exchanges in percent of all compared ones.
     pub(crate) fn score(&self) -> f64 {
         self.all().score()
     }
 
-    /// How many exchanges were judged.
+    /// How many exchanges were compared.
     pub(crate) fn judged(&self) -> u64 {
         self.all().judged()
     }
@@ -108,7 +108,7 @@ impl Report {
         sum(self.kinds.iter().filter(|(k, _)| is_core(k)).map(|(_, count)| *count))
     }
 
-    /// How much of Instance, Block and Marketplace was left out, in percent.
+    /// The share of Instance, Block and Marketplace exchanges that was left out, in percent.
     pub(crate) fn out_of_scope(&self) -> f64 {
         let wanted = [Product::Instance, Product::Block, Product::Marketplace];
         let count = sum(wanted.iter().filter_map(|p| self.products.get(p).copied()));
@@ -137,8 +137,8 @@ impl Report {
             println!("  {n:>5}  {reason}");
         }
         println!(
-            "left out of Instance, Block and Marketplace: {:.2} %; polls whose state was passed: {}; changes that had to wait \
-             for something: {}",
+            "left out of Instance, Block and Marketplace: {:.2} %; polls whose state was skipped: {}; changes that had to \
+             wait for an event: {}",
             self.out_of_scope(),
             self.passed,
             self.moved_for_changes
@@ -179,7 +179,7 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
     })
 }
 
-/// A place with every number in brackets left out.
+/// A place without the numbers in brackets.
 fn without_numbers(at: &str) -> String {
     let mut out = String::with_capacity(at.len());
     let mut inside = false;

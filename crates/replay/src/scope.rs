@@ -1,4 +1,4 @@
-//! Which product an exchange belongs to, and which of them are judged.
+//! Which product an exchange belongs to, and which products are compared.
 
 /// A product of the cloud.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,14 +32,14 @@ pub(crate) fn product(path: &str) -> Product {
         ("block", _) => Product::Block,
         ("marketplace", _) => Product::Marketplace,
         ("product-catalog", _) => Product::Catalogue,
-        // Making keys is IAM's own business: only what the other clients read of it is emulated.
+        // The emulator does not create API keys: it covers only what clients of the other products read from IAM.
         ("iam", "ssh-keys") => Product::Iam,
         ("iam", "api-keys") if path.matches('/').count() > 3 => Product::Iam,
         _ => Product::Other,
     }
 }
 
-/// The kind of resource that a path is about: for the table.
+/// The kind of resource in a path, for the table.
 pub(crate) fn kind(path: &str) -> String {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let tail: Vec<&str> = match product(path) {
@@ -53,7 +53,7 @@ pub(crate) fn kind(path: &str) -> String {
     format!("{} {}", product(path).text(), words.join("/"))
 }
 
-/// Whether it is about servers, volumes or block volumes: what must be equal without exception.
+/// Whether it is about servers, volumes or block volumes, which must be equal without exception.
 pub(crate) fn is_core(kind: &str) -> bool {
     kind.starts_with("instance servers") || kind.starts_with("instance volumes") || kind.starts_with("block volumes")
 }

@@ -1,4 +1,4 @@
-//! How much the emulator holds and how fast it answers: part of `cargo xtask bench`.
+//! The emulator's memory use and speed: part of `cargo xtask bench`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should stop")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -41,7 +41,7 @@ fn main() {
     let images = ask(&e, "GET", list, &Value::Null);
     let fits = |i: &&Value| i["compatible_commercial_types"].as_array().unwrap().contains(&json!("PLAY2-PICO"));
     let image = images["local_images"].as_array().unwrap().iter().find(fits).unwrap()["id"].clone();
-    // The journal is a ring: part of the base, once it is full.
+    // The journal is a ring buffer: once full, it counts as base memory.
     for _ in 0..10_000 {
         ask(&e, "GET", &format!("{INSTANCE}/servers?name=none"), &Value::Null);
     }
@@ -53,11 +53,11 @@ fn main() {
         (0..SERVERS).map(|_| id(&ask(&e, "POST", path, body), at)).collect()
     };
     let servers = make(&format!("{INSTANCE}/servers"), &body, "/server/id");
-    row("emulator: making 10,000 servers with their boot volumes", began.elapsed().as_secs_f64(), "s", "≤ 5");
+    row("emulator: creating 10,000 servers with boot volumes", began.elapsed().as_secs_f64(), "s", "≤ 5");
     let volume = json!({"name": "d", "from_empty": {"size": 1_000_000_000_i64}, "tags": ["a"]});
     let volumes = make(BLOCK, &volume, "/id");
     let held = rss_kb() - before - (servers.len() + volumes.len()) as f64 * 64.0 / 1024.0;
-    row("emulator: memory for each of 30,000 resources", held / (3 * SERVERS) as f64, "KB", "≤ 2");
+    row("emulator: memory per resource, with 30,000 resources", held / (3 * SERVERS) as f64, "KB", "≤ 2");
     let rate = |paths: Vec<String>| {
         let began = Instant::now();
         for path in &paths {
@@ -78,7 +78,7 @@ fn ask_raw(e: &Emulator, path: &str) {
     assert_eq!(e.handle(&request).status().as_u16(), 200);
 }
 
-/// One connection that is kept, one request after the other.
+/// One persistent connection, one request after the other.
 async fn http_rate(e: &Emulator, paths: Vec<String>) -> f64 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! `POST /servers/{id}/action`: each action with its recorded path of states, and the refusal of the others.
+//! `POST /servers/{id}/action`: each action with its recorded sequence of states; other actions are refused.
 
 use crate::answer::Body;
 use crate::answer::{self, Answer};
@@ -14,7 +14,7 @@ use crate::world::{Event, World};
 use crate::{block_snapshots, images, snapshots};
 use serde_json::{Value, json};
 
-/// Until an action, the states on the way with their share of the duration in percent, and the end.
+/// The states of an action: the first, those in between with their share of the duration in percent, and the last.
 struct Path {
     first: (&'static str, &'static str),
     steps: &'static [(i64, &'static str, &'static str)],
@@ -67,10 +67,10 @@ pub(crate) fn action(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     task(world, req, id, description)
 }
 
-/// The id of every task that is no task.
+/// The id of every placeholder task.
 pub(crate) const FAKE_TASK: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Since the middle of 2026 all tasks are the same; before, each had an id, a description and a location.
+/// Since mid-2026 all tasks are the same placeholder; before, each had an id, a description and a location.
 fn task(world: &mut World, req: &Req<'_>, id: &str, description: &str) -> Answer {
     let fake = world.has(Change::FakeTasks);
     let task_id = if fake { FAKE_TASK.to_owned() } else { world.new_id() };
@@ -87,7 +87,7 @@ fn task(world: &mut World, req: &Req<'_>, id: &str, description: &str) -> Answer
     answer
 }
 
-/// An image of the server and a snapshot of each of its volumes; the image is there at once.
+/// Creates an image of the server and a snapshot of each of its volumes; the image exists at once.
 fn backup(world: &mut World, req: &Req<'_>, server: &Server, body: &Value) -> Answer {
     let name = body.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
     let minute = instance_time(world.now()).get(..16).unwrap_or_default().replace('T', "_").replace(':', "-");
@@ -206,11 +206,11 @@ fn walk(world: &mut World, id: &str, path: &Path, terminates: bool) {
         world.later(total, event(path.end.0, path.end.1));
         return;
     }
-    // Local volumes go with the server, and nothing else may be done to it meanwhile.
+    // Local volumes are deleted with the server, which refuses other actions meanwhile.
     if world.held.servers.get(id).is_some_and(|s| s.slots.values().any(|slot| !slot.block)) {
         world.later(total / 20, Event::Deleting { server: id.to_owned(), epoch });
     }
-    // They are shown as attached for a moment more.
+    // Flexible addresses are still shown as attached for a moment.
     world.later(total / 10, Event::Freed { server: id.to_owned(), epoch });
     let mut gone_ms = total;
     if world.options.lingers_stopped_after_terminate {

@@ -1,10 +1,10 @@
-//! Answers, and the error bodies as recorded.
+//! Answers, with error bodies as recorded.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-/// What a handler gives back.
+/// The result of a handler.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Body,
@@ -12,7 +12,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The text at a place of the body.
+    /// The text at a JSON pointer of the body.
     pub(crate) fn id(&self, place: &str) -> Option<String> {
         match &self.body {
             Body::Json(value) => value.pointer(place).and_then(Value::as_str).map(str::to_owned),
@@ -24,7 +24,7 @@ impl Answer {
 pub(crate) enum Body {
     Json(Value),
     Text(Bytes),
-    /// No body, with the content type that the real gateway sends all the same.
+    /// No body, but the content type that the real gateway sends anyway.
     Empty(Option<&'static str>),
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn not_found(resource: &str, id: &str) -> Answer {
     json(404, json!({"message": "resource is not found", "resource": resource, "resource_id": id, "type": "not_found"}))
 }
 
-/// A refusal of [`crate::faults::REFUSALS`] by name, for the kind of resource that a path is about.
+/// One of [`crate::faults::REFUSALS`] by name, for the kind of resource in the path.
 pub(crate) fn refusal(name: &str, resource: &str, id: &str) -> Answer {
     match name {
         "invalid_arguments" => invalid("name", "constraint", "refused by a fault"),
@@ -91,25 +91,25 @@ pub(crate) fn unknown_path() -> Answer {
     json(404, json!({"type": "unknown_resource", "message": "Not found"}))
 }
 
-/// One wrong argument.
+/// One invalid argument.
 pub(crate) fn invalid(argument: &str, reason: &str, help: &str) -> Answer {
     invalid_all(&[(argument, reason, help)])
 }
 
-/// A value that names nothing, in the form that the API used before there were reasons and constraints, and still does here.
+/// An unknown reference. The API still answers it in the old form, without reasons and constraints.
 pub(crate) fn not_valid(field: &str) -> Answer {
     let fields = json!({ field: ["not a valid value"] });
     json(400, json!({"type": "invalid_request_error", "message": "Validation Error", "fields": fields}))
 }
 
-/// Several wrong arguments: name, reason, help.
+/// Several invalid arguments: name, reason, help.
 pub(crate) fn invalid_all(details: &[(&str, &str, &str)]) -> Answer {
     let details: Vec<Value> =
         details.iter().map(|(a, r, h)| json!({"argument_name": a, "reason": r, "help_message": h})).collect();
     json(400, json!({"type": "invalid_arguments", "message": "invalid argument(s)", "details": details}))
 }
 
-/// A precondition that does not hold: 400 on instance actions, 412 elsewhere.
+/// A failed precondition: 400 on server actions, 412 elsewhere.
 pub(crate) fn precondition(status: u16, precondition: &str, help: &str) -> Answer {
     json(
         status,
@@ -135,7 +135,7 @@ pub(crate) fn out_of_stock(resource: &str) -> Answer {
     json(503, json!({"message": "resource is out of stock", "resource": resource, "type": "out_of_stock"}))
 }
 
-/// A status with a plain text.
+/// A status with a plain-text body.
 pub(crate) fn plain(status: u16) -> Answer {
     Answer { status, body: Body::Text(Bytes::from_static(b"upstream error")), headers: Vec::new() }
 }
@@ -144,7 +144,7 @@ pub(crate) fn too_large() -> Response<Bytes> {
     finish(invalid("body", "constraint", "the body is too large"), "-", "-")
 }
 
-/// Puts the headers on that every answer has.
+/// Adds the headers that every answer has.
 pub(crate) fn finish(answer: Answer, zone: &str, request_id: &str) -> Response<Bytes> {
     let (content_type, body) = match answer.body {
         Body::Json(value) => (Some("application/json"), Bytes::from(value.to_string())),

@@ -1,4 +1,4 @@
-//! Attaching and detaching volumes: by their own calls, and by replacing the whole map with PATCH.
+//! Attaching and detaching volumes: with the dedicated calls, or by replacing the whole map with PATCH.
 
 use crate::answer::{self, Answer};
 use crate::held::Slot;
@@ -20,7 +20,7 @@ pub(crate) fn attach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     }
 }
 
-/// File systems are another product's: any id of one is taken.
+/// File systems belong to another product: the emulator accepts any id.
 pub(crate) fn attach_file_system(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let file_system = match servers::find(world, req, id).and(file_system_id(req)) {
         Ok(file_system) => file_system,
@@ -76,7 +76,7 @@ fn volume_id(req: &Req<'_>) -> Result<String, Answer> {
     id.map(str::to_owned).ok_or_else(|| answer::invalid("volume_id", "required", "required key not provided"))
 }
 
-/// `PATCH /servers/{id}` with `volumes`: what the map leaves out is detached, the rest is where the map says. All or nothing.
+/// `PATCH /servers/{id}` with `volumes`: attaches volumes as in the map and detaches all others. All or nothing.
 pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> Result<(), Answer> {
     let Some(server) = world.held.servers.get(id) else { return Err(servers::missing(id)) };
     let held: Vec<(u32, String)> = server.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect();
@@ -118,14 +118,14 @@ pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> 
     Ok(())
 }
 
-/// How many volumes a server takes.
+/// The most volumes of a server.
 const SLOTS_MAX: usize = 16;
 
 fn full() -> Answer {
     answer::invalid("volume_id", "constraint", "at most 16 volumes on one server")
 }
 
-/// Whether a volume can be attached to a server, and is a block volume.
+/// Checks that a volume can be attached to a server; returns whether it is a block volume.
 fn attachable(world: &World, id: &str, volume: &str) -> Result<bool, Answer> {
     let Some(server) = world.held.servers.get(id) else { return Err(servers::missing(id)) };
     let block = world.held.blocks.get(volume).filter(|v| v.zone == server.zone);
@@ -156,7 +156,7 @@ fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool
     let ms = world.duration_ms(ACTIONS_PAUSE);
     let pause = world.now() + ms * 1_000;
     if let Some(s) = world.held.servers.get_mut(id) {
-        // One after the other.
+        // One attachment after the other.
         let shown_us =
             s.slots.values().map(|slot| slot.shown_us).max().unwrap_or(0).max(pause - ms * 1_000) + ms * 1_000;
         let free = (0..).find(|i| !s.slots.contains_key(i)).unwrap_or(0);
@@ -168,7 +168,7 @@ fn put(world: &mut World, id: &str, index: Option<u32>, volume: &str, boot: bool
     Ok(())
 }
 
-/// The server forgets the volume at once; a block volume stays `in_use` for a while, longer under a running guest.
+/// Detaches a volume: the server loses it at once; a block volume stays `in_use` for a while, longer if the guest runs.
 fn take(world: &mut World, id: &str, index: u32) {
     let Some(server) = world.held.servers.get_mut(id) else { return };
     let spread = if server.state == "running" { DETACH_RUNNING } else { DETACH };

@@ -1,4 +1,4 @@
-//! Block Storage volumes, `v1` and `v1alpha1`: bare objects, 200 on creation, no paging headers.
+//! Block Storage volumes, `v1` and `v1alpha1`: objects without an envelope, 200 on creation, no paging headers.
 
 use crate::answer::{self, Answer, Body};
 use crate::held::Block;
@@ -19,7 +19,7 @@ fn show(world: &World, id: &str) -> Answer {
     world.held.blocks.get(id).map_or_else(|| missing(id), |v| answer::json(200, wire::block(world, v)))
 }
 
-/// An answer of `v1` as the older `v1alpha1` gives it: without the fields that came later.
+/// Turns a `v1` answer into one of the older `v1alpha1`, without the fields that were added later.
 pub(crate) fn as_alpha(mut answer: Answer) -> Answer {
     fn strip(value: &mut Value) {
         if let Some(object) = value.as_object_mut() {
@@ -99,7 +99,7 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
     answer
 }
 
-/// What a new volume is made from.
+/// The source of a new volume.
 struct Source {
     size: i64,
     snapshot: Option<String>,

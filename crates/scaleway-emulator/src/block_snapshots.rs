@@ -130,7 +130,7 @@ pub(crate) fn import(world: &mut World, req: &Req<'_>) -> Answer {
     show(world, &id)
 }
 
-/// The snapshots that images of the marketplace are made from belong to somebody else: 403.
+/// The snapshots of marketplace images belong to another account: 403.
 pub(crate) fn get(world: &World, req: &Req<'_>, id: &str) -> Answer {
     if exists(world, req, id) {
         return show(world, id);
@@ -145,7 +145,7 @@ pub(crate) fn get(world: &World, req: &Req<'_>, id: &str) -> Answer {
     missing(id)
 }
 
-/// The root of a public image that was added by hand.
+/// Whether it is the root snapshot of a public image added with [`crate::Emulator::add_image`].
 fn is_presupposed(world: &World, id: &str) -> bool {
     world.held.images.values().any(|i| i.public && i.root.snapshot == id && i.organization != world.options.project)
 }

@@ -1,12 +1,12 @@
-//! Server types and images, with the figures that the catalogue and the marketplace have shown, and since when.
+//! Server types and images, with the values that the catalogue and the marketplace showed, and since when.
 //!
-//! `data/types.tsv` and `data/images.tsv` have a line for each time that something changed: what is shown is what was
-//! shown at the time of the emulator's clock.
+//! `data/types.tsv` and `data/images.tsv` have a line for each change. The emulator shows the values that were valid at
+//! the time of its clock.
 
 use crate::clock::day_us;
 use std::sync::OnceLock;
 
-/// One server type, in one time of its life.
+/// One server type, during one period.
 pub(crate) struct Type {
     pub(crate) name: &'static str,
     since_us: i64,
@@ -15,12 +15,12 @@ pub(crate) struct Type {
     pub(crate) ncpus: i64,
     pub(crate) ram: i64,
     pub(crate) gpus: i64,
-    /// Name of one, and its memory.
+    /// The name of one GPU, and its memory.
     pub(crate) gpu: Option<(&'static str, i64)>,
-    /// Least and most local storage, all volumes together.
+    /// The minimum and maximum local storage of all volumes together.
     pub(crate) local_min: i64,
     pub(crate) local_max: i64,
-    /// Most in one local volume.
+    /// The maximum size of one local volume.
     pub(crate) volume_max: i64,
     pub(crate) scratch_max: i64,
     pub(crate) scratch_count: i64,
@@ -35,7 +35,7 @@ pub(crate) struct Type {
     pub(crate) end_of_service: bool,
 }
 
-/// Every zone there is, with its short name in the tables.
+/// Every zone, with its short name in the tables.
 const ZONE_NAMES: [(&str, &str); 10] = [
     ("fr-par-1", "p1"),
     ("fr-par-2", "p2"),
@@ -71,7 +71,7 @@ fn types() -> &'static [Type] {
     TYPES.get_or_init(|| lines(include_str!("../data/types.tsv")).filter_map(|f| read_type(&f)).collect())
 }
 
-/// `None` would be a mistake in the table; a test reads every line.
+/// `None` means a mistake in the table; a test reads every line.
 fn read_type(f: &[&'static str]) -> Option<Type> {
     let int = |i: usize| f.get(i)?.parse::<i64>().ok();
     let list = |i: usize| Some(f.get(i)?.split(',').filter(|v| *v != "-").collect::<Vec<_>>());
@@ -115,7 +115,7 @@ pub(crate) fn in_zone(zone: &str, at_us: i64) -> Vec<&'static Type> {
     found
 }
 
-/// The type of that name in that zone at a time.
+/// The type with a name in a zone at a time.
 pub(crate) fn find(name: &str, zone: &str, at_us: i64) -> Option<&'static Type> {
     let short = ZONE_NAMES.iter().find(|(n, _)| *n == zone).map_or("", |(_, short)| short);
     let all = types();
@@ -146,11 +146,11 @@ pub(crate) struct MarketImage {
 }
 
 const GB: i64 = 1_000_000_000;
-/// When images were made whose recordings do not tell.
+/// The creation time of images whose recordings do not show it.
 const MADE: &str = "2025-10-20T14:33:32.134908+00:00";
 const GPU_TYPES: &str = "c07";
 const X64_TYPES: &str = "c18";
-/// Labels that the marketplace lists and nobody recorded an image of: label, name, kinds, and whose types they run on.
+/// Labels that the marketplace lists but of which no image was recorded: label, name, kinds, compatible types.
 const UNRECORDED: &[(&str, &str, &str, &str)] = &[
     ("ubuntu_noble_gpu_os_12", "Ubuntu Noble GPU OS 12 passthrough", "sbs", GPU_TYPES),
     ("ubuntu_noble_gpu_os_13", "Ubuntu Noble GPU OS 13 passthrough", "sbs", GPU_TYPES),
@@ -168,7 +168,7 @@ const UNRECORDED: &[(&str, &str, &str, &str)] = &[
     ("rockylinux_9", "Rocky Linux 9", "local sbs", X64_TYPES),
     ("wordpress", "WordPress", "local sbs", X64_TYPES),
 ];
-/// A local image of the GPU system: known from practice for RENDER-S, not from recordings.
+/// The local image of the GPU system for RENDER-S: known from practice, not from recordings.
 pub(crate) const LOCAL_GPU_LABEL: &str = "ubuntu_jammy_gpu_os_12";
 
 fn compatible(list: &str) -> &'static [&'static str] {
@@ -182,7 +182,7 @@ fn compatible(list: &str) -> &'static [&'static str] {
     lists.iter().find(|(name, _)| *name == list).map_or(&[], |(_, types)| types.as_slice())
 }
 
-/// Made once in the life of the process.
+/// Leaks memory once per process.
 fn leak(types: String) -> Vec<&'static str> {
     Box::leak(types.into_boxed_str()).split(' ').collect()
 }
@@ -196,7 +196,7 @@ fn all_images() -> Vec<MarketImage> {
     let mut all: Vec<MarketImage> = lines(include_str!("../data/images.tsv")).filter_map(|f| read_image(&f)).collect();
     let recorded = all.clone();
     for (zone, short) in ZONE_NAMES {
-        // An image that was recorded in another zone is offered here, too, under an id of its own.
+        // An image recorded in another zone is also offered here, with a different id.
         for like in &recorded {
             let known = |i: &&MarketImage| i.label == like.label && i.zone == zone && i.local == like.local;
             let newest =
@@ -246,7 +246,7 @@ fn made_image(
     }
 }
 
-/// The id of an image in the marketplace, whatever its zone.
+/// The id of a marketplace image, the same in all zones.
 pub(crate) fn label_id(label: &str) -> String {
     made_id(&["label", label])
 }
@@ -290,7 +290,7 @@ pub(crate) fn images_of(label: &str, zone: &str, at_us: i64) -> Vec<&'static Mar
         i.since_us <= at_us && !own.iter().any(later)
     };
     let mut found: Vec<&MarketImage> = own.iter().filter(|i| newest(i)).copied().collect();
-    // An image that is not older than the time asked for: the first there was.
+    // No image is as old as the requested time: take the first one.
     if found.is_empty() {
         found.extend(own.first());
     }
@@ -298,7 +298,7 @@ pub(crate) fn images_of(label: &str, zone: &str, at_us: i64) -> Vec<&'static Mar
     found
 }
 
-/// Every label that a zone offers, with its name.
+/// Every label, with its name.
 pub(crate) fn labels() -> Vec<(&'static str, &'static str)> {
     let mut all: Vec<(&str, &str)> = images().iter().map(|i| (i.label, i.name)).collect();
     all.sort_by_key(|(label, name)| (*name, *label));
@@ -306,7 +306,7 @@ pub(crate) fn labels() -> Vec<(&'static str, &'static str)> {
     all
 }
 
-/// Whether recordings show the types of a zone, or (`availability`) their stock.
+/// Whether recordings show the types of a zone, or their stock (`availability`).
 pub(crate) fn shows_types(zone: &str, what: &[&str]) -> bool {
     let stock = what.first() == Some(&"availability");
     matches!(zone, "fr-par-1" | "nl-ams-2" | "pl-waw-1") || (zone == "fr-par-2" && !stock)
@@ -322,17 +322,17 @@ pub(crate) fn label_of_id(id: &str) -> Option<&'static str> {
     labels().into_iter().map(|(label, _)| label).find(|label| label_id(label) == id)
 }
 
-/// The image with that id, wherever it is.
+/// The image with an id, in any zone.
 pub(crate) fn image_by_id(id: &str) -> Option<&'static MarketImage> {
     images().iter().rev().find(|i| i.id == id)
 }
 
-/// Whether a snapshot is one that images of the marketplace are made from.
+/// Whether a snapshot is the source of a marketplace image.
 pub(crate) fn is_market_snapshot(id: &str) -> bool {
     images().iter().any(|i| i.snapshot == id)
 }
 
-/// The size of the root volume that an image makes, in bytes.
+/// The size of the root volume of an image, in bytes.
 pub(crate) fn root_size(name: &str) -> i64 {
     if name.contains("GPU OS") {
         20 * GB
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_offered_and_at_which_price_depends_on_the_time() {
+    fn the_offered_types_and_their_prices_depend_on_the_time() {
         let at = |day| day_us(day).unwrap();
         assert_eq!(in_zone("fr-par-1", at("2026-08-02")).len(), 136);
         assert_eq!(in_zone("fr-par-1", at("2026-07-16")).len(), 135);

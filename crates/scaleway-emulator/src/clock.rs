@@ -3,9 +3,9 @@
 use crate::options::ClockMode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The most that it is moved at once: a century.
+/// The largest single step: a century.
 const MOVE_MAX_US: i64 = 100 * 366 * 86_400 * 1_000_000;
-/// Where time ends, in the year 9987: what is counted from a moment must not run over.
+/// The latest time, in the year 9987: adding to a moment must not overflow.
 const MOMENT_MAX_US: i64 = 253_000_000_000_000_000;
 
 #[derive(Clone)]
@@ -35,12 +35,12 @@ impl Clock {
         self.start_us.saturating_add(passed).saturating_add(self.moved_us).min(MOMENT_MAX_US)
     }
 
-    /// Moves it on by so much, whatever its mode.
+    /// Advances it, in any mode.
     pub(crate) fn advance_us(&mut self, us: i64) {
         self.moved_us = self.moved_us.saturating_add(us.clamp(0, MOVE_MAX_US));
     }
 
-    /// Sets it to a moment; it goes on from there in its mode.
+    /// Sets it to a moment, from which it continues in its mode.
     pub(crate) fn set_us(&mut self, now_us: i64) {
         (self.start_us, self.started, self.moved_us) = (now_us, Instant::now(), 0);
     }

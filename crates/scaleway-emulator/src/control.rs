@@ -1,4 +1,4 @@
-//! `/_emulator/…`: what it holds, what it was asked, its clock, its faults. Outside of the emulated space, without a key.
+//! `/_emulator/…`: the control API for state, journal, clock, faults and options. It needs no credentials.
 
 use crate::Resource;
 use crate::answer::{self, Answer};
@@ -10,7 +10,7 @@ use crate::wire;
 use crate::world::World;
 use serde_json::{Value, json};
 
-/// Its own description.
+/// The OpenAPI document of the control API.
 const OPENAPI: &str = include_str!("control_openapi.json");
 
 pub(crate) fn answer(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Answer {
@@ -64,7 +64,7 @@ fn clock(world: &World) -> Value {
     json!({"now": block_time(world.now()), "mode": mode(world), "next_event_in_ms": next_ms})
 }
 
-/// One of: move it on, move it to a moment, move it to the next event, change how it goes.
+/// Advances the clock, sets it to a moment, moves it to the next event, or changes its mode.
 fn move_clock(world: &mut World, body: &Value) -> Result<Value, Answer> {
     let wrong = |key: &str, help: &str| Err(answer::invalid(key, "constraint", help));
     if let Some(text) = body.get("mode").and_then(Value::as_str) {
@@ -107,7 +107,7 @@ fn add_faults(world: &mut World, body: &Value) -> Result<Value, Answer> {
         faults.add(rule).map_err(|help| answer::invalid("faults", "constraint", &help))?;
     }
     world.faults = faults;
-    // From now on lists may lag: what is there now is the first past.
+    // Lists may lag from now on: the present is the first state to keep.
     world.remember_past();
     Ok(world.faults.shown())
 }
@@ -132,7 +132,7 @@ fn options(world: &World) -> Value {
     Value::Object(shown)
 }
 
-/// All or none.
+/// Sets all given options, or none if one is wrong.
 fn set_options(world: &mut World, body: &Value) -> Result<Value, Answer> {
     let mut o = world.options.clone();
     for (key, value) in body.as_object().into_iter().flatten() {
@@ -179,7 +179,7 @@ fn set_options(world: &mut World, body: &Value) -> Result<Value, Answer> {
     Ok(options(world))
 }
 
-/// A day: the past is kept in memory.
+/// A day: past states are kept in memory.
 const LAG_MAX_MS: i64 = 86_400_000;
 const STALE_READS: &str = "a list of {api: instance or block, kind: servers, volumes or another, reads: lists, single or \
     both, lag_ms: 0 to 86400000, backwards: true or false}; all but lag_ms may be left out";
@@ -204,7 +204,7 @@ fn stale_reads(value: &Value) -> Option<StaleReads> {
     })
 }
 
-/// Servers and volumes that somebody else made, by ordinary requests.
+/// Creates servers and volumes of third parties, with ordinary requests.
 fn third_parties(world: &mut World, req: &Req<'_>, body: &Value) -> Result<Value, Answer> {
     const MOST: u64 = 10_000;
     let count = |key: &str| body.get(key).and_then(Value::as_u64).unwrap_or(0).min(MOST);
@@ -229,7 +229,7 @@ fn third_parties(world: &mut World, req: &Req<'_>, body: &Value) -> Result<Value
     Ok(json!({"servers": servers, "volumes": volumes}))
 }
 
-/// An empty account, no faults, the options as they are; with `seed`, ids and durations are drawn from it.
+/// Resets to an empty account without faults and keeps the options. `seed` sets the seed for ids and durations.
 fn reset(world: &mut World, body: &Value) -> Value {
     let mut options = world.options.clone();
     options.clock = world.clock.mode;
@@ -262,10 +262,10 @@ pub(crate) fn load(world: &mut World, saved: &Value) -> Result<Value, Answer> {
     Ok(clock(world))
 }
 
-/// The largest number that every JSON reader keeps exactly: 2^53, in microseconds the year 2255.
+/// The largest integer that every JSON parser reads exactly: 2^53, as microseconds the year 2255.
 const NUMBER_MAX: i64 = 1 << 53;
 
-/// Whether one can count on from every number in a saved state.
+/// Whether arithmetic on the numbers of a saved state cannot overflow.
 fn numbers_are_sane(value: &Value) -> bool {
     match value {
         Value::Number(n) => n.as_i64().is_some_and(|n| (-NUMBER_MAX..=NUMBER_MAX).contains(&n)) || n.is_f64(),
@@ -275,7 +275,7 @@ fn numbers_are_sane(value: &Value) -> bool {
     }
 }
 
-/// Everything it holds: servers and addresses as their APIs show them, volumes of both APIs in one form.
+/// The whole state: servers and addresses as their APIs show them, volumes of both APIs in one form.
 pub(crate) fn state(world: &World) -> Value {
     let held = &world.held;
     let servers: Vec<Value> = held.servers.values().map(|s| wire::server(world, s)).collect();
@@ -333,7 +333,7 @@ pub(crate) fn resources(world: &World) -> Vec<Resource> {
     servers.chain(blocks).chain(locals).chain(addresses).collect()
 }
 
-/// Every request it remembers, oldest first, and how many there were.
+/// The requests in the journal, oldest first, and the total number of requests.
 pub(crate) fn journal(world: &World) -> Value {
     let entries: Vec<Value> = world
         .journal

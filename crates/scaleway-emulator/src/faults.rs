@@ -1,48 +1,48 @@
-//! Faults: what goes wrong with which request. Set over HTTP (`/_emulator/faults`) or by the library.
+//! Fault injection: which request fails in which way. Set over HTTP (`/_emulator/faults`) or with the library.
 
 use serde_json::{Value, json};
 
-/// What a fault does.
+/// The effect of a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Effect {
-    /// The answer comes so much later (of real time, over HTTP).
+    /// Delays the answer by milliseconds (of real time, over HTTP).
     Delay(u64),
-    /// One of the recorded refusals, by name; nothing happens.
+    /// One of the recorded refusals, by name; the request has no effect.
     Refuse(String),
-    /// A bare status with a plain text, before anything happens.
+    /// A status with a plain-text body; the request has no effect.
     Before(u16),
-    /// The same after it has happened.
+    /// The same, after the request took effect.
     After(u16),
-    /// The connection is cut before anything happens.
+    /// Cuts the connection; the request has no effect.
     CutBefore,
-    /// The same after it has happened.
+    /// The same, after the request took effect.
     CutAfter,
-    /// Only the first bytes of the body arrive.
+    /// Cuts the body off after so many bytes.
     Truncate(usize),
-    /// The body is no JSON.
+    /// The body is not JSON.
     Garble,
-    /// Lists show what was there so many milliseconds ago.
+    /// Lists show the state of so many milliseconds ago.
     Lag(i64),
-    /// The caller's key does not see the project: lists come empty, nothing is found, and nothing can be made.
+    /// The caller's credentials cannot see the project: lists are empty, reads find nothing, creations are denied.
     Blind,
-    /// From the second page on, a list begins one item later: something before was deleted, something after was made.
+    /// From the second page on, a list begins one item later, as if an earlier item had been deleted.
     Shift,
-    /// It is accepted, and then never comes to an end: a detachment that hangs, a server that never boots.
+    /// The request is accepted but never completes: a detachment hangs, a server never boots.
     Hang,
-    /// A start is accepted, and the server falls back to stopped.
+    /// A start is accepted, but the server falls back to stopped.
     FallBack,
-    /// It works, and then somebody deletes the resource.
+    /// The request succeeds, then a third party deletes the resource.
     Vanish,
 }
 
 impl Effect {
-    /// How much later the answer comes, in milliseconds.
+    /// The delay of the answer, in milliseconds.
     pub(crate) const fn delay_ms(&self) -> u64 {
         if let Self::Delay(ms) = self { *ms } else { 0 }
     }
 }
 
-/// The refusals that can be named.
+/// The names of the refusals.
 pub(crate) const REFUSALS: [&str; 12] = [
     "invalid_arguments",
     "denied_authentication",
@@ -65,18 +65,18 @@ pub(crate) struct Fault {
     method: Option<String>,
     /// `*` stands for any text.
     path: String,
-    /// From the nth matching request on.
+    /// The first matching request that it affects.
     nth: u64,
-    /// For so many requests.
+    /// How many requests it affects.
     times: Option<u64>,
-    /// Of so many in 100.
+    /// The probability in percent.
     percent: u32,
     effect: Effect,
     seen: u64,
     pub(crate) fired: u64,
 }
 
-/// All rules, in the order in which they were set.
+/// All rules, in the order in which they were added.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
     pub(crate) rules: Vec<Fault>,
@@ -84,7 +84,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Adds a rule. An error says what is wrong with it.
+    /// Adds a rule. The error says what is wrong with it.
     pub(crate) fn add(&mut self, rule: &Value) -> Result<u64, String> {
         const KEYS: [&str; 6] = ["method", "path", "nth", "times", "percent", "effect"];
         let object = rule.as_object().ok_or("a fault is an object")?;
@@ -112,7 +112,7 @@ impl Faults {
         Ok(self.made)
     }
 
-    /// What strikes this request.
+    /// The effects to inject into this request.
     pub(crate) fn inject(&mut self, method: &str, path: &str, mut chance: impl FnMut() -> u32) -> Vec<Effect> {
         let mut effects = Vec::new();
         for f in &mut self.rules {
@@ -129,7 +129,7 @@ impl Faults {
         effects
     }
 
-    /// The longest lag that any rule asks for.
+    /// The longest lag of any rule.
     pub(crate) fn lag_ms(&self) -> i64 {
         let lag = |f: &Fault| if let Effect::Lag(ms) = f.effect { ms } else { 0 };
         self.rules.iter().map(lag).max().unwrap_or(0)
@@ -177,7 +177,7 @@ fn effect(value: &Value) -> Result<Effect, String> {
     })
 }
 
-/// Whether a text is the pattern's, `*` cleanup_state for any text.
+/// Whether a text matches the pattern, in which `*` stands for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_matches_with_any_text_between() {
+    fn a_star_in_a_pattern_matches_any_text() {
         let path = "/instance/v1/zones/fr-par-2/servers/x/action";
         for (pattern, does) in [
             ("*", true),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_strikes_when_it_should_and_a_wrong_one_says_what_is_wrong() {
+    fn a_rule_affects_the_nth_requests_and_an_invalid_one_is_explained() {
         let mut f = Faults::default();
         f.add(
             &json!({"method": "get", "path": "*/servers", "nth": 2, "times": 2, "effect": {"error": "rate_limited"}}),

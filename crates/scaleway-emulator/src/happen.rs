@@ -1,11 +1,11 @@
-//! What each [`Event`] does when its moment has come.
+//! What each [`Event`] does when it is due.
 
 use crate::held::Block;
 use crate::options::{GUEST_BOOT, GUEST_READY};
 use crate::world::{Event, World};
 
 impl World {
-    /// Lets one thing happen, in the moment `at` in which it was due.
+    /// Applies one event, as of the moment `at` when it was due.
     pub(crate) fn happen(&mut self, at: i64, event: Event) {
         match event {
             Event::State { server, epoch, state, detail } => self.enter_state(&server, epoch, state, detail, at),
@@ -49,7 +49,7 @@ impl World {
                     (v.reference, v.freeing) = (None, false);
                     "available".clone_into(&mut v.status);
                     (v.detached_us, v.updated_us) = (Some(at), at);
-                    // What was being changed is changed.
+                    // The change is complete.
                     if let Some((size, iops)) = v.coming.take() {
                         (v.size, v.iops) = (size, iops);
                     }
@@ -74,17 +74,17 @@ impl World {
         }
     }
 
-    /// Whether a server has been told nothing else since.
+    /// Whether the server got no other action since.
     fn is_at(&self, server: &str, epoch: u64) -> bool {
         self.held.servers.get(server).is_some_and(|s| s.epoch == epoch)
     }
 
-    /// The block volume, if that still holds it.
+    /// The block volume, if it still has that reference.
     fn referenced(&mut self, volume: &str, reference: &str) -> Option<&mut Block> {
         self.held.blocks.get_mut(volume).filter(|v| v.reference.as_ref().is_some_and(|r| r.id == reference))
     }
 
-    /// A reference goes on: to attached only from attaching, to detaching or error from anything.
+    /// Advances a reference: to attached only from attaching, to detaching or error from any status.
     fn refer(&mut self, volume: &str, reference: &str, status: &str) {
         let Some(r) = self.referenced(volume, reference).and_then(|v| v.reference.as_mut()) else { return };
         if matches!(status, "detaching" | "error") || r.status == "attaching" {
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// A snapshot is made, exported or read in, and its volume no longer busy with it.
+    /// Completes the creation, export or import of a snapshot; its volume is no longer busy with it.
     pub(crate) fn end_snapshot(&mut self, snapshot: &str, state: String, at: i64) {
         let Some(s) = self.held.snapshots.get_mut(snapshot) else { return };
         (s.state, s.modified_us) = (state, at);
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// A block volume is made, or its update done.
+    /// Completes the creation or update of a block volume.
     pub(crate) fn settle_block(&mut self, volume: &str, from: &str, at: i64) {
         let Some(v) = self.held.blocks.get_mut(volume).filter(|v| v.status == from) else { return };
         let to = if v.reference.is_some() { "in_use" } else { "available" };
@@ -138,14 +138,14 @@ impl World {
         self.later(ms, Event::Guest { server: id.to_owned(), boots });
     }
 
-    /// A guest that is up and could not tell so, having no address, does when it gets one.
+    /// A guest that could not report its boot without an address does so when it gets one.
     pub(crate) fn tell_of_new_address(&mut self, id: &str) {
         let Some(server) = self.held.servers.get(id).filter(|s| s.state == "running" && s.is_silent) else { return };
         let (boots, ms) = (server.boots, self.duration_ms(crate::options::ATTACH));
         self.later(ms, Event::Guest { server: id.to_owned(), boots });
     }
 
-    /// It can only tell through a public address.
+    /// The guest reports its boot, which needs a public address.
     fn guest_is_up(&mut self, id: &str, boots: u64) {
         let flexible = self.held.ips.values().any(|ip| ip.server.as_deref() == Some(id));
         let Some(server) = self.held.servers.get_mut(id).filter(|s| s.boots == boots) else { return };

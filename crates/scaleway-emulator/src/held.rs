@@ -1,4 +1,4 @@
-//! What the account holds: plain data that can be saved and loaded.
+//! The resources of the account: plain data that can be saved and loaded.
 
 use crate::world::Event;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub(crate) struct Held {
     pub(crate) templates: BTreeMap<String, Template>,
     /// Sizes of the disks in exported snapshots, by `bucket/key`, in bytes.
     pub(crate) objects: BTreeMap<String, i64>,
-    /// What will happen: when, in which order, what.
+    /// Pending events: time, order, event.
     pub(crate) due: BinaryHeap<Reverse<(i64, u64, Event)>>,
     pub(crate) seq: u64,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) project: String,
     pub(crate) commercial_type: String,
-    /// The image as every answer shows it, whatever becomes of the image.
+    /// The image as every answer shows it, even after the image changes or is deleted.
     pub(crate) image: std::sync::Arc<serde_json::Value>,
     pub(crate) tags: Vec<String>,
     pub(crate) state: String,
@@ -51,32 +51,32 @@ pub(crate) struct Server {
     pub(crate) security_group: String,
     pub(crate) placement: Option<String>,
     pub(crate) user_data: BTreeMap<String, bytes::Bytes>,
-    /// The key that the administrator's password is encrypted with, where the creation named one.
+    /// The key that the administrator's password is encrypted with, if the creation named one.
     pub(crate) password_key: Option<String>,
     pub(crate) protected: bool,
     pub(crate) created_us: i64,
     pub(crate) modified_us: i64,
     pub(crate) mac: String,
-    /// How often it has come to run.
+    /// How often it has started.
     pub(crate) boots: u64,
-    /// Its guest is up and has no address to tell so through.
+    /// The guest is up but has no address to report it through.
     #[serde(default)]
     pub(crate) is_silent: bool,
-    /// No action is allowed before.
+    /// No action is allowed before this time.
     pub(crate) actions_from_us: i64,
-    /// Being terminated, and its local volumes with it.
+    /// It and its local volumes are being terminated.
     pub(crate) deleting: bool,
-    /// Counts what it was told to do: what was going to happen before is void.
+    /// Counts its actions: events of an earlier epoch are void.
     pub(crate) epoch: u64,
 }
 
-/// What hangs on a server at an index.
+/// A volume attached to a server at an index.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Slot {
     pub(crate) volume: String,
     pub(crate) block: bool,
     pub(crate) boot: bool,
-    /// The server shows it as attaching before.
+    /// The server shows it as attaching until this time.
     #[serde(default)]
     pub(crate) shown_us: i64,
 }
@@ -92,23 +92,23 @@ pub(crate) struct Ip {
     /// IPv6.
     pub(crate) prefix: Option<String>,
     pub(crate) reverse: Option<String>,
-    /// The name that its owner's zone points to it, once that has spread: the only one that `reverse` may be.
+    /// The name that resolves to it in the DNS, the only one allowed for `reverse`.
     #[serde(default)]
     pub(crate) resolves: Option<String>,
-    /// A name that was asked for and does not resolve yet.
+    /// A requested name that does not resolve yet.
     #[serde(default)]
     pub(crate) spreading: Option<String>,
     pub(crate) ipam: String,
     pub(crate) tags: Vec<String>,
     pub(crate) server: Option<String>,
-    /// Given to a guest that runs and does not yet know of it.
+    /// Assigned to a running guest that has not configured it yet.
     #[serde(default)]
     pub(crate) pending: bool,
-    /// In which order they were made.
+    /// The order of creation.
     pub(crate) created: u64,
 }
 
-/// A volume on a machine's own disk, or a scratch volume.
+/// A local or scratch volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Local {
     pub(crate) id: String,
@@ -140,17 +140,17 @@ pub(crate) struct Block {
     pub(crate) created_us: i64,
     pub(crate) updated_us: i64,
     pub(crate) detached_us: Option<i64>,
-    /// Will be grown once it is made.
+    /// It will be grown once it is created.
     #[serde(default)]
     pub(crate) grows: bool,
-    /// No longer referenced, not yet free.
+    /// No longer referenced, but not yet available.
     #[serde(default)]
     pub(crate) freeing: bool,
-    /// Size and speed that an update under way will bring.
+    /// Size and speed after the update in progress.
     pub(crate) coming: Option<(i64, i64)>,
 }
 
-/// What holds a block volume.
+/// A reference to a block volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Reference {
     pub(crate) id: String,
@@ -185,7 +185,7 @@ pub(crate) struct BlockSnapshot {
     pub(crate) project: String,
     pub(crate) size: i64,
     pub(crate) status: String,
-    /// The volume, as it is shown once it is gone: id, name, type.
+    /// The volume as shown after its deletion: id, name, type.
     pub(crate) parent: Option<(String, String, String)>,
     pub(crate) public: bool,
     pub(crate) tags: Vec<String>,
@@ -202,7 +202,7 @@ pub(crate) struct Image {
     pub(crate) project: String,
     pub(crate) organization: String,
     pub(crate) arch: String,
-    /// The snapshot of its root volume.
+    /// The snapshot for the root volume.
     pub(crate) root: ImageVolume,
     pub(crate) extra: BTreeMap<String, ImageVolume>,
     pub(crate) public: bool,
@@ -214,7 +214,7 @@ pub(crate) struct Image {
     pub(crate) links: BTreeMap<String, String>,
 }
 
-/// What an image makes a volume from.
+/// The source of a volume in an image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ImageVolume {
     pub(crate) snapshot: String,
@@ -224,7 +224,7 @@ pub(crate) struct ImageVolume {
     pub(crate) size: i64,
 }
 
-/// A firewall.
+/// A security group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SecurityGroup {
     pub(crate) id: String,
@@ -245,7 +245,7 @@ pub(crate) struct SecurityGroup {
 }
 
 impl SecurityGroup {
-    /// One that lets everything pass.
+    /// A group that accepts all traffic.
     pub(crate) fn new(id: String) -> Self {
         Self {
             id,
@@ -267,7 +267,7 @@ impl SecurityGroup {
     }
 }
 
-/// A rule of a firewall.
+/// A rule of a security group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Rule {
     pub(crate) id: String,
@@ -293,7 +293,7 @@ pub(crate) struct Placement {
     pub(crate) updated_us: i64,
 }
 
-/// A private network's interface on a server.
+/// A server's interface in a private network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Nic {
     pub(crate) id: String,
@@ -319,13 +319,13 @@ pub(crate) struct SshKey {
     pub(crate) created_us: i64,
 }
 
-/// What servers can be made from with one short request.
+/// A template: a short request creates servers from it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Template {
     pub(crate) id: String,
     pub(crate) zone: String,
     pub(crate) project: String,
-    /// As it was sent, lists in the place of nulls.
+    /// The body as sent, with lists instead of nulls.
     pub(crate) body: serde_json::Value,
     pub(crate) created_us: i64,
 }

@@ -1,6 +1,6 @@
-//! When the API grew: what an answer shows depends on the time of the emulator's clock.
+//! When the API changed: the form of an answer depends on the emulator's clock.
 //!
-//! Each moment lies between the last recording without and the first recording with.
+//! Each moment lies between the last recording without the change and the first recording with it.
 
 use crate::clock::day_us;
 
@@ -20,15 +20,15 @@ pub(crate) enum Change {
     PublicSnapshots,
     /// Block volumes show the key that they are encrypted with.
     Keys,
-    /// Tasks of server actions are all the same.
+    /// All server actions answer with the same placeholder task.
     FakeTasks,
     /// The product catalogue says whether a type shares its cores.
     SharedCores,
     /// An address has one id for Instance and IPAM.
     OneAddressId,
-    /// Local volumes do not show where they were exported to,
+    /// Local volumes stop showing where they were exported to.
     NoExport,
-    /// and do again.
+    /// Local volumes show it again.
     Export,
 }
 
@@ -46,12 +46,12 @@ const DAYS: [(Change, &str); 11] = [
     (Change::Export, "2025-12-15"),
 ];
 
-/// Whether a change had come by then.
+/// Whether a change was in effect at a time.
 pub(crate) fn has(change: Change, at_us: i64) -> bool {
     DAYS.iter().any(|(c, day)| *c == change && day_us(day).is_some_and(|since| since <= at_us))
 }
 
-/// Every moment at which an answer changes its form, in microseconds since 1970.
+/// The times of all changes, in microseconds since 1970.
 pub(crate) fn changes_us() -> Vec<i64> {
     DAYS.iter().filter_map(|(_, day)| day_us(day)).collect()
 }

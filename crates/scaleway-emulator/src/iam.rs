@@ -1,4 +1,4 @@
-//! What clients ask of IAM: the key they use, and public keys.
+//! The part of IAM that clients use: their API key, and SSH keys.
 
 use crate::answer::{self, Answer};
 use crate::clock::block_time;
@@ -7,7 +7,7 @@ use crate::request::Req;
 use crate::world::World;
 use serde_json::{Value, json};
 
-/// Made with the account.
+/// When the account was created.
 const MADE: &str = "2025-07-29T18:35:44.750352Z";
 
 pub(crate) fn api_key(world: &World, access_key: &str) -> Answer {
@@ -31,7 +31,7 @@ fn shown(world: &World, k: &SshKey) -> Value {
     })
 }
 
-/// Only its form is right: the digest is not computed.
+/// In the right format only: the digest is not computed.
 fn fingerprint(key: &str) -> String {
     let kind = key.split(' ').next().unwrap_or_default();
     format!("256 MD5:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00 ({kind})")

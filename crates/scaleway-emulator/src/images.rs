@@ -1,4 +1,4 @@
-//! Images of the account's own, and those of the marketplace as the Instance API shows them.
+//! The account's own images, and marketplace images as the Instance API shows them.
 
 use crate::answer::{self, Answer};
 use crate::catalogue;
@@ -15,17 +15,17 @@ fn missing(id: &str) -> Answer {
     answer::not_found("instance_image", id)
 }
 
-/// Any image that a server can be made from: what answers show of it, and what its root volume is.
+/// An image that a server can be created from: how answers show it, and its root volume.
 pub(crate) struct Source {
     pub(crate) shown: Value,
     pub(crate) name: String,
     pub(crate) root: ImageVolume,
     pub(crate) extra: BTreeMap<String, ImageVolume>,
-    /// The types that it runs on; `None`: any.
+    /// The compatible types; `None`: all.
     pub(crate) compatible: Option<&'static [&'static str]>,
 }
 
-/// The image with that id in that zone.
+/// The image with an id in a zone.
 pub(crate) fn source(world: &World, id: &str, zone: &str) -> Option<Source> {
     if let Some(i) = world.held.images.get(id).filter(|i| i.zone == zone) {
         return Some(Source {
@@ -75,7 +75,7 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
     req.instance_page("/images", "images", &items, 50, |i| wire::image(i))
 }
 
-/// The volume that a snapshot of either API makes, as an image holds it.
+/// The image volume of a snapshot of either API.
 fn volume_of(world: &World, zone: &str, snapshot: &str) -> Option<ImageVolume> {
     if let Some(s) = world.held.snapshots.get(snapshot).filter(|s| s.zone == zone) {
         let (snapshot, kind, name, size) = (s.id.clone(), s.kind.clone(), s.name.clone(), s.size);
@@ -204,7 +204,7 @@ pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     }
 }
 
-/// An image as another answer has shown it.
+/// Adds an image in the form in which an answer shows it.
 pub(crate) fn add(world: &mut World, zone: &str, shown: &Value) {
     let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let volume = |v: &Value| ImageVolume {

@@ -1,4 +1,4 @@
-//! Flexible addresses: they survive every server. Dynamic ones are part of their server and are not listed here.
+//! Flexible addresses, which survive their server. Dynamic ones are part of their server and not listed here.
 
 use crate::answer::{self, Answer};
 use crate::held::Ip;
@@ -11,13 +11,13 @@ use crate::world::{Event, World};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
-/// An address that is not found is called by its length, too.
+/// The answer names an unknown address with its prefix length.
 pub(crate) fn missing(id: &str) -> Answer {
     let whole = if id.parse::<Ipv4Addr>().is_ok() { format!("{id}/32") } else { id.to_owned() };
     answer::not_found("instance_ip", &whole)
 }
 
-/// By id or by address.
+/// Finds an address by id or by its text.
 pub(crate) fn find(world: &World, zone: &str, id: &str) -> Option<String> {
     let text = id.strip_suffix("/32").unwrap_or(id);
     let named = |ip: &&Ip| {
@@ -129,8 +129,8 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     show(world, &id)
 }
 
-/// The refusal of a name that does not resolve to the address. Whoever asks has just made the record, so the emulator lets
-/// it spread: some time later the same request passes.
+/// Refuses a name that does not resolve to the address. The emulator assumes that the client has just created the DNS
+/// record: some time later the same request succeeds.
 fn unresolved(world: &mut World, id: &str, name: &str) -> Option<Answer> {
     let ms = world.duration_ms(REVERSE_DNS);
     let ip = world.held.ips.get_mut(id)?;

@@ -1,8 +1,8 @@
-//! A Scaleway that runs on your machine: Instance v1, Block Storage v1 and Marketplace v2, behaving as recorded.
+//! A local emulator of Scaleway: Instance v1, Block Storage v1 and Marketplace v2, with the recorded behaviour.
 //!
-//! It imports nothing of the product around it, so that it cannot share its misunderstandings. [`Emulator::handle`]
-//! answers one request; [`Emulator::router`] puts that behind HTTP. Time is [`options::ClockMode`]'s; what recordings do
-//! not show is an option of [`options::Options`], each with the likeliest default.
+//! It uses no code of the control plane, so it cannot share its mistakes. [`Emulator::handle`] answers one request;
+//! [`Emulator::router`] serves the same over HTTP. [`options::ClockMode`] sets how time passes. Each behaviour that
+//! recordings do not show is an option in [`options::Options`], with the likeliest default.
 
 mod actions;
 mod answer;
@@ -43,23 +43,23 @@ use options::Options;
 use std::sync::{Arc, Mutex, PoisonError};
 use world::World;
 
-/// The largest request body that is read, in bytes.
+/// The largest accepted request body, in bytes.
 const BODY_MAX: usize = 4 << 20;
 
-/// Something that an account has and pays for.
+/// A resource that the account pays for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
-    /// `server`, `volume` (of whatever kind) or `address`.
+    /// `server`, `volume` (of any kind) or `address`.
     pub kind: &'static str,
     /// Its id.
     pub id: String,
     /// Its name; an address has none.
     pub name: String,
-    /// Its state or status, as the wire says it; the address itself for an address.
+    /// Its state or status as in the API; for an address, the address itself.
     pub state: String,
 }
 
-/// One pretended Scaleway; clones share it.
+/// One emulated Scaleway account; clones share it.
 #[derive(Clone)]
 pub struct Emulator {
     world: Arc<Mutex<World>>,
@@ -79,7 +79,7 @@ impl Emulator {
         route::answer(&mut world, request)
     }
 
-    /// The same behind HTTP.
+    /// An axum router that serves it over HTTP.
     pub fn router(&self) -> axum::Router {
         let emulator = self.clone();
         axum::Router::new().fallback(move |request: axum::extract::Request| {
@@ -88,10 +88,10 @@ impl Emulator {
         })
     }
 
-    /// Serves it until `stop` is done.
+    /// Serves it over HTTP until `stop` completes.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// The listener fails.
     pub async fn serve(
         &self,
         listener: tokio::net::TcpListener,
@@ -112,7 +112,7 @@ impl Emulator {
             tokio::time::sleep(std::time::Duration::from_millis(wire.delay_ms)).await;
         }
         if wire.cut {
-            // A body that breaks off takes the connection with it.
+            // A truncated body also closes the connection.
             let broken = futures::stream::once(async {
                 Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
             });
@@ -121,7 +121,7 @@ impl Emulator {
         answer.map(axum::body::Body::from)
     }
 
-    /// Everything it holds, as `GET /_emulator/state` shows it.
+    /// The whole state, as `GET /_emulator/state` shows it.
     #[must_use]
     pub fn state(&self) -> serde_json::Value {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +129,7 @@ impl Emulator {
         control::state(&world)
     }
 
-    /// The servers, volumes and addresses it holds, in short.
+    /// A summary of its servers, volumes and addresses.
     #[must_use]
     pub fn resources(&self) -> Vec<Resource> {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,27 +137,27 @@ impl Emulator {
         control::resources(&world)
     }
 
-    /// The requests it remembers, oldest first, as `GET /_emulator/journal` shows them.
+    /// The requests in the journal, oldest first, as `GET /_emulator/journal` shows them.
     #[must_use]
     pub fn journal(&self) -> serde_json::Value {
         control::journal(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Moves a clock that is moved by hand.
+    /// Advances the clock; meant for [`options::ClockMode::Manual`].
     pub fn advance_ms(&self, ms: i64) {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.clock.advance_us(ms.saturating_mul(1_000));
         world.settle();
     }
 
-    /// How long until something happens by itself, in milliseconds; `None`: nothing will.
+    /// The time until the next event, in milliseconds; `None`: no event is pending.
     #[must_use]
     pub fn next_event_in_ms(&self) -> Option<i64> {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.next_event_us().map(|us| (us + 999) / 1_000)
     }
 
-    /// Another account in the same state: what happens to one does not happen to the other.
+    /// An independent copy in the same state.
     #[must_use]
     pub fn fork(&self) -> Self {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,7 +167,7 @@ impl Emulator {
     /// Adds a fault, as `POST /_emulator/faults` does.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// The fault is invalid; the message says why.
     pub fn add_fault(&self, fault: &serde_json::Value) -> Result<u64, String> {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         let id = world.faults.add(fault)?;
@@ -175,8 +175,8 @@ impl Emulator {
         Ok(id)
     }
 
-    /// From now on, reads are stale as it says; an empty list: none is. What changed before is known as far back as
-    /// [`Options::past_ms`] or the longest lag before.
+    /// Sets which reads are stale from now on; with an empty list, none. Earlier states are known as far back as
+    /// [`Options::past_ms`] or the longest previous lag.
     pub fn set_stale_reads(&self, stale: Vec<options::StaleReads>) {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.settle();
@@ -184,17 +184,17 @@ impl Emulator {
         world.remember_past();
     }
 
-    /// Its state, to be loaded again.
+    /// Its state in the form that [`Emulator::load`] reads.
     #[must_use]
     pub fn saved(&self) -> String {
         let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         control::save(&world).map_or_else(|_| String::new(), |state| state.to_string())
     }
 
-    /// Goes on from a state that was saved.
+    /// Continues from a saved state.
     ///
     /// # Errors
-    /// Says what is wrong with it; nothing has changed then.
+    /// The state is invalid; nothing has changed.
     pub fn load(&self, saved: &str) -> Result<(), String> {
         let saved: serde_json::Value = serde_json::from_str(saved).map_err(|e| e.to_string())?;
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +202,7 @@ impl Emulator {
         done.map(|_| ()).map_err(|_| "not a state that this version has saved".to_owned())
     }
 
-    /// Adds an image as an answer of the Instance API shows it.
+    /// Adds an image in the form in which the Instance API shows it.
     pub fn add_image(&self, zone: &str, shown: &serde_json::Value) {
         images::add(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner), zone, shown);
     }

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A Scaleway that runs on your machine. Point any official client at it with SCW_API_URL.
+/// A local emulator of Scaleway. Point any official client at it with SCW_API_URL.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
     /// How time passes: real, xN (x20 is 20 times faster), instant, or manual (moved by POST /_emulator/clock).
@@ -19,16 +19,16 @@ struct Args {
     /// Draw durations from the recorded spread instead of taking the recorded median.
     #[arg(long)]
     seed: Option<u64>,
-    /// When the clock starts, such as 2025-11-04T10:00:00Z: the API and its catalogue are shown as of then.
+    /// Start time of the clock, such as 2025-11-04T10:00:00Z; the API and its catalogue behave as of that time.
     #[arg(long, value_parser = moment)]
     now: Option<i64>,
-    /// How many requests the journal keeps.
+    /// Number of requests that the journal keeps.
     #[arg(long, default_value_t = 10_000)]
     journal: usize,
-    /// A state to begin with, as `--save` or GET /_emulator/state/saved wrote it.
+    /// Start from a state saved by `--save` or GET /_emulator/state/saved.
     #[arg(long)]
     load: Option<PathBuf>,
-    /// Where to write the state when it stops (Ctrl-C).
+    /// Write the state to this file on exit (Ctrl-C).
     #[arg(long)]
     save: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Catalogue and marketplace: types with prices, availability, images by label, at the time of the clock.
+//! Catalogue and marketplace at the time of the clock: types with prices, availability, images by label.
 
 use crate::answer::{self, Answer};
 use crate::catalogue::{self, MarketImage, Type};
@@ -83,7 +83,7 @@ pub(crate) fn volume_products(req: &Req<'_>) -> Answer {
     map_page(req, "/products/volumes", "volumes", all)
 }
 
-/// Types that a server could become: those of its architecture in its zone.
+/// The types that a server can change to: those of its architecture in its zone.
 pub(crate) fn compatible_types(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let (now, kind) = (
         world.now(),

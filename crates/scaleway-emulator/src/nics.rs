@@ -1,6 +1,6 @@
-//! Interfaces of private networks: `private_nics` of v1 and `private-network-interfaces` of v2alpha1.
+//! Private network interfaces: `private_nics` of v1 and `private-network-interfaces` of v2alpha1.
 //!
-//! Private networks are another product's: any id of one is taken.
+//! Private networks belong to another product: the emulator accepts any id.
 
 use crate::answer::{self, Answer};
 use crate::held::Nic;

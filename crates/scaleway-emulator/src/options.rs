@@ -1,18 +1,18 @@
-//! Options: the clock, what refuses, and every behaviour that no recording shows.
+//! Options: the clock, refusals, and every behaviour that no recording shows.
 //!
 //! # Not evidenced
-//! These behaviours are settled by nothing that was recorded. Each is an option with the likeliest default, so that a run
-//! on a real account can settle it:
+//! No recording settles these behaviours. Each is an option with the likeliest default until a run on a real account
+//! settles it:
 //!
-//! | option | what nobody has seen |
+//! | option | open question |
 //! |---|---|
 //! | [`Options::delete_in_use_block_volume`] | DELETE of a block volume that is in use: refused (412), or accepted |
 //! | [`Options::delete_attached_local_volume`] | DELETE of an `l_ssd` or scratch volume on a server: refused, or accepted |
 //! | [`Options::delete_running_server`] | DELETE of a running server: refused (400), or accepted |
 //! | [`Options::terminate_stopped_server`] | `terminate` of a stopped server: refused (400), or accepted |
 //! | [`Options::scratch_survives_delete`] | whether scratch survives `DELETE /servers/{id}` |
-//! | [`Options::scratch_with_volumes`] | whether a `volumes` map without scratch keeps the automatic one away |
-//! | [`Options::stock_refusal`] | where a type that is out of stock is refused: creation, start, or by falling back to stopped |
+//! | [`Options::scratch_with_volumes`] | whether a `volumes` map without scratch prevents the automatic one |
+//! | [`Options::stock_refusal`] | when an out-of-stock type is refused: at creation, at start, or by falling back |
 //! | [`Options::boot_volume_name_honoured`] | a name for an image's block boot volume, given at creation |
 //! | [`Options::block_tags_by_patch`] | tags of a block volume by PATCH |
 //! | [`Options::server_tags_any`] | several tags in `GET /servers`: all of them, or any |
@@ -21,20 +21,20 @@
 //! | [`Options::lingers_stopped_after_terminate`] | seen in 1 of 60 recordings: `stopped` for a while before the 404 |
 //! | [`Options::local_gpu_image_for_render`] | known from practice, not from recordings |
 //!
-//! The bodies of these refusals take the recorded form of a refused action or precondition. So do those for a protected
-//! server and for a second attachment. Rate limits of the Instance API, `locked`, volumes in `error` and what a quota or
-//! stock refuses with are set as faults.
+//! The bodies of these refusals have the recorded form of a refused action or precondition. So do those for a protected
+//! server and for a second attachment. Faults set rate limits of the Instance API, `locked`, volumes in `error`, and
+//! the refusals for quota and stock.
 
 /// How time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockMode {
-    /// As on the wall.
+    /// Real time.
     Real,
-    /// So many times faster.
+    /// Faster by a factor.
     Scaled(u32),
-    /// Whatever takes time is over at once.
+    /// Everything completes at once.
     Instant,
-    /// Stands still until it is moved.
+    /// Stands still until it is advanced.
     Manual,
 }
 
@@ -42,7 +42,7 @@ impl ClockMode {
     /// Reads `real`, `x20`, `instant` or `manual`.
     ///
     /// # Errors
-    /// Says which words there are.
+    /// The text is none of these; the message lists them.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "real" => Ok(Self::Real),
@@ -54,7 +54,7 @@ impl ClockMode {
                 .filter(|n| (1..=100_000).contains(n))
                 .map(Self::Scaled)
                 .ok_or_else(|| {
-                    format!("`{text}` is no clock: use real, xN (x20 is 20 times faster), instant or manual")
+                    format!("`{text}` is not a clock mode: use real, xN (x20 is 20 times faster), instant or manual")
                 }),
         }
     }
@@ -67,16 +67,16 @@ pub enum StockRefusal {
     Create,
     /// When it is started.
     PowerOn,
-    /// Not at all: the start is accepted, and the server falls back to stopped.
+    /// Never: the start is accepted, and the server falls back to stopped.
     FallBack,
 }
 
-/// What a request does that may be against the rules.
+/// The result of deleting a volume that is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeleteInUse {
     /// Refused: `precondition_failed`.
     Refused,
-    /// Accepted: it goes.
+    /// Accepted: it is deleted.
     Accepted,
 }
 
@@ -89,9 +89,9 @@ pub struct StaleReads {
     pub kind: Option<String>,
     /// Which reads.
     pub reads: Reads,
-    /// They show the state of so many milliseconds ago.
+    /// How old the shown state is, in milliseconds.
     pub lag_ms: i64,
-    /// Each read draws its lag between none and [`StaleReads::lag_ms`]: a later read may show an earlier state.
+    /// Each read draws its lag from 0 to [`StaleReads::lag_ms`], so a later read may show an earlier state.
     pub backwards: bool,
 }
 
@@ -128,7 +128,7 @@ impl StaleReads {
         Self { api: None, kind: None, reads: Reads::Both, lag_ms, backwards: false }
     }
 
-    /// Whether a read of this path, in its segments, is stale.
+    /// Whether a read of a path, given as segments, is stale.
     pub(crate) fn covers(&self, parts: &[&str]) -> bool {
         let is = |wanted: &Option<String>, at: usize| wanted.as_deref().is_none_or(|w| parts.get(at) == Some(&w));
         let in_kind = match self.reads {
@@ -140,22 +140,22 @@ impl StaleReads {
     }
 }
 
-/// Everything that can be set.
+/// All options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// How time passes.
     pub clock: ClockMode,
-    /// When the clock starts, in microseconds since 1970: the API and its catalogue are shown as of then. `None`: now.
+    /// The start time of the clock, in microseconds since 1970; API and catalogue behave as of that time. `None`: now.
     pub start_us: Option<i64>,
     /// Draws durations from the recorded spread; `None`: the recorded median, always.
     pub seed: Option<u64>,
-    /// The account's project, where a request names none.
+    /// The project of requests that name none.
     pub project: String,
     /// The only secret key that is accepted; `None`: any.
     pub secret_key: Option<String>,
     /// Types that are out of stock, as (zone, type); the catalogue shows them as `shortage`.
     pub out_of_stock: Vec<(String, String)>,
-    /// Whether the catalogue shows `shortage` for them (else only the refusal tells).
+    /// Whether the catalogue shows `shortage` for them; otherwise only the refusal reveals it.
     pub stock_is_shown: bool,
     /// When they are refused.
     pub stock_refusal: StockRefusal,
@@ -177,13 +177,13 @@ pub struct Options {
     pub delete_running_server: bool,
     /// `terminate` of a stopped server is accepted.
     pub terminate_stopped_server: bool,
-    /// The name that a request gives an image's block boot volume is its name.
+    /// A requested name for an image's block boot volume is applied.
     pub boot_volume_name_honoured: bool,
     /// PATCH sets the tags of a block volume; if not, it is accepted and changes nothing.
     pub block_tags_by_patch: bool,
     /// `GET /servers` with several tags lists servers with any of them.
     pub server_tags_any: bool,
-    /// The `name` filter of block volumes means the whole name.
+    /// The `name` filter of block volumes matches the whole name only.
     pub block_name_exact: bool,
     /// The most bytes that one value of user data may have; `None`: no limit.
     pub user_data_max: Option<usize>,
@@ -193,8 +193,8 @@ pub struct Options {
     pub local_gpu_image_for_render: bool,
     /// Reads that are stale.
     pub stale_reads: Vec<StaleReads>,
-    /// How long the past is kept for reads that will be stale later, in milliseconds; as long as the longest lag that is
-    /// set in any case.
+    /// How long past states are kept for stale reads that are set later, in milliseconds. They are always kept for the
+    /// longest lag in effect.
     pub past_ms: i64,
     /// How many requests the journal keeps.
     pub journal_len: usize,
@@ -235,7 +235,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Those that are on or off, by name.
+    /// The boolean options, by name.
     pub(crate) fn flags(&mut self) -> [(&'static str, &mut bool); 12] {
         [
             ("stock_is_shown", &mut self.stock_is_shown),
@@ -253,7 +253,7 @@ impl Options {
         ]
     }
 
-    /// Those that are a most, or none, by name.
+    /// The optional limits, by name.
     pub(crate) fn limits(&mut self) -> [(&'static str, &mut Option<usize>); 4] {
         [
             ("server_quota", &mut self.server_quota),
@@ -264,7 +264,7 @@ impl Options {
     }
 }
 
-/// A duration that was recorded many times, in milliseconds.
+/// The distribution of a recorded duration, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) p50: i64,

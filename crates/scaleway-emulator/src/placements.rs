@@ -1,4 +1,4 @@
-//! Placement groups: the same ones in `v1` and in `v2alpha1`.
+//! Placement groups, shared by `v1` and `v2alpha1`.
 
 use crate::answer::{self, Answer};
 use crate::held::{Placement, Server};
@@ -8,7 +8,7 @@ use crate::wire;
 use crate::world::World;
 use serde_json::{Value, json};
 
-/// Which API asks.
+/// The API version of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     V1,
@@ -19,7 +19,7 @@ fn missing(id: &str) -> Answer {
     answer::not_found("instance_placement_group", id)
 }
 
-/// Whether a server can be put into that group: what is no id is refused in other words than the id of nothing.
+/// Checks a group id. A malformed id and an unknown id get different errors.
 pub(crate) fn check(world: &World, id: &str) -> Result<(), Answer> {
     if world.held.placements.contains_key(id) {
         return Ok(());
@@ -53,7 +53,7 @@ pub(crate) fn list(world: &World, req: &Req<'_>, version: Version) -> Answer {
 
 fn read(p: &mut Placement, body: &Value) -> Result<(), Answer> {
     let word = |key: &str, words: &[&str], old: &str| match body.get(key).and_then(Value::as_str) {
-        // A client that leaves a word out may send its name for "none".
+        // A client without a choice may send its enum's "unknown" value.
         Some(w) if w.is_empty() || w.starts_with("unknown_") => Ok(old.to_owned()),
         Some(w) if words.contains(&w) => Ok(w.to_owned()),
         Some(_) => Err(answer::invalid(key, "constraint", &format!("expected one of {}", words.join(", ")))),
@@ -131,7 +131,7 @@ pub(crate) fn servers(world: &World, req: &Req<'_>, id: &str) -> Answer {
     answer::json(200, json!({"servers": shown.collect::<Vec<_>>()}))
 }
 
-/// Those servers, and no others, are in the group.
+/// Replaces the servers of a group.
 pub(crate) fn set_servers(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let body = match req.json() {
         Ok(body) => body,

@@ -1,4 +1,4 @@
-//! The product catalogue: prices in euros, an hour for most types, a minute for those with GPUs.
+//! The product catalogue: prices in euros, per hour for most types, per minute for types with GPUs.
 
 use crate::answer::Answer;
 use crate::catalogue::{self, Type};
@@ -9,20 +9,20 @@ use crate::world::World;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
-/// What an entry shows beyond its type, in one time of its life.
+/// What an entry shows beyond its type, during one period.
 struct Product {
     name: &'static str,
     since_us: i64,
     processor: &'static str,
     shares_cores: bool,
     network: &'static str,
-    /// Bits a second.
+    /// Bits per second.
     internal: i64,
     public: i64,
     range: &'static str,
-    /// Nano-euros, where the price is not the type's.
+    /// Nano-euros, if the price differs from that of the type.
     nanos: Option<i64>,
-    /// Where it was seen, with its footprint: kg of CO2 equivalent and cubic metres of water an hour.
+    /// Its recorded zones, with the footprint: kg of CO2 equivalent and cubic metres of water per hour.
     zones: Vec<(&'static str, Option<f64>, Option<f64>)>,
 }
 
@@ -31,7 +31,7 @@ fn products() -> &'static [Product] {
     PRODUCTS.get_or_init(|| catalogue::lines(include_str!("../data/products.tsv")).filter_map(|f| read(&f)).collect())
 }
 
-/// `None` would be a mistake in the table; a test reads every line.
+/// `None` means a mistake in the table; a test reads every line.
 fn read(f: &[&'static str]) -> Option<Product> {
     let zone = |text: &'static str| {
         let (zone, footprint) = text.split_once('=')?;
@@ -93,7 +93,7 @@ const fn state(t: &Type) -> &'static str {
 
 #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 nano-euros")]
 fn price(world: &World, t: &Type, p: Option<&Product>, zone: &str) -> Value {
-    // The one type with a GPU that is older than prices by the minute.
+    // The one GPU type that is older than prices per minute.
     let by_minute = t.gpus > 0 && t.name != "RENDER-S";
     let own = (if by_minute { t.hourly / 60.0 } else { t.hourly } * 1e9).round() as i64;
     let nanos = p.and_then(|p| p.nanos).unwrap_or(own);
@@ -138,12 +138,12 @@ fn price(world: &World, t: &Type, p: Option<&Product>, zone: &str) -> Value {
     value
 }
 
-/// A zone as the names of prices call it.
+/// A zone as written in price names.
 fn short(zone: &str) -> String {
     zone.strip_prefix("fr-par-").map_or_else(|| zone.to_owned(), |n| format!("par{n}"))
 }
 
-/// Nano-euros as euros, without zeros at the end.
+/// Formats nano-euros as euros without trailing zeros.
 fn decimal(nanos: i64) -> String {
     let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_are_written_without_zeros_at_the_end() {
+    fn prices_have_no_trailing_zeros() {
         for (nanos, text) in
             [(13_125_000, "0.013125"), (1_221_000_000, "1.221"), (60_000_000_000, "60"), (65_075_999, "0.065075999")]
         {

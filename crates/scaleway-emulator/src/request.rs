@@ -1,4 +1,4 @@
-//! A request as handlers read it: query, JSON body, paging.
+//! The handlers' view of a request: query, JSON body, paging.
 
 use crate::answer::{self, Answer};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ pub(crate) struct Req<'a> {
     pub(crate) zone: &'a str,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: &'a Bytes,
-    /// A fault: from the second page on, lists begin so many items later.
+    /// Set by a fault: from the second page on, lists begin so many items later.
     pub(crate) shift: usize,
 }
 
@@ -20,28 +20,28 @@ impl Req<'_> {
         self.query.iter().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
-    /// Every value of a query parameter, comma-joined ones taken apart.
+    /// Every value of a query parameter; comma-separated values are split.
     pub(crate) fn params(&self, name: &str) -> Vec<&str> {
         self.query.iter().filter(|(k, _)| k == name).flat_map(|(_, v)| v.split(',')).filter(|v| !v.is_empty()).collect()
     }
 
-    /// A query parameter that is true or false, in any spelling.
+    /// A boolean query parameter, in any spelling.
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         self.param(name).and_then(|v| v.to_ascii_lowercase().parse().ok())
     }
 
-    /// Where a page begins.
+    /// The number of items before a page.
     pub(crate) fn skip(&self, page: usize, size: usize) -> usize {
         let shift = if page > 1 { self.shift } else { 0 };
         (page - 1).saturating_mul(size).saturating_add(shift)
     }
 
-    /// One page of a list in the manner of the Block API.
+    /// One page of a list in the form of the Block API.
     pub(crate) fn block_page<T>(&self, key: &str, items: Vec<T>, show: impl Fn(T) -> Value) -> Answer {
         self.page_of(key, items, 50, show)
     }
 
-    /// The same with a page size of its own, where the request names none.
+    /// The same with another default page size.
     pub(crate) fn page_of<T>(&self, key: &str, items: Vec<T>, default: usize, show: impl Fn(T) -> Value) -> Answer {
         let (page, size) = self.page("page_size", default);
         let total = items.len();
@@ -118,7 +118,7 @@ fn encode(text: &str) -> String {
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-/// A query string taken apart and decoded.
+/// Splits and decodes a query string.
 pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|p| !p.is_empty());
     pairs
@@ -129,7 +129,7 @@ pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Percent-decoding; what is no code stays as it is.
+/// Percent-decoding; invalid sequences stay as they are.
 pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -1,4 +1,4 @@
-//! From method and path to a handler, through the faults that strike it; everything is written to the journal.
+//! Routes a request to its handler, injects faults, and writes every request to the journal.
 
 use crate::answer::{self, Answer, Body};
 use crate::faults::Effect;
@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use http::{Request, Response};
 
-/// What the wire does with an answer.
+/// How the HTTP layer sends an answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wire {
     pub(crate) delay_ms: u64,
@@ -59,7 +59,7 @@ pub(crate) fn answer(world: &mut World, request: &Request<Bytes>) -> Response<By
     response
 }
 
-/// What answers instead of a handler.
+/// The answer of a fault that replaces the handler.
 fn before(effects: &[Effect], parts: &[&str]) -> Option<Answer> {
     effects.iter().find_map(|effect| {
         if let Effect::Refuse(name) = effect {
@@ -73,7 +73,7 @@ fn before(effects: &[Effect], parts: &[&str]) -> Option<Answer> {
     })
 }
 
-/// The kind of resource that a path is about, and its id.
+/// The kind and id of the resource in a path.
 fn named<'p>(parts: &[&'p str]) -> (&'static str, &'p str) {
     let id = parts.get(5).copied().unwrap_or_default();
     let kind = match (parts.first().copied().unwrap_or_default(), parts.get(4).copied().unwrap_or_default()) {
@@ -90,7 +90,7 @@ fn named<'p>(parts: &[&'p str]) -> (&'static str, &'p str) {
     (kind, id)
 }
 
-/// Lets a handler answer, upon an older state where a read is stale, and undoes what a fault does not let happen.
+/// Calls the handler: a stale read sees an older state.
 fn act(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) -> Option<Answer> {
     let lag = effects.iter().find_map(|e| if let Effect::Lag(ms) = e { Some(*ms) } else { None });
     if req.method == "GET"
@@ -101,7 +101,7 @@ fn act(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) -> 
     look(world, req, parts, effects)
 }
 
-/// The same, upon what is held.
+/// Calls the handler on the current state, and applies the faults that change the outcome.
 fn look(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) -> Option<Answer> {
     if effects.contains(&Effect::Blind) {
         if req.method == "POST" && parts.len() == 5 {
@@ -158,14 +158,14 @@ fn authenticated(world: &World, request: &Request<Bytes>) -> bool {
     let token = request.headers().get("x-auth-token").and_then(|v| v.to_str().ok());
     let path = request.uri().path();
     match (&world.options.secret_key, token) {
-        // The catalogue is public; whoever names no key may read nothing else.
+        // Without credentials, a client can read only the public catalogue.
         (_, None) => path.starts_with("/marketplace/") || path.starts_with("/product-catalog/") || path == "/metadata",
         (None, Some(_)) => true,
         (Some(key), Some(token)) => key == token,
     }
 }
 
-/// Whether recordings show what a request of a catalogue asks for; of anything else, they do.
+/// Whether recordings show the requested part of a catalogue; always true for other requests.
 fn is_evidenced(req: &Req<'_>, parts: &[&str]) -> bool {
     let zone = req.param("zone").unwrap_or_default();
     match parts {

@@ -52,7 +52,7 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
     req.instance_page("/security_groups", "security_groups", &items, 50, |g| group(world, g))
 }
 
-/// What a body says of a group.
+/// Applies the group fields of a body.
 fn read(g: &mut SecurityGroup, body: &Value) {
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
     let flag = |key: &str| body.get(key).and_then(Value::as_bool);
@@ -103,7 +103,7 @@ pub(crate) fn get(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     }
 }
 
-/// The rules come into force a little later: where something changes that machines must know.
+/// Changed rules take effect a little later.
 pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let body = match req.json() {
         Ok(body) => body,
@@ -147,10 +147,10 @@ pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     answer::no_content()
 }
 
-/// How the ids of those begin that nobody can edit.
+/// The id prefix of the rules that cannot be edited.
 const FIXED: &str = "11111111-2222-4333-8444-";
 
-/// The drops of mail that nobody can edit: port and range of each.
+/// The rules that cannot be edited: they drop outgoing mail.
 fn fixed(zone: &str) -> impl Iterator<Item = Value> {
     let of = ["0.0.0.0/0", "::/0"].into_iter().flat_map(|range| [25, 465, 587].map(|port| (range, port)));
     let zone = zone.to_owned();
@@ -186,7 +186,7 @@ pub(crate) fn rules(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     }
 }
 
-/// A range in its shortest form: a single address without its length.
+/// A range in its shortest form: a single address has no prefix length.
 fn range(text: &str) -> Option<String> {
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
     let address: std::net::IpAddr = address.parse().ok()?;
@@ -195,7 +195,7 @@ fn range(text: &str) -> Option<String> {
     Some(if length == full { address.to_string() } else { format!("{address}/{length}") })
 }
 
-/// What a body says of a rule.
+/// Applies the rule fields of a body.
 fn read_rule(r: &mut Rule, body: &Value) -> Result<(), Answer> {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     let word = |key: &str, words: &[&str], old: &str| match text(key) {
@@ -254,7 +254,7 @@ pub(crate) fn set_rules(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         Err(answer) => return answer,
     };
     let given = body.get("rules").and_then(Value::as_array).into_iter().flatten();
-    // Whoever sends back what was read sends those that nobody can edit, too.
+    // A client that sends back what it read also sends the rules that cannot be edited.
     let own = |r: &&Value| !r.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with(FIXED));
     let given = given.filter(own);
     let rules: Result<Vec<Rule>, Answer> = given.map(|r| new_rule(world, r)).collect();

@@ -1,4 +1,4 @@
-//! `POST /servers`: what a new server gets. Creation never boots.
+//! `POST /servers`: creates a server with its volumes and addresses. Creation never boots it.
 
 use crate::answer::{self, Answer};
 use crate::catalogue::{self, Type};
@@ -180,7 +180,7 @@ fn make(world: &mut World, req: &Req<'_>, body: &Value, wanted: &Wanted) -> Answ
     answer::created("servers", req.zone, &id, json!({"server": wire::server(world, server)}))
 }
 
-/// The boot volume (automatic unless one is given), the volumes asked for, and scratch where the type has it.
+/// Adds the boot volume (automatic unless one is given), the requested volumes, and scratch if the type has it.
 fn give_volumes(world: &mut World, server: &str, wanted: &Wanted) {
     let root = wanted.volumes.get("0");
     let own = |t: &Value| t.get("id").is_some() || t.get("base_snapshot").is_some();
@@ -225,7 +225,7 @@ fn give_root(world: &mut World, server: &str, kind: &Type, image: &Source, templ
     let local = (image.root.kind == "l_ssd" && asked_kind != Some("sbs_volume")) || asked_kind == Some("l_ssd");
     let least = if image.root.kind == "l_ssd" { image.root.size } else { root_size(world, image) };
     if local {
-        // A template without a size gets the image's size; no template at all gets all that the type has.
+        // A template without a size gets the image's size; without a template, all local storage of the type.
         let default = if template.is_some() || kind.local_max == 0 { least } else { kind.local_max };
         let named = template.and_then(|t| t.get("name")).and_then(Value::as_str).filter(|n| !n.is_empty());
         let own = if image.root.name.is_empty() { &image.name } else { &image.root.name };
@@ -244,7 +244,7 @@ fn give_root(world: &mut World, server: &str, kind: &Type, image: &Source, templ
     }
 }
 
-/// The least size of the root volume that an image makes on block storage.
+/// The minimum size of an image's root volume on block storage.
 fn root_size(world: &World, image: &Source) -> i64 {
     let own = world.held.block_snapshots.get(&image.root.snapshot).map(|s| s.size);
     own.unwrap_or_else(|| catalogue::root_size(&image.name))
@@ -278,7 +278,7 @@ fn new_block(world: &mut World, server: &str, name: String, size: i64, parent_sn
     id
 }
 
-/// A volume made from an image's snapshot.
+/// Adds a volume created from an image's snapshot.
 fn give_copy(world: &mut World, server: &str, index: u32, volume: &ImageVolume, name: String) {
     if volume.kind == "l_ssd" {
         give_local(world, server, index, "l_ssd", volume.name.clone(), volume.size, false);

@@ -60,7 +60,7 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
     answer
 }
 
-/// The filters that are about a server's addresses and private networks.
+/// Whether a server matches the filters for addresses and private networks.
 fn is_reached_as_asked(world: &World, req: &Req<'_>, s: &Server) -> bool {
     let networks = req.params("private_networks");
     let one = req.param("private_network");
@@ -81,7 +81,7 @@ pub(crate) fn get(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     }
 }
 
-/// The group or placement group that a body names: by its id, or as an object with one.
+/// The security or placement group in a body: an id, or an object with one.
 fn named(body: &Value, key: &str) -> Option<Option<String>> {
     let value = body.get(key)?;
     let id = value.as_str().or_else(|| value.get("id").and_then(Value::as_str));
@@ -149,7 +149,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     show(world, id)
 }
 
-/// The plain fields of a body.
+/// Applies the simple fields of a body.
 fn write(s: &mut Server, body: &Value) {
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
     let flag = |key: &str| body.get(key).and_then(Value::as_bool);
@@ -172,7 +172,7 @@ fn write(s: &mut Server, body: &Value) {
     }
 }
 
-/// Only a stopped server can be deleted; every volume stays, except (as nobody has seen otherwise) scratch.
+/// Only a stopped server can be deleted. Its volumes stay, except scratch by default (no recording shows it).
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let whatever = world.options.delete_running_server;
     match find(world, req, id) {
@@ -187,7 +187,7 @@ pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     answer::no_content()
 }
 
-/// Takes a server away, whatever its state.
+/// Removes a server in any state.
 pub(crate) fn remove(world: &mut World, id: &str) {
     let Some(server) = world.held.servers.remove(id) else { return };
     let scratch_stays = world.options.scratch_survives_delete;
@@ -207,7 +207,7 @@ pub(crate) fn remove(world: &mut World, id: &str) {
     world.free_ips(id);
 }
 
-/// How much of everything a zone holds.
+/// Resource counts of a zone.
 pub(crate) fn dashboard(world: &World, req: &Req<'_>) -> Answer {
     let held = &world.held;
     let servers: Vec<&Server> = held.servers.values().filter(|s| s.zone == req.zone).collect();

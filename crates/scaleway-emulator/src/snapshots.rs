@@ -90,7 +90,7 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
         return answer::not_found("instance_volume", volume);
     };
     if !world.has(Change::FakeTasks) {
-        // The answer is ahead of what the next read shows.
+        // The answer shows a later state than the next read.
         "available".clone_into(&mut snapshot.state);
     }
     let result = format!("snapshots/{}", snapshot.id);
@@ -126,7 +126,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     get(world, req, id)
 }
 
-/// A snapshot read from an object: as large as what is in it.
+/// Imports a snapshot from an object; its size is that of the disk in it.
 fn import(world: &mut World, req: &Req<'_>, body: &Value) -> Answer {
     let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|v| !v.is_empty());
     let (bucket, key) = (text("bucket").unwrap_or_default(), text("key").unwrap_or_default());
@@ -182,7 +182,7 @@ pub(crate) fn export(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
 pub(crate) fn delete(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     match find(world, req, id) {
         Ok(_) => {
-            // Whatever it was being made of is free again.
+            // The volume it was being created from is no longer busy.
             let now = world.now();
             world.end_snapshot(id, "available".to_owned(), now);
             world.held.snapshots.remove(id);

@@ -1,4 +1,4 @@
-//! Server templates (`v2alpha1`): what was recorded of them, which is one life.
+//! Server templates (`v2alpha1`), as far as recorded: one life cycle.
 
 use crate::answer::{self, Answer, Body};
 use crate::catalogue;
@@ -71,7 +71,7 @@ fn create(world: &mut World, req: &Req<'_>, body: &Value) -> Answer {
     answer::json(200, value)
 }
 
-/// An ordinary server, asked for in the ordinary way and shown in the new one.
+/// Creates an ordinary server and shows it in the new form.
 fn create_server(world: &mut World, req: &Req<'_>, id: &str) -> Result<Answer, Answer> {
     let asked = req.json()?;
     let template = world.held.templates.get(id).cloned().ok_or_else(|| missing(id))?;
@@ -84,7 +84,7 @@ fn create_server(world: &mut World, req: &Req<'_>, id: &str) -> Result<Answer, A
         i.local == (kind == "l_ssd") && i.compatible.iter().any(|t| Some(*t) == wanted.as_str())
     };
     let found = catalogue::images_of(label, req.zone, world.now()).into_iter().find(fits);
-    // A label that nobody recorded is made from the newest that was.
+    // An unrecorded label uses the newest recorded one.
     let image = found.or_else(|| catalogue::images_of("ubuntu_noble", req.zone, world.now()).into_iter().find(fits));
     let image = image.ok_or_else(|| answer::not_found("MarketplaceImage", label))?;
     let ask = |body: &Value| bytes::Bytes::from(body.to_string());

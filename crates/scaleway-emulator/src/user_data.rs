@@ -1,4 +1,4 @@
-//! User data: raw bytes by key; a missing key is a 404 with a text content type and no body.
+//! User data: raw bytes by key. A missing key gives a 404 with a text content type and no body.
 
 use crate::answer::{self, Answer};
 use crate::request::Req;

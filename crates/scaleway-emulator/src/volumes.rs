@@ -1,4 +1,4 @@
-//! Instance volumes: `l_ssd` and `scratch`. A block volume's id is not found here.
+//! Instance volumes: `l_ssd` and `scratch`. Ids of block volumes are not found here.
 
 use crate::answer::{self, Answer};
 use crate::held::Local;
@@ -7,7 +7,7 @@ use crate::wire;
 use crate::world::World;
 use serde_json::{Value, json};
 
-/// How large a local volume can be, in bytes: more than any type takes.
+/// The maximum size of a local volume in bytes, more than any type allows.
 const SIZES: std::ops::RangeInclusive<i64> = 1_000_000_000..=10_000_000_000_000;
 
 fn wrong_size() -> Answer {

@@ -1,4 +1,4 @@
-//! Resources as the real API writes them, at the time of the clock.
+//! Resources in the form of the real API at the time of the clock.
 
 use crate::catalogue::MarketImage;
 use crate::clock::{block_time, instance_time};
@@ -9,12 +9,12 @@ use crate::history::Change;
 use crate::world::World;
 use serde_json::{Map, Value, json};
 
-/// Who owns the images of the marketplace.
+/// The owner of the marketplace images.
 const MARKET: &str = "51b656e3-4865-41e8-adbc-0c45bdd780db";
 
-/// How long a machine takes to make its administrator's password, in microseconds.
+/// How long a guest takes to create the administrator's password, in microseconds.
 const PASSWORD_US: i64 = 60_000_000;
-/// Encrypted with nobody's key.
+/// A placeholder for the encrypted password.
 const PASSWORD: &str = "ZW11bGF0ZWQ=";
 
 pub(crate) fn server(world: &World, s: &Server) -> Value {
@@ -53,7 +53,7 @@ pub(crate) fn server(world: &World, s: &Server) -> Value {
         }
         if let Some(key) = &s.password_key {
             object.insert("admin_password_encryption_ssh_key_id".to_owned(), json!(key));
-            // The machine makes it some time after its start.
+            // The guest creates it some time after its start.
             if s.state == "running" && world.now() > s.modified_us + PASSWORD_US {
                 object.insert("admin_password_encrypted_value".to_owned(), json!(PASSWORD));
             }
@@ -62,7 +62,7 @@ pub(crate) fn server(world: &World, s: &Server) -> Value {
     value
 }
 
-/// A name as a machine's own: what a host name may not have becomes a dash.
+/// Turns a name into a host name: invalid characters become dashes.
 fn hostname(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
@@ -76,7 +76,7 @@ fn location(s: &Server) -> Value {
     }
 }
 
-/// What may be done to a server now.
+/// The actions that a server allows now.
 pub(crate) fn allowed(world: &World, s: &Server) -> &'static [&'static str] {
     let snapshotting = |slot: &Slot| world.held.locals.get(&slot.volume).is_some_and(|v| v.state == "snapshotting");
     if world.now() < s.actions_from_us || s.deleting || s.slots.values().any(snapshotting) {
@@ -244,7 +244,7 @@ pub(crate) fn market_image(i: &MarketImage) -> Value {
     })
 }
 
-/// A server shows its group as one whose policy is not respected; the group itself shows that it is.
+/// A server shows its group's policy as not respected; the group itself shows it as respected.
 pub(crate) fn placement_v1(world: &World, p: &Placement, respected: bool) -> Value {
     json!({
         "id": p.id, "name": p.name, "organization": world.options.project, "project": p.project,

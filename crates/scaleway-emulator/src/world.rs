@@ -1,7 +1,7 @@
-//! Everything the account holds, and what will happen to it by itself.
+//! The state of the account, and the events that change it over time.
 //!
-//! Whatever takes time is an [`Event`] with a moment; [`World::settle`] lets everything due happen, in order, before a
-//! request is answered. An event whose server has been told something else since (its `epoch`) is void.
+//! Everything that takes time is an [`Event`] with a due time. [`World::settle`] applies all due events in order before
+//! a request is answered. An event is void if its server got another action since (its `epoch` differs).
 
 use crate::catalogue;
 use crate::clock::Clock;
@@ -15,51 +15,51 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// How many changes a list can lag behind: each is a copy of all that is held.
+/// How many changes a list can lag behind: each is a copy of the whole state.
 const PASTS_MAX: usize = 500;
-/// With a seed, one detachment in so many shows its reference in error for a while.
+/// With a seed, one in so many detachments shows its reference in error for a while.
 const FAILING_ONE_IN: u32 = 50;
 
-/// Something that happens by itself.
+/// A change that happens without a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Event {
     /// A server's state changes.
     State { server: String, epoch: u64, state: String, detail: String },
     /// A server that was terminated is gone.
     Gone { server: String, epoch: u64 },
-    /// A block volume is made.
+    /// A block volume is created.
     Made { volume: String },
-    /// A block volume's update is done.
+    /// A block volume's update is complete.
     Updated { volume: String },
     /// An attachment is complete.
     Attached { volume: String, reference: String },
     /// A detachment is complete.
     Detached { volume: String, reference: String },
-    /// A snapshot of a local volume is made, exported or read in.
+    /// The creation, export or import of a local snapshot is complete.
     Snapshot { snapshot: String, state: String },
-    /// The same of a block volume.
+    /// The same of a block snapshot.
     BlockSnapshot { snapshot: String, status: String },
     /// A private network interface is attached.
     Nic { nic: String },
-    /// A security group's rules are in force.
+    /// A security group's rules take effect.
     Synced { group: String },
-    /// The flexible addresses of a server that is being terminated are free.
+    /// The flexible addresses of a server that is being terminated are released.
     Freed { server: String, epoch: u64 },
-    /// The name that an address shall have points to it everywhere.
+    /// The requested name of an address resolves to it.
     Resolves { ip: String, name: String },
-    /// A dynamic address is taken away from a server that stops.
+    /// A server that stops loses its dynamic address.
     Released { server: String, epoch: u64 },
-    /// A guest tells that it is up; it does so on its way out, too.
+    /// A guest reports that it is up, even while its server is stopping.
     Guest { server: String, boots: u64 },
-    /// The local volumes of a server begin to go with it.
+    /// The deletion of a server's local volumes begins.
     Deleting { server: String, epoch: u64 },
     /// A terminated server is shown as stopped, without volumes, for a while.
     Emptied { server: String, epoch: u64 },
-    /// The reference of a block volume of a server that is gone is in error for a moment.
+    /// The reference of a block volume, whose server is gone, is in error for a moment.
     Failing { volume: String, reference: String },
-    /// A block volume's reference is gone, the volume not yet free.
+    /// A block volume's reference is gone, but the volume is not yet available.
     Unreferenced { volume: String, reference: String },
-    /// A block volume of a server that is gone begins to detach.
+    /// A block volume, whose server is gone, begins to detach.
     Detaching { volume: String, reference: String },
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Entry {
     pub(crate) query: String,
     pub(crate) status: u16,
     pub(crate) implemented: bool,
-    /// False for a catalogue that no recording shows in that zone.
+    /// False for a catalogue that no recording shows for that zone.
     pub(crate) evidenced: bool,
 }
 
@@ -85,12 +85,12 @@ pub(crate) struct World {
     pub(crate) journal: VecDeque<Entry>,
     pub(crate) requests: u64,
     pub(crate) faults: Faults,
-    /// While an event happens: when it was due.
+    /// While an event is applied: when it was due.
     moment: Option<i64>,
     pub(crate) rng: fastrand::Rng,
-    /// Images as they are shown, by id: thousands of servers share one.
+    /// Images as shown, by id: thousands of servers share one value.
     shown: HashMap<String, Arc<Value>>,
-    /// What was held before each change of the last while, kept only while a fault lets lists lag.
+    /// The states before recent changes, kept only while reads may be stale.
     past: VecDeque<(i64, Held)>,
 }
 
@@ -112,12 +112,12 @@ impl World {
         }
     }
 
-    /// The moment in which something happens: the clock's, or that of an event that was due before anybody asked.
+    /// The current time: the clock's, or the due time of the event being applied.
     pub(crate) fn now(&self) -> i64 {
         self.moment.unwrap_or_else(|| self.clock.now_us())
     }
 
-    /// Whether the API has changed so by now.
+    /// Whether an API change is in effect.
     pub(crate) fn has(&self, change: Change) -> bool {
         history::has(change, self.now())
     }
@@ -130,7 +130,7 @@ impl World {
         self.rng.u32(..below)
     }
 
-    /// How long something takes: the recorded median, or drawn from the recorded spread.
+    /// A duration: the recorded median, or drawn from the recorded spread.
     pub(crate) fn duration_ms(&mut self, spread: Spread) -> i64 {
         if self.clock.mode == ClockMode::Instant {
             return 0;
@@ -146,7 +146,7 @@ impl World {
         self.rng.i64(low..=high.max(low))
     }
 
-    /// When the next thing happens by itself, from now.
+    /// The time from now until the next event.
     pub(crate) fn next_event_us(&self) -> Option<i64> {
         let now = self.now();
         let shown = self.held.servers.values().flat_map(|s| s.slots.values().map(|slot| slot.shown_us));
@@ -156,14 +156,14 @@ impl World {
         event.into_iter().chain(pause).min().map(|at| (at - now).max(0))
     }
 
-    /// Lets something happen `ms` from now.
+    /// Schedules an event `ms` from now.
     pub(crate) fn later(&mut self, ms: i64, event: Event) {
         self.held.seq += 1;
         let at = self.now().saturating_add(ms.saturating_mul(1000));
         self.held.due.push(Reverse((at, self.held.seq, event)));
     }
 
-    /// Lets everything happen that is due.
+    /// Applies all due events.
     pub(crate) fn settle(&mut self) {
         let now = self.now();
         while let Some(Reverse((at, ..))) = self.held.due.peek() {
@@ -173,7 +173,7 @@ impl World {
             }
             self.remember_past_at(at);
             if let Some(Reverse((_, _, event))) = self.held.due.pop() {
-                // What follows from it follows from when it happened, however late it is noticed.
+                // Follow-up events count from when this one was due, however late it is applied.
                 self.moment = Some(at);
                 self.happen(at, event);
                 self.moment = None;
@@ -181,13 +181,13 @@ impl World {
         }
     }
 
-    /// How large the disk in an object is, in bytes: what was exported there, or what the recordings' own object held.
+    /// The size of the disk in an object, in bytes: an exported one, or else that of the object in the recordings.
     pub(crate) fn size_of_object(&self, bucket: &str, key: &str) -> i64 {
         const ANOTHERS: i64 = 1 << 30;
         self.held.objects.get(&format!("{bucket}/{key}")).copied().unwrap_or(ANOTHERS)
     }
 
-    /// A running server that wants a dynamic address, and has no flexible one of IPv4, gets one.
+    /// Gives a running server a dynamic address if it wants one and has no flexible IPv4 address.
     pub(crate) fn give_dynamic_ip(&mut self, id: &str) {
         let v4_of = |ip: &Ip| ip.server.as_deref() == Some(id) && ip.prefix.is_none();
         let has_flexible = self.held.ips.values().any(v4_of);
@@ -225,7 +225,7 @@ impl World {
         }
     }
 
-    /// The end of `terminate`: local volumes go with the server, block volumes and flexible addresses stay.
+    /// Completes `terminate`: local volumes are deleted with the server, block volumes and flexible addresses stay.
     pub(crate) fn remove_terminated(&mut self, id: &str) {
         self.empty(id);
         self.held.servers.remove(id);
@@ -233,7 +233,7 @@ impl World {
         self.free_ips(id);
     }
 
-    /// Takes a terminated server's volumes away from it.
+    /// Removes a terminated server's volumes from it.
     pub(crate) fn empty(&mut self, id: &str) {
         let Some(server) = self.held.servers.get_mut(id) else { return };
         let slots = std::mem::take(&mut server.slots);
@@ -249,7 +249,7 @@ impl World {
         }
     }
 
-    /// The group that new servers of a project are in: made on first use.
+    /// The default security group of a project, created on first use.
     pub(crate) fn default_group(&mut self, zone: &str, project: &str) -> String {
         let own = |g: &&SecurityGroup| g.zone == zone && g.project == project && g.project_default;
         if let Some(group) = self.held.groups.values().find(own) {
@@ -270,12 +270,12 @@ impl World {
         id
     }
 
-    /// Remembers what is held now, before it changes, if reads may be stale.
+    /// Keeps a copy of the state before it changes, if reads may be stale.
     pub(crate) fn remember_past(&mut self) {
         self.remember_past_at(self.now());
     }
 
-    /// The same for what changes at a moment that may have passed already.
+    /// The same for a change at a moment that may already have passed.
     fn remember_past_at(&mut self, now: i64) {
         let set = self.options.stale_reads.iter().map(|s| s.lag_ms).max().unwrap_or(0);
         let lag_us = self.faults.lag_ms().max(set).max(self.options.past_ms).saturating_mul(1_000);
@@ -284,23 +284,23 @@ impl World {
             return;
         }
         self.past.push_back((now, self.held.clone()));
-        // One that is older than the lag is needed: it held until the next.
+        // One state older than the lag is needed: it was current until the next.
         let then = now.saturating_sub(lag_us);
         while self.past.get(1).is_some_and(|(at, _)| *at < then) || self.past.len() > PASTS_MAX {
             self.past.pop_front();
         }
     }
 
-    /// What is held now came from elsewhere: lists do not lag behind it.
+    /// Drops all past states, after the whole state was replaced.
     pub(crate) fn forget_past(&mut self) {
         self.past.clear();
         self.remember_past();
     }
 
-    /// Lets `read` see what was held so long ago, at the time of then.
+    /// Runs `read` on the state of `ms` ago, with the clock of that time.
     pub(crate) fn as_of<T>(&mut self, ms: i64, read: impl FnOnce(&mut Self) -> T) -> T {
         let then = self.now().saturating_sub(ms.saturating_mul(1_000));
-        // Each of them held until its moment: the first that ended later than then was held then.
+        // Each copy was current until its moment, so the first one that ended after `then` is the right one.
         let Some(past) = self.past.iter().find(|(at, _)| *at > then).map(|(_, held)| held.clone()) else {
             return read(self);
         };
@@ -312,19 +312,19 @@ impl World {
         answer
     }
 
-    /// How old the state is that a read shows, in milliseconds, where the options make it stale.
+    /// How old the state in a read is, in milliseconds, if the options make it stale.
     pub(crate) fn lag_of(&mut self, parts: &[&str]) -> Option<i64> {
         let set = self.options.stale_reads.iter().filter(|s| s.covers(parts)).max_by_key(|s| s.lag_ms)?;
         let (lag_ms, backwards) = (set.lag_ms, set.backwards);
         Some(if backwards { self.rng.i64(0..=lag_ms) } else { lag_ms })
     }
 
-    /// Whatever was going to happen because of the last request never happens.
+    /// Drops the events that the last request scheduled.
     pub(crate) fn forget_events_after(&mut self, seq: u64) {
         self.held.due.retain(|Reverse((_, n, _))| *n <= seq);
     }
 
-    /// A start that comes to nothing: after a while the server is stopped again.
+    /// Makes a start fail: after a while the server is stopped again.
     pub(crate) fn fall_back(&mut self, server: &str, seq: u64) {
         let Some(epoch) = self.held.servers.get(server).map(|s| s.epoch) else { return };
         let state = |e: &Event| matches!(e, Event::State { server: s, .. } if s == server);
@@ -340,7 +340,7 @@ impl World {
         catalogue::find(commercial_type, zone, self.now()).map_or_else(|| catalogue::arch(commercial_type), |t| t.arch)
     }
 
-    /// The same value in one place.
+    /// One shared copy of an image value.
     pub(crate) fn shared(&mut self, image: &Value) -> Arc<Value> {
         let id = image["id"].as_str().unwrap_or_default();
         match self.shown.get(id).filter(|known| ***known == *image) {
@@ -353,12 +353,12 @@ impl World {
         }
     }
 
-    /// Whether a type is on its way out.
+    /// Whether a type is at its end of service.
     pub(crate) fn ends(&self, commercial_type: &str, zone: &str) -> bool {
         catalogue::find(commercial_type, zone, self.now()).is_some_and(|t| t.end_of_service)
     }
 
-    /// A block volume that just is there.
+    /// Adds a block volume.
     pub(crate) fn insert_block(&mut self, volume: Block) {
         self.held.blocks.insert(volume.id.clone(), volume);
     }
@@ -386,7 +386,7 @@ impl World {
         }
     }
 
-    /// A root volume of a size of its own is grown after it is made, and attached anew for that.
+    /// A root volume with a size other than its image's is grown after its creation, and reattached for that.
     pub(crate) fn reattach_later(&mut self, volume: &str) {
         let Some(reference) = self.held.blocks.get(volume).and_then(|v| v.reference.as_ref()).map(|r| r.id.clone())
         else {
@@ -399,16 +399,16 @@ impl World {
         }
     }
 
-    /// Begins a block volume's detachment: it stays `in_use` for a while, at first with its reference as it was.
+    /// Begins a block volume's detachment: it stays `in_use` for a while, at first with an unchanged reference.
     pub(crate) fn detach_block(&mut self, volume: &str, spread: Spread) {
-        // What is still being made is made before it is let go.
+        // A volume still being created is completed before it is detached.
         let now = self.now();
         self.settle_block(volume, "creating", now);
         let reference = self.held.blocks.get(volume).and_then(|v| v.reference.as_ref()).map(|r| r.id.clone());
         if let Some(reference) = reference {
             let named = (volume.to_owned(), reference.clone());
             self.later(spread.p50 / 10, Event::Detaching { volume: named.0.clone(), reference: named.1.clone() });
-            // Seen a few times in thousands: only where durations are drawn, too.
+            // Recorded a few times in thousands, so it happens only if durations are drawn.
             if self.options.seed.is_some() && self.pick(FAILING_ONE_IN) == 0 {
                 self.later(spread.p50 / 5, Event::Failing { volume: named.0, reference: named.1 });
             }

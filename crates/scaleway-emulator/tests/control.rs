@@ -1,4 +1,4 @@
-//! What its users set: faults, clock, options, saved states; all over `/_emulator/…`, with nothing but requests.
+//! Tests of the control API `/_emulator/…`: faults, clock, options, saved states.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -51,7 +51,7 @@ fn state_of(e: &Emulator, id: &str) -> Value {
 }
 
 #[test]
-fn every_refusal_that_can_be_named_has_its_recorded_status() {
+fn every_named_refusal_has_its_recorded_status() {
     let e = emulator();
     let table = [
         ("invalid_arguments", 400),
@@ -100,7 +100,7 @@ fn an_answer_is_lost_before_or_after_the_effect() {
 }
 
 #[tokio::test]
-async fn a_cut_is_a_connection_that_breaks() {
+async fn a_cut_breaks_the_connection() {
     let e = emulator();
     fault(&e, json!({"path": "/block/*", "effect": {"cut": "after"}}));
     fault(&e, json!({"path": "/instance/*", "effect": {"delay_ms": 300}}));
@@ -114,7 +114,7 @@ async fn a_cut_is_a_connection_that_breaks() {
         let request = format!("GET {path} HTTP/1.1\r\nhost: e\r\nx-auth-token: t\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        // A reset is one way to break.
+        // A connection reset is an error here.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     };
@@ -129,7 +129,7 @@ async fn a_cut_is_a_connection_that_breaks() {
 fn lists_lag_and_pages_shift() {
     let e = emulator();
     let first = volume(&e, "first");
-    // What is made in one moment has no order.
+    // Volumes created at the same moment have no order.
     e.advance_ms(1);
     fault(&e, json!({"method": "GET", "path": "*/volumes", "effect": {"lag_ms": 5_000}}));
     let second = volume(&e, "second");
@@ -137,8 +137,8 @@ fn lists_lag_and_pages_shift() {
         let (_, list) = ask(&e, "GET", BLOCK, None);
         list["volumes"].as_array().unwrap().iter().map(|v| v["id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(listed(), std::slice::from_ref(&first), "the second is not shown yet");
-    assert_eq!(ask(&e, "GET", &format!("{BLOCK}/{second}"), None).0, 200, "though it is there");
+    assert_eq!(listed(), std::slice::from_ref(&first), "the list does not show the second volume yet");
+    assert_eq!(ask(&e, "GET", &format!("{BLOCK}/{second}"), None).0, 200, "a read of one volume does not lag");
     e.advance_ms(6_000);
     assert_eq!(listed(), [first, second]);
     let e = emulator();
@@ -154,7 +154,7 @@ fn lists_lag_and_pages_shift() {
 }
 
 #[test]
-fn reads_are_stale_for_a_period_by_api_kind_and_number() {
+fn stale_reads_are_set_by_lag_api_kind_and_read() {
     const SERVERS: &str = "/instance/v1/zones/fr-par-2/servers";
     let e = emulator();
     let options = |body: Value| ask(&e, "PATCH", "/_emulator/options", Some(body));
@@ -185,7 +185,7 @@ fn reads_are_stale_for_a_period_by_api_kind_and_number() {
         assert_eq!(options(json!({"stale_reads": stale})).0, 200);
         assert_eq!(shown(), expected, "{stale}");
     }
-    // What happened by itself is stale, too: a start shows its end late.
+    // Events are stale, too: a start shows its completion late.
     assert_eq!(ask(&e, "POST", &format!("{server}/action"), Some(json!({"action": "poweron"}))).0, 202);
     let state = || ask(&e, "GET", &server, None).1["server"]["state"].as_str().unwrap().to_owned();
     e.advance_ms(7_000);
@@ -205,7 +205,7 @@ fn reads_are_stale_for_a_period_by_api_kind_and_number() {
 }
 
 #[test]
-fn what_was_accepted_hangs_falls_back_or_vanishes() {
+fn an_accepted_request_hangs_falls_back_or_loses_its_resource() {
     let e = emulator();
     for (then, minutes_later) in [("hang", json!("starting")), ("fall_back", json!("stopped")), ("vanish", Value::Null)]
     {
@@ -230,7 +230,7 @@ fn what_was_accepted_hangs_falls_back_or_vanishes() {
 }
 
 #[test]
-fn chance_comes_from_the_seed() {
+fn random_faults_depend_only_on_the_seed() {
     let run = |seed: u64| -> Vec<u16> {
         let e = emulator();
         ask(&e, "POST", "/_emulator/reset", Some(json!({"seed": seed})));
@@ -243,7 +243,7 @@ fn chance_comes_from_the_seed() {
 }
 
 #[test]
-fn stock_and_quotas_are_set_and_refuse() {
+fn stock_and_quotas_can_be_set_and_cause_refusals() {
     let e = emulator();
     let set = json!({"out_of_stock": [{"zone": "fr-par-2", "type": "PLAY2-PICO"}], "volume_quota": 1, "ip_quota": 0});
     let (status, options) = ask(&e, "PATCH", "/_emulator/options", Some(set));
@@ -262,7 +262,7 @@ fn stock_and_quotas_are_set_and_refuse() {
 }
 
 #[test]
-fn each_option_for_what_nobody_has_seen_makes_its_difference() {
+fn each_option_for_unrecorded_behaviour_has_its_effect() {
     type Try = fn(&Emulator) -> Value;
     let table: [(&str, Value, Try, Value, Value); 9] = [
         ("delete_running_server", json!(true), |e| json!(running_then(e, "DELETE", "").0), json!(400), json!(204)),
@@ -360,7 +360,7 @@ fn each_option_for_what_nobody_has_seen_makes_its_difference() {
     ];
     for (option, value, what, without, with) in table {
         let e = emulator();
-        assert_eq!(what(&e), without, "{option}: as it is");
+        assert_eq!(what(&e), without, "{option}: default");
         let e = emulator();
         let (status, body) = ask(&e, "PATCH", "/_emulator/options", Some(json!({ option: value })));
         assert_eq!((status, &body[option]), (200, &value), "{body}");
@@ -368,7 +368,7 @@ fn each_option_for_what_nobody_has_seen_makes_its_difference() {
     }
 }
 
-/// A server that runs, and what becomes of one more request to it.
+/// Starts a server and sends it one more request; returns the status and the server's id.
 fn running_then(e: &Emulator, method: &str, rest: &str) -> (u16, String) {
     let id = server(e);
     let path = format!("{INSTANCE}/servers/{id}");
@@ -379,7 +379,7 @@ fn running_then(e: &Emulator, method: &str, rest: &str) -> (u16, String) {
 }
 
 #[test]
-fn a_state_is_saved_and_goes_on_where_it_was() {
+fn a_saved_state_continues_where_it_was_saved() {
     let e = emulator();
     let id = server(&e);
     ask(&e, "POST", &format!("{INSTANCE}/servers/{id}/action"), Some(json!({"action": "poweron"})));
@@ -390,29 +390,29 @@ fn a_state_is_saved_and_goes_on_where_it_was() {
     assert_eq!(status, 200, "{body}");
     assert_eq!(state_of(&other, &id), "starting");
     other.advance_ms(60_000);
-    assert_eq!(state_of(&other, &id), "running", "what was going to happen happens");
-    assert_eq!(state_of(&e, &id), "starting", "only there");
+    assert_eq!(state_of(&other, &id), "running", "pending events happen after loading");
+    assert_eq!(state_of(&e, &id), "starting", "the saved emulator is unaffected");
     let (status, body) = ask(&other, "PUT", "/_emulator/state", Some(json!({"version": 2})));
     assert_eq!((status, &body["type"]), (400, &json!("invalid_arguments")));
     let mut far = saved.clone();
     far["held"]["servers"][&id]["created_us"] = json!(i64::MAX - 1);
     assert!(saved["held"]["servers"][&id]["created_us"].is_i64());
-    assert_eq!(ask(&other, "PUT", "/_emulator/state", Some(far)).0, 400, "nobody can count on from there");
+    assert_eq!(ask(&other, "PUT", "/_emulator/state", Some(far)).0, 400, "arithmetic on such a number would overflow");
     assert_eq!(state_of(&other, &id), "running", "a state that cannot be loaded changes nothing");
     server(&other);
     fault(&other, json!({"method": "GET", "path": "*/servers", "effect": {"lag_ms": 60_000}}));
     assert_eq!(ask(&other, "PUT", "/_emulator/state", Some(saved)).0, 200);
     let (_, list) = ask(&other, "GET", &format!("{INSTANCE}/servers"), None);
-    assert_eq!(list["servers"].as_array().unwrap().len(), 1, "lists do not lag behind a state that was loaded");
+    assert_eq!(list["servers"].as_array().unwrap().len(), 1, "lists do not lag behind a loaded state");
 }
 
 #[test]
-fn the_clock_moves_by_hand_to_the_next_event_or_to_another_year() {
+fn the_clock_moves_on_request_to_the_next_event_or_to_another_year() {
     let e = emulator();
     volume(&e, "v");
     let clock = |body: Value| ask(&e, "POST", "/_emulator/clock", Some(body));
     let (_, before) = ask(&e, "GET", "/_emulator/clock", None);
-    assert_eq!(before["next_event_in_ms"], 2_000, "a volume is made: {before}");
+    assert_eq!(before["next_event_in_ms"], 2_000, "a volume is being created: {before}");
     let (status, after) = clock(json!({"next_event": true}));
     assert_eq!((status, &after["next_event_in_ms"]), (200, &Value::Null));
     assert_eq!(clock(json!({"advance_ms": -1})).0, 400);
@@ -421,7 +421,7 @@ fn the_clock_moves_by_hand_to_the_next_event_or_to_another_year() {
     let (_, year) = clock(json!({"now": "2025-11-04T10:00:00Z"}));
     assert!(year["now"].as_str().unwrap().starts_with("2025-11-04T10:00:00"), "{year}");
     let (_, types) = ask(&e, "GET", &format!("{INSTANCE}/products/servers"), None);
-    assert!(types["servers"].get("BASIC3-X2C-4G").is_none(), "it came later");
+    assert!(types["servers"].get("BASIC3-X2C-4G").is_none(), "this type was added later");
     for _ in 0..9_000 {
         assert_eq!(clock(json!({"advance_ms": i64::MAX})).0, 200);
     }
@@ -431,11 +431,11 @@ fn the_clock_moves_by_hand_to_the_next_event_or_to_another_year() {
 }
 
 #[test]
-fn strangers_make_things_and_a_reset_takes_all_away() {
+fn third_parties_create_resources_and_a_reset_removes_everything() {
     let e = emulator();
     let (status, made) = ask(&e, "POST", "/_emulator/third-parties", Some(json!({"servers": 2, "volumes": 3})));
     assert_eq!((status, made["servers"].as_array().unwrap().len()), (200, 2));
-    assert_eq!(e.state()["volumes"].as_array().unwrap().len(), 5, "two boot volumes with them");
+    assert_eq!(e.state()["volumes"].as_array().unwrap().len(), 5, "the two servers have boot volumes");
     fault(&e, json!({"effect": {"status_before": 500}}));
     assert_eq!(ask(&e, "POST", "/_emulator/reset", None).0, 200);
     assert_eq!((&e.state()["servers"], &e.state()["volumes"]), (&json!([]), &json!([])));
@@ -443,7 +443,7 @@ fn strangers_make_things_and_a_reset_takes_all_away() {
 }
 
 #[test]
-fn it_describes_itself() {
+fn its_openapi_document_lists_only_existing_endpoints() {
     let (status, doc) = ask(&emulator(), "GET", "/_emulator/openapi.json", None);
     assert_eq!((status, &doc["openapi"]), (200, &json!("3.1.0")));
     for (path, operations) in doc["paths"].as_object().unwrap() {

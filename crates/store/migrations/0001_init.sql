@@ -1,5 +1,5 @@
--- One text for SQLite and PostgreSQL: TEXT and BIGINT only. Times are microseconds since 1970 (UTC), sizes are bytes,
--- money is millionths; flags are 0 or 1; columns that end in _json hold JSON that is never searched.
+-- The same SQL for SQLite and PostgreSQL: TEXT and BIGINT only. Times are microseconds since 1970 (UTC), sizes are
+-- bytes, money is millionths; flags are 0 or 1; columns that end in _json hold JSON that is never searched.
 
 CREATE TABLE provider_accounts (
     id TEXT PRIMARY KEY,
@@ -72,7 +72,7 @@ CREATE INDEX instances_unsettled ON instances (account_id, wake_at) WHERE settle
 CREATE INDEX instances_zone ON instances (account_id, zone, status);
 CREATE INDEX instances_status ON instances (status, id);
 
--- One row per attempt at a server. The unique constraint lets only one writer start an attempt.
+-- One row per creation attempt. The unique constraint lets only one writer start an attempt.
 CREATE TABLE instance_servers (
     id TEXT PRIMARY KEY,
     instance_id TEXT NOT NULL REFERENCES instances (id),
@@ -102,7 +102,7 @@ CREATE TABLE instance_servers (
 
 CREATE INDEX instance_servers_burned ON instance_servers (account_id, zone) WHERE create_state = 'abandoned';
 
--- Rows are never deleted: they end with times and a proof.
+-- Rows are never deleted: they end with timestamps and a proof.
 CREATE TABLE instance_volumes (
     id TEXT PRIMARY KEY,
     instance_id TEXT NOT NULL REFERENCES instances (id),
@@ -114,6 +114,7 @@ CREATE TABLE instance_volumes (
     origin TEXT NOT NULL,
     is_boot BIGINT NOT NULL,
     volume_type TEXT NOT NULL,
+    volume_kind TEXT NOT NULL,
     size_bytes BIGINT,
     perf_iops BIGINT,
     delete_on_terminate BIGINT NOT NULL,

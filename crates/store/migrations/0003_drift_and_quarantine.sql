@@ -1,10 +1,10 @@
--- Whether our name and tags are on a resource: what somebody else takes away is noticed, and put back.
+-- Whether a resource has our name and tags: third-party changes are detected and reverted.
 ALTER TABLE instance_servers ADD COLUMN tagged_at BIGINT;
 ALTER TABLE instance_servers ADD COLUMN tags_shown BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE instance_volumes ADD COLUMN tags_shown BIGINT NOT NULL DEFAULT 0;
 UPDATE instance_servers SET tagged_at = answered_at WHERE provider_server_id IS NOT NULL;
 
--- What an audit found to be ours and wanted by nobody, and that an operator chose to have deleted: not before `until_at`.
+-- Orphans that an audit found and the orphan policy deletes, not before `until_at`.
 CREATE TABLE quarantine (
     account_id TEXT NOT NULL REFERENCES provider_accounts (id),
     zone TEXT NOT NULL,
@@ -17,8 +17,8 @@ CREATE TABLE quarantine (
     PRIMARY KEY (account_id, zone, provider_id)
 );
 
--- What an operator asked the next audit to do, and what came of it.
+-- What an operator requested of the next audit.
 ALTER TABLE audits ADD COLUMN request_json TEXT;
 
--- Accounts that an operator has taken off the list. Their rows stay.
+-- When an operator removed the account from the list. Its rows stay.
 ALTER TABLE provider_accounts ADD COLUMN removed_at BIGINT;

@@ -1,4 +1,4 @@
--- Which of several replicas works on a zone; an empty holder: nobody. Spares calls: what is written is guarded by versions.
+-- Which replica works on a zone; an empty holder: none. Leases only spare calls: versions guard the writes.
 CREATE TABLE leases (
     account_id TEXT NOT NULL REFERENCES provider_accounts (id),
     zone TEXT NOT NULL,
@@ -7,7 +7,7 @@ CREATE TABLE leases (
     PRIMARY KEY (account_id, zone)
 );
 
--- When every row moved to another database: this one is not to be worked upon any more.
+-- When all rows were moved to another database: this one must not be used any more.
 CREATE TABLE moved (
     at BIGINT NOT NULL
 );

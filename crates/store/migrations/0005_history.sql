@@ -1,4 +1,4 @@
--- What is over grows for ever: lists and passes read what lives, and find the rest by what it is asked for.
+-- Ended rows accumulate for ever: lists and the reconciler read living rows, and find the rest by their filters.
 CREATE INDEX instances_living ON instances (account_id, zone, id)
     WHERE status IN ('provisioning', 'booting', 'ready', 'terminating');
 CREATE INDEX instances_in_zone ON instances (zone, id);

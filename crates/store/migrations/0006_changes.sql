@@ -1,12 +1,12 @@
--- The order in which what instances show has changed, for the stream of changes. 0: changed since, and not numbered yet.
--- A table of its own: a new column would change what the statements of servers give that still run an older version.
+-- The order of visible changes of instances, for the stream of changes. 0: changed and not numbered yet.
+-- A separate table: a new column would change the results of statements of replicas with an older version.
 CREATE TABLE instance_changes (
     instance_id TEXT PRIMARY KEY REFERENCES instances (id),
     changed BIGINT NOT NULL
 );
 CREATE INDEX instance_changes_changed ON instance_changes (changed, instance_id);
 
--- The last number that was given, and what is drawn anew when the past is not to be trusted; one row.
+-- The last number, and a random value that is replaced when earlier positions become invalid; one row.
 CREATE TABLE changes (
     last BIGINT NOT NULL,
     history TEXT NOT NULL

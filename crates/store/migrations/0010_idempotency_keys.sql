@@ -1,5 +1,5 @@
--- The `Idempotency-Key` of a request that made an instance: the same request again gets this instance, not another one.
--- `fingerprint`: SHA-256 of what was asked, so that another request with the same key is told apart.
+-- The `Idempotency-Key` of a request that created an instance: a repeated request returns this instance.
+-- `fingerprint`: SHA-256 of the request, to detect another request with the same key.
 CREATE TABLE idempotency_keys (
     account_id TEXT NOT NULL REFERENCES provider_accounts (id),
     idempotency_key TEXT NOT NULL,

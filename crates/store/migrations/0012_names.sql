@@ -1,4 +1,4 @@
--- The names of instances whose life is not over: each is there once, so that it can stand for its instance.
+-- The names of living instances: unique, so that a name can be used instead of an id.
 CREATE TABLE instance_names (
     account_id TEXT NOT NULL REFERENCES provider_accounts (id),
     name TEXT NOT NULL,
@@ -9,5 +9,5 @@ CREATE INDEX instance_names_instance ON instance_names (instance_id);
 INSERT INTO instance_names (account_id, name, instance_id)
     SELECT account_id, name, MIN(id) FROM instances
     WHERE status IN ('provisioning', 'booting', 'ready', 'terminating') GROUP BY account_id, name;
--- One that has ended is found by the name that it had, too.
+-- Finds ended instances by their former name.
 CREATE INDEX instances_name ON instances (account_id, name, id);

@@ -1,4 +1,4 @@
-//! Provider accounts: whose rows are whose, and which of them still own something.
+//! Provider accounts: which rows belong to which, and which accounts still own something.
 
 use crate::Store;
 use crate::args::{Args, Columns};
@@ -12,22 +12,22 @@ use inventiv_core::time::Timestamp;
 pub struct Account {
     /// Its id on every row: provider and project.
     pub id: String,
-    /// Which cloud.
+    /// The provider.
     pub provider: String,
-    /// The project that everything is made in.
+    /// The project that everything is created in.
     pub project_id: String,
     /// When it was first used.
     pub created_at: Timestamp,
-    /// Instances whose life is not over.
+    /// Living instances.
     pub instances: i64,
-    /// Servers, and creations that may have made one, that are not proven gone.
+    /// Servers, including unconfirmed ones, that are not proven gone.
     pub servers: i64,
-    /// The same for volumes; those that are kept on purpose are among them.
+    /// The same for volumes, including retained ones.
     pub volumes: i64,
 }
 
 impl Account {
-    /// Whether anything of it is still there, or may be.
+    /// Whether anything of it still exists, or may exist.
     #[must_use]
     pub const fn owns_something(&self) -> bool {
         self.instances + self.servers + self.volumes > 0
@@ -44,7 +44,7 @@ const LIST: &str = "SELECT * FROM (SELECT a.id, a.provider, a.project_id, a.crea
     (SELECT COUNT(*) FROM instance_volumes v WHERE v.account_id = a.id AND v.deleted_at IS NULL AND v.create_state IN \
     ('intended', 'unconfirmed', 'created') AND v.status NOT IN ('deleted', 'released', 'failed')) AS volumes \
     FROM provider_accounts a) AS listed WHERE removed_at IS NULL OR instances + servers + volumes > 0 ORDER BY id";
-/// Only if nothing of it is left, in the same moment.
+/// Only if nothing of it is left, checked in the same statement.
 const REMOVE: &str = "UPDATE provider_accounts SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL \
     AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.account_id = $1 AND i.status IN \
     ('provisioning', 'booting', 'ready', 'terminating')) \
@@ -55,7 +55,7 @@ const REMOVE: &str = "UPDATE provider_accounts SET removed_at = $2 WHERE id = $1
 const NEWEST_NAME: &str = "SELECT name FROM instance_servers WHERE name LIKE 'iva-%' ORDER BY id DESC LIMIT 1";
 
 impl Store {
-    /// The control plane in whose name the newest server was made; `None`: there was none yet.
+    /// The control plane that created the newest server; `None`: no server yet.
     ///
     /// # Errors
     /// When the database refuses.
@@ -65,7 +65,7 @@ impl Store {
         Ok(name.as_deref().and_then(CloudName::parse).map(|n| n.control_plane))
     }
 
-    /// Remembers an account, once; one that was taken off the list is on it again.
+    /// Records an account; one that was removed from the list is listed again.
     ///
     /// # Errors
     /// When the database refuses.
@@ -75,7 +75,7 @@ impl Store {
         self.db.write(vec![a.statement(REMEMBER)]).await.map(|_| ())
     }
 
-    /// The accounts that are on the list.
+    /// The accounts on the list.
     ///
     /// # Errors
     /// When the database refuses.
@@ -95,7 +95,7 @@ impl Store {
         self.db.read(Args::new().statement(LIST)).await?.iter().map(one).collect()
     }
 
-    /// Takes an account off the list; `false`: it is not on it, or something of it is left. Its rows stay.
+    /// Removes an account from the list; `false`: it is not on it, or something of it is left. Its rows stay.
     ///
     /// # Errors
     /// When the database refuses.

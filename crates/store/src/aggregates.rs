@@ -14,16 +14,16 @@ use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// What became of a guarded write.
+/// The result of a guarded write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Saved {
-    /// Committed; the row's version is this now.
+    /// Committed; the new version of the row.
     Version(i64),
-    /// Somebody else wrote in between: nothing was written. Read again.
+    /// Another write came in between: nothing was written. Read again.
     Stale,
 }
 
-/// Which instances to list; `None` lets all through.
+/// Which instances to list; `None`: no filter.
 #[derive(Debug, Clone, Default)]
 pub struct InstanceFilter {
     /// Only in this status.
@@ -34,14 +34,14 @@ pub struct InstanceFilter {
     pub model_id: Option<String>,
     /// Only after this id.
     pub after: Option<String>,
-    /// At most so many.
+    /// The maximum number.
     pub limit: u32,
 }
 
 static LIST: Filtered = Filtered::new("instances");
-/// How many ids one statement names; shorter lists are filled up with ids that do not exist.
+/// How many ids one statement has; shorter lists are padded with ids that do not exist.
 pub(crate) const MANY: usize = 100;
-/// The same for short lists: a tick mostly has a few instances, and every value costs, whether it is an id or not.
+/// The same for short lists: most ticks have few instances, and padding costs as much as ids.
 const FEW: usize = 4;
 static SERVERS_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_servers", "instance_id"));
 static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volumes", "instance_id"));
@@ -64,14 +64,14 @@ const IN_ZONE: &str = concat!(
 );
 const COUNTS: &str = concat!("SELECT status, COUNT(*) AS n FROM instances WHERE ", living!(), " GROUP BY status");
 
-/// The texts for all rows that belong to some ids.
+/// The statements for all rows that belong to some ids.
 pub(crate) struct OfIds {
     few: &'static str,
     many: &'static str,
 }
 
 impl OfIds {
-    /// Made once for each table in the life of the process.
+    /// Created once per table and process.
     pub(crate) fn new(table: &str, column: &str) -> Self {
         let text = |ids: usize| -> &'static str {
             let places: Vec<String> = (1..=ids).map(|n| format!("${n}")).collect();
@@ -95,20 +95,20 @@ impl OfIds {
 }
 
 impl Store {
-    /// Writes a new instance, with the servers and volumes that it has already, or nothing.
+    /// Writes a new instance with its servers and volumes, or nothing.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn insert(&self, agg: &Aggregate, writes: &[LogWrite]) -> Result<(), Error> {
-        // What is over has its name no more.
+        // An ended instance no longer owns its name.
         let name = (!agg.instance.status.is_final()).then(|| names::take(&agg.instance, false));
         self.insert_with(agg, writes, name, None).await
     }
 
-    /// The same, only if its name is free, and its key (if it has one) is new.
+    /// The same, only if its name is free and its idempotency key, if any, is new.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] when the name is taken or the key was used before; when the database refuses.
+    /// [`Error::Duplicate`] when the name is taken or the key was used; when the database refuses.
     pub async fn insert_new(
         &self,
         agg: &Aggregate,
@@ -141,7 +141,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what differs between `before` (as it was read) and `after`, with lines of the action log, or nothing.
+    /// Writes the difference between `before` (as read) and `after`, with lines of the action log, or nothing.
     ///
     /// # Errors
     /// When the database refuses.
@@ -190,9 +190,9 @@ impl Store {
         })
     }
 
-    /// Reads, changes and writes one instance, again and again until nobody wrote in between. `None`: no such instance.
+    /// Reads, changes and writes one instance; retries if another write came in between. `None`: no such instance.
     ///
-    /// `change` may be called several times and must start from what it is given.
+    /// `change` may be called several times and must depend only on its argument.
     ///
     /// # Errors
     /// When the database refuses, or `change` does; [`Error::Duplicate`] when another instance has the new name.
@@ -207,7 +207,7 @@ impl Store {
             let Some(before) = self.instance(id).await? else { return Ok(None) };
             let mut after = before.clone();
             let writes = change(&mut after)?;
-            // Nobody wrote in between: what was refused is the name.
+            // No other write came in between: the name was refused.
             if refused == Some(before.instance.version) && after.instance.name != before.instance.name {
                 return Err(Error::Duplicate("an instance of that name".to_owned()).into());
             }
@@ -219,7 +219,7 @@ impl Store {
         }
     }
 
-    /// One instance with everything it has.
+    /// One instance with its servers and volumes.
     ///
     /// # Errors
     /// When the database refuses.
@@ -230,7 +230,7 @@ impl Store {
         Ok(self.whole(&rows).await?.pop())
     }
 
-    /// These instances, in the order of their ids; what does not exist is left out.
+    /// These instances, in the order of their ids; missing ones are omitted.
     ///
     /// # Errors
     /// When the database refuses.
@@ -254,7 +254,7 @@ impl Store {
         self.whole(&rows).await
     }
 
-    /// The instances whose life is not over, of one zone, `limit` after `after`.
+    /// Living instances of one zone: `limit` after `after`.
     ///
     /// # Errors
     /// When the database refuses.
@@ -265,8 +265,7 @@ impl Store {
         self.whole(&rows).await
     }
 
-    /// Unsettled instances that may be looked at now, of one zone or of all: id, zone and version, the longest waiting
-    /// first.
+    /// Unsettled instances to reconcile now, of one zone or all: id, zone and version, the longest waiting first.
     ///
     /// # Errors
     /// When the database refuses.
@@ -287,7 +286,7 @@ impl Store {
         rows.iter().map(due).collect()
     }
 
-    /// When the next unsettled instance may be looked at.
+    /// When the next unsettled instance is due for reconciliation.
     ///
     /// # Errors
     /// When the database refuses.
@@ -298,8 +297,8 @@ impl Store {
         rows.first().map_or(Ok(None), |r| Columns(r).opt_time("wake_at"))
     }
 
-    /// The zones to be listed again and again: those with instances whose life is not over, those where a creation that
-    /// was given up may still turn up, and those where a volume is kept.
+    /// The zones to list regularly: those with living instances, those where an abandoned creation may still take
+    /// effect, and those with a retained volume.
     ///
     /// # Errors
     /// When the database refuses.
@@ -309,7 +308,7 @@ impl Store {
         self.db.read(a.statement(ZONES)).await?.iter().map(|r| Columns(r).text("zone")).collect()
     }
 
-    /// How many instances there are whose life is not over, by status; a status that none has is left out.
+    /// The number of living instances by status; empty statuses are omitted.
     ///
     /// # Errors
     /// When the database refuses.
@@ -318,7 +317,7 @@ impl Store {
         rows.iter().map(|r| Ok((Columns(r).text("status")?, Columns(r).int("n")?))).collect()
     }
 
-    /// Completes rows of `instances` (in the order of ids) with their servers and volumes.
+    /// Adds servers and volumes to rows of `instances` (in the order of ids).
     async fn whole(&self, rows: &[AnyRow]) -> Result<Vec<Aggregate>, Error> {
         let instances: Vec<Instance> =
             rows.iter().map(|r| instance_rows::read(&Columns(r))).collect::<Result<_, _>>()?;

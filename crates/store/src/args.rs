@@ -10,11 +10,11 @@ use sqlx::{Arguments, Row};
 pub(crate) struct Statement {
     pub(crate) sql: &'static str,
     pub(crate) args: Args,
-    /// How many rows must be touched, or the whole write is undone.
+    /// How many rows must be affected; otherwise the whole write is undone.
     pub(crate) expect_rows: Option<u64>,
 }
 
-/// What a column holds: the two kinds that both databases share.
+/// A column value: the two types that both databases share.
 #[derive(Clone)]
 enum Value {
     Text(Option<String>),
@@ -39,7 +39,7 @@ impl Args {
         self.0.len()
     }
 
-    /// Adds them to the driver's, after those that are there.
+    /// Appends them to the driver's arguments.
     pub(crate) fn give(self, driver: &mut AnyArguments) {
         for value in self.0 {
             // Encoding texts and integers cannot fail.
@@ -50,7 +50,7 @@ impl Args {
         }
     }
 
-    /// As the driver takes them.
+    /// As the driver's arguments.
     pub(crate) fn for_driver(self) -> AnyArguments {
         let mut driver = AnyArguments::default();
         self.give(&mut driver);
@@ -98,7 +98,7 @@ impl Args {
         Statement { sql, args: std::mem::take(self), expect_rows: None }
     }
 
-    /// A statement that must touch exactly one row.
+    /// A statement that must affect exactly one row.
     pub(crate) fn guarded(&mut self, sql: &'static str) -> Statement {
         Statement { expect_rows: Some(1), ..self.statement(sql) }
     }

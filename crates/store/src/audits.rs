@@ -1,4 +1,4 @@
-//! Audits: which are due, what the last of each zone found, and what the records can say without a cloud.
+//! Audits: which are due, the results of the last one of each zone, and what the records show without the cloud.
 
 use crate::Store;
 use crate::args::{Args, Columns};
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 pub struct ZoneAudit {
     /// Where.
     pub zone: String,
-    /// When somebody last asked for one.
+    /// When one was last requested.
     pub requested_at: Option<Timestamp>,
     /// When the last one began; `None`: there was none.
     pub begun_at: Option<Timestamp>,
@@ -24,37 +24,49 @@ pub struct ZoneAudit {
     pub ended_at: Option<Timestamp>,
     /// What it found.
     pub report: Option<Report>,
-    /// What the next one is to do.
+    /// What the next one must do.
     pub request: Option<FixRequest>,
-    /// What waits to be deleted.
+    /// Resources that wait for deletion.
     pub quarantined: Vec<Quarantined>,
 }
 
-/// What an audit is asked to do besides looking.
+/// What an audit must do besides observing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixRequest {
-    /// What becomes of the orphans that nobody takes up.
+    /// What to do with orphans that no instance adopts.
     pub policy: Policy,
-    /// How many may go at once; `None`: as usual.
+    /// How many to delete at once at most; `None`: the default.
     pub max: Option<usize>,
 }
 
-/// What is not finished, as far as the records say.
+/// What is unfinished, according to the records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Deletions that were asked for and are not proven.
+    /// Requested deletions that are not proven.
     pub unproven_deletions: i64,
-    /// Of these: asked for longer ago than a person should wait.
+    /// Of these, the overdue ones.
     pub stuck: i64,
-    /// The instances of those that are stuck, the first hundred.
+    /// The first hundred instances with stuck deletions.
     pub stuck_instances: Vec<InstanceId>,
-    /// When the oldest creation was begun of which it is not known whether it took effect.
+    /// When the oldest unconfirmed creation was begun.
     pub oldest_unconfirmed: Option<Timestamp>,
-    /// Other accounts that still have something, and that nobody looks at.
+    /// Other accounts that still own something and are not observed.
     pub other_accounts: Vec<String>,
 }
 
-/// An audit that is over.
+impl Unfinished {
+    /// Adds what is unfinished in another account.
+    pub fn add(&mut self, other: Self) {
+        self.unproven_deletions += other.unproven_deletions;
+        self.stuck += other.stuck;
+        self.stuck_instances.extend(other.stuck_instances);
+        let both = self.oldest_unconfirmed.into_iter().chain(other.oldest_unconfirmed);
+        self.oldest_unconfirmed = both.min();
+        self.other_accounts.extend(other.other_accounts);
+    }
+}
+
+/// A finished audit.
 pub struct AuditDone<'a> {
     /// Where.
     pub zone: &'a str,
@@ -64,22 +76,22 @@ pub struct AuditDone<'a> {
     pub ended_at: Timestamp,
     /// What it found.
     pub report: &'a Report,
-    /// What it was asked to do, and did.
+    /// The request that it fulfilled.
     pub answered: Option<FixRequest>,
     /// What it put in quarantine.
     pub held: &'a [Quarantined],
-    /// What it took out of it.
+    /// What it released from quarantine.
     pub released: &'a [Quarantined],
 }
 
-/// How long a creation takes at the most, from its intent to the end of its call, in milliseconds.
+/// Maximum duration of a creation, from its intent to the end of its call, in milliseconds.
 const CREATION_MAX_MS: i64 = 120_000;
 
 const EXPECT: &str = "INSERT INTO audits (account_id, zone) VALUES ($1, $2) ON CONFLICT (account_id, zone) DO NOTHING";
 const FORGET: &str = "DELETE FROM audits WHERE account_id = $1 AND zone = $2";
 const REQUEST: &str = "UPDATE audits SET requested_at = $2, request_json = COALESCE($3, request_json) \
     WHERE account_id = $1";
-/// What was asked meanwhile stays.
+/// A newer request stays.
 const ANSWERED: &str =
     "UPDATE audits SET request_json = NULL WHERE account_id = $1 AND zone = $2 AND request_json = $3";
 const HOLD: &str = "INSERT INTO quarantine (account_id, zone, provider_id, resource, name, instance_id, found_at, \
@@ -91,7 +103,7 @@ const DUE: &str = "SELECT zone FROM audits WHERE account_id = $1 \
 const FINISH: &str =
     "UPDATE audits SET begun_at = $3, ended_at = $4, report_json = $5 WHERE account_id = $1 AND zone = $2";
 const LIST: &str = "SELECT * FROM audits WHERE account_id = $1 ORDER BY zone";
-/// From one zone to the next, past all the rows between.
+/// Steps from one zone to the next (a loose index scan).
 const ALL_ZONES: &str = "WITH RECURSIVE steps(zone) AS (SELECT MIN(zone) FROM instances \
     UNION ALL SELECT (SELECT MIN(i.zone) FROM instances i WHERE i.zone > steps.zone) FROM steps WHERE steps.zone IS NOT NULL) \
     SELECT zone FROM steps WHERE zone IS NOT NULL \
@@ -106,8 +118,8 @@ const EVER_MADE: &str = "SELECT id FROM instance_servers WHERE account_id = $1 A
     AND provider_server_id IS NOT NULL LIMIT 1";
 const BIRTHS: &str = "SELECT instance_id, name, intended_at, answered_at FROM instance_servers WHERE account_id = $1 \
     AND zone = $2 AND intended_at <= $3 AND intended_at >= $4 ORDER BY intended_at DESC LIMIT 100";
-/// What should go and is not proven to be gone, with the moment in which that was asked for. What was released after its
-/// instance had ended counts from the moment in which its deletion was first sent.
+/// Resources to be deleted that are not proven gone, with the time of the request. A volume that was released after its
+/// instance had ended counts from its first deletion call.
 macro_rules! leaving {
     () => {
         "(SELECT i.id AS instance_id, COALESCE(s.delete_intended_at, i.terminate_requested_at) AS at \
@@ -135,8 +147,8 @@ const DOUBT: &str = "SELECT MIN(at) AS at FROM \
     AND create_state IN ('intended', 'unconfirmed')) AS open";
 
 impl Store {
-    /// Writes down which zones are to be audited: these, every one that an instance was ever in, and every one in which the
-    /// last audit saw anything of ours.
+    /// Records the zones to audit: these, every zone that an instance was ever in, and every zone in which the last
+    /// audit found our resources.
     ///
     /// # Errors
     /// When the database refuses.
@@ -147,8 +159,8 @@ impl Store {
         let mut all: BTreeSet<String> = rows.iter().map(|r| Columns(r).text("zone")).collect::<Result<_, _>>()?;
         all.extend(zones.iter().cloned());
         let audits = self.audits(account).await?;
-        // Whoever names fewer zones than before takes none out of the audit that could be listed once: only a name that never
-        // was a zone is forgotten.
+        // A zone that is no longer configured stays in the audit if it could ever be listed: only a name that never was
+        // a zone is removed.
         let listed = |r: &Report| r.inconclusive.is_none() || r.claimed + r.retained + r.findings.len() > 0;
         all.extend(audits.iter().filter(|z| z.report.as_ref().is_some_and(listed)).map(|z| z.zone.clone()));
         let known: BTreeSet<String> = audits.into_iter().map(|z| z.zone).collect();
@@ -162,7 +174,7 @@ impl Store {
         if statements.is_empty() { Ok(()) } else { self.db.write(statements).await.map(|_| ()) }
     }
 
-    /// Asks for a new audit of every zone, and that it does something.
+    /// Requests a new audit of every zone, with actions.
     ///
     /// # Errors
     /// When the database refuses.
@@ -172,7 +184,7 @@ impl Store {
         self.db.write(vec![a.statement(REQUEST)]).await.map(|_| ())
     }
 
-    /// The zones whose last audit began before `before`, or before somebody asked for a new one.
+    /// The zones whose last audit began before `before`, or before the last request.
     ///
     /// # Errors
     /// When the database refuses.
@@ -182,7 +194,7 @@ impl Store {
         self.db.read(a.statement(DUE)).await?.iter().map(|r| Columns(r).text("zone")).collect()
     }
 
-    /// Writes down what an audit found, that it did what was asked of it, and what is in quarantine after it.
+    /// Records the findings of an audit, the request that it fulfilled, and the quarantine after it.
     ///
     /// # Errors
     /// When the database refuses.
@@ -210,7 +222,7 @@ impl Store {
         self.db.write(statements).await.map(|_| ())
     }
 
-    /// What waits to be deleted, with its zone.
+    /// Resources that wait for deletion, with their zones.
     ///
     /// # Errors
     /// When the database refuses.
@@ -256,7 +268,7 @@ impl Store {
         self.db.read(a.statement(LIST)).await?.iter().map(&mut one).collect()
     }
 
-    /// The instance that a row ties to a cloud's id of a server or volume.
+    /// The instance that owns the server or volume with this provider id.
     ///
     /// # Errors
     /// When the database refuses.
@@ -271,7 +283,7 @@ impl Store {
         Ok(None)
     }
 
-    /// The instances with volumes in a zone that are kept.
+    /// The instances with retained volumes in a zone.
     ///
     /// # Errors
     /// When the database refuses.
@@ -282,7 +294,7 @@ impl Store {
         rows.iter().map(|r| Columns(r).word("instance_id", InstanceId::parse)).collect()
     }
 
-    /// Ended instances of a zone with a proof that a later look has yet to confirm.
+    /// Ended instances of a zone with a proof that a later observation must still confirm.
     ///
     /// # Errors
     /// When the database refuses.
@@ -295,7 +307,7 @@ impl Store {
         rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }
 
-    /// Whether a server of ours was ever there in a zone.
+    /// Whether a server of ours ever existed in a zone.
     ///
     /// # Errors
     /// When the database refuses.
@@ -305,7 +317,7 @@ impl Store {
         Ok(!self.db.read(a.statement(EVER_MADE)).await?.is_empty())
     }
 
-    /// The servers that were being made at a moment, or about it.
+    /// The servers that were being created at about this time.
     ///
     /// # Errors
     /// When the database refuses.
@@ -318,14 +330,14 @@ impl Store {
                 instance_id: c.word("instance_id", InstanceId::parse)?,
                 name: c.text("name")?,
                 from: c.time("intended_at")?,
-                // A process that died has left no answer; no call takes longer than this.
+                // A process that died recorded no response; no call takes longer than this.
                 until: c.opt_time("answered_at")?.or(Some(c.time("intended_at")?.plus_ms(CREATION_MAX_MS))),
             })
         };
         self.db.read(a.statement(BIRTHS)).await?.iter().map(one).collect()
     }
 
-    /// What is not finished, as far as the records say.
+    /// What is unfinished, according to the records.
     ///
     /// # Errors
     /// When the database refuses.

@@ -9,11 +9,11 @@ use inventiv_core::time::Timestamp;
 /// One zone's catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
-    /// Where.
+    /// The zone.
     pub zone: String,
     /// When it was last read; `None`: never.
     pub refreshed_at: Option<Timestamp>,
-    /// Why it could not be read the last time.
+    /// Why the last read failed.
     pub error: Option<String>,
 }
 
@@ -32,7 +32,7 @@ const ONE: &str = "SELECT offer_json FROM offers WHERE account_id = $1 AND zone 
 const ZONES: &str = "SELECT zone, refreshed_at, error FROM catalogues WHERE account_id = $1 ORDER BY zone";
 
 impl Store {
-    /// Writes down which zones are worked in: exactly these. Their catalogues are read by and by.
+    /// Records the zones to work in: exactly these. Their catalogues are read later.
     ///
     /// # Errors
     /// When the database refuses.
@@ -82,7 +82,7 @@ impl Store {
         self.db.write(statements).await.map(|_| ())
     }
 
-    /// Notes that a zone's catalogue could not be read; its offers stay as they were.
+    /// Records that a zone's catalogue could not be read; its offers stay unchanged.
     ///
     /// # Errors
     /// When the database refuses.
@@ -113,7 +113,7 @@ impl Store {
         rows.first().map(|r| Columns(r).json("offer_json")).transpose()
     }
 
-    /// What is known of each zone's catalogue.
+    /// The state of each zone's catalogue.
     ///
     /// # Errors
     /// When the database refuses.

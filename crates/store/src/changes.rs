@@ -1,10 +1,9 @@
-//! Instances in the order in which what they show has changed: what a stream of changes is made of.
+//! Instances in the order of their visible changes: the source of the stream of changes.
 //!
-//! Whoever writes an instance only marks it (`changed = 0`); whoever streams gives the marked ones the next number, all of
-//! them in one commit, and the numbers are given one after the other (the row of `changes` lets one in at a time). So a
-//! reader who has seen a number has seen everything that will ever have it: no writer waits for another one, and a commit
-//! that comes late is numbered late. An instance has its latest number alone: a slow reader skips what is over already, and
-//! nothing has to be kept.
+//! A writer of an instance only marks it (`changed = 0`). A reader of the stream gives all marked instances the next
+//! number in one commit; the row of `changes` serialises this. So a reader that has seen a number has seen everything
+//! that will ever have it. No writer waits for another writer, and a late commit gets a late number. An instance has
+//! only its latest number: a slow reader skips intermediate states, and nothing has to be retained.
 
 use crate::Store;
 use crate::args::{Args, Columns, Statement};
@@ -14,7 +13,7 @@ use inventiv_core::recorded::{Aggregate, Instance};
 use std::collections::HashMap;
 use std::fmt;
 
-/// How many instances one commit numbers: nothing waits for it for long.
+/// How many instances one commit numbers: bounds how long others wait for it.
 const BATCH: u32 = 500;
 
 const MARK: &str = "INSERT INTO instance_changes (instance_id, changed) VALUES ($1, 0) \
@@ -24,11 +23,11 @@ const AFTER: &str = "SELECT instance_id, changed FROM instance_changes \
     WHERE (changed, instance_id) > ($1, $2) AND changed > 0 ORDER BY changed, instance_id LIMIT $3";
 const LAST: &str = "SELECT last, history FROM changes";
 const RENEW: &str = "UPDATE changes SET history = $1";
-/// Every text begins after it, and no id is it.
+/// Sorts before every id, and is not an id.
 const NO_ID: &str = "";
 
-/// A place in the stream of changes, as text `NUMBER.INSTANCE.HISTORY`: after that change, of that instance. It holds on
-/// every server that works with the same database.
+/// A position in the stream of changes, as text `NUMBER.INSTANCE.HISTORY`: after that change of that instance. It is
+/// valid on every replica with the same database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     number: i64,
@@ -37,7 +36,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// `None`: no place has this text.
+    /// `None`: not a position.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '.');
@@ -47,14 +46,14 @@ impl Cursor {
         fits.then(|| Self { number, instance: instance.to_owned(), history: history.to_owned() })
     }
 
-    /// Whether it belongs to what the database has gone through whose newest place is given: not to another one, to a past
-    /// that was lost with a server, or to a time after the backup that this one was restored from.
+    /// Whether it is in the past of the database with this newest position: not of another database, of writes that a
+    /// failover lost, or of the time after the backup that this database was restored from.
     #[must_use]
     pub fn is_behind(&self, newest: &Self) -> bool {
         self.history == newest.history && !self.is_after(newest)
     }
 
-    /// Whether it comes after another one of the same history.
+    /// Whether it comes after another position of the same history.
     #[must_use]
     pub fn is_after(&self, other: &Self) -> bool {
         (self.number, &self.instance) > (other.number, &other.instance)
@@ -74,7 +73,7 @@ pub(crate) fn mark(id: &InstanceId) -> Statement {
     a.statement(MARK)
 }
 
-/// Whether more differs than when it is looked at next.
+/// Whether more changed than the schedule of the next reconciliation.
 pub(crate) fn shows_a_change(before: &Aggregate, after: &Aggregate) -> bool {
     let (b, a) = (&before.instance, &after.instance);
     let looked_at = Instance { settled: a.settled, wake_at: a.wake_at, version: a.version, ..b.clone() };
@@ -84,14 +83,14 @@ pub(crate) fn shows_a_change(before: &Aggregate, after: &Aggregate) -> bool {
 /// An instance that changed.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// The place after it.
+    /// The position after it.
     pub place: Cursor,
-    /// What it is now, or a moment later.
+    /// Its state at this change or later.
     pub instance: Aggregate,
 }
 
 impl Store {
-    /// The place after everything that is committed and that nobody is about to change again.
+    /// The position after everything that is committed, except instances that are being changed again.
     ///
     /// # Errors
     /// When the database refuses.
@@ -101,11 +100,11 @@ impl Store {
         let rows = self.db.read(Args::new().statement(LAST)).await?;
         let c = rows.first().map(Columns).ok_or_else(|| corrupt("changes: it has no row"))?;
         let history = format!("{}-{servers}", c.text("history")?);
-        // Before the first of the next number: whatever has this one is behind it.
+        // Before the first instance of the next number: everything with the current number is behind it.
         Ok(Cursor { number: c.int("last")?.saturating_add(1), instance: NO_ID.to_owned(), history })
     }
 
-    /// Begins another history: from now on no place is known that was given before. `drawn` was never drawn here.
+    /// Begins a new history: all earlier positions become unknown. `drawn` must never have been used here.
     ///
     /// # Errors
     /// When the database refuses.
@@ -115,7 +114,7 @@ impl Store {
         self.db.write(vec![a.statement(RENEW)]).await.map(|_| ())
     }
 
-    /// Gives every change that is committed its number; one that is being changed again gets it the next time.
+    /// Numbers every committed change; an instance that is being changed again is numbered the next time.
     ///
     /// # Errors
     /// When the database refuses.
@@ -130,7 +129,7 @@ impl Store {
         }
     }
 
-    /// At most `limit` instances that changed after a place and have their number, in the order of the numbers.
+    /// At most `limit` numbered instances that changed after a position, in the order of their numbers.
     ///
     /// # Errors
     /// When the database refuses.

@@ -1,10 +1,9 @@
-//! The only file that knows there are two databases.
+//! The only file that distinguishes the two databases.
 //!
-//! SQLite has one writer: a task that takes every write that waits and commits them together, each in its own savepoint,
-//! so that one flush of the disk serves many. Its transactions are `BEGIN IMMEDIATE` (deferred ones fail under load) and
+//! SQLite has one writer: a task that commits all waiting writes together, each in its own savepoint, so that one flush
+//! of the disk serves many. Its transactions are `BEGIN IMMEDIATE` (deferred ones fail under load) and
 //! `synchronous=FULL` (with less, a power cut loses committed intents). PostgreSQL (`postgres`) commits each write by
-//! itself. On both, the statements of a write travel together (`compose`): an exchange with the database costs more than a
-//! statement.
+//! itself. On both, the statements of a write are sent together (`compose`): a round trip costs more than a statement.
 
 mod compose;
 mod copy;
@@ -31,10 +30,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-/// How many writes one commit of SQLite takes along.
+/// Maximum writes per commit of SQLite.
 const BATCH_MAX: usize = 256;
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     /// All of it is committed.
@@ -46,38 +45,38 @@ pub(crate) enum Written {
 /// The statements of one write.
 #[derive(Clone)]
 pub(crate) enum Write {
-    /// Each sees what those before it did.
+    /// Each sees the effects of the previous ones.
     InOrder(Vec<Statement>),
-    /// No two touch the same row, so that they may happen at once.
+    /// No two affect the same row, so that they can run at once.
     Apart(Vec<Statement>),
 }
 
 type Reply = oneshot::Sender<Result<Written, Error>>;
 
-/// Where a write stands.
+/// The phase of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WritePhase {
     /// It has not reached the database.
     Before,
-    /// It is committed, and whoever asked for it does not know yet.
+    /// It is committed, and the caller does not know yet.
     Committed,
 }
 
-/// Stands before and after every write; a trial that never lets one through kills its process there.
+/// Runs before and after every write. A test that never returns from it simulates a crash at this point.
 pub type WriteHook = Arc<dyn Fn(WritePhase) -> BoxFuture<'static, ()> + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct Db {
     readers: AnyPool,
     pub(crate) write_hook: Option<WriteHook>,
-    /// The runtime that the database was opened on, while the asking thread waits for each exchange; `None`: nobody waits.
+    /// The runtime that opened the database, if callers block for each exchange (`in_one_order`).
     pub(crate) elsewhere: Option<Handle>,
     kind: Kind,
 }
 
 #[derive(Clone)]
 enum Kind {
-    /// Its one writer.
+    /// The only writer.
     Sqlite(mpsc::Sender<(Write, Reply)>),
     Postgres(Postgres),
 }
@@ -102,7 +101,7 @@ impl Db {
         let url = format!("sqlite:{path}?mode=rwc");
         make_private(path);
         let pool = |size: u32| {
-            // A file does not hang up: asking each time whether it is still there only costs.
+            // A file does not disconnect: a test before each use would only cost time.
             AnyPoolOptions::new().max_connections(size).test_before_acquire(false).acquire_timeout(Duration::from_secs(10)).after_connect(|c, _| {
                 Box::pin(async move {
                     c.execute("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
@@ -121,7 +120,7 @@ impl Db {
         Ok(Self { readers, write_hook: None, elsewhere: None, kind: Kind::Sqlite(sender) })
     }
 
-    /// How the schema of a database stands, which is left as it is.
+    /// The state of a database's schema, without changing it.
     pub(crate) async fn schema(url: &str) -> Result<Schema, Error> {
         sqlx::any::install_default_drivers();
         let url = match url.strip_prefix("sqlite:") {
@@ -154,12 +153,12 @@ impl Db {
         }
     }
 
-    /// Writes all of it or nothing; each statement sees what those before it did.
+    /// Writes all or nothing; each statement sees the effects of the previous ones.
     pub(crate) async fn write(&self, statements: Vec<Statement>) -> Result<Written, Error> {
         self.take(Write::InOrder(statements)).await
     }
 
-    /// Writes all of it or nothing. No two statements may touch the same row.
+    /// Writes all or nothing. No two statements may affect the same row.
     pub(crate) async fn write_apart(&self, statements: Vec<Statement>) -> Result<Written, Error> {
         self.take(Write::Apart(statements)).await
     }
@@ -190,7 +189,7 @@ impl Db {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// PostgreSQL, which other machines may use, too.
+    /// PostgreSQL, which other machines can use, too.
     pub(crate) const fn shared(&self) -> Option<&Postgres> {
         match &self.kind {
             Kind::Sqlite(_) => None,
@@ -198,12 +197,12 @@ impl Db {
         }
     }
 
-    /// How often another server answered than before, or the same after a restart: then what was written last may be lost.
+    /// How often the database server changed or restarted; the last writes may then be lost.
     pub(crate) fn epoch(&self) -> u64 {
         self.shared().map_or(0, Postgres::epoch)
     }
 
-    /// The database's own clock; `None`: it runs on this machine, whose clock is the clock.
+    /// The database's clock; `None`: it runs on this machine, so use this machine's clock.
     pub(crate) async fn now(&self) -> Result<Option<Timestamp>, Error> {
         const SQL: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS at";
         if self.shared().is_none() {
@@ -213,12 +212,12 @@ impl Db {
         rows.first().map(|r| crate::args::Columns(r).time("at")).transpose()
     }
 
-    /// Tells every replica that there is something to do. A hint: it may get lost.
+    /// Notifies every replica that there is something to do. Only a hint: it may get lost.
     pub(crate) async fn notify(&self) -> Result<(), Error> {
         self.read(crate::args::Args::new().statement(postgres::NOTIFY)).await.map(|_| ())
     }
 
-    /// Which database this is, and through which servers it came: the same as long as nothing that was committed is lost.
+    /// The database and its lineage of servers: unchanged as long as no committed write is lost.
     pub(crate) async fn history(&self) -> Result<String, Error> {
         if self.shared().is_none() {
             return Ok("file".to_owned());
@@ -228,8 +227,8 @@ impl Db {
         crate::args::Columns(row).text("history")
     }
 
-    /// Gives at most `limit` instances that changed the next number, all the same; `fresh` are there to get one. Of several
-    /// who do it at once, each waits for the one before to have committed. Gives how many got it.
+    /// Gives the same next number to at most `limit` changed instances; `fresh` of them wait for one. Concurrent
+    /// callers commit one after the other. Returns how many were numbered.
     pub(crate) async fn number_changes(&self, limit: u32, fresh: usize) -> Result<usize, Error> {
         const NEXT: &str = "UPDATE changes SET last = last + 1";
         const NUMBER: &str = "UPDATE instance_changes SET changed = (SELECT last FROM changes) \
@@ -240,7 +239,7 @@ impl Db {
                 let next = a.statement(NEXT);
                 a.int(limit.into());
                 self.write(vec![next, a.statement(NUMBER)]).await?;
-                // There is one writer: none of them is locked.
+                // There is only one writer: no row is locked.
                 Ok(fresh)
             }
             Kind::Postgres(_) => {
@@ -250,7 +249,7 @@ impl Db {
         }
     }
 
-    /// Makes and lets go of parts of the action log (`months`); a SQLite file has none.
+    /// Creates and drops partitions of the action log (`months`); SQLite has none.
     pub(crate) async fn arrange_months(&self, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
         match self.kind {
             Kind::Sqlite(_) => Ok(Arranged::default()),
@@ -258,7 +257,7 @@ impl Db {
         }
     }
 
-    /// The months that have a part of the action log of their own.
+    /// The months with a partition of the action log.
     pub(crate) async fn months(&self) -> Result<Vec<Month>, Error> {
         match self.kind {
             Kind::Sqlite(_) => Ok(Vec::new()),
@@ -267,16 +266,16 @@ impl Db {
     }
 
     pub(crate) async fn check(&self) -> Result<(), Error> {
-        // Changes nothing, and still writes: it fails on a database that is full or read-only.
+        // Writes without a change: fails on a database that is full or read-only.
         const SQL: &str = "UPDATE provider_accounts SET provider = provider";
         self.write(vec![crate::args::Args::new().statement(SQL)]).await.map(|_| ())
     }
 }
 
-/// What instances cost and what they are for is nobody else's: the file and its companions are this user's alone.
+/// Makes the file and its companions readable only by this user: prices and purposes of instances are confidential.
 fn make_private(path: &str) {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    // One that cannot be made is told of when it is opened. SQLite gives its companions the mode of the file.
+    // An error here shows again when the file is opened. SQLite gives its companions the mode of the file.
     let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     for file in [path.to_owned(), format!("{path}-wal"), format!("{path}-shm")] {
         let open = std::fs::metadata(&file).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
@@ -294,14 +293,14 @@ fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
-/// Stops the thread until it is done: nothing else of its runtime goes on meanwhile, so that everything happens in one order.
+/// Blocks the thread until it is done: nothing else on its runtime runs meanwhile, so that the order is deterministic.
 fn wait_for<T>(handle: &Handle, exchange: impl Future<Output = T>) -> T {
     let _timers = handle.enter();
-    // The thread may belong to another runtime, whose share for one task is not to be asked for while that runtime stands still.
+    // The thread may belong to another runtime, whose cooperative budget must not be used while it is blocked.
     futures::executor::block_on(tokio::task::unconstrained(exchange))
 }
 
-/// Runs a write of SQLite after `first` (nothing, or the beginning of a savepoint). `Stale`: it must be undone.
+/// Runs a write of SQLite after `first` (empty, or the start of a savepoint). `Stale`: it must be undone.
 async fn run_sqlite(connection: &mut AnyConnection, first: &str, write: Write) -> Result<Written, sqlx::Error> {
     let (Write::InOrder(statements) | Write::Apart(statements)) = write;
     let expected: Vec<Option<u64>> = statements.iter().map(|s| s.expect_rows).collect();
@@ -316,10 +315,10 @@ async fn run_sqlite(connection: &mut AnyConnection, first: &str, write: Write) -
             Err(e) => break Err(e),
         }
     };
-    // The first result is that of `first`, if there is one.
+    // The first result is that of `first`, if not empty.
     let done = done.get(usize::from(!first.is_empty())..).unwrap_or_default();
-    // The text runs on after a guard that did not hold, and a statement that trusted it may fail then: whoever wrote
-    // first is the reason, not what they wrote.
+    // Execution continues after a failed guard, so a later statement that relies on the guard may fail: the cause is
+    // then the failed guard, not that statement.
     if done.iter().zip(&expected).any(|(rows, expected)| expected.is_some_and(|n| n != *rows)) {
         return Ok(Written::Stale);
     }
@@ -340,15 +339,15 @@ async fn write_in_batches(pool: AnyPool, mut receiver: mpsc::Receiver<(Write, Re
                 Ok(()) => result,
                 Err(e) => Err(Error::Unavailable(e.to_string())),
             };
-            // Whoever asked may have gone away; the write stands.
+            // The caller may be gone; the write is committed.
             let _ = reply.send(result);
         }
         batch.clear();
     }
 }
 
-/// Commits what it can of a batch. An error means that nothing of it was: the connection is thrown away then, because a
-/// transaction that failed to end may still seem open to it.
+/// Commits what it can of a batch. An error means that nothing was committed; the connection is then discarded, because
+/// it may still have the transaction open.
 async fn commit_batch(
     pool: &AnyPool,
     batch: impl Iterator<Item = (Write, Reply)>,
@@ -360,13 +359,13 @@ async fn commit_batch(
         Ok(mut connection) => {
             let done = run_batch(&mut connection, &mut batch, replies).await;
             if done.is_err() {
-                // Closing undoes whatever is still open; that this fails, too, changes nothing.
+                // Closing rolls back what is still open, even if it returns an error.
                 let _ = connection.detach().close_hard().await;
             }
             done
         }
     };
-    // Whoever was not reached is told the same.
+    // The remaining callers get the same error.
     replies.extend(batch.map(|(_, reply)| (reply, Ok(Written::Done))));
     done
 }
@@ -378,7 +377,7 @@ async fn run_batch(
 ) -> Result<(), sqlx::Error> {
     let mut tx: Transaction<'_, Any> = connection.begin_with("BEGIN IMMEDIATE").await?;
     while let Some((write, reply)) = batch.next() {
-        // Alone, it needs no savepoint of its own: undoing the transaction undoes it.
+        // A single write needs no savepoint: rolling back the transaction undoes it.
         let alone = replies.is_empty() && batch.peek().is_none();
         if alone {
             let result = run_sqlite(&mut tx, "", write).await;
@@ -397,7 +396,7 @@ async fn run_batch(
     tx.commit().await
 }
 
-/// One write of a batch. The outer error is the batch's: its savepoint could not be ended as it should.
+/// One write of a batch. The outer error concerns the batch: the savepoint could not be ended.
 async fn run_nested(connection: &mut AnyConnection, write: Write) -> Result<Result<Written, Error>, sqlx::Error> {
     let written = run_sqlite(connection, "SAVEPOINT one_write", write).await;
     let end = match written {

@@ -1,6 +1,6 @@
-//! What can go wrong with a database, by what people can do about it.
+//! Database errors, by what operators can do about them.
 
-/// A database that did not do what it should.
+/// An error of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be opened: address, rights, disk.
@@ -9,19 +9,19 @@ pub enum Error {
     /// Its schema was written by a newer version.
     #[error("the database comes from a newer version of this program (schema {0}); run that version or a newer one")]
     Newer(i64),
-    /// Its rows went to another database.
+    /// Its rows were moved to another database.
     #[error("the rows of this database were moved to PostgreSQL by `inventiv migrate`: take that one")]
     Moved,
-    /// It is busy, read-only, full, or gone. Nothing was written.
+    /// It is busy, read-only, full or unreachable. Nothing was written.
     #[error("the database does not answer properly: {0}")]
     Unavailable(String),
-    /// The connection broke while it was being written: it may have been, or not.
+    /// The connection broke during a write: the write is unconfirmed.
     #[error("the connection to the database broke, and whether this was written is not known: {0}")]
     Doubt(String),
     /// The row exists already.
     #[error("it exists already: {0}")]
     Duplicate(String),
-    /// A row holds what this version cannot read.
+    /// A row holds a value that this version cannot read.
     #[error("a row cannot be read: {0}")]
     Corrupt(String),
 }
@@ -37,7 +37,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// A column that should be there and is not, or does not read.
+/// A column that is missing or unreadable.
 pub(crate) fn corrupt(what: &str) -> Error {
     Error::Corrupt(what.to_owned())
 }

@@ -1,23 +1,24 @@
-//! Lists that can be narrowed: a text of its own for each set of filters.
+//! Lists with filters: one statement for each set of filters.
 //!
-//! With one text for all (`$2 IS NULL OR status = $2`), a database plans for the average: it walks through all that ever
-//! ended to find what lives. A status stands in the text itself, so that PostgreSQL knows how few rows have it. SQLite knows
-//! nothing of how many there are: where few rows have a status, no index but that of the status can serve the text.
+//! With one statement for all (`$2 IS NULL OR status = $2`), a database plans for the average: it scans all ended rows
+//! to find the living ones. A status is a literal in the statement, so that PostgreSQL knows how few rows have it.
+//! SQLite has no statistics: if few rows have a status, the statement is written so that only the index of the status
+//! can serve it.
 
 use crate::args::{Args, Statement};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// A status that rows are to have.
+/// A status to filter by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
-    /// The word for it.
+    /// The status.
     pub(crate) text: &'static str,
-    /// Rows have it for a while only, so that there are never many of them.
+    /// Rows have it only temporarily, so few rows have it.
     pub(crate) passes: bool,
 }
 
-/// The texts for one table, each made when it is needed first.
+/// The statements for one table, each created on first use.
 pub(crate) struct Filtered {
     table: &'static str,
     texts: Mutex<Option<HashMap<String, &'static str>>>,
@@ -28,7 +29,7 @@ impl Filtered {
         Self { table, texts: Mutex::new(None) }
     }
 
-    /// `limit` rows after the id `after`, in the order of ids, of one status and where these columns have these values.
+    /// `limit` rows after the id `after`, in the order of ids, with this status and these column values.
     pub(crate) fn statement(
         &self,
         after: Option<&str>,
@@ -52,7 +53,7 @@ impl Filtered {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let text = texts.get_or_insert_default().entry(condition).or_insert_with_key(|condition| {
             let table = self.table;
-            // As many as there are sets of filters, and no more.
+            // Leaks at most one statement for each set of filters.
             format!("SELECT * FROM {table} WHERE id > $1{condition} ORDER BY id LIMIT ${place}").leak()
         });
         a.statement(text)
@@ -66,7 +67,7 @@ mod tests {
     use crate::Store;
     use crate::args::Columns;
 
-    /// Which tables and indexes SQLite walks, as it says itself.
+    /// The query plan of SQLite.
     async fn plan(store: &Store, statement: Statement) -> String {
         let sql: &'static str = format!("EXPLAIN QUERY PLAN {}", statement.sql).leak();
         let rows = store.db.read(Statement { sql, ..statement }).await.unwrap();

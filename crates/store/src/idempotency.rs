@@ -1,4 +1,4 @@
-//! Idempotency keys: which instance a request made, for when it is sent again.
+//! Idempotency keys: which instance a request created, in case it is sent again.
 
 use crate::Store;
 use crate::args::{Args, Columns, Statement};
@@ -6,18 +6,18 @@ use crate::error::{Error, corrupt};
 use inventiv_core::id::InstanceId;
 use inventiv_core::time::Timestamp;
 
-/// A key as its request was carried out. It is remembered for as long as its instance is.
+/// A key whose request was carried out. It is kept as long as its instance is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// Whose.
+    /// The account.
     pub account_id: String,
-    /// As it was sent.
+    /// The key as sent.
     pub key: String,
-    /// Tells requests apart: another one with the same key is a mistake.
+    /// Identifies the request: a different request with the same key is an error.
     pub fingerprint: String,
-    /// What the request made.
+    /// The instance that the request created.
     pub instance_id: InstanceId,
-    /// When.
+    /// When it was used.
     pub created_at: Timestamp,
 }
 
@@ -26,7 +26,7 @@ const ADD: &str = "INSERT INTO idempotency_keys (account_id, idempotency_key, fi
 const FIND: &str = "SELECT * FROM idempotency_keys WHERE account_id = $1 AND idempotency_key = $2";
 
 impl Store {
-    /// What a key was used for.
+    /// The use of a key.
     ///
     /// # Errors
     /// When the database refuses.

@@ -15,7 +15,7 @@ const UPDATE: &str = "UPDATE instances SET desired = $1, status = $2, failure_js
     ip_address = $5, ready_at = $6, terminate_requested_at = $7, terminated_at = $8, notes_json = $9, settled = $10, \
     wake_at = $11, version = $12, confirm_after = $13, addresses_json = $14, name = $15 WHERE id = $16 AND version = $17";
 
-/// The server that the instance runs, or ran, on.
+/// The server that the instance runs or ran on.
 fn provider_instance_id(agg: &Aggregate) -> Option<&str> {
     let last = || agg.servers.iter().rev().find(|s| s.is_primary && s.provider_id.is_some());
     agg.server().or_else(last).and_then(|s| s.provider_id.as_deref())
@@ -33,7 +33,7 @@ pub(crate) fn insert(agg: &Aggregate) -> Statement {
     a.statement(INSERT)
 }
 
-/// Guarded by the version that was read.
+/// Guarded by the version as read.
 pub(crate) fn update(agg: &Aggregate, read_version: i64) -> Statement {
     let i = &agg.instance;
     let mut a = Args::new();
@@ -44,7 +44,7 @@ pub(crate) fn update(agg: &Aggregate, read_version: i64) -> Statement {
     a.guarded(UPDATE)
 }
 
-/// What an older version wrote has one address at the most.
+/// Rows of older versions have at most one address.
 fn addresses(c: &Columns<'_>) -> Result<Vec<String>, Error> {
     let all: Vec<String> = c.json("addresses_json")?;
     Ok(if all.is_empty() { c.opt_text("ip_address")?.into_iter().collect() } else { all })

@@ -8,7 +8,7 @@ use inventiv_core::lease::Lease;
 use std::collections::BTreeMap;
 
 const LIST: &str = "SELECT zone, holder, heartbeat FROM leases WHERE account_id = $1";
-/// Two that begin it at once: one of them finds nothing to change.
+/// If two replicas begin it at once, one of them changes nothing.
 const BEGIN: &str = "INSERT INTO leases (account_id, zone, holder, heartbeat) VALUES ($1, $2, $3, 1) \
     ON CONFLICT (account_id, zone) DO NOTHING";
 const TAKE: &str = "UPDATE leases SET holder = $3, heartbeat = heartbeat + 1 WHERE account_id = $1 AND zone = $2 \
@@ -33,7 +33,7 @@ impl Store {
         self.db.read(a.statement(LIST)).await?.iter().map(one).collect()
     }
 
-    /// How many instances are under way, by zone; zones without any are left out.
+    /// The number of unsettled instances by zone; zones without any are omitted.
     ///
     /// # Errors
     /// When the database refuses.
@@ -44,7 +44,7 @@ impl Store {
         rows.iter().map(|r| Ok((Columns(r).text("zone")?, Columns(r).int("n")?))).collect()
     }
 
-    /// Takes a lease that nobody ever had; `false`: somebody was faster.
+    /// Takes a lease that no replica ever held; `false`: another replica was faster.
     ///
     /// # Errors
     /// When the database refuses.
@@ -54,7 +54,7 @@ impl Store {
         Ok(self.db.write(vec![a.guarded(BEGIN)]).await? == Written::Done)
     }
 
-    /// Takes a lease, or moves one's own on, if it is as it was seen; `false`: it is not.
+    /// Takes or renews a lease if it is still as it was read; `false`: it has changed.
     ///
     /// # Errors
     /// When the database refuses.
@@ -64,7 +64,7 @@ impl Store {
         Ok(self.db.write(vec![a.guarded(TAKE)]).await? == Written::Done)
     }
 
-    /// Gives one lease back, if it is as it was seen; somebody else's is left as it is.
+    /// Releases one lease if it is still as it was read; another replica's lease is left alone.
     ///
     /// # Errors
     /// When the database refuses.
@@ -74,7 +74,7 @@ impl Store {
         self.db.write(vec![a.statement(GIVE_BACK)]).await.map(|_| ())
     }
 
-    /// Gives back every lease of a replica.
+    /// Releases all leases of a replica.
     ///
     /// # Errors
     /// When the database refuses.

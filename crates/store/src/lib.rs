@@ -1,9 +1,9 @@
-//! What Inventiv-Agents remembers: one SQL text, on SQLite and on PostgreSQL.
+//! The store of Inventiv-Agents: the same SQL on SQLite and PostgreSQL.
 //!
-//! `db` is the only file that knows there are two. An instance with its servers and volumes is read and written as one
+//! Only `db` distinguishes the two. An instance with its servers and volumes is read and written as one
 //! [`Aggregate`](inventiv_core::recorded::Aggregate); every write is guarded by its version.
 
-/// The statuses of a life that is not over, as they stand in the index of these: both databases know it by this very text.
+/// The statuses of living instances, exactly as in the partial index: both databases match the index by this text.
 macro_rules! living {
     () => {
         "status IN ('provisioning', 'booting', 'ready', 'terminating')"
@@ -45,14 +45,14 @@ pub use volume_rows::{VolumeFilter, VolumeWithOwner};
 use db::Db;
 use inventiv_core::time::Timestamp;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
-/// The memory; clones share it.
+/// The store; clones share it.
 #[derive(Clone)]
 pub struct Store {
     db: Db,
-    changed: Arc<Notify>,
-    /// Listens to the other replicas for as long as any clone lives.
+    changed: watch::Sender<()>,
+    /// Listens to the other replicas as long as any clone exists.
     _ears: Option<Arc<Listener>>,
 }
 
@@ -64,25 +64,38 @@ impl Drop for Listener {
     }
 }
 
+/// Hints that the desired state of something has changed; every reader gets each of them, several at once as one.
+pub struct Hints(watch::Receiver<()>);
+
+impl Hints {
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            // The database is closed: nothing will change any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 impl Store {
     /// Opens a database and brings its schema up to date.
     ///
-    /// `sqlite:FILE` (made if it is not there) or `postgres://…`.
+    /// `sqlite:FILE` (created if missing) or `postgres://…`.
     ///
     /// # Errors
     /// When it cannot be reached, read or written, or comes from a newer version.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let (db, changed) = (Db::open(url).await?, Arc::new(Notify::new()));
+        let (db, changed) = (Db::open(url).await?, watch::Sender::new(()));
         let reported = changed.clone();
         let ears = db.shared().cloned().map(|server| {
             Arc::new(Listener(
-                tokio::spawn(async move { server.listen(move || reported.notify_one()).await }).abort_handle(),
+                tokio::spawn(async move { server.listen(move || reported.send_replace(())).await }).abort_handle(),
             ))
         });
         Ok(Self { db, changed, _ears: ears })
     }
 
-    /// How the schema of a database stands; nothing of it is changed.
+    /// The state of a database's schema; nothing is changed.
     ///
     /// # Errors
     /// When it cannot be read, or comes from a newer version.
@@ -90,11 +103,11 @@ impl Store {
         Db::schema(url).await
     }
 
-    /// Moves every row of a SQLite file to PostgreSQL, compares them there, and closes the file for good. It can be begun
-    /// again after whatever stopped it. `reported` hears of each table.
+    /// Moves every row of a SQLite file to PostgreSQL, compares the rows there, and closes the file for good. After any
+    /// interruption it can be started again. Calls `reported` for each table.
     ///
     /// # Errors
-    /// When either cannot be opened, or a row is not the same on both sides: then the file is as it was.
+    /// When either cannot be opened, or a row differs between the sides: then the file is unchanged.
     pub async fn move_rows(
         from: &str,
         to: &str,
@@ -104,20 +117,20 @@ impl Store {
         db::move_all(from, to, now, reported).await
     }
 
-    /// Whether other machines may use the same database.
+    /// Whether other machines can use the same database.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         self.db.shared().is_some()
     }
 
-    /// Changes when another server answers than before, or the same after a restart: what was written last may be lost then,
-    /// and the cloud may know more than these rows.
+    /// Changes when another database server answers, or the same one after a restart: the last writes may then be lost,
+    /// and the cloud may be newer than these rows.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.db.epoch()
     }
 
-    /// The database's own clock, for which all replicas are the same distance from the truth; `None`: it runs on this machine.
+    /// The database's clock, which all replicas share; `None`: the database runs on this machine.
     ///
     /// # Errors
     /// When it does not answer.
@@ -125,44 +138,45 @@ impl Store {
         self.db.now().await
     }
 
-    /// The same memory; every exchange with the database happens on the runtime that it was opened on, while the asking
-    /// thread stands still: for trials that must go the same way each time.
+    /// The same store; every exchange with the database runs on the runtime that opened it, while the calling thread
+    /// blocks: for deterministic tests.
     #[must_use]
     pub fn in_one_order(mut self, opened_on: tokio::runtime::Handle) -> Self {
         self.db.elsewhere = Some(opened_on);
         self
     }
 
-    /// The same memory, with a write_hook before and after every write.
+    /// The same store, with a hook before and after every write.
     #[must_use]
     pub fn with_write_hook(mut self, write_hook: WriteHook) -> Self {
         self.db.write_hook = Some(write_hook);
         self
     }
 
-    /// Waits until somebody wants something else, here or through another replica. A hint: polling is the truth.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Hints, from now on, that desired state has changed, here or through another replica. Polling is authoritative.
+    #[must_use]
+    pub fn hints(&self) -> Hints {
+        Hints(self.changed.subscribe())
     }
 
-    /// Tells whoever waits in [`Store::changed`]. Nobody waits for that.
+    /// Wakes the waiters of [`Store::hints`], in the background.
     pub fn tell_change(&self) {
-        self.changed.notify_one();
+        self.changed.send_replace(());
         if self.is_shared() {
             let db = self.db.clone();
             tokio::spawn(async move { notify(&db).await });
         }
     }
 
-    /// The same; the others have been told when this returns: for a process that is about to end.
+    /// The same, but returns after the other replicas are notified: for a process that is about to end.
     pub async fn tell_last_change(&self) {
-        self.changed.notify_one();
+        self.changed.send_replace(());
         if self.is_shared() {
             notify(&self.db).await;
         }
     }
 
-    /// Whether the database answers and can be written.
+    /// Checks that the database answers and accepts writes.
     ///
     /// # Errors
     /// When it does not.

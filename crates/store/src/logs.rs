@@ -14,21 +14,21 @@ use inventiv_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// What became of an action.
+/// The outcome of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStatus {
-    /// Written; the call is being made, or its process died.
+    /// The call is in progress, or its process died.
     InProgress,
-    /// It worked.
+    /// It succeeded.
     Completed,
-    /// Surely nothing happened.
+    /// It certainly had no effect.
     Failed,
-    /// The answer was lost: something may have happened.
+    /// The response was lost: it may have taken effect.
     Unknown,
 }
 
 impl LogStatus {
-    /// Every one.
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::InProgress, Self::Completed, Self::Failed, Self::Unknown];
 
     /// The word in table and API.
@@ -56,19 +56,19 @@ pub struct ActionLog {
     pub instance_id: Option<String>,
     /// Which volume it is about.
     pub volume_id: Option<String>,
-    /// What was done, for instance `PROVIDER_CREATE_VOLUME`.
+    /// The action, for example `PROVIDER_CREATE_VOLUME`.
     pub action: String,
     /// What became of it.
     pub status: LogStatus,
-    /// Which cloud.
+    /// The provider.
     pub provider: String,
-    /// Which account.
+    /// The account.
     pub account_id: String,
-    /// Where.
+    /// The zone.
     pub zone: String,
     /// The cloud's id of the resource.
     pub resource_id: Option<String>,
-    /// Which attempt, for creations.
+    /// The attempt, for creations.
     pub attempt: Option<i64>,
     /// The cloud's id of the exchange.
     pub request_id: Option<String>,
@@ -76,7 +76,7 @@ pub struct ActionLog {
     pub error_kind: Option<String>,
     /// What went wrong, in one sentence.
     pub error: Option<String>,
-    /// Anything else, in one sentence.
+    /// Details, in one sentence.
     pub details: Option<String>,
     /// When it was written.
     pub started_at: Timestamp,
@@ -91,7 +91,7 @@ pub struct LogClose {
     pub id: LogId,
     /// What became of it.
     pub status: LogStatus,
-    /// The cloud's id of the resource, where only the answer told.
+    /// The cloud's id of the resource, if only the response contained it.
     pub resource_id: Option<String>,
     /// The cloud's id of the exchange.
     pub request_id: Option<String>,
@@ -105,12 +105,12 @@ pub struct LogClose {
     pub ended_at: Timestamp,
 }
 
-/// Something to do to the action log.
+/// A write to the action log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogWrite {
     /// A new line.
     Open(Box<ActionLog>),
-    /// The end of a line.
+    /// Closes a line.
     Close(Box<LogClose>),
 }
 
@@ -136,15 +136,15 @@ const ABANDON: &str = "UPDATE action_logs SET status = 'unknown', error_kind = '
     error = 'the process ended before the outcome was recorded; what came of it shows in the lines that follow', \
     ended_at = $3, duration_ms = ($3 - started_at) / 1000 \
     WHERE account_id = $1 AND status = 'in_progress' AND started_at < $2";
-/// Of all lines, by how many are read at most: with the number in its text PostgreSQL keeps one plan for it, without it would
-/// think about every part of the log each time.
+/// All lines, by limit: with a literal limit PostgreSQL caches one plan; without, it would plan over every partition
+/// each time.
 const LIST: [(u32, &str); 3] = [
     (101, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 101"),
     (501, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 501"),
     (1_000, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 1000"),
 ];
 const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-/// Lines that no proof is made of: they may go.
+/// Lines that belong to no proof: they may be deleted.
 static TELLS_NO_PROOF: LazyLock<String> = LazyLock::new(|| {
     let reported: Vec<String> = CALLS.iter().map(|action| format!("'{action}'")).collect();
     format!("action NOT IN ({})", reported.join(", "))
@@ -158,19 +158,19 @@ static PAGE: LazyLock<&'static str> = LazyLock::new(|| {
     )
     .leak()
 });
-/// Of a page, what may go.
+/// Deletes the lines of a page that may be deleted.
 static PRUNE: LazyLock<&'static str> = LazyLock::new(|| {
     format!("DELETE FROM action_logs WHERE id > $1 AND id <= $2 AND {}", may_go("action_logs", "$3")).leak()
 });
-/// How many lines one statement looks at: nothing else waits for long.
+/// How many lines one statement reads: others do not wait long.
 const PAGE_LINES: u32 = 1_000;
 const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from_status, to_status, reason, at) \
     VALUES ($1, $2, $3, $4, $5, $6)";
 static HISTORIES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_state_history", "instance_id"));
 const READ_HISTORY: &str = "SELECT * FROM instance_state_history WHERE instance_id = $1 ORDER BY at, id";
 
-/// Which lines of `table` may go: what is older than `before`, closed and no part of a proof, of instances that ended before
-/// that and keep nothing. What may go once may go for ever.
+/// Which lines of `table` may be deleted: older than `before`, closed, in no proof, of instances that ended before then
+/// and retain nothing. This never changes back.
 pub(crate) fn may_go(table: &str, before: &str) -> String {
     format!(
         "started_at < {before} AND status <> 'in_progress' AND {} AND (instance_id IS NULL OR EXISTS (SELECT 1 \
@@ -207,7 +207,7 @@ pub(crate) fn statement(write: &LogWrite) -> Statement {
 
 pub(crate) fn history(instance: &Instance, from: Option<Status>, version: i64, at: Timestamp) -> Statement {
     let mut a = Args::new();
-    // One change per version, so the version makes the id.
+    // One change per version, so the version is the id.
     a.text(&format!("{}-{version:012}", instance.id)).text(instance.id.as_str());
     a.opt_text(from.map(Status::text)).text(instance.status.text());
     a.opt_text(instance.failure.as_ref().map(|f| f.message.as_str())).time(at);
@@ -215,7 +215,7 @@ pub(crate) fn history(instance: &Instance, from: Option<Status>, version: i64, a
 }
 
 impl Store {
-    /// Closes lines whose process died before it could: whether the call took effect is not known.
+    /// Closes lines whose process died: the outcome of the call is unknown.
     ///
     /// # Errors
     /// When the database refuses.
@@ -230,7 +230,7 @@ impl Store {
         self.db.write(vec![a.statement(ABANDON)]).await.map(|_| ())
     }
 
-    /// Lines of the action log in the order of time, `limit` of them at most and never more than 1,000.
+    /// Lines of the action log in the order of time: at most `limit`, and at most 1,000.
     ///
     /// # Errors
     /// When the database refuses.
@@ -256,8 +256,8 @@ impl Store {
         rows.iter().take(limit as usize).map(|r| read(&Columns(r))).collect()
     }
 
-    /// Deletes old lines of instances that ended before `before` and keep nothing, a page of them after `after`. Lines that
-    /// belong to a proof stay. Gives where the next page begins; `None`: nothing older follows.
+    /// Deletes a page, after `after`, of old lines of instances that ended before `before` and retain nothing. Lines
+    /// that belong to a proof stay. Returns where the next page begins; `None`: nothing older follows.
     ///
     /// # Errors
     /// When the database refuses.
@@ -276,17 +276,17 @@ impl Store {
         Ok((page.int("n")? == i64::from(PAGE_LINES)).then_some(last))
     }
 
-    /// On PostgreSQL, makes the parts of the action log that this month, the next ones and lines without a part need, and lets go
-    /// of empty ones of months that are over; with `before`, also of months that are wholly older and of which nothing is to be
-    /// kept ([`Store::prune_action_logs`] says what is). On SQLite there is nothing to do.
+    /// On PostgreSQL, creates the partitions of the action log for this month, the next ones, and lines without a
+    /// partition, and drops empty ones of past months. With `before`, also drops months that are entirely older and
+    /// hold nothing that must be kept (see [`Store::prune_action_logs`]). On SQLite it does nothing.
     ///
     /// # Errors
-    /// When the database refuses. What was done until then stands.
+    /// When the database refuses. What was done until then is kept.
     pub async fn arrange_action_logs(&self, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
         self.db.arrange_months(now, before).await
     }
 
-    /// The months whose part of the action log is a table of its own, in their order; none on SQLite.
+    /// The months with a partition of the action log, in order; none on SQLite.
     ///
     /// # Errors
     /// When the database refuses.
@@ -304,7 +304,7 @@ impl Store {
         self.db.read(a.statement(READ_HISTORY)).await?.iter().map(|r| state_change(&Columns(r))).collect()
     }
 
-    /// The statuses that each of some instances had; one that had none is left out.
+    /// The statuses that each of these instances had; instances without any are omitted.
     ///
     /// # Errors
     /// When the database refuses.
@@ -317,7 +317,7 @@ impl Store {
             }
         }
         for changes in all.values_mut() {
-            // By their ids until here, which is the order of times but after a database went back.
+            // Sorted by id so far: the order of time, unless a database was restored from a backup.
             changes.sort_by_key(|change| change.at);
         }
         Ok(all)

@@ -1,4 +1,4 @@
-//! Models that people serve, with their own volume size if they set one.
+//! Models that users serve, with their own data volume size if set.
 
 use crate::Store;
 use crate::args::{Args, Columns};
@@ -9,11 +9,11 @@ use inventiv_core::time::Timestamp;
 /// A model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
-    /// Its id, as on the hub: `Qwen/Qwen2.5-7B-Instruct`.
+    /// Its id, as on the Hugging Face Hub: `Qwen/Qwen2.5-7B-Instruct`.
     pub id: String,
-    /// The data volume for it in GB; 0: none; `None`: as recommended.
+    /// The size of its data volume in GB; 0: no data volume; `None`: as recommended.
     pub data_volume_gb: Option<i64>,
-    /// When it was made.
+    /// When it was added.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
@@ -28,14 +28,14 @@ impl Store {
     /// Adds a model.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] when it is there already.
+    /// [`Error::Duplicate`] when it exists already.
     pub async fn add_model(&self, model: &Model) -> Result<(), Error> {
         let mut a = Args::new();
         a.text(&model.id).opt_int(model.data_volume_gb).time(model.created_at).time(model.updated_at);
         self.db.write(vec![a.statement(ADD)]).await.map(|_| ())
     }
 
-    /// Reads and changes a model, again and again until nobody wrote in between. `None`: there is none.
+    /// Reads and changes a model; retries if another write came in between. `None`: no such model.
     ///
     /// # Errors
     /// When the database refuses, or `change` does.
@@ -49,7 +49,7 @@ impl Store {
             let Some(before) = self.model(id).await? else { return Ok(None) };
             let mut after = before.clone();
             change(&mut after)?;
-            // The time tells one write from the next.
+            // The time distinguishes one write from the next.
             after.updated_at = Timestamp(now.0.max(before.updated_at.0 + 1));
             let mut a = Args::new();
             a.opt_int(after.data_volume_gb).time(after.updated_at).text(id).time(before.updated_at);
@@ -59,7 +59,7 @@ impl Store {
         }
     }
 
-    /// Removes a model as it was read. `false`: it is not so any more.
+    /// Removes a model as it was read. `false`: it has changed since.
     ///
     /// # Errors
     /// When the database refuses.

@@ -1,4 +1,4 @@
-//! Names of instances: unique among what lives, so that people can say them instead of ids.
+//! Names of instances: unique among living instances, so that they can be used instead of ids.
 
 use crate::Store;
 use crate::args::{Args, Columns, Statement};
@@ -6,9 +6,9 @@ use crate::error::Error;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Instance;
 
-/// Touches no row when another instance that lives has the name, whether an older version wrote it down here or not. What an
-/// older version ended left its name behind: that it has ended must be seen, because PostgreSQL shows the holder that another
-/// write has just committed, and not its instance.
+/// Affects no row if another living instance has the name, even if an older version did not record the name here. Older
+/// versions kept the names of ended instances, so an ended holder is replaced. That it has ended must be visible:
+/// PostgreSQL shows a holder that another write has just committed, but not yet that holder's instance.
 const TAKE: &str = concat!(
     "INSERT INTO instance_names (account_id, name, instance_id) SELECT $1, $2, $3 \
     WHERE NOT EXISTS (SELECT 1 FROM instances WHERE account_id = $1 AND name = $2 AND id <> $3 AND ",
@@ -23,13 +23,13 @@ const LIVING_WITH: &str =
     concat!("SELECT id FROM instances WHERE account_id = $1 AND name = $2 AND ", living!(), " ORDER BY id LIMIT $3");
 const LAST_WITH: &str = "SELECT id FROM instances WHERE account_id = $1 AND name = $2 ORDER BY id DESC LIMIT 1";
 const BETWEEN: &str = "SELECT id FROM instances WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3";
-/// No character of an id comes after it, however a database sorts texts.
+/// Sorts after every character of an id, in any collation.
 const LAST: &str = "z";
 /// At least as long as an id.
 const ID_LENGTH: usize = 32;
 
 impl Store {
-    /// The instances of an account with that name: those that live (one, unless an older version made more), else the last
+    /// The living instances of an account with that name (one, unless an older version created more), else the last one
     /// that had it.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Store {
         rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }
 
-    /// The ids of at most `limit` instances that begin with that text.
+    /// At most `limit` instance ids that begin with this prefix.
     ///
     /// # Errors
     /// When the database refuses.
@@ -57,14 +57,14 @@ impl Store {
     }
 }
 
-/// Takes the name of an instance; if it must be free, the write is undone where it is not.
+/// Takes the name of an instance. If it must be free and is not, the write is undone.
 pub(crate) fn take(instance: &Instance, must_be_free: bool) -> Statement {
     let mut a = Args::new();
     a.text(&instance.account_id).text(&instance.name).text(instance.id.as_str());
     if must_be_free { a.guarded(TAKE) } else { a.statement(TAKE) }
 }
 
-/// Gives the name of an instance back.
+/// Releases the name of an instance.
 pub(crate) fn free(id: &InstanceId) -> Statement {
     let mut a = Args::new();
     a.text(id.as_str());

@@ -1,4 +1,4 @@
-//! What holds for every instance at a provider unless a request says otherwise.
+//! Defaults for all instances at a provider; requests can override them.
 
 use crate::Store;
 use crate::args::{Args, Columns};
@@ -9,18 +9,18 @@ use inventiv_core::time::Timestamp;
 /// Settings of one provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSettings {
-    /// Which cloud.
+    /// The provider.
     pub provider: String,
-    /// The data volume for models that tell nothing, in GB; `None`: 200.
+    /// Size of the data volume for models without a recommendation, in GB; `None`: 200.
     pub worker_data_volume_gb_default: Option<i64>,
-    /// Whether a data volume goes with its instance.
+    /// Whether a data volume is deleted with its instance.
     pub delete_on_terminate_default: bool,
     /// The image's label.
     pub default_image: String,
 }
 
 impl ProviderSettings {
-    /// What holds before anybody sets anything.
+    /// The initial settings.
     #[must_use]
     pub fn initial(provider: &str) -> Self {
         Self {
@@ -41,7 +41,7 @@ const SET: &str = "INSERT INTO provider_settings (provider, worker_data_volume_g
     AND provider_settings.delete_on_terminate_default = $7 AND provider_settings.default_image = $8";
 
 impl Store {
-    /// Settings of a provider, set or initial.
+    /// The settings of a provider, or the initial ones.
     ///
     /// # Errors
     /// When the database refuses.
@@ -59,7 +59,7 @@ impl Store {
         })
     }
 
-    /// Reads and changes them, again and again until nobody wrote in between.
+    /// Reads and changes them; retries if another write came in between.
     ///
     /// # Errors
     /// When the database refuses, or `change` does.

@@ -4,32 +4,34 @@ use crate::Store;
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
 use crate::filtered::{Filtered, Wanted};
+use inventiv_core::cloud::VolumeType;
 use inventiv_core::id::{InstanceId, ServerId, VolumeId};
 use inventiv_core::recorded::{Instance, Volume};
 use inventiv_core::snapshots::Snapshot;
-use inventiv_core::status::{CreateState, Origin, VolumeStatus};
+use inventiv_core::status::{CreateState, Origin, VolumeKind, VolumeStatus};
 
 const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id, zone, attempt, name, origin, is_boot, \
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
     provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
     delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id, tags_shown, \
-    policy_version, cloud_policy_json, pending_observation_json, delete_accepted_at, snapshots_json) \
+    policy_version, cloud_policy_json, pending_observation_json, delete_accepted_at, snapshots_json, volume_kind) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)";
+    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
 
 const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
     size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
     create_error_json = $10, provider_volume_id = $11, answered_at = $12, tagged_at = $13, changed_at = $14, \
     attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
     deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23, policy_version = $24, \
-    cloud_policy_json = $25, pending_observation_json = $26, delete_accepted_at = $27, snapshots_json = $28 WHERE id = $29";
+    cloud_policy_json = $25, pending_observation_json = $26, delete_accepted_at = $27, snapshots_json = $28, \
+    volume_kind = $29 WHERE id = $30";
 
 const WITH_SNAPSHOTS: &str = "SELECT DISTINCT instance_id FROM instance_volumes WHERE account_id = $1 AND zone = $2 \
     AND snapshots_json IS NOT NULL ORDER BY instance_id";
 
 static LIST: Filtered = Filtered::new("instance_volumes");
 
-/// Which volumes to list; `None` lets all through.
+/// Which volumes to list; `None`: no filter.
 #[derive(Debug, Clone, Default)]
 pub struct VolumeFilter {
     /// Only in this status.
@@ -40,18 +42,18 @@ pub struct VolumeFilter {
     pub zone: Option<String>,
     /// Only after this id.
     pub after: Option<String>,
-    /// At most so many.
+    /// The maximum number.
     pub limit: u32,
 }
 
-/// A volume with what its row says of its owner.
+/// A volume with its owner, as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeWithOwner {
-    /// Whose it is, or was.
+    /// The instance that owns or owned it.
     pub instance_id: InstanceId,
     /// The cloud account.
     pub account_id: String,
-    /// Where.
+    /// The zone.
     pub zone: String,
     /// The volume.
     pub volume: Volume,
@@ -75,7 +77,7 @@ impl Store {
             .collect()
     }
 
-    /// The instances of a zone whose volumes have, or had, snapshots that may be there still.
+    /// The instances of a zone whose volumes have or had snapshots that may still exist.
     ///
     /// # Errors
     /// When the database refuses.
@@ -107,7 +109,7 @@ fn owned(c: &Columns<'_>) -> Result<VolumeWithOwner, Error> {
     })
 }
 
-/// An empty list is no value: few rows have any, and an index knows them by that.
+/// An empty list is NULL: few rows have snapshots, and a partial index covers those.
 fn some(snapshots: &Vec<Snapshot>) -> Option<&Vec<Snapshot>> {
     Some(snapshots).filter(|s| !s.is_empty())
 }
@@ -115,7 +117,7 @@ fn some(snapshots: &Vec<Snapshot>) -> Option<&Vec<Snapshot>> {
 pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
     let mut a = Args::new();
     a.text(v.id.as_str()).text(owner.id.as_str()).text(&owner.account_id).text(&owner.zone).int(v.attempt.into());
-    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type).opt_int(v.size_bytes);
+    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type.name).opt_int(v.size_bytes);
     a.opt_int(v.perf_iops).flag(v.delete_on_terminate).text(v.status.text()).text(v.create_state.text());
     a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).time(v.created_at).opt_time(v.answered_at);
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
@@ -126,20 +128,21 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
         .opt_json(v.cloud_policy.as_ref())
         .opt_json(v.pending_observation.as_ref())
         .opt_time(v.delete_accepted_at)
-        .opt_json(some(&v.snapshots));
+        .opt_json(some(&v.snapshots))
+        .text(v.volume_type.kind.text());
     a.statement(INSERT)
 }
 
 pub(crate) fn update(v: &Volume) -> Statement {
     let mut a = Args::new();
-    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type).opt_int(v.size_bytes);
+    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type.name).opt_int(v.size_bytes);
     a.opt_int(v.perf_iops).flag(v.delete_on_terminate).text(v.status.text()).text(v.create_state.text());
     a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).opt_time(v.answered_at);
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
     a.opt_time(v.detach_sent_at).opt_time(v.delete_intended_at).opt_time(v.delete_sent_at).opt_time(v.deleted_at);
     a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).flag(v.tags_shown).int(v.policy_version.into());
     a.opt_json(v.cloud_policy.as_ref()).opt_json(v.pending_observation.as_ref()).opt_time(v.delete_accepted_at);
-    a.opt_json(some(&v.snapshots));
+    a.opt_json(some(&v.snapshots)).text(v.volume_type.kind.text());
     a.text(v.id.as_str());
     a.guarded(UPDATE)
 }
@@ -152,7 +155,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
         name: c.text("name")?,
         origin: c.word("origin", Origin::parse)?,
         is_boot: c.flag("is_boot")?,
-        volume_type: c.text("volume_type")?,
+        volume_type: VolumeType::new(c.word("volume_kind", VolumeKind::parse)?, c.text("volume_type")?),
         size_bytes: c.opt_int("size_bytes")?,
         perf_iops: c.opt_int("perf_iops")?,
         delete_on_terminate: c.flag("delete_on_terminate")?,

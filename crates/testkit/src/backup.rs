@@ -1,4 +1,4 @@
-//! Backups of a world's database, and what goes on upon one that was restored.
+//! Backups of a world's database, and worlds on a restored one.
 
 use crate::{Database, Home, World, app, database, orchestrator};
 use inventiv_core::plan::Rules;
@@ -8,17 +8,17 @@ use scaleway_emulator::Emulator;
 use sqlx::{Connection, Executor, Row};
 use std::sync::Arc;
 
-/// A database as it was.
+/// A copy of a database.
 pub struct Backup {
     url: String,
     home: Home,
 }
 
 impl Backup {
-    /// What the file of an SQLite database holds.
+    /// The bytes of an SQLite database file.
     ///
     /// # Panics
-    /// When it is none, or cannot be read.
+    /// It is not an SQLite database, or cannot be read.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         std::fs::read(file(&self.url)).expect("the backup can be read")
@@ -30,14 +30,14 @@ fn file(url: &str) -> &str {
 }
 
 async fn run(admin: &mut sqlx::PgConnection, sql: String) {
-    admin.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.expect("the test server obeys");
+    admin.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.expect("PostgreSQL runs the statement");
 }
 
 impl World {
-    /// The database as it is now.
+    /// Copies the database in its current state.
     ///
     /// # Panics
-    /// When it cannot be copied.
+    /// It cannot be copied.
     pub async fn backup(&self) -> Backup {
         if self.database_url.starts_with("sqlite:") {
             let (url, home) = database(Database::Sqlite).await;
@@ -53,10 +53,10 @@ impl World {
             path.rsplit('/').next().unwrap_or_default().to_owned()
         };
         let (from, into) = (name(&self.database_url), name(&url));
-        let server = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names the test server");
+        let server = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is set");
         let mut admin = sqlx::PgConnection::connect(&server).await.expect("the test server answers");
         run(&mut admin, format!("DROP DATABASE {into}")).await;
-        // A template has no connections: ours come back by themselves.
+        // A template must have no connections. Our pools reconnect by themselves.
         run(&mut admin, format!("ALTER DATABASE {from} ALLOW_CONNECTIONS false")).await;
         loop {
             run(&mut admin, format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'"))
@@ -74,13 +74,13 @@ impl World {
         Backup { url, home }
     }
 
-    /// Another world at the same moment: a copy of the cloud, and a database that was restored.
+    /// Another world at the same moment: a copy of the cloud, and a restored database.
     pub async fn restored(&self, backup: Backup) -> Self {
         let clock = Arc::new(ManualClock::new(inventiv_orchestrator::Clock::now(&*self.clock)));
         Self::staged(backup, self.emulator.fork(), clock).await
     }
 
-    /// The same cloud and moment, on another database.
+    /// The same cloud and clock, on another database.
     pub async fn on_database(self, url: String, home: Home) -> Self {
         let Self { emulator, clock, .. } = self;
         Self::staged(Backup { url, home }, emulator, clock).await

@@ -1,4 +1,4 @@
-//! A wire that fails as it is told: it loses requests, loses answers after they took effect, or answers itself.
+//! A transport with fault injection: it loses requests, loses answers to requests that took effect, or answers itself.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 pub enum Fault {
     /// It never arrives.
     LoseRequest,
-    /// It takes effect, and the answer is lost.
+    /// It takes effect, but the answer is lost.
     LoseAnswer,
-    /// It takes effect, and no answer ever comes.
+    /// It takes effect, but no answer ever comes.
     Hang,
     /// It takes effect, and the process is killed: see [`Faulty::killed`].
     Kill,
-    /// It never arrives; this is answered instead.
+    /// It never arrives; the caller gets this answer.
     Answer {
         /// HTTP status.
         status: u16,
@@ -27,7 +27,7 @@ pub enum Fault {
         /// Body.
         body: String,
     },
-    /// It takes effect; this is answered instead.
+    /// It takes effect; the caller gets this answer.
     AnswerAfter {
         /// HTTP status.
         status: u16,
@@ -44,44 +44,44 @@ struct Rule {
     fired: usize,
 }
 
-/// What befalls one call.
+/// A fault injected into one call.
 #[derive(Clone)]
 pub enum Injection {
-    /// Something happens right before it goes out.
+    /// Runs a function right before the call is sent.
     Meanwhile(Arc<dyn Fn() + Send + Sync>),
-    /// The process is killed, before the call has an effect or after. No answer ever comes.
+    /// Kills the process before or after the call takes effect. No answer ever comes.
     Kill {
-        /// It has its effect.
+        /// Whether the call takes effect.
         after: bool,
     },
-    /// No answer comes, and it arrives later: see [`Faulty::late`].
+    /// No answer comes, and the call arrives later: see [`Faulty::late`].
     Late,
-    /// It arrives twice; the first answer comes back.
+    /// The call arrives twice; the caller gets the first answer.
     Twice,
 }
 
-/// A wire with rules.
+/// A transport with fault injection.
 pub struct Faulty {
     under: Arc<dyn Transport>,
     rules: Mutex<Vec<Rule>>,
     injection: Mutex<Option<(usize, Injection)>>,
     killed: Arc<Notify>,
     late: Mutex<Vec<http::Request<Bytes>>>,
-    /// Every call since somebody began to listen, and what was answered.
+    /// The calls and answers since [`Faulty::listen`].
     heard: Mutex<Option<Heard>>,
 }
 
-/// What went over the wire.
+/// Recorded calls and answers.
 #[derive(Debug, Clone, Default)]
 pub struct Heard {
     /// Method and path, with the query, of each call.
     pub calls: Vec<(String, String)>,
-    /// The bodies of all answers that came back.
+    /// The bodies of all received answers.
     pub shown: String,
 }
 
 impl Faulty {
-    /// Without rules, everything goes through.
+    /// A transport without faults.
     #[must_use]
     pub fn new(under: Arc<dyn Transport>) -> Self {
         Self {
@@ -100,56 +100,56 @@ impl Faulty {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
     }
 
-    /// How often all rules together fired. A fault that never fired has proved nothing.
+    /// How often all rules together fired. A fault that never fired proves nothing.
     #[must_use]
     pub fn fired(&self) -> usize {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|r| r.fired).sum()
     }
 
-    /// Everything goes through again.
+    /// Ends all rules.
     pub fn heal(&self) {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(|r| r.times = 0);
     }
 
-    /// In the call after so many, the process is killed: before it has an effect, or after. No answer ever comes.
+    /// Kills the process in the call after so many calls, before or after it takes effect. No answer ever comes.
     pub fn kill_after(&self, calls: usize, after: bool) {
         self.inject(calls, Injection::Kill { after });
     }
 
-    /// The call after so many is struck.
+    /// Injects a fault into the call after so many calls.
     pub fn inject(&self, calls: usize, injection: Injection) {
         *self.injection.lock().unwrap_or_else(PoisonError::into_inner) = Some((calls, injection));
     }
 
-    /// It is not struck after all. `true`: it had not been.
+    /// Cancels the injection. `true`: it had not happened.
     pub fn spare(&self) -> bool {
         self.injection.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
-    /// Is told when the process must die.
+    /// Notified when the process must die.
     #[must_use]
     pub fn killed(&self) -> Arc<Notify> {
         self.killed.clone()
     }
 
-    /// Calls that are still on their way, for whoever moves the time to deliver.
+    /// The pending late calls, to be delivered by the caller.
     #[must_use]
     pub fn late(&self) -> Vec<http::Request<Bytes>> {
         std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// From now on, calls and answers are written down.
+    /// Starts to record calls and answers.
     pub fn listen(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Heard::default());
     }
 
-    /// What was written down.
+    /// The recorded calls and answers.
     #[must_use]
     pub fn heard(&self) -> Heard {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
-    /// What befalls this call.
+    /// The fault to inject into this call.
     fn injected(&self) -> Option<Injection> {
         let mut injection = self.injection.lock().unwrap_or_else(PoisonError::into_inner);
         match injection.as_mut() {

@@ -1,4 +1,4 @@
-//! A router in this process as a wire: no socket, and no real time unless it is asked for.
+//! A transport to a router in this process: no socket, and no real time unless requested.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,30 +8,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
-/// Answers come from a router.
+/// A transport whose answers come from a router.
 #[derive(Clone)]
 pub struct InProcess {
     router: axum::Router,
     time: Time,
 }
 
-/// What a pause is.
+/// How pauses pass.
 #[derive(Clone)]
 enum Time {
-    /// Over at once: the wire's time is the sum of all pauses, in microseconds.
+    /// At once: the transport's time is the sum of all pauses, in microseconds.
     Paused(Arc<AtomicU64>),
-    /// As on the wall.
+    /// In real time.
     Real(Instant),
 }
 
 impl InProcess {
-    /// Answers come from `router`; pauses are over at once.
+    /// Answers come from `router`; pauses take no real time.
     #[must_use]
     pub fn new(router: axum::Router) -> Self {
         Self { router, time: Time::Paused(Arc::default()) }
     }
 
-    /// Answers come from `router`; pauses take their time.
+    /// Answers come from `router`; pauses take real time.
     #[must_use]
     pub fn in_real_time(router: axum::Router) -> Self {
         Self { router, time: Time::Real(Instant::now()) }
@@ -47,7 +47,7 @@ impl Transport for InProcess {
         };
         let (parts, body) = answer.into_parts();
         let body = axum::body::to_bytes(body, ANSWER_MAX).await;
-        let body = body.map_err(|e| NetError { sent: true, message: format!("the answer broke off: {e}") })?;
+        let body = body.map_err(|e| NetError { sent: true, message: format!("the answer is incomplete: {e}") })?;
         Ok(http::Response::from_parts(parts, body))
     }
 

@@ -1,9 +1,9 @@
-//! Stages whole worlds for tests: a real store, the emulator, the orchestrator and the API, on clocks moved by hand.
+//! Complete test environments: a real store, the emulator, the orchestrator and the API, on manual clocks.
 //!
-//! [`World::settle`] ticks and moves time until nothing is left to do: no test sleeps. The database is SQLite in a
-//! temporary folder, or PostgreSQL where `TEST_DATABASE_URL` names a server ([`Database::both`]).
+//! [`World::settle`] runs ticks and advances time until nothing is left to do, so no test sleeps. The database is
+//! SQLite in a temporary folder, or PostgreSQL if `TEST_DATABASE_URL` is set ([`Database::both`]).
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a stage that cannot be built should stop its test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test environment that cannot be built should stop its test")]
 
 mod backup;
 mod faulty;
@@ -21,13 +21,13 @@ pub use in_process::InProcess;
 pub use relay::{Line, Relay, Target};
 
 use futures::StreamExt;
-use inventiv_api::{App, Settings};
+use inventiv_api::{Account, App, Settings};
+use inventiv_core::cloud::CloudProfile;
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::{ManualClock, UuidIds};
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
-use inventiv_providers::credentials;
-use inventiv_providers::scaleway::Scaleway;
+use inventiv_providers::clouds::scaleway::{self, Scaleway};
 use inventiv_providers::transport::Transport;
 use inventiv_store::Store;
 use scaleway_emulator::Emulator;
@@ -39,28 +39,28 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tower::ServiceExt;
 
-/// The token of every staged API.
+/// The token of every test API.
 pub const TOKEN: &str = "test-token";
-/// The project of every staged account.
+/// The project of every test account.
 pub const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "22222222-2222-4222-8222-222222222222";
-/// How much time passes between two ticks, in milliseconds.
+/// The time between two ticks, in milliseconds.
 const STEP_MS: i64 = 1_000;
 
-/// Which database a world has.
+/// The database of a [`World`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
     /// A file in a temporary folder.
     Sqlite,
-    /// A database of its own on the server of `TEST_DATABASE_URL`.
+    /// A separate database on the PostgreSQL of `TEST_DATABASE_URL`.
     Postgres,
 }
 
 impl Database {
-    /// SQLite, and PostgreSQL where there is one. `INVENTIV_TEST_POSTGRES=required` makes its absence an error.
+    /// SQLite, and PostgreSQL if there is one. `INVENTIV_TEST_POSTGRES=required` makes its absence an error.
     ///
     /// # Panics
-    /// When PostgreSQL is required and there is none.
+    /// PostgreSQL is required and there is none.
     #[must_use]
     pub fn both() -> Vec<Self> {
         if std::env::var_os("TEST_DATABASE_URL").is_some() {
@@ -68,32 +68,32 @@ impl Database {
         }
         let required = std::env::var("INVENTIV_TEST_POSTGRES").is_ok_and(|v| v == "required");
         assert!(!required, "PostgreSQL is required and TEST_DATABASE_URL is not set; `cargo xtask test` sets it");
-        eprintln!("no TEST_DATABASE_URL: PostgreSQL is left out; `cargo xtask test` starts one");
+        eprintln!("TEST_DATABASE_URL is not set: tests on PostgreSQL are skipped; `cargo xtask test` starts one");
         vec![Self::Sqlite]
     }
 }
 
-/// A folder that goes when its test does.
+/// A temporary folder, removed when dropped.
 pub struct Home {
     folder: tempfile::TempDir,
 }
 
-/// Opens an empty database.
+/// Creates an empty database and returns its URL.
 ///
 /// # Panics
-/// When it cannot be made.
+/// It cannot be created.
 pub async fn database(kind: Database) -> (String, Home) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder can be created");
     if kind == Database::Sqlite {
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
         return (url, Home { folder });
     }
-    let server = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names the test server");
+    let server = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is set");
     let name = format!("t_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-    let mut admin = sqlx::PgConnection::connect(&server).await.expect("the test server answers");
+    let mut admin = sqlx::PgConnection::connect(&server).await.expect("PostgreSQL answers");
     let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    admin.execute(sqlx::raw_sql(sql)).await.expect("a database can be made");
+    admin.execute(sqlx::raw_sql(sql)).await.expect("a database can be created");
     admin.close().await.expect("the connection closes");
     let (before, query) =
         server.split_once('?').map_or((server.as_str(), String::new()), |(b, q)| (b, format!("?{q}")));
@@ -102,14 +102,14 @@ pub async fn database(kind: Database) -> (String, Home) {
 }
 
 impl Home {
-    /// A folder in main memory where the system has one: what is written there is gone with the machine.
+    /// A folder in memory (`/dev/shm`) if the system has one, else an ordinary temporary folder.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// It cannot be created.
     #[must_use]
     pub fn in_memory() -> Self {
-        // The random part may follow from a run's seed, and one told twice must not meet the database that its first
-        // telling is still closing.
+        // The random part may depend on a run's seed. A second run of the same seed must not open the database that the
+        // first is still closing.
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("inventiv-{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut named = tempfile::Builder::new();
@@ -118,54 +118,54 @@ impl Home {
         Self { folder: folder.expect("a temporary folder can be made") }
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
         self.folder.path()
     }
 }
 
-/// A whole world.
+/// A complete test environment.
 pub struct World {
     /// The emulated cloud.
     pub emulator: Emulator,
-    /// The wire between us and it, which can be told to fail.
+    /// The transport between us and it, which can inject faults.
     pub wire: Arc<Faulty>,
-    /// The memory.
+    /// The store.
     pub store: Store,
-    /// The driver.
+    /// The orchestrator.
     pub orchestrator: Orchestrator,
-    /// Our clock. Move it through [`World::advance_ms`].
+    /// Our clock. Advance it with [`World::advance_ms`].
     pub clock: Arc<ManualClock>,
     /// The API.
     pub api: axum::Router,
-    /// The address of the database.
+    /// The URL of the database.
     pub database_url: String,
-    /// Keeps the folder.
+    /// Keeps the temporary folder alive.
     pub home: Home,
 }
 
-/// What a world can be given.
+/// The parameters of a [`World`].
 #[derive(Default)]
 pub struct Setup {
-    /// The emulator's options; the clock is always moved by hand.
+    /// The emulator's options; its clock is always manual.
     pub emulator: Options,
-    /// How patient the planner is.
+    /// The time limits of the planner.
     pub rules: Rules,
     /// `WORKER_DATA_VOLUME_GB`.
     pub forced_data_volume_gb: Option<i64>,
 }
 
 impl World {
-    /// A world with everything as usual, its catalogue read.
+    /// A world with default parameters, whose catalogue has been read.
     pub async fn new(database: Database) -> Self {
         Self::with(database, Setup::default()).await
     }
 
-    /// A world with something special.
+    /// A world with the given parameters.
     ///
     /// # Panics
-    /// When it cannot be staged.
+    /// It cannot be built.
     pub async fn with(kind: Database, setup: Setup) -> Self {
         let (url, home) = database(kind).await;
         let options = Options { clock: ClockMode::Manual, ..setup.emulator };
@@ -175,10 +175,10 @@ impl World {
         world
     }
 
-    /// A world with everything as usual, on a database that is there.
+    /// A world with default parameters on an existing database.
     ///
     /// # Panics
-    /// When it cannot be staged.
+    /// It cannot be built.
     pub async fn at(url: String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let emulator = Emulator::new(Options { clock: ClockMode::Manual, ..Options::default() });
@@ -187,32 +187,32 @@ impl World {
         world
     }
 
-    /// Another server of ours, at the same time.
+    /// Another replica of the control plane.
     ///
     /// # Panics
-    /// When the database does not open.
+    /// The database does not open.
     pub async fn replica(&self, url: &str) -> Orchestrator {
         let store = Store::open(url).await.expect("the database opens");
         orchestrator(store, self.wire.clone(), self.clock.clone(), Rules::default(), Arc::new(UuidIds))
     }
 
-    /// A server of ours that lets old lines of the action log go.
+    /// A replica that deletes old lines of the action log.
     #[must_use]
     pub fn forgetful(&self, action_log_retention_ms: i64) -> Orchestrator {
         let config = Config { action_log_retention_ms: Some(action_log_retention_ms), ..config(Rules::default()) };
         configured(self.store.clone(), self.wire.clone(), self.clock.clone(), Arc::new(UuidIds), config)
     }
 
-    /// The API of another server of ours, on the same database.
+    /// The API of another replica on the same database.
     ///
     /// # Panics
-    /// When the database does not open.
+    /// The database does not open.
     pub async fn another_api(&self) -> App {
         let store = Store::open(&self.database_url).await.expect("the database opens");
         app(store, self.clock.clone(), Arc::new(UuidIds), None)
     }
 
-    /// What this world's API was made with, to make another one that differs in something.
+    /// The settings of this world's API, as a base for another API with changed settings.
     #[must_use]
     pub fn settings(&self) -> Settings {
         settings(self.store.clone(), self.clock.clone(), Arc::new(UuidIds), None)
@@ -225,21 +225,21 @@ impl World {
         let clock =
             Arc::new(ManualClock::new(Timestamp(i64::try_from(since.as_micros()).expect("it is not the far future"))));
         let orchestrator = orchestrator(store.clone(), wire.clone(), clock.clone(), rules, Arc::new(UuidIds));
-        orchestrator.register().await.expect("the account is written down");
+        orchestrator.register().await.expect("the account is recorded");
         let app = app(store.clone(), clock.clone(), Arc::new(UuidIds), forced);
         Self { emulator, wire, store, orchestrator, clock, api: app.router(), database_url: url, home }
     }
 
-    /// Another process on the same database and cloud, as after a crash: nothing is remembered but what was written.
+    /// A new process on the same database and cloud, as after a crash: it knows only what was recorded.
     pub async fn restarted(self) -> Self {
         let Self { emulator, database_url, home, clock, .. } = self;
         Self::resumed(database_url, home, emulator, clock).await
     }
 
-    /// A process on a database, a cloud and a clock that are there.
+    /// A process on an existing database, cloud and clock.
     ///
     /// # Panics
-    /// When the database does not open.
+    /// The database does not open.
     pub async fn resumed(database_url: String, home: Home, emulator: Emulator, clock: Arc<ManualClock>) -> Self {
         let store = Store::open(&database_url).await.expect("the database opens");
         let mut next = Self::over(database_url, home, emulator, Rules::default(), None).await;
@@ -249,28 +249,28 @@ impl World {
         next
     }
 
-    /// Lets time pass, everywhere.
+    /// Advances our clock and that of the cloud.
     pub fn advance_ms(&self, ms: i64) {
         self.clock.advance_ms(ms);
         self.emulator.advance_ms(ms);
     }
 
-    /// One tick, then a second passes.
+    /// Runs one tick and advances time by a second.
     pub async fn tick(&self) {
         self.orchestrator.tick(false).await.expect("the database answers");
         self.advance_ms(STEP_MS);
     }
 
-    /// One tick with a listing of every zone, then a second passes.
+    /// Runs one tick with a listing of every zone and advances time by a second.
     pub async fn resync(&self) {
         self.orchestrator.tick(true).await.expect("the database answers");
         self.advance_ms(STEP_MS);
     }
 
-    /// Ticks until `done` says so, for at most `minutes` of the world's time.
+    /// Runs ticks until `done` returns true, for at most `minutes` of the world's time.
     ///
     /// # Panics
-    /// When it is not done by then.
+    /// `done` is still false after `minutes`.
     pub async fn until(&self, minutes: i64, what: &str, mut done: impl AsyncFnMut(&Self) -> bool) {
         for _ in 0..minutes * 60 {
             if done(self).await {
@@ -278,10 +278,10 @@ impl World {
             }
             self.tick().await;
         }
-        panic!("after {minutes} minutes it is still not so: {what}\n{}", self.instances().await);
+        panic!("not within {minutes} minutes: {what}\n{}", self.instances().await);
     }
 
-    /// Ticks until every instance is settled.
+    /// Runs ticks until every instance is settled.
     pub async fn settle(&self) {
         self.until(60, "every instance is settled", async |w: &Self| {
             let all = w.store.next_wake(&format!("scaleway:{PROJECT}")).await.expect("the database answers");
@@ -290,16 +290,16 @@ impl World {
         .await;
     }
 
-    /// Ticks until an instance has a status.
+    /// Runs ticks until an instance has a status.
     pub async fn until_status(&self, id: &str, status: &str) -> Value {
         self.until(60, &format!("{id} is {status}"), async |w: &Self| w.show(id).await["status"] == status).await;
         self.show(id).await
     }
 
-    /// One request to the API. Gives status and body.
+    /// Sends one request to the API; returns status and body.
     ///
     /// # Panics
-    /// When the answer cannot be read.
+    /// The answer cannot be read.
     pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let mut request =
             axum::http::Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
@@ -309,30 +309,30 @@ impl World {
         let body = body.map_or_else(axum::body::Body::empty, |b| axum::body::Body::from(b.to_string()));
         let answer = self.api.clone().oneshot(request.body(body).expect("a request")).await.expect("never fails");
         let status = answer.status().as_u16();
-        let bytes = axum::body::to_bytes(answer.into_body(), 16 << 20).await.expect("the answer is whole");
+        let bytes = axum::body::to_bytes(answer.into_body(), 16 << 20).await.expect("the answer is complete");
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
-    /// A stream of changes that has told everything that is there.
+    /// A stream of changes that has already reported all existing objects.
     ///
     /// # Panics
-    /// When it ends before.
+    /// The stream ends before that.
     pub async fn live_stream(&self) -> axum::body::BodyDataStream {
         let request = axum::http::Request::builder().uri("/events").header("authorization", format!("Bearer {TOKEN}"));
         let request = request.body(axum::body::Body::empty()).expect("a request");
         let answer = self.api.clone().oneshot(request).await.expect("never fails");
         let (mut stream, mut reported) = (answer.into_body().into_data_stream(), String::new());
         while !reported.contains("event: live") {
-            let piece = stream.next().await.expect("it goes on").expect("it is whole");
+            let piece = stream.next().await.expect("the stream goes on").expect("the piece is complete");
             reported.push_str(&String::from_utf8_lossy(&piece));
         }
         stream
     }
 
-    /// Asks for an instance and gives its id.
+    /// Requests an instance and returns its id.
     ///
     /// # Panics
-    /// When it is refused.
+    /// The request is refused.
     pub async fn create(&self, request: Value) -> String {
         let (status, body) = self.call("POST", "/instances", Some(request)).await;
         assert_eq!(status, 202, "{body}");
@@ -344,7 +344,7 @@ impl World {
         self.call("GET", &format!("/instances/{id}"), None).await.1
     }
 
-    /// Takes an instance away.
+    /// Terminates an instance.
     pub async fn terminate(&self, id: &str) {
         let (status, body) = self.call("DELETE", &format!("/instances/{id}"), None).await;
         assert_eq!(status, 202, "{body}");
@@ -361,16 +361,16 @@ impl World {
         text
     }
 
-    /// The names of an instance's action log, in the order of time.
+    /// The actions in an instance's action log, oldest first.
     pub async fn actions(&self, id: &str) -> Vec<String> {
         let (_, page) = self.call("GET", &format!("/action_logs?limit=500&instance_id={id}"), None).await;
         page["items"].as_array().into_iter().flatten().filter_map(|l| l["action"].as_str().map(str::to_owned)).collect()
     }
 
-    /// One request of a third party, straight to the cloud.
+    /// Sends one request of a third party directly to the cloud.
     ///
     /// # Panics
-    /// When the answer cannot be read.
+    /// The request is refused.
     pub fn third_party(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let body = body.map(|b| b.to_string()).unwrap_or_default();
         let request = axum::http::Request::builder()
@@ -384,7 +384,7 @@ impl World {
         serde_json::from_slice(answer.body()).unwrap_or(Value::Null)
     }
 
-    /// What the cloud holds: servers, volumes, addresses.
+    /// The number of servers, volumes and addresses in the cloud.
     #[must_use]
     pub fn left(&self) -> (usize, usize, usize) {
         let state = self.emulator.state();
@@ -392,7 +392,7 @@ impl World {
         (count("servers"), count("volumes"), count("ips"))
     }
 
-    /// How many requests the cloud got, by method and path, for those that contain `part`.
+    /// How many requests with this method and with `part` in their path the cloud got.
     #[must_use]
     pub fn requests(&self, method: &str, part: &str) -> usize {
         let journal = self.emulator.journal();
@@ -408,11 +408,8 @@ fn app(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<
 fn settings(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> Settings {
     Settings {
         store,
-        provider_zones: Vec::new(),
-        images: None,
         policy_wait: std::time::Duration::ZERO,
-        account_id: format!("scaleway:{PROJECT}"),
-        provider: "scaleway".to_owned(),
+        accounts: vec![account()],
         limits: inventiv_api::Limits::default(),
         hosts: None,
         token: TOKEN.to_owned(),
@@ -421,6 +418,13 @@ fn settings(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Op
         ids: Box::new(move || ids.draw()),
         metrics: Box::new(String::new),
     }
+}
+
+/// The account of all test resources, as the API shows it.
+#[must_use]
+pub fn account() -> Account {
+    let profile = CloudProfile { zones: Vec::new(), ..scaleway::profile() };
+    Account { id: format!("scaleway:{PROJECT}"), name: "scaleway".to_owned(), profile, images: None }
 }
 
 fn orchestrator(
@@ -434,7 +438,8 @@ fn orchestrator(
 }
 
 fn config(rules: Rules) -> Config {
-    Config { control_plane: "test".to_owned(), rules, ..Config::default() }
+    let zones = ["fr-par-1", "fr-par-2", "pl-waw-2"].map(str::to_owned).to_vec();
+    Config { control_plane: "test".to_owned(), rules, zones, ..Config::default() }
 }
 
 fn configured(
@@ -450,7 +455,7 @@ fn configured(
         "SCW_API_URL" => Some("http://emulator".to_owned()),
         _ => None,
     };
-    let credentials = credentials::read(&env).expect("these credentials are well-formed");
+    let credentials = scaleway::credentials::read(&env, None).expect("these credentials are well-formed");
     let provider_clock = clock.clone();
     let transport: Arc<dyn Transport> = wire;
     let provider = Scaleway::new(&credentials, transport, 1e6, Arc::new(move || provider_clock.now()));

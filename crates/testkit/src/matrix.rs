@@ -1,9 +1,10 @@
-//! The crash matrix: every provider call and every commit of every scenario, each struck once in every way that fits it.
+//! The crash matrix: injects every applicable fault once at every provider call and every commit of every scenario.
 //!
-//! Nothing here is a list of cases: each scenario is told once without a blow, and the calls and commits that this made
-//! are the rows. Of a read that is repeated while nothing is changed, the first and the last are struck. A cell tells it again from the start, strikes its one call or commit, and is judged by what the
-//! emulator holds: it comes to rest, nothing leaked, nothing is doubled, and what is kept or somebody else's was never
-//! touched. A cell whose blow did not happen fails, too.
+//! The cases are generated: each scenario runs once without a fault, and its calls and commits become the rows. Of a
+//! read that is repeated between two changes, only the first and the last count. A cell runs the scenario from the
+//! start, with one fault at its call or commit. It is checked against the emulator's state: it settles, nothing leaks,
+//! there are no duplicates, and kept volumes and third parties' volumes are untouched. A cell also fails if its fault
+//! does not occur.
 
 mod injection;
 mod stage;
@@ -16,22 +17,22 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What users do while something is struck.
+/// What users do while a fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scenario {
-    /// An instance is asked for.
+    /// Request an instance.
     Create,
-    /// The same, with a boot volume that is to be grown.
+    /// Request one whose boot volume must grow.
     Resize,
-    /// One whose creation was not answered is found again after a crash.
+    /// After a crash, adopt a server whose creation got no answer.
     Adopt,
-    /// One that is being made is not wanted any more, after so many calls.
+    /// Terminate an instance during its creation, after so many calls.
     Cancel(usize),
-    /// One that is ready goes.
+    /// Terminate a ready instance.
     Terminate,
-    /// The same, its data volume kept.
+    /// Terminate one and keep its data volume.
     Retain,
-    /// A volume that was kept goes.
+    /// Release a kept volume.
     Release,
 }
 
@@ -49,13 +50,13 @@ impl Scenario {
     }
 }
 
-/// Where the blow falls.
+/// Where the fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum At {
     Nowhere,
-    /// The nth call since it was armed.
+    /// At the nth call since arming.
     Call(usize),
-    /// The nth commit.
+    /// At the nth commit.
     Commit(usize),
 }
 
@@ -66,38 +67,38 @@ struct Cell {
     kind: Kind,
 }
 
-/// A cell with the row that it is shown in.
+/// A cell and the row that shows it.
 struct Numbered {
     cell: Cell,
     row: String,
 }
 
-/// What the whole matrix came to.
+/// The result of the whole matrix.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The table, for people.
     pub table: String,
-    /// How many cells there are, played or not.
+    /// How many cells there are, run or not.
     pub all: usize,
-    /// Cells that were struck and judged.
+    /// Cells that were run and checked.
     pub judged: usize,
-    /// Blows of third parties that found nothing of ours yet, or that the cloud refused: no cells.
+    /// Actions of third parties that had no target yet or were refused by the cloud: not counted as cells.
     pub nothing_to_strike: usize,
-    /// What went wrong, one text each.
+    /// The failures, one text each.
     pub failed: Vec<String>,
-    /// Suspects that the audits reported, over all cells: counted apart from what leaked.
+    /// Suspects that the audits reported in all cells, not counted as leaks.
     pub suspects: usize,
 }
 
-/// Plays every `every`th cell, or only those whose description contains `word`.
+/// Runs every `every`th cell of those whose description contains `word`.
 ///
 /// # Errors
-/// When a scenario goes wrong without any blow: then no cell says anything.
+/// A scenario fails without a fault; then no cell proves anything.
 pub fn play(every: usize, word: &str) -> Result<Outcome, String> {
     let cells = generate(word)?;
     let chosen: Vec<&Numbered> = cells.iter().step_by(every.max(1)).collect();
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    // Each waits for its database for a good part of the time.
+    // Each worker spends much of its time waiting for its database.
     let workers = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -114,12 +115,12 @@ pub fn play(every: usize, word: &str) -> Result<Outcome, String> {
     Ok(Outcome { all: cells.len(), ..sum(results.into_inner().unwrap_or_default()) })
 }
 
-/// Every cell: the calls and commits of each scenario, each with every blow that fits it.
+/// All cells: the calls and commits of each scenario, each with every applicable fault.
 fn generate(word: &str) -> Result<Vec<Numbered>, String> {
     let mut cells = Vec::new();
     let untouched = |scenario| {
         let cell = Cell { scenario, at: At::Nowhere, kind: Kind::CrashBefore };
-        Stage::new(cell).and_then(Stage::play).map_err(|e| format!("{} without any blow: {e}", scenario.name()))
+        Stage::new(cell).and_then(Stage::play).map_err(|e| format!("{} fails without a fault: {e}", scenario.name()))
     };
     let fixed =
         [Scenario::Create, Scenario::Resize, Scenario::Adopt, Scenario::Terminate, Scenario::Retain, Scenario::Release];
@@ -133,14 +134,14 @@ fn generate(word: &str) -> Result<Vec<Numbered>, String> {
     Ok(cells)
 }
 
-/// When an instance that is being made may be given up: before every change, after it, and at the end.
+/// When to terminate an instance during its creation: before and after every change, and at the end.
 fn moments(calls: &[(String, String)]) -> Vec<usize> {
     let changes = calls.iter().enumerate().filter(|(_, (method, _))| method != "GET").map(|(n, _)| n);
     let around: BTreeSet<usize> = changes.flat_map(|n| [n, n + 1]).chain([0, calls.len()]).collect();
     around.into_iter().collect()
 }
 
-/// Every change, and of each read between two changes the first and the last.
+/// The calls to inject faults into: every change, and of each read between two changes the first and the last.
 fn worth_striking(calls: &[(String, String)]) -> Vec<usize> {
     let mut chosen = BTreeSet::new();
     let mut reads: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -193,7 +194,7 @@ fn sum(results: Vec<(&Numbered, Result<Told, String>)>) -> Outcome {
                 continue;
             }
             Ok(_) => {
-                outcome.failed.push(format!("{at} ({:?}): its blow never fell", numbered.cell.scenario));
+                outcome.failed.push(format!("{at} ({:?}): its fault did not occur", numbered.cell.scenario));
                 false
             }
             Err(why) => {

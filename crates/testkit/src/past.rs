@@ -1,11 +1,11 @@
-//! A long past: one life that is over, written down again and again as if it had happened so often.
+//! A long history: copies one ended instance many times in the records.
 
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
 use inventiv_store::Store;
 use sqlx::{AnyConnection, AssertSqlSafe, Column, Connection, Executor, Row};
 
-/// Tables with rows of one life, and the column that says whose they are.
+/// The tables with rows of an instance, and the column with its id.
 const TABLES: [(&str, &str); 5] = [
     ("instances", "id"),
     ("instance_servers", "instance_id"),
@@ -14,12 +14,12 @@ const TABLES: [(&str, &str); 5] = [
     ("instance_state_history", "instance_id"),
 ];
 
-/// How a column is copied for the `n`th time.
+/// The expression for a column of the `n`th copy.
 fn copied(table: &str, column: &str) -> String {
-    // Ten digits, in the words of both databases.
+    // Ten digits, in SQL that both databases understand.
     let number = "substr(CAST(10000000000 + n AS TEXT), 2)";
     match (table, column) {
-        // Before all that is there, in twenty months from 2021 to 2025: our ids sort by time.
+        // Our ids sort by time. The copies lie before all existing rows, in twenty months from 2021 to 2025.
         (_, "id" | "instance_id" | "instance_server_id" | "volume_id") => {
             let month = "substr('fghjk', CAST(1 + n % 5 AS INTEGER), 1) || CAST(n / 5 % 10 AS TEXT)";
             format!("substr(o.{column}, 1, 4) || '01' || {month} || '0000' || {number} || substr(o.{column}, 23)")
@@ -31,17 +31,17 @@ fn copied(table: &str, column: &str) -> String {
     }
 }
 
-/// Writes the life of `instance` down `times` more, before everything that is there. Gives how many rows there are then, by
-/// table.
+/// Copies the rows of `instance` `times` times, dated before all existing ones. Returns the resulting number of rows of
+/// each table.
 ///
 /// # Panics
-/// When the database refuses.
+/// The database refuses.
 pub async fn repeat_life(url: &str, instance: &str, times: u32) -> Vec<(&'static str, i64)> {
     sqlx::any::install_default_drivers();
     let mut c = AnyConnection::connect(url).await.expect("the database opens");
     let mut counts = Vec::new();
     for (table, owner) in TABLES {
-        let row = c.fetch_one(AssertSqlSafe(format!("SELECT * FROM {table} LIMIT 1"))).await.expect("there is a life");
+        let row = c.fetch_one(AssertSqlSafe(format!("SELECT * FROM {table} LIMIT 1"))).await.expect("there is a row");
         let columns: Vec<&str> = row.columns().iter().map(Column::name).collect();
         let values: Vec<String> = columns.iter().map(|c| copied(table, c)).collect();
         let sql = format!(
@@ -50,16 +50,16 @@ pub async fn repeat_life(url: &str, instance: &str, times: u32) -> Vec<(&'static
             columns.join(", "),
             values.join(", ")
         );
-        c.execute(AssertSqlSafe(sql)).await.expect("the past is written down");
+        c.execute(AssertSqlSafe(sql)).await.expect("the copies are inserted");
         let n = c.fetch_one(AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"))).await.expect("it counts");
         counts.push((table, n.get(0)));
     }
     if url.starts_with("postgres") {
-        // As it would have come about.
+        // Distribute the lines over partitions, as in normal operation.
         let store = Store::open(url).await.expect("the database opens");
-        store.arrange_action_logs(SystemClock.now(), None).await.expect("the past comes into its months");
-        // As autovacuum does by and by; nobody does it for SQLite.
-        c.execute("VACUUM ANALYZE").await.expect("the tables are tidied up and analysed");
+        store.arrange_action_logs(SystemClock.now(), None).await.expect("the lines move to their months");
+        // Autovacuum would do this in time; SQLite has nothing like it.
+        c.execute("VACUUM ANALYZE").await.expect("the tables are vacuumed and analysed");
     }
     c.close().await.expect("it closes");
     counts

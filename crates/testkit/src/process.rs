@@ -1,4 +1,4 @@
-//! A process of ours on virtual time: store, orchestrator, API. Killed, nothing of it goes on.
+//! A control-plane process on virtual time: store, orchestrator, API. Once killed, nothing of it continues.
 
 use crate::{Faulty, TOKEN, app, orchestrator};
 use inventiv_core::plan::Rules;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tower::ServiceExt;
 
-/// Ids that follow from the seed and sort by time.
+/// Ids drawn from a seed, in ascending order.
 pub(crate) struct Drawn(Mutex<(u64, fastrand::Rng)>);
 
 impl Drawn {
@@ -27,18 +27,18 @@ impl Ids for Drawn {
     }
 }
 
-/// What outlives a process.
+/// Everything that outlives a process.
 pub(crate) struct Environment {
     pub(crate) url: String,
     pub(crate) wire: Arc<Faulty>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) ids: Arc<Drawn>,
     pub(crate) rules: Rules,
-    /// Stands before every write of the database.
+    /// Called around every database write.
     pub(crate) write_hook: Option<WriteHook>,
 }
 
-/// The commits since it was armed, and where the process is to be killed.
+/// Counts commits while armed, and kills the process at a chosen one.
 #[derive(Default)]
 pub(crate) struct Commits {
     armed: AtomicBool,
@@ -58,27 +58,27 @@ impl Commits {
         })
     }
 
-    /// From now on they are counted, or not.
+    /// Starts or stops counting.
     pub(crate) fn arm(&self, armed: bool) {
         self.armed.store(armed, Ordering::SeqCst);
     }
 
-    /// At the nth from when it was first armed, the process is killed.
+    /// Kills the process at the nth commit since it was first armed.
     pub(crate) fn kill_at(&self, n: usize, moment: WritePhase) {
         *self.kill.lock().unwrap_or_else(PoisonError::into_inner) = Some((n, moment));
     }
 
-    /// It is not killed after all. `true`: it had not been.
+    /// Cancels the kill. `true`: it had not happened.
     pub(crate) fn spare(&self) -> bool {
         self.kill.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
-    /// How many were begun.
+    /// How many commits were begun.
     pub(crate) fn begun(&self) -> usize {
         self.seen[0].load(Ordering::SeqCst)
     }
 
-    /// How many were committed.
+    /// How many commits were completed.
     pub(crate) fn committed(&self) -> usize {
         self.seen[1].load(Ordering::SeqCst)
     }
@@ -101,7 +101,7 @@ pub(crate) struct Process {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) store: Store,
     pub(crate) orchestrator: Orchestrator,
-    /// Other servers on the same records, at the same time, which trust no lease.
+    /// Other replicas on the same database, which run concurrently without taking a lease.
     pub(crate) duplicates: [Orchestrator; 2],
     pub(crate) api: axum::Router,
     database: Option<tokio::runtime::Runtime>,
@@ -119,14 +119,14 @@ impl Drop for Process {
 impl Process {
     pub(crate) fn start(environment: &Environment) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        // The database answers on threads of its own, in no order: it is asked from another runtime, and waited for.
+        // The database answers on its own threads, in any order. On a separate runtime, we wait for each answer.
         let database = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let database = database.map_err(|e| e.to_string())?;
         let opened = database.block_on(Store::open(&environment.url)).map_err(|e| e.to_string())?;
         let mut store = opened.in_one_order(database.handle().clone());
         let killed = environment.wire.killed();
         let made = runtime.block_on(async {
-            // Struck twice in the same moment, the process before this one was killed once.
+            // Two kills at the same moment leave one notification too many: consume it.
             tokio::select! {
                 biased;
                 () = killed.notified() => {}
@@ -147,7 +147,7 @@ impl Process {
         Ok(Self { runtime, store, orchestrator, duplicates, api, database: Some(database) })
     }
 
-    /// One request to the API. `None`: the process was killed before it could answer.
+    /// Sends one request to the API. `None`: the process was killed before it answered.
     pub(crate) fn call(
         &self,
         environment: &Environment,

@@ -1,6 +1,6 @@
-//! A line between a process and a server that can be cut: closed at once, or swallowing all that is sent.
+//! A TCP relay that can interrupt a connection: close it at once, or hold back all data without an error.
 //!
-//! What a swallowing line was given arrives once it is open again, however late, as on a real network.
+//! Data that was held back arrives once the relay is open again, however late, as on a real network.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
-/// Where a line leads.
+/// The target of a relay.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// A port.
@@ -18,21 +18,21 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// How a line is.
+/// The state of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Line {
-    /// Everything passes.
+    /// All data passes.
     Open,
-    /// Every connection is closed, also those that are made.
+    /// Existing and new connections are closed.
     Closed,
-    /// Nothing passes, and nobody is told.
+    /// No data passes, and no side gets an error.
     Swallowing,
 }
 
-/// A line. Dropped, it is closed.
+/// A relay. Dropping it closes all connections.
 pub struct Relay {
     address: SocketAddr,
-    /// How it is, and how often everything was closed.
+    /// Its state, and how often all connections were closed.
     line: watch::Sender<State>,
     shared: Arc<Shared>,
     accepting: tokio::task::JoinHandle<()>,
@@ -46,7 +46,7 @@ struct State {
 
 struct Shared {
     target: Mutex<Target>,
-    /// A part of a request that is held back, and whether it has come.
+    /// The text of a request to hold back, and whether one is held back.
     held: watch::Sender<Held>,
 }
 
@@ -60,10 +60,10 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Relay {
-    /// An open line to `target`.
+    /// An open relay to `target`.
     ///
     /// # Panics
-    /// When there is no free port.
+    /// There is no free port.
     pub async fn to(target: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it has an address");
@@ -80,13 +80,13 @@ impl Relay {
         Self { address, line, shared, accepting }
     }
 
-    /// Where processes connect.
+    /// The address that processes connect to.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Cuts or opens it.
+    /// Sets its state.
     pub fn set(&self, line: Line) {
         self.line.send_modify(|state| {
             state.line = line;
@@ -94,24 +94,24 @@ impl Relay {
         });
     }
 
-    /// Closes all connections; later ones lead elsewhere.
+    /// Closes all connections; later ones go to another target.
     pub fn lead_to(&self, target: Target) {
         *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
         self.set(Line::Closed);
         self.set(Line::Open);
     }
 
-    /// The next request with `part` in its first line or headers is held back.
+    /// Holds back the next request with `part` in its first line or headers.
     pub fn hold(&self, part: &str) {
         self.shared.held.send_replace(Held { part: Some(part.to_owned()), caught: false });
     }
 
-    /// Until there is a request that is held back.
+    /// Waits until a request is held back.
     pub async fn until_held(&self) {
         let _ = self.shared.held.subscribe().wait_for(|h| h.caught).await;
     }
 
-    /// What is held back arrives.
+    /// Lets the request that is held back pass.
     pub fn release(&self) {
         self.shared.held.send_replace(Held::default());
     }
@@ -124,7 +124,7 @@ impl Drop for Relay {
 }
 
 async fn pass(mut client: TcpStream, shared: Arc<Shared>, state: watch::Receiver<State>) {
-    // On a line that swallows, no connection is made, and nobody is told.
+    // While data is held back, no new connection is made either, without an error.
     let born = state.borrow().closings;
     if !opens(&mut state.clone(), born).await {
         return;
@@ -142,14 +142,14 @@ async fn pass(mut client: TcpStream, shared: Arc<Shared>, state: watch::Receiver
     };
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = tokio::io::split(server);
-    // One end closing closes the other.
+    // When one end closes, close the other.
     tokio::select! {
         () = one_way(from_client, to_server, Some(&shared), (state.clone(), born)) => {}
         () = one_way(from_server, to_client, None, (state, born)) => {}
     }
 }
 
-/// Waits while the line swallows. `false`: it was closed.
+/// Waits while data is held back. `false`: the relay was closed.
 async fn opens(state: &mut watch::Receiver<State>, born: u64) -> bool {
     let decided = state.wait_for(|s| s.closings != born || s.line != Line::Swallowing).await;
     decided.is_ok_and(|s| s.closings == born)

@@ -1,8 +1,9 @@
-//! Stories drawn from a seed: users, third parties, faults and crashes against the whole control plane, on a clock moved by
-//! hand. Everything but the cloud is real: planner, passes, SQLite, API. The cloud is the emulator, in this process.
+//! Deterministic simulation: each run draws users, third parties, faults and crashes from a seed, against the whole
+//! control plane on a manual clock. Everything but the cloud is real: planner, passes, SQLite, API. The cloud is the
+//! emulator, in this process.
 //!
-//! While a run goes on and at its end the emulator's own state is asked, not our database: nothing of ours is left but
-//! what is kept, nothing is doubled, and what is kept or somebody else's was never touched.
+//! During and after a run, the emulator's own state is checked, not our database: nothing of ours is left except kept
+//! volumes, there are no duplicates, and kept volumes and third parties' volumes were never touched.
 
 pub(crate) mod cloud;
 mod counts;

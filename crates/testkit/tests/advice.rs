@@ -1,4 +1,4 @@
-//! What a finding of the audit advises works: each remedy is followed, and the next audit is clean.
+//! Tests that the remedy of each audit finding works: after following it, the next audit is clean.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -60,7 +60,7 @@ async fn data_volume(world: &World, id: &str) -> Value {
     shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap().clone()
 }
 
-/// Somebody makes a volume with a name of ours, with our tags or without.
+/// A third party creates a volume with a name of ours, with or without our tags.
 fn makes_volume(world: &World, name: &str, tags: bool) -> String {
     let tags = if tags { CloudName::parse(name).unwrap().tags() } else { Vec::new() };
     let body = json!({"name": name, "tags": tags, "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
@@ -69,7 +69,7 @@ fn makes_volume(world: &World, name: &str, tags: bool) -> String {
     made["id"].as_str().unwrap().to_owned()
 }
 
-/// Somebody makes a server in the name of an attempt that was never recorded.
+/// A third party creates a server with the name of an attempt that was never recorded.
 fn makes_server(world: &World, id: &str) -> String {
     let name = format!("iva-test-{}-server-7-d", id.trim_start_matches("ins-"));
     let query = "/marketplace/v2/local-images?image_label=ubuntu_noble&type=instance_sbs&per_page=100";
@@ -85,7 +85,7 @@ fn makes_server(world: &World, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_explained_and_ends_with_its_instance() {
+async fn a_missing_resource_is_explained_and_the_finding_ends_with_its_instance() {
     let world = World::new(Database::Sqlite).await;
     let id = ready(&world).await;
     let server = world.show(&id).await["provider_instance_id"].as_str().unwrap().to_owned();
@@ -105,14 +105,14 @@ async fn what_is_missing_is_explained_and_ends_with_its_instance() {
     assert_eq!(shown["error_code"], "server_disappeared", "{shown:#}");
     world.terminate(&id).await;
     minutes(&world, 5).await;
-    is_clean(&world, "the instance ended").await;
+    is_clean(&world, "after the instance ended").await;
 }
 
 #[tokio::test]
 async fn a_kept_volume_that_is_missing_is_released_and_proven_gone() {
     let world = World::new(Database::Sqlite).await;
     let id = ready(&world).await;
-    // Somebody else's volume shows that the key sees block storage.
+    // A third party's volume proves that the credentials can see block storage.
     let other = json!({"name": "theirs", "project_id": PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
     world.third_party("POST", VOLUMES, Some(other));
     let volume = data_volume(&world, &id).await;
@@ -147,7 +147,7 @@ async fn an_unrecorded_attempt_of_a_living_instance_is_deleted_by_hand() {
 }
 
 #[tokio::test]
-async fn what_has_a_name_and_no_tags_is_renamed_or_deleted_by_hand() {
+async fn a_resource_with_our_name_but_no_tags_is_renamed_or_deleted_by_hand() {
     let world = World::new(Database::Sqlite).await;
     let id = ready(&world).await;
     let name = format!("iva-test-{}-data-9-d", id.trim_start_matches("ins-"));
@@ -164,11 +164,11 @@ async fn what_has_a_name_and_no_tags_is_renamed_or_deleted_by_hand() {
     }
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
-    assert!(world.emulator.state()["volumes"].to_string().contains("mine"), "what was renamed is somebody else's");
+    assert!(world.emulator.state()["volumes"].to_string().contains("mine"), "the renamed volume is not ours");
 }
 
 #[tokio::test]
-async fn what_carries_the_name_of_an_ended_instance_goes_when_a_fix_is_asked_for() {
+async fn an_orphan_of_an_ended_instance_is_deleted_by_a_requested_fix() {
     let world = World::new(Database::Sqlite).await;
     let id = ended(&world).await;
     makes_volume(&world, &format!("iva-test-{}-data-1-d", id.trim_start_matches("ins-")), true);
@@ -181,7 +181,7 @@ async fn what_carries_the_name_of_an_ended_instance_goes_when_a_fix_is_asked_for
 }
 
 #[tokio::test]
-async fn an_unrecorded_attempt_of_an_ended_instance_goes_after_its_quarantine() {
+async fn an_unrecorded_attempt_of_an_ended_instance_is_deleted_after_its_quarantine() {
     let world = World::new(Database::Sqlite).await;
     let id = ended(&world).await;
     makes_server(&world, &id);
@@ -197,7 +197,7 @@ async fn an_unrecorded_attempt_of_an_ended_instance_goes_after_its_quarantine() 
 }
 
 #[tokio::test]
-async fn what_old_records_do_not_know_is_written_down_and_can_be_terminated() {
+async fn an_instance_missing_from_a_restored_backup_is_recovered_and_can_be_terminated() {
     let world = World::new(Database::Sqlite).await;
     let backup = world.backup().await;
     let id = ready(&world).await;
@@ -215,7 +215,7 @@ async fn what_old_records_do_not_know_is_written_down_and_can_be_terminated() {
 }
 
 #[tokio::test]
-async fn a_conflict_is_decided_by_the_clouds_word_or_by_a_person() {
+async fn a_conflict_is_resolved_from_the_cloud_or_by_a_person() {
     for by_person in [false, true] {
         let world = World::new(Database::Sqlite).await;
         let id = ready(&world).await;
@@ -237,9 +237,9 @@ async fn a_conflict_is_decided_by_the_clouds_word_or_by_a_person() {
             world.orchestrator.apply_recovery(&plan).await.unwrap();
         }
         minutes(&world, 3).await;
-        is_clean(&world, "decided").await;
+        is_clean(&world, "after the decision").await;
         world.terminate(&id).await;
         world.until_status(&id, "terminated").await;
-        assert_eq!(world.left().1, 1, "it is kept");
+        assert_eq!(world.left().1, 1, "the volume is kept");
     }
 }

@@ -1,4 +1,4 @@
-//! The API: storages complete, counts right, each wrong request refused with what to do, nothing changed by it.
+//! Tests of the API: complete storages, correct counts, and invalid requests, which get advice and change nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -69,7 +69,7 @@ async fn storages_are_complete_and_counts_are_right_in_lists_and_details() {
 }
 
 #[tokio::test]
-async fn wrong_requests_are_refused_with_what_to_do_and_change_nothing() {
+async fn invalid_requests_are_refused_with_advice_and_change_nothing() {
     let w = World::new(Database::Sqlite).await;
     let long = "x".repeat(1_000_000);
     let cases: Vec<(Value, u16, &str)> = vec![
@@ -110,7 +110,7 @@ async fn wrong_requests_are_refused_with_what_to_do_and_change_nothing() {
     assert_eq!(got, 422);
     assert!(problem["detail"].as_str().unwrap().contains("400 GB"), "{problem}");
     let (_, page) = w.call("GET", "/instances", None).await;
-    assert_eq!(page["items"], json!([]), "nothing was written down");
+    assert_eq!(page["items"], json!([]), "nothing was recorded");
     assert_eq!(w.requests("POST", "/"), 0, "nothing was sent to the cloud");
 }
 
@@ -124,7 +124,7 @@ async fn a_type_that_the_catalogue_shows_as_out_of_stock_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found_and_deleting_twice_changes_nothing() {
+async fn unknown_objects_are_not_found_and_deleting_twice_changes_nothing() {
     let w = World::new(Database::Sqlite).await;
     for (method, path) in [
         ("GET", "/instances/ins-00000000000000000000000000"),
@@ -152,7 +152,7 @@ async fn what_does_not_exist_is_not_found_and_deleting_twice_changes_nothing() {
 }
 
 #[tokio::test]
-async fn everything_but_health_asks_for_the_token() {
+async fn everything_but_health_requires_the_token() {
     let w = World::new(Database::Sqlite).await;
     let ask = async |path: &str, header: Option<&str>| {
         let mut request = axum::http::Request::get(path);
@@ -186,7 +186,7 @@ async fn everything_but_health_asks_for_the_token() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused_as_a_problem() {
+async fn an_invalid_body_or_query_is_refused_with_a_problem_document() {
     let w = World::new(Database::Sqlite).await;
     for (content_type, body, status) in [
         ("application/json", "{", 400),
@@ -210,7 +210,7 @@ async fn what_is_not_json_is_refused_as_a_problem() {
 }
 
 #[tokio::test]
-async fn lists_come_in_pages_and_each_row_once() {
+async fn pages_contain_each_row_exactly_once() {
     for db in Database::both() {
         let w = World::new(db).await;
         let mut made = Vec::new();
@@ -232,7 +232,7 @@ async fn lists_come_in_pages_and_each_row_once() {
 }
 
 #[tokio::test]
-async fn models_are_made_changed_and_removed_and_tell_their_volume() {
+async fn models_are_created_changed_and_removed_and_recommend_a_volume_size() {
     for db in Database::both() {
         let w = World::new(db).await;
         let new = || Some(json!({"id": "Qwen/Qwen2.5-72B-Instruct"}));
@@ -256,7 +256,7 @@ async fn models_are_made_changed_and_removed_and_tell_their_volume() {
 }
 
 #[tokio::test]
-async fn before_the_catalogue_was_read_a_wish_is_put_off_and_says_why() {
+async fn before_the_catalogue_is_read_a_request_gets_a_503_with_the_reason() {
     let w = World::new(Database::Sqlite).await;
     let refused = w.call("POST", "/instances", Some(json!({"zone": "nl-ams-1", "instance_type": "L4-1-24G"}))).await;
     assert_eq!(refused.0, 422);
@@ -265,12 +265,9 @@ async fn before_the_catalogue_was_read_a_wish_is_put_off_and_says_why() {
     store.remember_account("scaleway:x", "scaleway", "x", inventiv_core::time::Timestamp(0)).await.unwrap();
     store.expect_catalogues("scaleway:x", &["fr-par-2".to_owned()]).await.unwrap();
     let app = inventiv_api::App::new(inventiv_api::Settings {
-        provider_zones: Vec::new(),
-        images: None,
         policy_wait: std::time::Duration::ZERO,
         store: store.clone(),
-        account_id: "scaleway:x".into(),
-        provider: "scaleway".into(),
+        accounts: vec![inventiv_api::Account { id: "scaleway:x".into(), ..inventiv_testkit::account() }],
         limits: inventiv_api::Limits::default(),
         hosts: None,
         token: TOKEN.into(),

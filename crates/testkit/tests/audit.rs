@@ -1,4 +1,4 @@
-//! The audit and the proof: what is said of the cloud, and what is never said.
+//! Tests of the audit and the proof: what they report, and what they must not conclude.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -12,11 +12,11 @@ fn request() -> Value {
     json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})
 }
 
-/// Asks for an audit, lets it happen, gives what it found.
+/// Requests an audit, runs it and returns its result.
 async fn audit(world: &World) -> Value {
     let (status, _) = world.call("POST", "/audit", None).await;
     assert_eq!(status, 202);
-    // Requests and beginnings are told apart by the clock.
+    // The clock must differ between the request and the start of the audit.
     world.advance_ms(1);
     world.orchestrator.audit_due().await.unwrap();
     world.call("GET", "/audit", None).await.1
@@ -39,11 +39,11 @@ fn block_volume(world: &World, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
+async fn an_instance_is_clean_during_its_whole_life_cycle_and_its_end_is_proven() {
     for database in Database::both() {
         let world = World::new(database).await;
         let (_, before) = world.call("GET", "/audit", None).await;
-        assert_eq!(before["verdict"], "inconclusive", "nothing was audited yet");
+        assert_eq!(before["verdict"], "inconclusive", "no audit has run yet");
         block_volume(&world, "wedding-photos");
         let id = world.create(request()).await;
         for _ in 0..12 {
@@ -56,7 +56,7 @@ async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
         assert_eq!((&zone(&found)["claimed"], &zone(&found)["foreign"]), (&json!(4), &json!(1)), "{found:#}");
         let (status, living) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
         assert_eq!((status, &living["clean"]), (200, &json!(false)));
-        assert_eq!(living["open"].as_array().unwrap().len(), 5, "its life, a server, three volumes: {living:#}");
+        assert_eq!(living["open"].as_array().unwrap().len(), 5, "the instance, a server, three volumes: {living:#}");
         let shown = world.show(&id).await;
         let data = shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap()["id"].clone();
         let kept = json!({"delete_on_terminate": false});
@@ -94,9 +94,9 @@ async fn a_whole_life_is_clean_at_every_moment_and_its_end_is_proven() {
 }
 
 #[tokio::test]
-async fn what_carries_our_name_and_is_in_no_record_is_an_orphan_and_stays() {
+async fn an_unrecorded_resource_with_our_name_is_an_orphan_and_stays() {
     let world = World::new(Database::Sqlite).await;
-    // As after the restore of a backup that is older than the instance.
+    // As after restoring a backup older than the instance.
     let orphan = block_volume(&world, "iva-test-01m86rk2qmesxrdw5wyw755y9a-data-1-d");
     block_volume(&world, "iva-prod-01m86rk2qmesxrdw5wyw755y9a-data-1-d");
     let found = audit(&world).await;
@@ -110,12 +110,12 @@ async fn what_carries_our_name_and_is_in_no_record_is_an_orphan_and_stays() {
         world.resync().await;
         world.orchestrator.audit_due().await.unwrap();
     }
-    assert_eq!(world.left().1, 2, "nothing that was never recorded is deleted");
+    assert_eq!(world.left().1, 2, "unrecorded resources are not deleted");
     assert_eq!(findings(&audit(&world).await), [("orphan".to_owned(), orphan)]);
 }
 
 #[tokio::test]
-async fn what_was_made_with_our_server_and_hangs_on_nothing_is_a_suspect_and_stays() {
+async fn a_detached_volume_created_with_our_server_is_a_suspect_and_stays() {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request()).await;
     world.tick().await;
@@ -126,9 +126,9 @@ async fn what_was_made_with_our_server_and_hangs_on_nothing_is_a_suspect_and_sta
     assert_eq!(zone(&found)["findings"][0]["instance_id"], json!(id));
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
-    assert_eq!(findings(&audit(&world).await), [("suspect".to_owned(), suspect)], "it is told after the end, too");
+    assert_eq!(findings(&audit(&world).await), [("suspect".to_owned(), suspect)], "it is still reported after the end");
     assert_eq!(world.left(), (0, 1, 0));
-    // Made long after: nobody's business.
+    // Created long after our server: not a suspect.
     world.advance_ms(3_600_000);
     block_volume(&world, "Ubuntu 24.04 Noble Numbat_sbs_volume_0");
     assert_eq!(findings(&audit(&world).await).len(), 1);
@@ -149,7 +149,7 @@ async fn what_is_recorded_and_not_shown_is_missing() {
     let (here, kept) = (kept["id"].as_str().unwrap(), kept["provider_volume_id"].as_str().unwrap());
     world.advance_ms(10_000);
     world.third_party("DELETE", &format!("/block/v1/zones/{ZONE}/volumes/{kept}"), None);
-    // It was the only one: a key that lost block storage would show the same.
+    // It was the only volume: credentials that lost block storage would show the same.
     let found = audit(&world).await;
     assert!(found["verdict"] == "inconclusive" && found.to_string().contains("block storage"), "{found:#}");
     block_volume(&world, "theirs");
@@ -161,7 +161,7 @@ async fn what_is_recorded_and_not_shown_is_missing() {
     world.settle().await;
     let (_, volume) = world.call("GET", &format!("/volumes/{here}"), None).await;
     assert!(volume["status"] == "deleted" && volume["proof"].is_object(), "{volume:#}");
-    assert_eq!(audit(&world).await["verdict"], "clean", "what the finding says to do ends it");
+    assert_eq!(audit(&world).await["verdict"], "clean", "following the remedy ends the finding");
 }
 
 #[tokio::test]
@@ -182,11 +182,11 @@ async fn it_says_that_it_cannot_say() {
         let found = audit(&world).await;
         assert_eq!(found["verdict"], "inconclusive", "{why}: {found:#}");
         assert!(zone(&found)["inconclusive"].as_str().unwrap().contains(why), "{why}: {found:#}");
-        assert_eq!(findings(&found), [], "nothing is concluded");
+        assert_eq!(findings(&found), [], "no conclusions");
         world.wire.heal();
     }
     assert_eq!(audit(&world).await["verdict"], "clean");
-    // Another project's view: complete, and empty; or not of ours.
+    // The view of another project: complete and empty, or without ours.
     world.third_party("POST", "/_emulator/reset", None);
     let found = audit(&world).await;
     assert!(
@@ -201,7 +201,7 @@ async fn it_says_that_it_cannot_say() {
 }
 
 #[tokio::test]
-async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
+async fn a_failing_deletion_is_reported_as_stuck_with_reason_cost_and_remedy() {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
@@ -212,7 +212,7 @@ async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
     for _ in 0..60 {
         world.tick().await;
     }
-    assert_eq!(world.show(&id).await["stuck"], json!([]), "it may take a while");
+    assert_eq!(world.show(&id).await["stuck"], json!([]), "not stuck yet");
     for _ in 0..60 {
         world.advance_ms(20_000);
         world.tick().await;
@@ -232,18 +232,18 @@ async fn what_does_not_go_away_is_stuck_with_a_reason_its_cost_and_a_remedy() {
         world.advance_ms(60_000);
         world.tick().await;
     }
-    assert_eq!(world.show(&id).await["status"], "terminated", "it goes on by itself");
+    assert_eq!(world.show(&id).await["status"], "terminated", "it continues by itself");
     assert_eq!(audit(&world).await["verdict"], "clean");
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_even_be_asked_to_go_is_stuck_too() {
+async fn a_server_whose_state_allows_no_deletion_is_stuck_too() {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request()).await;
     world.until_status(&id, "booting").await;
-    // It starts for ever: no call that removes it is allowed, so none is ever sent.
+    // It starts for ever: no removal is allowed in that state, so none is ever sent.
     world.emulator.add_fault(&json!({"method": "POST", "path": "*/action", "effect": {"then": "hang"}})).unwrap();
-    world.until(5, "it is told to start", async |w| w.actions(&id).await.contains(&"PROVIDER_START".to_owned())).await;
+    world.until(5, "the start is sent", async |w| w.actions(&id).await.contains(&"PROVIDER_START".to_owned())).await;
     world.terminate(&id).await;
     for _ in 0..100 {
         world.advance_ms(10_000);
@@ -257,7 +257,7 @@ async fn a_server_that_cannot_even_be_asked_to_go_is_stuck_too() {
 }
 
 #[tokio::test]
-async fn what_was_not_looked_at_lately_or_with_these_credentials_cannot_be_called_clean() {
+async fn a_zone_not_audited_recently_with_these_credentials_is_not_called_clean() {
     let world = World::new(Database::Sqlite).await;
     let account = format!("scaleway:{PROJECT}");
     assert_eq!(audit(&world).await["verdict"], "clean");
@@ -266,7 +266,7 @@ async fn what_was_not_looked_at_lately_or_with_these_credentials_cannot_be_calle
     assert_eq!(old["verdict"], "inconclusive", "{old:#}");
     assert!(old["inconclusive"][0].as_str().unwrap().contains("too long ago"));
     assert_eq!(audit(&world).await["verdict"], "clean");
-    // A zone that could be listed once stays in the audit, whoever names fewer; what never was a zone does not.
+    // A zone that was ever listed stays in the audit, even if the configuration drops it; an invalid zone does not.
     let zones =
         || async { world.store.audits(&account).await.unwrap().into_iter().map(|z| z.zone).collect::<Vec<_>>() };
     world.store.expect_audits(&account, &[ZONE.to_owned(), "xx-nil-9".to_owned()]).await.unwrap();
@@ -274,7 +274,7 @@ async fn what_was_not_looked_at_lately_or_with_these_credentials_cannot_be_calle
     assert_eq!(audit(&world).await["verdict"], "inconclusive");
     world.store.expect_audits(&account, &[ZONE.to_owned()]).await.unwrap();
     assert_eq!(zones().await, ["fr-par-1", ZONE, "pl-waw-2"]);
-    // Somebody starts the server with the credentials of another project, while instances of this one live.
+    // The control plane is started with credentials of another project, while instances of this one exist.
     let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
     assert_eq!(audit(&world).await["verdict"], "clean");

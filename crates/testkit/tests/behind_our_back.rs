@@ -1,4 +1,4 @@
-//! What others do to what is ours: noticed in the next look, written down, put right where it is ours to put right.
+//! Tests of drift: a third party changes our resources; we observe it, record it, and correct what is ours to correct.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -13,7 +13,7 @@ async fn ready(world: &World) -> (String, String, Vec<Value>) {
     let shown = world.until_status(&id, "ready").await;
     world.settle().await;
     let server = format!("/instance/v1/zones/{ZONE}/servers/{}", shown["provider_instance_id"].as_str().unwrap());
-    // Longer than our own writing of names may take to show.
+    // Longer than our own changes of names may take to become visible.
     world.advance_ms(120_000);
     world.resync().await;
     (id, server, shown["storages"].as_array().unwrap().clone())
@@ -28,7 +28,7 @@ fn of<'a>(volumes: &'a [Value], origin: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn names_and_tags_that_somebody_takes_away_are_told_and_put_back() {
+async fn names_and_tags_that_a_third_party_removes_are_reported_and_restored() {
     for database in Database::both() {
         let world = World::new(database).await;
         let (id, server, volumes) = ready(&world).await;
@@ -42,13 +42,13 @@ async fn names_and_tags_that_somebody_takes_away_are_told_and_put_back() {
         let changes = world.requests("PATCH", "");
         world.resync().await;
         world.settle().await;
-        assert_eq!(world.requests("PATCH", ""), changes, "nothing is written while all is as it should be");
+        assert_eq!(world.requests("PATCH", ""), changes, "without drift, nothing is changed");
         for path in [&server, &boot, &data] {
             world.third_party("PATCH", path, Some(json!({"name": "renamed by hand"})));
         }
         world.resync().await;
         world.settle().await;
-        assert_eq!([named(&server), named(&boot), named(&data)], before, "in the next pass");
+        assert_eq!([named(&server), named(&boot), named(&data)], before, "restored in the next pass");
         world.advance_ms(120_000);
         world.resync().await;
         for path in [&server, &boot, &data] {
@@ -88,7 +88,7 @@ async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
             world.advance_ms(120_000);
             world.resync().await;
             world.third_party("PATCH", &path, Some(change));
-            // The first try is refused.
+            // The first attempt is refused.
             let refuse = json!({"method": "PATCH", "path": "/block/*", "times": 1, "effect": {"error": "internal_server_error"}});
             world.emulator.add_fault(&refuse).unwrap();
             world.resync().await;
@@ -96,7 +96,7 @@ async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
             world.settle().await;
             assert_eq!(named(), before);
         }
-        // Larger by somebody else's hand: it costs by its new size.
+        // A third party grows it: its cost follows the new size.
         world.third_party("PATCH", &path, Some(json!({"size": 70_000_000_000_i64})));
         world.advance_ms(30_000);
         world.resync().await;
@@ -116,7 +116,7 @@ async fn a_volume_that_is_kept_stays_ours_after_its_instance_has_ended() {
 }
 
 #[tokio::test]
-async fn a_volume_that_takes_no_tags_is_not_written_again_and_again() {
+async fn a_volume_that_accepts_no_tags_is_not_patched_repeatedly() {
     let emulator = scaleway_emulator::options::Options { block_tags_by_patch: false, ..Default::default() };
     let world = World::with(Database::Sqlite, inventiv_testkit::Setup { emulator, ..Default::default() }).await;
     let (id, ..) = ready(&world).await;
@@ -131,7 +131,7 @@ async fn a_volume_that_takes_no_tags_is_not_written_again_and_again() {
 }
 
 #[tokio::test]
-async fn what_is_stopped_detached_or_resized_is_told_once_and_left() {
+async fn a_stop_a_detachment_and_a_resize_are_reported_once_and_left() {
     let world = World::new(Database::Sqlite).await;
     let (id, server, volumes) = ready(&world).await;
     let data = of(&volumes, "ours");
@@ -162,7 +162,7 @@ async fn what_is_stopped_detached_or_resized_is_told_once_and_left() {
 }
 
 #[tokio::test]
-async fn a_server_and_a_volume_that_somebody_deletes_are_told_and_leave_nothing() {
+async fn a_server_and_a_volume_that_a_third_party_deletes_are_reported_and_leave_nothing() {
     let world = World::new(Database::Sqlite).await;
     let (id, server, volumes) = ready(&world).await;
     world.third_party("POST", &format!("{server}/action"), Some(json!({"action": "terminate"})));
@@ -176,12 +176,12 @@ async fn a_server_and_a_volume_that_somebody_deletes_are_told_and_leave_nothing(
     for name in ["SERVER_DISAPPEARED", "VOLUME_DISAPPEARED"] {
         assert_eq!(reported.iter().filter(|a| *a == name).count(), 1, "{name}: {reported:?}");
     }
-    assert_eq!(world.left(), (0, 0, 0), "the data volume went with its instance");
+    assert_eq!(world.left(), (0, 0, 0), "the data volume was deleted with its instance");
     assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
 }
 
 #[tokio::test]
-async fn tags_that_somebody_takes_away_as_soon_as_we_set_them_are_told_and_put_back() {
+async fn tags_that_a_third_party_removes_right_after_we_set_them_are_reported_and_restored() {
     for database in Database::both() {
         let world = World::new(database).await;
         let id = world.create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})).await;

@@ -1,12 +1,12 @@
-//! What we rely on a provider for, shown on the emulator: the suite that `inventiv doctor --live` runs on a real account.
+//! Runs the provider contract suite on the emulator; `inventiv doctor --live` runs it on a real account.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use inventiv_core::observed::VolumeState;
 use inventiv_core::time::Timestamp;
+use inventiv_providers::clouds::scaleway::{self, Scaleway};
 use inventiv_providers::contract::{self, Line, Suite};
-use inventiv_providers::scaleway::Scaleway;
-use inventiv_providers::{CloudProvider, Existence, NewServer, NewVolume, VolumeRef, credentials};
+use inventiv_providers::{CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
 use inventiv_testkit::{InProcess, PROJECT};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, DeleteInUse, Options};
@@ -23,7 +23,7 @@ fn cloud(emulator: &Emulator) -> Scaleway {
         "SCW_API_URL" => Some("http://emulator".to_owned()),
         _ => None,
     };
-    let credentials = credentials::read(&env).unwrap();
+    let credentials = scaleway::credentials::read(&env, None).unwrap();
     Scaleway::new(&credentials, Arc::new(InProcess::new(emulator.router())), 1e6, Arc::new(|| Timestamp(1)))
 }
 
@@ -68,7 +68,7 @@ fn left(e: &Emulator) -> usize {
 }
 
 #[tokio::test]
-async fn every_promise_is_kept_and_nothing_is_left_whatever_the_cloud_does_where_nobody_knows() {
+async fn the_contract_holds_and_nothing_is_left_for_every_unknown_behaviour_of_the_cloud() {
     type Change = fn(&mut Options);
     let unknowns: [Change; 6] = [
         |_| {},
@@ -88,13 +88,13 @@ async fn every_promise_is_kept_and_nothing_is_left_whatever_the_cloud_does_where
 }
 
 #[tokio::test]
-async fn what_a_killed_run_left_is_taken_away_by_the_next_and_strangers_are_let_be() {
+async fn the_next_run_removes_what_a_killed_one_left_and_nothing_of_third_parties() {
     let e = emulator(|_| {});
     let third_parties = http::Request::builder().method("POST").uri("/_emulator/third-parties");
     let body = bytes::Bytes::from(json!({"servers": 1, "volumes": 1}).to_string());
     assert!(e.handle(&third_parties.body(body).unwrap()).status().is_success());
     let before = left(&e);
-    // Killed right after it made things: none of them was taken away.
+    // Killed right after its creations, before it removed anything.
     let killed = cloud(&e);
     let new = NewServer {
         name: format!("{}-ba9876543210-server", contract::PREFIX),
@@ -108,11 +108,11 @@ async fn what_a_killed_run_left_is_taken_away_by_the_next_and_strangers_are_let_
     let lines = run(&e).await;
     assert_eq!(broken(&lines), Vec::<&Line>::new(), "{lines:#?}");
     assert!(lines.iter().any(|l| matches!(l, Line::Removed(what) if what.contains(&server.id))), "{lines:#?}");
-    assert_eq!(left(&e), before, "only the third parties': {:#}", e.state());
+    assert_eq!(left(&e), before, "only resources of third parties: {:#}", e.state());
 }
 
 #[tokio::test]
-async fn a_cloud_that_breaks_a_promise_is_told_and_nothing_is_left() {
+async fn a_cloud_that_breaks_the_contract_is_reported_and_nothing_is_left() {
     let e = emulator(|_| {});
     e.add_fault(&json!({"method": "POST", "path": "*/attach-volume", "effect": {"then": "hang"}})).unwrap();
     e.add_fault(&json!({"method": "POST", "path": "*/action", "nth": 1, "effect": {"error": "internal_server_error"}}))
@@ -125,7 +125,7 @@ async fn a_cloud_that_breaks_a_promise_is_told_and_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn cleaning_goes_on_whatever_answer_fails() {
+async fn the_cleanup_continues_whatever_answer_fails() {
     for path in ["*/servers*", "*/volumes*"] {
         for method in ["GET", "PATCH", "POST", "DELETE"] {
             let e = emulator(|o| o.seed = Some(1));
@@ -144,10 +144,10 @@ async fn cleaning_goes_on_whatever_answer_fails() {
 }
 
 #[tokio::test]
-async fn cleaning_goes_on_after_a_listing_that_failed_for_good() {
+async fn the_cleanup_continues_after_a_listing_that_keeps_failing() {
     let e = emulator(|_| {});
     let cloud = cloud(&e);
-    // More in a row than a read is repeated: the first look of the run fails, and so does its last promise's first.
+    // More failures than retries: the first listing of the run fails, and so does the first one of its last check.
     let fault = json!({"method": "GET", "path": "*/servers", "times": 6, "effect": {"error": "internal_server_error"}});
     e.add_fault(&fault).unwrap();
     let lines = suite(&cloud, &|| false).run().await;
@@ -156,11 +156,11 @@ async fn cleaning_goes_on_after_a_listing_that_failed_for_good() {
 }
 
 #[tokio::test]
-async fn a_creation_whose_answer_is_lost_is_found_and_taken_away() {
+async fn a_creation_whose_answer_is_lost_is_found_and_removed() {
     for path in ["*/servers", "*/volumes"] {
         let e = emulator(|_| {});
         e.add_fault(&json!({"method": "POST", "path": path, "nth": 1, "effect": {"cut": "after"}})).unwrap();
-        // It does not show at once either.
+        // Listings do not show it at once either.
         e.add_fault(&json!({"method": "GET", "path": path, "effect": {"lag_ms": 20_000}})).unwrap();
         let cloud = cloud(&e);
         let lines = suite(&cloud, &|| false).run().await;
@@ -171,8 +171,8 @@ async fn a_creation_whose_answer_is_lost_is_found_and_taken_away() {
 }
 
 #[tokio::test]
-async fn asked_to_stop_at_any_moment_it_leaves_nothing_and_says_so() {
-    // Stop after so many questions whether to: before every step and look.
+async fn stopped_at_any_moment_it_leaves_nothing_and_says_so() {
+    // Stop at the nth check of the stop flag, which comes before every step and read.
     for asked in (0..60).step_by(3) {
         let e = emulator(|_| {});
         let cloud = cloud(&e);
@@ -186,7 +186,7 @@ async fn asked_to_stop_at_any_moment_it_leaves_nothing_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_somebody_elses_stays_however_near_it_is() {
+async fn resources_of_third_parties_stay_even_if_attached_to_ours() {
     let e = emulator(|_| {});
     let cloud = cloud(&e);
     let server = |name: String| NewServer {
@@ -197,13 +197,13 @@ async fn what_is_somebody_elses_stays_however_near_it_is() {
         boot_storage: inventiv_core::offer::BootStorage::Block,
     };
     let near = cloud.create_server(ZONE, &server("inventiv-doctorate-db".to_owned())).await.unwrap().value;
-    // A volume of theirs on a server that an earlier run left.
+    // A third party's volume on a server that an earlier run left.
     let left_over = format!("{}-ba9876543210-server", contract::PREFIX);
     let ours = cloud.create_server(ZONE, &server(left_over)).await.unwrap().value;
     let foreign =
         NewVolume { name: "wedding-photos".to_owned(), tags: Vec::new(), size_bytes: 5_000_000_000, perf_iops: None };
     let foreign = cloud.create_volume(ZONE, &foreign).await.unwrap().value;
-    let foreign = VolumeRef::new(foreign.id, "sbs_volume");
+    let foreign = VolumeRef::new(foreign.id, foreign.volume_type);
     while !matches!(cloud.volume(ZONE, &foreign).await.unwrap(), Existence::Exists(v) if v.state == VolumeState::Available)
     {
         tokio::task::yield_now().await;
@@ -214,7 +214,7 @@ async fn what_is_somebody_elses_stays_however_near_it_is() {
     assert!(lines.iter().any(|l| matches!(l, Line::Spared(what) if what.contains("wedding-photos"))), "{lines:#?}");
     assert!(matches!(cloud.server(ZONE, &near.id).await.unwrap(), Existence::Exists(_)));
     assert!(matches!(cloud.server(ZONE, &ours.id).await.unwrap(), Existence::Gone(_)));
-    let Existence::Exists(kept) = cloud.volume(ZONE, &foreign).await.unwrap() else { panic!("it is gone") };
+    let Existence::Exists(kept) = cloud.volume(ZONE, &foreign).await.unwrap() else { panic!("the volume is gone") };
     assert_eq!(kept.name, "wedding-photos");
-    assert_eq!(left(&e), 3, "their server, its boot volume, their volume: {:#}", e.state());
+    assert_eq!(left(&e), 3, "the third party's server, its boot volume and its volume: {:#}", e.state());
 }

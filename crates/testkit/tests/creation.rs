@@ -1,4 +1,4 @@
-//! Creation: every volume is a row, whatever its type; the count grows from 1 to 2 with the right sizes.
+//! Tests of creation: every volume of any type has a row; the count grows from 1 to 2 with the right sizes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -15,7 +15,7 @@ async fn the_count_grows_from_1_to_2_with_the_right_sizes() {
     for db in Database::both() {
         let w = World::new(db).await;
         let id = w.create(request("RENDER-S")).await;
-        // The data volume cannot be made yet: only what the cloud made by itself is there.
+        // The data volume cannot be created yet: only the boot volume of the cloud exists.
         let refuse = inventiv_testkit::Fault::Answer { status: 429, content_type: "", body: String::new() };
         w.wire.fail("POST", "/block/", 1, refuse);
         w.tick().await;
@@ -40,7 +40,7 @@ async fn a_gpu_server_with_scratch_has_three_volumes_and_each_is_known() {
         let kinds: Vec<&str> =
             shown["storages"].as_array().unwrap().iter().map(|v| v["volume_type"].as_str().unwrap()).collect();
         assert_eq!(kinds, ["sbs_volume", "scratch", "sbs_volume"]);
-        // Each carries our name in the cloud, and what the Block API alone knows was completed.
+        // Each has our name in the cloud, and the fields that only the Block API knows were filled in.
         let state = w.emulator.state();
         for v in state["volumes"].as_array().unwrap() {
             let name = v["name"].as_str().unwrap();
@@ -53,7 +53,7 @@ async fn a_gpu_server_with_scratch_has_three_volumes_and_each_is_known() {
 }
 
 #[tokio::test]
-async fn the_action_log_tells_each_call_in_order_and_each_is_closed() {
+async fn the_action_log_has_each_call_in_order_and_each_is_closed() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
@@ -76,7 +76,7 @@ async fn the_action_log_tells_each_call_in_order_and_each_is_closed() {
     ];
     let mut rest = actions.iter();
     for name in wanted {
-        assert!(rest.any(|a| a == name), "{name} is missing, or too early: {actions:?}");
+        assert!(rest.any(|a| a == name), "{name} is missing or out of order: {actions:?}");
     }
     let (_, page) = w.call("GET", &format!("/action_logs?limit=500&instance_id={id}"), None).await;
     for log in page["items"].as_array().unwrap() {
@@ -89,7 +89,7 @@ async fn the_action_log_tells_each_call_in_order_and_each_is_closed() {
 }
 
 #[tokio::test]
-async fn the_changes_of_a_life_are_nine_and_one_more_with_scratch() {
+async fn a_life_cycle_takes_nine_changes_and_one_more_with_scratch() {
     let changes = |w: &World| {
         let all: usize = ["POST", "PATCH", "DELETE"].iter().map(|m| w.requests(m, "/zones/")).sum();
         all
@@ -141,14 +141,14 @@ async fn a_models_own_size_and_the_providers_default_are_used() {
     let id =
         w.create(json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": "my-company/our-model"})).await;
     assert_eq!(w.until_status(&id, "ready").await["storage_sizes_gb"], json!([400, 66]));
-    // What was set for a repository holds for its revisions, unless these have a size of their own.
+    // The size of a repository applies to its revisions, unless they have their own.
     let model = |id: &str| json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": id});
     let id = w.create(model("Qwen/Qwen2.5-7B-Instruct@v1")).await;
     assert_eq!(w.show(&id).await["data_volume_reason"], "the model's data_volume_gb says 55 GB");
 }
 
 #[tokio::test]
-async fn a_model_whose_size_nothing_says_gets_no_volume_that_may_be_too_small() {
+async fn a_model_of_unknown_size_gets_no_volume_that_may_be_too_small() {
     let w = World::new(Database::Sqlite).await;
     let mut request = request("RENDER-S");
     request["model_id"] = json!("my-company/our-model");
@@ -157,14 +157,14 @@ async fn a_model_whose_size_nothing_says_gets_no_volume_that_may_be_too_small() 
     assert_eq!(status, 422, "{problem}");
     assert!(detail.contains("data_volume_gb") && detail.contains("my-company/our-model"), "{detail}");
     assert_eq!(w.call("GET", "/instances", None).await.1["items"], json!([]));
-    // Said for the model, it is used.
+    // A size set for the model is used.
     w.call("POST", "/models", Some(json!({"id": "my-company/our-model", "data_volume_gb": 90}))).await;
     let id = w.create(request).await;
     assert_eq!(w.until_status(&id, "ready").await["storage_sizes_gb"], json!([400, 90]));
 }
 
 #[tokio::test]
-async fn a_boot_volume_on_block_storage_is_grown_on_request_and_speed_is_kept() {
+async fn a_boot_volume_on_block_storage_is_grown_on_request_and_keeps_its_speed() {
     let w = World::new(Database::Sqlite).await;
     let mut request = request("L4-1-24G");
     request["boot_volume_gb"] = json!(100);

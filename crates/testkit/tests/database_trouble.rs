@@ -1,5 +1,5 @@
-//! What PostgreSQL can do to us: it crashes, a standby without the last writes takes over, somebody holds a lock, a disk is
-//! full, nobody is let in, writes lose against others.
+//! Tests of PostgreSQL failures: a crash, fail-over to a standby without the last writes, a held lock, a full disk, no
+//! connections, serialization failures.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -14,21 +14,21 @@ use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::PathBuf;
 use tower::ServiceExt;
 
-/// It need not survive a power cut.
+/// Fast settings: the data need not survive a power failure.
 const QUIET: [&str; 2] = ["listen_addresses=", "fsync=off"];
 
 fn request() -> Value {
     json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "data_volume_gb": 50})
 }
 
-/// Its programs, where PostgreSQL is tested at all.
+/// The PostgreSQL binaries, if tests on PostgreSQL are enabled.
 fn binaries() -> Option<Binaries> {
     if !Database::both().contains(&Database::Postgres) {
         return None;
     }
     let found = Binaries::find();
     if found.is_none() {
-        println!("left out: no programs of PostgreSQL are here (PG_BIN names their folder)");
+        println!("skipped: no PostgreSQL binaries found (set PG_BIN to their folder)");
     }
     found
 }
@@ -41,7 +41,7 @@ async fn run(on: &mut PgConnection, sql: &str) {
     on.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.unwrap();
 }
 
-/// Every connection but this one ends.
+/// Terminates every connection but this one.
 async fn cut(admin: &mut PgConnection) {
     run(
         admin,
@@ -50,7 +50,7 @@ async fn cut(admin: &mut PgConnection) {
     .await;
 }
 
-/// Status, whether it says when to come again, and body.
+/// Status, whether there is a `Retry-After` header, and body.
 async fn call(world: &World, method: &str, path: &str, body: Option<Value>) -> (u16, bool, Value) {
     let request =
         axum::http::Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
@@ -71,7 +71,7 @@ async fn cannot_know(world: &World) {
     }
 }
 
-/// Takes everything away; no server was made twice.
+/// Terminates everything; checks that no server was created twice.
 async fn ends_well(world: &World, ids: &[String]) {
     for id in ids {
         world.until_status(id, "ready").await;
@@ -84,7 +84,7 @@ async fn ends_well(world: &World, ids: &[String]) {
         assert_eq!(world.call("GET", &format!("/instances/{id}/proof"), None).await.1["clean"], true);
     }
     assert_eq!(world.left(), (0, 0, 0));
-    assert_eq!(servers_made(world), ids.len(), "no server is made twice");
+    assert_eq!(servers_made(world), ids.len(), "no server is created twice");
 }
 
 fn servers_made(world: &World) -> usize {
@@ -99,7 +99,7 @@ async fn ends(stream: axum::body::BodyDataStream) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_whose_server_no_longer_sees_the_database_ends() {
+async fn a_stream_ends_when_its_replica_loses_the_database() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let line = Relay::to(Target::Unix(server.socket())).await;
@@ -115,14 +115,14 @@ async fn a_stream_whose_server_no_longer_sees_the_database_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_column_that_a_newer_version_adds_disturbs_nobody() {
+async fn a_column_that_a_newer_version_adds_causes_no_errors() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let world = World::at(server.url()).await;
     let id = world.create(request()).await;
     let admin = &mut connect(&server).await;
     for table in ["instances", "instance_servers", "instance_volumes", "action_logs", "instance_state_history"] {
-        // On every connection that there is, everything is prepared.
+        // Prepare all statements on every connection.
         for _ in 0..4 {
             world.resync().await;
             futures::future::join_all((0..24).map(|_| world.show(&id))).await;
@@ -135,7 +135,7 @@ async fn a_column_that_a_newer_version_adds_disturbs_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_crashes_in_the_middle_loses_and_doubles_nothing() {
+async fn a_database_crash_during_creation_loses_and_duplicates_nothing() {
     let Some(binaries) = binaries() else { return };
     let mut server = Postgres::start(&binaries, &QUIET).unwrap();
     let world = World::at(server.url()).await;
@@ -145,7 +145,7 @@ async fn a_database_that_crashes_in_the_middle_loses_and_doubles_nothing() {
         for _ in 0..crash * 2 {
             world.tick().await;
         }
-        // Struck while a tick is under way, too.
+        // Also crash during a tick.
         let ticking = world.orchestrator.clone();
         let tick = tokio::spawn(async move { ticking.tick(crash % 2 == 0).await });
         for _ in 0..crash * 3 {
@@ -163,13 +163,13 @@ async fn a_database_that_crashes_in_the_middle_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothing() {
+async fn after_fail_over_to_a_standby_without_the_last_writes_nothing_is_duplicated_or_deleted() {
     let Some(binaries) = binaries() else { return };
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = [format!("port={port}"), "listen_addresses=127.0.0.1".to_owned()];
     let mut first = Postgres::start(&binaries, &listen.each_ref().map(String::as_str)).unwrap();
     let admin = &mut connect(&first).await;
-    // What the standby is told passes here, and what we ask passes there.
+    // Replication goes through one relay, our requests through the other.
     let reported = Relay::to(Target::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], port)))).await;
     let asked = Relay::to(Target::Unix(first.socket())).await;
     let second = {
@@ -187,7 +187,7 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
         tokio::task::yield_now().await;
     }
     reported.set(Line::Closed);
-    // From here on, nothing reaches the standby: a whole instance, and all that was made for the one it knows.
+    // From here on, nothing reaches the standby: it lacks one instance, and all resources of the one that it knows.
     let unheard = world.create(request()).await;
     for id in [&known, &unheard] {
         world.until_status(id, "ready").await;
@@ -196,21 +196,21 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
     let stream = world.live_stream().await;
     let place = world.store.newest_place().await.unwrap();
     first.kill();
-    // As long as it only follows, it is not believed: its rows may be old.
+    // A standby is not trusted before its promotion: its rows may be stale.
     asked.lead_to(Target::Unix(second.socket()));
     assert_eq!(call(&world, "GET", "/instances", None).await.0, 503);
     second.promote().unwrap();
     assert_eq!(world.show(&known).await["status"], "provisioning", "the last writes are lost");
     assert_eq!(world.call("GET", &format!("/instances/{unheard}"), None).await.0, 404);
-    // Whoever follows what is lost has to begin anew.
+    // A client that has read lost changes must start over.
     assert!(!place.is_behind(&world.store.newest_place().await.unwrap()));
     ends(stream).await;
     world.until_status(&known, "ready").await;
     for _ in 0..30 {
         world.resync().await;
     }
-    assert_eq!(world.left(), left, "nothing living is deleted");
-    assert_eq!(servers_made(&world), 2, "nothing is made twice");
+    assert_eq!(world.left(), left, "no live resource is deleted");
+    assert_eq!(servers_made(&world), 2, "nothing is created twice");
     world.call("POST", "/audit", Some(json!({"fix": true, "policy": "delete"}))).await;
     world.orchestrator.audit_due().await.unwrap();
     let audit = world.call("GET", "/audit", None).await.1;
@@ -225,14 +225,14 @@ async fn a_promoted_standby_that_lacks_the_last_writes_doubles_and_deletes_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_that_somebody_holds_uses_up_the_connections_and_ends_in_503() {
+async fn a_held_lock_exhausts_the_connections_and_causes_503() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let world = World::at(server.url()).await;
     let mut holder = connect(&server).await;
     let mut lock = holder.begin().await.unwrap();
     run(&mut lock, "LOCK TABLE instances IN ACCESS EXCLUSIVE MODE").await;
-    // More than there are connections.
+    // More requests than connections.
     let requests =
         futures::future::join_all((0..12).map(|_| call(&world, "POST", "/instances", Some(request())))).await;
     for (status, again, body) in requests {
@@ -245,7 +245,7 @@ async fn a_lock_that_somebody_holds_uses_up_the_connections_and_ends_in_503() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_takes_too_long_is_ended_and_writes_nothing() {
+async fn a_statement_that_takes_too_long_is_cancelled_and_writes_nothing() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let world = World::at(server.url()).await;
@@ -262,12 +262,12 @@ async fn a_statement_that_takes_too_long_is_ended_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writes_that_lose_against_others_are_tried_again() {
+async fn writes_that_fail_to_serialize_are_retried() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let world = World::at(server.url()).await;
     let mut admin = connect(&server).await;
-    // Of every five changes of an instance, four lose; a sequence does not go back with them.
+    // Four of five instance writes fail to serialize. The sequence that counts them is not rolled back.
     let losing = "CREATE SEQUENCE tries; \
         CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'DECLARE n BIGINT := nextval(''tries''); \
         BEGIN IF n % 5 <> 0 THEN RAISE EXCEPTION ''lost'' USING ERRCODE = CASE n % 2 WHEN 0 THEN ''40001'' ELSE ''40P01'' END; \
@@ -281,7 +281,7 @@ async fn writes_that_lose_against_others_are_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_lets_nobody_in_is_waited_for() {
+async fn a_database_that_accepts_no_connections_is_retried() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let mut admin = connect(&server).await;
@@ -299,17 +299,17 @@ async fn a_database_that_lets_nobody_in_is_waited_for() {
     ends_well(&world, &[id]).await;
 }
 
-/// Asks until it can, for longer than any connection is distrusted.
+/// Retries until the API works again, longer than any connection stays suspect.
 async fn comes_back(world: &World) {
     let began = std::time::Instant::now();
     while call(world, "GET", "/readyz", None).await.0 != 200 {
-        assert!(began.elapsed() < std::time::Duration::from_secs(20), "it does not come back by itself");
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "the API does not recover by itself");
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_connection_was_told_when_it_began_does_not_outlive_its_cause() {
+async fn the_initial_state_of_a_connection_does_not_outlive_its_cause() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let mut admin = connect(&server).await;
@@ -317,7 +317,7 @@ async fn what_a_connection_was_told_when_it_began_does_not_outlive_its_cause() {
     let world = World::at(server.url().replace("postgres@", "app@")).await;
     let id = world.create(request()).await;
     let troubles = [
-        // A managed database whose disk is full.
+        // Like a managed database with a full disk.
         ("ALTER ROLE app SET default_transaction_read_only = on", "ALTER ROLE app RESET default_transaction_read_only"),
         ("ALTER ROLE app SET search_path = nowhere", "ALTER ROLE app RESET search_path"),
         ("ALTER ROLE app SET role = pg_monitor", "ALTER ROLE app RESET role"),
@@ -326,7 +326,7 @@ async fn what_a_connection_was_told_when_it_began_does_not_outlive_its_cause() {
     for (begins, ends) in troubles {
         run(&mut admin, begins).await;
         cut(&mut admin).await;
-        // All connections of the pool are made in that time.
+        // All connections of the pool are opened during that time.
         for _ in 0..4 {
             let asked = (0..8).map(|_| call(&world, "POST", "/instances", Some(request())));
             let answers = futures::future::join_all(asked).await;
@@ -344,7 +344,7 @@ async fn what_a_connection_was_told_when_it_began_does_not_outlive_its_cause() {
     ends_well(&world, &ids).await;
 }
 
-/// The file of a table that holds nothing yet, in whose place there is no room.
+/// Simulates a full disk for an empty table, in place of its file.
 struct Full {
     file: PathBuf,
     owner: (u32, u32),
@@ -356,7 +356,7 @@ impl Full {
         let path: String = admin.fetch_one(sqlx::AssertSqlSafe(path)).await.unwrap().get(0);
         let file = server.data().join(path);
         let found = std::fs::metadata(&file).unwrap();
-        assert_eq!(found.len(), 0, "{table} holds something already");
+        assert_eq!(found.len(), 0, "{table} is not empty");
         std::fs::remove_file(&file).unwrap();
         symlink("/dev/full", &file).unwrap();
         cut(admin).await;
@@ -372,7 +372,7 @@ impl Full {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_takes_no_wish_and_a_server_whose_making_could_not_be_written_is_found_again() {
+async fn on_a_full_disk_requests_fail_and_a_server_whose_creation_could_not_be_recorded_is_adopted() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let world = World::at(server.url()).await;
@@ -382,20 +382,20 @@ async fn a_full_disk_takes_no_wish_and_a_server_whose_making_could_not_be_writte
     assert_eq!((status, again), (503, true), "{body}");
     full.make_room(&mut admin).await;
     assert_eq!(world.call("GET", "/instances", None).await.1["items"], json!([]));
-    // The worst moment: the cloud made the server, and there is no room for its volumes.
+    // The worst moment: the cloud created the server, and its volumes cannot be recorded.
     let full = Full::make(&server, &mut admin, "instance_volumes").await;
     let id = world.create(request()).await;
     for _ in 0..40 {
         world.orchestrator.tick(false).await.ok();
         world.advance_ms(1_000);
     }
-    assert_eq!((world.left().0, servers_made(&world)), (1, 1), "it was made, once");
+    assert_eq!((world.left().0, servers_made(&world)), (1, 1), "the server was created once");
     full.make_room(&mut admin).await;
     ends_well(&world, &[id]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_for_a_lease_that_a_frozen_server_was_about_to_write() {
+async fn a_frozen_replica_that_was_writing_a_lease_blocks_no_other() {
     let Some(binaries) = binaries() else { return };
     let server = Postgres::start(&binaries, &QUIET).unwrap();
     let line = Relay::to(Target::Unix(server.socket())).await;
@@ -403,17 +403,17 @@ async fn nobody_waits_for_a_lease_that_a_frozen_server_was_about_to_write() {
     let (frozen, other) = (Store::open(&through).await.unwrap(), Store::open(&server.url()).await.unwrap());
     other.remember_account("a", "scaleway", "p", Timestamp(1)).await.unwrap();
     assert!(frozen.begin_lease("a", "z", "frozen").await.unwrap());
-    // If it needed more than one exchange, it would be stopped before the last.
+    // If the write needed several round trips, this would hold back the last one.
     line.hold("COMMIT");
     let seen = other.leases("a").await.unwrap().remove(0);
     assert!(frozen.take_lease("a", &seen, "frozen").await.unwrap());
     let seen = other.leases("a").await.unwrap().remove(0);
     assert!(other.take_lease("a", &seen, "other").await.unwrap());
-    // One that is stopped in the middle of a longer one is let go of before anybody gives up waiting.
+    // A longer transaction that is frozen midway is cancelled before any waiter times out.
     let zones = ["x".to_owned(), "y".to_owned()];
     let expecting = tokio::spawn(async move { frozen.expect_catalogues("a", &zones).await });
     line.until_held().await;
     other.expect_catalogues("a", &["x".to_owned(), "y".to_owned()]).await.unwrap();
     line.release();
-    assert!(expecting.await.unwrap().is_err(), "it was undone");
+    assert!(expecting.await.unwrap().is_err(), "the transaction was rolled back");
 }

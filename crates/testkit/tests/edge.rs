@@ -1,4 +1,4 @@
-//! The way in: slow clients, too many of them, wrong tokens, what is no HTTP, and names of other machines.
+//! Tests of the HTTP front end: slow clients, too many connections, wrong tokens, invalid HTTP, foreign host names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -39,10 +39,10 @@ fn short() -> Limits {
     Limits { head: Duration::from_millis(300), body: Duration::from_millis(300), ..Limits::default() }
 }
 
-/// Sends it, and reads until the other side hangs up.
+/// Sends a text and reads until the other side closes the connection.
 async fn until_hung_up(address: SocketAddr, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // It may hang up before it has read everything.
+    // It may close the connection before it has read everything.
     let _ = stream.write_all(text).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
@@ -62,18 +62,18 @@ fn get(path: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn half_a_head_and_an_idle_connection_are_cut() {
+async fn an_incomplete_request_head_and_an_idle_connection_are_closed() {
     let served = serve(|s| s.limits = short()).await;
     let halves = (0..100).map(|_| until_hung_up(served.address, b"GET /healthz HTTP/1.1\r\nHo"));
     join_all(halves).await;
     join_all((0..100).map(|_| until_hung_up(served.address, b""))).await;
-    // One that was used, and is idle since.
+    // A connection that was used and is now idle.
     let answer = until_hung_up(served.address, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_given_up_with_what_happened() {
+async fn a_body_that_does_not_arrive_times_out_with_an_explanation() {
     let served = serve(|s| s.limits = short()).await;
     let head = format!(
         "POST /instances HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
@@ -85,7 +85,7 @@ async fn a_body_that_does_not_arrive_is_given_up_with_what_happened() {
 }
 
 #[tokio::test]
-async fn more_connections_than_there_may_be_are_told_so_and_others_go_on() {
+async fn connections_over_the_limit_are_refused_and_others_continue() {
     let limits = Limits { connections_per_address: 3, ..Limits::default() };
     let served = serve(|s| s.limits = limits).await;
     let mut held = Vec::new();
@@ -100,23 +100,23 @@ async fn more_connections_than_there_may_be_are_told_so_and_others_go_on() {
     let refused = until_hung_up(served.address, b"").await;
     assert_eq!(problem(&refused)["status"], 503, "{refused}");
     held.pop();
-    // That it is closed is noticed a moment later.
+    // The close is detected a moment later.
     let began = Instant::now();
     while !until_hung_up(served.address, get("/healthz", "").as_bytes()).await.starts_with("HTTP/1.1 200") {
-        assert!(began.elapsed() < Duration::from_secs(20), "its place never came back");
+        assert!(began.elapsed() < Duration::from_secs(20), "its slot was not freed");
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn wrong_tokens_wait_in_line_and_the_right_one_does_not() {
+async fn wrong_tokens_are_throttled_and_the_right_one_is_not() {
     let served = serve(|_| {}).await;
     let wrong = "GET /instances HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong-wrong-wrong-wrong\r\nConnection: close\r\n\r\n";
     let began = Instant::now();
     let many = tokio::spawn(join_all((0..80).map(|_| until_hung_up(served.address, wrong.as_bytes()))));
     let right = until_hung_up(served.address, get("/instances", "").as_bytes()).await;
     assert!(right.starts_with("HTTP/1.1 200"), "{right}");
-    assert!(!many.is_finished(), "the right one was answered before all wrong ones");
+    assert!(!many.is_finished(), "the right token is answered before all wrong ones");
     let statuses: Vec<i64> = many.await.unwrap().iter().map(|a| problem(a)["status"].as_i64().unwrap()).collect();
     let of = |status: i64| statuses.iter().filter(|s| **s == status).count();
     assert_eq!(of(401) + of(429), 80, "{statuses:?}");
@@ -125,7 +125,7 @@ async fn wrong_tokens_wait_in_line_and_the_right_one_does_not() {
 }
 
 #[tokio::test]
-async fn what_is_refused_before_any_route_is_a_problem_too() {
+async fn refusals_before_routing_are_problem_documents_too() {
     let served = serve(|_| {}).await;
     let long = "x".repeat(70_000);
     for (request, status) in [
@@ -139,13 +139,13 @@ async fn what_is_refused_before_any_route_is_a_problem_too() {
         let answer = until_hung_up(served.address, request.as_bytes()).await;
         let shown: String = request.chars().take(40).collect();
         let got = problem(&answer)["status"].as_i64().unwrap();
-        // Which of two limits a long line hits first is the library's own matter.
+        // The HTTP library decides which of two limits a long line hits first.
         assert!(got == status || (status == 414 && got == 431), "{shown}: {got}");
     }
 }
 
 #[tokio::test]
-async fn on_loopback_only_names_of_this_machine_are_answered() {
+async fn on_loopback_only_host_names_of_this_machine_are_accepted() {
     let served = serve(|s| s.hosts = Some(vec!["proxy.example".to_owned()])).await;
     for (host, status) in [
         ("localhost", 200),
@@ -170,7 +170,7 @@ async fn on_loopback_only_names_of_this_machine_are_answered() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_does_not_keep_a_server_from_stopping() {
+async fn an_idle_connection_does_not_delay_a_shutdown() {
     let served = serve(|_| {}).await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
@@ -181,7 +181,7 @@ async fn an_idle_connection_does_not_keep_a_server_from_stopping() {
 }
 
 #[tokio::test]
-async fn names_that_hide_something_and_places_that_no_page_ends_at_are_refused() {
+async fn names_with_invisible_characters_and_invalid_page_cursors_are_refused() {
     let w = World::new(Database::Sqlite).await;
     for name in ["a\u{202E}b", "a\u{200B}", "\u{2066}x", "a\u{1b}[31m", "a\u{FEFF}"] {
         let request = json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 1, "name": name});
@@ -202,7 +202,7 @@ async fn names_that_hide_something_and_places_that_no_page_ends_at_are_refused()
 }
 
 #[tokio::test]
-async fn a_database_is_nobody_elses_to_read() {
+async fn a_database_file_is_readable_only_by_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.db");
@@ -212,7 +212,7 @@ async fn a_database_is_nobody_elses_to_read() {
         let store = inventiv_store::Store::open(&format!("sqlite:{}", file.display())).await.unwrap();
         store.check().await.unwrap();
         assert!(all().iter().all(|f| mode(f) == 0o600), "{:?}", all().map(|f| mode(&f)));
-        // As an older version left it.
+        // As created by an older version.
         for f in all() {
             std::fs::set_permissions(f, std::fs::Permissions::from_mode(0o644)).unwrap();
         }

@@ -1,4 +1,4 @@
-//! The stream of changes: everything that is there, then everything that changes, through whichever server.
+//! Tests of the change stream: first all existing objects, then every change, through any replica.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tower::ServiceExt;
 
-/// Longer than anything here takes; a test that waits for it fails.
+/// Longer than any step takes; a test that reaches it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn request() -> Value {
@@ -36,12 +36,12 @@ impl Reader {
         Self { events: events.boxed() }
     }
 
-    /// The next one; `None`: the stream has ended.
+    /// The next event; `None`: the stream has ended.
     async fn next(&mut self) -> Option<Event> {
-        tokio::time::timeout(PATIENCE, self.events.next()).await.expect("something comes, or it ends")
+        tokio::time::timeout(PATIENCE, self.events.next()).await.expect("an event or the end arrives in time")
     }
 
-    /// What comes until it is live: ids, and whether it began with a snapshot.
+    /// Reads until the `live` event: the instances, the snapshot's reason if there is one, and the last event id.
     async fn until_live(&mut self) -> (Vec<Value>, Option<Value>, String) {
         let (mut instances, mut snapshot) = (Vec::new(), None);
         loop {
@@ -51,7 +51,7 @@ impl Reader {
                 "snapshot" => snapshot = Some(data["reason"].clone()),
                 "instance" => instances.push(data),
                 "live" => return (instances, snapshot, event.id),
-                other => panic!("{other} is no event of ours"),
+                other => panic!("unknown event {other}"),
             }
         }
     }
@@ -62,7 +62,7 @@ impl Reader {
         serde_json::from_str(&event.data).unwrap()
     }
 
-    /// Until an instance is shown with a status. Gives the last id, and every status that it was shown with.
+    /// Reads until an instance has a status. Returns the last event id, and every status seen.
     async fn until_status(&mut self, id: &str, status: &str) -> (String, Vec<String>) {
         let mut seen: Vec<String> = Vec::new();
         loop {
@@ -95,7 +95,7 @@ fn ids(instances: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_begins_with_what_lives_and_tells_each_change_through_every_server() {
+async fn it_begins_with_what_lives_and_reports_each_change_through_every_replica() {
     for database in Database::both() {
         let world = World::new(database).await;
         let over = world.create(request()).await;
@@ -108,15 +108,15 @@ async fn it_begins_with_what_lives_and_tells_each_change_through_every_server() 
             let mut reader = Reader::open(api, "/events", None).await;
             let (instances, snapshot, _) = reader.until_live().await;
             assert_eq!(snapshot.unwrap(), "start");
-            assert_eq!(ids(&instances), [there.as_str()], "what is over is not there");
-            assert_eq!(instances[0], world.show(&there).await, "as it is shown by itself");
-            // Everything happens through the first; both tell.
+            assert_eq!(ids(&instances), [there.as_str()], "ended instances are not reported");
+            assert_eq!(instances[0], world.show(&there).await, "the same as in a single read");
+            // All changes go through the first replica; both report them.
             let id = world.create(request()).await;
             assert_eq!(reader.until_status(&id, "provisioning").await.1, ["provisioning"]);
             world.until_status(&id, "ready").await;
             world.settle().await;
             reader.until_status(&id, "ready").await;
-            // Of the instance itself, nothing changes.
+            // The instance itself does not change.
             let data =
                 |i: &Value| i["storages"].as_array().unwrap().iter().find(|v| v["size_gb"] == 50).unwrap().clone();
             let volume = data(&world.show(&id).await)["id"].as_str().unwrap().to_owned();
@@ -133,7 +133,7 @@ async fn it_begins_with_what_lives_and_tells_each_change_through_every_server() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_goes_on_where_a_reader_was_cut_off_on_any_server() {
+async fn it_resumes_on_any_replica_where_a_reader_was_disconnected() {
     for database in Database::both() {
         let world = World::new(database).await;
         let (first, second) = (world.create(request()).await, world.create(request()).await);
@@ -144,7 +144,7 @@ async fn it_goes_on_where_a_reader_was_cut_off_on_any_server() {
         let (last, _) = reader.until_status(&first, "ready").await;
         drop(reader);
         world.settle().await;
-        // What happens while nobody listens, an end included.
+        // Changes while no reader is connected, including an end.
         world.terminate(&first).await;
         world.until_status(&first, "terminated").await;
         let third = world.create(request()).await;
@@ -152,31 +152,31 @@ async fn it_goes_on_where_a_reader_was_cut_off_on_any_server() {
         for (path, header) in [("/events".to_owned(), Some(last.as_str())), (format!("/events?after={last}"), None)] {
             let mut reader = Reader::open(&other, &path, header).await;
             let (instances, snapshot, live) = reader.until_live().await;
-            assert_eq!(snapshot, None, "nothing is told twice");
+            assert_eq!(snapshot, None, "no event is repeated");
             let latest: BTreeMap<&str, &Value> =
                 instances.iter().map(|i| (i["id"].as_str().unwrap(), &i["status"])).collect();
             assert_eq!(latest[first.as_str()], "terminated");
             assert_eq!(latest[third.as_str()], "provisioning");
-            // Nothing happened since: nothing is told, and the place is the same.
+            // Without changes there are no events, and the event id stays the same.
             let (nothing, _, again) = Reader::open(&world.api, "/events", Some(&live)).await.until_live().await;
             assert_eq!((nothing.len(), again), (0, live));
         }
         let mut reader = Reader::open(&world.api, &format!("/events?instance_id={second}"), Some(&last)).await;
         let (instances, ..) = reader.until_live().await;
-        assert!(ids(&instances).iter().all(|id| *id == second), "only what was asked for");
+        assert!(ids(&instances).iter().all(|id| *id == second), "only the requested instance");
         let elsewhere = Reader::open(&world.api, "/events?zone=pl-waw-2", None).await.until_live().await.0;
         assert_eq!(elsewhere.len(), 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_place_that_the_database_does_not_know_begins_anew_and_nonsense_is_refused() {
+async fn an_unknown_event_id_starts_over_and_an_invalid_one_is_refused() {
     for database in Database::both() {
         let world = World::new(database).await;
         let id = world.create(request()).await;
         let newest = world.store.newest_place().await.unwrap().to_string();
         let (number, rest) = newest.split_once('.').unwrap();
-        // A database that is restored is recovered: whoever followed it may know what it has lost.
+        // A restored database is recovered: its readers may have seen changes that it lost.
         let forgotten = newest.clone();
         let plan = world.orchestrator.plan_recovery().await.unwrap();
         assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 0);
@@ -206,7 +206,7 @@ async fn a_place_that_the_database_does_not_know_begins_anew_and_nonsense_is_ref
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_end_when_their_server_stops_and_there_are_only_so_many() {
+async fn streams_end_when_their_replica_stops_and_their_number_is_limited() {
     let world = World::new(Database::Sqlite).await;
     let app = world.another_api().await;
     let api = app.router();
@@ -220,7 +220,7 @@ async fn streams_end_when_their_server_stops_and_there_are_only_so_many() {
     };
     assert_eq!((readers.len(), refused.status().as_u16()), (256, 503));
     assert!(refused.headers().contains_key("retry-after"));
-    // One that goes makes room for another.
+    // A closed stream frees its slot.
     readers.pop();
     tokio::time::timeout(PATIENCE, async {
         while ask(&api, "/events", None).await.status().as_u16() != 200 {
@@ -228,7 +228,7 @@ async fn streams_end_when_their_server_stops_and_there_are_only_so_many() {
         }
     })
     .await
-    .expect("there is room again");
+    .expect("a slot is free again");
     let mut reader = Reader::open(&world.api, "/events", None).await;
     reader.until_live().await;
     app.close_streams();
@@ -237,14 +237,14 @@ async fn streams_end_when_their_server_stops_and_there_are_only_so_many() {
         whole.expect("it ends").unwrap();
     }
     assert_eq!(ask(&api, "/events", None).await.status().as_u16(), 503);
-    // The other server's goes on.
+    // The other replica's stream continues.
     let id = world.create(request()).await;
     reader.until_status(&id, "provisioning").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_takes_nothing_for_a_while_misses_nothing() {
-    // More than are kept for it.
+async fn a_slow_reader_misses_nothing() {
+    // More than its buffer holds.
     const MANY: usize = 300;
     let world = World::new(Database::Sqlite).await;
     let mut reader = Reader::open(&world.api, "/events", None).await;
@@ -256,7 +256,7 @@ async fn a_reader_who_takes_nothing_for_a_while_misses_nothing() {
     for _ in 0..MANY {
         wanted.push(world.create(request()).await);
     }
-    // All of them have been told by now, but not to that one.
+    // By now all changes have been published, but this reader has not read them.
     for reader in [&mut prompt, &mut reader] {
         let mut reported = std::collections::BTreeSet::new();
         while reported.len() < MANY {
@@ -264,11 +264,11 @@ async fn a_reader_who_takes_nothing_for_a_while_misses_nothing() {
         }
         assert!(wanted.iter().all(|id| reported.contains(id)));
     }
-    // Who asked for none of it hears now and then how far it is, and need not go through all of it again.
+    // A reader whose filter matches nothing gets a new event id now and then, so it need not repeat everything.
     let lives: Vec<Event> = elsewhere.events.take(3).collect().await;
     assert_eq!(lives.iter().map(|e| e.event.as_str()).collect::<Vec<_>>(), ["snapshot", "live", "live"]);
     assert_ne!(lives[1].id, lives[2].id);
-    // Nobody listens for a while; then somebody does again.
+    // No reader is connected for a while; then one connects again.
     drop((reader, prompt));
     let mut reader = Reader::open(&world.api, "/events", Some(&lives[2].id)).await;
     reader.until_live().await;
@@ -276,9 +276,9 @@ async fn a_reader_who_takes_nothing_for_a_while_misses_nothing() {
     reader.until_status(&wanted[0], "terminating").await;
 }
 
-/// A writer that has written, and commits only after others have, and after they have been read.
+/// A writer that writes early but commits only after others have committed and have been read.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_commits_late_is_numbered_late() {
+async fn a_late_commit_gets_a_later_number() {
     if !Database::both().contains(&Database::Postgres) {
         return;
     }
@@ -289,23 +289,23 @@ async fn what_commits_late_is_numbered_late() {
     let mark = |id: &str| format!("UPDATE instance_changes SET changed = 0 WHERE instance_id = '{id}'");
     writer.execute(sqlx::AssertSqlSafe(format!("BEGIN; {}", mark(&late)))).await.unwrap();
     let mut other = sqlx::PgConnection::connect(&world.database_url).await.unwrap();
-    // The same instance in an older state is marked, too, and is locked by its writer.
+    // An older change of the same instance is marked, too, and locked by its writer.
     other.execute(sqlx::AssertSqlSafe(mark(&early))).await.unwrap();
     let ids = |changes: &[inventiv_store::Change]| -> Vec<String> {
         changes.iter().map(|c| c.instance.instance.id.to_string()).collect()
     };
     world.store.number_changes().await.unwrap();
     let first = world.store.changes(&begin, 9).await.unwrap();
-    assert_eq!(ids(&first), [early.as_str()], "nobody waits for the other one");
+    assert_eq!(ids(&first), [early.as_str()], "a read does not wait for the open transaction");
     writer.execute("COMMIT").await.unwrap();
     world.store.number_changes().await.unwrap();
     let second = world.store.changes(&first[0].place, 9).await.unwrap();
     assert_eq!(ids(&second), [late.as_str()]);
 }
 
-/// Readers that are always a little behind, of several servers, while several write: each has the last word on everything.
+/// Readers of several replicas lag a little while several writers write; each reads the last change of everything.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_commits_late_is_told_and_nothing_is_missed() {
+async fn whatever_commits_late_is_reported_and_nothing_is_missed() {
     const EACH: usize = 12;
     for database in Database::both() {
         let world = World::new(database).await;
@@ -339,7 +339,7 @@ async fn whatever_commits_late_is_told_and_nothing_is_missed() {
     }
 }
 
-/// Numbers and reads, until it has seen the last version of each.
+/// Numbers changes and reads them, until it has seen the last version of each instance.
 async fn read(store: Store, mut place: Cursor, last: tokio::sync::watch::Receiver<Option<BTreeMap<String, i64>>>) {
     let mut seen = BTreeMap::new();
     while last.borrow().as_ref() != Some(&seen) {

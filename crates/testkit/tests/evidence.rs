@@ -1,4 +1,4 @@
-//! What may lie: reads that are stale, records that are older than the cloud, credentials that lose the project.
+//! Tests of misleading evidence: stale reads, records older than the cloud, credentials that lose the project.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -19,13 +19,13 @@ fn data_volume(shown: &Value) -> Value {
     shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap().clone()
 }
 
-/// Every read is answered as of so long ago; what happened before a fault was set is not known to the emulator.
+/// Makes every read show the state of `ms` ago. The emulator knows no state from before the fault was set.
 fn lag(world: &World, ms: i64, path: &str) {
     world.emulator.add_fault(&json!({"method": "GET", "path": path, "effect": {"lag_ms": ms}})).unwrap();
 }
 
 #[tokio::test]
-async fn reads_that_are_stale_for_a_whole_life_lose_nothing() {
+async fn reads_that_are_stale_for_a_whole_life_cycle_lose_nothing() {
     for (database, ms) in Database::both().into_iter().flat_map(|d| [2_000, 15_000, 50_000].map(|ms| (d, ms))) {
         let world = World::new(database).await;
         lag(&world, ms, "*");
@@ -53,15 +53,15 @@ async fn reads_that_are_stale_for_a_whole_life_lose_nothing() {
 }
 
 #[tokio::test]
-async fn what_stale_reads_proved_gone_is_deleted_once_it_is_shown_again() {
+async fn what_stale_reads_proved_gone_is_deleted_once_it_reappears() {
     for database in Database::both() {
         let world = World::new(database).await;
-        // The zone's security group is there from an earlier instance on: the credentials are seen to see the project.
+        // An earlier instance left the zone's security group, which proves that the credentials can see the project.
         let earlier = world.create(request()).await;
         world.until_status(&earlier, "ready").await;
         world.terminate(&earlier).await;
         world.until_status(&earlier, "terminated").await;
-        // And a volume of somebody else, so that they are seen to see block storage.
+        // A third party's volume proves that they can see block storage.
         let other = json!({"name": "theirs", "project_id": inventiv_testkit::PROJECT, "from_empty": {"size": 10_000_000_000_i64}});
         world.third_party("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(other));
         world.advance_ms(200_000);
@@ -70,7 +70,7 @@ async fn what_stale_reads_proved_gone_is_deleted_once_it_is_shown_again() {
         world.until_status(&id, "ready").await;
         world.terminate(&id).await;
         world.tick().await;
-        // From here on, reads show the moment before it was made.
+        // From here on, reads show the state before its creation.
         lag(&world, 55_000, "*");
         for _ in 0..20 {
             world.advance_ms(1_000);
@@ -78,7 +78,7 @@ async fn what_stale_reads_proved_gone_is_deleted_once_it_is_shown_again() {
         }
         let shown = proof(&world, &id).await;
         assert_eq!((shown["status"].as_str(), shown["certainty"].as_str()), (Some("terminated"), Some("provisional")));
-        assert!(world.left().1 > 1, "the reads lied: {shown:#}");
+        assert!(world.left().1 > 1, "the reads were stale: {shown:#}");
         for _ in 0..6 {
             world.advance_ms(61_000);
             world.resync().await;
@@ -120,7 +120,7 @@ fn names(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_restored_backup_never_deletes_what_people_asked_to_keep() {
+async fn a_restored_backup_never_deletes_what_users_want_to_keep() {
     for (database, recover) in Database::both().into_iter().flat_map(|d| [(d, false), (d, true)]) {
         let world = World::new(database).await;
         let (living, ended) = (world.create(request()).await, world.create(request()).await);
@@ -149,11 +149,11 @@ async fn a_restored_backup_never_deletes_what_people_asked_to_keep() {
         half_an_hour(&world).await;
         let kept = names(&world).into_iter().filter(|n| n.ends_with("-k1")).count();
         assert_eq!(kept, 2, "{:?}", names(&world));
-        assert_eq!(world.left().0, 1, "the living server");
+        assert_eq!(world.left().0, 1, "the live server");
         let shown = world.show(&living).await;
         assert_eq!(shown["notes"].to_string().contains("frozen"), !recover, "{shown:#}");
         let asked = json!({"delete_on_terminate": recover});
-        // The person decides: kept where it is frozen, deleted where it is not.
+        // A person decides: keep it if the policy is frozen, else delete it.
         let volume = data_volume(&shown);
         world.call("PATCH", &format!("/volumes/{}", volume["id"].as_str().unwrap()), Some(asked)).await;
         world.terminate(&living).await;
@@ -164,13 +164,13 @@ async fn a_restored_backup_never_deletes_what_people_asked_to_keep() {
     }
 }
 
-/// A cloud at the end of its history, and a backup from before each step.
+/// The cloud after a series of steps, and a backup from before each step.
 struct History {
     world: World,
     backups: Vec<Backup>,
 }
 
-/// Eight steps, drawn: instances are made, kept or not, changed their minds about, and ended.
+/// Draws eight steps: create an instance with or without a kept volume, change the policy, terminate.
 async fn history(database: Database, seed: u64) -> History {
     let mut rng = fastrand::Rng::with_seed(seed);
     let world = World::new(database).await;
@@ -205,17 +205,17 @@ async fn history(database: Database, seed: u64) -> History {
     History { world, backups }
 }
 
-/// Histories drawn from seeds; the database is set back to every moment in them, with `recover` and without, and with an
-/// audit that would delete orphans.
+/// Draws histories from seeds and restores each of their backups, with and without `recover`, followed by an audit that
+/// may delete orphans.
 #[tokio::test]
-async fn whatever_was_restored_nothing_that_lives_or_is_kept_or_foreign_is_deleted() {
+async fn after_any_restore_no_live_kept_or_foreign_resource_is_deleted() {
     let (mut restored, mut reported) = (0, 0);
     for (database, seeds) in Database::both().into_iter().zip([0..10, 10..14]) {
         for seed in seeds {
             let History { world, backups } = history(database, seed).await;
             let mut kept: Vec<String> = names(&world);
-            // What is deleted by a decision that the records know is not kept: only names that say so, servers and what is
-            // foreign.
+            // The records may know a decision to delete a volume. Only servers, foreign volumes and volumes with a keep
+            // policy in their names must survive.
             kept.retain(|n| n == "theirs" || n.contains("-server-") || n.contains("-k"));
             for (point, backup) in backups.into_iter().enumerate() {
                 let recovers = seed % 2 == u64::try_from(point % 2).unwrap();
@@ -231,18 +231,18 @@ async fn whatever_was_restored_nothing_that_lives_or_is_kept_or_foreign_is_delet
                 let lost: Vec<&String> = kept.iter().filter(|n| !now.contains(n)).collect();
                 assert!(
                     lost.is_empty(),
-                    "{database:?}, seed {seed}, back to {point}, recover {recovers}: {lost:?} of {kept:?}, now {now:?}"
+                    "{database:?}, seed {seed}, backup {point}, recover {recovers}: lost {lost:?} of {kept:?}, now {now:?}"
                 );
                 restored += 1;
             }
         }
     }
-    assert!(restored >= 80 && reported >= 20, "{restored} restored, {reported} told");
+    assert!(restored >= 80 && reported >= 20, "{restored} restored, {reported} reported");
 }
 
-/// The process dies between writing the policy to the cloud and answering, and an old backup is restored.
+/// The process dies after writing the policy to the cloud and before answering; then an old backup is restored.
 #[tokio::test]
-async fn a_policy_that_reached_the_cloud_holds_whatever_became_of_its_answer() {
+async fn a_policy_that_reached_the_cloud_holds_even_if_its_answer_was_lost() {
     for database in Database::both() {
         let world = World::new(database).await;
         let id = world.create(request()).await;
@@ -265,7 +265,7 @@ async fn a_policy_that_reached_the_cloud_holds_whatever_became_of_its_answer() {
 }
 
 #[tokio::test]
-async fn a_plan_of_a_recovery_and_every_read_write_nothing() {
+async fn a_recovery_plan_and_reads_write_nothing() {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request()).await;
     world.until_status(&id, "ready").await;
@@ -288,5 +288,5 @@ async fn a_plan_of_a_recovery_and_every_read_write_nothing() {
         world.call("GET", path, None).await;
     }
     let after = world.backup().await;
-    assert!(before.bytes() == after.bytes(), "the database is byte-equal before and after");
+    assert!(before.bytes() == after.bytes(), "the database is byte-identical before and after");
 }

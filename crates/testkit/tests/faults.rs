@@ -1,4 +1,4 @@
-//! The cloud answers badly, or not at all: nothing is doubled, nothing is lost, and people are told why it waits.
+//! Tests of failing calls to the cloud: nothing is duplicated or lost, and users see the reason for a wait.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -18,7 +18,7 @@ fn internal() -> Value {
     json!({"message": "Internal error", "type": "internal_server_error"})
 }
 
-/// Everything that may happen to one change: the fault, and whether the change took effect all the same.
+/// The faults for one change, with and without effect.
 fn faults() -> Vec<Fault> {
     vec![
         Fault::LoseRequest,
@@ -34,7 +34,7 @@ fn faults() -> Vec<Fault> {
 }
 
 #[tokio::test]
-async fn whatever_happens_to_any_one_change_the_life_ends_with_nothing_left() {
+async fn with_any_fault_in_any_one_change_nothing_is_left_at_the_end() {
     let changes = [
         ("POST", "/servers"),
         ("POST", "/block/"),
@@ -76,12 +76,12 @@ async fn a_lost_answer_to_a_creation_is_found_by_name_and_adopted_with_its_volum
             .unwrap()
             .iter()
             .filter(|e| e["method"] == "POST" && e["path"] == "/instance/v1/zones/fr-par-2/servers");
-        assert_eq!(asked.count(), 1, "it is never asked for again");
+        assert_eq!(asked.count(), 1, "it is requested only once");
     }
 }
 
 #[tokio::test]
-async fn a_creation_that_never_arrived_is_burned_after_the_grace_and_tried_anew() {
+async fn a_creation_that_never_arrived_is_abandoned_after_the_grace_period_and_retried() {
     let w = World::new(Database::Sqlite).await;
     w.wire.fail("POST", "/servers", 1, Fault::LoseRequest);
     let id = w.create(request("RENDER-S")).await;
@@ -95,7 +95,7 @@ async fn a_creation_that_never_arrived_is_burned_after_the_grace_and_tried_anew(
     assert!(shown["notes"][0]["until"].is_string());
     let next = shown["next"][0].as_str().unwrap_or_default();
     assert!(next.starts_with("take over the RENDER-S server where a listing shows it"), "{shown:#}");
-    assert_eq!(w.left().0, 0, "not asked for again before the grace is over");
+    assert_eq!(w.left().0, 0, "no retry before the grace period is over");
     w.until_status(&id, "ready").await;
     assert_eq!(w.show(&id).await["next"], serde_json::json!([]));
     assert!(w.actions(&id).await.contains(&"ATTEMPT_ABANDONED".to_owned()));
@@ -114,13 +114,13 @@ async fn a_late_arrival_of_a_burned_attempt_is_removed_even_after_the_end() {
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
     assert_eq!(w.left(), (0, 0, 0));
-    // The cloud carries out what it was asked an hour ago.
+    // The cloud carries out the request of an hour ago.
     let list = "/marketplace/v2/local-images?image_label=ubuntu_jammy_gpu_os_12&zone=fr-par-2&type=instance_sbs";
     let image = w.third_party("GET", list, None)["local_images"][0]["id"].clone();
     let late = json!({"name": name, "commercial_type": "L40S-1-48G", "image": image, "tags": []});
     w.third_party("POST", "/instance/v1/zones/fr-par-2/servers", Some(late));
     assert_eq!(w.left().0, 1);
-    // Nothing lives in the zone any more; it is listed because of the abandoned attempt alone.
+    // The zone has no live instance any more; only the abandoned attempt keeps it listed.
     for _ in 0..120 {
         w.resync().await;
     }
@@ -142,7 +142,7 @@ async fn out_of_stock_at_creation_fails_at_once_with_advice_and_nothing_left() {
         let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
         let id = w.create(request("L40S-1-48G")).await;
         let shown = w.until_status(&id, "provisioning_failed").await;
-        // A server that falls back does not say why; the advice is the same.
+        // A server that falls back to stopped gives no reason; the advice is the same.
         let code = if refusal == StockRefusal::FallBack { "boot_failed" } else { "out_of_stock" };
         assert_eq!(shown["error_code"], code, "{refusal:?} {shown:#}");
         assert!(shown["error"].as_str().unwrap().contains("out of stock"), "{shown:#}");
@@ -173,7 +173,7 @@ async fn an_unknown_image_fails_with_advice_and_nothing_left() {
 }
 
 #[tokio::test]
-async fn expired_credentials_block_and_nothing_is_believed_gone() {
+async fn expired_credentials_block_and_prove_nothing_gone() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;
@@ -200,7 +200,7 @@ async fn a_key_that_no_longer_sees_the_project_proves_nothing_gone() {
         w.until_status(id, "ready").await;
     }
     w.settle().await;
-    // Lists come empty and everything asked for is not found, in perfectly good answers.
+    // Lists are empty and reads give a 404, in well-formed answers.
     w.emulator.add_fault(&json!({"path": "*", "effect": {"blind": true}})).unwrap();
     w.terminate(&ending).await;
     for _ in 0..120 {
@@ -228,7 +228,7 @@ async fn a_key_that_no_longer_sees_the_project_proves_nothing_gone() {
 }
 
 #[tokio::test]
-async fn one_not_found_is_not_believed_while_the_listing_shows_the_resource() {
+async fn one_not_found_proves_nothing_while_the_listing_shows_the_resource() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("L40S-1-48G")).await;
     let shown = w.until_status(&id, "ready").await;
@@ -238,11 +238,11 @@ async fn one_not_found_is_not_believed_while_the_listing_shows_the_resource() {
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
     assert!(w.wire.fired() > 0);
-    assert_eq!(w.left(), (0, 0, 0), "a server that was believed gone would still be here");
+    assert_eq!(w.left(), (0, 0, 0), "a server wrongly considered gone would be left");
 }
 
 #[tokio::test]
-async fn a_process_that_dies_after_any_step_leaves_a_life_that_the_next_one_finishes() {
+async fn after_a_crash_at_any_step_the_next_process_completes_the_life_cycle() {
     for db in Database::both() {
         for ticks in 0..30 {
             let w = World::new(db).await;
@@ -265,10 +265,10 @@ async fn a_process_that_dies_after_any_step_leaves_a_life_that_the_next_one_fini
 }
 
 #[tokio::test]
-async fn a_process_that_dies_while_a_creation_is_on_its_way_does_not_double_it() {
+async fn a_crash_during_a_creation_does_not_duplicate_it() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("L40S-1-48G")).await;
-    // The request takes effect and the process is gone before the answer comes: the row stays `intended`.
+    // The request takes effect, and the process dies before the answer arrives: the row stays `intended`.
     w.wire.fail("POST", "/servers", 1, Fault::Hang);
     let tick = w.orchestrator.tick(false);
     assert!(tokio::time::timeout(std::time::Duration::from_secs(2), tick).await.is_err(), "it hangs");
@@ -282,7 +282,7 @@ async fn a_process_that_dies_while_a_creation_is_on_its_way_does_not_double_it()
 }
 
 #[tokio::test]
-async fn a_listing_that_fails_tells_and_assumes_nothing() {
+async fn a_failing_listing_proves_nothing() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;

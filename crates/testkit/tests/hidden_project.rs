@@ -1,4 +1,4 @@
-//! Credentials that lose the project, over one API or all, between any two requests: nothing is proven upon what they show.
+//! Tests of credentials that lose the project, in one API or all, at any request: their answers prove nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -17,7 +17,7 @@ async fn proof(world: &World, id: &str) -> Value {
     world.call("GET", &format!("/instances/{id}/proof"), None).await.1
 }
 
-/// From the nth matching request on, the key sees nothing under this path.
+/// From the nth matching request on, the credentials see nothing under this path.
 fn hidden(world: &World, path: &str, nth: usize) -> u64 {
     let rule = json!({"path": path, "nth": nth, "times": 1_000_000, "effect": {"blind": true}});
     world.emulator.add_fault(&rule).unwrap()
@@ -31,7 +31,7 @@ async fn minutes(world: &World, n: usize) {
     }
 }
 
-/// A world with an instance that is to go.
+/// A world with an instance that is being terminated.
 async fn going() -> (World, String) {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request()).await;
@@ -40,7 +40,7 @@ async fn going() -> (World, String) {
     (world, id)
 }
 
-/// Whatever is said, it is true; and once the key sees the project again, everything goes.
+/// Checks that the reports are true, and that everything is deleted once the project is visible again.
 async fn ends_well(world: &World, id: &str, what: &str) {
     world.third_party("DELETE", "/_emulator/faults", None);
     minutes(world, 30).await;
@@ -66,16 +66,16 @@ async fn a_key_that_loses_the_project_at_any_request_proves_nothing() {
             }
             ends_well(&world, &id, &format!("{api}, onset {onset}")).await;
         }
-        assert!(unproven > 3, "{api}: {unproven} onsets fell before the end");
+        assert!(unproven > 3, "{api}: only {unproven} faults prevented a proof");
     }
 }
 
 #[tokio::test]
-async fn a_key_that_gets_the_project_back_at_any_request_proves_nothing_by_what_it_did_not_see() {
+async fn a_key_that_gets_the_project_back_at_any_request_proves_nothing_from_earlier_reads() {
     for api in APIS {
         for requests in 1..=40 {
             let (world, id) = going().await;
-            // A process that never saw the project: the requests before the key sees it again are blind.
+            // A process that has never seen the project: its first requests cannot see it.
             let world = world.restarted().await;
             let rule = json!({"path": api, "nth": 1, "times": requests, "effect": {"blind": true}});
             world.emulator.add_fault(&rule).unwrap();
@@ -92,8 +92,8 @@ async fn a_key_that_gets_the_project_back_at_any_request_proves_nothing_by_what_
     }
 }
 
-/// The answers to the deletions are lost, no other block volume is in the zone: the absence is proven with a volume that is
-/// made for it and deleted again.
+/// The answers to the deletions are lost, and the zone has no other block volume. A temporary witness volume proves the
+/// absence.
 #[tokio::test]
 async fn the_last_volumes_of_a_zone_are_proven_gone_though_the_answers_to_their_deletions_were_lost() {
     for database in Database::both() {
@@ -120,7 +120,7 @@ async fn the_last_volumes_of_a_zone_are_proven_gone_though_the_answers_to_their_
     }
 }
 
-/// The same, with a key that lost block storage alone: it cannot make the witness either, and nothing is proven.
+/// The same with credentials that lost only block storage: they cannot create the witness, and nothing is proven.
 #[tokio::test]
 async fn without_a_witness_nothing_of_block_storage_is_proven_gone() {
     let world = World::new(Database::Sqlite).await;
@@ -132,15 +132,15 @@ async fn without_a_witness_nothing_of_block_storage_is_proven_gone() {
     let shown = world.show(&id).await;
     assert_eq!(shown["status"], "terminating");
     assert!(shown["notes"].to_string().contains("credentials"), "{:#}", shown["notes"]);
-    assert_eq!(world.left(), (0, 2, 0), "the volumes bill on, and nobody says otherwise");
+    assert_eq!(world.left(), (0, 2, 0), "the volumes still incur cost, and no report denies it");
     world.call("POST", "/audit", Some(json!({}))).await;
     world.advance_ms(1);
     world.orchestrator.audit_due().await.unwrap();
-    ends_well(&world, &id, "the key sees block storage again").await;
+    ends_well(&world, &id, "block storage is visible again").await;
 }
 
 #[tokio::test]
-async fn an_audit_without_sight_of_block_storage_cannot_say() {
+async fn an_audit_that_cannot_see_block_storage_is_inconclusive() {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request()).await;
     world.until_status(&id, "ready").await;

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that is sent twice makes one instance, whatever lies between.
+//! Tests of `Idempotency-Key`: a repeated request creates one instance, whatever happens in between.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -39,14 +39,14 @@ async fn made(w: &World) -> usize {
 }
 
 #[tokio::test]
-async fn the_same_request_again_shows_the_instance_that_it_made_at_every_time_of_its_life() {
+async fn a_repeated_request_returns_its_instance_at_any_point_of_its_life_cycle() {
     for db in Database::both() {
         let w = World::new(db).await;
         let first = post(&w, &["k-1"], request(50)).await;
         assert_eq!((first.status, first.replayed), (202, false), "{}", first.body);
         let id = first.body["id"].as_str().unwrap().to_owned();
         assert_eq!(first.location, format!("/instances/{id}"));
-        // The same content, written in another order and with more space.
+        // The same content in another order and with more white space.
         let other = r#"{ "data_volume_gb": 50,  "instance_type":"L40S-1-48G", "zone":"fr-par-2", "name": null }"#;
         let again = post(&w, &["k-1"], other.to_owned()).await;
         assert_eq!((again.status, again.replayed, again.body["id"].as_str()), (202, true, Some(id.as_str())));
@@ -59,19 +59,19 @@ async fn the_same_request_again_shows_the_instance_that_it_made_at_every_time_of
         assert_eq!((ended.status, ended.replayed, ended.body["status"].as_str()), (202, true, Some("terminated")));
         assert_eq!(made(&w).await, 1);
         let changes = (w.requests("POST", "/servers"), w.requests("POST", "/servers/"));
-        assert_eq!(changes.0 - changes.1, 1, "one server was made");
+        assert_eq!(changes.0 - changes.1, 1, "one server was created");
     }
 }
 
 #[tokio::test]
-async fn a_key_of_another_request_is_refused_and_makes_nothing() {
+async fn a_key_of_another_request_is_refused_and_creates_nothing() {
     let w = World::new(Database::Sqlite).await;
     let first = post(&w, &["k"], request(50)).await;
     let other = post(&w, &["k"], request(60)).await;
     assert_eq!((other.status, other.body["type"].as_str()), (422, Some("urn:inventiv:key_reused")));
     assert!(other.body["detail"].as_str().unwrap().contains(first.body["id"].as_str().unwrap()), "{}", other.body);
     assert_eq!(made(&w).await, 1);
-    // Without a key, and with another one, each request makes one.
+    // Without a key, or with a new one, each request creates an instance.
     for keys in [vec![], vec!["k2"], vec![]] {
         assert_eq!(post(&w, &keys, request(50)).await.status, 202);
     }
@@ -79,7 +79,7 @@ async fn a_key_of_another_request_is_refused_and_makes_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_refused_leaves_its_key_free() {
+async fn a_refused_request_does_not_use_up_its_key() {
     let w = World::new(Database::Sqlite).await;
     assert_eq!(post(&w, &["k"], request(-1)).await.status, 422);
     let made = post(&w, &["k"], request(50)).await;
@@ -87,7 +87,7 @@ async fn a_request_that_was_refused_leaves_its_key_free() {
 }
 
 #[tokio::test]
-async fn many_at_once_with_one_key_make_one_instance() {
+async fn concurrent_requests_with_one_key_create_one_instance() {
     for db in Database::both() {
         let w = World::new(db).await;
         let same: Vec<_> = (0..20).map(|_| post(&w, &["at-once"], request(50))).collect();
@@ -101,7 +101,7 @@ async fn many_at_once_with_one_key_make_one_instance() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_one_is_refused() {
+async fn an_invalid_key_is_refused() {
     let w = World::new(Database::Sqlite).await;
     let long = "x".repeat(256);
     for keys in [vec![""], vec![" "], vec!["a b"], vec![long.as_str()], vec!["a", "b"], vec!["ä"]] {

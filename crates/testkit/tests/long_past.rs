@@ -1,5 +1,5 @@
-//! Lives that are over stay on record: what is asked often does not read through them, and old lines of the action log go
-//! without taking a proof with them.
+//! Tests of a long history: frequent queries do not scan ended instances, and deleting old lines of the action log
+//! keeps every proof.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -14,7 +14,7 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
-/// So many lives that a planner who is told to walk through them would have to be mistaken.
+/// So many ended instances that a sequential scan would be a mistake of the query planner.
 const LIVES: u32 = 5_000;
 const DAY_MS: i64 = 86_400_000;
 
@@ -22,14 +22,14 @@ fn request() -> Value {
     json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "data_volume_gb": 20})
 }
 
-/// How many rows were read one after the other, by table and part of a table; small ones are read best like that.
+/// Rows read by sequential scans, by large table or partition. For small ones, a scan is the best plan.
 async fn walked(url: &str) -> BTreeMap<String, i64> {
     let mut c = PgConnection::connect(url).await.unwrap();
-    // What a connection has counted is known when it has ended.
+    // PostgreSQL publishes the counts of a connection when it ends.
     let others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let began = std::time::Instant::now();
     while c.fetch_one(others).await.unwrap().get::<i64, _>(0) > 0 {
-        assert!(began.elapsed() < std::time::Duration::from_secs(60), "somebody holds a connection");
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "a connection is still open");
         tokio::task::yield_now().await;
     }
     let read = "SELECT s.relname::text, s.seq_tup_read FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid \
@@ -37,7 +37,7 @@ async fn walked(url: &str) -> BTreeMap<String, i64> {
     c.fetch_all(read).await.unwrap().iter().map(|r| (r.get(0), r.get(1))).collect()
 }
 
-/// Everything that people, load balancers, Prometheus and the orchestrator ask again and again, and one whole life.
+/// All frequent queries of users, load balancers, Prometheus and the orchestrator, and one life cycle.
 async fn everything_that_is_asked_often(world: &World, living: &str) {
     for path in [
         "/instances",
@@ -61,7 +61,7 @@ async fn everything_that_is_asked_often(world: &World, living: &str) {
         "/metrics",
         "/readyz",
     ] {
-        // More often than a database thinks about a statement before it takes one plan for all.
+        // More often than PostgreSQL plans a statement before it may switch to a generic plan.
         for _ in 0..8 {
             let (status, body) = world.call("GET", path, None).await;
             assert_eq!(status, 200, "{path}: {body}");
@@ -86,7 +86,7 @@ async fn everything_that_is_asked_often(world: &World, living: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_is_asked_often_reads_through_what_is_over() {
+async fn frequent_queries_do_not_scan_ended_instances() {
     if !Database::both().contains(&Database::Postgres) {
         return;
     }
@@ -104,14 +104,14 @@ async fn nothing_that_is_asked_often_reads_through_what_is_over() {
         world.terminate(id).await;
         world.until_status(id, "terminated").await;
     }
-    // Its proofs are confirmed, as those of everything that is over.
+    // Its proofs are confirmed, as for every ended instance.
     world.advance_ms(61_000);
     world.resync().await;
     let rows = repeat_life(&world.database_url, &over, LIVES).await;
     assert!(rows.iter().all(|(_, n)| *n > i64::from(LIVES)), "{rows:?}");
     let url = world.database_url.clone();
     let (emulator, clock, home) = {
-        // Its connections end here.
+        // Close its connections.
         let World { emulator, clock, home, store, orchestrator, api, .. } = world;
         drop((store, orchestrator, api));
         (emulator, clock, home)
@@ -123,7 +123,7 @@ async fn nothing_that_is_asked_often_reads_through_what_is_over() {
     assert_eq!(walked(&url).await, before);
     let whole = ["instances", "instance_servers", "instance_volumes", "action_logs_proofs", "instance_state_history"];
     assert!(whole.iter().all(|table| before.contains_key(*table)), "{before:?}");
-    assert_eq!(before.len(), whole.len() + 20, "and one for each month: {before:?}");
+    assert_eq!(before.len(), whole.len() + 20, "and one partition for each month: {before:?}");
 }
 
 fn lines(logs: &Value) -> Vec<String> {
@@ -131,7 +131,7 @@ fn lines(logs: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_lines_go_and_every_proof_reads_as_before() {
+async fn old_lines_are_deleted_and_every_proof_stays_the_same() {
     for kind in Database::both() {
         let world = World::new(kind).await;
         let (over, keeper, living) =
@@ -170,11 +170,11 @@ async fn old_lines_go_and_every_proof_reads_as_before() {
             before.push((logs(id).await, proof(id).await));
         }
         let ended = world.clock.now();
-        assert_eq!(prune(ended.plus_ms(-DAY_MS)).await, 1, "nothing is so old");
+        assert_eq!(prune(ended.plus_ms(-DAY_MS)).await, 1, "no line is that old");
         for (id, (lines, _)) in ids.iter().zip(&before) {
             assert_eq!(logs(id).await, *lines);
         }
-        // Enough for several pages.
+        // Enough lines for several pages.
         repeat_life(&world.database_url, &over, 300).await;
         world.advance_ms(10 * DAY_MS);
         assert!(prune(ended.plus_ms(DAY_MS)).await > 2);
@@ -184,16 +184,16 @@ async fn old_lines_go_and_every_proof_reads_as_before() {
         let (left, all) = (logs(&over).await, &before[0].0);
         assert!(all.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && all.contains(&"PROVIDER_DELETE".to_owned()));
         assert!(!left.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && left.contains(&"PROVIDER_DELETE".to_owned()));
-        assert_eq!(logs(&keeper).await, before[1].0, "it keeps a volume");
+        assert_eq!(logs(&keeper).await, before[1].0, "an instance with a kept volume keeps its lines");
         assert_eq!(logs(&living).await, before[2].0, "it lives");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_lets_whole_months_go_that_are_older_than_it_is_told_to_keep() {
+async fn a_replica_drops_whole_months_that_are_older_than_the_retention() {
     for kind in Database::both() {
         let world = World::new(kind).await;
-        // Well within a month.
+        // Far from the edges of a month.
         let next = Month::of(world.clock.now()).unwrap().next().unwrap();
         world.advance_ms(next.begins().plus_ms(10 * DAY_MS).ms_since(world.clock.now()));
         let id = world.create(request()).await;
@@ -203,13 +203,13 @@ async fn a_server_lets_whole_months_go_that_are_older_than_it_is_told_to_keep() 
         let all = async || world.actions(&id).await;
         let (before, stop) = (all().await, CancellationToken::new());
         let server = world.forgetful(30 * DAY_MS);
-        // The first of the month in which 30 days ago is still a day of the month of these lines: all of them stay.
+        // 30 days ago is still in the month of these lines: all of them stay.
         let month = Month::of(world.clock.now()).unwrap();
         let last_day = month.next().unwrap().begins().plus_ms(-1_000);
         world.advance_ms(last_day.plus_ms(30 * DAY_MS).ms_since(world.clock.now()));
         server.put_history_in_order(&stop).await.unwrap();
         assert_eq!(all().await, before, "{kind:?}");
-        // Two seconds later they are of a month that is wholly older.
+        // Two seconds later, their whole month is older.
         world.advance_ms(2_000);
         server.put_history_in_order(&stop).await.unwrap();
         let left: Vec<String> = before.iter().filter(|action| CALLS.contains(&action.as_str())).cloned().collect();

@@ -1,4 +1,4 @@
-//! The action log on PostgreSQL: proofs in a part that stays, all else by months that go as a whole.
+//! Tests of the partitioned action log on PostgreSQL: a permanent partition for proofs, and monthly ones for the rest.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -38,7 +38,7 @@ async fn number(on: &mut PgConnection, sql: &str) -> i64 {
     on.fetch_one(AssertSqlSafe(sql.to_owned())).await.unwrap().get(0)
 }
 
-/// How many lines each part has.
+/// The number of lines in each partition.
 async fn parts(on: &mut PgConnection) -> BTreeMap<String, i64> {
     let rows = on.fetch_all("SELECT tableoid::regclass::text, COUNT(*) FROM action_logs GROUP BY 1").await.unwrap();
     rows.iter().map(|r| (r.get::<String, _>(0).replace("action_logs_", ""), r.get(1))).collect()
@@ -48,7 +48,7 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-/// A line that was begun at a moment; the cheapest of each kind.
+/// Inserts a minimal line that begins at a moment.
 async fn line(on: &mut PgConnection, begun: &str, random: u128, action: &str, status: &str) -> LogId {
     let begun = at(begun);
     let ms = u128::try_from(begun.0 / 1000).unwrap();
@@ -62,7 +62,7 @@ async fn line(on: &mut PgConnection, begun: &str, random: u128, action: &str, st
     id
 }
 
-/// The schema of the version that had one table for the log.
+/// The schema of the version that had a single table for the log.
 async fn before_the_months(on: &mut PgConnection) {
     let all = Migrator::new(Path::new("../store/migrations")).await.unwrap();
     Migrator::with_migrations(all.iter().filter(|m| m.version < 7).cloned().collect()).run(on).await.unwrap();
@@ -77,7 +77,7 @@ fn request() -> Value {
 }
 
 #[tokio::test]
-async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_rights() {
+async fn a_log_in_one_table_is_partitioned_with_every_line_and_all_grants() {
     if !there_is_a_server() {
         return;
     }
@@ -87,7 +87,7 @@ async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_righ
     let role = format!("reader_{}", name_of(&url));
     run(&mut c, &format!("CREATE ROLE {role}; GRANT SELECT, INSERT ON action_logs TO {role} WITH GRANT OPTION")).await;
     run(&mut c, "GRANT SELECT ON action_logs TO PUBLIC").await;
-    // The tables are somebody's, and somebody else who may do everything brings the schema up to date.
+    // A superuser that does not own the tables migrates the schema.
     run(&mut c, &format!("CREATE ROLE \"{role}'s owner\"; ALTER TABLE action_logs OWNER TO \"{role}'s owner\"")).await;
     let actions = CALLS.iter().copied().chain(["PROVIDER_START", "PROVIDER_ATTACH_VOLUME", "USER_TERMINATE"]);
     for (n, action) in (0..).zip(actions.cycle().take(200)) {
@@ -99,7 +99,7 @@ async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_righ
     let before = c.fetch_all("SELECT CAST(l AS TEXT) FROM action_logs l ORDER BY id").await.unwrap();
     let texts = |rows: Vec<sqlx::postgres::PgRow>| rows.iter().map(|r| r.get::<String, _>(0)).collect::<Vec<_>>();
 
-    // A server of the version before goes on meanwhile, with what it has prepared; what it reads rows with, it prepares anew.
+    // A replica of the old version continues with its prepared statements, but must prepare row reads again.
     let (close, list) = ("UPDATE action_logs SET error = $1 WHERE id = $2", "SELECT * FROM action_logs WHERE id = $1");
     let mut older = connect(&url).await;
     let closed = sqlx::query(close).bind("no").bind(&first).execute(&mut older).await.unwrap();
@@ -109,9 +109,9 @@ async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_righ
     let closed = sqlx::query(close).bind("no").bind(&first).execute(&mut older).await.unwrap();
     assert_eq!(closed.rows_affected(), 1);
     let Err(sqlx::Error::Database(outdated)) = sqlx::query(list).bind(&first).fetch_one(&mut older).await else {
-        panic!("ids are compared byte by byte now")
+        panic!("the type of ids has changed: they compare byte by byte")
     };
-    assert_eq!(outdated.code().as_deref(), Some("0A000"), "which it takes for outdated");
+    assert_eq!(outdated.code().as_deref(), Some("0A000"), "the prepared statement is outdated");
 
     let after = c.fetch_all("SELECT CAST(l AS TEXT) FROM action_logs l ORDER BY id").await.unwrap();
     assert_eq!(texts(after), texts(before));
@@ -129,7 +129,7 @@ async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_righ
     assert_eq!(parts.keys().collect::<Vec<_>>(), ["2026_05", "2026_06", "proofs"]);
     assert_eq!(parts["2026_05"] + 1, parts["2026_06"]);
     assert_eq!(parts.values().sum::<i64>(), 401);
-    // Its months are those that a server would have made.
+    // The months are those that a replica would have created.
     let now = SystemClock.now();
     let there = store.action_log_months().await.unwrap();
     assert_eq!(there[..3], months(&["2026_05", "2026_06", "2026_07"]));
@@ -150,7 +150,7 @@ async fn a_log_in_one_table_comes_into_parts_with_every_line_and_everybodys_righ
 }
 
 #[tokio::test]
-async fn what_would_be_lost_with_the_one_table_stops_the_change_and_is_said() {
+async fn a_migration_that_would_lose_something_of_the_old_table_is_refused_with_advice() {
     if !there_is_a_server() {
         return;
     }
@@ -174,7 +174,7 @@ async fn what_would_be_lost_with_the_one_table_stops_the_change_and_is_said() {
 }
 
 #[tokio::test]
-async fn the_change_does_not_stand_in_line_behind_a_backup() {
+async fn the_migration_does_not_wait_for_a_running_backup() {
     if !there_is_a_server() {
         return;
     }
@@ -182,7 +182,7 @@ async fn the_change_does_not_stand_in_line_behind_a_backup() {
     let (mut c, mut backup) = (connect(&url).await, connect(&url).await);
     before_the_months(&mut c).await;
     run(&mut backup, "BEGIN; SELECT COUNT(*) FROM action_logs").await;
-    let Err(refused) = Store::open(&url).await else { panic!("it cannot have the table") };
+    let Err(refused) = Store::open(&url).await else { panic!("the table is locked") };
     assert!(refused.to_string().contains("try again after it"), "{refused}");
     run(&mut backup, "COMMIT").await;
     assert_eq!(Store::schema(&url).await.unwrap().version, 6);
@@ -191,7 +191,7 @@ async fn the_change_does_not_stand_in_line_behind_a_backup() {
 }
 
 #[tokio::test]
-async fn the_part_that_stays_is_for_what_proofs_are_made_of() {
+async fn the_permanent_partition_holds_the_lines_that_proofs_need() {
     if !there_is_a_server() {
         return;
     }
@@ -205,7 +205,7 @@ async fn the_part_that_stays_is_for_what_proofs_are_made_of() {
 }
 
 #[tokio::test]
-async fn months_are_there_before_they_begin_and_empty_ones_go_after_they_ended() {
+async fn months_are_created_in_advance_and_dropped_empty_after_their_end() {
     for kind in Database::both() {
         let (url, _home) = database(kind).await;
         let store = Store::open(&url).await.unwrap();
@@ -220,7 +220,7 @@ async fn months_are_there_before_they_begin_and_empty_ones_go_after_they_ended()
         line(&mut c, "2026-12-31T23:59:59Z", 1, "PROVIDER_START", "completed").await;
         line(&mut c, "2027-01-31T00:00:00Z", 1, "PROVIDER_DELETE", "completed").await;
         assert_eq!(store.arrange_action_logs(at("2026-12-31T23:59:59Z"), None).await.unwrap(), Default::default());
-        // A server whose clock is behind may still write to January.
+        // A replica whose clock is behind may still write to January.
         let soon = store.arrange_action_logs(at("2027-02-01T00:00:01Z"), None).await.unwrap();
         assert_eq!((soon.made, soon.gone), (months(&["2027_03", "2027_04"]), vec![]));
         let later = store.arrange_action_logs(at("2027-02-02T00:00:01Z"), None).await.unwrap();
@@ -231,7 +231,7 @@ async fn months_are_there_before_they_begin_and_empty_ones_go_after_they_ended()
 }
 
 #[tokio::test]
-async fn a_line_without_a_part_of_its_month_gets_one_and_a_wrong_clock_makes_none() {
+async fn a_line_without_a_partition_gets_one_and_a_wrong_clock_creates_none() {
     if !there_is_a_server() {
         return;
     }
@@ -251,13 +251,13 @@ async fn a_line_without_a_part_of_its_month_gets_one_and_a_wrong_clock_makes_non
     run(&mut c, &sql).await;
     let arranged = store.arrange_action_logs(at("2026-07-05T00:00:00Z"), None).await.unwrap();
     let wanted = ["1970_01", "2024_02", "2026_06", "2026_07", "2026_08", "2026_09"];
-    assert_eq!(arranged.made, months(&wanted), "moving so many would keep everybody waiting, and 2031 is far");
+    assert_eq!(arranged.made, months(&wanted), "moving so many would block others, and 2031 is too far");
     let left = format!("SELECT COUNT(*) FROM action_logs_unsorted WHERE id >= '{from}' AND id < '{to}'");
     assert_eq!(number(&mut c, &left).await, many);
     assert_eq!(parts(&mut c).await["unsorted"], many + 1);
     assert_eq!(number(&mut c, "SELECT COUNT(*) FROM action_logs").await, many + 4);
 
-    // Old lines of a month without a part go one by one, and then it can have one.
+    // Old lines of a month without a partition are deleted one by one; then the month can get one.
     let before = at("2026-06-01T00:00:00Z");
     let mut next = Some(String::new());
     while let Some(after) = next {
@@ -269,7 +269,7 @@ async fn a_line_without_a_part_of_its_month_gets_one_and_a_wrong_clock_makes_non
 }
 
 #[tokio::test]
-async fn months_are_the_same_where_texts_are_sorted_by_the_words_of_a_language() {
+async fn months_do_not_depend_on_the_collation_of_the_database() {
     if !there_is_a_server() {
         return;
     }
@@ -303,7 +303,7 @@ async fn months_are_the_same_where_texts_are_sorted_by_the_words_of_a_language()
 }
 
 #[tokio::test]
-async fn a_backup_that_has_begun_sees_the_lines_that_move() {
+async fn a_running_backup_sees_the_lines_that_move() {
     if !there_is_a_server() {
         return;
     }
@@ -321,7 +321,7 @@ async fn a_backup_that_has_begun_sees_the_lines_that_move() {
 }
 
 #[tokio::test]
-async fn a_line_that_comes_late_keeps_its_month_whatever_the_database_takes_for_isolation() {
+async fn a_line_that_comes_late_keeps_its_month_at_every_default_isolation_level() {
     if !there_is_a_server() {
         return;
     }
@@ -337,7 +337,7 @@ async fn a_line_that_comes_late_keeps_its_month_whatever_the_database_takes_for_
         let mut late = connect(&url).await;
         run(&mut late, "BEGIN").await;
         let kept = line(&mut late, "2026-06-20T00:00:00Z", 2, "PROVIDER_START", "in_progress").await;
-        // As another server lets go of old lines one by one: there are as many as before.
+        // Another replica deletes old lines one by one, so the number of lines is as before.
         run(&mut late, "DELETE FROM action_logs WHERE status = 'completed'").await;
         let later = at("2026-09-01T00:00:00Z");
         let arranging =
@@ -383,7 +383,7 @@ async fn several_servers_arrange_at_once_while_lines_are_written() {
         let mut seen = 0;
         while seen < 300 {
             let now = number(&mut reader, "SELECT COUNT(*) FROM action_logs").await;
-            assert!(now >= seen, "lines are seen wherever they move to");
+            assert!(now >= seen, "lines stay visible while they move");
             seen = now;
         }
     };
@@ -397,7 +397,7 @@ async fn several_servers_arrange_at_once_while_lines_are_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_month_goes_as_a_whole_when_nothing_in_it_is_kept_and_every_proof_reads_as_before() {
+async fn a_month_is_dropped_once_nothing_in_it_must_be_kept_and_every_proof_stays_the_same() {
     if !there_is_a_server() {
         return;
     }
@@ -420,18 +420,18 @@ async fn a_month_goes_as_a_whole_when_nothing_in_it_is_kept_and_every_proof_read
     };
     let (reported, whole, lives) = (proof(&over).await, log(&over).await, log(&living).await);
     let mut c = connect(&world.database_url).await;
-    assert_eq!(parts(&mut c).await.get("unsorted"), None, "its months were there");
+    assert_eq!(parts(&mut c).await.get("unsorted"), None, "its months existed");
     let later = world.clock.now().plus_ms(100 * DAY_MS);
     let before = Some(begin_of_month(world.clock.now().plus_ms(40 * DAY_MS)));
 
     let arranged = world.store.arrange_action_logs(later, before).await.unwrap();
-    assert!(arranged.gone.iter().all(|(_, lines)| *lines == 0), "it lives: {arranged:?}");
+    assert!(arranged.gone.iter().all(|(_, lines)| *lines == 0), "an instance is live: {arranged:?}");
     assert_eq!((log(&over).await, log(&living).await), (whole.clone(), lives));
 
     world.terminate(&living).await;
     world.until_status(&living, "terminated").await;
     let proof_of_the_other = proof(&living).await;
-    // An open line is somebody's call; nothing is known of it yet.
+    // An open line belongs to a call in progress.
     let open = line(&mut c, &world.clock.now().to_string(), 7, "PROVIDER_START", "in_progress").await;
     let arranged = world.store.arrange_action_logs(later, before).await.unwrap();
     assert!(arranged.gone.iter().all(|(_, lines)| *lines == 0), "{arranged:?}");
@@ -448,7 +448,7 @@ async fn a_month_goes_as_a_whole_when_nothing_in_it_is_kept_and_every_proof_read
 }
 
 #[tokio::test]
-async fn what_a_role_may_not_arrange_is_left_to_the_owner() {
+async fn a_role_without_the_rights_leaves_the_partitions_to_the_owner() {
     if !there_is_a_server() {
         return;
     }
@@ -474,7 +474,7 @@ async fn what_a_role_may_not_arrange_is_left_to_the_owner() {
     assert_eq!(parts(&mut its).await, BTreeMap::from([("proofs".to_owned(), 1), ("unsorted".to_owned(), 1)]));
     let arranged = owner.arrange_action_logs(now, None).await.unwrap();
     assert_eq!(arranged.made, months(&["2026_06", "2026_07", "2026_08"]));
-    // What came into being later is its to use, too.
+    // It may also use partitions created later.
     line(&mut its, "2026-06-10T00:00:00Z", 3, "PROVIDER_START", "completed").await;
     assert_eq!(parts(&mut its).await, BTreeMap::from([("proofs".to_owned(), 1), ("2026_06".to_owned(), 2)]));
     drop((app, its));

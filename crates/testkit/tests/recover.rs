@@ -1,4 +1,4 @@
-//! A database that is lost or too old: nothing that lives is harmed, and the cloud's names give it back.
+//! Tests of recovery from a lost or old database: live resources stay, and names in the cloud restore the records.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -39,7 +39,7 @@ async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
         let ended = world.create(request(true)).await;
         world.until_status(&living, "ready").await;
         world.until_status(&ended, "ready").await;
-        // The policy is changed after everything was made: the name in the cloud must say so.
+        // The policy changes after the creation: the name in the cloud must show it.
         let shown = world.show(&living).await;
         let data = shown["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").unwrap().clone();
         let path = format!("/volumes/{}", data["id"].as_str().unwrap());
@@ -69,14 +69,14 @@ async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
             world.resync().await;
             world.settle().await;
         }
-        assert_eq!(world.requests("POST", "/action") + world.requests("DELETE", ""), changes, "nothing is done to it");
+        assert_eq!(world.requests("POST", "/action") + world.requests("DELETE", ""), changes, "nothing changes");
         let found = audited(&world, None).await;
         assert_eq!((found["verdict"].as_str(), &found["retained"]), (Some("clean"), &json!(1)), "{found:#}");
         assert_eq!(world.show(&ended).await["status"], "terminated");
 
         world.terminate(&living).await;
         world.until_status(&living, "terminated").await;
-        assert_eq!(world.left(), (0, 1, 0), "what the other instance kept");
+        assert_eq!(world.left(), (0, 1, 0), "the kept volume of the other instance");
         let (_, kept) = world.call("GET", "/volumes?status=retained", None).await;
         let kept = kept["items"][0]["id"].as_str().unwrap().to_owned();
         world.call("PATCH", &format!("/volumes/{kept}"), Some(json!({"delete_on_terminate": true}))).await;
@@ -94,7 +94,7 @@ async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
     let old = world.create(request(false)).await;
     world.until_status(&old, "ready").await;
     world.settle().await;
-    // The backup is made here.
+    // The backup is taken here.
     let (url, home) = database(Database::Sqlite).await;
     let file = home.path().join("backup.db");
     sqlx::any::install_default_drivers();
@@ -120,7 +120,7 @@ async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
         assert_eq!((&zone["quarantined"], &zone["taken"]), (&json!([]), &json!([])));
         world.advance_ms(600_000);
         world.resync().await;
-        assert_eq!(world.left(), held, "a living GPU, or a kept disk, is gone");
+        assert_eq!(world.left(), held, "a live server or a kept volume is gone");
     }
     let plan = world.orchestrator.plan_recovery().await.unwrap();
     assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 2);
@@ -131,10 +131,10 @@ async fn a_restored_backup_kills_nothing_that_lives_whatever_the_policy() {
 }
 
 #[tokio::test]
-async fn a_backup_from_before_the_first_server_takes_the_living_one_over_and_makes_no_second() {
+async fn a_backup_from_before_the_creation_adopts_the_live_server_and_creates_no_second() {
     let world = World::new(Database::Sqlite).await;
     let id = world.create(request(true)).await;
-    // The backup is made before anything was asked of the cloud.
+    // The backup is taken before the first call to the cloud.
     let (_, home) = database(Database::Sqlite).await;
     let file = home.path().join("backup.db");
     sqlx::any::install_default_drivers();
@@ -154,11 +154,11 @@ async fn a_backup_from_before_the_first_server_takes_the_living_one_over_and_mak
     assert_eq!(volumes(&after), volumes(&before));
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
-    assert_eq!((world.left().0, world.left().1), (0, 1), "what was to be kept is kept");
+    assert_eq!((world.left().0, world.left().1), (0, 1), "the volume to keep is kept");
 }
 
 #[tokio::test]
-async fn nothing_is_made_in_a_zone_that_this_process_has_not_seen_whole() {
+async fn nothing_is_created_in_a_zone_without_a_complete_listing() {
     let world = World::new(Database::Sqlite).await;
     for n in 0..101 {
         let body = json!({"name": format!("theirs-{n}"), "from_empty": {"size": 1_000_000_000_i64}});
@@ -170,7 +170,7 @@ async fn nothing_is_made_in_a_zone_that_this_process_has_not_seen_whole() {
         world.tick().await;
         world.resync().await;
     }
-    assert_eq!(world.requests("POST", "/servers"), 0, "a server of ours may be on the page that shifted");
+    assert_eq!(world.requests("POST", "/servers"), 0, "the missed page may contain our server");
     assert!(world.show(&id).await["notes"].to_string().contains("did not shift"), "{:#}", world.show(&id).await);
     world.third_party("DELETE", "/_emulator/faults", None);
     world.until_status(&id, "ready").await;
@@ -178,7 +178,7 @@ async fn nothing_is_made_in_a_zone_that_this_process_has_not_seen_whole() {
 }
 
 #[tokio::test]
-async fn a_project_that_shows_nothing_at_all_is_not_taken_for_an_empty_one() {
+async fn a_project_that_shows_nothing_at_all_does_not_count_as_empty() {
     let world = World::new(Database::Sqlite).await;
     let plan = world.orchestrator.plan_recovery().await.unwrap();
     assert!(!plan.is_empty() && plan.iter().all(|z| z.found.as_ref().is_ok_and(|r| r.hidden.is_some())), "{plan:?}");
@@ -190,6 +190,6 @@ async fn a_project_that_shows_nothing_at_all_is_not_taken_for_an_empty_one() {
     let hidden = |zone: &str| plan.iter().find(|z| z.zone == zone).unwrap().found.as_ref().unwrap().hidden.is_some();
     assert!(
         !hidden(ZONE) && !hidden("fr-par-1"),
-        "a zone that was used once shows that the credentials see all: {plan:?}"
+        "a zone that was used before proves that the credentials see everything: {plan:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! A database that several machines share: another server that takes over, roles that may little, many that open it at once.
+//! Tests of a shared database: fail-over, roles with few rights, concurrent opening, moving from SQLite.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -27,7 +27,7 @@ fn name_of(url: &str) -> String {
     path.rsplit('/').next().unwrap().to_owned()
 }
 
-/// Cuts every connection to a database and lets nobody in; nobody is in when it returns.
+/// Closes a database: terminates all connections, refuses new ones, and waits until none is left.
 async fn close(admin: &mut PgConnection, name: &str) {
     run(admin, format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
     let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
@@ -42,14 +42,14 @@ async fn close(admin: &mut PgConnection, name: &str) {
     }
 }
 
-/// What a standby has that takes over.
+/// Copies a database, as a standby that lags behind has it.
 async fn copy(admin: &mut PgConnection, name: &str, into: &str) {
     close(admin, name).await;
     run(admin, format!("CREATE DATABASE {into} TEMPLATE {name}")).await;
     run(admin, format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
 }
 
-/// The copy answers from now on in the place of the original.
+/// Replaces the original by the copy.
 async fn fail_over(admin: &mut PgConnection, name: &str, copy: &str) {
     close(admin, name).await;
     run(admin, format!("ALTER DATABASE {name} RENAME TO {name}_lost")).await;
@@ -57,13 +57,13 @@ async fn fail_over(admin: &mut PgConnection, name: &str, copy: &str) {
 }
 
 #[tokio::test]
-async fn a_database_that_lost_the_last_writes_doubles_and_deletes_nothing() {
+async fn after_a_fail_over_that_lost_the_last_writes_nothing_is_duplicated_or_deleted() {
     if !there_is_a_server() {
         return;
     }
     let world = World::new(Database::Postgres).await;
     let (name, mut admin) = (name_of(&world.database_url), admin().await);
-    // One that the copy knows as a request alone, and one that it never heard of.
+    // The copy knows one instance only as a request, and the other not at all.
     let known = world.create(serde_json::from_str(REQUEST).unwrap()).await;
     copy(&mut admin, &name, &format!("{name}_copy")).await;
     let unheard = world.create(serde_json::from_str(REQUEST).unwrap()).await;
@@ -77,18 +77,18 @@ async fn a_database_that_lost_the_last_writes_doubles_and_deletes_nothing() {
     fail_over(&mut admin, &name, &format!("{name}_copy")).await;
     assert_eq!(world.show(&known).await["status"], "provisioning", "the last writes are lost");
     assert_eq!(world.call("GET", &format!("/instances/{unheard}"), None).await.0, 404);
-    // Whoever followed what is lost has to begin anew.
+    // A client that has read lost changes must start over.
     let end = stream.for_each(|_| std::future::ready(()));
     tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the stream ends");
     world.until_status(&known, "ready").await;
     world.settle().await;
     world.resync().await;
-    assert_eq!(world.left(), before, "nothing living is deleted");
+    assert_eq!(world.left(), before, "no live resource is deleted");
     let made = (world.requests("POST", "/servers") - servers, world.requests("POST", "/volumes") - volumes);
-    assert_eq!(made, (0, 0), "nothing is made or started twice");
+    assert_eq!(made, (0, 0), "nothing is created twice");
     let state = world.emulator.state();
     assert_eq!(state["servers"].as_array().unwrap().len(), 2, "{state:#}");
-    // The audit tells of the one that nobody knows, and deletes nothing whatever it is asked.
+    // The audit reports the unknown instance, and deletes nothing even with `fix` and `delete`.
     world.call("POST", "/audit", Some(json!({"fix": true, "policy": "delete"}))).await;
     world.orchestrator.audit_due().await.unwrap();
     let audit = world.call("GET", "/audit", None).await.1;
@@ -101,7 +101,7 @@ async fn a_database_that_lost_the_last_writes_doubles_and_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn many_open_an_empty_database_at_once_and_one_makes_its_tables() {
+async fn many_open_an_empty_database_at_once_and_one_creates_its_tables() {
     if !there_is_a_server() {
         return;
     }
@@ -112,7 +112,7 @@ async fn many_open_an_empty_database_at_once_and_one_makes_its_tables() {
     }
 }
 
-/// The grants that docs/OPERATIONS.md gives.
+/// The grants in docs/OPERATIONS.md.
 const GRANTS: [&str; 4] = [
     "GRANT USAGE ON SCHEMA public TO ROLE",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ROLE",
@@ -121,7 +121,7 @@ const GRANTS: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn a_role_that_may_only_read_and_write_rows_is_enough() {
+async fn a_role_that_may_only_read_and_write_rows_is_sufficient() {
     if !there_is_a_server() {
         return;
     }
@@ -135,7 +135,7 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
     }
     let docs = include_str!("../../../docs/OPERATIONS.md");
     for grant in GRANTS {
-        assert!(docs.contains(&grant.replace("ROLE", "inventiv_app")), "the documentation says: {grant}");
+        assert!(docs.contains(&grant.replace("ROLE", "inventiv_app")), "missing in the documentation: {grant}");
     }
     let url = world.database_url.replacen("postgres://postgres@", &format!("postgres://{role}@"), 1);
     assert_ne!(url, world.database_url);
@@ -153,15 +153,16 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough() {
 }
 
 #[tokio::test]
-async fn what_is_wished_through_one_is_heard_by_the_others() {
+async fn a_request_through_one_replica_notifies_the_others() {
     if !there_is_a_server() {
         return;
     }
     let (url, _home) = database(Database::Postgres).await;
     let (here, there) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
-    // Whoever has just begun to listen looks once.
-    there.changed().await;
-    let heard = tokio::spawn(async move { there.changed().await });
+    // A new listener gets one notification at once.
+    let mut hints = there.hints();
+    hints.next().await;
+    let heard = tokio::spawn(async move { hints.next().await });
     here.tell_change();
     tokio::time::timeout(std::time::Duration::from_secs(30), heard).await.unwrap().unwrap();
 }
@@ -186,7 +187,7 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     let mut tables = Vec::new();
     let mut reported = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
 
-    // Two that a move was begun with: the account is there already.
+    // In both targets, an earlier move was begun: the account already exists.
     let (other, _other_home) = database(Database::Postgres).await;
     let (account, project) = (format!("scaleway:{}", inventiv_testkit::PROJECT), inventiv_testkit::PROJECT);
     let made: i64 = {
@@ -201,7 +202,7 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
         run(&mut there, format!("INSERT INTO provider_accounts ({columns}) VALUES ({row})")).await;
     }
 
-    // One that knows something else besides is refused and left as it is, and the file goes on.
+    // A target with other data is refused and unchanged, and the file stays in use.
     let mut there = PgConnection::connect(&other).await.unwrap();
     run(&mut there, "INSERT INTO models (id, created_at, updated_at) VALUES ('their/model', 1, 1)".to_owned()).await;
     let refused = Store::move_rows(&world.database_url, &other, now, &mut reported).await;
@@ -221,7 +222,7 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     assert!(closed.to_string().contains("moved to PostgreSQL"), "{closed}");
     let again = Store::move_rows(&world.database_url, &to, now, &mut |_| {}).await.unwrap_err();
     assert!(again.to_string().contains("moved to PostgreSQL"), "{again}");
-    // A server that still runs with the file can write nothing, and so does nothing.
+    // A replica that still uses the file can write nothing, and so makes no calls.
     let calls = world.requests("POST", "");
     let request = serde_json::from_str(REQUEST).unwrap();
     assert_eq!(world.call("POST", "/instances", Some(request)).await.0, 503);
@@ -234,7 +235,7 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     let after: Vec<_> =
         [world.show(&id).await, world.show(&gone).await, world.call("GET", "/models", None).await.1].into();
     assert_eq!(after, before);
-    // Changes are numbered on, and who followed the file begins anew.
+    // The numbering of changes continues, and readers of the file must start over.
     let begin = world.store.newest_place().await.unwrap();
     assert!(!place.is_behind(&begin) && world.store.changes(&begin, 9).await.unwrap().is_empty());
     world.terminate(&id).await;
@@ -245,7 +246,7 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_is_asked_to_stop_gives_its_zones_back_each_time() {
+async fn a_stopping_replica_always_releases_its_zones() {
     if !there_is_a_server() {
         return;
     }
@@ -262,12 +263,12 @@ async fn whoever_is_asked_to_stop_gives_its_zones_back_each_time() {
         while holders().await == 0 {
             tokio::task::yield_now().await;
         }
-        // By then it has done what there is to do, and waits.
+        // By then it has nothing to do and waits.
         for _ in 0..200 {
             holders().await;
         }
         stop.cancel();
         running.await.unwrap();
-        assert_eq!(holders().await, 0, "the {n}th time");
+        assert_eq!(holders().await, 0, "round {n}");
     }
 }

@@ -1,4 +1,4 @@
-//! How requests are refused, named, tagged and described: over the whole router, on both databases where rows are written.
+//! Tests of refusals, names, entity tags and documentation, through the whole router; on both databases if rows change.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -43,7 +43,7 @@ async fn ask(w: &World, method: &str, path: &str, tag: Option<&str>, body: Optio
 }
 
 #[tokio::test]
-async fn a_refusal_names_every_mistake_its_place_and_itself() {
+async fn a_refusal_lists_every_mistake_with_its_place_and_has_a_request_id() {
     let w = World::new(Database::Sqlite).await;
     let places = |problem: &Value| -> Vec<String> {
         let errors = problem["errors"].as_array().cloned().unwrap_or_default();
@@ -99,15 +99,15 @@ async fn a_refusal_names_every_mistake_its_place_and_itself() {
         assert_eq!(found, expected, "{method} {path} {body:?}: {problem}");
         let id = answer.header("x-request-id");
         assert_eq!(problem["instance"], format!("urn:inventiv:request:{id}"), "{problem}");
-        assert!(!id.is_empty() && !problem.to_string().contains(secret), "what was sent is not sent back: {problem}");
+        assert!(!id.is_empty() && !problem.to_string().contains(secret), "it repeats the request: {problem}");
     }
     let missing = ask(&w, "GET", "/instances/nobody", None, None).await.json();
     assert!(missing["instance"].is_string() && missing.get("errors").is_none(), "{missing}");
-    assert_eq!(w.call("GET", "/instances", None).await.1["items"], json!([]), "nothing was written down");
+    assert_eq!(w.call("GET", "/instances", None).await.1["items"], json!([]), "nothing was recorded");
 }
 
 #[tokio::test]
-async fn a_change_that_was_made_for_something_older_is_refused() {
+async fn a_change_with_an_outdated_entity_tag_is_refused() {
     for db in Database::both() {
         let w = World::new(db).await;
         ask(&w, "POST", "/models", None, Some(json!({"id": "a/model"}))).await;
@@ -132,7 +132,7 @@ async fn a_change_that_was_made_for_something_older_is_refused() {
             let read = ask(&w, "GET", &path, None, None).await;
             let old = read.header("etag");
             assert!(old.starts_with('"') && old.len() > 3, "{path}: {old}");
-            assert_eq!(ask(&w, "GET", &path, None, None).await.header("etag"), old, "{path}: it did not change");
+            assert_eq!(ask(&w, "GET", &path, None, None).await.header("etag"), old, "{path}: the tag did not change");
             let changed = ask(&w, "PATCH", &path, Some(&old), Some(first.clone())).await;
             assert_eq!(changed.status, 200, "{path}: {}", changed.json());
             let refused = ask(&w, "PATCH", &path, Some(&old), Some(second.clone())).await;
@@ -152,13 +152,13 @@ async fn a_change_that_was_made_for_something_older_is_refused() {
         let tag = ask(&w, "GET", "/models/a/model", None, None).await.header("etag");
         assert_eq!(ask(&w, "DELETE", "/models/a/model", Some(&tag), None).await.status, 204);
         let stale = ask(&w, "DELETE", &format!("/instances/{id}"), Some("\"v1\""), None).await;
-        assert_eq!(stale.status, 412, "it has changed since it was written down");
+        assert_eq!(stale.status, 412, "the instance has changed since its creation");
         assert_eq!(w.call("GET", &format!("/instances/{id}"), None).await.1["status"], "ready");
     }
 }
 
 #[tokio::test]
-async fn settings_that_are_changed_at_once_do_not_undo_each_other() {
+async fn concurrent_changes_of_settings_do_not_undo_each_other() {
     for db in Database::both() {
         let w = World::new(db).await;
         for n in 1..=10 {
@@ -178,7 +178,7 @@ async fn settings_that_are_changed_at_once_do_not_undo_each_other() {
 }
 
 #[tokio::test]
-async fn an_instance_gets_another_name_and_leaves_the_old_one() {
+async fn an_instance_can_be_renamed_and_frees_its_old_name() {
     for db in Database::both() {
         let w = World::new(db).await;
         let request =
@@ -195,17 +195,17 @@ async fn an_instance_gets_another_name_and_leaves_the_old_one() {
             assert_eq!(rename(&one, wrong).await.status, 422, "{wrong:?}");
         }
         assert_eq!(rename("one", "three").await.status, 200, "by its name");
-        assert_eq!(rename(&one, "three").await.status, 200, "twice is once");
+        assert_eq!(rename(&one, "three").await.status, 200, "a repeated rename changes nothing");
         assert_eq!(w.call("GET", "/instances/three", None).await.1["id"], one);
         assert_eq!(w.call("GET", "/instances/one", None).await.0, 404);
-        // The old name is free, and the new one is taken: for new instances, too.
+        // The old name is free and the new one is taken, also for new instances.
         assert_eq!(rename(&two, "one").await.status, 200);
         assert_eq!(ask(&w, "POST", "/instances", None, Some(request("three"))).await.status, 409);
         assert_eq!(ask(&w, "POST", "/instances", None, Some(request("two"))).await.status, 202);
         let (_, logs) = w.call("GET", &format!("/action_logs?instance_id={one}&limit=500"), None).await;
         let renamed = logs["items"].as_array().unwrap().iter().filter(|l| l["action"] == "REQUEST_RENAME").count();
         assert_eq!(renamed, 1, "{logs}");
-        // It ends under its new name, and one that has ended keeps it.
+        // It ends under its new name; an ended instance keeps its name.
         w.call("DELETE", "/instances/three", None).await;
         w.until_status(&one, "terminated").await;
         assert_eq!(rename(&one, "four").await.status, 409);
@@ -214,7 +214,7 @@ async fn an_instance_gets_another_name_and_leaves_the_old_one() {
 }
 
 #[tokio::test]
-async fn the_documentation_is_a_page_that_needs_no_token() {
+async fn the_documentation_page_needs_no_token() {
     let w = World::new(Database::Sqlite).await;
     let page = send(&w, "GET", "/docs/", &[], None).await;
     assert_eq!((page.status, page.header("content-type").as_str()), (200, "text/html"));
@@ -238,7 +238,7 @@ async fn the_documentation_is_a_page_that_needs_no_token() {
 }
 
 #[tokio::test]
-async fn a_server_is_told_the_requesters_keys_and_part_beside_our_own() {
+async fn a_server_gets_the_requested_ssh_keys_and_user_data_in_addition_to_ours() {
     let w = World::new(Database::Sqlite).await;
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop";
     let part = "#cloud-config\nwrite_files:\n  - {path: /mine, content: \"ä\"}\n";

@@ -1,4 +1,4 @@
-//! Snapshots that somebody made of our volumes: the proof and the audit name them; nothing of them is deleted.
+//! Tests of third parties' snapshots of our volumes: the proof and the audit report them; they are never deleted.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -37,13 +37,13 @@ fn of<'s>(storages: &'s [Value], origin: &str, kind: &str) -> &'s str {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_was_made_at_the_last_moment_is_named_by_the_proof_and_by_every_audit_until_it_is_gone() {
+async fn a_snapshot_of_our_volume_is_reported_by_the_proof_and_every_audit_until_it_is_gone() {
     for db in Database::both() {
         let w = World::new(db).await;
         let (id, storages) = ready(&w, "L40S-1-48G").await;
         let volume = of(&storages, "ours", "sbs_volume");
         let snapshot = block_snapshot(&w, volume, "weights");
-        // The cloud is still making it.
+        // The cloud is still creating it.
         w.advance_ms(20_000);
         let proof = end(&w, &id).await;
         assert_eq!(proof["clean"], true, "{proof:#}");
@@ -60,9 +60,9 @@ async fn a_snapshot_that_was_made_at_the_last_moment_is_named_by_the_proof_and_b
             let zone = found["zones"].as_array().unwrap().iter().find(|z| z["zone"] == "fr-par-2").unwrap();
             assert_eq!(zone["snapshots"][0]["instance_id"], id.as_str());
         }
-        assert_eq!(w.requests("DELETE", "/snapshots"), 0, "it is somebody else's");
+        assert_eq!(w.requests("DELETE", "/snapshots"), 0, "it belongs to a third party");
         w.third_party("DELETE", &format!("/block/v1/zones/fr-par-2/snapshots/{snapshot}"), None);
-        // Block storage shows nothing at all of the project: that may be the key, and it is not said that all is gone.
+        // Block storage shows nothing of the project. The credentials may be the cause, so nothing is reported as gone.
         let found = audit(&w).await;
         assert_eq!(found["snapshots"], 1, "{found:#}");
         let zone = found["zones"].as_array().unwrap().iter().find(|z| z["zone"] == "fr-par-2").unwrap();
@@ -70,7 +70,7 @@ async fn a_snapshot_that_was_made_at_the_last_moment_is_named_by_the_proof_and_b
         let body = json!({"name": "theirs", "from_empty": {"size": 5_000_000_000_i64}, "project_id": inventiv_testkit::PROJECT});
         w.third_party("POST", "/block/v1/zones/fr-par-2/volumes", Some(body));
         w.advance_ms(20_000);
-        // One list without it may be stale; one that begins a window later confirms it.
+        // One listing without it may be stale; one that begins a consistency window later confirms it.
         assert_eq!(audit(&w).await["snapshots"], 1);
         w.advance_ms(70_000);
         assert_eq!(audit(&w).await["snapshots"], 0);
@@ -80,7 +80,7 @@ async fn a_snapshot_that_was_made_at_the_last_moment_is_named_by_the_proof_and_b
 }
 
 #[tokio::test]
-async fn a_snapshot_of_a_local_boot_volume_and_the_image_that_holds_it_are_named() {
+async fn a_snapshot_of_a_local_boot_volume_and_its_image_are_reported() {
     let w = World::new(Database::Sqlite).await;
     let (id, storages) = ready(&w, "RENDER-S").await;
     let volume = of(&storages, "cloud", "l_ssd");
@@ -99,7 +99,7 @@ async fn a_snapshot_of_a_local_boot_volume_and_the_image_that_holds_it_are_named
 }
 
 #[tokio::test]
-async fn snapshots_of_others_volumes_are_nobody_s_business_and_a_list_that_cannot_be_read_hides_no_deletion() {
+async fn snapshots_of_foreign_volumes_are_ignored_and_an_unreadable_list_does_not_block_a_proof() {
     let w = World::new(Database::Sqlite).await;
     let (id, storages) = ready(&w, "L4-1-24G").await;
     let body =
@@ -114,7 +114,7 @@ async fn snapshots_of_others_volumes_are_nobody_s_business_and_a_list_that_canno
         .add_fault(&json!({"method": "GET", "path": "*/snapshots", "effect": {"error": "permissions_denied"}}))
         .unwrap();
     let proof = end(&w, &id).await;
-    // It was seen by the audit before.
+    // The earlier audit observed it.
     assert_eq!((&proof["clean"], &proof["snapshots"][0]["id"]), (&json!(true), &json!(ours)), "{proof:#}");
     let found = audit(&w).await;
     assert_eq!((&found["verdict"], &found["snapshots"]), (&json!("clean"), &json!(1)), "{found:#}");

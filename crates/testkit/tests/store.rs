@@ -121,7 +121,7 @@ fn volume(n: u128) -> Volume {
         name: "v".into(),
         origin: Origin::Cloud,
         is_boot: true,
-        volume_type: "holographic".into(),
+        volume_type: inventiv_core::cloud::VolumeType::new(inventiv_core::status::VolumeKind::Unknown, "holographic"),
         size_bytes: None,
         perf_iops: Some(5_000),
         delete_on_terminate: true,
@@ -238,7 +238,7 @@ async fn a_stale_write_writes_nothing_at_all() {
 }
 
 #[tokio::test]
-async fn a_stale_write_is_stale_even_where_it_would_collide_with_what_the_winner_wrote() {
+async fn a_stale_write_is_reported_as_stale_even_if_its_rows_collide_with_the_winners() {
     for kind in Database::both() {
         let (store, _home, _) = open(kind).await;
         let before = instance(1);
@@ -250,7 +250,7 @@ async fn a_stale_write_is_stale_even_where_it_would_collide_with_what_the_winner
             foreign
         };
         assert_eq!(store.save(&before, &attempt(1), &[], at(10)).await.unwrap(), Saved::Version(1));
-        // The same attempt, and the same line of history: alone, and in one batch with others.
+        // The same attempt and the same history line: alone, and in a batch with others.
         assert_eq!(store.save(&before, &attempt(2), &[], at(11)).await.unwrap(), Saved::Stale);
         let late: Vec<_> = (3..20).map(attempt).collect();
         let writes = late.iter().map(|foreign| store.save(&before, foreign, &[], at(12)));
@@ -277,7 +277,7 @@ async fn one_attempt_can_be_started_only_once() {
 }
 
 #[tokio::test]
-async fn many_writers_at_once_lose_nothing_and_the_refused_do_not_spoil_the_others() {
+async fn concurrent_writers_lose_nothing_and_refused_writes_do_not_affect_others() {
     for kind in Database::both() {
         let (store, _home, _) = open(kind).await;
         for n in 0..20 {
@@ -289,7 +289,7 @@ async fn many_writers_at_once_lose_nothing_and_the_refused_do_not_spoil_the_othe
             tasks.push(tokio::spawn(async move {
                 let id = InstanceId::new(n % 20);
                 if n % 7 == 0 {
-                    // Refused, in the middle of a batch.
+                    // A refused write in the middle of a batch.
                     return store.insert(&instance(n % 20), &[]).await.is_err();
                 }
                 let changed = store.change(&id, at(1), |agg| {
@@ -311,7 +311,7 @@ async fn many_writers_at_once_lose_nothing_and_the_refused_do_not_spoil_the_othe
 }
 
 #[tokio::test]
-async fn a_schema_from_a_newer_version_is_refused_and_left_alone() {
+async fn a_schema_from_a_newer_version_is_refused_and_unchanged() {
     for kind in Database::both() {
         let (store, _home, url) = open(kind).await;
         drop(store);
@@ -326,7 +326,7 @@ async fn a_schema_from_a_newer_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_or_written_is_said() {
+async fn errors_when_opening_a_database_name_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let says = async |url: String| Store::open(&url).await.err().map(|e| e.to_string()).unwrap_or_default();
     assert!(says("mysql://x".into()).await.contains("sqlite: or postgres://"));
@@ -357,7 +357,7 @@ async fn a_locked_database_is_an_error_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn due_and_living_find_what_they_should() {
+async fn due_and_living_find_the_right_instances() {
     for kind in Database::both() {
         let (store, _home, _) = open(kind).await;
         for (n, status, settled, wake) in [

@@ -1,4 +1,4 @@
-//! Orphans that go: only if somebody chose that, only after their quarantine, by the hand of their own instance.
+//! Tests of deleting orphans: only if requested, only after quarantine, and through their own instance.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -22,7 +22,7 @@ fn ids(zone: &Value, list: &str) -> Vec<String> {
     zone[list].as_array().unwrap().iter().map(id).collect()
 }
 
-/// A server of an attempt that no record knows, of an instance that has ended; with a kept volume of somebody else on it.
+/// Creates a server of an unrecorded attempt of an ended instance, with a third party's volume attached.
 async fn stray(world: &World) -> (String, String) {
     let id = world.create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 0})).await;
     world.until_status(&id, "ready").await;
@@ -50,7 +50,7 @@ async fn stray(world: &World) -> (String, String) {
 }
 
 #[tokio::test]
-async fn an_orphan_goes_after_its_quarantine_with_its_volumes_and_with_proof() {
+async fn an_orphan_is_deleted_after_quarantine_with_its_volumes_and_a_proof() {
     for database in Database::both() {
         let world = World::new(database).await;
         let (id, server) = stray(&world).await;
@@ -66,7 +66,7 @@ async fn an_orphan_goes_after_its_quarantine_with_its_volumes_and_with_proof() {
         let zone = audited(&world, None).await;
         assert_eq!((ids(&zone, "quarantined"), zone["findings"][0]["kind"].as_str()), (vec![], Some("orphan")));
         let zone = audited(&world, Some(json!({"fix": true}))).await;
-        assert_eq!((ids(&zone, "quarantined").len(), world.left()), (0, held), "fixed by default is not deleted");
+        assert_eq!((ids(&zone, "quarantined").len(), world.left()), (0, held), "the default policy does not delete");
         let delete = json!({"fix": true, "policy": "delete"});
         let zone = audited(&world, Some(delete.clone())).await;
         assert_eq!(
@@ -76,8 +76,8 @@ async fn an_orphan_goes_after_its_quarantine_with_its_volumes_and_with_proof() {
         );
         world.advance_ms(3_000_000);
         let zone = audited(&world, None).await;
-        assert_eq!((ids(&zone, "taken").len(), ids(&zone, "quarantined").len()), (0, 1), "its hour is not over");
-        // Somebody thinks better of it, and then again.
+        assert_eq!((ids(&zone, "taken").len(), ids(&zone, "quarantined").len()), (0, 1), "the quarantine is not over");
+        // A user cancels the deletion, and then requests it again.
         let zone = audited(&world, Some(json!({"fix": true, "policy": "report"}))).await;
         assert_eq!(ids(&zone, "quarantined").len(), 0);
         world.advance_ms(3_000_000);
@@ -86,7 +86,7 @@ async fn an_orphan_goes_after_its_quarantine_with_its_volumes_and_with_proof() {
         let zone = audited(&world, None).await;
         assert_eq!(ids(&zone, "taken"), std::slice::from_ref(&server), "{zone:#}");
         world.settle().await;
-        assert_eq!((world.left().0, world.left().1), (0, 1), "its boot volume went, what is somebody else's did not");
+        assert_eq!((world.left().0, world.left().1), (0, 1), "only the third party's volume is left");
         assert!(world.emulator.state()["volumes"][0]["id"] == foreign["id"]);
         let (_, proof) = world.call("GET", &format!("/instances/{id}/proof"), None).await;
         assert_eq!(proof["clean"], true, "{proof:#}");
@@ -99,7 +99,7 @@ async fn an_orphan_goes_after_its_quarantine_with_its_volumes_and_with_proof() {
 }
 
 #[tokio::test]
-async fn more_at_once_than_looks_right_is_frozen_until_somebody_says_how_many() {
+async fn too_many_orphans_at_once_are_frozen_until_a_user_sets_the_limit() {
     let world = World::new(Database::Sqlite).await;
     let mut servers = Vec::new();
     for _ in 0..3 {
@@ -117,7 +117,7 @@ async fn more_at_once_than_looks_right_is_frozen_until_somebody_says_how_many() 
 }
 
 #[tokio::test]
-async fn a_wrong_wish_is_refused_and_asks_for_nothing() {
+async fn an_invalid_audit_request_is_refused_and_starts_nothing() {
     let world = World::new(Database::Sqlite).await;
     for (body, word) in [
         (json!({"fix": true, "policy": "kill"}), "report or delete"),
@@ -134,7 +134,7 @@ async fn a_wrong_wish_is_refused_and_asks_for_nothing() {
 }
 
 #[tokio::test]
-async fn an_account_that_owns_something_stays_on_the_list() {
+async fn an_account_that_owns_resources_stays_listed() {
     for database in Database::both() {
         let world = World::new(database).await;
         let account = format!("scaleway:{PROJECT}");

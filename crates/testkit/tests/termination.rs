@@ -1,4 +1,4 @@
-//! Termination: everything is found, deleted, proven gone; what is somebody else's, or to be kept, is not touched.
+//! Tests of termination: everything is found, deleted and proven gone; foreign and kept volumes are not touched.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -36,7 +36,7 @@ async fn every_volume_is_found_deleted_and_proven_gone_and_nothing_remains() {
 }
 
 #[tokio::test]
-async fn a_strangers_volume_attached_behind_our_back_is_found_detached_reported_and_alive() {
+async fn a_foreign_volume_attached_to_our_server_is_detached_reported_and_not_deleted() {
     for db in Database::both() {
         for stop_first in [false, true] {
             let w = World::new(db).await;
@@ -61,7 +61,7 @@ async fn a_strangers_volume_attached_behind_our_back_is_found_detached_reported_
             w.terminate(&id).await;
             let shown = w.until_status(&id, "terminated").await;
             let row = shown["storages"].as_array().unwrap().iter().find(|v| v["provider_volume_id"] == json!(volume));
-            let row = row.unwrap_or_else(|| panic!("it is not reported: {shown:#}"));
+            let row = row.unwrap_or_else(|| panic!("the foreign volume is not reported: {shown:#}"));
             assert_eq!((&row["origin"], &row["status"]), (&json!("foreign"), &json!("released")), "{row:#}");
             assert_eq!(row["delete_on_terminate"], false);
             let state = w.emulator.state();
@@ -70,9 +70,9 @@ async fn a_strangers_volume_attached_behind_our_back_is_found_detached_reported_
             assert_eq!(
                 (&left[0]["id"], &left[0]["server"]),
                 (&json!(volume), &Value::Null),
-                "alive, and off our server"
+                "it exists, detached from our server"
             );
-            assert_eq!(left[0]["name"], "theirs", "nothing of it was changed");
+            assert_eq!(left[0]["name"], "theirs", "it is unchanged");
             assert!(w.actions(&id).await.contains(&"PROVIDER_DETACH_VOLUME".to_owned()));
             assert_eq!(w.requests("DELETE", &volume), 0);
         }
@@ -98,14 +98,14 @@ async fn a_strangers_local_volume_is_saved_by_power_off_detach_and_delete() {
     let line = |action: &str| log["items"].as_array().unwrap().iter().find(|l| l["action"] == action).unwrap().clone();
     let (detached, deleted) = (line("PROVIDER_DETACH_VOLUME"), line("PROVIDER_DELETE"));
     let (ended, sent) = (detached["ended_at"].as_str().unwrap(), deleted["started_at"].as_str().unwrap());
-    assert!(ended < sent, "its server went while it hung on it: {detached:#} {deleted:#}");
+    assert!(ended < sent, "the server was deleted before the detachment: {detached:#} {deleted:#}");
     let state = w.emulator.state();
     let ids: Vec<&Value> = state["volumes"].as_array().unwrap().iter().map(|v| &v["id"]).collect();
-    assert_eq!(ids, [&json!(volume)], "only the third party's is left");
+    assert_eq!(ids, [&json!(volume)], "only the third party's volume is left");
 }
 
 #[tokio::test]
-async fn a_volume_that_is_to_be_kept_survives_and_can_be_released_later() {
+async fn a_kept_volume_survives_and_can_be_released_later() {
     for db in Database::both() {
         let w = World::new(db).await;
         let mut request = request("L40S-1-48G");
@@ -131,7 +131,7 @@ async fn a_volume_that_is_to_be_kept_survives_and_can_be_released_later() {
 }
 
 #[tokio::test]
-async fn a_local_boot_volume_can_be_kept_and_its_name_says_so() {
+async fn a_local_boot_volume_can_be_kept_and_its_name_shows_it() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("RENDER-S")).await;
     let shown = w.until_status(&id, "ready").await;
@@ -150,7 +150,7 @@ async fn a_local_boot_volume_can_be_kept_and_its_name_says_so() {
 }
 
 #[tokio::test]
-async fn it_is_too_late_to_keep_what_is_already_going_and_always_for_scratch() {
+async fn a_volume_already_being_deleted_and_scratch_cannot_be_kept() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("L40S-1-48G")).await;
     let shown = w.until_status(&id, "ready").await;
@@ -159,7 +159,7 @@ async fn it_is_too_late_to_keep_what_is_already_going_and_always_for_scratch() {
     let (status, problem) = w.call("PATCH", &path(1), keep()).await;
     assert_eq!(status, 409, "scratch: {problem}");
     w.terminate(&id).await;
-    assert_eq!(w.call("PATCH", &path(2), keep()).await.0, 200, "nothing is committed to be deleted yet");
+    assert_eq!(w.call("PATCH", &path(2), keep()).await.0, 200, "no deletion is committed yet");
     w.tick().await;
     let (status, problem) = w.call("PATCH", &path(0), keep()).await;
     assert_eq!(status, 409, "the server's terminate is committed: {problem}");
@@ -168,7 +168,7 @@ async fn it_is_too_late_to_keep_what_is_already_going_and_always_for_scratch() {
 }
 
 #[tokio::test]
-async fn an_instance_is_taken_away_from_every_moment_of_its_life() {
+async fn an_instance_can_be_terminated_at_every_moment_of_its_life_cycle() {
     for kind in ["RENDER-S", "L40S-1-48G"] {
         for ticks in 0..40 {
             let w = World::new(Database::Sqlite).await;
@@ -184,7 +184,7 @@ async fn an_instance_is_taken_away_from_every_moment_of_its_life() {
 }
 
 #[tokio::test]
-async fn a_server_that_somebody_stopped_or_deleted_leaves_no_volume_behind() {
+async fn a_server_stopped_or_deleted_by_a_third_party_leaves_no_volume_behind() {
     for deed in ["poweroff", "stop_in_place", "terminate", "deleted"] {
         let w = World::new(Database::Sqlite).await;
         let id = w.create(request("L40S-1-48G")).await;
@@ -198,18 +198,18 @@ async fn a_server_that_somebody_stopped_or_deleted_leaves_no_volume_behind() {
         }
         w.resync().await;
         w.terminate(&id).await;
-        w.until(60, "its life is over", async |w: &World| w.show(&id).await["terminated_at"].is_string()).await;
+        w.until(60, "the instance has ended", async |w: &World| w.show(&id).await["terminated_at"].is_string()).await;
         assert_eq!(w.left(), (0, 0, 0), "{deed}");
     }
 }
 
 #[tokio::test]
-async fn scratch_that_survives_a_delete_and_a_server_that_lingers_as_stopped_are_cleaned_up_too() {
+async fn scratch_that_survives_a_deletion_and_a_server_that_lingers_as_stopped_are_cleaned_up() {
     let options =
         Options { scratch_survives_delete: true, lingers_stopped_after_terminate: true, ..Options::default() };
     let w = World::with(Database::Sqlite, Setup { emulator: options, ..Setup::default() }).await;
     let id = w.create(request("L40S-1-48G")).await;
-    // Not started yet: the road is DELETE, which leaves every volume.
+    // It is not started yet, so the removal method is DELETE, which leaves every volume.
     w.tick().await;
     w.terminate(&id).await;
     w.until_status(&id, "terminated").await;
@@ -222,7 +222,7 @@ async fn scratch_that_survives_a_delete_and_a_server_that_lingers_as_stopped_are
 }
 
 #[tokio::test]
-async fn a_thing_that_is_over_plans_nothing_more() {
+async fn an_ended_instance_plans_no_calls() {
     let w = World::new(Database::Sqlite).await;
     let id = w.create(request("L40S-1-48G")).await;
     w.until_status(&id, "ready").await;

@@ -1,4 +1,4 @@
-//! What people are told before they pay: types that end, models that do not fit, zones that do not exist.
+//! Tests of warnings: types at their end of service, models that do not fit, zones that do not exist. Also of names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -11,7 +11,7 @@ fn request(kind: &str, model: Option<&str>) -> Value {
 }
 
 #[tokio::test]
-async fn a_model_that_does_not_fit_the_gpus_is_warned_of_and_one_that_fits_is_not() {
+async fn a_model_that_does_not_fit_the_gpus_causes_a_warning() {
     let w = World::new(Database::Sqlite).await;
     for (kind, model, needs) in [
         ("L4-1-24G", "meta-llama/Llama-3.1-405B-Instruct", Some("810 GB")),
@@ -25,13 +25,13 @@ async fn a_model_that_does_not_fit_the_gpus_is_warned_of_and_one_that_fits_is_no
         assert_eq!(warnings.len(), usize::from(needs.is_some()), "{kind} {model}: {warnings:?}");
         let reported = needs.is_none_or(|gb| warnings[0].as_str().is_some_and(|t| t.contains(gb) && t.contains(kind)));
         assert!(reported, "{warnings:?}");
-        // It is there for whoever looks later, too.
+        // Later reads show it, too.
         assert_eq!(w.show(made["id"].as_str().unwrap()).await["warnings"], made["warnings"]);
     }
 }
 
 #[tokio::test]
-async fn a_type_at_the_end_of_its_service_says_so_in_offers_and_on_create() {
+async fn a_type_at_its_end_of_service_causes_a_warning_in_offers_and_on_creation() {
     let w = World::new(Database::Sqlite).await;
     let (_, offers) = w.call("GET", "/offers", None).await;
     let offers = offers["items"].as_array().unwrap();
@@ -49,7 +49,7 @@ async fn a_type_at_the_end_of_its_service_says_so_in_offers_and_on_create() {
 }
 
 #[tokio::test]
-async fn a_zone_that_does_not_exist_is_no_empty_list() {
+async fn an_unknown_zone_is_an_error_and_not_an_empty_list() {
     let w = World::new(Database::Sqlite).await;
     for path in ["/offers?zone=fr-par-9", "/instances?zone=fr-par-9"] {
         let (status, problem) = w.call("GET", path, None).await;
@@ -62,20 +62,20 @@ async fn a_zone_that_does_not_exist_is_no_empty_list() {
 }
 
 #[tokio::test]
-async fn a_zone_that_was_never_used_is_not_called_blocked_while_another_one_is_seen() {
+async fn an_unused_zone_is_not_reported_as_hidden_while_another_zone_is_visible() {
     let w = World::new(Database::Sqlite).await;
     let hidden = async |w: &World| {
         let plan = w.orchestrator.plan_recovery().await.unwrap();
         plan.into_iter().map(|z| (z.zone, z.found.unwrap().hidden.is_some())).collect::<Vec<_>>()
     };
-    assert!(hidden(&w).await.iter().all(|(_, hidden)| *hidden), "nothing at all is shown");
+    assert!(hidden(&w).await.iter().all(|(_, hidden)| *hidden), "no zone shows anything");
     let id = w.create(request("L4-1-24G", None)).await;
     w.until_status(&id, "ready").await;
-    assert!(hidden(&w).await.iter().all(|(_, hidden)| !*hidden), "fr-par-2 shows that the credentials see the project");
+    assert!(hidden(&w).await.iter().all(|(_, hidden)| !*hidden), "fr-par-2 proves that the project is visible");
 }
 
 #[tokio::test]
-async fn the_scheme_of_the_token_is_read_in_any_case() {
+async fn the_authorization_scheme_is_case_insensitive() {
     let w = World::new(Database::Sqlite).await;
     for (header, status) in [
         (format!("bearer {}", inventiv_testkit::TOKEN), 200),
@@ -92,7 +92,7 @@ async fn the_scheme_of_the_token_is_read_in_any_case() {
 }
 
 #[test]
-fn every_operation_has_an_id_of_its_own() {
+fn every_operation_has_a_unique_id() {
     let document = serde_json::to_value(inventiv_api::openapi::document()).unwrap();
     let (mut ids, mut count) = (BTreeSet::new(), 0);
     for operation in document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
@@ -106,7 +106,7 @@ fn every_operation_has_an_id_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_name_stands_for_one_instance_among_those_that_live() {
+async fn a_name_identifies_one_live_instance() {
     for db in Database::both() {
         let w = World::new(db).await;
         let named =
@@ -119,7 +119,7 @@ async fn a_name_stands_for_one_instance_among_those_that_live() {
         let id = made[0]["id"].as_str().unwrap().to_owned();
         assert_eq!(w.call("GET", "/instances/one", None).await.1["id"], id.as_str());
         let other = w.call("POST", "/instances", Some(named("two"))).await.1["id"].as_str().unwrap().to_owned();
-        // What both ids begin with stands for neither.
+        // A common prefix of both ids identifies neither.
         let common: String = id.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
         if common.len() >= 8 {
             let (status, problem) = w.call("GET", &format!("/instances/{common}"), None).await;
@@ -130,7 +130,7 @@ async fn a_name_stands_for_one_instance_among_those_that_live() {
             assert_eq!(w.call("POST", "/instances", Some(named(refused))).await.0, 422, "{refused:?}");
         }
         w.call("DELETE", "/instances/one", None).await;
-        assert_eq!(w.call("POST", "/instances", Some(named("one"))).await.0, 409, "it is still there");
+        assert_eq!(w.call("POST", "/instances", Some(named("one"))).await.0, 409, "the instance still exists");
         w.until_status(&id, "terminated").await;
         let (status, next) = w.call("POST", "/instances", Some(named("one"))).await;
         assert_eq!(status, 202, "{next}");
@@ -145,7 +145,7 @@ async fn a_name_stands_for_one_instance_among_those_that_live() {
 }
 
 #[tokio::test]
-async fn names_hold_beside_an_older_version_that_knows_nothing_of_them() {
+async fn names_work_beside_an_older_version_that_does_not_know_them() {
     for db in Database::both() {
         let w = World::new(db).await;
         sqlx::any::install_default_drivers();
@@ -155,11 +155,11 @@ async fn names_hold_beside_an_older_version_that_knows_nothing_of_them() {
             |name: &str| json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "data_volume_gb": 0, "name": name});
         let create = async |name: &str| w.call("POST", "/instances", Some(named(name))).await;
         let first = create("one").await.1["id"].as_str().unwrap().to_owned();
-        // What an older version made has no line of its own, and has its name all the same.
+        // An instance created by the older version has no name row, but its name counts.
         assert_eq!(run("DELETE FROM instance_names").await, 1);
         assert_eq!(create("one").await.0, 409);
         assert_eq!(w.call("GET", "/instances/one", None).await.1["id"], first.as_str());
-        // What it ended left its line behind.
+        // The older version ended an instance and left its name row behind.
         w.call("DELETE", "/instances/one", None).await;
         w.until_status(&first, "terminated").await;
         run("INSERT INTO instance_names (account_id, name, instance_id) SELECT account_id, name, id FROM instances")
@@ -167,13 +167,13 @@ async fn names_hold_beside_an_older_version_that_knows_nothing_of_them() {
         let (status, second) = create("one").await;
         assert_eq!(status, 202, "{second}");
         assert_eq!(w.call("GET", "/instances/one", None).await.1["id"], second["id"]);
-        // It may have made several of one name: none of them is meant.
+        // It may have created several instances of one name: the name identifies none of them.
         let third = create("two").await.1;
         run("UPDATE instances SET name = 'one'").await;
         let (status, problem) = w.call("GET", "/instances/one", None).await;
         assert_eq!((status, problem["type"].as_str()), (409, Some("urn:inventiv:ambiguous")), "{problem}");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(second["id"].as_str().unwrap()) && detail.contains(third["id"].as_str().unwrap()));
-        assert!(!detail.contains(&first), "that one has ended: {detail}");
+        assert!(!detail.contains(&first), "the ended instance must not be listed: {detail}");
     }
 }

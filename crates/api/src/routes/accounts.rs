@@ -14,6 +14,8 @@ use utoipa::ToSchema;
 pub(crate) struct AccountView {
     /// Its id: provider and project.
     id: String,
+    /// The name that this control plane gives it; `null`: it is not in use.
+    name: Option<String>,
     /// Which cloud.
     provider: String,
     /// The project that everything is made in.
@@ -35,7 +37,8 @@ pub(crate) struct AccountView {
     responses((status = 200, description = "All accounts", body = Vec<AccountView>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<AccountView>>, ApiError> {
     let view = |a: inventiv_store::Account| AccountView {
-        in_use: a.id == app.inner.account_id,
+        in_use: app.account_of(&a.id).is_some(),
+        name: app.account_of(&a.id).map(|served| served.name.clone()),
         id: a.id,
         provider: a.provider,
         project_id: a.project_id,
@@ -65,7 +68,7 @@ pub(crate) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Re
         );
         return Err(ApiError::conflict("account_owns_resources", text));
     }
-    if id == app.inner.account_id {
+    if app.account_of(&id).is_some() {
         return Err(ApiError::conflict("account_in_use", "this server works in it; start it with other credentials"));
     }
     if !app.store().remove_account(&id, app.now()).await? {

@@ -1,9 +1,10 @@
 //! `/audit`
 
-use crate::App;
-use crate::extract::object;
+use super::OfAccount;
+use crate::extract::{Query, object};
 use crate::problem::ApiError;
 use crate::view::Audit;
+use crate::{Account, App};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -50,10 +51,13 @@ impl AuditRequest {
 ///
 /// Every zone is audited every 10 minutes: what the cloud holds against what is recorded, both ways, from complete listings.
 /// Nothing is deleted by it, unless an operator chose that (`POST /audit`).
-#[utoipa::path(get, operation_id = "getAudit", path = "/audit", tag = "audit",
+#[utoipa::path(get, operation_id = "getAudit", path = "/audit", params(OfAccount), tag = "audit",
     responses((status = 200, description = "The last audit of each zone", body = Audit)))]
-pub(crate) async fn show(State(app): State<App>) -> Result<axum::Json<Audit>, ApiError> {
-    Ok(axum::Json(read(&app).await?))
+pub(crate) async fn show(
+    State(app): State<App>,
+    Query(query): Query<OfAccount>,
+) -> Result<axum::Json<Audit>, ApiError> {
+    Ok(axum::Json(read(&app, app.account_of_query(query.account.as_deref())?).await?))
 }
 
 /// Ask for a new audit of every zone
@@ -62,9 +66,14 @@ pub(crate) async fn show(State(app): State<App>) -> Result<axum::Json<Audit>, Ap
 /// of instances that are recorded are shown to them again: they take up or take away what is theirs. What none takes up is
 /// told (`policy` `report`, which also empties the quarantine), or (`delete`) deleted after an hour of quarantine, if it is
 /// an orphan still. Nothing is deleted while an audit cannot say, or while the records look older than the cloud.
-#[utoipa::path(post, operation_id = "requestAudit", path = "/audit", tag = "audit", request_body = Option<AuditRequest>,
+#[utoipa::path(post, operation_id = "requestAudit", path = "/audit", params(OfAccount), tag = "audit", request_body = Option<AuditRequest>,
     responses((status = 202, description = "Asked for; follow it with `GET /audit`", body = Audit)))]
-pub(crate) async fn request(State(app): State<App>, body: Bytes) -> Result<impl IntoResponse, ApiError> {
+pub(crate) async fn request(
+    State(app): State<App>,
+    Query(query): Query<OfAccount>,
+    body: Bytes,
+) -> Result<impl IntoResponse, ApiError> {
+    let account = app.account_of_query(query.account.as_deref())?;
     let request: AuditRequest = if body.iter().all(u8::is_ascii_whitespace) {
         AuditRequest::default()
     } else {
@@ -73,13 +82,15 @@ pub(crate) async fn request(State(app): State<App>, body: Bytes) -> Result<impl 
         object(body)?
     };
     let fix = request.checked()?;
-    app.store().request_audit(&app.inner.account_id, app.now(), fix).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(read(&app).await?)))
+    app.store().request_audit(&account.id, app.now(), fix).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(read(&app, account).await?)))
 }
 
-async fn read(app: &App) -> Result<Audit, ApiError> {
-    let account = app.inner.account_id.as_str();
-    let zones = app.store().audits(account).await?;
+async fn read(app: &App, account: &Account) -> Result<Audit, ApiError> {
+    let zones = app.store().audits(&account.id).await?;
     let now = app.now();
-    Ok(Audit::of(account, (&zones, &app.inner.provider_zones), app.store().unfinished(account, now).await?, now))
+    let mut open = app.store().unfinished(&account.id, now).await?;
+    // The others that are worked in have an audit of their own.
+    open.other_accounts.retain(|id| app.account_of(id).is_none());
+    Ok(Audit::of(account, &zones, open, now))
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use inventiv_core::audit::FindingKind;
 use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
+use inventiv_store::Unfinished;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,9 +43,12 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
         metrics::gauge!("inventiv_instances", "status" => status.text())
             .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
-    let (account, now) = (app.inner.account_id.as_str(), app.now());
-    let zones = app.store().audits(account).await?;
-    let open = app.store().unfinished(account, now).await?;
+    let now = app.now();
+    let (mut zones, mut open) = (Vec::new(), Unfinished::default());
+    for account in app.accounts() {
+        zones.extend(app.store().audits(&account.id).await?);
+        open.add(app.store().unfinished(&account.id, now).await?);
+    }
     for kind in FindingKind::ALL {
         gauge("inventiv_audit_findings", Some(kind.text()), count(&zones, kind));
     }

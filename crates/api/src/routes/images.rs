@@ -14,6 +14,8 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListImages {
+    /// In this account, by its name or id; needed only where there are several.
+    account: Option<String>,
     /// In this zone.
     #[param(example = "fr-par-2")]
     zone: String,
@@ -32,15 +34,16 @@ pub(crate) async fn list(
     Query(query): Query<ListImages>,
 ) -> Result<axum::Json<Page<ImageView>>, ApiError> {
     super::check_words(&[Some(&query.zone), query.instance_type.as_deref()])?;
-    let (store, account) = (app.store(), &app.inner.account_id);
-    let served: Vec<String> = store.catalogues(account).await?.into_iter().map(|c| c.zone).collect();
+    let store = app.store();
+    let account = app.account_of_query(query.account.as_deref())?;
+    let served: Vec<String> = store.catalogues(&account.id).await?.into_iter().map(|c| c.zone).collect();
     super::check_zone(&query.zone, &served)?;
     if let Some(kind) = &query.instance_type
-        && store.offer(account, &query.zone, kind).await?.is_none()
+        && store.offer(&account.id, &query.zone, kind).await?.is_none()
     {
         let text = format!("there is no such type in {}; `GET /offers` lists them", query.zone);
         return Err(ApiError::parameter("instance_type", text));
     }
-    let found = images::of_zone(&app, &query.zone, query.instance_type.as_deref()).await?;
+    let found = images::of_zone(account, &query.zone, query.instance_type.as_deref()).await?;
     Ok(axum::Json(Page { items: found.into_iter().map(|i| ImageView::of(i, &query.zone)).collect(), next: None }))
 }

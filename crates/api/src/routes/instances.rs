@@ -92,7 +92,12 @@ pub(crate) async fn list(
     rows.sort_by(|a, b| a.instance.id.cmp(&b.instance.id));
     rows.dedup_by(|a, b| a.instance.id == b.instance.id);
     rows.truncate(limit as usize + 1);
-    Ok(axum::Json(Page::cut(rows, limit, |a| a.instance.id.to_string(), Instance::of)))
+    Ok(axum::Json(Page::cut(
+        rows,
+        limit,
+        |a| a.instance.id.to_string(),
+        |a| Instance::of(a, app.storage_prices(&a.instance.account_id)),
+    )))
 }
 
 /// The statuses that are asked for; `None`: any.
@@ -135,7 +140,12 @@ pub(crate) async fn proof(
         let last = page.len() < LOGS_PAGE as usize;
         logs.extend(page);
         if last {
-            return Ok(axum::Json(InstanceProof::of(&agg, &logs, app.now())));
+            return Ok(axum::Json(InstanceProof::of(
+                &agg,
+                &logs,
+                app.storage_prices(&agg.instance.account_id),
+                app.now(),
+            )));
         }
     }
 }
@@ -188,11 +198,13 @@ async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> 
 
 /// An instance with everything about it.
 pub(crate) fn shown(app: &App, agg: &Aggregate, history: &[StateChange]) -> InstanceDetail {
-    let mut shown = InstanceDetail::of(agg, history, app.now());
-    if agg.instance.account_id != app.inner.account_id {
+    let mut shown = InstanceDetail::of(agg, history, app.storage_prices(&agg.instance.account_id), app.now());
+    if app.account_of(&agg.instance.account_id).is_none() {
+        let ids: Vec<&str> = app.accounts().iter().map(|a| a.id.as_str()).collect();
         let text = format!(
-            "blocked: it belongs to account {}, and this server has credentials for {}; start it with those of its own",
-            agg.instance.account_id, app.inner.account_id
+            "blocked: it belongs to account {}, and this control plane has credentials for {}; start it with those of its own",
+            agg.instance.account_id,
+            ids.join(", ")
         );
         shown.notes = vec![NoteView { text, until: None }];
     }

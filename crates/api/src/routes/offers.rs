@@ -13,6 +13,8 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListOffers {
+    /// In this account, by its name or id; needed only where there are several.
+    account: Option<String>,
     /// Only in this zone.
     zone: Option<String>,
     /// Only with (or without) GPUs.
@@ -27,12 +29,12 @@ pub(crate) async fn list(
     Query(query): Query<ListOffers>,
 ) -> Result<axum::Json<Page<OfferView>>, ApiError> {
     super::check_words(&[query.zone.as_deref()])?;
+    let account = app.account_of_query(query.account.as_deref())?;
     if let Some(zone) = &query.zone {
-        let served: Vec<String> =
-            app.store().catalogues(&app.inner.account_id).await?.into_iter().map(|c| c.zone).collect();
+        let served: Vec<String> = app.store().catalogues(&account.id).await?.into_iter().map(|c| c.zone).collect();
         super::check_zone(zone, &served)?;
     }
-    let offers = app.store().offers(&app.inner.account_id, query.zone.as_deref()).await?;
+    let offers = app.store().offers(&account.id, query.zone.as_deref()).await?;
     let wanted = offers.iter().filter(|o| query.gpu.is_none_or(|gpu| gpu == (o.gpu_count > 0)));
     Ok(axum::Json(Page { items: wanted.map(OfferView::of).collect(), next: None }))
 }

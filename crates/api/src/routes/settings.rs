@@ -9,6 +9,7 @@ use axum::extract::State;
 use inventiv_core::volume_size::MAX_GB;
 use inventiv_store::ProviderSettings;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// A change of settings; what is left out stays.
@@ -34,12 +35,17 @@ fn given<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Erro
 #[utoipa::path(get, operation_id = "listProviderSettings", path = "/provider_settings", tag = "provider settings",
     responses((status = 200, description = "All of them", body = Page<SettingsView>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Page<SettingsView>>, ApiError> {
-    let settings = app.store().settings(&app.inner.provider).await?;
-    Ok(axum::Json(Page { items: vec![SettingsView::of(&settings)], next: None }))
+    let providers: BTreeSet<&str> = app.accounts().iter().map(|a| a.profile.provider.as_str()).collect();
+    let mut items = Vec::with_capacity(providers.len());
+    for provider in providers {
+        items.push(SettingsView::of(&app.store().settings(provider).await?));
+    }
+    Ok(axum::Json(Page { items, next: None }))
 }
 
 fn known(app: &App, provider: &str) -> Result<(), ApiError> {
-    if provider == app.inner.provider { Ok(()) } else { Err(ApiError::not_found("provider", provider)) }
+    let known = app.accounts().iter().any(|a| a.profile.provider == provider);
+    if known { Ok(()) } else { Err(ApiError::not_found("provider", provider)) }
 }
 
 /// Show a provider's settings

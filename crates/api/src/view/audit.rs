@@ -2,7 +2,9 @@
 
 use super::snapshot::SnapshotView;
 use super::{opt_time, time};
+use crate::Account;
 use inventiv_core::audit::{Finding, FindingKind};
+use inventiv_core::money::StoragePrices;
 use inventiv_core::size::gb_ceil;
 use inventiv_core::sweep::Quarantined;
 use inventiv_core::time::Timestamp;
@@ -169,9 +171,9 @@ impl FindingView {
 }
 
 impl Audit {
-    /// `zones` are those that were looked at, and all that the provider has.
-    pub(crate) fn of(account: &str, zones: (&[ZoneAudit], &[String]), open: Unfinished, now: Timestamp) -> Self {
-        let (zones, all) = zones;
+    /// `zones` are those that were observed.
+    pub(crate) fn of(account: &Account, zones: &[ZoneAudit], open: Unfinished, now: Timestamp) -> Self {
+        let (all, prices) = (&account.profile.zones, &account.profile.storage_prices);
         let count = |kind| count(zones, kind);
         let (orphans, suspects, missing) =
             (count(FindingKind::Orphan), count(FindingKind::Suspect), count(FindingKind::Missing));
@@ -188,7 +190,7 @@ impl Audit {
                 "clean"
             }
             .to_owned(),
-            account: account.to_owned(),
+            account: account.id.clone(),
             orphans,
             suspects,
             missing,
@@ -198,9 +200,9 @@ impl Audit {
             snapshots: reports().map(|r| r.snapshots.len()).sum(),
             snapshots_hourly_micros: reports()
                 .flat_map(|r| &r.snapshots)
-                .filter_map(|s| s.snapshot.hourly_micros())
+                .filter_map(|s| s.snapshot.hourly_micros(prices))
                 .fold(0, i64::saturating_add),
-            currency: "EUR".to_owned(),
+            currency: prices.currency.clone(),
             unproven_deletions: open.unproven_deletions,
             stuck: open.stuck,
             stuck_instances: open.stuck_instances.iter().map(ToString::to_string).collect(),
@@ -208,7 +210,7 @@ impl Audit {
             unaudited_accounts: open.other_accounts,
             inconclusive,
             not_looked_at: all.iter().filter(|zone| zones.iter().all(|z| z.zone != **zone)).cloned().collect(),
-            zones: zones.iter().map(ZoneView::of).collect(),
+            zones: zones.iter().map(|z| ZoneView::of(z, prices)).collect(),
         }
     }
 }
@@ -256,7 +258,7 @@ pub(crate) fn oldest(zones: &[ZoneAudit]) -> Option<Timestamp> {
 }
 
 impl ZoneView {
-    fn of(z: &ZoneAudit) -> Self {
+    fn of(z: &ZoneAudit, prices: &StoragePrices) -> Self {
         let number = |pick: fn(&inventiv_core::audit::Report) -> usize| z.report.as_ref().map_or(0, pick);
         Self {
             zone: z.zone.clone(),
@@ -277,7 +279,7 @@ impl ZoneView {
             unreadable: z.report.as_ref().map(|r| r.unreadable.clone()).unwrap_or_default(),
             frozen: z.report.as_ref().and_then(|r| r.frozen.clone()),
             taken: z.report.iter().flat_map(|r| &r.taken).cloned().collect(),
-            snapshots: z.report.iter().flat_map(|r| &r.snapshots).map(SnapshotView::of).collect(),
+            snapshots: z.report.iter().flat_map(|r| &r.snapshots).map(|s| SnapshotView::of(s, prices)).collect(),
             snapshots_unknown: z.report.as_ref().and_then(|r| r.snapshots_unknown.clone()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::snapshot::SnapshotView;
 use super::{ActionLogView, ProofView, opt_time, time};
-use inventiv_core::money::block_hourly_micros;
+use inventiv_core::money::StoragePrices;
 use inventiv_core::proof::{self, CALLS, CleanupState};
 use inventiv_core::recorded::{Aggregate, Server, Volume};
 use inventiv_core::size::gb_ceil;
@@ -76,11 +76,11 @@ struct ResourceProof {
 }
 
 impl InstanceProof {
-    pub(crate) fn of(agg: &Aggregate, logs: &[ActionLog], now: Timestamp) -> Self {
+    pub(crate) fn of(agg: &Aggregate, logs: &[ActionLog], prices: &StoragePrices, now: Timestamp) -> Self {
         let i = &agg.instance;
         let open = proof::open_points(agg);
         let kept: Vec<&Volume> = agg.volumes.iter().filter(|v| proof::volume(v) == CleanupState::Kept).collect();
-        let hourly = |v: &&&Volume| v.size_bytes.map_or(0, |b| block_hourly_micros(gb_ceil(b), v.perf_iops));
+        let hourly = |v: &&&Volume| v.size_bytes.map_or(0, |b| prices.block_hourly_micros(gb_ceil(b), v.perf_iops));
         let kept_hourly_micros = kept.iter().filter(|v| v.is_block()).map(|v| hourly(&v)).fold(0, i64::saturating_add);
         let servers = agg.servers.iter().map(|s| ResourceProof::server(s, logs));
         let volumes = agg.volumes.iter().map(|v| ResourceProof::volume(v, agg, logs));
@@ -124,7 +124,7 @@ impl InstanceProof {
             terminate_requested_at: opt_time(i.terminate_requested_at),
             terminated_at: opt_time(i.terminated_at),
             read_at: time(now),
-            snapshots: snapshots.iter().map(SnapshotView::of).collect(),
+            snapshots: snapshots.iter().map(|s| SnapshotView::of(s, prices)).collect(),
             resources: servers.chain(volumes).collect(),
         }
     }
@@ -213,7 +213,7 @@ pub(crate) struct StuckView {
 }
 
 impl StuckView {
-    pub(crate) fn all(agg: &Aggregate, now: Timestamp) -> Vec<Self> {
+    pub(crate) fn all(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Self> {
         let one = |s: inventiv_core::stuck::Stuck| Self {
             resource: s.resource,
             since: time(s.since),
@@ -222,6 +222,6 @@ impl StuckView {
             currency: s.currency,
             remedy: s.remedy.to_owned(),
         };
-        inventiv_core::stuck::stuck(agg, now).into_iter().map(one).collect()
+        inventiv_core::stuck::stuck(agg, prices, now).into_iter().map(one).collect()
     }
 }

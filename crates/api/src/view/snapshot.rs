@@ -1,6 +1,7 @@
 //! Snapshots that somebody made of our volumes.
 
 use super::opt_time;
+use inventiv_core::money::StoragePrices;
 use inventiv_core::size::gb_ceil;
 use inventiv_core::snapshots::{SnapshotKind, SnapshotOfOurs};
 use serde::Serialize;
@@ -32,7 +33,7 @@ pub(crate) struct SnapshotView {
 }
 
 impl SnapshotView {
-    pub(crate) fn of(s: &SnapshotOfOurs) -> Self {
+    pub(crate) fn of(s: &SnapshotOfOurs, prices: &StoragePrices) -> Self {
         Self {
             id: s.snapshot.id.clone(),
             name: s.snapshot.name.clone(),
@@ -47,7 +48,7 @@ impl SnapshotView {
             volume_id: s.volume_id.clone(),
             instance_id: s.instance_id.clone(),
             images: s.images.clone(),
-            hourly_micros: s.snapshot.hourly_micros(),
+            hourly_micros: s.snapshot.hourly_micros(prices),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::observed::{Attachment, ServerState, VolumeState};
-use crate::plan::tests::{T0, gone_server, instance, owned_volume};
+use crate::plan::tests::{T0, gone_server, instance, owned_volume, profile, volume_type};
 use crate::status::Status;
 
 const BEGAN: Timestamp = Timestamp(2_000_000_000_000);
@@ -27,7 +27,7 @@ fn volume(id: &str, name: &str) -> ObservedVolume {
     ObservedVolume {
         id: id.into(),
         name: name.into(),
-        volume_type: "sbs_volume".into(),
+        volume_type: volume_type("sbs_volume"),
         size_bytes: Some(10_000_000_000),
         perf_iops: None,
         state: VolumeState::Available,
@@ -57,7 +57,7 @@ fn living() -> Aggregate {
     };
     let gone = gone_server(proof);
     agg.servers.push(Server { gone_at: None, proof: None, delete_intended_at: None, delete_sent_at: None, ..gone });
-    agg.volumes.push(Volume { volume_type: "sbs_volume".into(), ..owned_volume() });
+    agg.volumes.push(Volume { volume_type: volume_type("sbs_volume"), ..owned_volume() });
     agg
 }
 
@@ -89,7 +89,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
     carrier.attachments.push(Attachment {
         index: 1,
         volume_id: "v-9".into(),
-        volume_type: "sbs_volume".into(),
+        volume_type: volume_type("sbs_volume"),
         boot: false,
         name: None,
         size_bytes: None,
@@ -257,7 +257,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         until: Some(BEGAN.plus_ms(-99_000)),
     };
     for (what, inventory, records, findings, counts) in cases {
-        let report = audit(&inventory, &records, std::slice::from_ref(&creation), "test");
+        let report = audit(&inventory, &records, std::slice::from_ref(&creation), &profile(), "test");
         assert_eq!(report.inconclusive, None, "{what}");
         assert_eq!(kinds(&report), findings, "{what}: {report:#?}");
         assert_eq!((report.claimed, report.retained, report.foreign), counts, "{what}");
@@ -276,7 +276,7 @@ fn a_suspect_was_made_while_a_server_of_ours_was() {
             from: at.plus_ms(from),
             until: until.map(|u| at.plus_ms(u)),
         };
-        audit(&inventory(vec![], vec![volume.clone()]), &[], &[creation], "test").findings.len()
+        audit(&inventory(vec![], vec![volume.clone()]), &[], &[creation], &profile(), "test").findings.len()
     };
     assert_eq!(found(-1_000, Some(1_000)), 1);
     assert_eq!(found(MADE_WITH_MS, Some(MADE_WITH_MS)), 1, "clocks differ");
@@ -288,24 +288,25 @@ fn a_suspect_was_made_while_a_server_of_ours_was() {
 #[test]
 fn it_cannot_say_rather_than_say_nothing_is_wrong() {
     let incomplete = ZoneInventory { complete: false, ..inventory(vec![], vec![]) };
-    assert!(audit(&incomplete, &[], &[], "test").inconclusive.is_some());
+    assert!(audit(&incomplete, &[], &[], &profile(), "test").inconclusive.is_some());
     // Two instances recorded, and not one of their four resources shown.
     let other =
         Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..living() };
-    let nothing_seen = audit(&inventory(vec![server("s-7", "web")], vec![]), &[living(), other], &[], "test");
+    let nothing_seen =
+        audit(&inventory(vec![server("s-7", "web")], vec![]), &[living(), other], &[], &profile(), "test");
     assert!(nothing_seen.inconclusive.is_some() && nothing_seen.findings.is_empty(), "{nothing_seen:?}");
 }
 
 #[test]
 fn records_that_look_older_than_the_cloud_are_told() {
-    let report = audit(&inventory(vec![server("s-2", &ours("server"))], vec![]), &[], &[], "test");
+    let report = audit(&inventory(vec![server("s-2", &ours("server"))], vec![]), &[], &[], &profile(), "test");
     assert!(report.records_look_rolled_back);
     assert!(report.findings[0].remedy.contains("recover"), "{report:?}");
     let mut agg = living();
     agg.instance.status = Status::Terminated;
     agg.instance.terminated_at = Some(BEGAN.plus_ms(-1));
     (agg.servers, agg.volumes) = (Vec::new(), Vec::new());
-    let report = audit(&inventory(vec![server("s-2", &ours("server"))], vec![]), &[agg], &[], "test");
+    let report = audit(&inventory(vec![server("s-2", &ours("server"))], vec![]), &[agg], &[], &profile(), "test");
     assert!(!report.records_look_rolled_back && report.findings.len() == 1);
 }
 
@@ -334,7 +335,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         change(&mut agg);
         agg
     };
-    let local = ObservedVolume { volume_type: "l_ssd".into(), ..volume("v-2", &ours("extra")) };
+    let local = ObservedVolume { volume_type: volume_type("l_ssd"), ..volume("v-2", &ours("extra")) };
     let late_server = inventory(vec![server("s-2", &ours("server"))], vec![]);
     let late_volume = inventory(vec![], vec![volume("v-2", &ours("data"))]);
     let cases: Vec<(&str, ZoneInventory, Aggregate, String)> = vec![
@@ -403,7 +404,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         ),
     ];
     for (what, inventory, agg, expected) in cases {
-        let report = audit(&inventory, &[agg], &[], "test");
+        let report = audit(&inventory, &[agg], &[], &profile(), "test");
         assert_eq!(report.findings.iter().map(read).collect::<Vec<_>>(), [expected], "{what}");
     }
 }
@@ -417,7 +418,7 @@ fn a_suspect_says_with_which_server_it_was_made() {
         from: BEGAN.plus_ms(-100_500),
         until: None,
     };
-    let report = audit(&inventory(vec![], vec![seen]), &[], &[creation], "test");
+    let report = audit(&inventory(vec![], vec![seen]), &[], &[creation], &profile(), "test");
     let reported: Vec<String> = report.findings.iter().map(read).collect();
     let expected = "suspect volume v-5 of n (known), 1300: it has the name that the cloud gives by itself, hangs on no server, and \
                     was made while iva-x was → look into it: delete it in the provider's console (we never do), or rename it if \
@@ -430,7 +431,7 @@ fn what_hangs_on_a_server_of_ours_is_claimed_whichever_of_the_two_shows_it() {
     let attachment = |id: &str| Attachment {
         index: 1,
         volume_id: id.into(),
-        volume_type: "sbs_volume".into(),
+        volume_type: volume_type("sbs_volume"),
         boot: false,
         name: None,
         size_bytes: None,
@@ -449,7 +450,7 @@ fn what_hangs_on_a_server_of_ours_is_claimed_whichever_of_the_two_shows_it() {
             on("v-5", "s-7"),
         ],
     );
-    let report = audit(&shown, &[living()], &[], "test");
+    let report = audit(&shown, &[living()], &[], &profile(), "test");
     // The server, its boot volume, and the two that hang on it; the other server with its two is somebody else's.
     assert_eq!((report.claimed, report.foreign, report.findings.len()), (4, 3, 0), "{report:#?}");
 }
@@ -459,20 +460,20 @@ fn what_goes_with_its_server_is_not_missed_while_the_server_goes() {
     let missing = |change: fn(&mut Aggregate)| {
         let mut agg = living();
         change(&mut agg);
-        let report = audit(&inventory(vec![], vec![]), &[agg], &[], "test");
+        let report = audit(&inventory(vec![], vec![]), &[agg], &[], &profile(), "test");
         report.findings.iter().map(|f| f.provider_id.clone()).collect::<Vec<_>>()
     };
     assert_eq!(missing(|_| {}), ["s-1", "v-1"]);
     assert_eq!(missing(|a| a.servers[0].delete_intended_at = Some(BEGAN)), ["v-1"], "a block volume stays behind");
-    let local = |a: &mut Aggregate| a.volumes[0].volume_type = "scratch".into();
+    let local = |a: &mut Aggregate| a.volumes[0].volume_type = volume_type("scratch");
     assert_eq!(missing(local), ["s-1", "v-1"]);
     let going = |a: &mut Aggregate| {
-        a.volumes[0].volume_type = "scratch".into();
+        a.volumes[0].volume_type = volume_type("scratch");
         a.servers[0].delete_intended_at = Some(BEGAN);
     };
     assert!(missing(going).is_empty(), "a local volume goes with it");
     let gone = |a: &mut Aggregate| {
-        a.volumes[0].volume_type = "scratch".into();
+        a.volumes[0].volume_type = volume_type("scratch");
         (a.servers[0].delete_intended_at, a.servers[0].gone_at) = (Some(T0), Some(T0));
     };
     assert_eq!(missing(gone), ["v-1"], "the server is gone, and the volume was to be there still");
@@ -495,7 +496,7 @@ fn what_is_kept_is_counted_with_its_price() {
     agg.servers[0].gone_at = Some(BEGAN.plus_ms(-5_000));
     agg.volumes[0].status = VolumeStatus::Retained;
     let kept = ObservedVolume { size_bytes: Some(10_000_000_001), ..volume("v-1", "y") };
-    let report = audit(&inventory(vec![], vec![kept]), &[agg], &[], "test");
+    let report = audit(&inventory(vec![], vec![kept]), &[agg], &[], &profile(), "test");
     // 11 GB at 130 micro-euros an hour.
     assert_eq!((report.retained, report.retained_hourly_micros), (1, 1_430));
 }

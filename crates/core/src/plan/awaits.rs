@@ -4,6 +4,7 @@
 //! then with back-off.
 
 use super::Rules;
+use crate::cloud::VolumeType;
 use crate::time::Timestamp;
 
 /// A change that the cloud makes by itself.
@@ -93,8 +94,8 @@ impl Paces {
 pub enum Shows {
     /// A server.
     Server(String),
-    /// A volume, with the cloud's word for its kind.
-    Volume(String, String),
+    /// A volume, with its kind.
+    Volume(String, VolumeType),
     /// A complete listing of block volumes: that one is gone counts only if it is missing from that.
     BlockListing,
 }

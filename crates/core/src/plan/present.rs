@@ -7,7 +7,7 @@ use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{Allowed, ObservedServer, ServerState, VolumeState};
-use crate::recorded::{BLOCK_KIND, DataVolumeSpec, Retry, Server, Volume};
+use crate::recorded::{DataVolumeSpec, Retry, Server, Volume};
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
@@ -223,7 +223,7 @@ pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, 
         attempt,
         name: name.text(),
         origin: Origin::Ours,
-        volume_type: BLOCK_KIND.to_owned(),
+        volume_type: draft.cx.profile.data_volume.clone(),
         size_bytes: Some(spec.size_bytes),
         perf_iops: spec.perf_iops,
         delete_on_terminate: spec.delete_on_terminate,

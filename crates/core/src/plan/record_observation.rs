@@ -5,6 +5,7 @@
 
 use super::{Draft, drift, evidence, frozen};
 use crate::action::Event;
+use crate::cloud::VolumeType;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState};
@@ -218,7 +219,7 @@ fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &ObservedServer, ado
         let name = name.unwrap_or_default();
         let origin = if ours_by_name(draft, name) {
             Origin::Ours
-        } else if server.came_with(attachment, name) || (adopting && attachment.index == 0) {
+        } else if draft.cx.profile.came_with(server, attachment, name) || (adopting && attachment.index == 0) {
             Origin::Cloud
         } else {
             Origin::Foreign
@@ -290,7 +291,7 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
         name: String::new(),
         origin: Origin::Cloud,
         is_boot: false,
-        volume_type: "unknown".to_owned(),
+        volume_type: VolumeType::unknown(),
         size_bytes: None,
         perf_iops: None,
         delete_on_terminate: true,

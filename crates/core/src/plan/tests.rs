@@ -21,7 +21,8 @@ use crate::size::GB;
 use crate::status::{CreateState, Origin, Status, VolumeStatus};
 use stage::*;
 pub(crate) use stage::{
-    T0, attachment, gone_server, instance, life, observed_server, observed_volume, owned_volume, proof_of,
+    T0, attachment, gone_server, instance, life, observed_server, observed_volume, owned_volume, profile, proof_of,
+    volume_type,
 };
 
 #[test]
@@ -35,7 +36,7 @@ fn a_new_servers_volumes_are_rows_in_the_same_step_whatever_their_kind() {
     server.attachments.push(attachment(2, "odd", "holographic"));
     stage.answer(&planned.actions[0], Ok(CallResult::Server(Box::new(server))));
     let kinds: Vec<(&str, bool, bool)> =
-        stage.agg.volumes.iter().map(|v| (v.volume_type.as_str(), v.is_boot, v.delete_on_terminate)).collect();
+        stage.agg.volumes.iter().map(|v| (v.volume_type.name.as_str(), v.is_boot, v.delete_on_terminate)).collect();
     assert_eq!(kinds, [("sbs_volume", true, true), ("scratch", false, true), ("holographic", false, true)]);
 }
 
@@ -232,7 +233,7 @@ fn the_road_follows_state_and_policy() {
     type Case = (&'static str, ServerState, Vec<Allowed>, fn(&mut Stage), &'static [&'static str]);
     let nothing: fn(&mut Stage) = |_| {};
     let keep_scratch: fn(&mut Stage) = |s| {
-        let row = s.agg.volumes.iter_mut().find(|v| v.volume_type == "scratch");
+        let row = s.agg.volumes.iter_mut().find(|v| v.volume_type.name == "scratch");
         row.unwrap().delete_on_terminate = false;
     };
     let keep_data: fn(&mut Stage) = |s| {

@@ -5,7 +5,8 @@ use crate::id::ServerId;
 use crate::observed::ServerState;
 use crate::plan::Rules;
 use crate::plan::tests::{
-    T0, attachment, gone_server, instance, observed_server, observed_volume, owned_volume, proof_of,
+    T0, attachment, gone_server, instance, observed_server, observed_volume, owned_volume, profile, proof_of,
+    volume_type,
 };
 use crate::recorded::{Proof, Server, Volume};
 use crate::status::Origin;
@@ -24,7 +25,7 @@ fn before() -> Aggregate {
     };
     let second = Server { id: ServerId::new(80), attempt: 2, provider_id: Some("s-2".into()), ..living.clone() };
     agg.servers = vec![living, second];
-    let block = Volume { volume_type: "sbs_volume".into(), ..owned_volume() };
+    let block = Volume { volume_type: volume_type("sbs_volume"), ..owned_volume() };
     let second = Volume { id: VolumeId::new(90), attempt: 2, provider_id: Some("v-2".into()), ..block.clone() };
     agg.volumes = vec![block, second];
     agg
@@ -36,7 +37,12 @@ fn concluded(agg: &mut Aggregate, action: &Action, outcome: &Outcome) -> Vec<Eve
         drawn += 1_000;
         drawn
     };
-    record_outcome(agg, action, outcome, &mut Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids })
+    record_outcome(
+        agg,
+        action,
+        outcome,
+        &mut Context { now: NOW, rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids },
+    )
 }
 
 fn error(kind: ErrorKind, effect: Effect) -> CallError {
@@ -196,7 +202,7 @@ fn who_asked_for_an_end_is_not_told_of_it() {
     let asked: Change = |a| a.volumes[0].delete_intended_at = Some(T0);
     let server_going: Change = |a| a.servers[1].delete_intended_at = Some(T0);
     let server_gone: Change = |a| a.servers[1].gone_at = Some(T0);
-    let local: Change = |a| a.volumes[0].volume_type = "scratch".into();
+    let local: Change = |a| a.volumes[0].volume_type = volume_type("scratch");
     let cases: [(&str, &[Change], &[&str]); 7] = [
         ("a block volume", &[nothing], volume),
         ("we asked", &[asked], &[]),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::observed::{Attachment, ServerState};
 use crate::plan::Rules;
-use crate::recorded::BLOCK_KIND;
+use crate::plan::tests::{profile, volume_type};
 use crate::size::GB;
 
 const NOW: Timestamp = Timestamp(9_000_000_000);
@@ -17,7 +17,7 @@ pub(crate) fn server(id: &str, name: &str, state: ServerState, volumes: &[&str])
     let on = |(n, v): (usize, &&str)| Attachment {
         index: u32::try_from(n).unwrap_or_default(),
         volume_id: (*v).to_owned(),
-        volume_type: BLOCK_KIND.into(),
+        volume_type: volume_type("sbs_volume"),
         boot: false,
         name: None,
         size_bytes: None,
@@ -45,7 +45,7 @@ fn volume(id: &str, name: &str, on: Option<&str>) -> ObservedVolume {
     ObservedVolume {
         id: id.into(),
         name: name.into(),
-        volume_type: BLOCK_KIND.into(),
+        volume_type: volume_type("sbs_volume"),
         size_bytes: Some(50 * GB),
         perf_iops: Some(5_000),
         state: if on.is_some() { crate::observed::VolumeState::InUse } else { crate::observed::VolumeState::Available },
@@ -74,7 +74,7 @@ fn recovered_with(
         next += 1;
         next
     };
-    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    let mut cx = Context { now: NOW, rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids };
     let location = Location { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers };
     recover(&inventory, &recorded, location, &mut cx)
 }
@@ -127,7 +127,8 @@ fn its_next_look_changes_nothing_in_the_cloud() {
             volumes,
         };
         let (rules, mut ids) = (Rules::default(), || 1);
-        let mut cx = Context { now: NOW.plus_ms(1), rules: &rules, control_plane: "test", ids: &mut ids };
+        let mut cx =
+            Context { now: NOW.plus_ms(1), rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids };
         let next = plan(&agg, &seen, &mut cx);
         assert_eq!(next.actions, [], "{:?}", next.recorded.instance.notes);
         assert_eq!(next.recorded.instance.status, Status::Ready);
@@ -249,7 +250,7 @@ fn a_project_that_shows_nothing_at_all_is_said_to() {
         volumes: Vec::new(),
     };
     let (rules, mut ids) = (Rules::default(), || 1);
-    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    let mut cx = Context { now: NOW, rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids };
     let location = Location { account_id: "scaleway:p", provider: "scaleway", zone: "fr-par-2", offers: &[] };
     assert_eq!(recover(&inventory, &Default::default(), location, &mut cx).hidden, hidden);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::Rules;
-use crate::plan::tests::{gone_server, instance};
+use crate::plan::tests::{gone_server, instance, profile, volume_type};
 use crate::recorded::Proof;
 
 const NOW: Timestamp = Timestamp(50_000_000_000);
@@ -104,7 +104,7 @@ fn what_is_taken_becomes_a_row_that_goes() {
         volumes: vec![],
     };
     let (rules, mut ids) = (Rules::default(), || 77);
-    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    let mut cx = Context { now: NOW, rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids };
     assert!(take(&mut agg, &held(1, NOW), &inventory, &mut cx));
     assert!(agg.servers[0].is_live() && !agg.servers[0].is_primary && agg.servers[0].proof.is_none(), "believed gone");
     assert!(!take(&mut agg, &held(1, NOW), &inventory, &mut cx), "it is claimed now");
@@ -135,7 +135,7 @@ fn observed_volume(id: &str, name: &str) -> crate::observed::ObservedVolume {
 #[test]
 fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
     let (rules, mut ids) = (Rules::default(), || 77);
-    let mut cx = Context { now: NOW, rules: &rules, control_plane: "test", ids: &mut ids };
+    let mut cx = Context { now: NOW, rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids };
     for (role, delete, origin) in
         [(Role::Data, true, Origin::Ours), (Role::Data, false, Origin::Ours), (Role::Boot, true, Origin::Cloud)]
     {
@@ -150,7 +150,7 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         let name = name.text();
         let orphan = Quarantined { provider_id: "v-9".into(), name: name.clone(), ..held(0, NOW) };
         let mut other = observed_volume("v-8", "x");
-        other.volume_type = "l_ssd".into();
+        other.volume_type = volume_type("l_ssd");
         let volumes = vec![other, observed_volume("v-9", &name)];
         let inventory = ZoneInventory {
             began_at: NOW,
@@ -166,7 +166,7 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         assert_eq!((agg.instance.settled, agg.instance.wake_at), (false, NOW));
         let wanted = crate::recorded::Volume {
             id: VolumeId::new(77),
-            volume_type: "sbs_volume".into(),
+            volume_type: volume_type("sbs_volume"),
             name,
             origin,
             delete_on_terminate: delete,

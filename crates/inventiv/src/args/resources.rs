@@ -1,74 +1,75 @@
-//! Commands on what the server holds: instances, volumes, offers, models and accounts.
+//! Commands on the resources of the control plane: instances, volumes, offers, images, models and accounts.
 
+use super::OfAccount;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(crate) enum InstanceCommand {
-    /// Ask for an instance.
+    /// Create an instance.
     Create(Box<Create>),
-    /// List instances that are not over, the newest last.
+    /// List living instances, the newest last.
     #[command(visible_alias = "ls")]
     List {
-        /// Those that are over, too.
+        /// Include instances that have ended.
         #[arg(long, short)]
         all: bool,
-        /// Only in this status; several with commas between.
+        /// Only instances with this status; separate several with commas.
         #[arg(long, value_delimiter = ',', conflicts_with = "all")]
         status: Vec<String>,
-        /// Only in this zone.
+        /// Only instances in this zone.
         #[arg(long)]
         zone: Option<String>,
-        /// Only for this model.
+        /// Only instances for this model.
         #[arg(long)]
         model: Option<String>,
     },
-    /// Show an instance with every volume.
+    /// Show an instance with all its volumes.
     #[command(visible_alias = "get")]
     Show {
-        /// Its id, a unique beginning of it, or its name.
+        /// Instance name, id or unique id prefix.
         id: String,
     },
-    /// Give an instance another name.
+    /// Rename an instance.
     #[command(visible_alias = "mv")]
     Rename {
-        /// Its id, a unique beginning of it, or its name.
+        /// Instance name, id or unique id prefix.
         id: String,
         /// The new name.
         name: String,
     },
     /// Log in to an instance with this machine's `ssh`.
     Ssh {
-        /// Its id, a unique beginning of it, or its name.
+        /// Instance name, id or unique id prefix.
         id: String,
-        /// As whom.
+        /// Login name.
         #[arg(long, short, default_value = "root")]
         login: String,
-        /// What `ssh` is given besides: options, or a command to run there.
+        /// More arguments for `ssh`: options, or a command to run on the instance.
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// Show the evidence of an instance's end; exit code 8 while it cannot be called clean.
+    /// Show the evidence that an instance's resources are gone; exits with 8 until the proof is clean.
     Proof {
-        /// Its id, a unique beginning of it, or its name.
+        /// Instance name, id or unique id prefix.
         id: String,
     },
-    /// Take instances away, with every volume that goes with them.
+    /// Terminate instances and delete their volumes, except retained ones.
     #[command(visible_alias = "rm")]
     Terminate {
-        /// Their ids, unique beginnings of these, or their names.
+        /// Instance names, ids or unique id prefixes.
         #[arg(required_unless_present = "all")]
         ids: Vec<String>,
-        /// All that live.
+        /// Terminate all living instances.
         #[arg(long, conflicts_with = "ids")]
         all: bool,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long, short, requires = "all")]
         yes: bool,
-        /// Follow it until everything is proven gone.
+        /// Wait until every resource is proven gone.
         #[arg(long)]
         wait: bool,
-        /// How long to wait, in seconds.
+        /// How long to wait at most, in seconds.
         #[arg(long, default_value_t = 3_600)]
         timeout: u64,
     },
@@ -76,50 +77,51 @@ pub(crate) enum InstanceCommand {
 
 #[derive(Args)]
 pub(crate) struct Create {
-    /// The cloud's server type, for instance L40S-1-48G.
+    #[command(flatten)]
+    pub(crate) account: OfAccount,
+    /// Server type, for example L40S-1-48G; see `inventiv offer list`.
     #[arg(long = "type")]
     pub(crate) instance_type: String,
-    /// Where, for instance fr-par-2.
+    /// Zone, for example fr-par-2.
     #[arg(long)]
     pub(crate) zone: String,
-    /// The model, for instance Qwen/Qwen2.5-7B-Instruct; it sizes the data volume.
+    /// Model to size the data volume for, for example Qwen/Qwen2.5-7B-Instruct.
     #[arg(long)]
     pub(crate) model: Option<String>,
-    /// A name for people.
+    /// Name, unique among living instances.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The image's label or id.
+    /// Image label or id; see `inventiv image list`.
     #[arg(long)]
     pub(crate) image: Option<String>,
-    /// The data volume in GB; 0: none.
+    /// Size of the data volume in GB; 0: no data volume.
     #[arg(long)]
     pub(crate) data_volume_gb: Option<i64>,
-    /// The boot volume in GB, where it can be grown.
+    /// Size of the boot volume in GB, where it can be grown.
     #[arg(long)]
     pub(crate) boot_volume_gb: Option<i64>,
-    /// The data volume's speed: 5000 or 15000.
+    /// Performance of the data volume in IOPS: 5000 or 15000.
     #[arg(long)]
     pub(crate) perf_iops: Option<i64>,
     /// Keep the data volume when the instance ends.
     #[arg(long)]
     pub(crate) retain: bool,
-    /// A tag; may be given several times.
+    /// Tag; repeatable.
     #[arg(long = "tag")]
     pub(crate) tags: Vec<String>,
-    /// A public SSH key that may log in, besides those of the provider's project: the key or its file; may be given several
-    /// times.
+    /// Public SSH key that may log in, besides those of the provider's project: the key or its file; repeatable.
     #[arg(long = "ssh-key", value_name = "KEY|FILE")]
     pub(crate) ssh_keys: Vec<String>,
-    /// A file with a cloud-init part of your own: `#cloud-config`, or a script that begins with `#!`. No secrets.
+    /// File with your own cloud-init part: `#cloud-config`, or a script that begins with `#!`. Must hold no secrets.
     #[arg(long, value_name = "FILE")]
     pub(crate) user_data: Option<PathBuf>,
-    /// A text of your own: the same command again with the same key makes no second instance, but shows the first.
+    /// Idempotency key: the same command with the same key creates no second instance, but shows the first.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
-    /// Follow it until it is ready.
+    /// Wait until the instance is ready.
     #[arg(long)]
     pub(crate) wait: bool,
-    /// How long to wait, in seconds.
+    /// How long to wait at most, in seconds.
     #[arg(long, default_value_t = 3_600)]
     pub(crate) timeout: u64,
 }
@@ -129,27 +131,27 @@ pub(crate) enum VolumeCommand {
     /// List volumes.
     #[command(visible_alias = "ls")]
     List {
-        /// Only in this status, for instance retained.
+        /// Only volumes with this status, for example retained.
         #[arg(long)]
         status: Option<String>,
-        /// Only of this instance: its id, a unique beginning of it, or its name.
+        /// Only volumes of this instance: name, id or unique id prefix.
         #[arg(long)]
         instance: Option<String>,
     },
     /// Show a volume.
     #[command(visible_alias = "get")]
     Show {
-        /// Its id.
+        /// Volume id.
         id: String,
     },
     /// Keep a volume when its instance ends.
     Retain {
-        /// Its id.
+        /// Volume id.
         id: String,
     },
-    /// Let a volume go: with its instance, or now if that has ended.
+    /// Release a volume: delete it with its instance, or now if the instance has ended.
     Release {
-        /// Its id.
+        /// Volume id.
         id: String,
     },
 }
@@ -159,10 +161,12 @@ pub(crate) enum OfferCommand {
     /// List server types with price and availability.
     #[command(visible_alias = "ls")]
     List {
-        /// Only in this zone.
+        #[command(flatten)]
+        account: OfAccount,
+        /// Only offers in this zone.
         #[arg(long)]
         zone: Option<String>,
-        /// Types without GPUs, too.
+        /// Include types without GPUs.
         #[arg(long)]
         all: bool,
     },
@@ -170,13 +174,15 @@ pub(crate) enum OfferCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum ImageCommand {
-    /// List images with the types that they fit.
+    /// List images with the server types that they fit.
     #[command(visible_alias = "ls")]
     List {
-        /// In this zone.
+        #[command(flatten)]
+        account: OfAccount,
+        /// Zone, for example fr-par-2.
         #[arg(long)]
         zone: String,
-        /// Only those that fit this server type.
+        /// Only images that fit this server type.
         #[arg(long = "type")]
         instance_type: Option<String>,
     },
@@ -190,34 +196,34 @@ pub(crate) enum ModelCommand {
     /// Show a model.
     #[command(visible_alias = "get")]
     Show {
-        /// Its id, for instance Qwen/Qwen2.5-7B-Instruct.
+        /// Model id, for example Qwen/Qwen2.5-7B-Instruct.
         id: String,
     },
     /// Add a model.
     Add {
-        /// Its id, as on the hub.
+        /// Model id, as on the Hugging Face Hub.
         id: String,
-        /// Its data volume in GB; 0: none; left out: as recommended.
+        /// Size of its data volume in GB; 0: no data volume; by default as recommended.
         #[arg(long)]
         data_volume_gb: Option<i64>,
     },
-    /// Change a model.
+    /// Change the data volume size of a model.
     Set {
-        /// Its id.
+        /// Model id.
         id: String,
-        /// Its data volume in GB; 0: none; left out: as recommended.
+        /// Size of its data volume in GB; 0: no data volume; by default as recommended.
         #[arg(long)]
         data_volume_gb: Option<i64>,
     },
-    /// Remove a model; instances that serve it stay.
+    /// Remove a model; instances that serve it are not affected.
     #[command(visible_alias = "rm")]
     Remove {
-        /// Its id.
+        /// Model id.
         id: String,
     },
-    /// Say how large a data volume a model needs, and why; it need not have been added.
+    /// Recommend a data volume size for a model, with the reasons; the model need not have been added.
     Recommend {
-        /// Its id.
+        /// Model id.
         id: String,
     },
 }
@@ -227,9 +233,9 @@ pub(crate) enum AccountCommand {
     /// List accounts.
     #[command(visible_alias = "ls")]
     List,
-    /// Take an account off the list; refused while it owns anything.
+    /// Remove an account from the list; refused while it still owns anything.
     Remove {
-        /// Its id, for instance scaleway:11111111-1111-4111-8111-111111111111.
+        /// Account id, for example scaleway:11111111-1111-4111-8111-111111111111.
         id: String,
     },
 }

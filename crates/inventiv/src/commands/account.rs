@@ -28,7 +28,7 @@ pub(crate) async fn run(command: AccountCommand, connection: &Connection, output
         AccountCommand::Remove { id } => {
             client.delete(&format!("/accounts/{}", encode(&id))).await?;
             if !output.is_for_programs() {
-                output::print(&format!("{id} is off the list"));
+                output::print(&format!("{id} removed from the list"));
             }
         }
     }

@@ -1,18 +1,18 @@
-//! `inventiv audit`: what the cloud holds against what is recorded.
+//! `inventiv audit`: compares the cloud with the records.
 
 use crate::args::{Audit, OrphanPolicy, Output};
-use crate::client::Client;
+use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::output::{self, hourly, text};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether the audit is done.
+/// The poll interval.
 const EVERY: Duration = Duration::from_millis(300);
 
 pub(crate) async fn run(args: &Audit, output: Output) -> Result<(), Failure> {
     let client = Client::connect(&args.connection)?;
-    let audit = if args.last { client.get("/audit", &[]).await? } else { fresh(&client, args).await? };
+    let audit = if args.last { last(&client, args).await? } else { fresh(&client, args).await? };
     output::one(output, &audit, "verdict", shown);
     let count = |key: &str| text(&audit, key);
     match audit["verdict"].as_str() {
@@ -25,11 +25,18 @@ pub(crate) async fn run(args: &Audit, output: Output) -> Result<(), Failure> {
             count("conflicts"),
             count("stuck")
         ))),
-        _ => Err(Failure::unreachable("cannot say whether all is well; the lines above say why")),
+        _ => Err(Failure::unreachable("the audit is inconclusive; the lines above say why")),
     }
 }
 
-/// Asks for an audit, and waits until every zone has had its own.
+/// The results of the last audits.
+async fn last(client: &Client, args: &Audit) -> Result<Value, Failure> {
+    let account = args.account.name();
+    let query: Vec<(&str, &str)> = account.iter().map(|a| ("account", a.as_str())).collect();
+    client.get("/audit", &query).await
+}
+
+/// Requests an audit, and waits until every zone has been audited.
 async fn fresh(client: &Client, args: &Audit) -> Result<Value, Failure> {
     let policy = match args.policy {
         OrphanPolicy::Report => "report",
@@ -43,21 +50,22 @@ async fn fresh(client: &Client, args: &Audit) -> Result<Value, Failure> {
         request["max"] = json!(max);
     }
     let timeout = args.timeout;
-    let mut audit = client.post("/audit", &request).await?;
+    let path = args.account.name().map_or_else(|| "/audit".to_owned(), |a| format!("/audit?account={}", encode(&a)));
+    let mut audit = client.post(&path, &request).await?;
     let began = Instant::now();
     while !is_done(&audit) {
         if began.elapsed() > Duration::from_secs(timeout) {
             return Err(Failure::timeout(format!(
-                "the audit was not done within {timeout} s; `inventiv audit --last` shows what is known"
+                "the audit did not end within {timeout} s; `inventiv audit --last` shows the results so far"
             )));
         }
         tokio::time::sleep(EVERY).await;
-        audit = client.get("/audit", &[]).await?;
+        audit = last(client, args).await?;
     }
     Ok(audit)
 }
 
-/// RFC 3339 with microseconds in UTC sorts as time does.
+/// RFC 3339 with microseconds in UTC sorts by time.
 fn is_done(audit: &Value) -> bool {
     let zones = audit["zones"].as_array().map(Vec::as_slice).unwrap_or_default();
     zones
@@ -70,7 +78,7 @@ fn shown(audit: &Value) -> String {
     let mut lines = vec![
         format!("{}: {}", text(audit, "account"), text(audit, "verdict").replace('_', " ")),
         format!(
-            "  {} orphan(s), {} suspect(s), {} missing, {} conflict(s); {} kept on purpose ({})",
+            "  {} orphan(s), {} suspect(s), {} missing, {} conflict(s); {} retained ({})",
             text(audit, "orphans"),
             text(audit, "suspects"),
             text(audit, "missing"),
@@ -86,10 +94,10 @@ fn shown(audit: &Value) -> String {
     ];
     for id in audit["stuck_instances"].as_array().into_iter().flatten() {
         let id = id.as_str().unwrap_or_default();
-        lines.push(format!("  STUCK {id}: `inventiv explain {id}` says why, what it costs and what to do"));
+        lines.push(format!("  STUCK {id}: `inventiv explain {id}` shows why, what it costs and what to do"));
     }
     for why in audit["inconclusive"].as_array().into_iter().flatten() {
-        lines.push(format!("  cannot say: {}", why.as_str().unwrap_or_default()));
+        lines.push(format!("  inconclusive: {}", why.as_str().unwrap_or_default()));
     }
     let unseen: Vec<&str> = audit["not_looked_at"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !unseen.is_empty() {
@@ -99,7 +107,7 @@ fn shown(audit: &Value) -> String {
         lines.push(match z["inconclusive"].as_str() {
             Some(why) => format!("{}  CANNOT SAY: {why}", text(z, "zone")),
             None => format!(
-                "{}  listed {}: {} shown, {} claimed, {} kept, {} somebody else's",
+                "{}  listed {}: {} shown, {} claimed, {} retained, {} of third parties",
                 text(z, "zone"),
                 text(z, "begun_at"),
                 text(z, "shown"),
@@ -135,7 +143,7 @@ fn shown(audit: &Value) -> String {
     lines.join("\n")
 }
 
-/// What is done about orphans.
+/// The state of the removal of orphans.
 fn sweep_lines(zone: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(why) = zone["frozen"].as_str() {
@@ -146,11 +154,11 @@ fn sweep_lines(zone: &Value) -> Vec<String> {
     }
     for q in zone["quarantined"].as_array().into_iter().flatten() {
         let (what, id, until) = (text(q, "resource"), text(q, "provider_id"), text(q, "until"));
-        lines.push(format!("  QUARANTINE {what} {id}: deleted after {until}, if it is an orphan still"));
+        lines.push(format!("  QUARANTINE {what} {id}: deleted after {until}, if it still is an orphan"));
     }
     for id in zone["taken"].as_array().into_iter().flatten() {
         let id = id.as_str().unwrap_or_default();
-        lines.push(format!("  TAKEN {id}: its instance takes it away, and proves it"));
+        lines.push(format!("  TAKEN {id}: its instance deletes it and proves its absence"));
     }
     lines
 }

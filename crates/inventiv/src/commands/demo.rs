@@ -1,5 +1,6 @@
-//! `inventiv demo`: two instance life cycles against a emulated cloud, and the proof that nothing is left.
+//! `inventiv demo`: two instance life cycles against an emulated cloud, and the proof that nothing is left behind.
 
+use crate::accounts;
 use crate::args::{Demo, Output};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -8,7 +9,6 @@ use crate::progress::{Goal, Progress};
 use crate::server::{self, Running, Setup};
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::Config;
-use inventiv_providers::credentials;
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
@@ -20,18 +20,18 @@ const ZONE: &str = "fr-par-2";
 const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "22222222-2222-4222-8222-222222222222";
 
-/// A type, what is special about it, and the sizes that its instance should show.
+/// A server type, what is special about it, and the volume sizes that its instance must show.
 const LIVES: [(&str, &str, &[i64]); 2] = [
     ("RENDER-S", "boots on the 400 GB disk that comes with it", &[400, 200]),
     (
         "L40S-1-48G",
-        "boots on a block volume that survives every server operation; scratch appears by itself",
+        "boots on a block volume that survives every server operation; the cloud adds a scratch volume",
         &[20, 1600, 200],
     ),
 ];
 
 pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
-    let folder = tempfile::tempdir().map_err(|e| Failure::general(format!("cannot make a temporary folder: {e}")))?;
+    let folder = tempfile::tempdir().map_err(|e| Failure::general(format!("cannot create a temporary folder: {e}")))?;
     let emulator = Emulator::new(Options { clock: args.clock, ..Options::default() });
     let cloud = serve_emulator(&emulator).await?;
     let mut running = serve(&args, cloud, folder.path()).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Results for people; in JSON only the one object at the end goes to standard output.
+/// Prints results for people; for programs, only the final object goes to standard output.
 fn say(output: Output, line: &str) {
     if output.is_for_programs() { eprintln!("{line}") } else { print(line) }
 }
@@ -80,35 +80,32 @@ pub(crate) async fn serve_emulator(emulator: &Emulator) -> Result<SocketAddr, Fa
 }
 
 async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Result<Running, Failure> {
-    // The demo never looks at the user's own credentials.
+    // The demo never reads the user's own credentials.
     let env = |name: &str| match name {
         "SCW_SECRET_KEY" => Some(SECRET.to_owned()),
         "SCW_DEFAULT_PROJECT_ID" => Some(PROJECT.to_owned()),
         "SCW_API_URL" => Some(format!("http://{cloud}")),
         _ => None,
     };
-    let credentials = credentials::read(&env).map_err(|e| Failure::general(e.to_string()))?;
+    let account = accounts::log_in(accounts::DEFAULT, &env)?;
     let poll_ms = match args.clock {
         ClockMode::Scaled(n) => (1_000 / i64::from(n)).max(50),
         ClockMode::Instant => 50,
         ClockMode::Real | ClockMode::Manual => 1_000,
     };
-    let config = Config {
-        control_plane: "demo".to_owned(),
-        rules: Rules { poll_ms, ..Rules::default() },
-        zones: vec![ZONE.to_owned()],
-        ..Config::default()
-    };
+    let config =
+        Config { control_plane: "demo".to_owned(), rules: Rules { poll_ms, ..Rules::default() }, ..Config::default() };
     server::start(Setup {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         database: format!("sqlite:{}", folder.join("demo.db").display()),
         token: crate::home::token(&folder.join("token"))?,
         limits: inventiv_api::Limits::default(),
         allowed_hosts: Vec::new(),
-        credentials,
+        accounts: vec![account],
+        zones: vec![ZONE.to_owned()],
         config,
         consistency_window_ms: None,
-        calls_per_second: 500.0,
+        calls_per_second: Some(500.0),
         forced_data_volume_gb: None,
     })
     .await
@@ -140,7 +137,7 @@ async fn live(client: &Client, args: &Demo, kind: &str, sizes: &[i64], output: O
     );
     say(output, &output::storages(&ready));
     if ready["storage_sizes_gb"] != json!(sizes) {
-        let text = format!("{id} shows {} and should show {sizes:?}", output::sizes(&ready));
+        let text = format!("{id} has the volume sizes {} instead of {sizes:?}", output::sizes(&ready));
         return Err(Failure::left_behind(text));
     }
     client.delete(&format!("/instances/{id}")).await?;
@@ -170,7 +167,7 @@ fn left_behind(emulator: &Emulator) -> Value {
 async fn stay(running: &mut Running, cloud: SocketAddr, token_file: &std::path::Path) -> Result<(), Failure> {
     let api = running.address;
     eprintln!(
-        "\nStaying up until Ctrl-C.\n  API               http://{api}\n  emulated cloud   http://{cloud}/_emulator/state\n\n\
+        "\nRunning until Ctrl-C.\n  API             http://{api}\n  emulated cloud  http://{cloud}/_emulator/state\n\n\
          Paste:\n  export INVENTIV_URL=http://{api} INVENTIV_TOKEN_FILE={}\n  \
          inventiv offer list\n  inventiv instance create --zone {ZONE} --type L40S-1-48G --model {MODEL} --wait\n  \
          inventiv instance list\n  inventiv volume list\n  \

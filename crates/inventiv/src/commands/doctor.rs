@@ -1,18 +1,17 @@
-//! `inventiv doctor`: what we promise of a provider, shown on a emulated cloud or, with `--live`, on your own account.
+//! `inventiv doctor`: checks the provider contract on an emulated cloud or, with `--live`, on your account.
 
+use crate::accounts;
 use crate::args::{Doctor, Output};
 use crate::failure::Failure;
 use crate::output::{self, print};
 use crate::server::Asks;
-use inventiv_core::money::block_hourly_micros;
+use inventiv_core::money::StoragePrices;
 use inventiv_core::offer::Offer;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
 use inventiv_providers::contract::{self, Line, NOTHING_LEFT, PREFIX, Suite};
 use inventiv_providers::recording::Recording;
-use inventiv_providers::scaleway::Scaleway;
 use inventiv_providers::transport::{Real, Transport};
-use inventiv_providers::{CloudProvider, credentials};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::json;
@@ -21,19 +20,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The image that the server is made from.
+/// The image of the server.
 const IMAGE: &str = "ubuntu_noble";
 /// The volumes of a run, in GB: boot and data.
 const GB_HELD: i64 = 12;
-/// What a dynamic public IPv4 address costs an hour at the most, in micro-euros: 0.004 € by Scaleway's price list.
+/// Maximum price per hour of a dynamic public IPv4 address, in micro-euros: 0.004 € in Scaleway's price list.
 const ADDRESS_HOUR_MICROS: i64 = 5_000;
-/// How many hours a run is paid for at the most: `LIMIT` and `PATIENCE` end it before.
+/// Maximum hours that a run is billed for: `LIMIT` and `PATIENCE` end it before.
 const HOURS: i64 = 1;
-/// How long a run on a real account goes on before it cleans up.
+/// How long a run on a real account may take before it cleans up.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
-/// How long it waits for any one thing, and for the cleaning.
+/// Time-out of each wait, and of the clean-up.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// How long after a creation without an answer its result may still turn up on a real account: listings lag.
+/// How long an unconfirmed creation may still take effect on a real account: listings lag.
 const LATE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
@@ -46,30 +45,31 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
         (Some(address), "SCW_API_URL") => Some(format!("http://{address}")),
         (Some(_), _) => None,
     };
-    let credentials = credentials::read(&env).map_err(|e| Failure::refused(e.to_string()))?;
-    let real = Real::new(&credentials.api_url, credentials.insecure).map_err(|e| Failure::general(e.to_string()))?;
+    let account = accounts::log_in(&args.account, &env)?;
+    let login = &account.login;
+    let real = Real::new(login.api_url(), login.insecure()).map_err(|e| Failure::general(e.to_string()))?;
     let real: Arc<dyn Transport> = Arc::new(real);
     let recording = match &args.record {
         None => None,
         Some(path) => Some(Arc::new(
-            Recording::new(real.clone(), path, contract::is_own, vec![credentials.secret_key.clone()])
+            Recording::new(real.clone(), path, contract::is_own, login.secrets())
                 .map_err(|e| Failure::refused(format!("--record {}: {e}", path.display())))?,
         )),
     };
     let wire: Arc<dyn Transport> = recording.clone().map_or(real, |r| r);
-    let provider = Scaleway::new(&credentials, wire, 10.0, Arc::new(|| SystemClock.now()));
+    let provider = login.connect(wire, 10.0, Arc::new(|| SystemClock.now()));
     let offers = provider.offers(&args.zone).await.map_err(|e| Failure::unreachable(e.to_string()))?;
     let offer = contract::cheapest(&offers).ok_or_else(|| {
-        Failure::refused(format!("no small type can be had in {} now: try another --zone", args.zone))
+        Failure::refused(format!("no small server type is available in {} now: try another --zone", args.zone))
     })?;
-    let most = most_micros(offer);
-    announce(&args, offer, most, &credentials.api_url, output);
+    let most = most_micros(offer, &provider.profile().storage_prices);
+    announce(&args, offer, most, login.api_url(), output);
     if most > args.max_eur_micros() {
-        let text = format!("it could cost {}, more than --max-eur {}: nothing was made", euros(most), args.max_eur);
+        let text = format!("it may cost {}, more than --max-eur {}: nothing was created", euros(most), args.max_eur);
         return Err(Failure::refused(text));
     }
     if args.live && !args.yes && !agreed()? {
-        return Err(Failure::refused("not agreed to: nothing was made"));
+        return Err(Failure::refused("not confirmed: nothing was created"));
     }
     let (every, patience, late) = if args.live {
         (Duration::from_secs(3), PATIENCE, LATE)
@@ -83,7 +83,7 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     };
     let stop = AtomicBool::new(false);
     let suite = Suite {
-        cloud: &provider,
+        cloud: provider.as_ref(),
         zone: args.zone.clone(),
         instance_type: offer.instance_type.clone(),
         image: IMAGE.to_owned(),
@@ -97,26 +97,26 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     };
     let lines = until_done_or_left(&suite, &stop).await;
     let recorded = recording.map_or(Ok(()), |r| r.finish());
-    let recorded = recorded.map_err(|e| Failure::general(format!("the recording is not whole: {e}")));
+    let recorded = recorded.map_err(|e| Failure::general(format!("the recording is incomplete: {e}")));
     let lines = lines?;
     assess(&lines, &args, output, stop.load(Ordering::Relaxed)).and(recorded)
 }
 
-/// The exit code and the last sentence.
+/// The exit code and the final message.
 fn assess(lines: &[Line], args: &Doctor, output: Output, stopped: bool) -> Result<(), Failure> {
     let left = lines.iter().find_map(|l| if let Line::Broken(NOTHING_LEFT, why) = l { Some(why) } else { None });
     match left {
         Some(why) => {
-            // What is left is worse than what was broken.
+            // A resource that is left behind is worse than a broken promise.
             let _ = summarize(lines, args.live, output);
-            Err(Failure::left_behind(format!("{why}; run `inventiv doctor` again, it goes on with that")))
+            Err(Failure::left_behind(format!("{why}; run `inventiv doctor` again to clean up")))
         }
         None if stopped => Err(Failure::general("stopped before the end; nothing of it is left")),
         None => summarize(lines, args.live, output),
     }
 }
 
-/// Ctrl-C lets the call that is under way end, and what was made is taken away; a second one lets everything be.
+/// Ctrl-C finishes the call in progress and deletes what was created; a second one exits at once.
 async fn until_done_or_left(suite: &Suite<'_>, stop: &AtomicBool) -> Result<Vec<Line>, Failure> {
     let mut asks = Asks::listen()?;
     let run = suite.run();
@@ -125,23 +125,23 @@ async fn until_done_or_left(suite: &Suite<'_>, stop: &AtomicBool) -> Result<Vec<
         lines = &mut run => return Ok(lines),
         () = asks.next() => stop.store(true, Ordering::Relaxed),
     }
-    eprintln!("stopping: taking away what was made (a second Ctrl-C leaves that to the next run)");
+    eprintln!("stopping: deleting what was created (a second Ctrl-C leaves that to the next run)");
     tokio::select! {
         lines = &mut run => Ok(lines),
         () = asks.next() => {
-            Err(Failure::left_behind(format!("things named {PREFIX}-… may be left: run `inventiv doctor` again")))
+            Err(Failure::left_behind(format!("resources named {PREFIX}-… may be left: run `inventiv doctor` again")))
         }
     }
 }
 
-/// When it began and which process it is: a name that no other run has.
+/// The start time and the process id: a name that is unique to this run.
 fn this_run() -> String {
     let seconds = SystemClock.now().0 / 1_000_000;
     format!("{:08x}{:04x}", seconds & 0xffff_ffff, std::process::id() & 0xffff)
 }
 
-fn most_micros(offer: &Offer) -> i64 {
-    HOURS * (offer.price.micros + block_hourly_micros(GB_HELD, Some(15_000)) + ADDRESS_HOUR_MICROS)
+fn most_micros(offer: &Offer, prices: &StoragePrices) -> i64 {
+    HOURS * (offer.price.micros + prices.block_hourly_micros(GB_HELD, Some(15_000)) + ADDRESS_HOUR_MICROS)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "prices for people")]
@@ -150,12 +150,12 @@ fn euros(micros: i64) -> String {
 }
 
 fn announce(args: &Doctor, offer: &Offer, most: i64, url: &str, output: Output) {
-    let whose = if args.live { "your account" } else { "a emulated cloud in this process" };
+    let whose = if args.live { "your account" } else { "an emulated cloud in this process" };
     let text = format!(
-        "On {whose} ({url}), zone {}, this makes and takes away again, all named {PREFIX}-…:\n  \
-         1 server {} ({} an hour), its boot volume (10 GB), 1 block volume (2 GB), 1 dynamic address\n\
-         It costs {} at the most: {HOURS} hour of all of it, then it has given up and says what is left. It usually takes\n\
-         three minutes. What an earlier run left under such a name goes first: let only one run at a time.",
+        "On {whose} ({url}), zone {}, this creates and then deletes, all named {PREFIX}-…:\n  \
+         1 server {} ({} per hour), its boot volume (10 GB), 1 block volume (2 GB), 1 dynamic address\n\
+         It costs at most {}, {HOURS} hour of all of it: by then it has stopped and reported what is left. It usually\n\
+         takes three minutes. It first deletes what an earlier run left under such a name: run only one at a time.",
         args.zone,
         offer.instance_type,
         euros(offer.price.micros),
@@ -165,7 +165,7 @@ fn announce(args: &Doctor, offer: &Offer, most: i64, url: &str, output: Output) 
 }
 
 fn agreed() -> Result<bool, Failure> {
-    eprint!("Go on? Type yes: ");
+    eprint!("Continue? Type yes: ");
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
@@ -198,13 +198,13 @@ fn summarize(lines: &[Line], live: bool, output: Output) -> Result<(), Failure> 
         );
     } else {
         print(&format!(
-            "\n{} promises kept, {} broken, {} open points looked at.",
+            "\n{} promises kept, {} broken, {} open points observed.",
             kept.len(),
             broken.len(),
             settled.len()
         ));
         if !live {
-            print("On the emulated cloud the open points show its options, not the cloud: `--live` settles them.");
+            print("On the emulated cloud, open points only show the emulator's options: `--live` settles them.");
         }
     }
     match broken.first() {

@@ -1,4 +1,4 @@
-//! `inventiv explain`: what an instance wants, has and waits for, and what it will do next.
+//! `inventiv explain`: desired state, recorded state, what the instance waits for, and the next steps.
 
 use crate::args::{Connection, Output};
 use crate::client::{Client, encode};
@@ -17,14 +17,14 @@ fn explain(i: &Value) -> String {
     let status = text(i, "status");
     let wants = match status.as_str() {
         "provisioning" | "booting" => "to become ready: server, volumes named, data volume attached, started, running",
-        "ready" => "to stay as it is",
-        "terminating" => "to be gone: server removed, volumes deleted or kept, each proven",
-        _ => "nothing more: its life is over",
+        "ready" => "to stay ready",
+        "terminating" => "to be gone: server deleted, volumes deleted or retained, each proven",
+        _ => "nothing: it has ended",
     };
     let mut lines = vec![format!("{} is {status}", text(i, "id")), format!("  wants  {wants}")];
     lines.push(format!("  data   {}", text(i, "data_volume_reason")));
     lines.push(format!("  boot   {}", text(i, "boot_volume_note")));
-    // A life that is over still shows which server it had.
+    // An instance that has ended still shows the server that it had.
     let has = if i["terminated_at"].is_null() { "has" } else { "had" };
     lines.push(format!("  {has}    server {}, address {}", text(i, "provider_instance_id"), output::addresses(i)));
     for v in i["storages"].as_array().into_iter().flatten() {

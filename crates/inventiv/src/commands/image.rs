@@ -14,8 +14,10 @@ const COLUMNS: Columns = Columns {
 
 pub(crate) async fn run(command: ImageCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
-    let ImageCommand::List { zone, instance_type } = command;
+    let ImageCommand::List { account, zone, instance_type } = command;
+    let account = account.name();
     let mut query = vec![("zone", zone.as_str())];
+    query.extend(account.as_deref().map(|a| ("account", a)));
     query.extend(instance_type.as_deref().map(|t| ("instance_type", t)));
     output::list(output, &client.all("/images", &query).await?, &COLUMNS);
     Ok(())

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
 
-/// What `list` shows unless it is told otherwise.
+/// The statuses that `list` shows by default.
 const LIVING: &str = "provisioning,booting,ready,terminating";
 const COLUMNS: Columns = Columns {
     name: "name",
@@ -77,7 +77,7 @@ fn path(id: &str) -> String {
     format!("/instances/{}", encode(id))
 }
 
-/// The ids of all that live, if whoever asks is sure. Those that are going already are asked again, and waited for.
+/// The ids of all living instances, after a confirmation. Terminating ones are included, to be waited for.
 async fn all_that_live(client: &Client, sure: bool) -> Result<Vec<String>, Failure> {
     let items = client.all("/instances", &[("status", LIVING)]).await?;
     let ids: Vec<String> = items.iter().map(|i| text(i, "id")).collect();
@@ -85,12 +85,12 @@ async fn all_that_live(client: &Client, sure: bool) -> Result<Vec<String>, Failu
         return Ok(ids);
     }
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::refused("--all takes every instance away: confirm it with --yes"));
+        return Err(Failure::refused("--all terminates every living instance: confirm with --yes"));
     }
     for i in &items {
         eprintln!("  {}  {}  {}", text(i, "name"), text(i, "status"), text(i, "instance_type"));
     }
-    eprint!("Take {} away, with the volumes that go with them? [y/N] ", instances(ids.len()));
+    eprint!("Terminate {}, and delete the volumes that are not retained? [y/N] ", instances(ids.len()));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
@@ -104,7 +104,7 @@ fn instances(n: usize) -> String {
     if n == 1 { "1 instance".to_owned() } else { format!("{n} instances") }
 }
 
-/// Asks for all ends first, then follows them: none waits for another's. What one is refused does not keep the others.
+/// Requests all terminations first, then follows them: none waits for another. A refusal does not stop the others.
 async fn terminate(client: &Client, ids: &[String], wait: Option<u64>) -> Ended {
     let (mut asked, mut failed, mut shown) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
@@ -119,7 +119,7 @@ async fn terminate(client: &Client, ids: &[String], wait: Option<u64>) -> Ended 
         if let Some(timeout) = wait.filter(|_| !ended) {
             let id = text(&instance, "id");
             let goes_on =
-                format!("it goes on without this command; `inventiv instance proof {id}` shows when {id} is gone");
+                format!("{id} continues to terminate: `inventiv instance proof {id}` shows when everything is gone");
             let left = timeout.saturating_sub(began.elapsed().as_secs());
             match follow(progress, "terminated", left, goes_on).await {
                 Ok(followed) => instance = followed,
@@ -132,7 +132,7 @@ async fn terminate(client: &Client, ids: &[String], wait: Option<u64>) -> Ended 
         }
         shown.push(instance);
     }
-    // The last failure is the command's; those before it are told here.
+    // The command returns the last failure; the others are printed here.
     let last = failed.pop();
     for (id, e) in failed {
         eprintln!("inventiv: {id}: {}", e.message);
@@ -140,30 +140,30 @@ async fn terminate(client: &Client, ids: &[String], wait: Option<u64>) -> Ended 
     Ended { shown, failure: last.map(|(_, e)| e) }
 }
 
-/// What became of the ends that were asked for.
+/// The results of the requested terminations.
 struct Ended {
     shown: Vec<Value>,
     /// The last refusal or failure.
     failure: Option<Failure>,
 }
 
-/// Becomes `ssh`; comes back only if that cannot be.
+/// Replaces this process with `ssh`; returns only on failure.
 fn ssh(instance: &Value, login: &str, arguments: &[String]) -> Failure {
     use std::os::unix::process::CommandExt;
     let (name, status) = (text(instance, "name"), text(instance, "status"));
-    // One that has ended is shown with the address that it had.
+    // An instance that has ended is shown with the address that it had.
     let lives = !matches!(status.as_str(), "terminating" | "terminated" | "provisioning_failed");
     let Some(address) = instance["ip_address"].as_str().filter(|_| lives) else {
         return Failure::refused(format!("{name} is {status} and has no address to log in to"));
     };
-    // The next instance may get this address, and has another key: what is remembered is the instance's.
+    // Another instance with another host key may get this address later: `known_hosts` has the key by instance.
     let alias = format!("HostKeyAlias={}", text(instance, "id"));
-    // OpenSSH reads options after the address, too.
+    // OpenSSH also reads options after the address.
     let error = std::process::Command::new("ssh").args(["-o", &alias, "-l", login, address]).args(arguments).exec();
     Failure::general(format!("cannot run ssh: {error}"))
 }
 
-/// A public key, or the content of the file that holds it.
+/// The public key, or the content of the file that holds it.
 fn public_key(given: &str) -> Result<String, Failure> {
     if given.contains(' ') {
         return Ok(given.to_owned());
@@ -176,7 +176,7 @@ fn public_key(given: &str) -> Result<String, Failure> {
     Ok(key.trim().to_owned())
 }
 
-/// A name may stand for another instance a moment later: what is followed is what is ended.
+/// Resolves the name once: it may belong to another instance a moment later.
 async fn ask_for_end<'c>(client: &'c Client, id: &str) -> Result<(Progress<'c>, Value), Failure> {
     let id = text(&client.get(&path(id), &[]).await?, "id");
     let progress = follower(client, &id).after_history().await?;
@@ -192,6 +192,7 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
         }
     };
     put("instance_type", json!(args.instance_type));
+    put("account", json!(args.account.name()));
     put("zone", json!(args.zone));
     put("model_id", json!(args.model));
     put("name", json!(args.name));
@@ -214,25 +215,25 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
         eprintln!("warning: {warning}");
     }
     if args.wait {
-        // Whoever is interrupted must know what goes on without them, and costs money.
+        // Users who interrupt the wait must know what continues and costs money.
         let (id, name, price) = (text(&instance, "id"), text(&instance, "name"), output::hourly(&instance));
         eprintln!(
-            "{name} ({id}) is being made for {price}, volumes on block storage not included; it goes on without this command. \
+            "creating {name} ({id}) for {price}, not including volumes on block storage; this continues without this command. \
              A server with GPUs usually runs within half a minute."
         );
-        let goes_on = format!("{name} goes on, and costs {price}: `inventiv instance terminate {name}` ends it");
+        let goes_on = format!("{name} continues and costs {price}: `inventiv instance terminate {name}` ends it");
         instance = follow(follower(client, &id), "ready", args.timeout, goes_on).await?;
     }
     output::one(output, &instance, "name", output::instance);
     Ok(())
 }
 
-/// Standard output is for the result.
+/// Prints progress to standard error: standard output is for the result.
 fn follower<'c>(client: &'c Client, id: &str) -> Progress<'c> {
     Progress::new(client, id, |line| eprintln!("{line}"))
 }
 
-/// Follows until the goal; whoever interrupts it is told what goes on.
+/// Follows until the goal; an interrupt returns the message `goes_on`.
 async fn follow(
     mut progress: Progress<'_>,
     status: &'static str,

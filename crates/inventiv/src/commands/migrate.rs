@@ -1,4 +1,4 @@
-//! `inventiv migrate`: the schema of a database, and the way from SQLite to PostgreSQL.
+//! `inventiv migrate`: upgrades the schema of a database, and moves data from SQLite to PostgreSQL.
 
 use crate::args::{Migrate, Output};
 use crate::failure::Failure;
@@ -33,25 +33,25 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
     }
     if let Some(e) = log.failed {
         return Err(Failure::general(format!(
-            "the schema is up to date, but not all months of the action log have their part: {e}; run it again"
+            "the schema is up to date, but not all months of the action log have a partition: {e}; run the command again"
         )));
     }
     if schema.pending.is_empty() {
         return Ok(());
     }
     Err(Failure::refused(
-        "the schema is not up to date: `inventiv migrate` without --check, or the next start, does it",
+        "the schema is not up to date: `inventiv migrate` without --check, or the next start, upgrades it",
     ))
 }
 
-/// How the action log stands.
+/// The state of the action log.
 #[derive(Default)]
 struct Log {
-    /// The months whose part is a table of its own; none on SQLite.
+    /// The months that have a partition; none on SQLite.
     months: Vec<Month>,
-    /// Its tables belong to another role, which has to make the months.
+    /// Another role owns its tables and must create the partitions.
     of_another: bool,
-    /// Why its months were not made.
+    /// Why partitions were not created.
     failed: Option<inventiv_store::Error>,
 }
 
@@ -70,43 +70,43 @@ fn text(schema: &Schema, log: &Log) -> String {
         text.push_str(", up to date");
     }
     for (n, name) in &schema.pending {
-        text.push_str(&format!("\nto come: {n} {name}"));
+        text.push_str(&format!("\npending: {n} {name}"));
     }
     if let (Some(first), Some(last)) = (log.months.first(), log.months.last()) {
         text.push_str(&format!("\naction log by months, {first} to {last}"));
     }
     if log.of_another {
-        text.push_str("\nthe months of the action log are made by the role that owns its tables: run this with it");
+        text.push_str("\nonly the role that owns the action log can create its partitions: run this with that role");
     }
     text
 }
 
 async fn move_rows(from: &str, to: &str, output: Output) -> Result<(), Failure> {
     if !from.starts_with("sqlite:") {
-        return Err(Failure::refused("--from: a SQLite file, as sqlite:FILE"));
+        return Err(Failure::refused("--from: must be a SQLite file, as sqlite:FILE"));
     }
     if !to.starts_with("postgres://") && !to.starts_with("postgresql://") {
-        return Err(Failure::refused("--to: PostgreSQL, as postgres://USER@HOST/DATABASE"));
+        return Err(Failure::refused("--to: must be PostgreSQL, as postgres://USER@HOST/DATABASE"));
     }
     let mut tables = Vec::new();
     let mut reported = |moved: &Moved| {
         if !output.is_for_programs() {
-            print(&format!("{:<24} {:>9} rows, the same on both sides", moved.table, moved.rows));
+            print(&format!("{:<24} {:>9} rows, identical on both sides", moved.table, moved.rows));
         }
         tables.push(json!({"table": moved.table, "rows": moved.rows}));
     };
     let done = Store::move_rows(from, to, SystemClock.now(), &mut reported).await;
     if let Err(inventiv_store::Error::Moved) = done {
         return Err(Failure::refused(
-            "the file was moved already: start `inventiv serve` with that PostgreSQL database",
+            "the file has already been moved: start `inventiv serve` with that PostgreSQL database",
         ));
     }
     done.map_err(|e| {
-        Failure::general(format!("{e}; the file is as it was. Once that is mended, the same command goes on"))
+        Failure::general(format!("{e}; the file is unchanged. Fix the cause, then run the command again: it resumes"))
     })?;
     match output.is_for_programs() {
         true => output::value(output, &json!({"tables": tables})),
-        false => print("everything moved; `inventiv serve` refuses the file from now on: start it with PostgreSQL"),
+        false => print("all rows are moved. `inventiv serve` now refuses the file: start it with PostgreSQL"),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `inventiv model`: which models there are, and how large the data volume for each is.
+//! `inventiv model`: models, and the size of the data volume for each.
 
 use crate::args::{Connection, ModelCommand, Output};
 use crate::client::{Client, encode};
@@ -23,7 +23,7 @@ pub(crate) async fn run(command: ModelCommand, connection: &Connection, output: 
         ModelCommand::Recommend { id } => {
             let found = client.get(&format!("{}/recommended-data-volume", path(&id)), &[]).await?;
             output::one(output, &found, "model_id", |r| {
-                let gb = r["data_volume_gb"].as_i64().map_or_else(|| "no answer".to_owned(), |gb| format!("{gb} GB"));
+                let gb = r["data_volume_gb"].as_i64().map_or_else(|| "unknown".to_owned(), |gb| format!("{gb} GB"));
                 format!("{}: {gb}\n  {}", text(r, "model_id"), text(r, "reason"))
             });
             return Ok(());
@@ -31,7 +31,7 @@ pub(crate) async fn run(command: ModelCommand, connection: &Connection, output: 
         ModelCommand::Remove { id } => {
             client.delete(&path(&id)).await?;
             if !output.is_for_programs() {
-                output::print(&format!("{id} is removed"));
+                output::print(&format!("{id} removed"));
             }
             return Ok(());
         }

@@ -26,8 +26,10 @@ const COLUMNS: Columns = Columns {
 
 pub(crate) async fn run(command: OfferCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
-    let OfferCommand::List { zone, all } = command;
+    let OfferCommand::List { account, zone, all } = command;
+    let account = account.name();
     let mut query: Vec<(&str, &str)> = zone.iter().map(|z| ("zone", z.as_str())).collect();
+    query.extend(account.iter().map(|a| ("account", a.as_str())));
     if !all {
         query.push(("gpu", "true"));
     }
@@ -36,7 +38,7 @@ pub(crate) async fn run(command: OfferCommand, connection: &Connection, output: 
     Ok(())
 }
 
-/// How many of which kind, with the memory of each in GiB.
+/// Number and model of the GPUs, with the memory of each in GiB.
 fn gpus(offer: &Value) -> String {
     match offer["gpu_count"].as_i64() {
         None | Some(0) => "-".to_owned(),
@@ -44,13 +46,13 @@ fn gpus(offer: &Value) -> String {
     }
 }
 
-/// An offer that ends says so where people look for whether it can be had.
+/// The availability, with a mark on offers that end.
 fn availability(offer: &Value) -> String {
     let word = text(offer, "availability");
     if offer["end_of_service"] == true { format!("{word}, ends") } else { word }
 }
 
-/// GPU memory is compared by the makers' numbers, which are GiB: 24, 48, 80.
+/// GPU memory in GiB, as vendors state it: 24, 48, 80.
 fn gib(item: &Value, key: &str) -> String {
     item[key].as_i64().filter(|b| *b > 0).map_or_else(|| "-".to_owned(), |b| (b >> 30).to_string())
 }

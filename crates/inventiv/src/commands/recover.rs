@@ -1,5 +1,6 @@
-//! `inventiv recover`: a lost or restored database, rebuilt from the names and tags in the cloud; a plan first.
+//! `inventiv recover`: rebuilds a lost or restored database from the names and tags in the cloud; a plan first.
 
+use crate::accounts;
 use crate::args::{Output, Recover};
 use crate::failure::Failure;
 use crate::home;
@@ -11,34 +12,27 @@ use inventiv_core::size::gb_ceil;
 use inventiv_core::status::{Origin, VolumeStatus};
 use inventiv_orchestrator::clock::{ClockIds, SharedClock};
 use inventiv_orchestrator::{Clock, Config, Orchestrator, ZoneRecovery};
-use inventiv_providers::credentials;
-use inventiv_providers::scaleway::{DEFAULT_CALLS_PER_SECOND, Scaleway};
-use inventiv_providers::transport::Real;
 use inventiv_store::Store;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
     if !is_control_plane(&args.control_plane) {
-        return Err(Failure::refused("--from-provider: a control plane's id: 1 to 16 characters of a-z and 0-9"));
+        return Err(Failure::refused("--from-provider: must be a control plane id, 1 to 16 characters of a-z and 0-9"));
     }
-    if let Some(zone) = args.zones.iter().find(|z| !credentials::is_zone(z)) {
-        return Err(Failure::refused(format!("--zones: `{zone}` is no zone; zones look like fr-par-2")));
-    }
-    let credentials =
-        credentials::read(&|name| std::env::var(name).ok()).map_err(|e| Failure::refused(e.to_string()))?;
+    let account = accounts::log_in(&args.account, &|name| std::env::var(name).ok())?;
+    let zones = accounts::zones(account.cloud, &args.zones)?;
     let database = home::database(args.database)?;
     let store = Store::open(&database).await.map_err(|e| Failure::general(e.to_string()))?;
     check_owner(&store, &args.control_plane).await?;
-    let wire = Real::new(&credentials.api_url, credentials.insecure).map_err(|e| Failure::general(e.to_string()))?;
     let clock = Arc::new(SharedClock::default());
     clock.set_by(&store).await.map_err(|e| Failure::general(e.to_string()))?;
     let provider_clock = clock.clone();
     let now = Arc::new(move || provider_clock.now());
-    let provider = Scaleway::new(&credentials, Arc::new(wire), DEFAULT_CALLS_PER_SECOND, now);
-    let config = Config { control_plane: args.control_plane.clone(), zones: args.zones.clone(), ..Config::default() };
+    let provider = account.connect(account.cloud.calls_per_second, now)?;
+    let config = Config { control_plane: args.control_plane.clone(), zones, ..Config::default() };
     let ids = Arc::new(ClockIds::new(clock.clone()));
-    let orchestrator = Orchestrator::new(store, Arc::new(provider), clock, ids, config);
+    let orchestrator = Orchestrator::new(store, provider, clock, ids, config);
     let plan = orchestrator.plan_recovery().await.map_err(|e| Failure::general(e.to_string()))?;
     let blind: Vec<&str> = plan.iter().filter(|z| z.found.is_err()).map(|z| z.zone.as_str()).collect();
     let hidden = |z: &ZoneRecovery| {
@@ -66,25 +60,25 @@ pub(crate) async fn run(args: Recover, output: Output) -> Result<(), Failure> {
                 (_, _, false) => "nothing was written".to_owned(),
                 (0, ..) => "nothing is to be rebuilt".to_owned(),
                 (n, false, _) => {
-                    format!("{n} instance(s) or policies can be rebuilt; nothing was written: --apply writes them down")
+                    format!("{n} instance(s) or policies can be rebuilt; nothing was written: --apply writes them")
                 }
                 (_, true, _) => {
-                    format!("{written} instance(s) or policies written down; `inventiv audit` shows what is left to do")
+                    format!("{written} instance(s) or policies written; `inventiv audit` shows what is left to do")
                 }
             });
         }
     }
     if all_hidden {
-        // Never used, or not seen: whoever recovers believes that there is something.
+        // Never used, or not visible: a user who recovers expects resources.
         return Err(Failure::unreachable(
-            "the provider shows nothing at all in these zones: give credentials that see the project (SCW_DEFAULT_PROJECT_ID), \
-             or --zones",
+            "the provider shows nothing at all in these zones: use credentials that see the project (SCW_DEFAULT_PROJECT_ID), \
+             or other --zones",
         ));
     }
     if blind.is_empty() {
         return Ok(());
     }
-    Err(Failure::unreachable(format!("cannot say what there is in {}; the lines above say why", blind.join(", "))))
+    Err(Failure::unreachable(format!("the recovery is inconclusive in {}; the lines above say why", blind.join(", "))))
 }
 
 fn zone_lines(zone: &ZoneRecovery, control_plane: &str) -> String {
@@ -93,7 +87,7 @@ fn zone_lines(zone: &ZoneRecovery, control_plane: &str) -> String {
         Err(why) => return format!("{}  CANNOT SAY: {why}", zone.zone),
     };
     let mut lines = vec![format!(
-        "{}  {} instance(s) of `{control_plane}` to be rebuilt; {} resource(s) of recorded instances, {} somebody else's",
+        "{}  {} instance(s) of `{control_plane}` to be rebuilt; {} resource(s) of recorded instances, {} of third parties",
         zone.zone,
         found.instances.len(),
         found.known,
@@ -101,20 +95,20 @@ fn zone_lines(zone: &ZoneRecovery, control_plane: &str) -> String {
     )];
     for agg in &found.instances {
         let i = &agg.instance;
-        let model = i.model_id.as_deref().unwrap_or("no model known");
+        let model = i.model_id.as_deref().unwrap_or("model unknown");
         match agg.server() {
             Some(s) => {
                 let (state, id) = (s.state.as_deref().unwrap_or("-"), s.provider_id.as_deref().unwrap_or("-"));
                 lines.push(format!("  {}  {} {state}, server {id}, {model}", i.id, i.instance_type));
             }
-            None => lines.push(format!("  {}  ended: no server; its volumes are recorded as kept", i.id)),
+            None => lines.push(format!("  {}  ended: no server; its volumes are recorded as retained", i.id)),
         }
         lines.extend(agg.volumes.iter().map(|v| format!("    {}", volume_line(v))));
     }
     lines.extend(found.policies.iter().map(|p| {
         let word = |delete: bool| if delete { "delete" } else { "keep" };
         format!(
-            "  {}  volume {} ({}): the cloud says `{}` (version {}), the records say `{}`: the cloud's word is newer",
+            "  {}  volume {} ({}): the cloud says `{}` (version {}), the records say `{}`: the cloud's version is newer",
             p.instance_id,
             p.volume_id,
             p.provider_id,
@@ -137,10 +131,10 @@ fn zone_lines(zone: &ZoneRecovery, control_plane: &str) -> String {
 
 fn policy(v: &Volume) -> &'static str {
     match (v.origin, v.status) {
-        (Origin::Foreign, _) => "somebody else's: never deleted",
-        (_, VolumeStatus::Retained) => "kept until it is released",
-        _ if v.delete_on_terminate => "goes with its instance",
-        _ => "kept when its instance ends",
+        (Origin::Foreign, _) => "third party's: never deleted",
+        (_, VolumeStatus::Retained) => "retained until it is released",
+        _ if v.delete_on_terminate => "deleted with its instance",
+        _ => "retained when its instance ends",
     }
 }
 
@@ -153,7 +147,7 @@ fn volume_line(v: &Volume) -> String {
 fn zone_json(zone: &ZoneRecovery) -> Value {
     let instance = |agg: &Aggregate| {
         let volume = |v: &Volume| {
-            json!({"provider_volume_id": v.provider_id, "name": v.name, "volume_type": v.volume_type,
+            json!({"provider_volume_id": v.provider_id, "name": v.name, "volume_type": v.volume_type.name,
                 "size_bytes": v.size_bytes, "is_boot": v.is_boot, "origin": v.origin.text(),
                 "delete_on_terminate": v.delete_on_terminate, "status": v.status.text()})
         };

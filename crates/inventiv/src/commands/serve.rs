@@ -1,5 +1,6 @@
 //! `inventiv serve`: API and orchestrator in one process.
 
+use crate::accounts::{self, LoggedIn};
 use crate::args::{LogFormat, OrphanPolicy, Serve};
 use crate::failure::Failure;
 use crate::home;
@@ -10,29 +11,27 @@ use inventiv_core::name::is_control_plane;
 use inventiv_core::plan::Rules;
 use inventiv_core::sweep::Policy;
 use inventiv_orchestrator::Config;
-use inventiv_providers::credentials;
 use inventiv_providers::transport::is_loopback;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// The shortest grace against a real cloud, in seconds: longer than a creation may take, and than a listing lags.
+/// Minimum grace against a real cloud, in seconds: longer than a creation takes and than a listing lags.
 const GRACE_MIN_S: i64 = 120;
-/// The shortest consistency window against a real cloud.
+/// Minimum consistency window against a real cloud, in seconds.
 const WINDOW_MIN_S: i64 = 10;
 
 pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     start_log(args.log_format);
     if !is_control_plane(&args.control_plane) {
-        return Err(Failure::refused("--control-plane: 1 to 16 characters of a-z and 0-9"));
+        return Err(Failure::refused("--control-plane: must be 1 to 16 characters of a-z and 0-9"));
     }
-    if !(0.1..=1_000.0).contains(&args.calls_per_second) {
-        return Err(Failure::refused("--calls-per-second: from 0.1 to 1000"));
+    if args.calls_per_second.is_some_and(|n| !(0.1..=1_000.0).contains(&n)) {
+        return Err(Failure::refused("--calls-per-second: must be from 0.1 to 1000"));
     }
-    if let Some(zone) = args.zones.iter().find(|z| !credentials::is_zone(z)) {
-        return Err(Failure::refused(format!("--zones: `{zone}` is no zone; zones look like fr-par-2")));
+    let logged_in = accounts::log_in_to_all(&args.accounts, &|name| std::env::var(name).ok())?;
+    for account in &logged_in {
+        accounts::zones(account.cloud, &args.zones)?;
     }
-    let credentials =
-        credentials::read(&|name| std::env::var(name).ok()).map_err(|e| Failure::refused(e.to_string()))?;
     let database = home::database(args.database)?;
     let orphan_policy = match args.orphan_policy {
         OrphanPolicy::Report => Policy::Report,
@@ -40,18 +39,18 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     };
     let token_file = home::token_file(args.token_file.as_deref())?;
     let token = home::token(&token_file)?;
-    let api_url = credentials.api_url.clone();
-    if args.create_grace_seconds < GRACE_MIN_S && !is_loopback(&api_url) {
+    let real_cloud = logged_in.iter().any(|a| !is_loopback(a.login.api_url()));
+    if args.create_grace_seconds < GRACE_MIN_S && real_cloud {
         let text = format!("--create-grace-seconds: at least {GRACE_MIN_S} against a real cloud: listings lag");
         return Err(Failure::refused(text));
     }
-    if args.consistency_window_seconds.is_some_and(|s| s < WINDOW_MIN_S) && !is_loopback(&api_url) {
+    if args.consistency_window_seconds.is_some_and(|s| s < WINDOW_MIN_S) && real_cloud {
         let text =
             format!("--consistency-window-seconds: at least {WINDOW_MIN_S} against a real cloud: reads may be stale");
         return Err(Failure::refused(text));
     }
-    let (zones, control_plane) = (args.zones.join(","), args.control_plane.clone());
-    let (project, database_kind) = (credentials.project_id.clone(), home::described(&database));
+    let (served, zones) = (described(&logged_in), zones_of(&logged_in, &args.zones)?);
+    let (control_plane, database_kind) = (args.control_plane.clone(), home::described(&database));
     let lease = lease(args.lease_seconds)?;
     let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
     let mut running = server::start(Setup {
@@ -64,10 +63,10 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
             ..Limits::default()
         },
         allowed_hosts: args.allowed_hosts.iter().map(|h| without_port(h)).collect(),
-        credentials,
+        accounts: logged_in,
+        zones: args.zones,
         config: Config {
             control_plane: args.control_plane,
-            zones: args.zones,
             rules,
             orphan_policy,
             action_log_retention_ms: args.action_log_retention_days.map(|days| days.saturating_mul(86_400_000)),
@@ -81,17 +80,34 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     .await?;
     let address = running.address;
     if !address.ip().is_loopback() {
-        tracing::warn!(%address, "listening beyond this machine: whoever reaches this port can try the token; put TLS before it");
+        tracing::warn!(%address, "listening beyond this machine: anyone who reaches this port can try to guess the token; put a TLS proxy in front");
     }
-    tracing::info!(%address, provider = api_url, project, zones, control_plane, database = database_kind, token_file = %token_file.display(), "serving");
+    tracing::info!(%address, accounts = served, zones, control_plane, database = database_kind, token_file = %token_file.display(), "serving");
     running.until_asked_to_stop().await?;
-    tracing::info!("stopping: finishing the calls that are under way");
+    tracing::info!("stopping: finishing the calls in progress");
     running.shut_down().await
 }
 
-/// As many connections as there are file descriptors for, besides those that the work itself needs.
+/// Which accounts, for the log: name, address and project of each.
+fn described(accounts: &[LoggedIn]) -> String {
+    let one = |a: &LoggedIn| format!("{} ({}, project {})", a.name, a.login.api_url(), a.login.project_id());
+    accounts.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Every zone that is worked in, for the log.
+fn zones_of(accounts: &[LoggedIn], named: &[String]) -> Result<String, Failure> {
+    let mut all = Vec::new();
+    for account in accounts {
+        all.extend(accounts::zones(account.cloud, named)?);
+    }
+    all.sort();
+    all.dedup();
+    Ok(all.join(","))
+}
+
+/// The number of connections that the file descriptors allow, besides those for the work itself.
 fn connections(wanted: usize) -> usize {
-    /// Database, provider, log, and what else is open.
+    /// For database, provider, log and other files.
     const OURS: usize = 256;
     let may_open =
         rlimit::increase_nofile_limit(u64::MAX).map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
@@ -106,7 +122,7 @@ fn connections(wanted: usize) -> usize {
     wanted.min(room)
 }
 
-/// A `Host` header is compared without its port.
+/// `Host` headers are compared without the port.
 fn without_port(host: &str) -> String {
     host.rsplit_once(':')
         .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
@@ -114,10 +130,10 @@ fn without_port(host: &str) -> String {
         .to_ascii_lowercase()
 }
 
-/// The usual proportions, whatever the length.
+/// Scales the default terms to the given lease duration.
 fn lease(seconds: f64) -> Result<Terms, Failure> {
     if !(0.2..=300.0).contains(&seconds) {
-        return Err(Failure::refused("--lease-seconds: from 0.2 to 300"));
+        return Err(Failure::refused("--lease-seconds: must be from 0.2 to 300"));
     }
     let usual = Terms::default();
     #[expect(clippy::cast_possible_truncation, reason = "at most 300,000")]
@@ -132,7 +148,7 @@ fn start_log(format: LogFormat) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // A test may have installed one already.
+    // A test may already have installed one.
     let _ = match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),

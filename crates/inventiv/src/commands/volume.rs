@@ -19,7 +19,7 @@ const COLUMNS: Columns = Columns {
     wide: &[
         ("zone", |v| text(v, "zone")),
         ("instance", |v| text(v, "instance_id")),
-        ("made by", |v| text(v, "origin")),
+        ("origin", |v| text(v, "origin")),
         ("in the cloud", |v| text(v, "provider_volume_id")),
     ],
 };
@@ -54,11 +54,11 @@ fn lines(v: &Value) -> String {
             text(v, "zone")
         ),
         format!(
-            "  of {}  made by {}  delete_on_terminate={}{}",
+            "  instance {}  origin {}  delete_on_terminate={}{}",
             text(v, "instance_id"),
             text(v, "origin"),
             text(v, "delete_on_terminate"),
-            if v["policy_written"] == false { " (the cloud does not carry that yet)" } else { "" }
+            if v["policy_written"] == false { " (not yet written to the cloud)" } else { "" }
         ),
         format!("  in the cloud: {} ({})", text(v, "provider_volume_id"), text(v, "name")),
     ];

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long until a broken stream is asked for again.
+/// The pause before a broken stream is resumed.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Until somebody interrupts it: a stream that breaks off goes on where it was, on whichever server answers.
+/// Runs until interrupted. A stream that breaks off is resumed at its position, on any replica.
 pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
     let client = Client::connect(&args.connection)?;
     let filters = [("instance_id", args.id), ("zone", args.zone)];
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
             Err(_) => {}
         }
         if !is_told {
-            eprintln!("inventiv: the stream broke off; it goes on as soon as a server answers");
+            eprintln!("inventiv: the stream broke off; it resumes as soon as the control plane answers");
         }
         (is_first, is_told) = (false, true);
         tokio::time::sleep(AGAIN).await;
@@ -42,16 +42,16 @@ pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
 
 struct Shown {
     output: Output,
-    /// The id of the last event that has one.
+    /// The id of the last event with an id.
     last: Option<String>,
-    /// The line that was shown last of each instance.
+    /// The last line shown of each instance.
     lines: HashMap<String, String>,
 }
 
 impl Shown {
     fn show(&mut self, event: &Event) -> Result<(), Failure> {
         let data: Value = serde_json::from_str(&event.data)
-            .map_err(|_| Failure::general("the server sent an event that is not JSON; it may be of another version"))?;
+            .map_err(|_| Failure::general("an event is not JSON: does the control plane have another version?"))?;
         if !event.id.is_empty() {
             self.last = Some(event.id.clone());
         }
@@ -64,8 +64,8 @@ impl Shown {
                 self.lines.clear();
                 if data["reason"] != "start" {
                     eprintln!(
-                        "inventiv: the database does not know where this was: what lives follows; what ended meanwhile is in \
-                         `inventiv instance list`"
+                        "inventiv: the database does not know this position: all living instances follow; \
+                         `inventiv instance list --all` shows those that have ended"
                     );
                 }
             }
@@ -85,16 +85,16 @@ impl Shown {
     }
 }
 
-/// A reader that went away (`| head`) ends it.
+/// A closed pipe (`| head`) ends the command.
 fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write;
-    writeln!(std::io::stdout(), "{text}").map_err(|_| Failure::general("nobody reads the output any more"))
+    writeln!(std::io::stdout(), "{text}").map_err(|_| Failure::general("the output is closed"))
 }
 
 fn line(instance: &Value) -> String {
     let note = instance["notes"].as_array().and_then(|notes| notes.first()).map(note_text);
     let why = instance["error"].as_str().map(str::to_owned).or(note).unwrap_or_default();
-    // Without a name of its own, it has that of its id.
+    // Without a name of its own, an instance is named by its id.
     let name = instance["name"].as_str().filter(|name| instance["id"] != *name).unwrap_or_default();
     let line = format!(
         "{}  {:<19}  {:<14}  {:<10}  {:<14}  {}  {why}",

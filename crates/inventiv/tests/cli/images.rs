@@ -1,4 +1,4 @@
-//! Images: listed, and checked before an instance is written down.
+//! Images: listed, and checked before an instance is recorded.
 
 use crate::server::{Cloud, Server, text};
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn an_image_that_does_not_fit_is_refused_before_anything_is_made_and_names_what_
     let table = text(&list(&[]).stdout);
     assert!(table.contains("ubuntu_jammy_gpu_os_12") && table.lines().all(|l| l.chars().count() <= 80), "{table}");
     let names = text(&list(&["-o", "name", "--type", "L4-1-24G"]).stdout);
-    // What is listed for a type can be taken for it.
+    // An image that is listed for a type can be used with it.
     let image = names.lines().find(|l| l.contains("gpu")).unwrap();
     let made = create("L4-1-24G", &["--image", image, "--wait"]);
     assert!(made.status.success(), "{}", text(&made.stderr));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+mod accounts;
 mod images;
 mod people;
 mod samples;
@@ -43,13 +44,13 @@ fn wrong_usage_is_one_sentence_and_a_code() {
     let project = ("SCW_DEFAULT_PROJECT_ID", "11111111-1111-4111-8111-111111111111");
     let base = [("HOME", home)];
     let good = [("HOME", home), key, project];
-    // Arguments, environment, exit code, what is said.
+    // Arguments, environment, exit code, part of the message.
     type Case<'c> = (Vec<&'c str>, &'c [(&'c str, &'c str)], i32, &'c str);
     let cases: Vec<Case<'_>> = vec![
         (vec!["instance", "list"], &base, 1, "token file"),
         (vec!["serve"], &base, 4, "SCW_SECRET_KEY"),
         (vec!["serve", "--control-plane", "Not-Good"], &good, 4, "a-z and 0-9"),
-        (vec!["serve", "--zones", "mars"], &good, 4, "no zone"),
+        (vec!["serve", "--zones", "mars"], &good, 4, "not a zone"),
         (vec!["serve", "--create-grace-seconds", "3"], &good, 4, "listings lag"),
         (vec!["serve", "--consistency-window-seconds", "3"], &good, 4, "reads may be stale"),
         (vec!["serve", "--calls-per-second", "-3"], &good, 2, ""),
@@ -161,8 +162,8 @@ fn the_doctor_says_what_it_costs_asks_and_cleans_up_after_a_kill() {
     let dear = inventiv(&["doctor", "--live", "--yes", "--max-eur", "0.001"], &cloud.env());
     assert_eq!(dear.status.code(), Some(4), "{}", text(&dear.stderr));
     let silent = inventiv(&["doctor", "--live"], &cloud.env());
-    assert_eq!(silent.status.code(), Some(4), "nobody said yes: {}", text(&silent.stderr));
-    assert!(text(&silent.stdout).contains("at the most"), "the cost comes first: {}", text(&silent.stdout));
+    assert_eq!(silent.status.code(), Some(4), "not confirmed: {}", text(&silent.stderr));
+    assert!(text(&silent.stdout).contains("costs at most"), "the cost comes first: {}", text(&silent.stdout));
     assert_eq!(cloud.left(), 0);
     let mut killed = cloud.doctor_with_a_server();
     killed.kill().unwrap();
@@ -184,7 +185,7 @@ fn the_doctor_says_what_it_costs_asks_and_cleans_up_after_a_kill() {
 #[test]
 fn ctrl_c_lets_the_creation_end_and_takes_it_away_and_a_second_one_says_what_may_be_left() {
     let cloud = Cloud::start();
-    // The server is made; its answer comes later than any signal.
+    // The server is created; the response arrives after the signals.
     let slow = json!({"method": "POST", "path": "*/servers", "effect": {"delay_ms": 1_500}});
     cloud.emulator.add_fault(&slow).unwrap();
     let interrupt = |doctor: &Child| {
@@ -255,7 +256,7 @@ async fn plans_and_checks_write_nothing() {
     let before = world.backup().await.bytes();
     for (command, says) in [
         (&["migrate", "--check"][..], ""),
-        // A zone of which nothing is shown, and one in which all is recorded.
+        // A zone that shows nothing, and one with only recorded resources.
         (&["recover", "--from-provider", "test", "--zones", "fr-par-1"], "nothing was written"),
         (&["recover", "--from-provider", "test", "--zones", "fr-par-2"], "nothing is to be rebuilt"),
     ] {
@@ -266,7 +267,7 @@ async fn plans_and_checks_write_nothing() {
     }
 }
 
-/// Lines of a child's output, as they come.
+/// Lines of a child's output, as they arrive.
 fn lines(out: std::process::ChildStdout) -> std::sync::mpsc::Receiver<Value> {
     let (reported, heard) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -303,16 +304,16 @@ fn watch_tells_every_change_and_goes_on_when_its_server_was_killed() {
     let out = server.run(&["instance", "create", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--output", "json"]);
     let id = serde_json::from_slice::<Value>(&out.stdout).unwrap()["id"].clone();
     let is = |event: &Value, status: &str| event["data"]["id"] == id && event["data"]["status"] == status;
-    // Whatever it is by then.
+    // In any status.
     until(&|e| e["data"]["id"] == id);
     server.kill_and_restart();
     let out = server.run(&["instance", "terminate", id.as_str().unwrap(), "--wait", "--timeout", "60"]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     until(&|e| {
-        assert!(e["event"] != "snapshot", "it goes on where it was");
+        assert!(e["event"] != "snapshot", "it resumes at its position");
         is(e, "terminated")
     });
-    // Whoever is asked to stop does not wait for its readers.
+    // A control plane that stops does not wait for its readers.
     let began = Instant::now();
     assert!(Command::new("kill").arg("-TERM").arg(server.child.id().to_string()).status().unwrap().success());
     assert!(server.child.wait().unwrap().success());
@@ -322,7 +323,7 @@ fn watch_tells_every_change_and_goes_on_when_its_server_was_killed() {
     watching.kill().unwrap();
     let said = text(&watching.wait_with_output().unwrap().stderr);
     assert_eq!(said.matches("broke off").count(), 2, "{said}");
-    // A table for people, of one instance that is over.
+    // A table of one instance that has ended.
     let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
     command.args(["watch", id.as_str().unwrap()]).env_clear().envs(server.env.iter().cloned());
     let mut watching = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();

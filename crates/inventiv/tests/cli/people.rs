@@ -1,4 +1,4 @@
-//! The command line as people use it: names, several at once, tables that fit, what they are told while they wait.
+//! The command line as people use it: names, several arguments, tables that fit, progress while waiting.
 
 use crate::server::{Cloud, Server, inventiv, text};
 use serde_json::Value;
@@ -25,11 +25,11 @@ fn names_and_beginnings_of_ids_stand_for_an_instance_from_its_wish_to_its_proof(
     assert!(made.status.success(), "{}", text(&made.stderr));
     let reported = text(&made.stderr);
     let id = json(&made)["id"].as_str().unwrap().to_owned();
-    // Who waits hears first what it is, what it costs and that it goes on; then each step in words.
+    // A waiting user first sees the instance and its price, then each step in words.
     let first = reported.lines().next().unwrap();
     assert!(first.contains(&id) && first.contains("my model") && first.contains("EUR/h"), "{reported}");
     assert!(reported.contains("attach the volume") && !reported.contains("PROVIDER_"), "{reported}");
-    // Asked again with the same key, no second one is made; a name is there once.
+    // The same request with the same key creates no second instance; names are unique.
     let again = create(&server, &["--name", "my model", "--idempotency-key", "k", "-o", "name"]);
     assert_eq!(text(&again.stdout).trim(), "my model", "{}", text(&again.stderr));
     let taken = create(&server, &["--name", "my model"]);
@@ -51,7 +51,7 @@ fn names_and_beginnings_of_ids_stand_for_an_instance_from_its_wish_to_its_proof(
     assert!(gone.status.success(), "{}", text(&gone.stderr));
     let proof = server.run(&["instance", "proof", "my model", "-o", "yaml"]);
     assert!(proof.status.success() && text(&proof.stdout).contains("clean: true"), "{}", text(&proof.stdout));
-    // It has ended: the name is free, and stands for whoever has it now.
+    // It has ended: its name is free, and means the instance that has it now.
     let next = json(&create(&server, &["--name", "my model", "-o", "json"]));
     assert_ne!(next["id"], id.as_str());
     assert_eq!(json(&server.run(&["instance", "show", "my model", "-o", "json"]))["id"], next["id"]);
@@ -91,7 +91,7 @@ fn lists_show_what_lives_in_tables_that_fit() {
     );
     let wide = text(&server.run(&["instance", "list", "-o", "wide"]).stdout);
     assert!(wide.contains(&long) && wide.contains(unnamed["id"].as_str().unwrap()), "{wide}");
-    // Several at once; one that is not there does not keep the others.
+    // Several at once; a missing one does not stop the others.
     let out = server.run(&["instance", "terminate", "short", "nobody", &long, "--wait", "--timeout", "60"]);
     assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
     assert_eq!(names(&["instance", "list", "-o", "name"]).len(), 1);
@@ -99,8 +99,8 @@ fn lists_show_what_lives_in_tables_that_fit() {
         names(&["instance", "list", "--status", "terminated,ready", "-o", "name"]).into_iter().collect();
     assert!(both.contains("short") && both.contains(&long), "{both:?}");
     let sure = server.run(&["instance", "terminate", "--all"]);
-    assert_eq!(sure.status.code(), Some(4), "it asks, and nobody can answer");
-    // What is going already is waited for, too.
+    assert_eq!(sure.status.code(), Some(4), "it asks for confirmation, without a terminal");
+    // Terminating instances are waited for, too.
     assert!(server.run(&["instance", "terminate", "--all", "--yes"]).status.success());
     assert!(server.run(&["instance", "terminate", "--all", "--yes", "--wait", "--timeout", "60"]).status.success());
     assert!(names(&["instance", "list", "-o", "name"]).is_empty());
@@ -123,14 +123,14 @@ fn who_interrupts_the_wait_is_told_what_goes_on_and_costs() {
     command.args(["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "x", "--wait"]);
     let mut waits = command.env_clear().envs(server.env.iter().cloned()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reported = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
-    // It listens for signals before it tells of a step.
+    // It listens for signals before it shows the first step.
     let step = reported.find(|l| l.contains("asked for")).unwrap();
     assert!(Command::new("kill").arg("-INT").arg(waits.id().to_string()).status().unwrap().success(), "{step}");
     let said: Vec<String> = reported.collect();
     let ended = waits.wait().unwrap();
     let last = said.last().unwrap();
     assert_eq!(ended.code(), Some(130), "{said:?}");
-    assert!(last.contains("goes on") && last.contains("EUR/h") && last.contains("instance terminate x"), "{last}");
+    assert!(last.contains("continues") && last.contains("EUR/h") && last.contains("instance terminate x"), "{last}");
     assert!(server.run(&["instance", "rm", "x", "--wait", "--timeout", "60"]).status.success());
 }
 
@@ -211,7 +211,7 @@ fn an_instance_is_renamed_and_logged_in_to_by_name() {
     assert!(reported.contains("echo hello") && reported.contains("me@laptop"), "{reported}");
     let renamed = server.run(&["instance", "rename", "first", "second", "-o", "name"]);
     assert_eq!(text(&renamed.stdout).trim(), "second", "{}", text(&renamed.stderr));
-    // What runs is whatever `ssh` is here.
+    // `inventiv` runs the `ssh` of the PATH.
     let ssh = folder.path().join("ssh");
     std::fs::write(&ssh, "#!/bin/sh\nfor a in \"$@\"; do echo \"[$a]\"; done\nexit 7\n").unwrap();
     std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -223,7 +223,7 @@ fn an_instance_is_renamed_and_logged_in_to_by_name() {
     let expected = ["[-o]", &alias, "[-l]", "[ubuntu]", &address, "[-v]", "[nvidia-smi]", "[-L]"];
     assert_eq!(text(&out.stdout).lines().collect::<Vec<_>>(), expected);
     assert_eq!(server.run(&["instance", "ssh", "nobody"]).status.code(), Some(3));
-    // Several ends are one list for programs.
+    // For programs, several terminations are one list.
     assert!(create(&server, &["--name", "third"]).status.success());
     let ended = server.run(&["instance", "rm", "second", "third", "--wait", "--timeout", "60", "-o", "json"]);
     let names: BTreeSet<String> =

@@ -1,11 +1,11 @@
-//! Every command that the README shows is run as it stands there, against a server and a emulated cloud.
+//! Runs every command of the README unchanged, against a control plane and an emulated cloud.
 
 use crate::server::{Cloud, Server, inventiv, text};
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The lines of all shell samples, continued lines joined, comments left out.
+/// The lines of all shell samples, continued lines joined, without comments.
 fn lines(document: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let (mut inside, mut continued) = (false, false);
@@ -43,7 +43,7 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
     let (mut id, mut volume, mut ran) = (String::new(), String::new(), 0);
     for line in &all {
         let mut args = words(line);
-        // What runs for ever, asks, or starts what runs here already must at least be understood as it stands.
+        // Commands that run for ever, prompt, or start what already runs here must at least parse.
         let not_run = ["inventiv serve", " watch", " doctor", " ssh "];
         let only_read = not_run.iter().any(|words| line.contains(words));
         match line.split_whitespace().next().unwrap_or_default() {
@@ -58,7 +58,7 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
                 let args: Vec<String> = args.into_iter().map(|a| a.replace("vol-…", &volume)).collect();
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let mut out = server.run(&args);
-                // Right after an end was asked for, it cannot be called clean yet.
+                // Right after the termination request, the proof is not clean yet.
                 let began = Instant::now();
                 while line.contains(" proof ") && !out.status.success() && began.elapsed() < Duration::from_secs(60) {
                     out = server.run(&args);
@@ -85,8 +85,8 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
                 assert!(!out.stdout.is_empty(), "{line}");
                 ran += 1;
             }
-            // The two commands are what runs this; variables are set for the server already.
-            word => assert!(matches!(word, "cargo" | "export") || word.starts_with("TOKEN="), "nobody runs `{line}`"),
+            // `cargo` runs this test; the variables are already set for the control plane.
+            word => assert!(matches!(word, "cargo" | "export") || word.starts_with("TOKEN="), "no test runs `{line}`"),
         }
     }
     assert!(ran >= 14, "{ran} of {} lines were run", all.len());

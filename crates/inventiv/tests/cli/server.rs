@@ -1,4 +1,4 @@
-//! A server process, a cloud for it, and how the executable is run.
+//! A control plane process, its emulated cloud, and how to run the executable.
 
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
@@ -16,7 +16,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A server process with its own folder.
+/// A control plane process with its own folder.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) folder: PathBuf,
@@ -26,10 +26,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(folder: &Path, cloud: &str) -> Self {
+        Self::start_with(folder, cloud, &[])
+    }
+
+    /// With more variables, which win.
+    pub(crate) fn start_with(folder: &Path, cloud: &str, more: &[(&str, &str)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
         let path = |name: &str| folder.join(name).display().to_string();
-        let env = vec![
+        let mut env = vec![
             ("SCW_SECRET_KEY".to_owned(), "22222222-2222-4222-8222-222222222222".to_owned()),
             ("SCW_DEFAULT_PROJECT_ID".to_owned(), "11111111-1111-4111-8111-111111111111".to_owned()),
             ("SCW_API_URL".to_owned(), cloud.to_owned()),
@@ -38,10 +43,11 @@ impl Server {
             ("INVENTIV_TOKEN_FILE".to_owned(), path("token")),
             ("INVENTIV_URL".to_owned(), url.clone()),
             ("INVENTIV_ZONES".to_owned(), "fr-par-2".to_owned()),
-            // A kill between an intent and its call leaves a doubt, which is waited out.
+            // A kill between an intent and its call leaves an unconfirmed creation for this long.
             ("INVENTIV_CREATE_GRACE_SECONDS".to_owned(), "3".to_owned()),
             ("INVENTIV_CONSISTENCY_WINDOW_SECONDS".to_owned(), "2".to_owned()),
         ];
+        env.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let child = Self::spawn(&env);
         let server = Self { child, folder: folder.to_owned(), url, env };
         server.wait();
@@ -54,7 +60,7 @@ impl Server {
         command.spawn().unwrap()
     }
 
-    /// Until it has a catalogue.
+    /// Waits until it has a catalogue.
     pub(crate) fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
@@ -64,7 +70,7 @@ impl Server {
             }
             std::thread::yield_now();
         }
-        panic!("the server at {} did not come up", self.url);
+        panic!("the control plane at {} did not start", self.url);
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
@@ -87,7 +93,7 @@ impl Drop for Server {
     }
 }
 
-/// The emulator over HTTP, its clock fifty times faster.
+/// The emulator over HTTP, with a clock that is fifty times faster.
 pub(crate) struct Cloud {
     pub(crate) emulator: Emulator,
     pub(crate) url: String,
@@ -118,21 +124,21 @@ impl Cloud {
         ["servers", "volumes", "ips"].iter().map(|k| state[*k].as_array().unwrap().len()).sum()
     }
 
-    /// What a server is told before its first boot.
+    /// The cloud-init of a server.
     pub(crate) fn user_data(&self, server: &str) -> String {
         let path = format!("/instance/v1/zones/fr-par-2/servers/{server}/user_data/cloud-init");
         let request = http::Request::get(path).header("x-auth-token", "any").body(bytes::Bytes::new()).unwrap();
         text(self.emulator.handle(&request).body())
     }
 
-    /// Runs the doctor until it has made a server.
+    /// Runs the doctor until it has created a server.
     pub(crate) fn doctor_with_a_server(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
         command.args(["doctor", "--live", "--yes"]).env_clear().envs(self.env()).stdin(Stdio::null());
         let doctor = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let began = Instant::now();
         while self.emulator.state()["servers"].as_array().unwrap().is_empty() {
-            assert!(began.elapsed() < Duration::from_secs(60), "it makes nothing");
+            assert!(began.elapsed() < Duration::from_secs(60), "it creates nothing");
             std::thread::yield_now();
         }
         doctor

@@ -1,4 +1,4 @@
-//! A reader of the stream of changes, who goes from one server to the other whenever one is silent, and begins only once.
+//! A reader of the stream of changes that moves to the next replica when one is silent, and resumes at its position.
 
 use crate::{END, environment_of};
 use eventsource_stream::Eventsource;
@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// How long a server may be silent: while it is frozen, another one tells.
+/// How long a replica may be silent before the reader moves on: it may be frozen.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Between two servers that are not there.
+/// The pause after a replica that is unreachable.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What it has been told, by instance.
+/// The changes that it has received, by instance.
 pub(crate) struct Follower {
     reported: Arc<Mutex<Told>>,
 }
@@ -23,13 +23,13 @@ pub(crate) struct Follower {
 #[derive(Default)]
 struct Told {
     statuses: BTreeMap<String, String>,
-    /// How often it was told to begin anew, although it knew where it was.
+    /// How often it had to start anew although it had a position.
     forgotten: usize,
     streams: usize,
 }
 
 impl Follower {
-    /// Follows servers that may be started and stopped, for as long as the runtime lives.
+    /// Follows replicas that may be started and stopped, for as long as the runtime lives.
     pub(crate) fn start(runtime: &Runtime, servers: &[&[(String, String)]]) -> Self {
         let reported: Arc<Mutex<Told>> = Arc::default();
         let of = |env: &&[(String, String)], name| environment_of(env, name).to_owned();
@@ -72,7 +72,7 @@ impl Follower {
         Self { reported }
     }
 
-    /// Until it was told of the end of each of these, and of nothing else.
+    /// Waits until it has seen the end of each of these, and of nothing else.
     pub(crate) fn has_seen_the_end_of(&self, all: &[Value]) {
         let wanted: BTreeMap<&str, &str> =
             all.iter().map(|i| (i["id"].as_str().unwrap(), i["status"].as_str().unwrap())).collect();
@@ -81,11 +81,11 @@ impl Follower {
             let reported = self.reported.lock().unwrap();
             let seen: BTreeMap<&str, &str> = reported.statuses.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             if seen == wanted {
-                assert_eq!(reported.forgotten, 0, "nothing that was committed is lost, so every place is known");
-                println!("the stream told all of it, in {} pieces", reported.streams);
+                assert_eq!(reported.forgotten, 0, "nothing committed is lost, so every position is known");
+                println!("the stream was complete, in {} pieces", reported.streams);
                 return;
             }
-            assert!(began.elapsed() < END, "told: {seen:#?}\nand it is: {wanted:#?}");
+            assert!(began.elapsed() < END, "seen: {seen:#?}\nexpected: {wanted:#?}");
             drop(reported);
             std::thread::yield_now();
         }

@@ -1,7 +1,7 @@
-//! The real executable, killed with `kill -9` at random moments while lives come and go, on both databases; and several of
-//! them on one PostgreSQL, killed, frozen, asked to stop, cut off, with clocks that are wrong.
+//! The real executable, killed with `kill -9` at random moments while instances come and go, on both databases; and
+//! several replicas on one PostgreSQL, killed, frozen, stopped, cut off, with skewed clocks.
 //!
-//! `cargo xtask soak --kills N` runs more of it. The moment of a kill is counted in requests that the cloud got.
+//! `cargo xtask soak --kills N` runs more rounds. The moment of a kill is counted in requests that the cloud received.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -21,25 +21,25 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// The executable as it is now.
+/// The current executable.
 const OURS: &str = env!("CARGO_BIN_EXE_inventiv");
-/// How many kills, unless `INVENTIV_SOAK_KILLS` says otherwise.
+/// Default number of kills (`INVENTIV_SOAK_KILLS`).
 const KILLS: u32 = 25;
-/// How many instances live at once, at the most.
+/// Maximum number of living instances.
 const LIVING_MAX: usize = 6;
-/// How old a read may be, of the cloud's time: the window that the servers know is 2 s, which are 40 s of it.
+/// Maximum staleness of a read, in the cloud's time. The consistency window of the replicas is 2 s: 40 s of it.
 const STALE_MS: i64 = 35_000;
-/// How long the end of everything may take.
+/// Time-out for the termination of all instances.
 const END: Duration = Duration::from_secs(240);
 
-/// One of ours.
+/// One control plane process.
 struct Server {
     binary: PathBuf,
     env: Vec<(String, String)>,
     child: Child,
-    /// Frozen, cut off, or not there.
+    /// Frozen, cut off, or not running.
     away: bool,
-    /// Its lines to the cloud and to the database, where they are to be cut.
+    /// Relays to the cloud and the database, if they are to be cut.
     lines: Option<Lines>,
 }
 
@@ -54,7 +54,7 @@ impl Server {
         self.child = spawn(&self.binary, &self.env);
     }
 
-    /// Sends it a signal, by its name.
+    /// Sends it a signal by name.
     fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.unwrap().success(), "kill -{name}");
@@ -66,13 +66,13 @@ struct Soak {
     servers: Vec<Server>,
     rng: fastrand::Rng,
     living: Vec<String>,
-    /// How many were asked for.
+    /// How many instances were requested.
     asked: usize,
-    /// How often reads became stale.
+    /// How many periods of stale reads there were.
     stale: usize,
 }
 
-/// Begins the names of instances whose data volume is to be kept.
+/// Name prefix of instances whose data volume is to be retained.
 const KEEPER: &str = "keeper";
 
 impl Drop for Soak {
@@ -102,10 +102,10 @@ fn environment(cloud: &str, url: &str, folder: &Path) -> Vec<(String, String)> {
         ("INVENTIV_TOKEN_FILE", folder.join("token").display().to_string()),
         ("INVENTIV_ZONES", "fr-par-2".to_owned()),
         ("INVENTIV_CALLS_PER_SECOND", "200".to_owned()),
-        // Of the cloud's time, a minute.
+        // A minute of the cloud's time.
         ("INVENTIV_CREATE_GRACE_SECONDS", "3".to_owned()),
         ("INVENTIV_CONSISTENCY_WINDOW_SECONDS", "2".to_owned()),
-        // Of the cloud's time, ten seconds.
+        // Ten seconds of the cloud's time.
         ("INVENTIV_LEASE_SECONDS", "0.5".to_owned()),
     ]
     .map(|(k, v)| (k.to_owned(), v))
@@ -118,7 +118,7 @@ fn environment_of<'e>(env: &'e [(String, String)], name: &str) -> &'e str {
 }
 
 impl Soak {
-    /// None runs yet.
+    /// Starts no control plane yet.
     fn new(runtime: &Runtime, folder: &Path, seed: u64) -> (Self, SocketAddr) {
         let emulator = Emulator::new(Options {
             clock: ClockMode::Scaled(20),
@@ -130,7 +130,7 @@ impl Soak {
         let cloud = listener.local_addr().unwrap();
         let served = emulator.clone();
         runtime.spawn(async move { served.serve(listener, std::future::pending()).await });
-        // Several would each make one.
+        // Else each of several replicas would create its own.
         std::fs::write(folder.join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
         std::fs::set_permissions(folder.join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
         let rng = fastrand::Rng::with_seed(seed);
@@ -142,7 +142,7 @@ impl Soak {
         self.servers.push(Server { child: spawn(&binary, &env), binary, env, away: false, lines });
     }
 
-    /// Through any that is not away.
+    /// Runs a command through any replica that is not away.
     fn run(&self, args: &[&str]) -> Output {
         let awake: Vec<&Server> = self.servers.iter().filter(|s| !s.away).collect();
         let env = awake[fastrand::usize(..awake.len())].env.iter().cloned();
@@ -151,7 +151,7 @@ impl Soak {
         command.output().unwrap()
     }
 
-    /// Runs a command again until the server, which may just have been started, answers it.
+    /// Retries a command until the control plane, which may be starting, answers.
     fn ask(&self, args: &[&str]) -> Value {
         let began = Instant::now();
         loop {
@@ -187,12 +187,12 @@ impl Soak {
         self.living.push(id);
     }
 
-    /// Every instance there is, also where an answer was lost and somebody asked again.
+    /// All instances, including those of creations that were retried after a lost response.
     fn instances(&self) -> Vec<Value> {
         self.ask(&["instance", "list", "--all"]).as_array().unwrap().clone()
     }
 
-    /// For whole periods, reads are stale: of some API and kind or of all, by up to the window, forwards or back and forth.
+    /// Makes reads stale for whole periods: of one API and kind or of all, by up to the window, monotonically or not.
     fn turn_reads(&mut self) {
         let mut some = |of: &[&str]| of.get(self.rng.usize(..of.len() * 2)).map(|text| (*text).to_owned());
         let (api, kind) = (some(&["instance", "block"]), some(&["servers", "volumes"]));
@@ -208,7 +208,7 @@ impl Soak {
         }
     }
 
-    /// Somebody asks for something, and the cloud gets a few requests.
+    /// A user requests something, and the cloud receives a few requests.
     fn something_happens(&mut self) {
         self.turn_reads();
         if self.living.len() < LIVING_MAX && (self.living.is_empty() || self.rng.bool()) {
@@ -225,14 +225,14 @@ impl Soak {
         }
     }
 
-    /// The server is killed and started again.
+    /// Kills the control plane and restarts it.
     fn round(&mut self) {
         self.something_happens();
         self.servers[0].child.kill().unwrap();
         self.servers[0].restart();
     }
 
-    /// Everything goes; what remains in the cloud is exactly what is kept.
+    /// Terminates everything; only retained volumes may remain in the cloud.
     fn end(&mut self) {
         let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
         self.emulator.set_stale_reads(Vec::new());
@@ -245,7 +245,7 @@ impl Soak {
             loop {
                 let shown = self.ask(&["instance", "show", &id]);
                 let over = matches!(shown["status"].as_str(), Some("terminated" | "provisioning_failed"));
-                // What stale reads proved gone is shown again by a listing that is younger than the window, and taken up.
+                // A listing that is newer than the window may show what stale reads proved gone; it is then adopted.
                 if over && self.ask(&["instance", "proof", &id])["certainty"] != "provisional" {
                     break;
                 }
@@ -261,7 +261,7 @@ impl Soak {
         for v in listed.as_array().unwrap() {
             let owner = all.iter().find(|i| i["id"] == v["instance_id"]).unwrap();
             let asked_for = text(owner, "name").starts_with(KEEPER) && v["origin"] == "ours";
-            assert!(asked_for, "kept, and nobody asked for it: {v:#}");
+            assert!(asked_for, "retained without a request: {v:#}");
         }
         let kept = ids(&listed, "provider_volume_id");
         let state = self.emulator.state();
@@ -275,7 +275,7 @@ impl Soak {
     }
 }
 
-/// What the environment says.
+/// A value from the environment.
 fn reported<N: std::str::FromStr>(name: &str) -> Option<N> {
     std::env::var(name).ok().and_then(|n| n.parse().ok())
 }
@@ -289,7 +289,7 @@ fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
     let kills = reported("INVENTIV_SOAK_KILLS").unwrap_or(KILLS);
     let seed = seed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    // They mostly wait for the cloud: both at once.
+    // Both mostly wait for the cloud: run them at once.
     std::thread::scope(|scope| {
         for kind in Database::both() {
             let runtime = &runtime;
@@ -306,7 +306,7 @@ fn killed_at_random_moments_it_leaves_exactly_what_is_kept() {
                 }
                 soak.end();
                 let (lives, stale) = (soak.asked, soak.stale);
-                println!("{kind:?}: {lives} lives, {stale} periods of stale reads, nothing left but what is kept");
+                println!("{kind:?}: {lives} instances, {stale} periods of stale reads, only retained volumes left");
             });
         }
     });

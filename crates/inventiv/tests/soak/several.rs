@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL.
+//! Several replicas on one PostgreSQL.
 
 use crate::follow::Follower;
 use crate::skew::Skew;
@@ -17,32 +17,32 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 const ACCOUNT: &str = "scaleway:11111111-1111-4111-8111-111111111111";
-/// How many kills and how many freezes, unless `INVENTIV_SOAK_KILLS` says otherwise; of every other strike, a quarter.
+/// Default number of kills and of freezes (`INVENTIV_SOAK_KILLS`); a quarter as many of every other fault.
 const ROUNDS: usize = 4;
-/// How many servers, unless `INVENTIV_SOAK_SERVERS` says otherwise.
+/// Default number of replicas (`INVENTIV_SOAK_SERVERS`).
 const SERVERS: usize = 3;
-/// How wrong their clocks are, in seconds.
+/// The skew of their clocks, in seconds.
 const SKEWS: [i64; 3] = [300, -300, 0];
-/// How long a server is cut off from the cloud at the most, if no other one takes over before.
+/// How long a replica is cut off from the cloud at most, if no other replica takes over before.
 const CUT_MAX: Duration = Duration::from_secs(3);
 
-/// What strikes.
+/// A fault to inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Disruption {
-    /// `kill -9`; started again once the others have gone on.
+    /// `kill -9`; restarted once another replica has taken over.
     Kill,
-    /// Stopped in the middle of whatever it does, past its lease, and woken.
+    /// Stopped at any point until its lease has expired, then continued.
     Freeze,
-    /// Asked to stop.
+    /// SIGTERM.
     Terminate,
-    /// Its connections to the cloud are cut, and none is made.
+    /// Its connections to the cloud are cut, and new ones are refused.
     CloudCut,
-    /// What it sends to the cloud arrives once the others have gone on, and it is told nothing until then.
+    /// Its requests to the cloud arrive only after another replica has taken over; it gets no response until then.
     CloudLate,
-    /// The same with the database.
+    /// The same for the database.
     DatabaseCut,
     DatabaseLate,
-    /// The database crashes under all of them.
+    /// The database that they share crashes.
     DatabaseCrash,
 }
 
@@ -62,27 +62,27 @@ fn deal(rng: &mut fastrand::Rng, rounds: usize) -> Vec<Disruption> {
     dealt
 }
 
-/// Several servers, the database they share, and our own view of it.
+/// Several replicas, the database that they share, and the test's own connection to it.
 struct Cluster {
     soak: Soak,
     postgres: Postgres,
-    /// Opened when it is needed first: that brings the schema up to date.
+    /// Opened on first use: opening upgrades the schema.
     store: OnceCell<Store>,
     runtime: Runtime,
     cloud: SocketAddr,
     skew: Option<Skew>,
-    /// Where the token is.
+    /// Holds the token.
     home: tempfile::TempDir,
 }
 
 impl Cluster {
-    /// `None`: there is no PostgreSQL here.
+    /// `None`: PostgreSQL is not installed.
     fn start(binary: &str, servers: usize, seed: u64) -> Option<Self> {
         if !Database::both().contains(&Database::Postgres) {
             return None;
         }
         let Some(binaries) = Binaries::find() else {
-            println!("left out: no programs of PostgreSQL are here (PG_BIN names their folder)");
+            println!("skipped: found no PostgreSQL binaries (PG_BIN names their folder)");
             return None;
         };
         let postgres = Postgres::start(&binaries, &["listen_addresses=", "fsync=off"]).unwrap();
@@ -100,7 +100,7 @@ impl Cluster {
         self.store.get_or_init(|| self.runtime.block_on(Store::open(&self.postgres.url())).unwrap())
     }
 
-    /// One more server; its clock is as wrong as its number says.
+    /// Adds a replica; its number selects the skew of its clock.
     fn add(&mut self, binary: &Path, n: usize) {
         let lines = self.runtime.block_on(async {
             Lines {
@@ -114,34 +114,33 @@ impl Cluster {
         self.soak.add(binary, env, Some(lines));
     }
 
-    /// The lease of the one zone, as it is written down.
+    /// The lease of the only zone, as recorded.
     fn lease(&self) -> Option<Lease> {
-        // It may be starting again.
+        // The database may be restarting.
         let leases = self.runtime.block_on(self.store().leases(ACCOUNT)).ok()?;
         leases.into_iter().next().filter(|l| !l.holder.is_empty())
     }
 
-    /// The lease, once somebody has it.
+    /// The lease, once a replica holds it.
     fn held(&self) -> Lease {
         let began = Instant::now();
         loop {
             if let Some(lease) = self.lease() {
                 return lease;
             }
-            assert!(began.elapsed() < END, "nobody works on the zone");
+            assert!(began.elapsed() < END, "no replica works on the zone");
             std::thread::yield_now();
         }
     }
 
-    /// Until the zone is worked on again, or for `at_most`: how long it took, if it had been worked on by the one that was
-    /// struck.
+    /// Waits until a replica works on the zone again, or for `at_most`. Returns the gap if the lease changed hands.
     fn until_it_goes_on(&self, before: &Lease, began: Instant, at_most: Option<Duration>) -> Option<Duration> {
         loop {
             if let Some(now) = self.lease() {
                 if now.holder != before.holder {
                     return Some(began.elapsed());
                 }
-                // Who is cut off from the cloud alone heartbeats on for a while.
+                // A replica that is cut off only from the cloud keeps its heartbeat for a while.
                 if at_most.is_none() && now.heartbeat >= before.heartbeat + 5 {
                     return None;
                 }
@@ -149,7 +148,7 @@ impl Cluster {
             if at_most.is_some_and(|most| began.elapsed() > most) {
                 return None;
             }
-            assert!(began.elapsed() < END, "nobody works on the zone");
+            assert!(began.elapsed() < END, "no replica works on the zone");
             std::thread::yield_now();
         }
     }
@@ -186,14 +185,14 @@ impl Cluster {
         }
     }
 
-    /// What happened is told in the order in which it happened, whatever the servers' own clocks say.
+    /// Times in the action log are in the order of events, whatever the replicas' own clocks say.
     fn times_are_the_databases(&self) {
         let now = self.runtime.block_on(self.store().now()).unwrap().unwrap();
         let (mut after, mut seen, mut earlier) = (None::<String>, 0, Timestamp(0));
         loop {
             let page = self.runtime.block_on(self.store().action_logs(None, after.as_deref(), 1_000)).unwrap();
             for log in &page {
-                // By id; a second for what servers differ in the database's time.
+                // Ordered by id; replicas may differ by a second in their view of the database's time.
                 assert!(earlier.ms_since(log.started_at) < 1_000, "{log:?} after {earlier:?}");
                 assert!(now.ms_since(log.started_at) >= 0, "{log:?}, and now it is {now:?}");
                 earlier = log.started_at;
@@ -217,7 +216,7 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
     let envs: Vec<&[(String, String)]> = cluster.soak.servers.iter().map(|s| s.env.as_slice()).collect();
     let follower = Follower::start(&cluster.runtime, &envs);
     let dealt = deal(&mut cluster.soak.rng, rounds);
-    println!("{servers} servers: {rounds} kills, as many freezes, {} rounds, seed {seed}", dealt.len());
+    println!("{servers} replicas: {rounds} kills, as many freezes, {} rounds, seed {seed}", dealt.len());
     let mut took: BTreeMap<Disruption, (usize, Vec<u128>)> = BTreeMap::new();
     for (n, disrupt) in dealt.iter().copied().enumerate() {
         let injected = cluster.soak.rng.usize(..servers);
@@ -225,7 +224,7 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
         let before = cluster.held();
         let began = Instant::now();
         cluster.disrupt(disrupt, injected);
-        // Users go on meanwhile.
+        // Users continue meanwhile.
         let busy = cluster.soak.rng.bool();
         if busy {
             cluster.soak.something_happens();
@@ -237,7 +236,7 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
         gaps.extend(gap.map(|g| g.as_millis()));
         cluster.mend(disrupt, injected);
         if (n + 1) % 100 == 0 {
-            println!("{servers} servers: {} rounds", n + 1);
+            println!("{servers} replicas: {} rounds", n + 1);
         }
     }
     cluster.soak.end();
@@ -250,7 +249,7 @@ fn several_on_one_database_that_are_struck_in_every_way_leave_exactly_what_is_ke
             "{disrupt:?}: {count} times; the zone changed hands {n} times, after {middle:?} ms (median), {longest:?} ms (longest)"
         );
     }
-    println!("{servers} servers: {} lives, nothing left but what is kept", cluster.soak.asked);
+    println!("{servers} replicas: {} instances, only retained volumes left", cluster.soak.asked);
 }
 
 #[test]
@@ -258,7 +257,7 @@ fn a_create_that_arrives_long_after_another_server_took_over_leaves_nothing() {
     let Some(mut cluster) = Cluster::start(OURS, 1, seed()) else { return };
     cluster.soak.wait(|soak| soak.emulator.journal()["requests"].as_u64() > Some(3));
     let before = cluster.held();
-    // Another one, which has nothing yet.
+    // Another replica, without a lease yet.
     cluster.add(Path::new(OURS), 1);
     let line = &cluster.soak.servers[0].lines.as_ref().unwrap().cloud;
     line.hold("POST /instance/v1/zones/fr-par-2/servers HTTP/1.1");
@@ -266,7 +265,7 @@ fn a_create_that_arrives_long_after_another_server_took_over_leaves_nothing() {
     let id = cluster.soak.living[0].clone();
     let line = &cluster.soak.servers[0].lines.as_ref().unwrap().cloud;
     cluster.runtime.block_on(line.until_held());
-    // The request is on its way; its sender sees nothing more until much later.
+    // The request is in transit; its sender is frozen.
     cluster.soak.servers[0].signal("STOP");
     cluster.soak.servers[0].away = true;
     cluster.soak.wait(|soak| soak.ask(&["instance", "show", &id])["status"] == "ready");
@@ -277,28 +276,28 @@ fn a_create_that_arrives_long_after_another_server_took_over_leaves_nothing() {
     line.release();
     cluster.soak.servers[0].signal("CONT");
     cluster.soak.servers[0].away = false;
-    // It comes, and it goes.
+    // The late server appears, and is deleted.
     cluster.soak.wait(|soak| made(soak) == 2);
     cluster.soak.wait(|soak| made(soak) == 1);
     let shown = cluster.soak.ask(&["instance", "show", &id]);
     assert_eq!(shown["status"], json!("ready"), "{shown:#}");
     let remaining = cluster.soak.emulator.state()["servers"][0]["id"].clone();
-    assert_eq!(remaining, shown["provider_instance_id"], "the late one goes, not the one in use");
+    assert_eq!(remaining, shown["provider_instance_id"], "the late server is deleted, not the one in use");
     cluster.soak.end();
 }
 
-/// What came before, by `INVENTIV_OLD_BIN`; `cargo xtask upgrade --from COMMIT` builds it.
+/// `INVENTIV_OLD_BIN` names the previous executable; `cargo xtask upgrade --from COMMIT` builds it.
 #[test]
 fn one_server_after_the_other_is_replaced_by_a_newer_one_while_lives_go_on() {
     let Ok(old) = std::env::var("INVENTIV_OLD_BIN") else {
-        println!("left out: INVENTIV_OLD_BIN names no executable; `cargo xtask upgrade` does");
+        println!("skipped: INVENTIV_OLD_BIN is not set; `cargo xtask upgrade` sets it");
         return;
     };
     let Some(mut cluster) = Cluster::start(&old, SERVERS, seed()) else { return };
     let happens = |cluster: &mut Cluster, times: usize| (0..times).for_each(|_| cluster.soak.something_happens());
     happens(&mut cluster, 8);
     for n in 0..SERVERS {
-        // We have not looked into the database before a server did.
+        // The test must not open the database before a replica did.
         let before = (n > 0).then(|| cluster.held());
         cluster.soak.servers[n].signal("TERM");
         cluster.soak.servers[n].away = true;
@@ -306,9 +305,9 @@ fn one_server_after_the_other_is_replaced_by_a_newer_one_while_lives_go_on() {
         let server = &mut cluster.soak.servers[n];
         server.binary = OURS.into();
         server.restart();
-        // It answers, beside those that are older.
+        // The new replica answers beside the old ones.
         let others: Vec<bool> = cluster.soak.servers.iter().map(|s| s.away).collect();
-        // Those that are older go on as if nothing had happened, on each of their connections.
+        // The old replicas continue unaffected, on each of their connections.
         for older in n + 1..SERVERS {
             cluster.soak.servers.iter_mut().enumerate().for_each(|(at, s)| s.away = at != older);
             for _ in 0..24 {
@@ -324,8 +323,8 @@ fn one_server_after_the_other_is_replaced_by_a_newer_one_while_lives_go_on() {
             cluster.until_it_goes_on(&before, Instant::now(), None);
         }
         happens(&mut cluster, 6);
-        println!("{} of {SERVERS} servers are new", n + 1);
+        println!("{} of {SERVERS} replicas are new", n + 1);
     }
     cluster.soak.end();
-    println!("{} lives, nothing left but what is kept", cluster.soak.asked);
+    println!("{} instances, only retained volumes left", cluster.soak.asked);
 }

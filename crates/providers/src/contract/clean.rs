@@ -6,7 +6,6 @@
 use super::{Course, Line, Step, Suite, text};
 use crate::{Existence, VolumeRef};
 use inventiv_core::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState, ZoneInventory};
-use inventiv_core::recorded::BLOCK_KIND;
 use tokio::time::Instant;
 
 /// How every name begins, and what everything is tagged with.
@@ -149,7 +148,7 @@ impl Suite<'_> {
         let volumes: Vec<&ObservedVolume> = inventory.volumes.iter().filter(ours).collect();
         for volume in volumes {
             left.push(volume.id.clone());
-            let named = VolumeRef::new(&volume.id, &volume.volume_type);
+            let named = VolumeRef::new(&volume.id, volume.volume_type.clone());
             if !course.volumes.iter().any(|known| known.id == named.id) {
                 course.volumes.push(named.clone());
             }
@@ -191,8 +190,8 @@ impl Suite<'_> {
             if run_of(seen).is_some() || course.volumes.iter().any(|v| v.id == attachment.volume_id) {
                 continue;
             }
-            if server.came_with(attachment, seen) {
-                let volume = VolumeRef::new(&attachment.volume_id, &attachment.volume_type);
+            if self.cloud.profile().came_with(server, attachment, seen) {
+                let volume = VolumeRef::new(&attachment.volume_id, attachment.volume_type.clone());
                 let boot = name(run, Role::Boot);
                 if let Err(e) = self.cloud.tag_volume(&self.zone, &volume, &boot, &[PREFIX.to_owned()]).await {
                     // Another look tries again; in the end a name that cannot be given must not keep the server running.
@@ -224,7 +223,7 @@ impl Suite<'_> {
         if !course.lines.contains(&spared) {
             self.report(course, spared);
         }
-        if attachment.volume_type == BLOCK_KIND {
+        if attachment.volume_type.is_block() {
             return Ok(());
         }
         let (volume, server) = (&attachment.volume_id, &server.id);

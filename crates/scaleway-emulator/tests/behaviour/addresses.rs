@@ -1,4 +1,4 @@
-//! Addresses: both families, reverse names, how they are found, and when they are free.
+//! Tests of addresses: both families, reverse names, lookup, and release.
 
 use super::{INSTANCE, act, ask, create, emulator, get, text};
 use scaleway_emulator::Emulator;
@@ -20,14 +20,14 @@ fn set(e: &Emulator, path: &str, body: Value) -> (u16, Value) {
     ask(e, "PATCH", &format!("{INSTANCE}/{path}"), Some(body))
 }
 
-/// Whether each of a server's addresses is IPv4 or IPv6, dynamic, and where it stands.
+/// Family, whether dynamic, and state of each of a server's addresses.
 fn addresses(s: &Value) -> Vec<(String, bool, String)> {
     let all = s["public_ips"].as_array().unwrap().iter();
     all.map(|a| (text(a, "family").to_owned(), a["dynamic"] == true, text(a, "state").to_owned())).collect()
 }
 
 #[test]
-fn beside_an_ipv6_a_dynamic_ipv4_comes_first_and_beside_a_flexible_ipv4_none_comes() {
+fn a_server_gets_a_dynamic_ipv4_beside_an_ipv6_but_not_beside_a_flexible_ipv4() {
     for (kind, expected) in [
         ("routed_ipv6", vec![("inet", true, "pending"), ("inet6", false, "attached")]),
         ("routed_ipv4", vec![("inet", false, "attached")]),
@@ -53,13 +53,13 @@ fn beside_an_ipv6_a_dynamic_ipv4_comes_first_and_beside_a_flexible_ipv4_none_com
 }
 
 #[test]
-fn a_guest_without_an_address_tells_that_it_is_up_when_it_gets_one() {
+fn a_guest_without_an_address_reports_its_boot_when_it_gets_one() {
     let e = emulator();
     let s = create(&e, "DEV1-S", LABEL, "instance_sbs");
     set(&e, &format!("servers/{}", text(&s, "id")), json!({"dynamic_ip_required": false}));
     act(&e, &s["id"], "poweron");
     e.advance_ms(600_000);
-    assert_eq!(server(&e, &s["id"])["state_detail"], "booting kernel", "it has nothing to tell it through");
+    assert_eq!(server(&e, &s["id"])["state_detail"], "booting kernel", "without an address it cannot report its boot");
     let ip = new_ip(&e, json!({}));
     set(&e, &format!("ips/{}", text(&ip, "id")), json!({"server": s["id"]}));
     assert_eq!(server(&e, &s["id"])["state_detail"], "booting kernel");
@@ -67,7 +67,7 @@ fn a_guest_without_an_address_tells_that_it_is_up_when_it_gets_one() {
     let up = server(&e, &s["id"]);
     assert_eq!((&up["state_detail"], &up["public_ip"]["state"]), (&json!("booted"), &json!("attached")));
 
-    // One that is given while it still boots waits for the boot.
+    // With an address attached during the boot, the report still waits for the boot.
     let s = create(&e, "DEV1-S", LABEL, "instance_sbs");
     set(&e, &format!("servers/{}", text(&s, "id")), json!({"dynamic_ip_required": false}));
     act(&e, &s["id"], "poweron");
@@ -95,11 +95,11 @@ fn a_reverse_name_is_refused_until_it_resolves_to_the_address() {
     let unchanged = get(&e, &format!("{INSTANCE}/{path}"));
     assert_eq!((&unchanged["ip"]["reverse"], &unchanged["ip"]["tags"]), (&Value::Null, &json!([])), "all or nothing");
     e.advance_ms(10_000);
-    assert_eq!(set(&e, &path, name.clone()).0, 400, "a record takes its time");
+    assert_eq!(set(&e, &path, name.clone()).0, 400, "a DNS record takes time to propagate");
     let later = json!({"reverse": "later.example.com"});
     assert_eq!(set(&e, &path, later.clone()).0, 400);
     e.advance_ms(25_000);
-    assert_eq!(set(&e, &path, later).0, 400, "each name spreads by itself");
+    assert_eq!(set(&e, &path, later).0, 400, "each name propagates separately");
     let (status, accepted) = set(&e, &path, name.clone());
     assert_eq!((status, &accepted["ip"]["reverse"]), (200, &json!("gpu.example.com")));
     assert_eq!(set(&e, &path, name).0, 200, "the same again");
@@ -141,7 +141,7 @@ fn an_address_is_found_by_its_id_and_by_its_text() {
 }
 
 #[test]
-fn the_address_of_a_terminated_server_is_attached_a_moment_more() {
+fn the_address_of_a_terminated_server_stays_attached_for_a_moment() {
     let e = emulator();
     let s = create(&e, "DEV1-S", LABEL, "instance_sbs");
     let ip = new_ip(&e, json!({"server": s["id"]}));
@@ -152,5 +152,5 @@ fn the_address_of_a_terminated_server_is_attached_a_moment_more() {
     assert_eq!((&state()["state"], &state()["server"]["id"]), (&json!("attached"), &s["id"]));
     e.advance_ms(1_000);
     assert_eq!((&state()["state"], &state()["server"]), (&json!("detached"), &Value::Null));
-    assert_eq!(server(&e, &s["id"])["state"], "stopping", "before the server is gone");
+    assert_eq!(server(&e, &s["id"])["state"], "stopping", "the address is released before the server is gone");
 }

@@ -1,4 +1,4 @@
-//! What a new server gets, what survives, what is refused, what takes time.
+//! Tests of creation, survival after deletion, refusals, and durations.
 
 use super::{BLOCK, INSTANCE, act, ask, create, emulator, image};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
 
 #[test]
-fn a_new_server_is_stopped_with_the_volumes_that_its_image_and_type_give() {
+fn a_new_server_is_stopped_and_has_the_volumes_of_its_image_and_type() {
     let e = emulator();
     let gpu = "ubuntu_jammy_gpu_os_12";
     let s = create(&e, "H100-1-80G", gpu, "instance_sbs");
@@ -17,7 +17,7 @@ fn a_new_server_is_stopped_with_the_volumes_that_its_image_and_type_give() {
     assert_eq!(
         s["volumes"]["0"].as_object().unwrap().len(),
         5,
-        "boot, id, state, volume_type, zone and no more: {s:#}"
+        "boot, id, state, volume_type, zone and nothing else: {s:#}"
     );
     assert_eq!(s["volumes"]["0"]["boot"], false, "false even on the default boot volume");
     assert_eq!(s["volumes"]["1"]["volume_type"], "scratch");
@@ -32,12 +32,12 @@ fn a_new_server_is_stopped_with_the_volumes_that_its_image_and_type_give() {
         (&json!("l_ssd"), &json!(400_000_000_000_i64))
     );
     let s = create(&e, "GP1-XS", "ubuntu_jammy", "instance_local");
-    assert_eq!(s["volumes"]["0"]["size"], 150_000_000_000_i64, "it fills the type");
+    assert_eq!(s["volumes"]["0"]["size"], 150_000_000_000_i64, "all local storage of the type");
     assert_eq!(s["volumes"]["0"]["name"], "Ubuntu 22.04 Jammy Jellyfish", "it has the image's name");
 }
 
 #[test]
-fn delete_leaves_local_and_block_volumes_and_terminate_takes_the_local_ones() {
+fn delete_keeps_all_volumes_and_terminate_deletes_the_local_ones() {
     for (kind, label, image_kind, removal_method, left) in [
         ("RENDER-S", "ubuntu_jammy_gpu_os_12", "instance_local", "delete", 1),
         ("RENDER-S", "ubuntu_jammy_gpu_os_12", "instance_local", "terminate", 0),
@@ -64,7 +64,7 @@ fn delete_leaves_local_and_block_volumes_and_terminate_takes_the_local_ones() {
 }
 
 #[test]
-fn what_the_state_does_not_allow_is_refused() {
+fn actions_that_the_state_does_not_allow_are_refused() {
     let e = emulator();
     let s = create(&e, "L4-1-24G", "ubuntu_jammy_gpu_os_12", "instance_sbs");
     let path = format!("{INSTANCE}/servers/{}", s["id"].as_str().unwrap());
@@ -86,7 +86,7 @@ fn what_the_state_does_not_allow_is_refused() {
 }
 
 #[test]
-fn a_start_passes_its_states_and_brings_an_address_that_a_stop_takes_away() {
+fn a_start_passes_through_its_states_and_assigns_an_address_that_a_stop_removes() {
     let e = emulator();
     let s = create(&e, "L40S-1-48G", "ubuntu_jammy_gpu_os_12", "instance_sbs");
     let path = format!("{INSTANCE}/servers/{}", s["id"].as_str().unwrap());
@@ -106,7 +106,7 @@ fn a_start_passes_its_states_and_brings_an_address_that_a_stop_takes_away() {
 }
 
 #[test]
-fn a_block_volume_takes_its_time_and_is_refused_while_in_use() {
+fn block_volume_changes_take_time_and_are_refused_while_in_use() {
     let e = emulator();
     let (status, v) = ask(&e, "POST", BLOCK, Some(json!({"name": "d", "from_empty": {"size": 20_000_000_000_i64}})));
     assert_eq!((status, &v["status"], &v["specs"]["perf_iops"]), (200, &json!("creating"), &json!(5000)));
@@ -128,7 +128,7 @@ fn a_block_volume_takes_its_time_and_is_refused_while_in_use() {
     let body = json!({"volume_id": v["id"], "volume_type": "sbs_volume"});
     let (status, shown) = ask(&e, "POST", &format!("{server}/attach-volume"), Some(body.clone()));
     assert_eq!((status, &shown["server"]["volumes"]["1"]["id"]), (200, &v["id"]));
-    assert_eq!(shown["server"]["allowed_actions"], json!([]), "nothing is allowed right after");
+    assert_eq!(shown["server"]["allowed_actions"], json!([]), "no action is allowed right after");
     assert_eq!(ask(&e, "GET", &one, None).1["references"][0]["status"], "attaching");
     assert_eq!(ask(&e, "DELETE", &one, None).0, 412);
     assert_eq!(ask(&e, "POST", &format!("{server}/attach-volume"), Some(body.clone())).0, 400, "not twice");
@@ -166,7 +166,7 @@ fn a_volume_is_updated_once_at_a_time_and_a_detachment_does_not_undo_it() {
     assert_eq!(ask(&e, "PATCH", &one, Some(json!({"size": 30_000_000_000_i64}))).1["status"], "updating");
     let (status, refused) = ask(&e, "PATCH", &one, Some(json!({"perf_iops": 15000})));
     assert_eq!((status, &refused["details"][0]["argument_name"]), (400, &json!("perf_iops")), "{refused}");
-    assert_eq!(ask(&e, "PATCH", &one, Some(json!({"name": "e"}))).0, 200, "a name is no update");
+    assert_eq!(ask(&e, "PATCH", &one, Some(json!({"name": "e"}))).0, 200, "a name change is not an update");
     e.advance_ms(60_000);
     let (_, grown) = ask(&e, "GET", &one, None);
     assert_eq!((&grown["status"], &grown["size"]), (&json!("available"), &json!(30_000_000_000_i64)), "{grown}");
@@ -238,7 +238,7 @@ fn lists_are_paged_with_headers_and_filtered_by_substring() {
 }
 
 #[test]
-fn missing_keys_wrong_keys_and_unknown_things_get_the_recorded_errors() {
+fn missing_keys_invalid_keys_and_unknown_resources_get_the_recorded_errors() {
     let e = emulator();
     let (status, body) = ask(&e, "POST", &format!("{INSTANCE}/servers"), Some(json!({"name": "x"})));
     let missing: Vec<&str> =
@@ -247,7 +247,7 @@ fn missing_keys_wrong_keys_and_unknown_things_get_the_recorded_errors() {
     let (status, body) = ask(&e, "GET", "/marketplace/v2/local-images?image_label=nope&zone=fr-par-2", None);
     assert_eq!((status, &body["resource"]), (404, &json!("MarketplaceImage")));
     let request = Request::get(format!("{INSTANCE}/servers")).body(Bytes::new()).unwrap();
-    assert_eq!(e.handle(&request).status(), 401, "without a key");
+    assert_eq!(e.handle(&request).status(), 401, "without credentials");
     e.configure(|o| o.secret_key = Some("right".to_owned()));
     assert_eq!(ask(&e, "GET", &format!("{INSTANCE}/servers"), None).1["type"], "denied_authentication");
 }
@@ -264,13 +264,13 @@ fn the_journal_is_a_ring_and_an_unknown_endpoint_is_marked() {
 }
 
 #[test]
-fn what_follows_from_an_event_does_not_wait_for_somebody_to_ask() {
+fn follow_up_events_do_not_wait_for_a_request() {
     let e = emulator();
     let s = create(&e, "PLAY2-PICO", "ubuntu_noble", "instance_sbs");
     act(&e, &s["id"], "poweron");
     e.advance_ms(60_000);
     act(&e, &s["id"], "terminate");
-    // Nobody asks for an hour: the server went, and its volume became free, long ago.
+    // No request for an hour: the server was deleted and its volume became available long before.
     e.advance_ms(3_600_000);
     let boot = format!("{BLOCK}/{}", s["volumes"]["0"]["id"].as_str().unwrap());
     assert_eq!(ask(&e, "GET", &boot, None).1["status"], "available");
@@ -278,7 +278,7 @@ fn what_follows_from_an_event_does_not_wait_for_somebody_to_ask() {
 }
 
 #[test]
-fn an_instant_clock_lets_nothing_wait() {
+fn with_an_instant_clock_everything_completes_at_once() {
     let e = Emulator::new(Options { clock: ClockMode::Instant, ..Options::default() });
     let s = create(&e, "L40S-1-48G", "ubuntu_jammy_gpu_os_12", "instance_sbs");
     act(&e, &s["id"], "poweron");
@@ -286,7 +286,7 @@ fn an_instant_clock_lets_nothing_wait() {
     assert_eq!(ask(&e, "GET", &path, None).1["server"]["state"], "running");
 }
 
-/// An account with one of everything, and their ids.
+/// An account with one resource of every kind, and their ids.
 fn furnished() -> (Emulator, Vec<String>) {
     let e = emulator();
     let local = create(&e, "DEV1-S", "ubuntu_noble", "instance_local");
@@ -310,7 +310,7 @@ fn furnished() -> (Emulator, Vec<String>) {
     (e, ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect())
 }
 
-/// JSON as a careless or hostile client writes it, now and then with a name that means something.
+/// JSON of a careless or hostile client, sometimes with a key that the API knows.
 fn any_body() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -338,7 +338,7 @@ const FUZZ_CASES: u32 = 6_000;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(FUZZ_CASES))]
     #[test]
-    fn no_request_makes_it_panic_or_fail(
+    fn no_request_causes_a_panic_or_an_internal_error(
         requests in prop::collection::vec((
             "GET|POST|PATCH|PUT|DELETE",
             "/(instance/v1|instance/v2alpha1|block/v1|block/v1alpha1|marketplace/v2|iam/v1alpha1|_emulator|x)/zones/(fr-par-2|mars)/\

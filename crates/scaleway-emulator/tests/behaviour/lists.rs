@@ -1,4 +1,4 @@
-//! Placement groups in both versions of the API, the order of lists, and what they are filtered by.
+//! Tests of placement groups in both API versions, and of the order and filters of lists.
 
 use super::{INSTANCE, act, ask, create, emulator, get, text};
 use scaleway_emulator::Emulator;
@@ -21,7 +21,7 @@ fn a_placement_group_is_changed_in_part_through_either_version() {
     for (change, name, tags, kind) in [
         (json!({"name": "h"}), "h", json!(["a"]), "low_latency"),
         (json!({"tags": ["b", "c"]}), "h", json!(["b", "c"]), "low_latency"),
-        // Clients send the name of "none" for what they leave out.
+        // Clients send the enum's "unknown" value for fields that they do not set.
         (json!({"name": "i", "policy_type": "unknown_policy_type"}), "i", json!(["b", "c"]), "low_latency"),
         (json!({"policy_type": "max_availability", "tags": []}), "i", json!([]), "max_availability"),
     ] {
@@ -37,7 +37,7 @@ fn a_placement_group_is_changed_in_part_through_either_version() {
     }
     let (status, answer) = ask(&e, "PATCH", &v1, Some(json!({"name": "j"})));
     assert_eq!((status, text(&answer["placement_group"], "policy_type")), (200, "max_availability"));
-    assert_eq!(text(&get(&e, &v2), "name"), "j", "the other way round");
+    assert_eq!(text(&get(&e, &v2), "name"), "j", "a change through v1 shows in v2");
     let (status, _) = ask(&e, "PATCH", &v2, Some(json!({"policy_type": "nosuch"})));
     assert_eq!(status, 400);
 }
@@ -67,7 +67,7 @@ fn a_placement_group_lists_its_servers() {
 }
 
 #[test]
-fn an_unknown_placement_group_is_refused_by_what_is_wrong_with_it() {
+fn a_malformed_and_an_unknown_placement_group_get_different_errors() {
     let e = emulator();
     let s = create(&e, "DEV1-S", "ubuntu_jammy", "instance_sbs");
     let server = format!("{INSTANCE}/servers/{}", text(&s, "id"));
@@ -82,13 +82,13 @@ fn an_unknown_placement_group_is_refused_by_what_is_wrong_with_it() {
 }
 
 #[test]
-fn lists_begin_with_the_newest() {
+fn lists_show_the_newest_first() {
     let e = emulator();
     let named = |n: u32| format!("n{n}");
     let kinds = [("volumes", "volume"), ("security_groups", "security_group"), ("placement_groups", "placement_group")];
     for (list, one) in kinds {
         for n in 0..3 {
-            // Of which a group needs no more than the name.
+            // A group needs only the name.
             let body = json!({"name": named(n), "volume_type": "l_ssd", "size": 5_000_000_000_i64});
             let (status, answer) = ask(&e, "POST", &format!("{INSTANCE}/{list}"), Some(body));
             assert_eq!(status, 201, "{answer}");
@@ -110,7 +110,7 @@ fn lists_begin_with_the_newest() {
 }
 
 #[test]
-fn servers_are_ordered_and_filtered_as_asked() {
+fn servers_are_ordered_and_filtered_as_requested() {
     let e = emulator();
     let servers: Vec<Value> = (0..3)
         .map(|_| {
@@ -173,7 +173,7 @@ fn an_image_is_found_by_its_label_and_by_the_id_of_the_label() {
 }
 
 #[test]
-fn the_journal_says_which_catalogues_no_recording_shows() {
+fn the_journal_marks_catalogues_that_no_recording_shows() {
     let e = emulator();
     let types = |zone: &str| format!("/instance/v1/zones/{zone}/products/servers");
     let images = |zone: &str| format!("/marketplace/v2/local-images?image_label=ubuntu_jammy&zone={zone}");

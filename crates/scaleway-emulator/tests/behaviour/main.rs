@@ -1,4 +1,4 @@
-//! The recorded behaviour, fact by fact, and its neighbours.
+//! Tests of the recorded behaviour and of related cases.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -51,19 +51,19 @@ pub(crate) fn act(e: &Emulator, id: &Value, action: &str) -> (u16, Value) {
     ask(e, "POST", &format!("{INSTANCE}/servers/{}/action", id.as_str().unwrap()), Some(json!({"action": action})))
 }
 
-/// The same of `GET`, which must find it.
+/// A `GET` that must succeed.
 pub(crate) fn get(e: &Emulator, path: &str) -> Value {
     let (status, body) = ask(e, "GET", path, None);
     assert_eq!(status, 200, "{path}: {body}");
     body
 }
 
-/// The text under a key.
+/// The string value of a key.
 pub(crate) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
-/// An emulator whose clock stands at a day.
+/// An emulator whose clock stands still at a day.
 pub(crate) fn emulator_at(day_us: i64) -> Emulator {
     Emulator::new(Options { clock: ClockMode::Manual, start_us: Some(day_us), ..Options::default() })
 }

@@ -1,4 +1,4 @@
-//! Volumes, snapshots, images and file systems: sizes, which one boots, what is busy and until when.
+//! Tests of volumes, snapshots, images and file systems: sizes, the boot volume, busy states.
 
 use super::{INSTANCE, act, ask, create, emulator, emulator_at, get, image, text};
 use scaleway_emulator::Emulator;
@@ -22,7 +22,7 @@ fn block_volume(e: &Emulator, gb: i64) -> Value {
 }
 
 #[test]
-fn which_volume_boots_is_kept_as_it_was_last_said() {
+fn the_boot_flag_of_a_volume_stays_as_last_set() {
     let e = emulator();
     let image = image(&e, "ubuntu_jammy", "instance_sbs", "DEV1-S");
     for (asked, shown) in
@@ -34,7 +34,7 @@ fn which_volume_boots_is_kept_as_it_was_last_said() {
         let path = format!("{INSTANCE}/servers/{}", text(&s, "id"));
         let root = &s["volumes"]["0"]["id"];
         let data = block_volume(&e, 5);
-        // Said of a volume that is there, said of one that comes, and not said: it stays.
+        // The flag set for the attached volume, for the new volume, and then left out: it stays.
         for (root_boots, data_boots) in [(Some(true), Some(false)), (Some(false), Some(true)), (None, None)] {
             let entry = |id: &Value, boot: Option<bool>| match boot {
                 Some(boot) => json!({"id": id, "volume_type": "sbs_volume", "boot": boot}),
@@ -85,7 +85,7 @@ fn file_systems_are_shown_on_their_server_until_they_are_detached() {
 }
 
 #[test]
-fn what_is_imported_is_as_large_as_what_was_exported() {
+fn an_imported_snapshot_has_the_size_of_the_exported_one() {
     let e = emulator();
     let volume = block_volume(&e, 20);
     let snapshots = format!("/block/v1/{ZONE}/snapshots");
@@ -104,7 +104,7 @@ fn what_is_imported_is_as_large_as_what_was_exported() {
         Value::Object(body)
     };
     let third_party = json!({"bucket": "b", "key": "made-elsewhere.qcow2"});
-    // Whichever API exported it, and whichever imports it.
+    // The size is the same, whichever API exports or imports the snapshot.
     for (place, size) in [(&place, 20 * GB), (&local_place, 15 * GB), (&third_party, 1 << 30)] {
         let block = post(&e, &format!("{snapshots}/import-from-object-storage"), with(place, json!({"name": "i"})));
         assert_eq!(block["size"], size, "{place}");
@@ -112,7 +112,7 @@ fn what_is_imported_is_as_large_as_what_was_exported() {
         assert_eq!((&local["snapshot"]["size"], &local["snapshot"]["state"]), (&json!(size), &json!("importing")));
     }
     let larger = post(&e, &format!("{INSTANCE}/snapshots"), with(&third_party, json!({"size": 40 * GB})));
-    assert_eq!(larger["snapshot"]["size"], 40 * GB, "a size that is asked for");
+    assert_eq!(larger["snapshot"]["size"], 40 * GB, "the requested size");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_root_volume_from_a_snapshot_is_as_large_as_the_snapshot() {
 }
 
 #[test]
-fn a_local_volume_and_its_server_are_busy_while_a_snapshot_is_made_and_no_longer() {
+fn a_local_volume_and_its_server_are_busy_only_while_a_snapshot_is_being_made() {
     for deleted_before in [false, true] {
         let e = emulator_at(AUGUST_2026);
         let s = create(&e, "DEV1-S", "ubuntu_jammy", "instance_local");
@@ -166,13 +166,13 @@ fn a_local_volume_and_its_server_are_busy_while_a_snapshot_is_made_and_no_longer
             e.advance_ms(120_000);
             assert_eq!(get(&e, &snapshot)["snapshot"]["state"], "available");
         }
-        assert_eq!(state(), "available", "deleted before it was made: {deleted_before}");
+        assert_eq!(state(), "available", "deleted before completion: {deleted_before}");
         assert!(!server()["allowed_actions"].as_array().unwrap().is_empty());
     }
 }
 
 #[test]
-fn the_older_block_api_lacks_the_later_fields() {
+fn v1alpha1_of_the_block_api_lacks_later_fields() {
     let e = emulator_at(AUGUST_2026);
     let volume = block_volume(&e, 5);
     let snapshot = post(&e, &format!("/block/v1/{ZONE}/snapshots"), json!({"volume_id": volume["id"], "name": "s"}));

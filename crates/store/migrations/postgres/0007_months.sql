@@ -1,10 +1,11 @@
--- The action log in parts: what proofs are made of, which stays; and all else by the month (UTC) it was begun in, so that a
--- month can go as a whole. Statements go on naming `action_logs`. A line of a month without a part is in `unsorted`.
--- Ids sort by time, byte by byte, and are the parts' bounds. `db/months.rs` makes the months and lets them go.
+-- Partitions of the action log: one for the lines of proofs, which stay; the others by the month (UTC) in which a line
+-- began, so that a month can be dropped as a whole. Statements still use `action_logs`. Lines of a month without a
+-- partition are in `unsorted`. Ids sort by time, byte by byte, and are the bounds. `db/months.rs` creates and drops the
+-- months.
 
--- What others commit before the lock is held must be seen after it.
+-- Commits of others before the lock is held must be visible after it.
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
--- Behind a backup everybody would stand in line; a log of millions may take its time.
+-- Do not wait long behind a backup: everyone else would queue. A log of millions may take its time.
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = 0;
 LOCK TABLE action_logs IN ACCESS EXCLUSIVE MODE;
@@ -31,7 +32,7 @@ CREATE TABLE action_logs_proofs PARTITION OF action_logs_parted FOR VALUES IN (
 CREATE TABLE action_logs_others PARTITION OF action_logs_parted DEFAULT PARTITION BY RANGE (id);
 CREATE TABLE action_logs_unsorted PARTITION OF action_logs_others DEFAULT;
 
--- The months of the lines that are there (an id begins with the milliseconds, five bits a character), and the next two.
+-- The months of the existing lines (an id begins with the milliseconds, five bits per character), and the next two.
 DO $$
 DECLARE
     month RECORD;
@@ -62,7 +63,7 @@ $$;
 
 INSERT INTO action_logs_parted SELECT * FROM action_logs;
 
--- Whoever owned the one table owns the other, and whoever may use the one may use the other.
+-- The new table gets the owner and the privileges of the old one.
 DO $$
 DECLARE
     owner TEXT := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'action_logs'::regclass);
@@ -84,7 +85,7 @@ $$;
 
 DROP TABLE action_logs;
 ALTER TABLE action_logs_parted RENAME TO action_logs;
--- A key of a table in parts contains what the parts are made by.
+-- The key of a partitioned table must contain the partition key.
 ALTER TABLE action_logs ADD PRIMARY KEY (id, action);
 CREATE INDEX action_logs_open ON action_logs (account_id, started_at) WHERE status = 'in_progress';
 CREATE INDEX action_logs_instance ON action_logs (instance_id, id);

@@ -1,21 +1,20 @@
-//! Several statements as one text, in each database's way: one exchange with the database instead of one for each.
+//! Combines several statements for each database: one round trip instead of one per statement.
 //!
-//! SQLite runs a text of several statements in their order. PostgreSQL runs one statement whose parts
-//! (`WITH w1 AS (UPDATE …), w2 AS (INSERT …)`) see the same rows and happen in no order: such statements must touch
-//! different rows.
+//! SQLite runs several statements in order. PostgreSQL runs one statement whose parts (`WITH w1 AS (UPDATE …), w2 AS
+//! (INSERT …)`) share a snapshot and have no order: such statements must affect different rows.
 
 use crate::args::Statement;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyArguments;
 use std::fmt::Write;
 
-/// What a composed text needs to run.
+/// A composed statement with its arguments.
 pub(super) struct Composed {
     pub(super) sql: AssertSqlSafe<String>,
     pub(super) args: AnyArguments,
 }
 
-/// For SQLite: one after the other, `first` before all.
+/// For SQLite: in order, after `first`.
 pub(super) fn in_order(first: &str, statements: Vec<Statement>) -> Composed {
     let (mut sql, mut args, mut before) = (first.to_owned(), AnyArguments::default(), 0);
     for statement in statements {
@@ -26,11 +25,11 @@ pub(super) fn in_order(first: &str, statements: Vec<Statement>) -> Composed {
         before += statement.args.len();
         statement.args.give(&mut args);
     }
-    // The text is made of texts that stand in this crate.
+    // The SQL is composed only of SQL in this crate.
     Composed { sql: AssertSqlSafe(sql), args }
 }
 
-/// For PostgreSQL: all at once. A guard that does not hold divides by zero, which undoes everything.
+/// For PostgreSQL: all at once. A failed guard divides by zero, which undoes everything.
 pub(super) fn at_once(statements: Vec<Statement>) -> Composed {
     let (mut sql, mut args, mut before) = (String::from("WITH "), AnyArguments::default(), 0);
     let mut guards = Vec::new();
@@ -51,7 +50,7 @@ pub(super) fn at_once(statements: Vec<Statement>) -> Composed {
     Composed { sql: AssertSqlSafe(sql), args }
 }
 
-/// Appends `text` with each `$n` moved on by `before`.
+/// Appends `text` with each `$n` increased by `before`.
 fn renumber(sql: &mut String, text: &str, before: usize) {
     let mut parts = text.split('$');
     sql.push_str(parts.next().unwrap_or_default());

@@ -1,7 +1,8 @@
-//! Moves every row of a SQLite file to PostgreSQL: copied, read back, compared; then the file is closed for good.
+//! Moves every row of a SQLite file to PostgreSQL: copies it, reads it back, compares it; then closes the file for
+//! good.
 //!
-//! It can be stopped and begun again: what is there already is compared like what was copied just now. A target that holds
-//! any other row is refused before anything is written to it.
+//! It can be interrupted and started again: existing rows are compared like new ones. A target with any other row is
+//! refused before anything is written to it.
 
 use super::{Error, schema};
 use inventiv_core::time::Timestamp;
@@ -9,8 +10,8 @@ use sqlx::any::{AnyArguments, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, Arguments, AssertSqlSafe, Connection, Row};
 use std::collections::HashMap;
 
-/// Every table whose rows move, after those that it refers to, with its key. Leases belong to servers that run, and
-/// `changes` follows from `instance_changes`.
+/// The tables to move, in the order of their references, with their keys. Leases belong to running replicas, and
+/// `changes` is derived from `instance_changes`.
 const TABLES: [(&str, &[&str]); 15] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
@@ -28,15 +29,15 @@ const TABLES: [(&str, &[&str]); 15] = [
     ("audits", &["account_id", "zone"]),
     ("quarantine", &["account_id", "zone", "provider_id"]),
 ];
-/// How many rows travel at once: their values are fewer than PostgreSQL takes in one statement.
+/// Rows per statement: PostgreSQL limits the number of values.
 const PAGE: usize = 200;
 
 /// A table that was moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// Which.
+    /// Its name.
     pub table: &'static str,
-    /// How many rows it has, all of them the same on both sides.
+    /// The number of rows, identical on both sides.
     pub rows: u64,
 }
 
@@ -47,7 +48,7 @@ struct Shape {
     columns: Vec<(String, bool)>,
 }
 
-/// A row's values as texts, in the order of its columns.
+/// A row's values as text, in the order of its columns.
 type Values = Vec<Option<String>>;
 
 impl Shape {
@@ -55,7 +56,7 @@ impl Shape {
         self.columns.iter().map(|(name, _)| each(name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// The text of a query for whole rows, up to its condition.
+    /// A query for whole rows, without its condition.
     fn select(&self) -> String {
         format!("SELECT {} FROM {}", self.list(|c| format!("CAST({c} AS TEXT) AS {c}")), self.table)
     }
@@ -92,13 +93,13 @@ pub(crate) async fn move_all(
     }
     let mut source = source.acquire().await?;
     let mut target = target.acquire().await?;
-    // Nobody else writes to it meanwhile.
+    // Blocks other writers.
     let mut source = source.begin_with("BEGIN IMMEDIATE").await?;
     let mut shapes = Vec::with_capacity(TABLES.len());
     for (table, key) in TABLES {
         shapes.push(shape(&mut target, table, key).await?);
     }
-    // A target that knows anything else is somebody's: it is left as it is.
+    // A target with other rows is in use: it is left unchanged.
     for shape in &shapes {
         each_page(&mut target, &mut source, shape, async |_, _| Ok(())).await?;
     }
@@ -111,14 +112,14 @@ pub(crate) async fn move_all(
         }
         reported(&Moved { table: shape.table, rows });
     }
-    // No number is given twice: the rows brought theirs along.
+    // The moved rows keep their numbers: no number may be used twice.
     let last = "UPDATE changes SET last = (SELECT COALESCE(MAX(changed), 1) FROM instance_changes)";
     sqlx::query(last).execute(&mut *target).await?;
     close(&mut source, now).await?;
     Ok(source.commit().await?)
 }
 
-/// From now on nobody starts with the file, and a server that still runs with it can write nothing.
+/// From now on no control plane starts with the file, and one that still runs with it cannot write.
 async fn close(source: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
     sqlx::query("INSERT INTO moved (at) VALUES ($1)").bind(now.0).execute(&mut *source).await?;
     for (table, _) in TABLES {
@@ -162,8 +163,8 @@ async fn count(on: &mut AnyConnection, table: &str) -> Result<u64, Error> {
     Ok(n.unsigned_abs())
 }
 
-/// Goes through a table of one side, does something with each page, and finds the same rows on the other side. Gives how
-/// many there are.
+/// Reads a table of one side, calls `first` with each page, and compares the rows with the other side. Returns the
+/// number of rows.
 async fn each_page(
     here: &mut AnyConnection,
     there: &mut AnyConnection,
@@ -190,14 +191,14 @@ fn values(rows: &[AnyRow]) -> Result<Vec<Values>, Error> {
 }
 
 async fn fetch(on: &mut AnyConnection, sql: String, args: AnyArguments) -> Result<Vec<Values>, Error> {
-    // The text is made of names that stand in this file, or that the database gave its own columns.
+    // The SQL is composed only of names in this file, or of the database's own column names.
     values(&sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(on).await?)
 }
 
 fn bind<'v>(values: impl IntoIterator<Item = &'v Option<String>>) -> AnyArguments {
     let mut args = AnyArguments::default();
     for value in values {
-        // Encoding texts cannot fail.
+        // Encoding text cannot fail.
         let _ = args.add(value.clone());
     }
     args

@@ -1,7 +1,8 @@
-//! The action log's parts on PostgreSQL: one for each month, made before it begins, gone as a whole when nothing of it is kept.
+//! The partitions of the action log on PostgreSQL: one per month, created before the month begins, and dropped as a
+//! whole once nothing in it must be kept.
 //!
-//! Nothing depends on it being done: a line without a part of its month is in the part for all others, and old lines are
-//! let go one by one as well. Whoever does not own the tables leaves it to whoever does.
+//! Missing partitions do no harm: lines of such a month are in the default partition, and old lines are also deleted
+//! one by one. A replica that does not own the tables leaves this to their owner.
 
 use super::Error;
 use super::postgres::{self, in_one};
@@ -14,43 +15,45 @@ use inventiv_core::time::Timestamp;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 use std::collections::BTreeSet;
 
-/// How many months have a part before they begin.
+/// How many months get a partition in advance.
 const AHEAD: usize = 2;
-/// For how long after its end an empty month keeps its part, in milliseconds: servers whose clocks are behind still write to it.
+/// How long after its end an empty month keeps its partition, in milliseconds: replicas whose clocks are behind still
+/// write to it.
 const LATE_MS: i64 = 86_400_000;
-/// How many lines move at most into the part of a month that had none: whoever reads the log waits for that.
+/// Maximum lines to move into a new partition: readers of the log wait for that.
 const MOVED_MAX: u64 = 100_000;
-/// What the name of every part begins with.
+/// Prefix of the partition names.
 const PREFIX: &str = "action_logs_";
 
-/// Whether the tables may be changed; in which schema they are, and whose.
+/// Whether this role may change the tables, their schema, and their owner.
 const MAY: &str = "SELECT CAST(CASE WHEN r.rolname = current_user OR s.rolsuper THEN 1 ELSE 0 END AS BIGINT) AS may, \
     CAST(quote_ident(n.nspname) AS TEXT) AS place, CAST(quote_ident(r.rolname) AS TEXT) AS owner \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner \
     JOIN pg_roles s ON s.rolname = current_user WHERE c.oid = to_regclass('action_logs_others')";
 const PARTS: &str = "SELECT CAST(c.relname AS TEXT) AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
     WHERE i.inhparent = to_regclass('action_logs_others')";
-/// The first line, from an id on, whose month has no part.
+/// The first line, from an id on, whose month has no partition.
 const UNSORTED: &str = "SELECT MIN(id) AS id FROM action_logs_unsorted WHERE id >= $1";
-/// One at a time is enough, and two would wait for each other.
+/// Only one replica at a time: two would wait for each other.
 const ALONE: &str = "SELECT CAST(CASE WHEN pg_try_advisory_xact_lock(4961740213) THEN 1 ELSE 0 END AS BIGINT)";
-/// Before any lock on a part: whoever waited for a part alone would have counted the parts already, and then miss the lines
-/// that moved to a new one. Behind one who waits for this lock everybody waits: not for long, and it is not held for long.
+/// Locks the parent table before any partition. A transaction that waited only for a partition would have read the list
+/// of partitions already and miss lines that moved to a new one. Everyone queues behind a waiter for this lock, so both
+/// the wait and the hold are short.
 const LOCK: &str = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '5s'; \
     LOCK TABLE ONLY action_logs_others IN ACCESS EXCLUSIVE MODE";
 
-/// What was done to the parts of the action log.
+/// What was done to the partitions of the action log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arranged {
-    /// Months that have a part now and had none.
+    /// Months that got a partition.
     pub made: Vec<Month>,
-    /// Months whose part is gone, with how many lines went with it.
+    /// Months whose partition was dropped, with the number of its lines.
     pub gone: Vec<(Month, u64)>,
-    /// The tables belong to another role, which has to do it.
+    /// Another role owns the tables and must do it.
     pub left_to_owner: bool,
 }
 
-/// The months that have a part, in their order.
+/// The months with a partition, in order.
 pub(super) async fn parts(pool: &AnyPool) -> Result<Vec<Month>, Error> {
     let rows = postgres::read(pool, None, Args::new().statement(PARTS)).await?;
     let mut months = BTreeSet::new();
@@ -60,7 +63,7 @@ pub(super) async fn parts(pool: &AnyPool) -> Result<Vec<Month>, Error> {
     Ok(months.into_iter().collect())
 }
 
-/// Where the parts are, and whose.
+/// The schema and the owner of the partitions.
 struct Site {
     place: String,
     owner: String,
@@ -72,8 +75,8 @@ impl Site {
     }
 }
 
-/// Makes the parts that are missing, and lets go of the empty ones of months that are over; with `before`, also of those that
-/// are wholly older and of which nothing is to be kept.
+/// Creates missing partitions, and drops empty ones of past months; with `before`, also those that are entirely older
+/// and hold nothing that must be kept.
 pub(super) async fn arrange(pool: &AnyPool, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
     let mut arranged = Arranged::default();
     let rows = postgres::read(pool, None, Args::new().statement(MAY)).await?;
@@ -102,7 +105,7 @@ pub(super) async fn arrange(pool: &AnyPool, now: Timestamp, before: Option<Times
     Ok(arranged)
 }
 
-/// The months that should have a part: this one, the next ones, and those of lines that are in none.
+/// The months that need a partition: this one, the next ones, and those of lines in the default partition.
 async fn wanted(pool: &AnyPool, now: Timestamp) -> Result<BTreeSet<Month>, Error> {
     let coming = std::iter::successors(Month::of(now), |month| month.next()).take(1 + AHEAD);
     let mut months: BTreeSet<Month> = coming.collect();
@@ -114,7 +117,8 @@ async fn wanted(pool: &AnyPool, now: Timestamp) -> Result<BTreeSet<Month>, Error
         let rows = postgres::read(pool, None, a.statement(UNSORTED)).await?;
         let first = rows.first().map(|row| Columns(row).opt_text("id")).transpose()?.flatten();
         let month = first.as_deref().and_then(LogId::parse).and_then(|id| Month::of_log(&id));
-        // What a wrong clock wrote into a far future stays where it is. And always forward, whatever the database says.
+        // Lines that a wrong clock dated into the far future stay. The loop must advance, whatever the database
+        // returns.
         let month = month.filter(|month| Some(*month) <= last && Some(*month) > latest);
         months.extend(month);
         latest = month;
@@ -123,8 +127,8 @@ async fn wanted(pool: &AnyPool, now: Timestamp) -> Result<BTreeSet<Month>, Error
     Ok(months)
 }
 
-/// Makes the part of a month, with the lines of that month that are there already. `false`: another one is at it, or there
-/// are too many of them; they go one by one then.
+/// Creates the partition of a month and moves its existing lines there. `false`: another replica is doing it, or there
+/// are too many lines; they are then deleted one by one.
 async fn make(pool: &AnyPool, site: &Site, month: Month) -> Result<bool, Error> {
     let Some(next) = month.next() else { return Ok(false) };
     let (part, owner) = (site.part(month), &site.owner);
@@ -135,7 +139,7 @@ async fn make(pool: &AnyPool, site: &Site, month: Month) -> Result<bool, Error> 
         "LOCK TABLE action_logs_unsorted IN ACCESS EXCLUSIVE MODE".to_owned(),
         format!("CREATE TABLE {part} (LIKE action_logs_others INCLUDING ALL)"),
         format!("ALTER TABLE {part} OWNER TO {owner}"),
-        // What moves stays in sight of whoever began to read before, a backup for instance: nothing is truncated.
+        // Moved lines stay visible to readers that began before, such as a backup: nothing is truncated.
         format!("WITH moved AS (DELETE FROM {lines} RETURNING *) INSERT INTO {part} SELECT * FROM moved"),
         format!("ALTER TABLE action_logs_others ATTACH PARTITION {part} FOR VALUES FROM ('{from}') TO ('{to}')"),
     ];
@@ -159,7 +163,7 @@ async fn make(pool: &AnyPool, site: &Site, month: Month) -> Result<bool, Error> 
     .await
 }
 
-/// Lets go of a month's part with all lines in it, unless one of them is to be kept. Gives how many went.
+/// Drops a month's partition with all its lines, unless one of them must be kept. Returns the number of lines.
 async fn release(pool: &AnyPool, site: &Site, month: Month, before: Option<Timestamp>) -> Result<Option<u64>, Error> {
     let part = site.part(month);
     let kept = match before {
@@ -167,7 +171,7 @@ async fn release(pool: &AnyPool, site: &Site, month: Month, before: Option<Times
         None => part.clone(),
     };
     let kept = count(&format!("(SELECT 1 FROM {kept} LIMIT 1) AS kept"));
-    // How many lines there are, which, and how they stand.
+    // The number of lines, and a checksum over their ids and statuses.
     let contents = format!(
         "SELECT CAST(COUNT(*) AS TEXT) || ' ' || CAST(COALESCE(SUM(hashtextextended(id || status, 0)), 0) AS TEXT) FROM {part}"
     );
@@ -177,8 +181,8 @@ async fn release(pool: &AnyPool, site: &Site, month: Month, before: Option<Times
             if number(&mut tx, ALONE).await? == 0 || number(&mut tx, &kept).await? > 0 {
                 return tx.rollback().await.map(|()| None);
             }
-            // What may go once may go for ever. But lines may have come since that was asked: it is asked again of those that
-            // were seen, and the same must be there when no more can come.
+            // A line that may be deleted always may. But new lines may have arrived since the check: check again those
+            // in the checksum, and require the same checksum under the lock.
             let seen = text(&mut tx, &contents).await?;
             if number(&mut tx, &kept).await? > 0 {
                 return tx.rollback().await.map(|()| None);
@@ -208,7 +212,7 @@ async fn text(c: &mut AnyConnection, sql: &str) -> Result<String, sqlx::Error> {
     c.fetch_one(AssertSqlSafe(sql.to_owned())).await?.try_get(0)
 }
 
-/// Several texts at once are one exchange.
+/// Several statements at once are one round trip.
 async fn run(c: &mut AnyConnection, sql: String) -> Result<(), sqlx::Error> {
     c.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(|_| ())
 }

@@ -1,5 +1,5 @@
-//! PostgreSQL: every exchange has an end, what cannot be known is said, and it is noticed when another server answers than
-//! before.
+//! PostgreSQL: every exchange has a time-out, unknown outcomes are reported, and a change of the database server is
+//! detected.
 
 use super::{Error, Statement, Write, Written, compose, schema};
 use futures::future::BoxFuture;
@@ -11,47 +11,48 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long to wait for a connection: until then, nothing was asked.
+/// Time-out for a connection; nothing has been sent until then.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long one exchange may take. Longer than the server's own end for it (`SETTINGS`): what goes beyond is a network that
-/// has swallowed the answer.
+/// Time-out of one exchange. Longer than the server's own time-out (`SETTINGS`): beyond that, the network lost the
+/// response.
 const EXCHANGE_MAX: Duration = Duration::from_secs(20);
-/// Each connection prepares every text for itself: more of them cost more than they bring.
+/// Each connection prepares every statement for itself: more connections cost more than they gain.
 const CONNECTIONS: u32 = 8;
-/// How often a write is tried that lost against another one.
+/// How often a write is tried that conflicts with another one.
 const TRIES: u32 = 6;
-/// Statements that waited for another one see what it did. What is written is on disk when it is said to be, whatever the server's default; nobody holds a lock for long. Every
-/// statement reads a few rows by an index: to call other processes in, or a compiler, takes longer than that.
+/// A statement that waited for another one sees its effects. A commit is on disk, whatever the server's default. No
+/// lock is held for long. Every statement reads a few rows by an index: parallel workers and the JIT compiler would
+/// only slow it.
 const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; SET statement_timeout = '15s'; SET lock_timeout = '10s'; \
     SET max_parallel_workers_per_gather = 0; SET jit = off; \
     SET idle_in_transaction_session_timeout = '5s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
-/// Which server answers, in which of its lives, with which database of that name, and whether it only follows another one.
+/// Which server answers, since which start, with which database of that name, and whether it is a standby.
 const WHO: &str = "SELECT CAST(pg_postmaster_start_time() AS TEXT) || ' ' || COALESCE(host(inet_server_addr()), '') || ' ' \
     || CAST((SELECT oid FROM pg_database WHERE datname = current_database()) AS TEXT), \
     CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END";
-/// Where replicas tell each other that there is something to do.
+/// The channel on which replicas notify each other that there is something to do.
 const CHANNEL: &str = "inventiv_changed";
-/// Says something there; the name is `CHANNEL`'s.
+/// Notifies `CHANNEL`.
 pub(super) const NOTIFY: &str = "SELECT CAST(pg_notify('inventiv_changed', '') AS TEXT) AS told";
-/// Every cluster has a number, every promotion begins a new timeline, every database of a cluster has a number.
+/// The id of the cluster, the timeline (every promotion begins a new one) and the id of the database.
 pub(super) const HISTORY: &str = "SELECT CAST((pg_control_system()).system_identifier AS TEXT) \
     || '-' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) \
     || '-' || CAST((SELECT oid FROM pg_database WHERE datname = current_database()) AS TEXT) AS history";
-/// One statement, so that no process is ever frozen while it holds these locks. It waits for nobody but another one that
-/// gives a number: what is being changed again at this moment gets its number later.
+/// One statement, so that no process can be frozen while it holds these locks. It waits only for another numbering: an
+/// instance that is being changed again is numbered later.
 pub(super) const NUMBER: &str = "WITH n AS (UPDATE changes SET last = last + 1 RETURNING last) \
     UPDATE instance_changes SET changed = (SELECT last FROM n) WHERE instance_id = ANY (ARRAY( \
     SELECT instance_id FROM instance_changes WHERE changed = 0 ORDER BY instance_id LIMIT $1 FOR UPDATE SKIP LOCKED)) \
     RETURNING 1 AS numbered";
-/// How long until it listens again after the connection was lost.
+/// The pause before it listens again after the connection was lost.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
-/// While refusals go on, how often all connections are made anew.
+/// While refusals continue, the interval at which all connections are replaced.
 const DISTRUST_AGAIN: Duration = Duration::from_secs(2);
-/// After how long a silence it is asked whether the connection still holds.
+/// After this silence, the connection is tested.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// What is remembered of the server.
+/// The state of the database server.
 #[derive(Clone)]
 pub(crate) struct Postgres {
     url: Arc<str>,
@@ -62,13 +63,13 @@ pub(crate) struct Postgres {
 struct ServerIdentity {
     last: Mutex<Option<String>>,
     changes: AtomicU64,
-    /// Connections that were made before then are not used again.
+    /// Connections opened before then are not reused.
     distrusted: Mutex<Option<Instant>>,
 }
 
 impl ServerIdentity {
-    /// What a connection was told when it began does not hold any more, as it seems: none that was made before now is used
-    /// again. `false`: that was done a moment ago, so that another one would be told the same.
+    /// The session state of a connection seems outdated: no connection opened before now is reused. `false`: this was
+    /// done a moment ago, so a new connection would not help.
     fn distrust(&self) -> bool {
         let mut distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
         if distrusted.is_some_and(|at| at.elapsed() < DISTRUST_AGAIN) {
@@ -98,8 +99,7 @@ impl Postgres {
         self.met.changes.load(Ordering::SeqCst)
     }
 
-    /// Calls `reported` whenever a replica says that there is something to do, and once after each time that it may have
-    /// missed it.
+    /// Calls `reported` at every notification of a replica, and once after each period in which it may have missed one.
     pub(crate) async fn listen(&self, reported: impl Fn() + Send) {
         loop {
             if let Err(e) = listen_once(&self.url, &reported).await {
@@ -121,10 +121,10 @@ async fn listen_once(url: &str, reported: &(impl Fn() + Send)) -> Result<(), sql
     reported();
     loop {
         match tokio::time::timeout(SILENCE, listener.try_recv()).await {
-            // Heard, or connected anew: what was said meanwhile was missed.
+            // A notification, or a reconnection that may have missed some.
             Ok(Ok(_)) => reported(),
             Ok(Err(e)) => return Err(e),
-            // A network that has swallowed the connection is silent, too.
+            // A connection that the network lost is silent, too.
             Err(_) => {
                 tokio::time::timeout(CONNECT_MAX, listener.execute("SELECT 1")).await.map_err(late)??;
             }
@@ -132,11 +132,11 @@ async fn listen_once(url: &str, reported: &(impl Fn() + Send)) -> Result<(), sql
     }
 }
 
-/// Opens it: its schema is up to date then.
+/// Opens the database and upgrades its schema.
 pub(super) async fn open(url: &str) -> Result<(AnyPool, Postgres), Error> {
-    // The driver's message names host and database, never the password.
+    // The driver's message contains host and database, never the password.
     let opened = |e: sqlx::Error| Error::Open(e.to_string());
-    // A change of the schema may take longer than any exchange.
+    // A schema change may take longer than any exchange.
     let alone = AnyPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_MAX).connect(url).await;
     let alone = alone.map_err(opened)?;
     schema::bring_up_to_date(&alone).await?;
@@ -160,11 +160,11 @@ pub(super) async fn open(url: &str) -> Result<(AnyPool, Postgres), Error> {
     Ok((pool, Postgres { url: Arc::from(url), met }))
 }
 
-/// What a new connection is told; gives the name of the server's life.
+/// Configures a new connection; returns the identity of the server.
 async fn check_identity(connection: &mut AnyConnection) -> Result<String, sqlx::Error> {
     connection.execute(SETTINGS).await?;
     let who = connection.fetch_one(WHO).await?;
-    // Its rows may be old ones.
+    // Its rows may be outdated.
     if who.try_get::<i32, _>(1)? == 1 {
         return Err(sqlx::Error::Protocol("this server follows another one; it takes no writes".to_owned()));
     }
@@ -200,15 +200,15 @@ pub(super) async fn write(pool: &AnyPool, server: &Postgres, write: Write) -> Re
     write_once(pool, write).await.map_err(Failed::of_a_write)
 }
 
-/// It lost against a write at the same time; nothing of it was done.
+/// It conflicted with a concurrent write and had no effect.
 fn is_passing(e: &sqlx::Error) -> bool {
     const SERIALIZATION_FAILURE: &str = "40001";
     const DEADLOCK: &str = "40P01";
     e.as_database_error().and_then(|e| e.code()).is_some_and(|c| c == SERIALIZATION_FAILURE || c == DEADLOCK)
 }
 
-/// The connection has prepared it for tables that have changed since, or what it has prepared was dropped, and would never
-/// again do it: it is thrown away, and nothing was done.
+/// The connection's prepared statement is for tables that have changed since, or was dropped: every retry on it would
+/// fail. The connection is discarded; the statement had no effect.
 fn is_outdated(e: &sqlx::Error) -> bool {
     const CACHED_PLAN: &str = "0A000";
     const NO_SUCH_STATEMENT: &str = "26000";
@@ -216,8 +216,8 @@ fn is_outdated(e: &sqlx::Error) -> bool {
     has_code(e, &[CACHED_PLAN, NO_SUCH_STATEMENT, STATEMENT_EXISTS])
 }
 
-/// It may hold for this connection alone, since it began: a database that was set read-only for a while, a server that
-/// became a standby, a role with other rights. Nothing was done.
+/// It may be specific to this connection's session: a database that was temporarily read-only, a server that became a
+/// standby, a role with other rights. It had no effect.
 fn is_of_the_session(e: &sqlx::Error) -> bool {
     const READ_ONLY: &str = "25006";
     const NOT_ALLOWED: &str = "42501";
@@ -231,7 +231,7 @@ fn has_code(e: &sqlx::Error, codes: &[&str]) -> bool {
 
 async fn write_once(pool: &AnyPool, write: Write) -> Result<Written, Failed> {
     const DIVISION_BY_ZERO: &str = "22012";
-    // While a process is frozen between two exchanges, its transaction keeps its locks: one statement needs none.
+    // A process that is frozen between two exchanges keeps its locks; one statement needs no transaction.
     let write = match write {
         Write::InOrder(statements) if statements.len() == 1 => Write::Apart(statements),
         several @ (Write::InOrder(_) | Write::Apart(_)) => several,
@@ -266,16 +266,16 @@ async fn write_once(pool: &AnyPool, write: Write) -> Result<Written, Failed> {
     }
 }
 
-/// Why an exchange gave nothing.
+/// Why an exchange failed.
 enum Failed {
-    /// The database, or the way to it, said no: nothing was written.
+    /// The database refused or was unreachable: nothing was written.
     Refused(sqlx::Error),
-    /// The connection broke after it was asked: it may have been done.
+    /// The connection broke after the request: it may have taken effect.
     Doubt(String),
 }
 
 impl Failed {
-    /// Nothing was to be written.
+    /// A read never writes.
     fn of_a_read(self) -> Error {
         match self {
             Self::Refused(e) => e.into(),
@@ -291,7 +291,7 @@ impl Failed {
     }
 }
 
-/// Several exchanges that belong together, with an end for all of them; tried once.
+/// Several exchanges with one time-out for all; tried once.
 pub(super) async fn in_one<T>(
     pool: &AnyPool,
     work: impl for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
@@ -299,7 +299,7 @@ pub(super) async fn in_one<T>(
     exchange(pool, work).await.map_err(Failed::of_a_write)
 }
 
-/// One exchange on one connection, with an end. A connection that broke is thrown away.
+/// One exchange on one connection, with a time-out. A broken connection is discarded.
 async fn exchange<T>(
     pool: &AnyPool,
     work: impl for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
@@ -319,7 +319,7 @@ async fn exchange<T>(
     Err(Failed::Refused(result))
 }
 
-/// The connection ended in the middle of it; a server that is shut down may have committed before it said so.
+/// The connection ended during the exchange; a server that shuts down may have committed before it responded.
 fn is_broken(e: &sqlx::Error) -> bool {
     const OPERATOR_INTERVENTION: &str = "57P";
     let intervened = |e: &dyn DatabaseError| e.code().is_some_and(|c| c.starts_with(OPERATOR_INTERVENTION));
@@ -328,6 +328,6 @@ fn is_broken(e: &sqlx::Error) -> bool {
 }
 
 fn throw_away(connection: PoolConnection<Any>) {
-    // Dropped, its socket closes; a farewell could hang.
+    // Dropping closes the socket; a graceful close could hang.
     drop(connection.detach());
 }

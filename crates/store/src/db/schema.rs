@@ -1,7 +1,7 @@
-//! The schema: which of its changes a database has, and how it gets the others.
+//! The schema: which migrations a database has, and how it gets the others.
 //!
-//! One that is up to date is only read: whoever may not change tables can still use it. The changes are made by one process
-//! at a time; others wait for its lock.
+//! A schema that is up to date is only read: roles that may not change tables can still use it. One process at a time
+//! migrates; others wait for its lock.
 
 use super::Error;
 use sqlx::migrate::{MigrateError, Migration, Migrator};
@@ -9,7 +9,7 @@ use sqlx::{AnyPool, Row};
 use std::sync::LazyLock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-/// The same changes; where PostgreSQL has a text of its own for one of them, that one.
+/// The same migrations, with PostgreSQL's own versions where they exist.
 static OF_POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
     let own = sqlx::migrate!("./migrations/postgres");
     let text = |common: &Migration| own.iter().find(|m| m.version == common.version).unwrap_or(common).clone();
@@ -20,16 +20,16 @@ fn migrations(pool: &AnyPool) -> &'static Migrator {
     if super::is_postgres(pool.connect_options().database_url.as_str()) { &OF_POSTGRES } else { &MIGRATIONS }
 }
 
-/// How a database's schema stands to this version of the program.
+/// The state of a database's schema, relative to this version of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
-    /// The last change that the database has; 0: it is empty.
+    /// The last migration that the database has; 0: it is empty.
     pub version: i64,
-    /// The changes that it has not, by number and name.
+    /// Missing migrations, by number and name.
     pub pending: Vec<(i64, String)>,
 }
 
-/// How a database's schema stands.
+/// The state of a database's schema.
 pub(super) async fn state(pool: &AnyPool) -> Result<Schema, Error> {
     let rows = match sqlx::query("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(pool).await {
         Ok(rows) => rows,
@@ -55,13 +55,13 @@ fn is_missing_table(e: &dyn sqlx::error::DatabaseError) -> bool {
     e.code().is_some_and(|c| c == UNDEFINED_TABLE) || e.message().contains("no such table")
 }
 
-/// Whether its rows went to another database: two that work on one cloud would undo each other's.
+/// Fails if its rows were moved to another database: two databases on one cloud would undo each other's work.
 pub(super) async fn check_not_moved(pool: &AnyPool) -> Result<(), Error> {
     let moved = sqlx::query("SELECT at FROM moved").fetch_optional(pool).await?;
     if moved.is_some() { Err(Error::Moved) } else { Ok(()) }
 }
 
-/// Makes the changes that a database has not.
+/// Applies the missing migrations.
 pub(super) async fn bring_up_to_date(pool: &AnyPool) -> Result<(), Error> {
     if state(pool).await?.pending.is_empty() {
         return Ok(());
@@ -74,7 +74,7 @@ pub(super) async fn bring_up_to_date(pool: &AnyPool) -> Result<(), Error> {
     })
 }
 
-/// What a person can do about a change that was refused; all of it was undone.
+/// What an operator can do about a refused migration; it was rolled back entirely.
 fn what_to_do(e: &MigrateError) -> &'static str {
     const LOCK_NOT_AVAILABLE: &str = "55P03";
     const DEPENDENT_OBJECTS: &str = "2BP01";

@@ -1,14 +1,14 @@
-//! What one life asks of the cloud, and how long after the cloud it is ready and ended.
+//! The provider calls and durations of one instance life cycle.
 
 use super::{Stage, Table, stage};
 use inventiv_testkit::Database;
 use scaleway_emulator::options::ClockMode;
 use std::time::{Duration, Instant};
 
-/// How many lives; each on a control plane and a cloud of its own, at the same time.
+/// How many life cycles with drawn durations run concurrently, each with a separate control plane and cloud.
 const LIVES: u64 = 8;
 
-/// One life as it was measured.
+/// The measurements of one life cycle.
 struct Life {
     ready_s: f64,
     ended_s: f64,
@@ -16,13 +16,13 @@ struct Life {
     calls_to_end: f64,
 }
 
-/// Whole lives of an L40S with a data volume of 200 GB, in real time.
+/// Life cycles of an L40S with a 200 GB data volume, in real time.
 pub(super) async fn of_one_life(table: &mut Table) {
     let seeds = std::iter::once(None).chain((0..LIVES).map(Some));
     let lives = futures::future::join_all(seeds.map(one)).await;
     let (median, drawn) = lives.split_at(1);
-    rows(table, "one life at the recorded medians", median);
-    rows(table, &format!("one life, mean of {LIVES} drawn"), drawn);
+    rows(table, "one life cycle at median durations", median);
+    rows(table, &format!("one life cycle, mean of {LIVES} drawn"), drawn);
 }
 
 fn rows(table: &mut Table, what: &str, lives: &[Life]) {
@@ -31,12 +31,12 @@ fn rows(table: &mut Table, what: &str, lives: &[Life]) {
     table.row(&format!("{what}: DELETE to ended and proven"), mean(|l| l.ended_s), "s", "≤ 19.6");
     table.row(&format!("{what}: calls until ready"), mean(|l| l.calls_to_ready), "calls", "");
     table.row(&format!("{what}: calls until ended and proven"), mean(|l| l.calls_to_end), "calls", "");
-    table.row(&format!("{what}: calls in all"), mean(|l| l.calls_to_ready + l.calls_to_end), "calls", "≤ 45");
+    table.row(&format!("{what}: calls in total"), mean(|l| l.calls_to_ready + l.calls_to_end), "calls", "≤ 45");
 }
 
 async fn one(seed: Option<u64>) -> Life {
     let s = stage(Database::Sqlite, ClockMode::Real, 20.0, 1_000, seed).await;
-    // The first listing and the first audit belong to the start of a server, not to a life.
+    // Exclude the first listing and the first audit of the control plane.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let before = requests(&s);
     let began = Instant::now();

@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: a table on standard output and `bench.json`. Ratios hold; absolute times depend on the machine.
+//! `cargo xtask bench`: prints a table and writes `bench.json`. Absolute times depend on the machine; ratios do not.
 //!
-//! Goals are printed beside what was measured; nothing here fails because a machine is slow.
+//! Goals are printed beside the measurements. A slow machine does not make the benchmark fail.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot run should stop")]
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
@@ -16,8 +16,7 @@ use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::{SystemClock, UuidIds};
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
-use inventiv_providers::credentials;
-use inventiv_providers::scaleway::Scaleway;
+use inventiv_providers::clouds::scaleway::{self, Scaleway};
 use inventiv_providers::transport::Transport;
 use inventiv_store::Store;
 use inventiv_testkit::{Database, InProcess, PROJECT, Setup, TOKEN, World, database};
@@ -95,7 +94,7 @@ fn changes(w: &World) -> usize {
     ["POST", "PATCH", "DELETE"].iter().map(|m| w.requests(m, "/zones/")).sum()
 }
 
-/// One instance on a clock moved in steps of 50 ms: how long after the cloud was ready for it came each next call.
+/// One instance on a clock with 50 ms steps: how long after the cloud is ready for it each next call comes.
 async fn lag_of_one(table: &mut Table) {
     const STEP_MS: i64 = 50;
     let mut lags: Vec<(&str, i64)> = Vec::new();
@@ -123,7 +122,7 @@ async fn lag_of_one(table: &mut Table) {
             ready_for(0, volume.as_ref().is_some_and(|v| v["status"] == "available"), &mut waits);
             ready_for(1, server["state"] == "running", &mut waits);
             ready_for(2, terminating && state["servers"] == json!([]), &mut waits);
-            // The last of them decides.
+            // The last volume decides.
             let free = state["volumes"].as_array().unwrap().iter().all(|v| v["status"] == "available");
             ready_for(3, terminating && state["servers"] == json!([]) && free, &mut waits);
             if let (Some(since), true) = (waits[0], attached && !terminating && lags.len() == done) {
@@ -144,7 +143,7 @@ async fn lag_of_one(table: &mut Table) {
         done = lags.len();
         reads += w.requests("GET", "/zones/") - before;
         if seed == 0 {
-            table.row("provider changes of one life with scratch", changes(&w) as f64, "calls", "10");
+            table.row("provider changes of one life cycle with scratch", changes(&w) as f64, "calls", "10");
         }
     }
     for what in ["volume made → attach", "running → ready", "volume free → deleted → proven (two waits)"] {
@@ -152,10 +151,10 @@ async fn lag_of_one(table: &mut Table) {
         of.sort_unstable();
         let worst = of.last().copied().unwrap_or_default();
         let goal = if what.contains("two waits") { "≤ 2000" } else { "≤ 1000" };
-        table.row(&format!("lag, {what}: median of 10 lives"), of[of.len() / 2] as f64, "ms", goal);
-        table.row(&format!("lag, {what}: worst of 10 lives"), worst as f64, "ms", "");
+        table.row(&format!("lag, {what}: median of 10 life cycles"), of[of.len() / 2] as f64, "ms", goal);
+        table.row(&format!("lag, {what}: worst of 10 life cycles"), worst as f64, "ms", "");
     }
-    table.row("reads of one whole life, 1 s poll", reads as f64 / 10.0, "calls", "");
+    table.row("reads of one life cycle, 1 s poll", reads as f64 / 10.0, "calls", "");
 }
 
 struct Stage {
@@ -168,7 +167,7 @@ struct Stage {
     _home: inventiv_testkit::Home,
 }
 
-/// A whole control plane on the system's clock, the cloud in this process.
+/// A complete control plane on the system clock, with the cloud in this process.
 async fn stage(kind: Database, clock: ClockMode, calls_per_second: f64, poll_ms: i64, seed: Option<u64>) -> Stage {
     let (url, home) = database(kind).await;
     let emulator = Emulator::new(Options { clock, seed, ..Options::default() });
@@ -181,7 +180,7 @@ async fn stage(kind: Database, clock: ClockMode, calls_per_second: f64, poll_ms:
     Stage { emulator, app, store, stop, run, database: url, _home: home }
 }
 
-/// One server of ours on a database, in this process.
+/// One replica on a database, in this process.
 async fn replica(
     url: &str,
     emulator: &Emulator,
@@ -198,7 +197,7 @@ async fn replica(
     };
     let wire: Arc<dyn Transport> = Arc::new(InProcess::in_real_time(emulator.router()));
     let now: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(|| SystemClock.now());
-    let provider = Scaleway::new(&credentials::read(&env).unwrap(), wire, calls_per_second, now);
+    let provider = Scaleway::new(&scaleway::credentials::read(&env, None).unwrap(), wire, calls_per_second, now);
     let rules = Rules { poll_ms, ..Rules::default() };
     let config = Config {
         control_plane: "bench".into(),
@@ -214,12 +213,9 @@ async fn replica(
 
 fn app(store: Store) -> App {
     App::new(Settings {
-        provider_zones: Vec::new(),
-        images: None,
         policy_wait: Duration::ZERO,
         store,
-        account_id: format!("scaleway:{PROJECT}"),
-        provider: "scaleway".into(),
+        accounts: vec![inventiv_testkit::account()],
         limits: inventiv_api::Limits::default(),
         hosts: None,
         token: TOKEN.into(),
@@ -255,7 +251,7 @@ impl Stage {
         requests.buffer_unordered(32).collect().await
     }
 
-    /// Waits until so many instances have a status; gives the time it took.
+    /// Waits until so many instances have a status; returns the elapsed time.
     async fn until(&self, status: &str, count: usize) -> Duration {
         let began = Instant::now();
         loop {
@@ -281,8 +277,8 @@ impl Stage {
     }
 }
 
-/// When the last server can run at the earliest if nothing is asked but the six changes of each, `rate` of them a second: the
-/// `n`th start is sent after 6 `n` changes, and then that server takes as long as it took. In seconds.
+/// The earliest time in seconds at which the last server can run, with only the six changes of each server at `rate`
+/// per second. The `n`th start is sent after 6 `n` changes; then the server boots in its measured time.
 fn last_ready_at_best(emulator: &Emulator, rate: f64) -> f64 {
     let moment = |v: &Value| v.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let (journal, state) = (emulator.journal(), emulator.state());
@@ -296,12 +292,12 @@ fn last_ready_at_best(emulator: &Emulator, rate: f64) -> f64 {
             moment(&server["modification_date"]).duration_since(moment(&e["at"])).as_secs_f64()
         })
         .collect();
-    assert_eq!(booted.len(), servers.len(), "each is started once");
+    assert_eq!(booted.len(), servers.len(), "each server is started once");
     let ready = booted.iter().enumerate().map(|(n, booted)| 6.0 * (n as f64 + 1.0) / rate + booted);
     ready.fold(0.0, f64::max)
 }
 
-/// 200 requests at once, everything ten times faster: the ratio to what cannot be beaten.
+/// 200 requests at once, everything ten times faster: the ratio to the theoretical minimum.
 async fn two_hundred_at_once(table: &mut Table) {
     const N: usize = 200;
     const FASTER: f64 = 10.0;
@@ -319,7 +315,7 @@ async fn two_hundred_at_once(table: &mut Table) {
         let took = began.elapsed().as_secs_f64() * FASTER;
         let changes = 6.0 * N as f64;
         let calls = s.emulator.journal()["requests"].as_f64().unwrap() - before;
-        // Made (≤ 6 s), attached (≤ 5 s), started: the slowest of 200 draws decides.
+        // Created (≤ 6 s), attached (≤ 5 s), started: the slowest of 200 draws decides.
         let path = if kind == "PLAY2-PICO" { 6.0 + 5.0 + 169.0 } else { 6.0 + 5.0 + 27.0 };
         let bound = f64::max(path, changes / 20.0);
         table.row(&format!("{N} {kind} at once: POST to ready, in the cloud's time"), took, "s", "");
@@ -327,20 +323,20 @@ async fn two_hundred_at_once(table: &mut Table) {
             &format!("{N} {kind} at once: ÷ max(critical path {path:.0} s, 6 changes each ÷ 20/s)"),
             took / bound,
             "ratio",
-            if kind == "PLAY2-PICO" { "≤ 1.10" } else { "a start is the last change, and then it boots" },
+            if kind == "PLAY2-PICO" { "≤ 1.10" } else { "the start is the last change; then it boots" },
         );
         table.row(
-            &format!("{N} {kind} at once: ÷ what cannot be beaten at 20/s"),
+            &format!("{N} {kind} at once: ÷ theoretical minimum at 20/s"),
             took / f64::max(path, last_ready_at_best(&s.emulator, 20.0)),
             "ratio",
             "≤ 1.10",
         );
-        table.row(&format!("{N} {kind} at once: reads for each change"), (calls - changes) / changes, "ratio", "");
+        table.row(&format!("{N} {kind} at once: reads per change"), (calls - changes) / changes, "ratio", "");
         s.stop().await;
     }
 }
 
-/// With so many readers of the stream of changes.
+/// Instance life cycles per second, with `streams` readers of the change stream.
 async fn lives_per_second(table: &mut Table, kind: Database, streams: usize) {
     const N: usize = 500;
     let s = stage(kind, ClockMode::Instant, 1e6, 20, Some(7)).await;
@@ -357,9 +353,9 @@ async fn lives_per_second(table: &mut Table, kind: Database, streams: usize) {
     ends.buffer_unordered(32).collect::<Vec<_>>().await;
     s.until_none_lives().await;
     table.row(
-        &format!("whole lives a second, instant cloud, {kind:?}, {streams} streams followed"),
+        &format!("life cycles per second, instant cloud, {kind:?}, {streams} streams"),
         N as f64 / began.elapsed().as_secs_f64(),
-        "lives/s",
+        "cycles/s",
         "≥ 100",
     );
     assert_eq!(s.emulator.state()["volumes"], json!([]));
@@ -378,7 +374,7 @@ fn rss_mb(pid: u32) -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// 1,000 and 10,000 instances that need nothing: what a pass costs, what the process weighs, how lists are served.
+/// With 0, 1,000 and 10,000 settled instances: the cost of a pass, the memory of the process, the speed of lists.
 async fn large_fleets(table: &mut Table) {
     let sqlite = [0_usize, 1_000, 10_000].map(|n| (Database::Sqlite, n));
     let postgres = Database::both().contains(&Database::Postgres).then_some((Database::Postgres, 10_000));
@@ -402,7 +398,7 @@ async fn serve_and_measure(
     home: &inventiv_testkit::Home,
 ) {
     let Some(binary) = std::env::var_os("INVENTIV_BIN") else {
-        println!("left out: INVENTIV_BIN names no executable; `cargo xtask bench` sets it");
+        println!("skipped: INVENTIV_BIN is not set; `cargo xtask bench` sets it");
         return;
     };
     let cloud = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -424,7 +420,7 @@ async fn serve_and_measure(
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Another part of the process may have installed it already.
+    // It may already be installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let url = format!("http://127.0.0.1:{port}/instances?limit=100");
@@ -438,7 +434,7 @@ async fn serve_and_measure(
     while !get(&client).await {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // The first resync comes with the start; it is over when nothing more is asked of the cloud.
+    // The start begins a resync, which is complete when no more requests reach the cloud.
     let mut asked = 0;
     let began = cpu_seconds(&child.id().to_string());
     loop {
@@ -492,8 +488,8 @@ async fn serve_and_measure(
         }
         let rate = times.len() as f64 / began.elapsed().as_secs_f64();
         times.sort_by(f64::total_cmp);
-        table.row("GET /instances (100 of 10,000 a page), 4 clients", rate, "requests/s", "");
-        table.row("GET /instances (100 of 10,000 a page), 4 clients: p99", times[times.len() * 99 / 100], "ms", "");
+        table.row("GET /instances (pages of 100 of 10,000), 4 clients", rate, "requests/s", "");
+        table.row("GET /instances (pages of 100 of 10,000), 4 clients: p99", times[times.len() * 99 / 100], "ms", "");
     }
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! A long past: what people and the orchestrator ask again and again, upon empty tables and upon full ones.
+//! A long history: frequent API requests and passes, with empty tables and with full ones.
 
 use crate::{Table, request};
 use inventiv_orchestrator::Clock;
@@ -8,12 +8,12 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Of 18 lines and two volumes each: a million lines, and more than a hundred thousand volumes.
+/// With 18 lines and two volumes each: a million lines, and more than a hundred thousand volumes.
 const LIVES: u32 = 56_000;
 const LIVING: usize = 100;
 const TIMES: usize = 60;
 
-/// The median of each, in milliseconds.
+/// The median of each operation, in milliseconds.
 async fn measure(world: &World, living: &str) -> BTreeMap<String, f64> {
     let mut all = BTreeMap::new();
     let median = |mut ms: Vec<f64>| {
@@ -73,7 +73,7 @@ async fn measure(world: &World, living: &str) -> BTreeMap<String, f64> {
         world.until_status(&id, "terminated").await;
         ms.push(began.elapsed().as_secs_f64() * 1e3);
     }
-    all.insert("one whole life, from request to proof".to_owned(), median(ms));
+    all.insert("one instance life cycle, from request to proof".to_owned(), median(ms));
     all
 }
 
@@ -94,11 +94,11 @@ pub(super) async fn empty_and_full(table: &mut Table, kind: Database) {
     let rows = repeat_life(&world.database_url, &over, LIVES).await;
     for (name, n) in rows {
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-        table.row(&format!("a long past, {kind:?}: rows of {name}"), n as f64, "rows", "");
+        table.row(&format!("a long history, {kind:?}: rows of {name}"), n as f64, "rows", "");
     }
     let full = measure(&world, &living).await;
     for (what, before) in empty {
-        table.row(&format!("{kind:?}, {what}: upon empty tables"), before, "ms", "");
+        table.row(&format!("{kind:?}, {what}: empty tables"), before, "ms", "");
         table.row(&format!("{kind:?}, {what}: full ÷ empty"), full[&what] / before, "ratio", "≤ 2");
     }
 }

@@ -1,4 +1,4 @@
-//! After a restart, when few of many change, and while the cloud asks to slow down.
+//! Recovery after a restart, a pass after few changes, and rate limiting by the cloud.
 
 use super::{Table, request};
 use inventiv_testkit::{Database, PROJECT, Setup, World};
@@ -10,14 +10,14 @@ async fn world() -> World {
     World::with(Database::Sqlite, Setup { emulator, ..Setup::default() }).await
 }
 
-/// How many pages of servers were read.
+/// The number of server pages read.
 fn pages_read(w: &World) -> usize {
     let journal = w.emulator.journal();
     let entries = journal["entries"].as_array().unwrap();
     entries.iter().filter(|e| e["method"] == "GET" && e["path"].as_str().unwrap().ends_with("fr-par-2/servers")).count()
 }
 
-/// Ticks with listings until nothing waits: in a large zone the proof of one deletion waits for the next listing.
+/// Runs ticks with listings until nothing waits: in a large zone, the proof of a deletion waits for the next listing.
 async fn settle_a_large_zone(w: &World) {
     for _ in 0..600 {
         w.resync().await;
@@ -26,10 +26,10 @@ async fn settle_a_large_zone(w: &World) {
             return;
         }
     }
-    panic!("it never settles");
+    panic!("the zone does not settle");
 }
 
-/// A thousand lives under way, the process replaced a minute later: how many listings until each of them has moved again.
+/// Restarts the process with a thousand instances in creation and counts the listings until each has progressed.
 pub(super) async fn restart_in_flight(table: &mut Table) {
     const LIVES: usize = 1_000;
     let w = world().await;
@@ -45,7 +45,7 @@ pub(super) async fn restart_in_flight(table: &mut Table) {
         all.into_iter().map(|a| a.instance.version).collect::<Vec<i64>>()
     };
     let w = w.restarted().await;
-    // Whatever each of them waits for has come meanwhile: from here on, only this process can keep them waiting.
+    // Everything that they wait for has happened by now: only the new process can delay them.
     w.advance_ms(60_000);
     let (before, listed) = (versions(&w).await, pages_read(&w));
     let mut seconds = 0;
@@ -56,7 +56,7 @@ pub(super) async fn restart_in_flight(table: &mut Table) {
         if moved == LIVES || seconds == 600 {
             let pages = LIVES.div_ceil(100) as f64;
             let lists = (pages_read(&w) - listed) as f64 / pages;
-            table.row("restart with 1,000 lives under way: listings until all have moved", lists, "listings", "≤ 2");
+            table.row("restart with 1,000 creations: listings until all have progressed", lists, "listings", "≤ 2");
             table.row("the same: time on the cloud's clock", f64::from(seconds), "s", "");
             assert_eq!(moved, LIVES);
             return;
@@ -64,7 +64,7 @@ pub(super) async fn restart_in_flight(table: &mut Table) {
     }
 }
 
-/// What a pass costs when few of many have changed.
+/// The cost of a pass after few of many instances changed.
 pub(super) async fn a_few_of_many(table: &mut Table) {
     const MANY: usize = 10_000;
     const FEW: usize = 100;
@@ -85,10 +85,10 @@ pub(super) async fn a_few_of_many(table: &mut Table) {
     settle_a_large_zone(&w).await;
     let after = w.requests("GET", "/zones/fr-par-2/servers/") + w.requests("GET", "/zones/fr-par-2/volumes/");
     let each = (after - before) as f64 / (FEW * 2) as f64;
-    table.row("their ends: questions by id for each resource, the proof among them", each, "calls", "");
+    table.row("their deletion: reads by id for each resource, including the proof", each, "calls", "");
 }
 
-/// Every other request is told to slow down: what fails.
+/// Half of the requests get a 429: counts failed instances and leaks.
 pub(super) async fn storm_of_429(table: &mut Table) {
     const LIVES: usize = 30;
     let w = world().await;
@@ -105,6 +105,6 @@ pub(super) async fn storm_of_429(table: &mut Table) {
         w.terminate(id).await;
     }
     w.settle().await;
-    table.row("30 lives while every other request is answered 429: ready", ready as f64, "lives", "30");
-    table.row("the same: servers and volumes left at their end", (w.left().0 + w.left().1) as f64, "", "0");
+    table.row("30 instances, half of the requests get a 429: ready", ready as f64, "instances", "30");
+    table.row("the same: servers and volumes left over", (w.left().0 + w.left().1) as f64, "", "0");
 }

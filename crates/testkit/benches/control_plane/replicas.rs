@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL: what more of them cost, and how long a zone waits when one goes.
+//! Several replicas on one PostgreSQL: their cost, and how long a zone waits when one stops.
 
 use crate::{SECRET, Table, app, call, replica};
 use futures::StreamExt;
@@ -21,7 +21,7 @@ fn request(n: usize) -> Value {
     json!({"zone": ZONES[n % ZONES.len()], "instance_type": "PLAY2-PICO", "image": "ubuntu_jammy", "data_volume_gb": 20})
 }
 
-/// Listings of whole zones, and changes, that the cloud was asked for.
+/// The number of zone listings and of changes that the cloud got.
 fn asked(emulator: &Emulator) -> (f64, f64) {
     let journal = emulator.journal();
     let entries = journal["entries"].as_array().unwrap();
@@ -35,12 +35,12 @@ async fn number(on: &mut PgConnection, sql: &'static str) -> f64 {
     on.fetch_one(sql).await.unwrap().get(0)
 }
 
-/// 1, 2 and 4 servers, the same lives in four zones.
+/// Runs the same instance life cycles in four zones with 1, 2 and 4 replicas.
 pub(super) async fn several_on_one(table: &mut Table) {
     const COMMITS: &str = "SELECT CAST(xact_commit AS FLOAT8) FROM pg_stat_database WHERE datname = current_database()";
     const WAITING: &str = "SELECT CAST(COALESCE(MAX(EXTRACT(EPOCH FROM clock_timestamp() - query_start)), 0) * 1000 AS FLOAT8) \
         FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    // As fast as this machine is; and in the cloud's time, twenty times faster, where waiting for the cloud is what takes time.
+    // With an instant cloud, this machine is the limit; with a cloud twenty times faster than real, the cloud is.
     for (clock, poll_ms, servers) in
         [1, 2, 4].into_iter().flat_map(|n| [(ClockMode::Instant, 20, n), (ClockMode::Scaled(20), 50, n)])
     {
@@ -59,7 +59,7 @@ pub(super) async fn several_on_one(table: &mut Table) {
             runs.push(tokio::spawn(async move { orchestrator.run(stopping).await }));
         }
         let account = format!("scaleway:{PROJECT}");
-        // Until each zone has somebody who works there.
+        // Wait until each zone has a holder.
         while stores[0].leases(&account).await.unwrap().iter().filter(|l| !l.holder.is_empty()).count() < ZONES.len() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -116,22 +116,22 @@ pub(super) async fn several_on_one(table: &mut Table) {
         for run in runs {
             run.await.unwrap();
         }
-        // What a connection has counted is known a little later.
+        // PostgreSQL publishes the counts of a connection with a delay.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         let (listings, changes) = asked(&emulator);
         let lives = LIVES as f64;
         let row = |table: &mut Table, what: &str, value: f64, unit: &str, goal: &str| {
             let of = if clock == ClockMode::Instant { "instant cloud" } else { "cloud ×20" };
-            table.row(&format!("{servers} server(s) on one PostgreSQL, {of}, {what}"), value, unit, goal);
+            table.row(&format!("{servers} replica(s) on one PostgreSQL, {of}, {what}"), value, unit, goal);
         };
         let zone_seconds = took * ZONES.len() as f64;
-        row(table, "listings of a zone a second", (listings - listed) / zone_seconds, "calls", "not multiplied");
-        row(table, "that hold a zone", holders.len() as f64, "servers", "");
-        row(table, "whole lives a second (all on this machine)", lives / took, "lives/s", "");
-        row(table, "changes for each life", (changes - changed) / lives, "calls", "the same");
-        row(table, "listings of a zone for each life", (listings - listed) / lives, "calls", "not multiplied");
-        row(table, "transactions for each life", (number(&mut view, COMMITS).await - commits) / lives, "commits", "");
-        row(table, "the longest wait for a lock", longest, "ms", "");
+        row(table, "listings of a zone per second", (listings - listed) / zone_seconds, "calls", "not multiplied");
+        row(table, "holders of zones", holders.len() as f64, "replicas", "");
+        row(table, "life cycles per second (all on this machine)", lives / took, "cycles/s", "");
+        row(table, "changes per life cycle", (changes - changed) / lives, "calls", "the same");
+        row(table, "listings of a zone per life cycle", (listings - listed) / lives, "calls", "not multiplied");
+        row(table, "transactions per life cycle", (number(&mut view, COMMITS).await - commits) / lives, "commits", "");
+        row(table, "longest wait for a lock", longest, "ms", "");
         ms.sort_by(f64::total_cmp);
         row(table, "GET /instances meanwhile: p99", ms[ms.len() * 99 / 100], "ms", "");
         assert_eq!(emulator.state()["volumes"], json!([]));
@@ -153,11 +153,11 @@ fn serve(binary: &std::ffi::OsStr, cloud: &str, url: &str, token_file: &Path) ->
     (child, format!("http://127.0.0.1:{port}"))
 }
 
-/// The executable with its usual lease of ten seconds: from `kill -9`, and from SIGTERM, to the next listing of the zone by
-/// the other one.
+/// Runs the executable with the default lease of ten seconds, and measures the time from `kill -9` and from SIGTERM to
+/// the next listing of the zone by another replica.
 pub(super) async fn from_one_to_the_other(table: &mut Table) {
     let Some(binary) = std::env::var_os("INVENTIV_BIN") else {
-        println!("left out: INVENTIV_BIN names no executable; `cargo xtask bench` sets it");
+        println!("skipped: INVENTIV_BIN is not set; `cargo xtask bench` sets it");
         return;
     };
     let (url, home) = database(Database::Postgres).await;
@@ -184,14 +184,14 @@ pub(super) async fn from_one_to_the_other(table: &mut Table) {
     let mut working = start();
     ready(&working.1).await;
     let store = Store::open(&url).await.unwrap();
-    // A zone in which nothing lives is not looked at.
+    // A zone without instances is not observed.
     let body = json!({"zone": "fr-par-2", "instance_type": "PLAY2-PICO", "image": "ubuntu_jammy"}).to_string();
     let asked_for = client.post(format!("{}/instances", working.1)).bearer_auth("tttttttttttttttttttttttt").body(body);
     let made = async || {
         let again = asked_for.try_clone().unwrap().header("content-type", "application/json").send().await;
         again.is_ok_and(|a| a.status().is_success())
     };
-    // Until the catalogue is read.
+    // Repeat until the catalogue has been read.
     while !made().await {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -205,7 +205,7 @@ pub(super) async fn from_one_to_the_other(table: &mut Table) {
         };
         let other = start();
         ready(&other.1).await;
-        // By then it knows the lease, and the one that holds it rests.
+        // By then the other replica knows the lease, and its holder is idle.
         tokio::time::sleep(Duration::from_millis(2_000 + 700 * n as u64)).await;
         let (listed, _) = asked(&emulator);
         let began = Instant::now();
@@ -226,13 +226,13 @@ pub(super) async fn from_one_to_the_other(table: &mut Table) {
     {
         ms.sort_by(f64::total_cmp);
         table.row(
-            &format!("from {what} to the next call by another server: median of {ROUNDS}"),
+            &format!("from {what} to the next call by another replica: median of {ROUNDS}"),
             ms[ms.len() / 2],
             "ms",
             goal,
         );
         table.row(
-            &format!("from {what} to the next call by another server: worst of {ROUNDS}"),
+            &format!("from {what} to the next call by another replica: worst of {ROUNDS}"),
             ms[ms.len() - 1],
             "ms",
             goal,

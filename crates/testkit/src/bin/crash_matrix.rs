@@ -1,10 +1,10 @@
-//! `cargo xtask crash-matrix`: every call and commit of every scenario, struck in every way, and what came of it.
+//! `cargo xtask crash-matrix`: injects every fault at every call and commit of every scenario, and prints the results.
 
 use inventiv_testkit::matrix::play;
 use std::process::ExitCode;
 use std::time::Instant;
 
-const USAGE: &str = "crash_matrix [--every N] [WORD]: plays every Nth cell, all if left out; with WORD, only cells whose row or blow contains it";
+const USAGE: &str = "crash_matrix [--every N] [WORD]: runs every Nth cell (default: all); with WORD, only cells whose row or fault contains it";
 
 fn main() -> ExitCode {
     let (mut every, mut word) = (1, String::new());
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         eprintln!("\n{failed}");
     }
     println!(
-        "\n{} of {} cells in {:.0} s: {} went wrong; {} suspects told; {} times a third party found nothing to strike",
+        "\n{} of {} cells in {:.0} s: {} failed; {} suspects reported; {} actions of third parties had no target",
         outcome.judged,
         outcome.all,
         began.elapsed().as_secs_f32(),
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         outcome.nothing_to_strike
     );
     if outcome.judged == 0 {
-        eprintln!("no cell was played");
+        eprintln!("no cell was run");
         return ExitCode::FAILURE;
     }
     if outcome.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

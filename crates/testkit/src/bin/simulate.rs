@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: tells runs drawn from seeds, and says which went wrong.
+//! `cargo xtask simulate`: executes runs drawn from seeds and prints those that fail.
 
 use inventiv_testkit::simulate::{Counts, Failed, PAIRS, pair_text, run};
 use std::process::ExitCode;
@@ -6,14 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-const USAGE: &str = "simulate [--seeds N] [--first SEED]: tells N runs, 200 if left out, from SEED on, 1 if left out";
+const USAGE: &str = "simulate [--seeds N] [--first SEED]: executes N runs (default 200), seeds from SEED (default 1)";
 
-/// From so many runs on, every pair of a call and a fault must have struck [`LEAST`] times.
+/// With at least so many runs, every pair of a call and a fault must have been injected [`LEAST`] times.
 const ENOUGH: u64 = 2_000;
 const LEAST: u64 = 20;
-/// Every so many runs, it says where it is.
+/// How many runs lie between two progress lines.
 const TELL_EVERY: u64 = 1_000;
-/// Every so many runs, one is told twice.
+/// One in so many runs is executed twice.
 const TWICE_EVERY: u64 = 25;
 
 struct Args {
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     };
     let began = Instant::now();
     let (next, sum, failed) = (AtomicU64::new(0), Mutex::new(Counts::default()), AtomicU64::new(0));
-    // Each waits for its database for a good part of the time.
+    // Each worker spends much of its time waiting for its database.
     let workers = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -56,9 +56,9 @@ fn main() -> ExitCode {
                         return;
                     }
                     if n > 0 && n.is_multiple_of(TELL_EVERY) {
-                        // Those that the others have in hand may not be told yet.
+                        // The other workers may not have finished their current runs.
                         let go_on = (args.first + n).saturating_sub(workers as u64).max(args.first);
-                        eprintln!("{n} runs; if it is stopped now, it goes on with --first {go_on}");
+                        eprintln!("{n} runs; after an interruption now, continue with --first {go_on}");
                     }
                     match tell_well(args.first + n) {
                         Ok(counts) => add(&sum, counts),
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     });
     let (sum, failed) = (sum.into_inner().unwrap_or_default(), failed.into_inner());
     println!(
-        "{} runs in {:.0} s ({:.1} a second): {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} keys that lost the project, {} late calls, {} things done by third parties, {} ticks, {} volumes kept, {} suspects told; {failed} went wrong",
+        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} suspects reported",
         args.seeds,
         began.elapsed().as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64(),
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
         sum.suspects
     );
     let least = (0..PAIRS).map(|n| (sum.faults.get(&n).copied().unwrap_or(0), n)).min().unwrap_or_default();
-    println!("{PAIRS} pairs of a call and a fault; the rarest struck {} times: {}", least.0, pair_text(least.1));
+    println!("{PAIRS} pairs of a call and a fault; the rarest was injected {} times: {}", least.0, pair_text(least.1));
     let reported =
         [sum.crashes, sum.in_commits, sum.faults.len(), sum.stale, sum.hidden, sum.late, sum.third_parties, sum.kept];
     if args.seeds >= 50 && reported.contains(&0) {
@@ -98,17 +98,17 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if args.seeds >= ENOUGH && least.0 < LEAST {
-        eprintln!("{} runs in which a fault struck less than {LEAST} times prove nothing about it", args.seeds);
+        eprintln!("{} runs that inject a fault less than {LEAST} times prove nothing about it", args.seeds);
         return ExitCode::FAILURE;
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Some runs are told twice: if they do not go the same way, a seed that goes wrong cannot be told again.
+/// Executes a run, and some runs twice: both must be equal, or a failing seed could not be reproduced.
 fn tell_well(seed: u64) -> Result<Counts, Box<Failed>> {
     let first = run(seed)?;
     if seed.is_multiple_of(TWICE_EVERY) && run(seed)? != first {
-        let why = "told again, it went another way".to_owned();
+        let why = "not deterministic: a second run differs".to_owned();
         return Err(Box::new(Failed { seed, why, trace: Vec::new() }));
     }
     Ok(first)

@@ -1,4 +1,4 @@
-//! What can befall a call or a commit, and which calls it can befall.
+//! The faults, and the calls that each applies to.
 
 /// One column of the matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,12 +28,12 @@ pub(super) enum Kind {
     CommitCrashAfter,
 }
 
-/// What goes wrong with every call from one on.
+/// A fault that affects every call for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Period {
-    /// Reads show the past.
+    /// Reads are stale.
     Stale,
-    /// The key sees nothing under this path.
+    /// The credentials see nothing under this path.
     Blind(&'static str),
 }
 
@@ -64,32 +64,34 @@ impl Kind {
         Self::CommitCrashAfter,
     ];
 
-    /// What it is, and the head of its column.
+    /// Its description, and the head of its column.
     pub(super) const fn texts(self) -> (&'static str, &'static str) {
         match self {
             Self::CrashBefore => ("crash before the call", "crash<"),
-            Self::AnswerLost => ("applied, the answer lost", "lost"),
+            Self::AnswerLost => ("applied, but the answer is lost", "lost"),
             Self::CrashAfterAnswer => ("crash after the effect, before the commit of its outcome", "crash>"),
             Self::RateLimited => ("429", "429"),
             Self::ErrorNotApplied => ("500, not applied", "500-"),
             Self::ErrorApplied => ("502, applied", "502+"),
             Self::Unauthenticated => ("401", "401"),
             Self::Forbidden => ("403", "403"),
-            Self::NotFound => ("a typed 404 for what is there", "404"),
+            Self::NotFound => ("a typed 404 for an existing resource", "404"),
             Self::StaleRead => ("a read as of 20 s ago", "stale"),
-            Self::StalePeriod => ("every read from here on, for a minute, as of 20 s ago", "stales"),
-            Self::BlindInstance => ("from here on, for a minute, the key sees nothing over the Instance API", "blindI"),
-            Self::BlindBlock => ("from here on, for a minute, the key sees nothing over the Block API", "blindB"),
+            Self::StalePeriod => ("from here on, for a minute, every read as of 20 s ago", "stales"),
+            Self::BlindInstance => {
+                ("from here on, for a minute, credentials see nothing in the Instance API", "blindI")
+            }
+            Self::BlindBlock => ("from here on, for a minute, credentials see nothing in the Block API", "blindB"),
             Self::Twice => ("delivered twice", "twice"),
             Self::Late => ("no answer within the time-out, applied 30 s later", "late"),
             Self::ThirdPartyStops => ("a third party stops the server meanwhile", "stops"),
             Self::ThirdPartyTerminates => ("a third party terminates the server meanwhile", "termin"),
             Self::ThirdPartyDetaches => ("a third party detaches a volume meanwhile", "detach"),
-            Self::ThirdPartyAttaches => ("a third party attaches a volume of their own meanwhile", "attach"),
+            Self::ThirdPartyAttaches => ("a third party attaches its own volume meanwhile", "attach"),
             Self::ThirdPartyDeletes => ("a third party deletes a volume meanwhile", "delete"),
             Self::ThirdPartyRenames => ("a third party renames server and volumes meanwhile", "rename"),
             Self::CommitCrashBefore => ("crash before the commit", "commit<"),
-            Self::CommitCrashAfter => ("crash after the commit, before anybody knows", "commit>"),
+            Self::CommitCrashAfter => ("crash after the commit, before the caller knows", "commit>"),
         }
     }
 
@@ -109,7 +111,7 @@ impl Kind {
         )
     }
 
-    /// The emulator's fault for it, if it is one.
+    /// The emulator fault that implements it, if there is one.
     pub(super) const fn effect(self) -> Option<&'static str> {
         match self {
             Self::AnswerLost => Some(r#"{"cut":"after"}"#),
@@ -138,7 +140,7 @@ impl Kind {
         }
     }
 
-    /// It lasts until it is healed: the rule that begins it.
+    /// The lasting fault that it begins, if it does.
     pub(super) fn period(self) -> Option<Period> {
         let periods = [
             (Self::StalePeriod, Period::Stale),
@@ -148,7 +150,7 @@ impl Kind {
         periods.into_iter().find(|(kind, _)| *kind == self).map(|(_, period)| period)
     }
 
-    /// Whether it can befall such a call.
+    /// Whether it applies to a call.
     pub(super) fn fits(self, method: &str, path: &str) -> bool {
         let reads = method == "GET";
         match self {
@@ -184,12 +186,12 @@ fn names_one(path: &str) -> bool {
     path.split('?').next().unwrap_or_default().split('/').any(is_id)
 }
 
-/// A server or volume, or a list of them.
+/// Whether a path names servers or volumes.
 fn is_of_ours(path: &str) -> bool {
     ["/servers", "/volumes"].iter().any(|kind| path.contains(kind)) && !path.contains("/products/")
 }
 
-/// The row that a call belongs to: its method and path without ids, zone and page.
+/// The row of a call: its method and path without ids, zone and page.
 pub(super) fn row(method: &str, path: &str) -> String {
     let (bare, query) = path.split_once('?').unwrap_or((path, ""));
     let api = bare.trim_start_matches('/').split('/').next().unwrap_or_default();
@@ -207,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_has_a_row_and_the_columns_that_fit_it() {
+    fn a_call_has_a_row_and_the_faults_that_apply_to_it() {
         let id = "11111111-1111-4111-8111-111111111111";
         let (server, list) =
             (format!("/instance/v1/zones/fr-par-2/servers/{id}"), "/block/v1/zones/fr-par-2/volumes?page=1");

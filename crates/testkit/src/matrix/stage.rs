@@ -1,4 +1,4 @@
-//! One cell on its stage: a scenario, struck once, brought to its goal, ended, and judged by what the emulator holds.
+//! Runs one cell: the scenario with one fault, until it settles and ends, checked against the emulator's state.
 
 mod check;
 
@@ -18,28 +18,28 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Shorter than in earnest; lists lag for a quarter of it, and late calls arrive within half of it.
+/// Shorter than in production; lists lag for a quarter of it, and late calls arrive within half of it.
 const GRACE_MS: i64 = 60_000;
-/// The consistency window, longer than any read lags here.
+/// The consistency window; no read here is staler.
 const STALE_MS: i64 = 20_000;
-/// How long lasts what lasts for a while.
+/// How long a lasting fault lasts.
 const PERIOD_MS: i64 = 60_000;
-/// When a call that got no answer arrives after all.
+/// How late a call that got no answer arrives.
 const LATE_MS: i64 = 30_000;
-/// How many ticks a scenario may take before it counts as hanging.
+/// The most ticks of a scenario before it counts as hanging.
 const TICKS_MAX: usize = 3_000;
-/// How often the invariants that need the API are looked at, in ticks.
+/// How often the invariants that need the API are checked, in ticks.
 const LOOK_EVERY: usize = 10;
 
-/// What a cell came to.
+/// The result of a cell.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// The call or commit was struck, and the blow did something.
+    /// The fault was injected and had an effect.
     pub(super) fired: bool,
-    /// Calls and commits since it was armed, for whoever generates cells.
+    /// Calls and commits since arming, from which cells are generated.
     pub(super) calls: Vec<(String, String)>,
     pub(super) commits: usize,
-    /// What the audit suspects at the end: counted apart from what leaked.
+    /// Suspects in the final audit, not counted as leaks.
     pub(super) suspects: usize,
 }
 
@@ -52,17 +52,17 @@ pub(super) struct Stage {
     _home: Home,
     commits: Arc<Commits>,
     process: Option<Process>,
-    /// Whether a third party's hand did something.
+    /// Whether a fault of the emulator or an action of a third party was injected.
     injected: Arc<AtomicBool>,
-    /// When calls that are on their way arrive.
+    /// Late calls, and when they arrive.
     late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
     /// The volume of a third party.
     foreign: String,
-    /// Cloud ids that must be there at every moment: what third parties own, and what is kept.
+    /// Cloud ids that must exist at every moment: the volume of a third party, and kept volumes.
     must_survive: BTreeSet<String>,
-    /// When what lasts for a while is over.
+    /// When a lasting fault ends.
     heals_at: Option<Timestamp>,
-    /// Everything is asked to go: nothing waits for a third party any more.
+    /// Everything is being terminated, so nothing waits for a third party any more.
     ends: bool,
     reported: Told,
 }
@@ -108,7 +108,7 @@ impl Stage {
             Some(json!({"name": "theirs", "from_empty": {"size": 5_000_000_000_i64}})),
         );
         if status >= 300 {
-            return Err(format!("the stage: {foreign}"));
+            return Err(format!("setup: {foreign}"));
         }
         self.foreign = text(&foreign, "id");
         self.must_survive.insert(self.foreign.clone());
@@ -116,7 +116,7 @@ impl Stage {
         self.prepare()?;
         self.arm();
         self.act()?;
-        self.settle("its goal")?;
+        self.settle("the goal")?;
         self.close_the_count();
         self.judge_goal()?;
         self.end()?;
@@ -141,29 +141,29 @@ impl Stage {
         request
     }
 
-    /// What is there before anything goes wrong.
+    /// Creates the initial state, before any fault.
     fn prepare(&mut self) -> Step<()> {
         match self.cell.scenario {
             Scenario::Create | Scenario::Cancel(_) | Scenario::Resize => Ok(()),
             Scenario::Terminate | Scenario::Retain => {
                 self.ask_for_it()?;
-                self.settle("ready, before anything is struck")
+                self.settle("ready, before any fault")
             }
             Scenario::Release => {
                 self.ask_for_it()?;
-                self.settle("ready, before anything is struck")?;
+                self.settle("ready, before any fault")?;
                 self.keep()?;
                 self.terminate()?;
-                self.settle("ended, before anything is struck")
+                self.settle("ended, before any fault")
             }
             Scenario::Adopt => {
-                // The process dies in the call that makes the server, which takes effect.
+                // The process dies in the call that creates the server; the call takes effect.
                 self.ask_for_it()?;
                 self.environment.wire.fail("POST", "/servers", 1, Fault::Kill);
                 if !self.tick(false)? {
                     return Ok(());
                 }
-                Err("the stage: the creation could not be struck".to_owned())
+                Err("setup: the process was not killed in the creation".to_owned())
             }
         }
     }
@@ -187,7 +187,7 @@ impl Stage {
         }
     }
 
-    /// What happens right before the call goes out: the emulator is told to fail it, or a third party acts.
+    /// What happens right before the call is sent: a fault is set in the emulator, or a third party acts.
     fn meanwhile(&self) -> Injection {
         let (emulator, kind, injected) = (self.cloud.emulator.clone(), self.cell.kind, self.injected.clone());
         if let Some(period) = kind.period() {
@@ -220,7 +220,7 @@ impl Stage {
         }))
     }
 
-    /// What users do, and what is struck while they do.
+    /// What users do after arming.
     fn act(&mut self) -> Step<()> {
         match self.cell.scenario {
             Scenario::Create | Scenario::Resize => self.ask_for_it(),
@@ -255,7 +255,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The data volume is to be kept.
+    /// Requests that the data volume be kept.
     fn keep(&mut self) -> Step<()> {
         for instance in self.instances()? {
             let shown = self.user("GET", &format!("/instances/{}", text(&instance, "id")), None)?;
@@ -282,7 +282,7 @@ impl Stage {
         Ok(page["items"].as_array().cloned().unwrap_or_default())
     }
 
-    /// What a user asks; when the process dies over it, it is asked again: nobody knows what became of it.
+    /// A request of a user, repeated if the process dies before it answers.
     fn user(&mut self, method: &str, path: &str, body: Option<Value>) -> Step<Value> {
         for _ in 0..3 {
             match self.process()?.call(&self.environment, method, path, body.clone())? {
@@ -310,7 +310,7 @@ impl Stage {
         let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
         self.late = later;
         for (_, request) in due {
-            // Whatever is answered: nobody waits for it any more.
+            // The answer is ignored: no caller waits for it.
             let _ = self.cloud.emulator.handle(&request);
         }
     }
@@ -332,7 +332,7 @@ impl Stage {
         }
     }
 
-    /// A tick, and the time until something happens.
+    /// Runs a tick and advances time to the next event.
     fn advance(&mut self, resync: bool) -> Step<()> {
         self.tick(resync)?;
         self.check_cloud()?;
@@ -349,7 +349,7 @@ impl Stage {
         process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())
     }
 
-    /// Nothing waits, or only what nobody but a third party can end.
+    /// Whether no instance waits and no call is late.
     fn is_settled(&self) -> Step<bool> {
         Ok(self.wake()?.is_none() && self.late.is_empty())
     }
@@ -357,7 +357,7 @@ impl Stage {
     fn settle(&mut self, what: &str) -> Step<()> {
         let mut rests = 0;
         for n in 0..TICKS_MAX {
-            // Nobody looks for what turns up by itself, a duplicate for one, before the next resync: what rests is resynced.
+            // Only a resync finds an unexpected resource, such as a duplicate, so a settled state is resynced.
             self.advance(rests > 0 || n % 20 == 19)?;
             if n % LOOK_EVERY == 0 {
                 self.check_records()?;
@@ -370,10 +370,10 @@ impl Stage {
             }
         }
         let shown: Vec<String> = self.instances()?.iter().map(Value::to_string).collect();
-        Err(format!("it never comes to rest: {what}: {}", shown.join("\n")))
+        Err(format!("not settled: {what}: {}", shown.join("\n")))
     }
 
-    /// Something goes on that no third party has to end.
+    /// Whether an instance makes progress without a third party.
     fn is_on_the_way(&mut self) -> Step<bool> {
         Ok(self.instances()?.iter().any(|i| matches!(text(i, "status").as_str(), "terminating" | "provisioning")))
     }

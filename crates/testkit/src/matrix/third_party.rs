@@ -1,10 +1,10 @@
-//! What a third party does to what is ours, once we know that it is there.
+//! What a third party does to our resources, once we know of them.
 
 use super::injection::Kind;
 use crate::simulate::cloud::{View, ZONE};
 use serde_json::{Value, json};
 
-/// Does it to the first resource that fits and that we were shown. `false`: there is none, or the cloud refused.
+/// Acts on the first suitable resource that we have observed. `false`: there is none, or the cloud refused.
 pub(super) fn acts(kind: Kind, cloud: &View, foreign: &str, known: &dyn Fn(&str) -> bool) -> bool {
     let held = cloud.held();
     let ours = |what: &'static str| {

@@ -1,4 +1,4 @@
-//! The cloud of a run: what its third parties own, what must survive, and what goes wrong.
+//! The cloud of a run: the resources of third parties, and the faults.
 
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, DeleteInUse, Options, Reads, StaleReads};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const ZONE: &str = "fr-par-2";
-/// When every run begins: 2026-07-25, in microseconds since 1970.
+/// The start of every run: 2026-07-25, in microseconds since 1970.
 pub(crate) const START_US: i64 = 1_785_000_000_000_000;
 
 /// The calls that we make: method and path.
@@ -29,7 +29,7 @@ const CALLS: [(&str, &str); 17] = [
     ("GET", "/block/*/volumes/*"),
     ("GET", "/marketplace/*"),
 ];
-/// What can befall each of them.
+/// The faults for every call.
 const EFFECTS: [&str; 10] = [
     r#"{"cut":"before"}"#,
     r#"{"cut":"after"}"#,
@@ -42,7 +42,7 @@ const EFFECTS: [&str; 10] = [
     r#"{"truncate":40}"#,
     r#"{"garble":true}"#,
 ];
-/// What can befall only some: an index into [`CALLS`], and the effect.
+/// The faults for single calls: an index into [`CALLS`], and the effect.
 const SPECIAL: [(usize, &str); 18] = [
     (0, r#"{"error":"quotas_exceeded"}"#),
     (0, r#"{"error":"out_of_stock"}"#),
@@ -64,10 +64,10 @@ const SPECIAL: [(usize, &str); 18] = [
     (13, LAG),
 ];
 
-/// How many pairs of a call and a fault there are.
+/// The number of pairs of a call and a fault.
 pub const PAIRS: usize = CALLS.len() * EFFECTS.len() + SPECIAL.len();
 
-/// The nth of them: method, path, effect.
+/// The nth pair: method, path, effect.
 fn pair(n: usize) -> (&'static str, &'static str, &'static str) {
     let (call, effect) = match n.checked_sub(SPECIAL.len()) {
         None => SPECIAL[n],
@@ -76,26 +76,26 @@ fn pair(n: usize) -> (&'static str, &'static str, &'static str) {
     (CALLS[call].0, CALLS[call].1, effect)
 }
 
-/// Longer than most things take, shorter than the grace.
+/// Longer than most changes take, shorter than the grace period.
 const LAG: &str = r#"{"lag_ms":15000}"#;
-/// The longest that a read is stale: the window that the rules of a run know.
+/// The longest staleness of a read: the consistency window in a run's rules.
 pub(crate) const STALE_MS: i64 = 20_000;
 
-/// The emulator, and what must be in it.
+/// The emulator, and the ids that must exist in it.
 pub(crate) struct Cloud {
     pub(crate) emulator: Emulator,
-    /// Ids of what third parties made.
+    /// Ids of the resources of third parties.
     pub(crate) third_parties: BTreeSet<String>,
     lags: bool,
     lies: bool,
-    /// Each fault that was set, and which pair it was.
+    /// The id of each fault, and its pair.
     set: Vec<(u64, usize)>,
-    /// The fault that hides the project from the key.
+    /// The fault that hides the project from the credentials.
     hidden: Option<u64>,
 }
 
 impl Cloud {
-    /// What nobody knows of the real cloud is drawn, too.
+    /// A cloud with drawn options for all unknown behaviour of the real cloud.
     pub(crate) fn drawn(rng: &mut fastrand::Rng, stale: bool) -> Self {
         let mut chance = || rng.u8(..4) == 0;
         let options = Options {
@@ -120,7 +120,7 @@ impl Cloud {
         Self::of(options)
     }
 
-    /// As it usually is.
+    /// A cloud with default options.
     pub(crate) fn plain(seed: u64) -> Self {
         let options = Options {
             clock: ClockMode::Manual,
@@ -138,23 +138,23 @@ impl Cloud {
         Self { emulator, third_parties, lags: false, lies: false, set: Vec::new(), hidden: None }
     }
 
-    /// Another pair of eyes and hands.
+    /// A third party's access to the cloud.
     pub(crate) fn view(&self) -> View {
         View(self.emulator.clone())
     }
 
-    /// Something begins to go wrong. Says what.
+    /// Adds a drawn fault and describes it.
     pub(crate) fn break_something(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
         let drawn = rng.usize(..PAIRS);
         let (method, path, effect) = pair(drawn);
         let (lag, lie) = (effect == LAG, effect.contains("not_found"));
         if (lag && self.lies) || (lie && self.lags) {
-            // A cloud whose lists lag and whose single answers lie at the same time cannot be told from one that is right.
+            // If lists lag and single reads return false 404s, no observation can reveal the error.
             return Ok("nothing".to_owned());
         }
         (self.lags, self.lies) = (self.lags || lag, self.lies || lie);
         let effect: Value = serde_json::from_str(effect).unwrap_or_default();
-        // A list that lags goes on lagging; everything else passes.
+        // Lists keep lagging; all other faults end.
         let (percent, times) = if lag { (100, 100_000) } else { (rng.u8(20..=100), rng.u32(1..8)) };
         let rule = json!({"method": method, "path": path, "percent": percent, "times": times, "effect": effect});
         let id = self.emulator.add_fault(&rule).map_err(|e| format!("{rule}: {e}"))?;
@@ -162,8 +162,8 @@ impl Cloud {
         Ok(rule.to_string())
     }
 
-    /// From now on reads are stale: of every API and kind or of some, lists and single reads alike or one of them, by up to the
-    /// window, forwards only or back and forth. Says which.
+    /// Makes reads stale and describes how. Drawn: the APIs and kinds, lists or single reads or both, the lag up to the
+    /// consistency window, and whether reads may go backwards.
     pub(crate) fn make_reads_stale(&mut self, rng: &mut fastrand::Rng) -> String {
         let mut some = |of: &[&str]| of.get(rng.usize(..of.len() * 2)).map(|text| (*text).to_owned());
         let (api, kind) = (some(&["instance", "block"]), some(&["servers", "volumes"]));
@@ -172,17 +172,17 @@ impl Cloud {
         let stale = StaleReads { api, kind, reads, lag_ms, backwards: rng.bool() };
         let text = format!("{stale:?}");
         self.emulator.set_stale_reads(vec![stale]);
-        // A cloud whose single answers lie as well cannot be told from one that is right.
+        // Excludes false 404s: together, no observation could reveal the error.
         self.lags = true;
         text
     }
 
-    /// Reads are as fresh as they should be again.
+    /// Ends stale reads.
     pub(crate) fn refresh_reads(&self) {
         self.emulator.set_stale_reads(Vec::new());
     }
 
-    /// The key loses the project, over every API or over one, some requests from now. Says how.
+    /// Hides the project from the credentials, in every API or in one, some requests from now. Describes the fault.
     pub(crate) fn hidden(&mut self, rng: &mut fastrand::Rng) -> Result<String, String> {
         let path = ["*", "/instance/*", "/block/*"][rng.usize(..3)];
         let rule = json!({"path": path, "nth": rng.u32(1..12), "times": 1_000_000, "effect": {"blind": true}});
@@ -190,14 +190,14 @@ impl Cloud {
         Ok(rule.to_string())
     }
 
-    /// It sees the project again. `true`: it did not.
+    /// Makes the project visible again. `true`: it was hidden.
     pub(crate) fn see_again(&mut self) -> bool {
         let Some(id) = self.hidden.take() else { return false };
         let _ = self.ask("DELETE", &format!("/_emulator/faults/{id}"), None);
         true
     }
 
-    /// How often each pair struck, since the last healing.
+    /// How often each pair was injected since the last [`Cloud::heal`].
     pub(crate) fn injected(&self) -> Vec<(usize, u64)> {
         let shown = self.ask("GET", "/_emulator/faults", None).1;
         let fired: BTreeMap<u64, u64> = shown["faults"]
@@ -209,7 +209,7 @@ impl Cloud {
         self.set.iter().map(|(id, pair)| (*pair, fired.get(id).copied().unwrap_or(0))).collect()
     }
 
-    /// Nothing goes wrong any more.
+    /// Ends all faults.
     pub(crate) fn heal(&mut self) {
         self.set.clear();
         self.hidden = None;
@@ -218,42 +218,42 @@ impl Cloud {
         self.refresh_reads();
     }
 
-    /// Somebody else makes something.
+    /// A third party creates a volume.
     pub(crate) fn stranger_makes(&mut self, rng: &mut fastrand::Rng) -> String {
         let name = ["web", "db", "inventiv-agents", "iva-prod-x", "Ubuntu_sbs_volume_0"][rng.usize(..5)];
         let body = json!({"name": name, "from_empty": {"size": 5_000_000_000_i64}});
         let ids = |cloud: &Self| cloud.held().into_iter().map(|(_, id, ..)| id).collect::<BTreeSet<_>>();
         let before = ids(self);
-        // Whatever the answer: faults strike third parties, too.
+        // The answer is ignored: faults also affect third parties.
         self.ask("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
         let made: Vec<String> = ids(self).difference(&before).cloned().collect();
         self.third_parties.extend(made.iter().cloned());
-        format!("a third party makes volume {made:?} {name}")
+        format!("a third party creates volume {made:?} {name}")
     }
 
-    /// One request of somebody else.
+    /// Sends a request of a third party.
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         self.view().ask(method, path, body)
     }
 
-    /// Everything that is held, as (kind, id, name, state).
+    /// All resources, as (kind, id, name, state).
     pub(crate) fn held(&self) -> Vec<(&'static str, String, String, String)> {
         self.view().held()
     }
 
-    /// How many block volumes there are where runs play.
+    /// The number of block volumes in the zone of the runs.
     pub(crate) fn block_volumes(&self) -> u64 {
         let (_, listed) = self.view().ask("GET", &format!("/block/v1/zones/{ZONE}/volumes"), None);
         listed["total_count"].as_u64().unwrap_or(u64::MAX)
     }
 }
 
-/// What somebody else sees of the cloud, and can ask of it.
+/// A third party's access to the cloud.
 #[derive(Clone)]
 pub(crate) struct View(Emulator);
 
 impl View {
-    /// One request of somebody else.
+    /// Sends a request of a third party.
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|b| b.to_string()).unwrap_or_default();
         let request = http::Request::builder().method(method).uri(path).header("x-auth-token", "third party");
@@ -262,13 +262,13 @@ impl View {
         (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap_or(Value::Null))
     }
 
-    /// Everything that is held, as (kind, id, name, state).
+    /// All resources, as (kind, id, name, state).
     pub(crate) fn held(&self) -> Vec<(&'static str, String, String, String)> {
         self.0.resources().into_iter().map(|h| (h.kind, h.id, h.name, h.state)).collect()
     }
 }
 
-/// What a pair is, for people.
+/// Describes a pair for people.
 #[must_use]
 pub fn pair_text(n: usize) -> String {
     let (method, path, effect) = pair(n);

@@ -1,43 +1,43 @@
-//! What happened in a run, and how one went wrong.
+//! What happened in a run, and why a run failed.
 
 use std::collections::BTreeMap;
 
 /// What happened in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Instances asked for.
+    /// Requested instances.
     pub instances: usize,
-    /// Processes killed, in the middle of a call or between two.
+    /// Processes killed, in a call or between two.
     pub crashes: usize,
-    /// How often each pair of a call and a fault struck.
+    /// How often each pair of a call and a fault was injected.
     pub faults: BTreeMap<usize, u64>,
-    /// Of the crashes: in a commit, before or after it.
+    /// The crashes in a commit, before or after its effect.
     pub in_commits: usize,
-    /// Calls that got no answer and arrived later.
+    /// Calls that got no answer and took effect later.
     pub late: usize,
-    /// What the audits suspected at the end.
+    /// Suspects in the final audit.
     pub suspects: usize,
-    /// Everything that the cloud was asked, in a number: the same run has the same.
+    /// A hash of all calls to the cloud: equal runs have equal hashes.
     pub fingerprint: u64,
-    /// Stories in which reads were stale for a whole period.
+    /// Runs with periods of stale reads.
     pub stale: usize,
-    /// How often a key lost the project.
+    /// How often the credentials lost the visibility of the project.
     pub hidden: usize,
-    /// Things that third parties did to what is ours.
+    /// Actions of third parties on our resources.
     pub third_parties: usize,
-    /// Volumes that were kept.
+    /// Kept volumes.
     pub kept: usize,
     /// Ticks.
     pub ticks: usize,
 }
 
-/// A run that went wrong.
+/// A failed run.
 #[derive(Debug)]
 pub struct Failed {
-    /// Its seed: told again, it goes the same way.
+    /// Its seed, which reproduces it.
     pub seed: u64,
-    /// What is wrong.
+    /// Why it failed.
     pub why: String,
-    /// What happened, the last lines.
+    /// The last lines of its trace.
     pub trace: Vec<String>,
 }

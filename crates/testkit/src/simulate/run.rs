@@ -1,4 +1,4 @@
-//! One run: drawn, told step by step, judged.
+//! One run: drawn from a seed, executed step by step, then checked.
 
 mod check;
 
@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// How many steps things happen in, at the most.
+/// The most steps in which faults and requests happen.
 const STEPS_MAX: usize = 140;
-/// How many looks the end may take.
+/// The most ticks until everything is terminated.
 const END_MAX: usize = 4_000;
-/// How many lines of a run are kept.
+/// The length of the trace, in lines.
 const TRACE_LEN: usize = 400;
-/// Shorter than in earnest, in the same proportions: lists lag for a quarter of the grace.
+/// Shorter than in production, in the same proportions: lists lag for a quarter of the grace period.
 const GRACE_MS: i64 = 60_000;
-/// How late a call may arrive that got no answer.
+/// How late a call that got no answer may arrive.
 const LATE_MAX_MS: i64 = 25_000;
 
 struct Run {
@@ -30,30 +30,30 @@ struct Run {
     cloud: Cloud,
     environment: Environment,
     commits: Arc<Commits>,
-    /// Calls that are on their way, and when they arrive.
+    /// Late calls, and when they arrive.
     late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
     _home: Home,
     instances: BTreeSet<String>,
-    /// Cloud ids of volumes that must survive, with the volume's id here.
+    /// Cloud ids of volumes that must survive, with our ids.
     kept: BTreeMap<String, String>,
-    /// What users said last of a volume (by its id here): whether it is to go with its instance.
+    /// By our volume id, the last requested `delete_on_terminate`.
     said: BTreeMap<String, bool>,
-    /// Instances whose data volume is to be kept.
+    /// Instances requested with a data volume to be kept.
     keepers: BTreeSet<String>,
-    /// Cloud ids of volumes that go with a server which a third party took away: nobody could keep them.
+    /// Cloud ids of volumes that are lost with a server that a third party deletes.
     expected_lost: BTreeSet<String>,
-    /// Reads are stale for a part of this run.
+    /// Whether reads are stale during parts of this run.
     stale: bool,
-    /// When the key sees the project again.
+    /// When the project becomes visible again.
     sees_at: Option<Timestamp>,
     counts: Counts,
     trace: VecDeque<String>,
 }
 
-/// Tells the run of a seed.
+/// Executes the run of a seed.
 ///
 /// # Errors
-/// When something is wrong with what we did.
+/// The control plane violated a check.
 pub fn run(seed: u64) -> Result<Counts, Box<Failed>> {
     fastrand::seed(seed);
     let mut run = Run::new(seed).map_err(|why| Box::new(Failed { seed, why, trace: Vec::new() }))?;
@@ -150,7 +150,7 @@ impl Run {
         self.late = later;
         for (_, request) in due {
             self.note(format!("arrives late: {} {}", request.method(), request.uri()));
-            // Whatever is answered: nobody waits for it any more.
+            // The answer is ignored: no caller waits for it.
             let _ = self.cloud.emulator.handle(&request);
         }
     }
@@ -160,7 +160,7 @@ impl Run {
         self.note(format!("stale reads: {what}"));
     }
 
-    /// Whole periods: reads that are stale in another way, or are not; a key that loses the project and gets it back.
+    /// Begins and ends lasting faults: stale reads, and lost visibility of the project.
     fn turn(&mut self, wildness: u8) -> Step<()> {
         if self.stale && self.rng.u8(..15) == 0 {
             if self.rng.u8(..3) == 0 {
@@ -174,17 +174,17 @@ impl Run {
         if self.sees_at.is_some_and(|at| at <= now) {
             self.sees_at = None;
             self.cloud.see_again();
-            self.note("the key sees the project again");
+            self.note("the project is visible again");
         } else if self.sees_at.is_none() && self.rng.u16(..600) < u16::from(wildness) {
             let what = self.cloud.hidden(&mut self.rng)?;
             self.sees_at = Some(now.plus_ms(self.rng.i64(5_000..90_000)));
             self.counts.hidden += 1;
-            self.note(format!("the key loses the project: {what}"));
+            self.note(format!("the credentials lose the project: {what}"));
         }
         Ok(())
     }
 
-    /// What may happen before a tick.
+    /// Draws what happens before a tick.
     fn happen(&mut self, process: &Process, wildness: u8) -> Step<()> {
         if self.instances.is_empty() || (self.instances.len() < 4 && self.rng.u8(..20) == 0) {
             self.ask_for_an_instance(process)?;
@@ -192,7 +192,7 @@ impl Run {
         self.turn(wildness)?;
         if self.rng.u8(..100) < wildness {
             let what = self.cloud.break_something(&mut self.rng)?;
-            self.note(format!("breaks: {what}"));
+            self.note(format!("fault: {what}"));
         }
         if self.rng.u8(..40) == 0 {
             let what = self.cloud.stranger_makes(&mut self.rng);
@@ -208,7 +208,7 @@ impl Run {
     }
 
     fn call(&self, process: &Process, method: &str, path: &str, body: Option<Value>) -> Step<(u16, Value)> {
-        process.call(&self.environment, method, path, body)?.ok_or_else(|| "killed while a user asked".to_owned())
+        process.call(&self.environment, method, path, body)?.ok_or_else(|| "killed during a user's request".to_owned())
     }
 
     fn ask_for_an_instance(&mut self, process: &Process) -> Step<()> {
@@ -265,7 +265,7 @@ impl Run {
         Ok(())
     }
 
-    /// Somebody else lays hands on what is ours; never on what we cannot know of yet.
+    /// A third party acts on one of our resources that we already know.
     fn stranger_acts(&mut self, process: &Process) -> Step<()> {
         let Some(id) = self.any_instance() else { return Ok(()) };
         let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
@@ -297,7 +297,7 @@ impl Run {
         self.counts.third_parties += usize::from(status < 300);
         // A 5xx may have taken effect, for third parties as for us.
         if !(300..500).contains(&status) {
-            // What went by somebody else's hand is not our fault; what goes with a server neither.
+            // What a third party deleted is not our fault, nor is what was deleted with a server.
             let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
             self.cloud.third_parties.retain(|id| there.contains(id));
             let terminates = path.ends_with("/action") || method == "DELETE";
@@ -323,7 +323,7 @@ impl Run {
             1 => 2,
             _ => 1,
         };
-        // In the middle of a call: it has taken effect or not, and the process never learns. Or of a commit.
+        // Kill in a call that takes effect or not, or in a commit; the process never learns the outcome.
         let (before, after) = (self.rng.u8(..60) == 0, self.rng.u8(..60) == 0);
         let (in_commit, late) = (self.rng.u8(..40) == 0, self.rng.u8(..40) == 0);
         let in_calls = self.rng.usize(..12);
@@ -384,13 +384,13 @@ impl Run {
         }
     }
 
-    /// An audit in the middle of it: whatever goes wrong, it says so, and never takes the records for old.
+    /// An audit during the run. Whatever fault is active, it must not report the records as rolled back.
     fn audit_meanwhile(&mut self, process: &Process) -> Step<()> {
         self.call(process, "POST", "/audit", None)?;
         self.pass(1);
         process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
         let (_, audit) = self.call(process, "GET", "/audit", None)?;
         let old = audit["zones"].as_array().into_iter().flatten().any(|z| z["records_look_rolled_back"] == true);
-        if old { Err(format!("the records are taken for old: {audit:#}")) } else { Ok(()) }
+        if old { Err(format!("the audit reports the records as rolled back: {audit:#}")) } else { Ok(()) }
     }
 }

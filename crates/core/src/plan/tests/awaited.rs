@@ -85,7 +85,7 @@ fn on_the_way_out_the_server_is_asked_for_and_then_its_block_volumes() {
     assert_eq!(planned(&mut stage, &listed).actions.len(), 2, "both are asked for");
     // What is no block volume needs a listing of all.
     for v in &mut stage.agg.volumes {
-        v.volume_type = "scratch".to_owned();
+        v.volume_type = volume_type("scratch");
     }
     assert_eq!(planned(&mut stage, &listed).actions.len(), 0);
 }

@@ -93,7 +93,7 @@ fn a_new_attempt_at_a_data_volume_is_a_whole_row() {
         let wanted = Volume {
             name: name.text(),
             origin: Origin::Ours,
-            volume_type: "sbs_volume".into(),
+            volume_type: volume_type("sbs_volume"),
             size_bytes: Some(200 * GB),
             perf_iops: Some(15_000),
             delete_on_terminate: delete,
@@ -234,7 +234,7 @@ fn the_boot_volume_is_grown_once_where_it_can_be() {
         ("nothing wanted", |s| s.agg.instance.spec.boot_volume_bytes = None, false),
         (
             "its kind cannot grow",
-            |s| s.volumes.iter_mut().find(|v| v.id == "boot").unwrap().volume_type = "l_ssd".into(),
+            |s| s.volumes.iter_mut().find(|v| v.id == "boot").unwrap().volume_type = volume_type("l_ssd"),
             false,
         ),
         (

@@ -178,9 +178,9 @@ fn flexible_addresses_are_told_and_stay() {
 /// A running server with a local volume that is to be kept.
 fn keeps_local() -> Stage {
     let mut stage = ending();
-    let row = stage.agg.volumes.iter_mut().find(|v| v.volume_type == "scratch").unwrap();
-    (row.volume_type, row.delete_on_terminate) = ("l_ssd".into(), false);
-    stage.volumes[1].volume_type = "l_ssd".into();
+    let row = stage.agg.volumes.iter_mut().find(|v| v.volume_type.name == "scratch").unwrap();
+    (row.volume_type, row.delete_on_terminate) = (volume_type("l_ssd"), false);
+    stage.volumes[1].volume_type = volume_type("l_ssd");
     stage
 }
 
@@ -208,7 +208,7 @@ fn a_stop_is_waited_for_and_asked_again_when_it_is_overdue() {
 fn a_local_volume_that_is_kept_holds_its_server_for_as_long_as_it_takes() {
     let mut stage = keeps_local();
     stage.servers[0].state = ServerState::Stopped;
-    let local = |s: &Stage| s.agg.volumes.iter().position(|v| v.volume_type == "l_ssd").unwrap();
+    let local = |s: &Stage| s.agg.volumes.iter().position(|v| v.volume_type.name == "l_ssd").unwrap();
     assert_eq!(words(&upon(&mut stage)), ["PROVIDER_DETACH_VOLUME"]);
     let (n, sent) = (local(&stage), stage.now);
     stage.agg.volumes[n].detach_sent_at = Some(sent);

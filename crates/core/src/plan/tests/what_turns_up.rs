@@ -31,7 +31,7 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
         name: String::new(),
         origin: Origin::Cloud,
         is_boot: false,
-        volume_type: "unknown".into(),
+        volume_type: volume_type("unknown"),
         size_bytes: None,
         perf_iops: None,
         delete_on_terminate: true,
@@ -67,7 +67,7 @@ fn a_volumes_own_answer_completes_its_row_and_takes_nothing_from_it() {
     let mut seen = observed_volume("v-1", "its name", "sbs_volume", None);
     (seen.size_bytes, seen.perf_iops) = (None, None);
     volume_from_answer(&mut row, &seen);
-    let got = (row.name.as_str(), row.volume_type.as_str(), row.size_bytes, row.perf_iops);
+    let got = (row.name.as_str(), row.volume_type.name.as_str(), row.size_bytes, row.perf_iops);
     assert_eq!(got, ("its name", "sbs_volume", Some(7), Some(5_000)));
     (seen.size_bytes, seen.perf_iops) = (Some(8), Some(15_000));
     volume_from_answer(&mut row, &seen);
@@ -207,7 +207,7 @@ fn a_volume_that_carries_our_name_gets_the_role_and_policy_that_the_name_says() 
             let row = volume(&planned, "v");
             let got = (row.origin, row.is_boot, row.attempt, row.delete_on_terminate, row.tagged_at);
             assert_eq!(got, (origin, boots, 3, delete, Some(stage.now)), "{role:?}");
-            assert_eq!((row.name.as_str(), row.volume_type.as_str()), (named.as_str(), "sbs_volume"));
+            assert_eq!((row.name.as_str(), row.volume_type.name.as_str()), (named.as_str(), "sbs_volume"));
             assert_eq!(reported(&planned)[..1], ["VOLUME_FOUND"]);
             assert!(planned.events[0].text.contains("carries our name"));
         }

@@ -1,4 +1,4 @@
-//! What must hold after every step of a cell, at its goal, and at its end.
+//! The checks after every step of a cell, at its goal, and at its end.
 
 use super::{Stage, Step, text};
 use crate::matrix::Scenario;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 impl Stage {
-    /// What must hold after every step, by the emulator's own state.
+    /// Checks the emulator's state after every step.
     pub(super) fn check_cloud(&self) -> Step<()> {
         let held = self.cloud.held();
         let mut running = BTreeMap::<&str, usize>::new();
@@ -25,7 +25,7 @@ impl Stage {
         let there: BTreeSet<&str> = held.iter().map(|(_, id, ..)| id.as_str()).collect();
         match self.must_survive.iter().find(|id| !there.contains(id.as_str())) {
             Some(gone) if *gone == self.foreign || !self.a_third_party_took_it() => {
-                Err(format!("I4, I5: volume {gone}, which must stay, is gone"))
+                Err(format!("I4, I5: volume {gone}, which must survive, is gone"))
             }
             _ => Ok(()),
         }
@@ -36,7 +36,7 @@ impl Stage {
         self.cell.kind == Kind::ThirdPartyDeletes && self.injected.load(Ordering::SeqCst)
     }
 
-    /// What must hold of the records: I3 (as many lines as changes) and I7.
+    /// Checks the records: I3 (as many lines as changes) and I7.
     pub(super) fn check_records(&mut self) -> Step<()> {
         for instance in self.instances()? {
             let (count, sizes) = (&instance["storage_count"], instance["storage_sizes_gb"].as_array().map(Vec::len));
@@ -59,7 +59,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Everything that is there is wanted, and planning again plans nothing.
+    /// Checks that every resource is part of the desired state and that another pass changes nothing.
     pub(super) fn judge_goal(&mut self) -> Step<()> {
         self.cloud.heal();
         self.check_records()?;
@@ -74,7 +74,7 @@ impl Stage {
                 Scenario::Cancel(_) => &["terminated", "provisioning_failed"],
             };
             if !goal.contains(&status.as_str()) {
-                return Err(format!("it is {status}: {shown:#}"));
+                return Err(format!("unexpected status {status}: {shown:#}"));
             }
             if !matches!(status.as_str(), "terminated" | "provisioning_failed") {
                 wanted.insert(text(&shown, "provider_instance_id"));
@@ -84,7 +84,7 @@ impl Stage {
         }
         for (kind, id, name, state) in self.cloud.held() {
             if kind != "address" && !wanted.contains(&id) {
-                return Err(format!("leaked or doubled: {kind} {id} {name:?}, {state}"));
+                return Err(format!("leaked or duplicated: {kind} {id} {name:?}, {state}"));
             }
         }
         if self.cell.kind.is_a_strangers() {
@@ -93,12 +93,12 @@ impl Stage {
         let process = self.process()?;
         let report = process.runtime.block_on(process.orchestrator.tick(true)).map_err(|e| e.to_string())?;
         if report.calls > 0 {
-            return Err(format!("I8: at rest, a look makes {} calls", report.calls));
+            return Err(format!("I8: a pass over a settled state makes {} calls", report.calls));
         }
         Ok(())
     }
 
-    /// Everything is asked to go, and only what is kept or somebody else's may stay.
+    /// Terminates everything; only kept volumes and third parties' resources may stay.
     pub(super) fn end(&mut self) -> Step<()> {
         self.terminate()?;
         self.ends = true;
@@ -114,7 +114,7 @@ impl Stage {
         for instance in self.instances()? {
             let proof = self.user("GET", &format!("/instances/{}/proof", text(&instance, "id")), None)?;
             if proof["clean"] != true {
-                return Err(format!("I2: it cannot be proven clean: {:#}", proof["open"]));
+                return Err(format!("I2: not proven clean: {:#}", proof["open"]));
             }
         }
         self.user("POST", "/audit", None)?;

@@ -1,4 +1,4 @@
-//! What must hold at every moment of a run, how it ends, and how it is judged.
+//! The checks at every moment of a run and at its end.
 
 use super::{END_MAX, Run, Step};
 use crate::process::Process;
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 impl Run {
-    /// What must hold at every moment.
+    /// Checks the emulator's state at any moment.
     pub(super) fn check_meanwhile(&mut self) -> Step<()> {
         let held = self.cloud.held();
         let mut running = BTreeMap::<&str, usize>::new();
@@ -26,19 +26,19 @@ impl Run {
             return Err(format!("a third party's volume {gone} is gone"));
         }
         if let Some((gone, here)) = self.kept.iter().find(|(id, _)| !there.contains(id.as_str())) {
-            return Err(format!("volume {gone} ({here}), which is to be kept, is gone"));
+            return Err(format!("volume {gone} ({here}), which must be kept, is gone"));
         }
         Ok(())
     }
 
-    /// Everything heals, everything is asked to go, and everything must.
+    /// Ends all faults and terminates everything; then everything must be gone.
     pub(super) fn end(&mut self, process: &Process) -> Step<()> {
         for (pair, times) in self.cloud.injected() {
             *self.counts.faults.entry(pair).or_default() += times;
         }
         self.cloud.heal();
         self.sees_at = None;
-        self.note("everything heals, and every instance is asked to go");
+        self.note("all faults end, and every instance is terminated");
         for id in self.instances.clone() {
             self.remember_what_is_kept(process, &id)?;
             self.call(process, "DELETE", &format!("/instances/{id}"), None)?;
@@ -55,7 +55,7 @@ impl Run {
             let next = self.cloud.emulator.next_event_in_ms().unwrap_or(i64::MAX);
             self.pass(wake.ms_since(now).min(next).clamp(200, 10_000));
         }
-        // What turns up late is seen by the listings that go on, and so is what somebody renamed a minute ago.
+        // Further listings find late arrivals, and resources renamed a minute ago.
         for _ in 0..5 {
             let ticked = process.runtime.block_on(process.orchestrator.tick(true));
             ticked.map_err(|e| format!("a tick at the end: {e}"))?;
@@ -64,7 +64,7 @@ impl Run {
         self.check(process)
     }
 
-    /// Volumes of a ready instance that its user wants to keep.
+    /// Remembers the volumes of a ready instance that its user wants to keep.
     pub(super) fn remember_what_is_kept(&mut self, process: &Process, id: &str) -> Step<()> {
         let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
         let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
@@ -81,7 +81,7 @@ impl Run {
         Ok(())
     }
 
-    /// Every call that was made, in its order.
+    /// A hash of all calls in order.
     fn fingerprint(&self) -> u64 {
         let mut hasher = std::hash::DefaultHasher::new();
         self.environment.wire.heard().calls.hash(&mut hasher);
@@ -94,13 +94,13 @@ impl Run {
         let mut kept = BTreeSet::new();
         for v in listed["items"].as_array().into_iter().flatten() {
             let text = |key: &str| v[key].as_str().unwrap_or_default();
-            // What is kept was asked to be kept: else everything could be left behind and called kept.
+            // Every kept volume must have been requested: otherwise leaks could be reported as kept.
             let wished = match self.said.get(text("id")) {
                 Some(delete) => !delete,
                 None => text("origin") == "ours" && self.keepers.contains(text("instance_id")),
             };
             if !wished {
-                return Err(format!("kept, and nobody asked for it: {v}"));
+                return Err(format!("kept without a request: {v}"));
             }
             kept.insert(text("provider_volume_id").to_owned());
         }
@@ -112,24 +112,24 @@ impl Run {
                 return Err(format!("left behind: {kind} {id} {name:?}, {state}"));
             }
             if *kind == "volume" && kept.contains(id) && !name.starts_with("iva-test-") {
-                return Err(format!("kept volume {id} is called {name:?}: whoever rebuilds from the cloud misses it"));
+                return Err(format!("kept volume {id} is named {name:?}, so a recovery from the cloud would miss it"));
             }
         }
         if let Some(id) = self.kept.keys().find(|id| !kept.contains(*id)) {
-            return Err(format!("volume {id} was to be kept, and is not listed as retained"));
+            return Err(format!("volume {id} must be kept but is not listed as retained"));
         }
         for id in self.instances.clone() {
             let (_, proof) = self.call(process, "GET", &format!("/instances/{id}/proof"), None)?;
             if proof["clean"] != true {
                 let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
-                return Err(format!("{id} cannot be proven clean: {:#}\n{:#}", proof["open"], shown["notes"]));
+                return Err(format!("{id} is not proven clean: {:#}\n{:#}", proof["open"], shown["notes"]));
             }
         }
         self.call(process, "POST", "/audit", None)?;
         self.pass(1);
         process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
         let (_, audit) = self.call(process, "GET", "/audit", None)?;
-        // A kept volume that a third party deleted, and no other that would show that the key sees block storage.
+        // A third party deleted the kept volume, and no other proves that the credentials can see block storage.
         let unseen = audit.to_string().contains("whether the credentials see block storage");
         let honest = unseen && !kept.is_empty() && self.cloud.block_volumes() == 0;
         if audit["orphans"] != 0 || (audit["verdict"] == "inconclusive" && !honest) || audit["stuck"] != 0 {
@@ -140,7 +140,7 @@ impl Run {
         for f in zones.flat_map(|z| z["findings"].as_array().into_iter().flatten()) {
             let is_there = there.contains(f["provider_id"].as_str().unwrap_or_default());
             if is_there == (f["kind"] == "missing") {
-                return Err(format!("the audit found what is not so: {f:#}"));
+                return Err(format!("the audit reports a wrong finding: {f:#}"));
             }
         }
         self.counts.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);

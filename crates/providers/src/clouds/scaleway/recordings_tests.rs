@@ -68,7 +68,7 @@ fn known_server(server: &Value) {
     assert!(!matches!(seen.state, ServerState::Other(_)), "{seen:?}");
     assert!(seen.attachments.iter().all(|a| a.index < 16 && !a.volume_id.is_empty()), "{seen:?}");
     for a in &seen.attachments {
-        assert_eq!(a.volume_type == "sbs_volume", a.size_bytes.is_none(), "{a:?}");
+        assert_eq!(a.volume_type.is_block(), a.size_bytes.is_none(), "{a:?}");
     }
 }
 

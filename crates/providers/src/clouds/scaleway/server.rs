@@ -159,7 +159,7 @@ impl Scaleway {
         let verb = if attach { "attach-volume" } else { "detach-volume" };
         let path = instance_path(zone, &format!("servers/{}/{verb}", encode(server_id)));
         let body = if attach {
-            json!({ "volume_id": volume.id, "volume_type": volume.volume_type })
+            json!({ "volume_id": volume.id, "volume_type": volume.volume_type.name })
         } else {
             json!({ "volume_id": volume.id })
         };

@@ -2,8 +2,8 @@
 //! cannot be read is not known (`lenient`).
 
 use super::lenient::{self, Field, Identified, Items};
+use super::profile::{BLOCK, volume_type};
 use inventiv_core::observed::{Allowed, Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState};
-use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -139,7 +139,7 @@ fn attachment((index, slot): (String, Slot)) -> Attachment {
         // A key that is no number is a volume all the same; it just boots nothing.
         index: index.parse().unwrap_or(u32::MAX),
         volume_id: slot.id,
-        volume_type: slot.volume_type.known().unwrap_or_else(unknown),
+        volume_type: volume_type(&slot.volume_type.known().unwrap_or_else(unknown)),
         boot: slot.boot.known().unwrap_or_default(),
         name: slot.name.known(),
         size_bytes: slot.size.known(),
@@ -195,7 +195,7 @@ pub(super) fn block(value: &Value) -> ObservedVolume {
     ObservedVolume {
         id: lenient::id_of(value),
         name: read.name.known().unwrap_or_default(),
-        volume_type: BLOCK_KIND.to_owned(),
+        volume_type: volume_type(BLOCK),
         size_bytes: read.size.known(),
         perf_iops: read.specs.known().and_then(|s| s.perf_iops.known()),
         state: volume_state(read.status.known().filter(|_| !odd), false),
@@ -255,7 +255,7 @@ pub(super) fn local(value: &Value) -> ObservedVolume {
     ObservedVolume {
         id: lenient::id_of(value),
         name: read.name.known().unwrap_or_default(),
-        volume_type: read.volume_type.known().unwrap_or_else(unknown),
+        volume_type: volume_type(&read.volume_type.known().unwrap_or_else(unknown)),
         size_bytes: read.size.known(),
         perf_iops: None,
         state: volume_state(read.state.known().filter(|_| !odd), attached),

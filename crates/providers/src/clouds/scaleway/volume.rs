@@ -10,8 +10,8 @@ use crate::{Answer, Existence, GoneAnswer, NewVolume, VolumeRef};
 use http::Method;
 use inventiv_core::error::{Effect, ErrorKind};
 use inventiv_core::observed::ObservedVolume;
-use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::size::round_up_to_gb;
+use inventiv_core::status::VolumeKind;
 use serde_json::{Value, json};
 
 /// Which API owns a kind of volume.
@@ -23,10 +23,10 @@ enum Owner {
 }
 
 fn owner(volume: &VolumeRef) -> Owner {
-    match volume.volume_type.as_str() {
-        BLOCK_KIND => Owner::Block,
-        "l_ssd" | "scratch" | "b_ssd" => Owner::Instance,
-        _ => Owner::Unknown,
+    match volume.volume_type.kind {
+        VolumeKind::Network => Owner::Block,
+        VolumeKind::LocalDetachable | VolumeKind::LocalWithServer => Owner::Instance,
+        VolumeKind::Unknown => Owner::Unknown,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Scaleway: servers, addresses and local volumes by the Instance API, block volumes by the Block API.
 
 mod classify_error;
+pub mod credentials;
 mod image;
 mod lenient;
 mod offer;
+mod profile;
 #[cfg(test)]
 mod recordings_tests;
 mod server;
@@ -15,55 +17,43 @@ mod volume;
 mod wire;
 
 use crate::budget::Budget;
-use crate::credentials::Credentials;
+use crate::clouds::{Cloud, Now};
 use crate::error::Error;
 use crate::http::{Api, Body, Call, Purpose, Success, encode};
 use crate::transport::Transport;
-use crate::{Account, Answer, Capabilities, CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
+use crate::{Account, Answer, CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
 use async_trait::async_trait;
+use credentials::Credentials;
 use http::Method;
+use inventiv_core::cloud::CloudProfile;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{ImageOffer, Offer};
-use inventiv_core::plan::Paces;
-use inventiv_core::recorded::BLOCK_KIND;
 use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
-use inventiv_core::time::Timestamp;
 use serde_json::Value;
 use sight::{Side, Sights};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many calls a second one account makes unless it is told otherwise.
-pub const DEFAULT_CALLS_PER_SECOND: f64 = 20.0;
-/// Every zone that has Block Storage.
-const ZONES: [&str; 9] =
-    ["fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3"];
-/// How old a read may be. Nothing is evidenced: a guess on the safe side.
-const CONSISTENCY_WINDOW_MS: i64 = 60_000;
-/// Durations as recorded: medians are 21 s for a GPU server's start, 6 s for another's, 15 s and 5 s for their ends, 37 s
-/// for a stop, and 2 to 5 s for block volumes.
-const PACES: Paces = Paces {
-    volume_made_ms: 1_000,
-    volume_attached_ms: 1_000,
-    actions_allowed_ms: 1_000,
-    server_runs_ms: 3_000,
-    gpu_server_runs_ms: 15_000,
-    server_stopped_ms: 15_000,
-    server_gone_ms: 3_000,
-    gpu_server_gone_ms: 13_000,
-    volume_free_ms: 1_000,
-};
+/// The speeds that a block volume may have.
+pub use profile::profile;
+
 /// The speeds that a block volume may have.
 pub const IOPS: [i64; 2] = [5_000, 15_000];
 
-/// Gives the time: this crate reads no clock of its own.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Scaleway, for the registry.
+pub const CLOUD: Cloud = Cloud {
+    name: "scaleway",
+    default_zones: &["fr-par-1", "fr-par-2", "pl-waw-2"],
+    is_zone: credentials::is_zone,
+    calls_per_second: 20.0,
+    log_in: |env, profile| Ok(Box::new(credentials::read(env, profile)?)),
+};
 
 /// One Scaleway project.
 pub struct Scaleway {
     api: Api,
     account: Account,
-    capabilities: Capabilities,
+    profile: CloudProfile,
     images: image::Cache,
     sights: Sights,
     now: Now,
@@ -77,14 +67,8 @@ impl Scaleway {
         let key = credentials.secret_key.clone();
         Self {
             api: Api::new(transport, credentials.api_url.clone(), key, budget, classify_error::classify_error),
-            account: Account { provider: "scaleway".to_owned(), project_id: credentials.project_id.clone() },
-            capabilities: Capabilities {
-                creates_volumes: true,
-                volume_iops: IOPS.to_vec(),
-                zones: ZONES.map(str::to_owned).to_vec(),
-                consistency_window_ms: CONSISTENCY_WINDOW_MS,
-                paces: PACES,
-            },
+            account: Account { provider: CLOUD.name.to_owned(), project_id: credentials.project_id.clone() },
+            profile: profile::profile(),
             images: image::Cache::default(),
             sights: Sights::default(),
             now,
@@ -124,8 +108,8 @@ impl CloudProvider for Scaleway {
         &self.account
     }
 
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn profile(&self) -> &CloudProfile {
+        &self.profile
     }
 
     async fn acquire(&self) {
@@ -169,7 +153,7 @@ impl CloudProvider for Scaleway {
         let servers = servers.items;
         let blocks_hidden = blocks.items.is_empty().then(|| self.blocks_hidden(zone));
         // What servers show and Block Storage does not is there.
-        let on_servers = servers.iter().any(|s| s.attachments.iter().any(|a| a.volume_type == BLOCK_KIND));
+        let on_servers = servers.iter().any(|s| s.attachments.iter().any(|a| a.volume_type.is_block()));
         let contradicted = blocks_hidden.clone().filter(|_| on_servers);
         let hidden = if shown { None } else { before.or(after) }.or(contradicted);
         let volumes: Vec<ObservedVolume> = blocks.items.into_iter().chain(locals.items).collect();

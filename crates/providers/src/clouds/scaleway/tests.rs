@@ -1,9 +1,10 @@
 //! The client against small servers of its own: what it sends, and what it makes of what it gets.
 
+use super::credentials;
+use super::profile::volume_type;
 use super::server::{Page, all_pages};
 use super::wire;
 use super::{Scaleway, classify_error};
-use crate::credentials;
 use crate::http::Purpose;
 use crate::transport::Real;
 use crate::{CloudProvider, Existence, NewServer, NewVolume, VolumeRef};
@@ -69,7 +70,7 @@ fn client(url: &str) -> Scaleway {
         "SCW_API_URL" => Some(url.to_owned()),
         _ => None,
     };
-    let credentials = credentials::read(&env).unwrap();
+    let credentials = credentials::read(&env, None).unwrap();
     Scaleway::new(&credentials, Arc::new(Real::new(url, false).unwrap()), 1e6, Arc::new(|| Timestamp(1)))
 }
 
@@ -94,7 +95,7 @@ async fn sizes_travel_as_bytes_of_whole_gb_rounded_up() {
     let new = NewVolume { name: "n".into(), tags: vec![], size_bytes: 20_000_000_001, perf_iops: Some(15_000) };
     let made = cloud.create_volume("fr-par-1", &new).await.unwrap();
     assert_eq!(made.value.id, ID);
-    let volume = VolumeRef::new(ID, "sbs_volume");
+    let volume = VolumeRef::new(ID, volume_type("sbs_volume"));
     cloud.resize_volume("fr-par-1", &volume, 30_500_000_000).await.unwrap();
     let seen = seen.lock().unwrap();
     let body: Value = serde_json::from_str(&seen[0].2).unwrap();
@@ -118,7 +119,7 @@ async fn a_speed_that_does_not_exist_is_refused_before_anything_is_sent() {
 async fn each_kind_of_volume_is_deleted_by_the_api_that_owns_it() {
     let (cloud, seen) = server(204, "application/json", Vec::new()).await;
     for kind in ["sbs_volume", "l_ssd", "scratch"] {
-        cloud.delete_volume("fr-par-1", &VolumeRef::new(ID, kind)).await.unwrap();
+        cloud.delete_volume("fr-par-1", &VolumeRef::new(ID, volume_type(kind))).await.unwrap();
     }
     let paths: Vec<String> = seen.lock().unwrap().iter().map(|(m, p, _)| format!("{m} {p}")).collect();
     let local = format!("DELETE /instance/v1/zones/fr-par-1/volumes/{ID}");
@@ -274,7 +275,7 @@ async fn only_a_typed_not_found_for_our_own_id_means_gone() {
         (429, "", String::new(), false),
         (500, "application/json", r#"{"message":"Internal error","type":"internal_server_error"}"#.to_owned(), false),
     ];
-    let volume = VolumeRef::new(ID, "sbs_volume");
+    let volume = VolumeRef::new(ID, volume_type("sbs_volume"));
     for (status, content_type, body, gone) in cases {
         let (cloud, _) = server(status, content_type, body.into_bytes()).await;
         let answer = cloud.volume("fr-par-1", &volume).await;

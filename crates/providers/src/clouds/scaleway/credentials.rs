@@ -1,9 +1,14 @@
 //! Credentials and defaults as the official Scaleway clients read them: environment, then the config file's profiles.
 
+use super::Scaleway;
+use crate::CloudProvider;
+use crate::clouds::{Env, Login, LoginError, Now};
+use crate::transport::Transport;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where the real API is.
 pub const DEFAULT_API_URL: &str = "https://api.scaleway.com";
@@ -22,11 +27,6 @@ pub struct Credentials {
     /// Accept any TLS certificate.
     pub insecure: bool,
 }
-
-/// What cannot be used, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CredentialsError(String);
 
 #[derive(Debug, Default, Clone, Deserialize)]
 struct Profile {
@@ -47,38 +47,61 @@ struct ConfigFile {
     profiles: BTreeMap<String, Profile>,
 }
 
-/// Reads credentials. `env` gives an environment variable, so that tests need not touch the process's own.
+impl Login for Credentials {
+    fn project_id(&self) -> &str {
+        &self.project_id
+    }
+
+    fn api_url(&self) -> &str {
+        &self.api_url
+    }
+
+    fn insecure(&self) -> bool {
+        self.insecure
+    }
+
+    fn secrets(&self) -> Vec<SecretString> {
+        vec![self.secret_key.clone()]
+    }
+
+    fn connect(&self, transport: Arc<dyn Transport>, calls_per_second: f64, now: Now) -> Arc<dyn CloudProvider> {
+        Arc::new(Scaleway::new(self, transport, calls_per_second, now))
+    }
+}
+
+/// Reads credentials. A `profile` that is named gives key and project alone, so that several can be used side by side; else
+/// the environment comes before the config file.
 ///
 /// # Errors
 /// Says which value is missing or malformed and where it can be set; never the value of a secret.
-pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Credentials, CredentialsError> {
+pub fn read(env: Env<'_>, profile: Option<&str>) -> Result<Credentials, LoginError> {
     let env = |name: &str| env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-    let profile = read_profile(&env)?;
-    let first = |names: &[&str]| names.iter().find_map(|n| env(n));
+    let named = profile;
+    let profile = read_profile(&env, named)?;
+    let first = |names: &[&str]| names.iter().filter(|_| named.is_none()).find_map(|n| env(n));
     let secret_key = first(&["SCW_SECRET_KEY", "SCW_TOKEN", "SCALEWAY_TOKEN"]).or(profile.secret_key);
     let project = first(&["SCW_DEFAULT_PROJECT_ID"])
         .or(profile.default_project_id)
         .or_else(|| first(&["SCW_DEFAULT_ORGANIZATION_ID", "SCW_ORGANIZATION"]))
         .or(profile.default_organization_id);
     let missing = |what: &str, variable: &str| {
-        CredentialsError(format!("no {what}: set {variable}, or run `scw init`, which writes it to the config file"))
+        LoginError(match named {
+            Some(name) => format!("profile `{name}` has no {what}: `scw config edit` opens the config file"),
+            None => format!("no {what}: set {variable}, or run `scw init`, which writes it to the config file"),
+        })
     };
     let secret_key = secret_key.ok_or_else(|| missing("secret key", "SCW_SECRET_KEY"))?;
     if !is_uuid(&secret_key) {
-        return Err(CredentialsError(
-            "the secret key is not a UUID: check SCW_SECRET_KEY and the config file".to_owned(),
-        ));
+        return Err(LoginError("the secret key is not a UUID: check SCW_SECRET_KEY and the config file".to_owned()));
     }
     let project_id = project.ok_or_else(|| missing("project", "SCW_DEFAULT_PROJECT_ID"))?;
     if !is_uuid(&project_id) {
-        return Err(CredentialsError(format!(
-            "the project id `{project_id}` is not a UUID: check SCW_DEFAULT_PROJECT_ID"
-        )));
+        return Err(LoginError(format!("the project id `{project_id}` is not a UUID: check SCW_DEFAULT_PROJECT_ID")));
     }
     let api_url = env("SCW_API_URL").or(profile.api_url).unwrap_or_else(|| DEFAULT_API_URL.to_owned());
     let default_zone = first(&["SCW_DEFAULT_ZONE"]).or(profile.default_zone).unwrap_or_else(|| "fr-par-1".to_owned());
     if !is_zone(&default_zone) {
-        return Err(CredentialsError(format!("`{default_zone}` is no zone: SCW_DEFAULT_ZONE looks like fr-par-2")));
+        return Err(LoginError(format!("`{default_zone}` is no zone: SCW_DEFAULT_ZONE looks like fr-par-2")));
     }
     let insecure = match env("SCW_INSECURE") {
         Some(text) => matches!(text.as_str(), "1" | "true" | "True" | "TRUE"),
@@ -93,28 +116,38 @@ pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Credentials, Credent
     })
 }
 
-fn read_profile(env: &dyn Fn(&str) -> Option<String>) -> Result<Profile, CredentialsError> {
-    let Some(path) = config_path(env) else { return Ok(Profile::default()) };
+fn read_profile(env: &dyn Fn(&str) -> Option<String>, named: Option<&str>) -> Result<Profile, LoginError> {
+    let Some(path) = config_path(env) else {
+        return named.map_or_else(
+            || Ok(Profile::default()),
+            |name| Err(LoginError(format!("there is no config file with profile `{name}`: run `scw init -p {name}`"))),
+        );
+    };
     let text =
-        std::fs::read_to_string(&path).map_err(|e| CredentialsError(format!("cannot read {}: {e}", path.display())))?;
+        std::fs::read_to_string(&path).map_err(|e| LoginError(format!("cannot read {}: {e}", path.display())))?;
     // The parser's own message would quote the line, and the line may hold a key.
     let file: ConfigFile = serde_yaml_ng::from_str(&text).map_err(|e| {
         let place = e.location().map_or_else(String::new, |l| format!(", line {}", l.line()));
-        CredentialsError(format!(
-            "{}{place} is not a Scaleway config file; `scw init` writes a good one",
-            path.display()
-        ))
+        LoginError(format!("{}{place} is not a Scaleway config file; `scw init` writes a good one", path.display()))
     })?;
-    let Some(name) = env("SCW_PROFILE").or(file.active_profile) else { return Ok(file.top) };
+    let chosen = named.map(str::to_owned).or_else(|| env("SCW_PROFILE")).or(file.active_profile);
+    let Some(name) = chosen else { return Ok(file.top) };
     let chosen = file.profiles.get(&name).cloned();
     let chosen = match (chosen, name.as_str()) {
         (Some(profile), _) => profile,
         (None, "default") => Profile::default(),
         (None, _) => {
-            return Err(CredentialsError(format!("{} has no profile `{name}`: check SCW_PROFILE", path.display())));
+            let text =
+                format!("{} has no profile `{name}`: `scw config profile list` shows those it has", path.display());
+            return Err(LoginError(text));
         }
     };
-    let top = file.top;
+    // The top of the file is the profile `default`, whose key and project are another account's.
+    let top = if named.is_some_and(|name| name != "default") {
+        Profile { secret_key: None, default_project_id: None, default_organization_id: None, ..file.top }
+    } else {
+        file.top
+    };
     Ok(Profile {
         secret_key: chosen.secret_key.or(top.secret_key),
         default_project_id: chosen.default_project_id.or(top.default_project_id),
@@ -135,18 +168,18 @@ fn config_path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     files.into_iter().find(|f| f.is_file())
 }
 
-fn check_url(url: &str) -> Result<String, CredentialsError> {
+fn check_url(url: &str) -> Result<String, LoginError> {
     let good = url.parse::<http::Uri>().is_ok_and(|u| {
         matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/")
     });
     if good && url.contains('@') {
         let text = "SCW_API_URL holds a user or a password: it is logged; leave them out, SCW_SECRET_KEY is the key";
-        return Err(CredentialsError(text.to_owned()));
+        return Err(LoginError(text.to_owned()));
     }
     if good && !url.ends_with('/') {
         return Ok(url.to_owned());
     }
-    Err(CredentialsError(format!(
+    Err(LoginError(format!(
         "`{url}` is no API address: SCW_API_URL looks like {DEFAULT_API_URL}, without a slash at the end"
     )))
 }

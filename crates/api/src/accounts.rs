@@ -1,0 +1,65 @@
+//! The accounts that instances are made in, and which of them a request is about.
+
+use crate::App;
+use crate::images::Images;
+use crate::problem::ApiError;
+use inventiv_core::cloud::CloudProfile;
+use inventiv_core::money::StoragePrices;
+
+/// An account that this control plane works in.
+pub struct Account {
+    /// Its id: provider and project.
+    pub id: String,
+    /// A short name for people, for instance that of a profile; its id where it has none.
+    pub name: String,
+    /// What its cloud is like.
+    pub profile: CloudProfile,
+    /// How to ask the provider for images; `None`: it is not asked, and any image is taken.
+    pub images: Option<Images>,
+}
+
+impl App {
+    /// Every account, in the order in which they were given.
+    pub(crate) fn accounts(&self) -> &[Account] {
+        &self.inner.accounts
+    }
+
+    /// The account with that id; `None`: this control plane has no credentials for it.
+    pub(crate) fn account_of(&self, id: &str) -> Option<&Account> {
+        self.accounts().iter().find(|a| a.id == id)
+    }
+
+    /// The account that a request names by its name or id; where there is only one, it need not.
+    ///
+    /// # Errors
+    /// Says which accounts there are.
+    pub(crate) fn account(&self, named: Option<&str>) -> Result<&Account, String> {
+        let all = self.accounts();
+        let names = || all.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ");
+        match (named, all) {
+            (Some(text), _) => all
+                .iter()
+                .find(|a| a.name == text || a.id == text)
+                .ok_or_else(|| format!("there is no such account here; there is {}", names())),
+            (None, [only]) => Ok(only),
+            (None, _) => Err(format!("this control plane works in several accounts; name one of {}", names())),
+        }
+    }
+
+    /// The account that a query names.
+    ///
+    /// # Errors
+    /// 422 that says which accounts there are.
+    pub(crate) fn account_of_query(&self, named: Option<&str>) -> Result<&Account, ApiError> {
+        self.account(named).map_err(|text| ApiError::parameter("account", text))
+    }
+
+    /// What storage costs in an account. Without credentials for it, the prices are those of another account of the same
+    /// cloud; where there is none, everything costs nothing.
+    pub(crate) fn storage_prices(&self, account_id: &str) -> &StoragePrices {
+        static UNKNOWN: StoragePrices = StoragePrices::unknown();
+        let provider = account_id.split_once(':').map(|(provider, _)| provider);
+        let same_cloud = || self.accounts().iter().find(|a| Some(a.profile.provider.as_str()) == provider);
+        self.account_of(account_id).or_else(same_cloud).map_or(&UNKNOWN, |a| &a.profile.storage_prices)
+    }
+}

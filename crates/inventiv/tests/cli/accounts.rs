@@ -1,0 +1,93 @@
+//! Several accounts in one control plane: each with its own project, credentials and audit.
+
+use crate::server::{Cloud, Server, inventiv, text};
+use serde_json::Value;
+
+const PROD: &str = "11111111-1111-4111-8111-111111111111";
+const DEV: &str = "66666666-6666-4666-8666-666666666666";
+
+fn json(out: &std::process::Output) -> Value {
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// Two profiles of the official client's config file, in `folder`.
+fn config(folder: &std::path::Path) -> String {
+    let file = folder.join("config.yaml");
+    let profile = |name: &str, digit: char, project: &str| {
+        let key = "22222222-2222-4222-8222-222222222222".replace('2', &digit.to_string());
+        format!("  {name}:\n    secret_key: {key}\n    default_project_id: {project}\n")
+    };
+    let text = format!("profiles:\n{}{}", profile("prod", '3', PROD), profile("dev", '4', DEV));
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn two_projects_live_side_by_side_and_a_command_names_its_own() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path());
+    let more = [
+        ("SCW_CONFIG_PATH", file.as_str()),
+        ("INVENTIV_ACCOUNTS", "scaleway:prod,scaleway:dev"),
+        ("INVENTIV_ACCOUNT", "prod"),
+    ];
+    let server = Server::start_with(folder.path(), &cloud.url, &more);
+    let create = |account: &str| {
+        let args = ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "10"];
+        let more = ["--name", "same", "--account", account, "--wait", "-o", "json"];
+        json(&server.run(&[&args[..], &more].concat()))
+    };
+    // A name is unique in its account alone; an account is named by its profile or its id.
+    let (prod, dev) = (create("prod"), create(&format!("scaleway:{DEV}")));
+    assert_eq!(prod["account_id"], format!("scaleway:{PROD}"));
+    assert_eq!(dev["account_id"], format!("scaleway:{DEV}"));
+    let state = cloud.emulator.state();
+    let projects: Vec<&str> =
+        state["servers"].as_array().unwrap().iter().map(|s| s["project"].as_str().unwrap()).collect();
+    assert!(projects.len() == 2 && projects.contains(&PROD) && projects.contains(&DEV), "{projects:?}");
+    let ambiguous = server.run(&["instance", "get", "same"]);
+    assert!(!ambiguous.status.success() && text(&ambiguous.stderr).contains(dev["id"].as_str().unwrap()));
+    for (account, id) in [("prod", PROD), ("dev", DEV)] {
+        let audit = json(&server.run(&["audit", "--account", account, "-o", "json"]));
+        assert_eq!((&audit["verdict"], &audit["account"]), (&"clean".into(), &format!("scaleway:{id}").into()));
+        assert_eq!(audit["zones"][0]["claimed"], 3, "a server and two volumes: {audit:#}");
+    }
+    let accounts = json(&server.run(&["account", "list", "-o", "json"]));
+    let served: Vec<(&Value, &Value)> =
+        accounts.as_array().unwrap().iter().map(|a| (&a["name"], &a["in_use"])).collect();
+    assert!(served.contains(&(&"prod".into(), &true.into())) && served.contains(&(&"dev".into(), &true.into())));
+    // Where there are several, a request names one.
+    let mut unnamed = server.env.clone();
+    unnamed.retain(|(name, _)| name != "INVENTIV_ACCOUNT");
+    let unnamed: Vec<(&str, &str)> = unnamed.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    for args in [vec!["offer", "list"], vec!["audit"], vec!["image", "list", "--zone", "fr-par-2"]] {
+        let out = inventiv(&args, &unnamed);
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(4), "{args:?}: {said}");
+        assert!(said.contains("name one of prod, dev"), "{args:?}: {said}");
+    }
+    let unknown = server.run(&["offer", "list", "--account", "test"]);
+    assert!(text(&unknown.stderr).contains("there is prod, dev"), "{}", text(&unknown.stderr));
+    let end = server.run(&["instance", "terminate", "--all", "--yes", "--wait"]);
+    assert!(end.status.success(), "{}", text(&end.stderr));
+    assert_eq!(cloud.left(), 0);
+}
+
+#[test]
+fn the_same_project_twice_an_unknown_cloud_and_a_profile_that_is_not_there_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path());
+    let home = folder.path().display().to_string();
+    for (accounts, says) in [
+        ("scaleway:prod,scaleway:prod", "each account must be another one"),
+        ("mars", "there is no cloud `mars`; there is scaleway"),
+        ("scaleway:staging", "no profile `staging`"),
+    ] {
+        let env = [("HOME", home.as_str()), ("SCW_CONFIG_PATH", file.as_str()), ("INVENTIV_ACCOUNTS", accounts)];
+        let out = inventiv(&["serve", "--listen", "127.0.0.1:0"], &env);
+        assert_eq!(out.status.code(), Some(4), "{accounts}: {}", text(&out.stderr));
+        assert!(text(&out.stderr).contains(says), "{accounts}: {}", text(&out.stderr));
+    }
+}

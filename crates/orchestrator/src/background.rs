@@ -1,0 +1,139 @@
+//! Tasks that run again and again beside the work on instances: the catalogue, audits, retention.
+
+use crate::Orchestrator;
+use async_trait::async_trait;
+use inventiv_core::time::Timestamp;
+use inventiv_store::Error;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A task that runs once a period until it is asked to stop. One run is over before the next begins.
+#[async_trait]
+pub(crate) trait BackgroundTask: Send {
+    /// What it does, for the log.
+    fn name(&self) -> &'static str;
+
+    /// How long it pauses between two runs.
+    fn period(&self) -> Duration;
+
+    /// One run. What is due is read from the clock and the database, so that a run may come late or twice.
+    async fn run(&mut self, stop: &CancellationToken) -> Result<(), Error>;
+}
+
+/// Runs a task until `stop` is cancelled. A run that fails is logged, and tried again after the period.
+pub(crate) async fn keep_running(mut task: impl BackgroundTask, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(e) = task.run(&stop).await {
+            tracing::error!(task = task.name(), error = %e, "a background task failed; it is tried again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(task.period()) => {}
+        }
+    }
+}
+
+/// Reads the catalogues that are old.
+pub(crate) struct Catalogue {
+    pub(crate) of: Orchestrator,
+    /// When each zone's was last tried.
+    pub(crate) tried: HashMap<String, Timestamp>,
+}
+
+#[async_trait]
+impl BackgroundTask for Catalogue {
+    fn name(&self) -> &'static str {
+        "catalogue"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn run(&mut self, _stop: &CancellationToken) -> Result<(), Error> {
+        self.of.refresh_old(&mut self.tried).await
+    }
+}
+
+/// Audits the zones that are due, or for which somebody asked.
+pub(crate) struct Audits {
+    pub(crate) of: Orchestrator,
+}
+
+#[async_trait]
+impl BackgroundTask for Audits {
+    fn name(&self) -> &'static str {
+        "audit"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn run(&mut self, _stop: &CancellationToken) -> Result<(), Error> {
+        self.of.audit_due().await.map(drop)
+    }
+}
+
+/// Prepares the action log for the coming months, and deletes what is older than its retention.
+pub(crate) struct Retention {
+    pub(crate) of: Orchestrator,
+}
+
+#[async_trait]
+impl BackgroundTask for Retention {
+    fn name(&self) -> &'static str {
+        "retention"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(3_600)
+    }
+
+    async fn run(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+        self.of.put_history_in_order(stop).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    struct Counted {
+        runs: Arc<AtomicUsize>,
+        fails: bool,
+    }
+
+    #[async_trait]
+    impl BackgroundTask for Counted {
+        fn name(&self) -> &'static str {
+            "counted"
+        }
+
+        fn period(&self) -> Duration {
+            Duration::from_secs(60)
+        }
+
+        async fn run(&mut self, _stop: &CancellationToken) -> Result<(), Error> {
+            self.runs.fetch_add(1, Ordering::SeqCst);
+            if self.fails { Err(Error::Unavailable("test".to_owned())) } else { Ok(()) }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_runs_at_once_and_once_a_period_whether_it_fails_or_not_until_it_is_stopped() {
+        for fails in [false, true] {
+            let (runs, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+            let task = tokio::spawn(keep_running(Counted { runs: runs.clone(), fails }, stop.clone()));
+            tokio::time::sleep(Duration::from_secs(150)).await;
+            assert_eq!(runs.load(Ordering::SeqCst), 3, "at 0, 60 and 120 s");
+            stop.cancel();
+            task.await.unwrap();
+            tokio::time::sleep(Duration::from_secs(150)).await;
+            assert_eq!(runs.load(Ordering::SeqCst), 3);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Drives several accounts in one process, each with its own driver, rate budget and zones.
+
+use crate::{Clock, Config, Ids, Orchestrator};
+use inventiv_providers::CloudProvider;
+use inventiv_store::{Error, Store};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// One account to drive.
+pub struct EngineAccount {
+    /// Its driver.
+    pub provider: Arc<dyn CloudProvider>,
+    /// What is set for it.
+    pub config: Config,
+}
+
+/// Every account of a control plane.
+pub struct Engine {
+    orchestrators: Vec<Orchestrator>,
+}
+
+impl Engine {
+    /// Nothing starts until [`Engine::run`]. The retention of the action log, which is one for all accounts, is left to the
+    /// first.
+    #[must_use]
+    pub fn new(store: &Store, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>, accounts: Vec<EngineAccount>) -> Self {
+        let one = |(n, account): (usize, EngineAccount)| {
+            let retention = account.config.action_log_retention_ms.filter(|_| n == 0);
+            let config = Config { action_log_retention_ms: retention, ..account.config };
+            Orchestrator::new(store.clone(), account.provider, clock.clone(), ids.clone(), config)
+        };
+        Self { orchestrators: accounts.into_iter().enumerate().map(one).collect() }
+    }
+
+    /// Writes the accounts down, so that instances can be created in them.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn register(&self) -> Result<(), Error> {
+        for orchestrator in &self.orchestrators {
+            orchestrator.register().await?;
+        }
+        Ok(())
+    }
+
+    /// Works until `stop` is cancelled, then finishes the calls that are under way. If the work on one account ends by
+    /// itself, all stop: an account that nobody drives must not look like one that is.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut running = JoinSet::new();
+        for orchestrator in &self.orchestrators {
+            let (orchestrator, stop) = (orchestrator.clone(), stop.clone());
+            running.spawn(async move { orchestrator.run(stop).await });
+        }
+        while let Some(ended) = running.join_next().await {
+            if !stop.is_cancelled() {
+                tracing::error!(?ended, "the work on an account ended by itself; stops");
+                stop.cancel();
+            }
+        }
+    }
+}
