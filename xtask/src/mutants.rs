@@ -159,8 +159,8 @@ const MUTANTS: [Mutant; 36] = [
     Mutant {
         what: "a creation's intent is not written before the call",
         file: "crates/core/src/progress.rs",
-        find: "        Action::CreateServer(row) => agg.servers.push((**row).clone()),\n",
-        replace: "        Action::CreateServer(row) => drop((**row).clone()),\n",
+        find: "        Action::Create(Creation::Server(row)) => agg.servers.push((**row).clone()),\n",
+        replace: "        Action::Create(Creation::Server(row)) => drop((**row).clone()),\n",
         trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {

@@ -3,39 +3,60 @@
 use crate::id::{ServerId, VolumeId};
 use crate::recorded::{Server, Volume};
 
-/// One thing to do now. Whoever carries it out has no choices left.
+/// One thing to do now: one provider call. Whoever carries it out has no choices left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Make a server; the row is written first.
-    CreateServer(Box<Server>),
-    /// Make a data volume; the row is written first.
-    CreateVolume(Box<Volume>),
-    /// Give a volume our name and tags.
-    TagVolume(VolumeId),
-    /// Give a server our name and tags again.
-    TagServer(ServerId),
-    /// Grow a volume to so many bytes.
-    ResizeVolume(VolumeId, i64),
-    /// Attach a volume to a server.
-    AttachVolume(VolumeId, ServerId),
-    /// Detach a volume from a server.
-    DetachVolume(VolumeId, ServerId),
-    /// Give a server its first-boot instructions.
-    SetUserData(ServerId),
-    /// Start a server.
-    StartServer(ServerId),
-    /// Power a server off.
-    StopServer(ServerId),
-    /// Take a running server away, its local volumes with it.
-    TerminateServer(ServerId),
-    /// Take a stopped server away, its volumes stay.
-    DeleteServer(ServerId),
-    /// Delete a volume.
-    DeleteVolume(VolumeId),
-    /// Ask for a server until the cloud says that it is gone.
-    ProveServerGone(ServerId),
-    /// Ask for a volume until the cloud says that it is gone.
-    ProveVolumeGone(VolumeId),
+    /// Create something. The row is written first; such a call is never sent twice for one intent.
+    Create(Creation),
+    /// Call about a server.
+    Server(ServerId, ServerCall),
+    /// Call about a volume.
+    Volume(VolumeId, VolumeCall),
+}
+
+/// What is created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Creation {
+    /// A server.
+    Server(Box<Server>),
+    /// A data volume.
+    Volume(Box<Volume>),
+}
+
+/// A call about a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerCall {
+    /// Set our name and tags again.
+    Tag,
+    /// Set its first-boot instructions.
+    SetUserData,
+    /// Start it.
+    Start,
+    /// Power it off.
+    Stop,
+    /// Remove it while it runs; local volumes go with it.
+    Terminate,
+    /// Remove it while it is off; its volumes stay.
+    Delete,
+    /// Ask for it, to prove that it is gone.
+    ProveGone,
+}
+
+/// A call about a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeCall {
+    /// Set our name and tags.
+    Tag,
+    /// Grow it to so many bytes.
+    Resize(i64),
+    /// Attach it to a server.
+    Attach(ServerId),
+    /// Detach it from a server.
+    Detach(ServerId),
+    /// Delete it.
+    Delete,
+    /// Ask for it, to prove that it is gone.
+    ProveGone,
 }
 
 impl Action {
@@ -43,89 +64,69 @@ impl Action {
     #[must_use]
     pub const fn log_name(&self) -> &'static str {
         match self {
-            Self::CreateServer(_) => "PROVIDER_CREATE",
-            Self::CreateVolume(_) => "PROVIDER_CREATE_VOLUME",
-            Self::TagVolume(_) => "PROVIDER_TAG_VOLUME",
-            Self::TagServer(_) => "PROVIDER_TAG_SERVER",
-            Self::ResizeVolume(..) => "PROVIDER_VOLUME_RESIZE",
-            Self::AttachVolume(..) => "PROVIDER_ATTACH_VOLUME",
-            Self::DetachVolume(..) => "PROVIDER_DETACH_VOLUME",
-            Self::SetUserData(_) => "PROVIDER_SET_USER_DATA",
-            Self::StartServer(_) => "PROVIDER_START",
-            Self::StopServer(_) => "PROVIDER_STOP",
-            Self::TerminateServer(_) | Self::DeleteServer(_) => "PROVIDER_DELETE",
-            Self::DeleteVolume(_) => "PROVIDER_DELETE_VOLUME",
-            Self::ProveServerGone(_) => "PROVIDER_PROVE_SERVER_GONE",
-            Self::ProveVolumeGone(_) => "PROVIDER_PROVE_VOLUME_GONE",
+            Self::Create(Creation::Server(_)) => "PROVIDER_CREATE",
+            Self::Create(Creation::Volume(_)) => "PROVIDER_CREATE_VOLUME",
+            Self::Server(_, call) => match call {
+                ServerCall::Tag => "PROVIDER_TAG_SERVER",
+                ServerCall::SetUserData => "PROVIDER_SET_USER_DATA",
+                ServerCall::Start => "PROVIDER_START",
+                ServerCall::Stop => "PROVIDER_STOP",
+                ServerCall::Terminate | ServerCall::Delete => "PROVIDER_DELETE",
+                ServerCall::ProveGone => "PROVIDER_PROVE_SERVER_GONE",
+            },
+            Self::Volume(_, call) => match call {
+                VolumeCall::Tag => "PROVIDER_TAG_VOLUME",
+                VolumeCall::Resize(_) => "PROVIDER_VOLUME_RESIZE",
+                VolumeCall::Attach(_) => "PROVIDER_ATTACH_VOLUME",
+                VolumeCall::Detach(_) => "PROVIDER_DETACH_VOLUME",
+                VolumeCall::Delete => "PROVIDER_DELETE_VOLUME",
+                VolumeCall::ProveGone => "PROVIDER_PROVE_VOLUME_GONE",
+            },
         }
     }
 
-    /// Which of two calls a name stands for, where it stands for two.
+    /// How a server is removed, where one name in the action log stands for two methods.
     #[must_use]
     pub const fn removal_method(&self) -> Option<&'static str> {
-        if matches!(self, Self::TerminateServer(_)) {
-            Some("terminate: local volumes go with the server, block volumes stay")
-        } else if matches!(self, Self::DeleteServer(_)) {
-            Some("delete: every volume stays")
-        } else {
-            None
+        match self {
+            Self::Server(_, ServerCall::Terminate) => {
+                Some("terminate: local volumes go with the server, block volumes stay")
+            }
+            Self::Server(_, ServerCall::Delete) => Some("delete: every volume stays"),
+            Self::Create(_) | Self::Server(..) | Self::Volume(..) => None,
         }
     }
 
-    /// The volume it is about.
+    /// The volume that it is about.
     #[must_use]
     pub fn volume_id(&self) -> Option<&VolumeId> {
         match self {
-            Self::CreateVolume(row) => Some(&row.id),
-            Self::TagVolume(id)
-            | Self::ResizeVolume(id, _)
-            | Self::AttachVolume(id, _)
-            | Self::DetachVolume(id, _)
-            | Self::DeleteVolume(id)
-            | Self::ProveVolumeGone(id) => Some(id),
-            Self::CreateServer(_)
-            | Self::TagServer(_)
-            | Self::SetUserData(_)
-            | Self::StartServer(_)
-            | Self::StopServer(_)
-            | Self::TerminateServer(_)
-            | Self::DeleteServer(_)
-            | Self::ProveServerGone(_) => None,
+            Self::Create(Creation::Volume(row)) => Some(&row.id),
+            Self::Volume(id, _) => Some(id),
+            Self::Create(Creation::Server(_)) | Self::Server(..) => None,
         }
     }
 
-    /// The server it is about.
+    /// The server that it is about.
     #[must_use]
     pub fn server_id(&self) -> Option<&ServerId> {
         match self {
-            Self::CreateServer(row) => Some(&row.id),
-            Self::AttachVolume(_, id)
-            | Self::DetachVolume(_, id)
-            | Self::TagServer(id)
-            | Self::SetUserData(id)
-            | Self::StartServer(id)
-            | Self::StopServer(id)
-            | Self::TerminateServer(id)
-            | Self::DeleteServer(id)
-            | Self::ProveServerGone(id) => Some(id),
-            Self::CreateVolume(_)
-            | Self::TagVolume(_)
-            | Self::ResizeVolume(..)
-            | Self::DeleteVolume(_)
-            | Self::ProveVolumeGone(_) => None,
+            Self::Create(Creation::Server(row)) => Some(&row.id),
+            Self::Server(id, _) | Self::Volume(_, VolumeCall::Attach(id) | VolumeCall::Detach(id)) => Some(id),
+            Self::Create(Creation::Volume(_)) | Self::Volume(..) => None,
         }
     }
 
-    /// Whether the call makes something: such a call is never sent twice for one intent.
+    /// Whether the call creates something: such a call is never sent twice for one intent.
     #[must_use]
     pub const fn creates(&self) -> bool {
-        matches!(self, Self::CreateServer(_) | Self::CreateVolume(_))
+        matches!(self, Self::Create(_))
     }
 
     /// Whether the call only reads.
     #[must_use]
     pub const fn reads(&self) -> bool {
-        matches!(self, Self::ProveServerGone(_) | Self::ProveVolumeGone(_))
+        matches!(self, Self::Server(_, ServerCall::ProveGone) | Self::Volume(_, VolumeCall::ProveGone))
     }
 }
 
@@ -153,21 +154,21 @@ mod tests {
         let server = gone_server(proof_of("s-1"));
         // Action; its name; volume, server; makes something, only reads.
         let cases: Vec<(Action, &str, bool, bool, &str)> = vec![
-            (Action::CreateServer(Box::new(server)), "CREATE", false, true, "makes"),
-            (Action::CreateVolume(Box::new(owned_volume())), "CREATE_VOLUME", true, false, "makes"),
-            (Action::TagVolume(v.clone()), "TAG_VOLUME", true, false, ""),
-            (Action::TagServer(s.clone()), "TAG_SERVER", false, true, ""),
-            (Action::ResizeVolume(v.clone(), 1), "VOLUME_RESIZE", true, false, ""),
-            (Action::AttachVolume(v.clone(), s.clone()), "ATTACH_VOLUME", true, true, ""),
-            (Action::DetachVolume(v.clone(), s.clone()), "DETACH_VOLUME", true, true, ""),
-            (Action::SetUserData(s.clone()), "SET_USER_DATA", false, true, ""),
-            (Action::StartServer(s.clone()), "START", false, true, ""),
-            (Action::StopServer(s.clone()), "STOP", false, true, ""),
-            (Action::TerminateServer(s.clone()), "DELETE", false, true, ""),
-            (Action::DeleteServer(s.clone()), "DELETE", false, true, ""),
-            (Action::DeleteVolume(v.clone()), "DELETE_VOLUME", true, false, ""),
-            (Action::ProveServerGone(s.clone()), "PROVE_SERVER_GONE", false, true, "reads"),
-            (Action::ProveVolumeGone(v.clone()), "PROVE_VOLUME_GONE", true, false, "reads"),
+            (Action::Create(Creation::Server(Box::new(server))), "CREATE", false, true, "makes"),
+            (Action::Create(Creation::Volume(Box::new(owned_volume()))), "CREATE_VOLUME", true, false, "makes"),
+            (Action::Volume(v.clone(), VolumeCall::Tag), "TAG_VOLUME", true, false, ""),
+            (Action::Server(s.clone(), ServerCall::Tag), "TAG_SERVER", false, true, ""),
+            (Action::Volume(v.clone(), VolumeCall::Resize(1)), "VOLUME_RESIZE", true, false, ""),
+            (Action::Volume(v.clone(), VolumeCall::Attach(s.clone())), "ATTACH_VOLUME", true, true, ""),
+            (Action::Volume(v.clone(), VolumeCall::Detach(s.clone())), "DETACH_VOLUME", true, true, ""),
+            (Action::Server(s.clone(), ServerCall::SetUserData), "SET_USER_DATA", false, true, ""),
+            (Action::Server(s.clone(), ServerCall::Start), "START", false, true, ""),
+            (Action::Server(s.clone(), ServerCall::Stop), "STOP", false, true, ""),
+            (Action::Server(s.clone(), ServerCall::Terminate), "DELETE", false, true, ""),
+            (Action::Server(s.clone(), ServerCall::Delete), "DELETE", false, true, ""),
+            (Action::Volume(v.clone(), VolumeCall::Delete), "DELETE_VOLUME", true, false, ""),
+            (Action::Server(s.clone(), ServerCall::ProveGone), "PROVE_SERVER_GONE", false, true, "reads"),
+            (Action::Volume(v.clone(), VolumeCall::ProveGone), "PROVE_VOLUME_GONE", true, false, "reads"),
         ];
         for (action, name, of_volume, of_server, kind) in cases {
             assert_eq!(action.log_name(), format!("PROVIDER_{name}"));
@@ -175,10 +176,10 @@ mod tests {
             assert_eq!(action.server_id(), of_server.then_some(&s), "{name}");
             assert_eq!((action.creates(), action.reads()), (kind == "makes", kind == "reads"), "{name}");
             let removal_method = action.removal_method().and_then(|r| r.split(':').next());
-            let expected = if matches!(action, Action::TerminateServer(_)) {
+            let expected = if matches!(action, Action::Server(_, ServerCall::Terminate)) {
                 Some("terminate")
             } else {
-                matches!(action, Action::DeleteServer(_)).then_some("delete")
+                matches!(action, Action::Server(_, ServerCall::Delete)).then_some("delete")
             };
             assert_eq!(removal_method, expected, "{name}");
         }

@@ -2,9 +2,9 @@
 //!
 //! [`record_intent`] is committed before the call, [`record_outcome`] after it. Both are pure; neither decides anything.
 
-use crate::action::{Action, Event};
+use crate::action::{Action, Creation, Event, ServerCall, VolumeCall};
 use crate::error::{CallError, Effect, ErrorKind};
-use crate::id::VolumeId;
+use crate::id::{ServerId, VolumeId};
 use crate::observed::{ObservedServer, ObservedVolume};
 use crate::plan::{Context, row_from_answer, volume_from_answer};
 use crate::recorded::{Aggregate, PendingFact, PendingObservation, Proof, Retry};
@@ -32,33 +32,22 @@ pub type Outcome = Result<CallResult, CallError>;
 /// Marks what is about to be sent, so that a crash cannot hide it.
 pub fn record_intent(agg: &mut Aggregate, action: &Action, now: Timestamp) {
     match action {
-        Action::CreateServer(row) => agg.servers.push((**row).clone()),
-        Action::CreateVolume(row) => agg.volumes.push((**row).clone()),
-        Action::TerminateServer(id) | Action::DeleteServer(id) => {
+        Action::Create(Creation::Server(row)) => agg.servers.push((**row).clone()),
+        Action::Create(Creation::Volume(row)) => agg.volumes.push((**row).clone()),
+        Action::Server(id, call) => {
             if let Some(s) = agg.server_mut(id) {
-                s.delete_intended_at.get_or_insert(now);
+                match call {
+                    ServerCall::Terminate | ServerCall::Delete => s.delete_intended_at.get_or_insert(now),
+                    ServerCall::Start => s.start_intended_at.get_or_insert(now),
+                    ServerCall::Tag | ServerCall::SetUserData | ServerCall::Stop | ServerCall::ProveGone => return,
+                };
             }
         }
-        Action::StartServer(id) => {
-            if let Some(s) = agg.server_mut(id) {
-                s.start_intended_at.get_or_insert(now);
-            }
-        }
-        Action::DeleteVolume(id) => {
-            if let Some(v) = agg.volume_mut(id) {
-                v.delete_intended_at.get_or_insert(now);
-                v.status = VolumeStatus::Deleting;
-            }
-        }
-        Action::TagVolume(_)
-        | Action::ResizeVolume(..)
-        | Action::AttachVolume(..)
-        | Action::DetachVolume(..)
-        | Action::TagServer(_)
-        | Action::SetUserData(_)
-        | Action::StopServer(_)
-        | Action::ProveServerGone(_)
-        | Action::ProveVolumeGone(_) => {}
+        Action::Volume(id, VolumeCall::Delete) => on_volume(agg, id, |v| {
+            v.delete_intended_at.get_or_insert(now);
+            v.status = VolumeStatus::Deleting;
+        }),
+        Action::Volume(..) => {}
     }
 }
 
@@ -74,67 +63,48 @@ pub fn record_outcome(agg: &mut Aggregate, action: &Action, outcome: &Outcome, c
 }
 
 fn accepted(agg: &mut Aggregate, action: &Action, reply: &CallResult, cx: &mut Context<'_>) -> Vec<Event> {
-    let (now, window_ms) = (cx.now, cx.rules.stale_ms);
     clear_retry(agg, action);
     match action {
-        Action::CreateServer(row) => return server_created(agg, row, reply, cx),
-        Action::CreateVolume(row) => {
+        Action::Create(Creation::Server(row)) => server_created(agg, row, reply, cx),
+        Action::Create(Creation::Volume(row)) => {
             if let (Some(v), CallResult::Volume(seen)) = (agg.volume_mut(&row.id), reply) {
                 v.provider_id = Some(seen.id.clone());
                 v.create_state = CreateState::Created;
-                v.answered_at = Some(now);
-                v.tagged_at = Some(now);
+                v.answered_at = Some(cx.now);
+                v.tagged_at = Some(cx.now);
+                volume_from_answer(v, seen);
+            }
+            Vec::new()
+        }
+        Action::Volume(id, call) => volume_accepted(agg, id, call, reply, cx),
+        Action::Server(id, call) => server_accepted(agg, id, *call, reply, cx),
+    }
+}
+
+fn volume_accepted(
+    agg: &mut Aggregate,
+    id: &VolumeId,
+    call: &VolumeCall,
+    reply: &CallResult,
+    cx: &Context<'_>,
+) -> Vec<Event> {
+    let now = cx.now;
+    if let (VolumeCall::ProveGone, CallResult::Gone(proof)) = (call, reply) {
+        return volume_gone(agg, id, proof, cx.rules.stale_ms);
+    }
+    on_volume(agg, id, |v| match call {
+        VolumeCall::Tag => {
+            v.tagged_at = Some(now);
+            if let CallResult::Volume(seen) = reply {
                 volume_from_answer(v, seen);
             }
         }
-        Action::TagVolume(id) => {
-            if let Some(v) = agg.volume_mut(id) {
-                v.tagged_at = Some(now);
-                if let CallResult::Volume(seen) = reply {
-                    volume_from_answer(v, seen);
-                }
-            }
-        }
-        Action::ResizeVolume(id, _) => on_volume(agg, id, |v| v.changed_at = Some(now)),
-        Action::AttachVolume(id, _) => on_volume(agg, id, |v| {
-            v.attach_sent_at = Some(now);
-            v.status = VolumeStatus::Attaching;
-        }),
-        Action::DetachVolume(id, _) => on_volume(agg, id, |v| {
-            v.detach_sent_at = Some(now);
-            v.status = VolumeStatus::Detaching;
-        }),
-        Action::DeleteVolume(id) => {
-            on_volume(agg, id, |v| (v.delete_sent_at, v.delete_accepted_at) = (Some(now), Some(now)));
-        }
-        Action::ProveVolumeGone(id) => {
-            if let CallResult::Gone(proof) = reply {
-                return volume_gone(agg, id, proof, window_ms);
-            }
-        }
-        Action::TagServer(id)
-        | Action::SetUserData(id)
-        | Action::StartServer(id)
-        | Action::StopServer(id)
-        | Action::TerminateServer(id)
-        | Action::DeleteServer(id)
-        | Action::ProveServerGone(id) => {
-            let starts = matches!(action, Action::StartServer(_));
-            let mut events = Vec::new();
-            let going = agg.server_by_id(id).is_some_and(|s| agg.is_server_going(s));
-            if let Some(s) = agg.server_mut(id) {
-                server_accepted(s, action, reply, now, going, window_ms);
-                if s.gone_at.is_some() && s.delete_intended_at.is_none() {
-                    let text = "somebody else took the server away: we never asked for it";
-                    events.push(reported("SERVER_DISAPPEARED", None, s.provider_id.clone(), text));
-                }
-            }
-            if starts && agg.instance.status == Status::Provisioning {
-                agg.instance.status = Status::Booting;
-            }
-            return events;
-        }
-    }
+        VolumeCall::Resize(_) => v.changed_at = Some(now),
+        VolumeCall::Attach(_) => (v.attach_sent_at, v.status) = (Some(now), VolumeStatus::Attaching),
+        VolumeCall::Detach(_) => (v.detach_sent_at, v.status) = (Some(now), VolumeStatus::Detaching),
+        VolumeCall::Delete => (v.delete_sent_at, v.delete_accepted_at) = (Some(now), Some(now)),
+        VolumeCall::ProveGone => {}
+    });
     Vec::new()
 }
 
@@ -193,31 +163,39 @@ fn believed(
 }
 
 fn server_accepted(
-    s: &mut crate::recorded::Server,
-    action: &Action,
+    agg: &mut Aggregate,
+    id: &ServerId,
+    call: ServerCall,
     reply: &CallResult,
-    now: Timestamp,
-    going: bool,
-    window_ms: i64,
-) {
-    if matches!(action, Action::SetUserData(_)) {
-        s.user_data_at = Some(now);
-    } else if matches!(action, Action::TagServer(_)) {
-        s.tagged_at = Some(now);
-    } else if matches!(action, Action::StartServer(_)) {
-        s.starts += 1;
-        s.start_sent_at = Some(now);
-    } else if matches!(action, Action::StopServer(_)) {
-        s.stop_sent_at = Some(now);
-    } else if matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_)) {
-        s.delete_sent_at = Some(now);
-    } else if let CallResult::Gone(proof) = reply
-        && let Some(proof) = believed(&mut s.pending_observation, proof, going, window_ms)
-    {
-        s.gone_at = Some(proof.asked_at);
-        s.proof = Some(proof);
-        s.state = Some("gone".to_owned());
+    cx: &Context<'_>,
+) -> Vec<Event> {
+    let (now, window_ms) = (cx.now, cx.rules.stale_ms);
+    let going = agg.server_by_id(id).is_some_and(|s| agg.is_server_going(s));
+    if call == ServerCall::Start && agg.instance.status == Status::Provisioning {
+        agg.instance.status = Status::Booting;
     }
+    let Some(s) = agg.server_mut(id) else { return Vec::new() };
+    match call {
+        ServerCall::SetUserData => s.user_data_at = Some(now),
+        ServerCall::Tag => s.tagged_at = Some(now),
+        ServerCall::Start => (s.starts, s.start_sent_at) = (s.starts + 1, Some(now)),
+        ServerCall::Stop => s.stop_sent_at = Some(now),
+        ServerCall::Terminate | ServerCall::Delete => s.delete_sent_at = Some(now),
+        ServerCall::ProveGone => {
+            if let CallResult::Gone(proof) = reply
+                && let Some(proof) = believed(&mut s.pending_observation, proof, going, window_ms)
+            {
+                s.gone_at = Some(proof.asked_at);
+                s.proof = Some(proof);
+                s.state = Some("gone".to_owned());
+            }
+        }
+    }
+    if s.gone_at.is_none() || s.delete_intended_at.is_some() {
+        return Vec::new();
+    }
+    let text = "somebody else took the server away: we never asked for it";
+    vec![reported("SERVER_DISAPPEARED", None, s.provider_id.clone(), text)]
 }
 
 fn on_volume(agg: &mut Aggregate, id: &VolumeId, change: impl FnOnce(&mut crate::recorded::Volume)) {
@@ -273,14 +251,17 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
     let now = cx.now;
     let open = if error.effect == Effect::Unknown { CreateState::Unconfirmed } else { CreateState::Refused };
     let before = refused_before(agg, action);
-    let removes = matches!(action, Action::TerminateServer(_) | Action::DeleteServer(_) | Action::DeleteVolume(_));
+    let removes = matches!(
+        action,
+        Action::Server(_, ServerCall::Terminate | ServerCall::Delete) | Action::Volume(_, VolumeCall::Delete)
+    );
     if let Some(v) = action.volume_id().and_then(|id| agg.volumes.iter_mut().find(|v| &v.id == id)) {
         v.retry = Some(again(v.retry.as_ref().or(before.as_ref()), error, cx));
         if removes && error.kind == ErrorKind::NotFound {
             v.delete_sent_at = Some(now);
             v.retry = None;
         }
-        if matches!(action, Action::AttachVolume(..)) && error.effect == Effect::Unknown {
+        if matches!(action, Action::Volume(_, VolumeCall::Attach(_))) && error.effect == Effect::Unknown {
             v.attach_sent_at = Some(now);
         }
         if action.creates() && v.create_state.is_open() {
@@ -292,7 +273,7 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
             }
         }
     } else if let Some(s) = action.server_id().and_then(|id| agg.servers.iter_mut().find(|s| &s.id == id)) {
-        if matches!(action, Action::TagServer(_)) {
+        if matches!(action, Action::Server(_, ServerCall::Tag)) {
             // Nothing waits for a name: it is tried again when it is noticed again.
             s.tagged_at = Some(now);
             return;
@@ -313,29 +294,17 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
 /// A new attempt takes over how often the one before it was refused: else each would be tried after the first pause.
 fn refused_before(agg: &Aggregate, action: &Action) -> Option<Retry> {
     match action {
-        Action::CreateServer(row) => agg
+        Action::Create(Creation::Server(row)) => agg
             .servers
             .iter()
             .rfind(|s| s.attempt + 1 == row.attempt && s.create_state == CreateState::Refused)?
             .retry
             .clone(),
-        Action::CreateVolume(row) => {
+        Action::Create(Creation::Volume(row)) => {
             let ours = |v: &&crate::recorded::Volume| v.origin == row.origin && v.attempt + 1 == row.attempt;
             agg.volumes.iter().filter(ours).rfind(|v| v.create_state == CreateState::Refused)?.retry.clone()
         }
-        Action::TagVolume(_)
-        | Action::ResizeVolume(..)
-        | Action::AttachVolume(..)
-        | Action::DetachVolume(..)
-        | Action::TagServer(_)
-        | Action::SetUserData(_)
-        | Action::StartServer(_)
-        | Action::StopServer(_)
-        | Action::TerminateServer(_)
-        | Action::DeleteServer(_)
-        | Action::DeleteVolume(_)
-        | Action::ProveServerGone(_)
-        | Action::ProveVolumeGone(_) => None,
+        Action::Server(..) | Action::Volume(..) => None,
     }
 }
 

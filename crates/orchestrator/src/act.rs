@@ -1,7 +1,7 @@
 //! Carries out one action: one provider call, no choices.
 
 use crate::Inner;
-use inventiv_core::action::Action;
+use inventiv_core::action::{Action, Creation, ServerCall, VolumeCall};
 use inventiv_core::cloud_config;
 use inventiv_core::error::{CallError, Effect, ErrorKind};
 use inventiv_core::id::{ServerId, VolumeId};
@@ -44,25 +44,14 @@ impl Inner {
     /// `agg` is what was committed before the call.
     pub(crate) async fn act(&self, agg: &Aggregate, action: &Action, seen: &Observed) -> CallReport {
         match action {
-            Action::CreateServer(row) => self.create_server(agg, row).await,
-            Action::CreateVolume(row) => self.create_volume(agg, row).await,
-            Action::TagVolume(id)
-            | Action::ResizeVolume(id, _)
-            | Action::AttachVolume(id, _)
-            | Action::DetachVolume(id, _)
-            | Action::DeleteVolume(id)
-            | Action::ProveVolumeGone(id) => match volume(agg, id) {
-                Some((row, volume)) => self.act_on_volume(agg, action, seen, (row, volume)).await,
+            Action::Create(Creation::Server(row)) => self.create_server(agg, row).await,
+            Action::Create(Creation::Volume(row)) => self.create_volume(agg, row).await,
+            Action::Volume(id, call) => match volume(agg, id) {
+                Some((row, volume)) => self.call_volume(agg, row, &volume, call, seen).await,
                 None => unknown_row(),
             },
-            Action::TagServer(id)
-            | Action::SetUserData(id)
-            | Action::StartServer(id)
-            | Action::StopServer(id)
-            | Action::TerminateServer(id)
-            | Action::DeleteServer(id)
-            | Action::ProveServerGone(id) => match server_id(agg, id) {
-                Some(server) => self.act_on_server(agg, action, seen, server).await,
+            Action::Server(id, call) => match server(agg, id) {
+                Some((row, server)) => self.call_server(agg, row, server, *call, seen).await,
                 None => unknown_row(),
             },
         }
@@ -96,79 +85,64 @@ impl Inner {
         CallReport::from(self.provider.create_volume(&agg.instance.zone, &new).await, volume_reply)
     }
 
-    async fn act_on_volume(
+    async fn call_volume(
         &self,
         agg: &Aggregate,
-        action: &Action,
+        row: &Volume,
+        volume: &VolumeRef,
+        call: &VolumeCall,
         seen: &Observed,
-        (row, volume): (&Volume, VolumeRef),
     ) -> CallReport {
         let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
-        let server = action.server_id().and_then(|id| server_id(agg, id));
-        match (action, server) {
-            (Action::TagVolume(_), _) => {
+        match call {
+            VolumeCall::Tag => {
                 let name = CloudName::of_volume(agg, row, &self.config.control_plane).text();
                 let tags = tags(&name, agg);
-                CallReport::from(cloud.tag_volume(zone, &volume, &name, &tags).await, volume_reply)
+                CallReport::from(cloud.tag_volume(zone, volume, &name, &tags).await, volume_reply)
             }
-            (Action::ResizeVolume(_, bytes), _) => {
-                CallReport::from(cloud.resize_volume(zone, &volume, *bytes).await, volume_reply)
+            VolumeCall::Resize(bytes) => {
+                CallReport::from(cloud.resize_volume(zone, volume, *bytes).await, volume_reply)
             }
-            (Action::AttachVolume(..), Some(server)) => {
-                CallReport::from(cloud.attach_volume(zone, server, &volume).await, server_reply)
-            }
-            (Action::DetachVolume(..), Some(server)) => {
-                CallReport::from(cloud.detach_volume(zone, server, &volume).await, server_reply)
-            }
-            (Action::DeleteVolume(_), _) => CallReport::from(cloud.delete_volume(zone, &volume).await, accepted),
-            (Action::ProveVolumeGone(_), _) => {
-                let asked_at = self.clock.now();
-                match cloud.volume(zone, &volume).await {
+            VolumeCall::Attach(id) => match server(agg, id) {
+                Some((_, server)) => CallReport::from(cloud.attach_volume(zone, server, volume).await, server_reply),
+                None => unknown_row(),
+            },
+            VolumeCall::Detach(id) => match server(agg, id) {
+                Some((_, server)) => CallReport::from(cloud.detach_volume(zone, server, volume).await, server_reply),
+                None => unknown_row(),
+            },
+            VolumeCall::Delete => CallReport::from(cloud.delete_volume(zone, volume).await, accepted),
+            VolumeCall::ProveGone => {
+                let (asked_at, listed_at) = (self.clock.now(), seen.listed_at(row.is_block()));
+                match cloud.volume(zone, volume).await {
                     Ok(Existence::Exists(v)) => still_there(volume_reply(v)),
-                    Ok(Existence::Gone(gone)) => proven(volume.id, gone, asked_at, seen.listed_at(row.is_block())),
+                    Ok(Existence::Gone(gone)) => proven(volume.id.clone(), gone, asked_at, listed_at),
                     Err(e) => CallReport::from(Err::<Answer<()>, _>(e), accepted),
                 }
             }
-            (
-                Action::AttachVolume(..)
-                | Action::DetachVolume(..)
-                | Action::CreateServer(_)
-                | Action::CreateVolume(_)
-                | Action::TagServer(_)
-                | Action::SetUserData(_)
-                | Action::StartServer(_)
-                | Action::StopServer(_)
-                | Action::TerminateServer(_)
-                | Action::DeleteServer(_)
-                | Action::ProveServerGone(_),
-                _,
-            ) => unknown_row(),
         }
     }
 
-    async fn act_on_server(&self, agg: &Aggregate, action: &Action, seen: &Observed, server: &str) -> CallReport {
+    async fn call_server(
+        &self,
+        agg: &Aggregate,
+        row: &Server,
+        server: &str,
+        call: ServerCall,
+        seen: &Observed,
+    ) -> CallReport {
         let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
-        let done = match action {
-            Action::TagServer(id) => {
-                let name = agg.server_by_id(id).map(|s| s.name.clone()).unwrap_or_default();
-                cloud.tag_server(zone, server, &name, &tags(&name, agg)).await
+        let done = match call {
+            ServerCall::Tag => cloud.tag_server(zone, server, &row.name, &tags(&row.name, agg)).await,
+            ServerCall::SetUserData => {
+                let user_data = cloud_config::for_instance(agg, cloud.profile());
+                cloud.set_user_data(zone, server, &user_data).await
             }
-            Action::SetUserData(_) => {
-                cloud.set_user_data(zone, server, &cloud_config::for_instance(agg, cloud.profile())).await
-            }
-            Action::StartServer(_) => cloud.start_server(zone, server).await,
-            Action::StopServer(_) => cloud.stop_server(zone, server).await,
-            Action::TerminateServer(_) => cloud.terminate_server(zone, server).await,
-            Action::DeleteServer(_) => cloud.delete_server(zone, server).await,
-            Action::CreateServer(_)
-            | Action::CreateVolume(_)
-            | Action::TagVolume(_)
-            | Action::ResizeVolume(..)
-            | Action::AttachVolume(..)
-            | Action::DetachVolume(..)
-            | Action::DeleteVolume(_)
-            | Action::ProveVolumeGone(_) => return unknown_row(),
-            Action::ProveServerGone(_) => {
+            ServerCall::Start => cloud.start_server(zone, server).await,
+            ServerCall::Stop => cloud.stop_server(zone, server).await,
+            ServerCall::Terminate => cloud.terminate_server(zone, server).await,
+            ServerCall::Delete => cloud.delete_server(zone, server).await,
+            ServerCall::ProveGone => {
                 let asked_at = self.clock.now();
                 return match cloud.server(zone, server).await {
                     Ok(Existence::Exists(s)) => still_there(server_reply(s)),
@@ -213,8 +187,9 @@ fn volume<'a>(agg: &'a Aggregate, id: &VolumeId) -> Option<(&'a Volume, VolumeRe
     Some((row, volume))
 }
 
-fn server_id<'a>(agg: &'a Aggregate, id: &ServerId) -> Option<&'a str> {
-    agg.server_by_id(id)?.provider_id.as_deref()
+fn server<'a>(agg: &'a Aggregate, id: &ServerId) -> Option<(&'a Server, &'a str)> {
+    let row = agg.server_by_id(id)?;
+    Some((row, row.provider_id.as_deref()?))
 }
 
 /// The planner names only rows that it was given, with ids that it was given.

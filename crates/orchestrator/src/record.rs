@@ -1,7 +1,7 @@
 //! Lines of the action log: opened before a call, closed after it.
 
 use crate::Inner;
-use inventiv_core::action::{Action, Event};
+use inventiv_core::action::{Action, Creation, Event, VolumeCall};
 use inventiv_core::error::{CallError, Effect};
 use inventiv_core::id::LogId;
 use inventiv_core::progress::{CallResult, Outcome};
@@ -67,21 +67,12 @@ impl Inner {
 
 fn details(agg: &Aggregate, action: &Action) -> Option<String> {
     match action {
-        Action::CreateServer(_) => Some(format!("{}, image {}", agg.instance.instance_type, agg.instance.spec.image)),
-        Action::ResizeVolume(_, bytes) => Some(format!("to {} GB", gb_ceil(*bytes))),
-        Action::CreateVolume(row) => row.size_bytes.map(|b| format!("{} GB", gb_ceil(b))),
-        Action::TagVolume(_)
-        | Action::AttachVolume(..)
-        | Action::DetachVolume(..)
-        | Action::TagServer(_)
-        | Action::SetUserData(_)
-        | Action::StartServer(_)
-        | Action::StopServer(_)
-        | Action::TerminateServer(_)
-        | Action::DeleteServer(_)
-        | Action::DeleteVolume(_)
-        | Action::ProveServerGone(_)
-        | Action::ProveVolumeGone(_) => None,
+        Action::Create(Creation::Server(_)) => {
+            Some(format!("{}, image {}", agg.instance.instance_type, agg.instance.spec.image))
+        }
+        Action::Volume(_, VolumeCall::Resize(bytes)) => Some(format!("to {} GB", gb_ceil(*bytes))),
+        Action::Create(Creation::Volume(row)) => row.size_bytes.map(|b| format!("{} GB", gb_ceil(b))),
+        Action::Server(..) | Action::Volume(..) => None,
     }
 }
 

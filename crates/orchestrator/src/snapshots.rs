@@ -3,7 +3,7 @@
 //! They change nothing: a list that cannot be read keeps no deletion from being made, and no audit from being clean.
 
 use crate::{Inner, Orchestrator};
-use inventiv_core::action::Action;
+use inventiv_core::action::{Action, ServerCall, VolumeCall};
 use inventiv_core::audit::Report;
 use inventiv_core::id::InstanceId;
 use inventiv_core::observed::ZoneInventory;
@@ -42,23 +42,12 @@ impl Inner {
 fn deletes(agg: &Aggregate, action: &Action, kind: SnapshotKind) -> bool {
     let has_kind = |v: &Volume| v.origin != Origin::Foreign && v.is_live() && kind_of(v) == Some(kind);
     match action {
-        Action::DeleteVolume(id) => agg.volume(id).is_some_and(has_kind),
-        Action::TerminateServer(id) | Action::DeleteServer(id) => {
+        Action::Volume(id, VolumeCall::Delete) => agg.volume(id).is_some_and(has_kind),
+        Action::Server(id, ServerCall::Terminate | ServerCall::Delete) => {
             let goes = |v: &&Volume| !v.is_block() && v.server_id.as_ref().is_none_or(|on| on == id);
             agg.volumes.iter().filter(goes).any(has_kind)
         }
-        Action::CreateServer(_)
-        | Action::CreateVolume(_)
-        | Action::TagVolume(_)
-        | Action::ResizeVolume(..)
-        | Action::AttachVolume(..)
-        | Action::DetachVolume(..)
-        | Action::ProveVolumeGone(_)
-        | Action::TagServer(_)
-        | Action::SetUserData(_)
-        | Action::StartServer(_)
-        | Action::StopServer(_)
-        | Action::ProveServerGone(_) => false,
+        Action::Create(_) | Action::Server(..) | Action::Volume(..) => false,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::record;
 use crate::{Inner, act::CallReport};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use inventiv_core::action::Action;
+use inventiv_core::action::{Action, Creation};
 use inventiv_core::id::InstanceId;
 use inventiv_core::observed::Observed;
 use inventiv_core::plan::{Context, Plan, plan};
@@ -108,9 +108,9 @@ impl Inner {
         let mut after = planned.recorded;
         let mut logs = Vec::with_capacity(planned.actions.len());
         for mut action in planned.actions {
-            if let Action::CreateServer(row) = &mut action {
+            if let Action::Create(Creation::Server(row)) = &mut action {
                 row.intended_at = now;
-            } else if let Action::CreateVolume(row) = &mut action {
+            } else if let Action::Create(Creation::Volume(row)) = &mut action {
                 row.created_at = now;
             }
             record_intent(&mut after, &action, now);

@@ -40,7 +40,7 @@ pub(crate) fn answer(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Answer 
         }
         ("GET", ["options"]) => Ok(options(world)),
         ("PATCH", ["options"]) => body().and_then(|b| set_options(world, &b)),
-        ("POST", ["third parties"]) => body().and_then(|b| third_parties(world, req, &b)),
+        ("POST", ["third-parties"]) => body().and_then(|b| third_parties(world, req, &b)),
         ("POST", ["reset"]) => body().map(|b| reset(world, &b)),
         _ => Err(answer::unknown_path()),
     };

@@ -185,7 +185,7 @@ async fn old_lines_are_deleted_and_every_proof_stays_the_same() {
         assert!(all.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && all.contains(&"PROVIDER_DELETE".to_owned()));
         assert!(!left.contains(&"PROVIDER_ATTACH_VOLUME".to_owned()) && left.contains(&"PROVIDER_DELETE".to_owned()));
         assert_eq!(logs(&keeper).await, before[1].0, "an instance with a kept volume keeps its lines");
-        assert_eq!(logs(&living).await, before[2].0, "it lives");
+        assert_eq!(logs(&living).await, before[2].0, "a live instance keeps its lines");
     }
 }
 

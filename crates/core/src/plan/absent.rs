@@ -5,7 +5,7 @@
 //! the server is off. A volume is deleted only once it is off its server, and it counts as deleted only with a proof.
 
 use super::{Change, Draft, Shows, evidence, present};
-use crate::action::Action;
+use crate::action::{Action, Creation, ServerCall, VolumeCall};
 use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::CloudName;
@@ -41,7 +41,7 @@ fn name_kept(draft: &mut Draft<'_, '_>) {
         // One that is not shown may have been deleted by hand: the audit tells of it.
         let shown = row.provider_id.as_deref().is_some_and(|id| draft.seen.volume(id).is_some());
         if shown && draft.may_try("naming a volume", row.retry.as_ref()) {
-            draft.actions.push(Action::TagVolume(row.id));
+            draft.actions.push(Action::Volume(row.id, VolumeCall::Tag));
         }
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
         if !(draft.seen.listed && draft.seen.began_at > since) {
             wait_for_listing(draft, "to see whether the server is still there");
         } else if draft.may_try("asking for the server", row.retry.as_ref()) {
-            draft.actions.push(Action::ProveServerGone(id.clone()));
+            draft.actions.push(Action::Server(id.clone(), ServerCall::ProveGone));
         }
         return;
     };
@@ -156,7 +156,7 @@ fn choose_removal_method(draft: &mut Draft<'_, '_>, row: &Server, seen: &Observe
                 power_off(draft, row, seen);
             } else if seen.allowed.contains(&Allowed::Terminate) {
                 tell_foreign_addresses(draft, seen);
-                draft.actions.push(Action::TerminateServer(row.id.clone()));
+                draft.actions.push(Action::Server(row.id.clone(), ServerCall::Terminate));
             } else {
                 draft.wait("waits until the cloud allows the server to be terminated");
             }
@@ -166,7 +166,7 @@ fn choose_removal_method(draft: &mut Draft<'_, '_>, row: &Server, seen: &Observe
             waiting += local_survivors.into_iter().filter(|v| detach(draft, v, row)).count();
             if waiting == 0 {
                 tell_foreign_addresses(draft, seen);
-                draft.actions.push(Action::DeleteServer(row.id.clone()));
+                draft.actions.push(Action::Server(row.id.clone(), ServerCall::Delete));
             }
         }
         ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
@@ -192,7 +192,7 @@ fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &ObservedServer) {
         let since = row.stop_sent_at.unwrap_or(row.intended_at);
         draft.wait_for(Change::ServerStopped, Shows::Server(seen.id.clone()), since, "waits for the server to stop");
     } else if seen.allowed.contains(&Allowed::Stop) {
-        draft.actions.push(Action::StopServer(row.id.clone()));
+        draft.actions.push(Action::Server(row.id.clone(), ServerCall::Stop));
     } else {
         draft.wait("waits until the cloud allows the server to be stopped");
     }
@@ -212,7 +212,7 @@ fn detach(draft: &mut Draft<'_, '_>, volume: &Volume, server: &Server) -> bool {
         return true;
     }
     if draft.may_try("detaching a volume", volume.retry.as_ref()) {
-        draft.actions.push(Action::DetachVolume(volume.id.clone(), server.id.clone()));
+        draft.actions.push(Action::Volume(volume.id.clone(), VolumeCall::Detach(server.id.clone())));
     }
     true
 }
@@ -298,7 +298,7 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         {
             // Nobody asked for its end: it waits for a second look.
         } else if draft.may_try("asking for a volume", row.retry.as_ref()) {
-            draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+            draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
         }
         return;
     };
@@ -318,9 +318,9 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
                 return;
             }
             if must_be_marked(draft, row) {
-                draft.actions.push(Action::TagVolume(row.id.clone()));
+                draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Tag));
             } else {
-                draft.actions.push(Action::DeleteVolume(row.id.clone()));
+                draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Delete));
             }
         }
         VolumeState::InUse => {
@@ -376,7 +376,7 @@ fn witness(draft: &mut Draft<'_, '_>) {
     let text =
         "nothing shows that the credentials see block storage: a volume is made that shows it, and deleted again";
     draft.emit("WITNESS_NEEDED", Some(waits), text);
-    draft.actions.push(Action::CreateVolume(Box::new(row)));
+    draft.actions.push(Action::Create(Creation::Volume(Box::new(row))));
 }
 
 /// Whether the cloud still says *keep* of a volume that is to be deleted. Its name says *delete* before it goes: whoever has
@@ -394,7 +394,7 @@ fn keep_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: bool) {
     let gone_at = draft.agg.servers.iter().filter_map(|s| s.gone_at).max().unwrap_or(row.created_at);
     if seen && row.origin != Origin::Foreign && row.tagged_at.is_none() && row.retry.is_none() {
         // The name says the policy; whoever rebuilds from the cloud reads it there.
-        draft.actions.push(Action::TagVolume(row.id.clone()));
+        draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Tag));
     } else if seen {
         release(draft, row);
     } else if !(draft.seen.listed && draft.seen.began_at > gone_at) {
@@ -404,7 +404,7 @@ fn keep_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: bool) {
         let what = format!("volume {}, which is to be kept,", row.provider_id.as_deref().unwrap_or(&row.name));
         let old = draft.agg.is_volume_going(row) || evidence::may_ask(draft, &what, row.pending_observation.as_ref());
         if old && draft.may_try("asking for a volume", row.retry.as_ref()) {
-            draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+            draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::attempt::{self, Last, Next};
 use super::{Change, Draft, Shows, absent, evidence};
-use crate::action::Action;
+use crate::action::{Action, Creation, ServerCall, VolumeCall};
 use crate::error::ErrorKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
@@ -26,7 +26,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         return;
     };
     if server.tagged_at.is_none() && draft.may_try("naming the server", server.retry.as_ref()) {
-        draft.actions.push(Action::TagServer(server.id.clone()));
+        draft.actions.push(Action::Server(server.id.clone(), ServerCall::Tag));
     }
     name_volumes(draft);
     grow_boot_volume(draft);
@@ -34,7 +34,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     let data_known =
         draft.agg.instance.spec.data_volume.is_none() || draft.agg.data_volume().is_some_and(|v| v.is_live());
     if data_known && server.user_data_at.is_none() && draft.may_try("user data", server.retry.as_ref()) {
-        draft.actions.push(Action::SetUserData(server.id.clone()));
+        draft.actions.push(Action::Server(server.id.clone(), ServerCall::SetUserData));
     }
     if data != Data::Missing && server.user_data_at.is_some() {
         run(draft, &server, &seen, data);
@@ -57,7 +57,7 @@ fn want_server(draft: &mut Draft<'_, '_>) {
             // Twins count too, so that a name is never used twice.
             let attempt = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
             let row = new_server(draft, attempt);
-            draft.actions.push(Action::CreateServer(Box::new(row)));
+            draft.actions.push(Action::Create(Creation::Server(Box::new(row))));
         }
         Next::Doubt(until) => {
             draft.wait_until("waits to learn whether the server's creation, whose answer was lost, took effect", until);
@@ -111,7 +111,7 @@ fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
         if evidence::may_ask(draft, "the server", server.pending_observation.as_ref())
             && draft.may_try("asking for the server", server.retry.as_ref())
         {
-            draft.actions.push(Action::ProveServerGone(server.id.clone()));
+            draft.actions.push(Action::Server(server.id.clone(), ServerCall::ProveGone));
         }
     } else if let Some(hidden) = draft.seen.hidden.clone() {
         draft.wait(hidden);
@@ -134,7 +134,7 @@ fn name_volumes(draft: &mut Draft<'_, '_>) {
             let text = "waits for a volume to be made before it is named";
             draft.wait_for_volume(Change::VolumeMade, row, row.created_at, text);
         } else if draft.may_try("naming a volume", row.retry.as_ref()) {
-            draft.actions.push(Action::TagVolume(row.id.clone()));
+            draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Tag));
         }
     }
 }
@@ -151,7 +151,7 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
             if row.changed_at.is_none_or(|t| t.plus_ms(draft.cx.rules.stale_ms) < draft.seen.began_at) =>
         {
             if draft.may_try("growing the boot volume", row.retry.as_ref()) {
-                draft.actions.push(Action::ResizeVolume(row.id, want));
+                draft.actions.push(Action::Volume(row.id, VolumeCall::Resize(want)));
             }
         }
         _ => draft.wait("waits for the boot volume to take its new size"),
@@ -193,7 +193,7 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedS
     match attempt::next("data volume", last.as_ref(), draft.cx.rules, draft.cx.now) {
         Next::Make(attempt) => {
             let row = new_data_volume(draft, &spec, attempt);
-            draft.actions.push(Action::CreateVolume(Box::new(row)));
+            draft.actions.push(Action::Create(Creation::Volume(Box::new(row))));
         }
         Next::Doubt(until) => {
             draft.wait_until(
@@ -262,7 +262,7 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
             if !again {
                 attaching(draft, row);
             } else if draft.may_try("attaching the data volume", row.retry.as_ref()) {
-                draft.actions.push(Action::AttachVolume(row.id.clone(), server.id.clone()));
+                draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Attach(server.id.clone())));
             }
         }
         Some((VolumeState::Creating, ..)) => {
@@ -276,7 +276,7 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
             if evidence::may_ask(draft, "the data volume", row.pending_observation.as_ref())
                 && draft.may_try("asking for the data volume", row.retry.as_ref())
             {
-                draft.actions.push(Action::ProveVolumeGone(row.id.clone()));
+                draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
             }
         }
         None => draft.wait("waits to see the data volume"),
@@ -357,7 +357,7 @@ fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
         let text = "waits until the cloud allows the server to be started";
         draft.wait_for(Change::ActionsAllowed, Shows::Server(seen.id.clone()), since, text);
     } else if draft.may_try("the start", server.retry.as_ref()) {
-        draft.actions.push(Action::StartServer(server.id.clone()));
+        draft.actions.push(Action::Server(server.id.clone(), ServerCall::Start));
     }
 }
 

@@ -12,7 +12,7 @@ mod turns;
 mod what_turns_up;
 
 use super::plan;
-use crate::action::Action;
+use crate::action::{Action, Creation, ServerCall, VolumeCall};
 use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::{ServerId, VolumeId};
 use crate::observed::{Allowed, Observed, ObservedVolume, ServerState, VolumeState};
@@ -31,7 +31,7 @@ fn a_new_servers_volumes_are_rows_in_the_same_step_whatever_their_kind() {
     let (words, planned) = stage.step();
     assert_eq!(words, ["CREATE"]);
     assert_eq!(stage.agg.servers[0].create_state, CreateState::Intended, "the intent is written before the call");
-    let Action::CreateServer(row) = &planned.actions[0] else { panic!() };
+    let Action::Create(Creation::Server(row)) = &planned.actions[0] else { panic!() };
     let mut server = observed_server("s1", &row.name, ServerState::Stopped);
     server.attachments.push(attachment(2, "odd", "holographic"));
     stage.answer(&planned.actions[0], Ok(CallResult::Server(Box::new(server))));
@@ -317,7 +317,7 @@ fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
     stage.create(&planned.actions[0]);
     let planned = stage.step().1;
     for action in &planned.actions {
-        if let Action::CreateVolume(row) = action {
+        if let Action::Create(Creation::Volume(row)) = action {
             let volume = observed_volume("data", &row.name, "sbs_volume", None);
             stage.volumes.push(volume.clone());
             stage.answer(action, Ok(CallResult::Volume(Box::new(volume))));
@@ -330,7 +330,7 @@ fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
     // Its name says *delete* before it goes.
     let (words, planned) = stage.step();
     assert!(words.contains(&"TAG_VOLUME".to_owned()) && !words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
-    for action in planned.actions.iter().filter(|a| matches!(a, Action::TagVolume(_))) {
+    for action in planned.actions.iter().filter(|a| matches!(a, Action::Volume(_, VolumeCall::Tag))) {
         stage.answer(action, Ok(CallResult::Accepted));
     }
     let (words, _) = stage.step();
@@ -392,13 +392,13 @@ fn what_came_with_a_duplicate_goes_while_the_instance_lives() {
     stage.servers.push(duplicate);
     stage.volumes.push(observed_volume("boot2", "img_sbs_volume_0", "sbs_volume", Some("younger")));
     let planned = stage.step().1;
-    let delete = planned.actions.iter().find(|a| matches!(a, Action::DeleteServer(_))).unwrap().clone();
+    let delete = planned.actions.iter().find(|a| matches!(a, Action::Server(_, ServerCall::Delete))).unwrap().clone();
     stage.answer(&delete, Ok(CallResult::Accepted));
     stage.servers.pop();
     stage.volumes[0].state = VolumeState::Available;
     stage.volumes[0].server_id = None;
     let planned = stage.step().1;
-    let prove = planned.actions.iter().find(|a| matches!(a, Action::ProveServerGone(_))).unwrap().clone();
+    let prove = planned.actions.iter().find(|a| matches!(a, Action::Server(_, ServerCall::ProveGone))).unwrap().clone();
     let now = stage.now;
     stage.answer(&prove, Ok(proof("younger", now)));
     let (words, planned) = stage.step();
@@ -431,15 +431,15 @@ fn of_two_data_volumes_with_one_name_one_is_attached_and_the_other_removed() {
     let planned = stage.step().1;
     stage.create(&planned.actions[0]);
     let planned = stage.step().1;
-    let create = planned.actions.iter().find(|a| matches!(a, Action::CreateVolume(_))).unwrap().clone();
+    let create = planned.actions.iter().find(|a| matches!(a, Action::Create(Creation::Volume(_)))).unwrap().clone();
     stage.answer(&create, Err(lost()));
-    let Action::CreateVolume(row) = &create else { panic!() };
+    let Action::Create(Creation::Volume(row)) = &create else { panic!() };
     stage.volumes.push(observed_volume("data", &row.name, "sbs_volume", None));
     stage.volumes.push(observed_volume("data2", &row.name, "sbs_volume", None));
     let (words, planned) = stage.step();
     let count = |w: &str| words.iter().filter(|x| *x == w).count();
     assert_eq!((count("ATTACH_VOLUME"), count("DELETE_VOLUME")), (1, 1), "{words:?}");
-    let delete = planned.actions.iter().find(|a| matches!(a, Action::DeleteVolume(_))).unwrap();
+    let delete = planned.actions.iter().find(|a| matches!(a, Action::Volume(_, VolumeCall::Delete))).unwrap();
     let deleted = delete.volume_id().and_then(|id| planned.recorded.volume(id)?.provider_id.clone());
     assert_eq!(deleted.as_deref(), Some("data2"));
 }

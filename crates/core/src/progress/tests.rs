@@ -86,29 +86,30 @@ fn an_intent_marks_what_must_not_be_forgotten_and_nothing_else() {
         }
         (new != old, new)
     };
-    let going = marked(&Action::TerminateServer(s.clone())).1;
+    let going = marked(&Action::Server(s.clone(), ServerCall::Terminate)).1;
     assert_eq!((going.servers[0].delete_intended_at, going.servers[1].delete_intended_at), (Some(NOW), None));
-    assert_eq!(marked(&Action::DeleteServer(s.clone())).1, going);
-    let started = marked(&Action::StartServer(s.clone())).1;
+    assert_eq!(marked(&Action::Server(s.clone(), ServerCall::Delete)).1, going);
+    let started = marked(&Action::Server(s.clone(), ServerCall::Start)).1;
     assert_eq!((started.servers[0].start_intended_at, started.servers[1].start_intended_at), (Some(NOW), None));
-    let deleting = marked(&Action::DeleteVolume(v.clone())).1;
+    let deleting = marked(&Action::Volume(v.clone(), VolumeCall::Delete)).1;
     assert_eq!(deleting.volumes[0].delete_intended_at, Some(NOW));
     assert_eq!(
         (deleting.volumes[0].status, deleting.volumes[1].status),
         (VolumeStatus::Deleting, before().volumes[1].status)
     );
-    let made = marked(&Action::CreateVolume(Box::new(Volume { id: VolumeId::new(91), ..owned_volume() }))).1;
+    let made =
+        marked(&Action::Create(Creation::Volume(Box::new(Volume { id: VolumeId::new(91), ..owned_volume() })))).1;
     assert_eq!(made.volumes.len(), 3);
     for quiet in [
-        Action::TagVolume(v.clone()),
-        Action::ResizeVolume(v.clone(), 1),
-        Action::AttachVolume(v.clone(), s.clone()),
-        Action::DetachVolume(v.clone(), s.clone()),
-        Action::TagServer(s.clone()),
-        Action::SetUserData(s.clone()),
-        Action::StopServer(s.clone()),
-        Action::ProveServerGone(s),
-        Action::ProveVolumeGone(v),
+        Action::Volume(v.clone(), VolumeCall::Tag),
+        Action::Volume(v.clone(), VolumeCall::Resize(1)),
+        Action::Volume(v.clone(), VolumeCall::Attach(s.clone())),
+        Action::Volume(v.clone(), VolumeCall::Detach(s.clone())),
+        Action::Server(s.clone(), ServerCall::Tag),
+        Action::Server(s.clone(), ServerCall::SetUserData),
+        Action::Server(s.clone(), ServerCall::Stop),
+        Action::Server(s, ServerCall::ProveGone),
+        Action::Volume(v, VolumeCall::ProveGone),
     ] {
         assert!(!marked(&quiet).0, "{quiet:?}");
     }
@@ -129,21 +130,21 @@ fn an_accepted_call_about_a_volume_is_written_on_that_volume() {
     };
     let old = before().volumes.remove(0);
     let grown = ObservedVolume { size_bytes: Some(77), ..observed_volume("v-1", "named", "sbs_volume", None) };
-    let tagged = after(Action::TagVolume(v.clone()), CallResult::Volume(Box::new(grown)));
+    let tagged = after(Action::Volume(v.clone(), VolumeCall::Tag), CallResult::Volume(Box::new(grown)));
     assert_eq!((tagged.tagged_at, tagged.size_bytes, tagged.name.as_str()), (Some(NOW), Some(77), "named"));
-    let tagged = after(Action::TagVolume(v.clone()), CallResult::Accepted);
+    let tagged = after(Action::Volume(v.clone(), VolumeCall::Tag), CallResult::Accepted);
     assert_eq!(tagged, Volume { tagged_at: Some(NOW), ..old.clone() });
-    let resized = after(Action::ResizeVolume(v.clone(), 1), CallResult::Accepted);
+    let resized = after(Action::Volume(v.clone(), VolumeCall::Resize(1)), CallResult::Accepted);
     assert_eq!(resized, Volume { changed_at: Some(NOW), ..old.clone() });
-    let attached = after(Action::AttachVolume(v.clone(), s.clone()), CallResult::Accepted);
+    let attached = after(Action::Volume(v.clone(), VolumeCall::Attach(s.clone())), CallResult::Accepted);
     let expected = Volume { attach_sent_at: Some(NOW), status: VolumeStatus::Attaching, ..old.clone() };
     assert_eq!(attached, expected);
-    let detached = after(Action::DetachVolume(v.clone(), s), CallResult::Accepted);
+    let detached = after(Action::Volume(v.clone(), VolumeCall::Detach(s)), CallResult::Accepted);
     let expected = Volume { detach_sent_at: Some(NOW), status: VolumeStatus::Detaching, ..old.clone() };
     assert_eq!(detached, expected);
-    let deleted = after(Action::DeleteVolume(v.clone()), CallResult::Accepted);
+    let deleted = after(Action::Volume(v.clone(), VolumeCall::Delete), CallResult::Accepted);
     assert_eq!(deleted, Volume { delete_sent_at: Some(NOW), delete_accepted_at: Some(NOW), ..old.clone() });
-    assert_eq!(after(Action::ProveVolumeGone(v), CallResult::StillThere), old);
+    assert_eq!(after(Action::Volume(v, VolumeCall::ProveGone), CallResult::StillThere), old);
 }
 
 #[test]
@@ -160,22 +161,26 @@ fn an_accepted_call_about_a_server_is_written_on_that_server() {
     };
     let old = before().servers.remove(0);
     let (provisioning, accepted) = (Status::Provisioning, CallResult::Accepted);
-    let reported = after(Action::SetUserData(s.clone()), accepted.clone());
+    let reported = after(Action::Server(s.clone(), ServerCall::SetUserData), accepted.clone());
     assert_eq!(reported, (Server { user_data_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
-    let tagged = after(Action::TagServer(s.clone()), accepted.clone());
+    let tagged = after(Action::Server(s.clone(), ServerCall::Tag), accepted.clone());
     assert_eq!(tagged, (Server { tagged_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
-    let started = after(Action::StartServer(s.clone()), accepted.clone());
+    let started = after(Action::Server(s.clone(), ServerCall::Start), accepted.clone());
     let starts = old.starts + 1;
     assert_eq!(started, (Server { starts, start_sent_at: Some(NOW), ..old.clone() }, Status::Booting, vec![]));
-    let stopped = after(Action::StopServer(s.clone()), accepted.clone());
+    let stopped = after(Action::Server(s.clone(), ServerCall::Stop), accepted.clone());
     assert_eq!(stopped, (Server { stop_sent_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
-    for removal in [Action::TerminateServer(s.clone()), Action::DeleteServer(s.clone())] {
+    for removal in [Action::Server(s.clone(), ServerCall::Terminate), Action::Server(s.clone(), ServerCall::Delete)] {
         let removed = after(removal, accepted.clone());
         assert_eq!(removed, (Server { delete_sent_at: Some(NOW), ..old.clone() }, provisioning, vec![]));
     }
-    assert_eq!(after(Action::ProveServerGone(s.clone()), CallResult::StillThere), (old.clone(), provisioning, vec![]));
+    assert_eq!(
+        after(Action::Server(s.clone(), ServerCall::ProveGone), CallResult::StillThere),
+        (old.clone(), provisioning, vec![])
+    );
     // Gone, and nobody here had asked for it.
-    let (gone, _, events) = after(Action::ProveServerGone(s), CallResult::Gone(Box::new(proof_of("s-1"))));
+    let (gone, _, events) =
+        after(Action::Server(s, ServerCall::ProveGone), CallResult::Gone(Box::new(proof_of("s-1"))));
     // Where reads are never stale, it is confirmed at once.
     let proof = Some(Proof { confirm_after: Some(T0), confirmed_at: Some(T0), ..proof_of("s-1") });
     assert_eq!(gone, Server { gone_at: Some(T0), proof, state: Some("gone".into()), ..old });
@@ -187,10 +192,10 @@ fn a_start_makes_only_an_instance_boot_that_was_being_made() {
     let mut agg = before();
     agg.servers[0].starts = 4;
     agg.instance.status = Status::Ready;
-    concluded(&mut agg, &Action::StartServer(ServerId::new(8)), &Ok(CallResult::Accepted));
+    concluded(&mut agg, &Action::Server(ServerId::new(8), ServerCall::Start), &Ok(CallResult::Accepted));
     assert_eq!((agg.instance.status, agg.servers[0].starts), (Status::Ready, 5));
     agg.instance.status = Status::Provisioning;
-    concluded(&mut agg, &Action::StopServer(ServerId::new(8)), &Ok(CallResult::Accepted));
+    concluded(&mut agg, &Action::Server(ServerId::new(8), ServerCall::Stop), &Ok(CallResult::Accepted));
     assert_eq!(agg.instance.status, Status::Provisioning);
 }
 
@@ -216,7 +221,7 @@ fn who_asked_for_an_end_is_not_told_of_it() {
         let mut agg = before();
         changes.iter().for_each(|change| change(&mut agg));
         let gone = Ok(CallResult::Gone(Box::new(proof_of("v-1"))));
-        let events = concluded(&mut agg, &Action::ProveVolumeGone(owned_volume().id), &gone);
+        let events = concluded(&mut agg, &Action::Volume(owned_volume().id, VolumeCall::ProveGone), &gone);
         assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), expected, "{what}");
         let v = &agg.volumes[0];
         assert_eq!((v.status, v.deleted_at, v.proof.is_some()), (VolumeStatus::Deleted, Some(T0), true), "{what}");
@@ -226,7 +231,7 @@ fn who_asked_for_an_end_is_not_told_of_it() {
         let mut agg = before();
         agg.servers[0].delete_intended_at = asked;
         let gone = Ok(CallResult::Gone(Box::new(proof_of("s-1"))));
-        let events = concluded(&mut agg, &Action::ProveServerGone(ServerId::new(8)), &gone);
+        let events = concluded(&mut agg, &Action::Server(ServerId::new(8), ServerCall::ProveGone), &gone);
         assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), expected);
     }
 }
@@ -246,7 +251,7 @@ fn a_new_server_is_kept_unless_another_took_its_place() {
         let mut seen = observed_server("s-7", "n", ServerState::Stopped);
         seen.attachments.push(attachment(3, "v-1", "sbs_volume"));
         let reply = Ok(CallResult::Server(Box::new(seen)));
-        let events = concluded(&mut agg, &Action::CreateServer(Box::new(open)), &reply);
+        let events = concluded(&mut agg, &Action::Create(Creation::Server(Box::new(open))), &reply);
         assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), ["VOLUME_FOUND"; 2], "v-1 was known");
         assert_eq!(agg.volumes.iter().skip(2).map(|v| v.is_boot).collect::<Vec<_>>(), [true, false]);
         let s = &agg.servers[1];
@@ -268,7 +273,7 @@ fn a_new_data_volume_is_owned_as_it_was_answered() {
     let open = Volume { create_state: CreateState::Intended, provider_id: None, ..agg.volumes[0].clone() };
     agg.volumes[0] = open.clone();
     let seen = ObservedVolume { size_bytes: Some(77), ..observed_volume("v-7", "n", "sbs_volume", None) };
-    concluded(&mut agg, &Action::CreateVolume(Box::new(open)), &Ok(CallResult::Volume(Box::new(seen))));
+    concluded(&mut agg, &Action::Create(Creation::Volume(Box::new(open))), &Ok(CallResult::Volume(Box::new(seen))));
     let v = &agg.volumes[0];
     assert_eq!((v.provider_id.as_deref(), v.create_state, v.size_bytes), (Some("v-7"), CreateState::Created, Some(77)));
     assert_eq!((v.answered_at, v.tagged_at), (Some(NOW), Some(NOW)));
@@ -281,35 +286,39 @@ fn a_refusal_waits_and_a_removal_of_what_is_not_found_counts_as_sent() {
     let again = |count| Some(Retry { count, not_before: NOW.plus_ms(1_000 << (count - 1)), error: conflict.clone() });
     let mut agg = before();
     for count in 1..4 {
-        concluded(&mut agg, &Action::DeleteVolume(v.clone()), &Err(conflict.clone()));
-        concluded(&mut agg, &Action::TerminateServer(s.clone()), &Err(conflict.clone()));
+        concluded(&mut agg, &Action::Volume(v.clone(), VolumeCall::Delete), &Err(conflict.clone()));
+        concluded(&mut agg, &Action::Server(s.clone(), ServerCall::Terminate), &Err(conflict.clone()));
         assert_eq!((&agg.volumes[0].retry, &agg.servers[0].retry), (&again(count), &again(count)));
     }
     let rest = (before().volumes.remove(1), before().servers.remove(1));
     assert_eq!((&agg.volumes[1], &agg.servers[1]), (&rest.0, &rest.1));
     let not_found = error(ErrorKind::NotFound, Effect::None);
-    concluded(&mut agg, &Action::DeleteVolume(v.clone()), &Err(not_found.clone()));
-    concluded(&mut agg, &Action::DeleteServer(s.clone()), &Err(not_found.clone()));
+    concluded(&mut agg, &Action::Volume(v.clone(), VolumeCall::Delete), &Err(not_found.clone()));
+    concluded(&mut agg, &Action::Server(s.clone(), ServerCall::Delete), &Err(not_found.clone()));
     assert_eq!((agg.volumes[0].delete_sent_at, &agg.volumes[0].retry), (Some(NOW), &None));
     assert_eq!((agg.servers[0].delete_sent_at, &agg.servers[0].retry), (Some(NOW), &None));
     // Not found by anything else proves nothing.
     let mut agg = before();
-    concluded(&mut agg, &Action::TagVolume(v), &Err(not_found.clone()));
-    concluded(&mut agg, &Action::StartServer(s), &Err(not_found));
+    concluded(&mut agg, &Action::Volume(v, VolumeCall::Tag), &Err(not_found.clone()));
+    concluded(&mut agg, &Action::Server(s, ServerCall::Start), &Err(not_found));
     assert_eq!((agg.volumes[0].delete_sent_at, agg.servers[0].delete_sent_at), (None, None));
     assert!(agg.volumes[0].retry.is_some() && agg.servers[0].retry.is_some());
 }
 
 #[test]
 fn an_attachment_whose_answer_was_lost_may_have_been_accepted() {
-    let attach = Action::AttachVolume(owned_volume().id, ServerId::new(8));
+    let attach = Action::Volume(owned_volume().id, VolumeCall::Attach(ServerId::new(8)));
     for (effect, sent) in [(Effect::Unknown, Some(NOW)), (Effect::None, None)] {
         let mut agg = before();
         concluded(&mut agg, &attach, &Err(error(ErrorKind::Unavailable, effect)));
         assert_eq!(agg.volumes[0].attach_sent_at, sent, "{effect:?}");
     }
     let mut agg = before();
-    concluded(&mut agg, &Action::DeleteVolume(owned_volume().id), &Err(error(ErrorKind::Unavailable, Effect::Unknown)));
+    concluded(
+        &mut agg,
+        &Action::Volume(owned_volume().id, VolumeCall::Delete),
+        &Err(error(ErrorKind::Unavailable, Effect::Unknown)),
+    );
     assert_eq!(agg.volumes[0].attach_sent_at, None);
 }
 
@@ -317,7 +326,11 @@ fn an_attachment_whose_answer_was_lost_may_have_been_accepted() {
 fn a_name_that_is_refused_is_tried_when_it_is_noticed_again() {
     let mut agg = before();
     agg.servers[0].tagged_at = None;
-    concluded(&mut agg, &Action::TagServer(ServerId::new(8)), &Err(error(ErrorKind::Conflict, Effect::None)));
+    concluded(
+        &mut agg,
+        &Action::Server(ServerId::new(8), ServerCall::Tag),
+        &Err(error(ErrorKind::Conflict, Effect::None)),
+    );
     assert_eq!((agg.servers[0].tagged_at, &agg.servers[0].retry), (Some(NOW), &None));
 }
 
@@ -330,13 +343,13 @@ fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count()
         let mut agg = before();
         let open = |row: &Volume| Volume { create_state: CreateState::Intended, origin: Origin::Ours, ..row.clone() };
         agg.volumes[0] = open(&agg.volumes[0]);
-        let first = Action::CreateVolume(Box::new(agg.volumes[0].clone()));
+        let first = Action::Create(Creation::Volume(Box::new(agg.volumes[0].clone())));
         concluded(&mut agg, &first, &Err(refusal.clone()));
         let v = &agg.volumes[0];
         assert_eq!((v.create_state, &v.create_error, v.answered_at), (state, &Some(refusal.clone()), Some(NOW)));
         assert_eq!(v.status == VolumeStatus::Failed, failed);
         agg.servers[0].create_state = CreateState::Intended;
-        let first = Action::CreateServer(Box::new(agg.servers[0].clone()));
+        let first = Action::Create(Creation::Server(Box::new(agg.servers[0].clone())));
         concluded(&mut agg, &first, &Err(refusal.clone()));
         let s = &agg.servers[0];
         assert_eq!((s.create_state, &s.create_error, s.answered_at), (state, &Some(refusal.clone()), Some(NOW)));
@@ -344,8 +357,8 @@ fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count()
         agg.volumes[1] = open(&agg.volumes[1]);
         agg.servers[1].create_state = CreateState::Intended;
         let next = [
-            Action::CreateVolume(Box::new(agg.volumes[1].clone())),
-            Action::CreateServer(Box::new(agg.servers[1].clone())),
+            Action::Create(Creation::Volume(Box::new(agg.volumes[1].clone()))),
+            Action::Create(Creation::Server(Box::new(agg.servers[1].clone()))),
         ];
         for action in next {
             concluded(&mut agg, &action, &Err(refusal.clone()));
@@ -361,7 +374,9 @@ fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count()
     agg.servers[0] =
         Server { attempt: 5, create_state: CreateState::Refused, retry: Some(waiting()), ..agg.servers[0].clone() };
     let (volume, server) = (agg.volumes[1].clone(), agg.servers[1].clone());
-    for action in [Action::CreateVolume(Box::new(volume)), Action::CreateServer(Box::new(server))] {
+    for action in
+        [Action::Create(Creation::Volume(Box::new(volume))), Action::Create(Creation::Server(Box::new(server)))]
+    {
         concluded(&mut agg, &action, &Err(error(ErrorKind::Quota, Effect::Unknown)));
     }
     assert_eq!(
@@ -379,7 +394,7 @@ fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count()
         ..agg.volumes[0].clone()
     };
     agg.volumes[1].origin = Origin::Ours;
-    let second = Action::CreateVolume(Box::new(agg.volumes[1].clone()));
+    let second = Action::Create(Creation::Volume(Box::new(agg.volumes[1].clone())));
     concluded(&mut agg, &second, &Err(error(ErrorKind::Quota, Effect::None)));
     assert_eq!(agg.volumes[1].retry.as_ref().map(|r| r.count), Some(1));
 }

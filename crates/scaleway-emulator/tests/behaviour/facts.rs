@@ -347,7 +347,7 @@ proptest! {
              (/(action|attach-volume|detach-volume|user_data|rules|private_nics|export|compatible-types|servers|[a-z0-9-]{0,8}))?(/[a-z0-9-]{0,6})?\
              |/instance/v1/zones/fr-par-2/dashboard|/marketplace/v2/(images|local-images|versions|categories)(/ID[0-8])?\
              |/iam/v1alpha1/(ssh-keys|api-keys)(/ID[0-8])?|/product-catalog/v2alpha1/public-catalog/products\
-             |/_emulator/(clock|faults|options|state|reset|third parties|journal)",
+             |/_emulator/(clock|faults|options|state|reset|third-parties|journal)",
             "([a-z_]{1,8}=[a-z0-9,%-]{0,8}&){0,2}((page|per_page|page_size)=[0-9-]{1,20})?",
             any_body(),
             any::<bool>(),

@@ -78,10 +78,8 @@ impl Kind {
             Self::NotFound => ("a typed 404 for an existing resource", "404"),
             Self::StaleRead => ("a read as of 20 s ago", "stale"),
             Self::StalePeriod => ("from here on, for a minute, every read as of 20 s ago", "stales"),
-            Self::BlindInstance => {
-                ("from here on, for a minute, credentials see nothing in the Instance API", "blindI")
-            }
-            Self::BlindBlock => ("from here on, for a minute, credentials see nothing in the Block API", "blindB"),
+            Self::BlindInstance => ("from here on, for a minute, no visibility in the Instance API", "blindI"),
+            Self::BlindBlock => ("from here on, for a minute, no visibility in the Block API", "blindB"),
             Self::Twice => ("delivered twice", "twice"),
             Self::Late => ("no answer within the time-out, applied 30 s later", "late"),
             Self::ThirdPartyStops => ("a third party stops the server meanwhile", "stops"),

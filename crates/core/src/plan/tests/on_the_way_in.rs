@@ -34,7 +34,7 @@ pub(super) fn free(stage: &mut Stage) {
 fn a_new_attempt_at_a_server_is_a_whole_row() {
     let mut stage = Stage::new();
     let planned = upon(&mut stage);
-    let Action::CreateServer(row) = &planned.actions[0] else { panic!() };
+    let Action::Create(Creation::Server(row)) = &planned.actions[0] else { panic!() };
     let name = CloudName {
         control_plane: "test".into(),
         instance: stage.agg.instance.id.clone(),
@@ -80,7 +80,10 @@ fn a_new_attempt_at_a_data_volume_is_a_whole_row() {
         let planned = stage.step().1;
         stage.create(&planned.actions[0]);
         let planned = upon(&mut stage);
-        let row = planned.actions.iter().find_map(|a| if let Action::CreateVolume(r) = a { Some(r) } else { None });
+        let row = planned
+            .actions
+            .iter()
+            .find_map(|a| if let Action::Create(Creation::Volume(r)) = a { Some(r) } else { None });
         let row = row.unwrap();
         let name = CloudName {
             control_plane: "test".into(),
@@ -131,7 +134,7 @@ fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
     };
     let abandoned = (CreateState::Abandoned, true);
     let planned = abandon(2, &[abandoned, abandoned]);
-    let Action::CreateServer(row) = &planned.actions[0] else { panic!("{planned:?}") };
+    let Action::Create(Creation::Server(row)) = &planned.actions[0] else { panic!("{planned:?}") };
     assert_eq!(row.attempt, 3);
     let planned = abandon(3, &[abandoned, abandoned, abandoned]);
     let failure = planned.recorded.instance.failure.unwrap();
@@ -139,7 +142,7 @@ fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
     assert!(failure.message.contains("3 times"), "{}", failure.message);
     // A duplicate, refused, is no attempt of ours, and its number is taken.
     let planned = abandon(3, &[abandoned, abandoned, (CreateState::Refused, false)]);
-    let Action::CreateServer(row) = &planned.actions[0] else { panic!("{planned:?}") };
+    let Action::Create(Creation::Server(row)) = &planned.actions[0] else { panic!("{planned:?}") };
     assert_eq!(row.attempt, 4);
 }
 
@@ -255,7 +258,7 @@ fn the_boot_volume_is_grown_once_where_it_can_be() {
         assert!(!notes(&planned).contains("new size"), "{what}");
         if grows {
             let id = boot(&mut stage).id.clone();
-            assert!(planned.actions.contains(&Action::ResizeVolume(id, 40 * GB)));
+            assert!(planned.actions.contains(&Action::Volume(id, VolumeCall::Resize(40 * GB))));
         }
     }
     for (state, grows) in [
@@ -368,7 +371,10 @@ fn a_data_volume_is_asked_for_again_under_a_new_number_and_not_for_ever() {
             });
         }
         let planned = upon(&mut stage);
-        let made = planned.actions.iter().find_map(|a| if let Action::CreateVolume(r) = a { Some(r) } else { None });
+        let made = planned
+            .actions
+            .iter()
+            .find_map(|a| if let Action::Create(Creation::Volume(r)) = a { Some(r) } else { None });
         assert_eq!(made.map(|r| r.attempt), wanted, "{states:?}");
         if let Some(row) = made {
             assert_eq!(CloudName::parse(&row.name).map(|n| n.attempt), wanted);

@@ -311,7 +311,7 @@ fn a_deletion_that_was_accepted_is_sent_again_after_ten_polls() {
         stage.now = sent.plus_ms(ms);
         let observed = stage.observe();
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        let sends = planned.actions.iter().filter(|a| matches!(a, Action::DeleteVolume(_))).count();
+        let sends = planned.actions.iter().filter(|a| matches!(a, Action::Volume(_, VolumeCall::Delete))).count();
         assert_eq!(sends, if again { 2 } else { 1 }, "{ms}");
         assert_eq!(notes(&planned).contains("waits for volume data to be gone"), !again);
     }
@@ -425,7 +425,7 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
         let deletes: Vec<_> = upon(&mut stage)
             .actions
             .iter()
-            .filter(|a| matches!(a, Action::DeleteVolume(_)))
+            .filter(|a| matches!(a, Action::Volume(_, VolumeCall::Delete)))
             .filter_map(|a| a.volume_id().cloned())
             .collect();
         assert_eq!(deletes.contains(&VolumeId::new(70)), goes, "{what}: {deletes:?}");
@@ -463,7 +463,10 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
         stage.agg.volumes.push(came);
         stage.volumes.push(observed_volume("came", "img_sbs_volume_0", "sbs_volume", None));
         let planned = upon(&mut stage);
-        let deletes = planned.actions.iter().any(|a| matches!(a, Action::DeleteVolume(id) if *id == VolumeId::new(72)));
+        let deletes = planned
+            .actions
+            .iter()
+            .any(|a| matches!(a, Action::Volume(id, VolumeCall::Delete) if *id == VolumeId::new(72)));
         assert_eq!(deletes, goes, "{keep} {gone} {policy} {origin}");
     }
 }

@@ -1,6 +1,6 @@
 //! A cloud of one server, moved by hand, and rows to start from.
 
-use crate::action::Action;
+use crate::action::{Action, Creation};
 use crate::cloud::{AutomaticName, CloudProfile, VolumeType};
 use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::{InstanceId, ServerId, VolumeId};
@@ -205,7 +205,7 @@ impl Stage {
 
     /// Answers a creation with a stopped server that has a boot and a scratch volume.
     pub(super) fn create(&mut self, action: &Action) {
-        let Action::CreateServer(row) = action else { panic!("{action:?}") };
+        let Action::Create(Creation::Server(row)) = action else { panic!("{action:?}") };
         let server = observed_server("s1", &row.name, ServerState::Stopped);
         self.servers.push(server.clone());
         self.volumes.push(observed_volume("boot", "img_sbs_volume_0", "sbs_volume", Some("s1")));
@@ -220,7 +220,7 @@ impl Stage {
         stage.create(&planned.actions[0]);
         let (_, planned) = stage.step();
         for action in &planned.actions {
-            if let Action::CreateVolume(row) = action {
+            if let Action::Create(Creation::Volume(row)) = action {
                 let volume = observed_volume("data", &row.name, "sbs_volume", None);
                 stage.volumes.push(volume.clone());
                 stage.answer(action, Ok(CallResult::Volume(Box::new(volume))));

@@ -187,7 +187,7 @@ fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_p
     let mut asked = 0;
     let made = loop {
         let (words, planned) = stage.step();
-        if let Some(Action::CreateVolume(row)) = planned.actions.iter().find(|a| a.creates()) {
+        if let Some(Action::Create(Creation::Volume(row))) = planned.actions.iter().find(|a| a.creates()) {
             break row.clone();
         }
         for action in &planned.actions {
@@ -201,7 +201,7 @@ fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_p
     assert!(made.attempt > 1 && CloudName::parse(&made.name).is_some(), "{}", made.name);
     let witness = observed_volume("w1", &made.name, "sbs_volume", None);
     stage.volumes.push(witness.clone());
-    stage.answer(&Action::CreateVolume(made), Ok(CallResult::Volume(Box::new(witness))));
+    stage.answer(&Action::Create(Creation::Volume(made)), Ok(CallResult::Volume(Box::new(witness))));
     // It stays while the other is asked for, and no second one is made.
     let (words, planned) = stage.step();
     assert!(notes(&planned).contains("witness"), "{}", notes(&planned));
@@ -231,35 +231,35 @@ fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
             let at = stage.now;
             let seen = |id: &str| stage.volumes.iter().any(|v| v.id != id);
             let outcome = match action {
-                Action::CreateVolume(row) => {
+                Action::Create(Creation::Volume(row)) => {
                     let witness = observed_volume(&format!("w{}", made.len()), &row.name, "sbs_volume", None);
                     made.push(witness.clone());
                     stage.volumes.push(witness.clone());
                     Ok(CallResult::Volume(Box::new(witness)))
                 }
                 // The first answer is lost, the second is not.
-                Action::DeleteVolume(id) => {
+                Action::Volume(id, VolumeCall::Delete) => {
                     let gone = stage.agg.volume(id).unwrap().provider_id.clone().unwrap();
                     stage.volumes.retain(|v| v.id != gone);
                     if made.len() == 1 { Err(lost()) } else { Ok(CallResult::Accepted) }
                 }
-                Action::ProveVolumeGone(id) => {
+                Action::Volume(id, VolumeCall::ProveGone) => {
                     let row = stage.agg.volume(id).unwrap();
                     let id = row.provider_id.clone().unwrap();
                     if row.delete_accepted_at.is_some() || seen(&id) { Ok(proof(&id, at)) } else { Err(unwitnessed()) }
                 }
-                other @ (Action::CreateServer(_)
-                | Action::TagVolume(_)
-                | Action::TagServer(_)
-                | Action::ResizeVolume(..)
-                | Action::AttachVolume(..)
-                | Action::DetachVolume(..)
-                | Action::SetUserData(_)
-                | Action::StartServer(_)
-                | Action::StopServer(_)
-                | Action::TerminateServer(_)
-                | Action::DeleteServer(_)
-                | Action::ProveServerGone(_)) => panic!("{other:?}"),
+                other @ (Action::Create(Creation::Server(_))
+                | Action::Volume(_, VolumeCall::Tag)
+                | Action::Server(_, ServerCall::Tag)
+                | Action::Volume(_, VolumeCall::Resize(_))
+                | Action::Volume(_, VolumeCall::Attach(_))
+                | Action::Volume(_, VolumeCall::Detach(_))
+                | Action::Server(_, ServerCall::SetUserData)
+                | Action::Server(_, ServerCall::Start)
+                | Action::Server(_, ServerCall::Stop)
+                | Action::Server(_, ServerCall::Terminate)
+                | Action::Server(_, ServerCall::Delete)
+                | Action::Server(_, ServerCall::ProveGone)) => panic!("{other:?}"),
             };
             stage.answer(action, outcome);
         }
@@ -276,7 +276,7 @@ fn a_witness_that_somebody_else_deleted_is_replaced() {
     for _ in 0..60 {
         let (_, planned) = stage.step();
         for action in &planned.actions {
-            if let Action::CreateVolume(row) = action {
+            if let Action::Create(Creation::Volume(row)) = action {
                 let witness = observed_volume(&format!("w{made}"), &row.name, "sbs_volume", None);
                 made += 1;
                 // The first is gone before any look shows it.

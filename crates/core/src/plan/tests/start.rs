@@ -72,8 +72,12 @@ fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept
         assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
         let now = stage.now;
         for action in &planned.actions {
-            let id = if matches!(action, Action::ProveServerGone(_)) { "s1" } else { "x" };
-            let reply = if matches!(action, Action::TagVolume(_)) { CallResult::Accepted } else { proof(id, now) };
+            let id = if matches!(action, Action::Server(_, ServerCall::ProveGone)) { "s1" } else { "x" };
+            let reply = if matches!(action, Action::Volume(_, VolumeCall::Tag)) {
+                CallResult::Accepted
+            } else {
+                proof(id, now)
+            };
             stage.answer(action, Ok(reply));
         }
     }

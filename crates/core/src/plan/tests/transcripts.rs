@@ -99,9 +99,9 @@ impl Teller {
         let volume = action.volume_id().and_then(|id| self.stage.agg.volume(id)).and_then(|v| v.provider_id.clone());
         let server =
             action.server_id().and_then(|id| self.stage.agg.server_by_id(id)).and_then(|s| s.provider_id.clone());
-        let made = if let Action::CreateServer(row) = action {
+        let made = if let Action::Create(Creation::Server(row)) = action {
             Some(row.name.clone())
-        } else if let Action::CreateVolume(row) = action {
+        } else if let Action::Create(Creation::Volume(row)) = action {
             Some(row.name.clone())
         } else {
             None
@@ -146,7 +146,7 @@ impl Teller {
         let (volume, server) = (volume.unwrap_or_default(), server.unwrap_or_default());
         let stage = &mut self.stage;
         match action {
-            Action::CreateServer(row) => {
+            Action::Create(Creation::Server(row)) => {
                 let id = format!("s{}", row.attempt);
                 let mut made = observed_server(&id, &row.name, ServerState::Stopped);
                 for (a, id) in
@@ -163,30 +163,30 @@ impl Teller {
                 ));
                 return CallResult::Server(Box::new(made));
             }
-            Action::CreateVolume(row) => {
+            Action::Create(Creation::Volume(row)) => {
                 let made = observed_volume(&format!("data{}", row.attempt), &row.name, "sbs_volume", None);
                 let made = of_size(row.size_bytes.unwrap() / GB, made);
                 stage.volumes.push(made.clone());
                 return CallResult::Volume(Box::new(made));
             }
-            Action::AttachVolume(..) => {
+            Action::Volume(_, VolumeCall::Attach(_)) => {
                 let on = stage.servers.iter_mut().find(|s| s.id == server).unwrap();
                 on.attachments.push(attachment(2, &volume, "sbs_volume"));
                 let v = stage.volumes.iter_mut().find(|v| v.id == volume).unwrap();
                 (v.server_id, v.attachment_settled, v.state) = (Some(server), true, VolumeState::InUse);
             }
-            Action::DetachVolume(..) => {
+            Action::Volume(_, VolumeCall::Detach(_)) => {
                 stage.servers.iter_mut().for_each(|s| s.attachments.retain(|a| a.volume_id != volume));
                 let v = stage.volumes.iter_mut().find(|v| v.id == volume).unwrap();
                 (v.server_id, v.state) = (None, VolumeState::Available);
             }
-            Action::StartServer(_) => {
+            Action::Server(_, ServerCall::Start) => {
                 let s = stage.servers.iter_mut().find(|s| s.id == server).unwrap();
                 (s.state, s.addresses) = (ServerState::Running, vec!["1.2.3.4".into()]);
                 s.allowed = vec![Allowed::Stop, Allowed::Terminate];
             }
-            Action::TerminateServer(_) | Action::DeleteServer(_) => {
-                let terminates = matches!(action, Action::TerminateServer(_));
+            Action::Server(_, ServerCall::Terminate) | Action::Server(_, ServerCall::Delete) => {
+                let terminates = matches!(action, Action::Server(_, ServerCall::Terminate));
                 stage.servers.retain(|s| s.id != server);
                 let on_it = |v: &ObservedVolume| v.server_id.as_deref() == Some(&server);
                 stage.volumes.retain(|v| !(terminates && on_it(v) && !v.is_block()));
@@ -194,23 +194,26 @@ impl Teller {
                     (v.server_id, v.state) = (None, VolumeState::Available);
                 }
             }
-            Action::DeleteVolume(_) => stage.volumes.retain(|v| v.id != volume),
-            Action::ProveVolumeGone(_) => {
+            Action::Volume(_, VolumeCall::Delete) => stage.volumes.retain(|v| v.id != volume),
+            Action::Volume(_, VolumeCall::ProveGone) => {
                 let there = stage.volumes.iter().any(|v| v.id == volume);
                 return if there { CallResult::StillThere } else { proof(&volume, stage.now) };
             }
-            Action::ProveServerGone(_) => {
+            Action::Server(_, ServerCall::ProveGone) => {
                 let there = stage.servers.iter().any(|s| s.id == server);
                 return if there { CallResult::StillThere } else { proof(&server, stage.now) };
             }
-            Action::TagVolume(_) => {
+            Action::Volume(_, VolumeCall::Tag) => {
                 let row = action.volume_id().and_then(|id| agg.volume(id)).unwrap();
                 let name = crate::name::CloudName::of_volume(&agg, row, "test").text();
                 let v = stage.volumes.iter_mut().find(|v| v.id == volume).unwrap();
                 v.name = name;
                 return CallResult::Volume(Box::new(v.clone()));
             }
-            Action::TagServer(_) | Action::SetUserData(_) | Action::StopServer(_) | Action::ResizeVolume(..) => {}
+            Action::Server(_, ServerCall::Tag)
+            | Action::Server(_, ServerCall::SetUserData)
+            | Action::Server(_, ServerCall::Stop)
+            | Action::Volume(_, VolumeCall::Resize(_)) => {}
         }
         CallResult::Accepted
     }
@@ -268,7 +271,7 @@ fn a_volume_whose_creation_answers_502() {
     let mut t = Teller::new("The creation of the data volume answers 502, and the volume exists.");
     t.go(1);
     for action in t.observe() {
-        if matches!(action, Action::CreateVolume(_)) {
+        if matches!(action, Action::Create(Creation::Volume(_))) {
             t.take_effect(&action);
             t.lose(&action, "makes volume data1, and answers 502");
         } else {
@@ -313,7 +316,7 @@ fn deletion_is_refused_for_hours() {
     t.go(1);
     for _ in 0..6 {
         for action in t.observe() {
-            if matches!(action, Action::DeleteVolume(_)) {
+            if matches!(action, Action::Volume(_, VolumeCall::Delete)) {
                 t.refuse(&action, ErrorKind::Unauthorized, "insufficient permissions");
             } else {
                 t.obey(&action);
@@ -332,7 +335,7 @@ fn a_404_that_is_not_true() {
     t.terminate();
     t.go(1);
     for action in t.observe() {
-        if matches!(action, Action::DeleteVolume(_)) {
+        if matches!(action, Action::Volume(_, VolumeCall::Delete)) {
             t.refuse(&action, ErrorKind::NotFound, "404 for a volume that is there");
         } else {
             t.obey(&action);
@@ -361,7 +364,7 @@ fn every_error_is_not_not_found() {
         [(ErrorKind::Unauthorized, "403"), (ErrorKind::Unavailable, "500"), (ErrorKind::RateLimited, "429")]
     {
         for action in t.observe() {
-            if matches!(action, Action::ProveServerGone(_)) {
+            if matches!(action, Action::Server(_, ServerCall::ProveGone)) {
                 t.refuse(&action, kind, text);
             } else {
                 t.obey(&action);

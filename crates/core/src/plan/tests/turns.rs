@@ -24,7 +24,7 @@ fn a_plan_that_only_waits_differs_in_nothing_but_the_next_look() {
     assert!(!waits(|p| p.recorded.instance.name.push('x')));
     assert!(!waits(|p| p.recorded.servers[0].starts += 1));
     assert!(!waits(|p| p.recorded.volumes[0].attempt += 1));
-    assert!(!waits(|p| p.actions.push(Action::StopServer(ServerId::new(1)))));
+    assert!(!waits(|p| p.actions.push(Action::Server(ServerId::new(1), ServerCall::Stop))));
     let event = crate::action::Event { name: "X", volume_id: None, resource_id: None, text: String::new() };
     let mut planned = Plan { recorded: before.clone(), events: vec![event], actions: Vec::new(), awaits: Vec::new() };
     assert!(!planned.only_waits(&before));

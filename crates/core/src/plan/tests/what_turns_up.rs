@@ -129,7 +129,7 @@ fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
     ] {
         let mut stage = Stage::new();
         let planned = stage.step().1;
-        let Action::CreateServer(row) = &planned.actions[0] else { panic!() };
+        let Action::Create(Creation::Server(row)) = &planned.actions[0] else { panic!() };
         let late = row.name.clone();
         let first = &mut stage.agg.servers[0];
         (first.create_state, first.create_error, first.answered_at) = (state, Some(lost()), Some(stage.now));
