@@ -1,4 +1,4 @@
-//! The accounts that instances are made in, and which of them a request is about.
+//! The accounts that instances are created in, and which of them a request is about.
 
 use crate::App;
 use crate::images::Images;
@@ -8,13 +8,13 @@ use inventiv_core::money::StoragePrices;
 
 /// An account that this control plane works in.
 pub struct Account {
-    /// Its id: provider and project.
+    /// The id: provider and project.
     pub id: String,
-    /// A short name for people, for instance that of a profile; its id where it has none.
+    /// A short name, for instance that of a credentials profile; the id if it has none.
     pub name: String,
-    /// What its cloud is like.
+    /// The properties of its provider.
     pub profile: CloudProfile,
-    /// How to ask the provider for images; `None`: it is not asked, and any image is taken.
+    /// How to ask the provider for images; `None`: images are not checked.
     pub images: Option<Images>,
 }
 
@@ -29,10 +29,10 @@ impl App {
         self.accounts().iter().find(|a| a.id == id)
     }
 
-    /// The account that a request names by its name or id; where there is only one, it need not.
+    /// The account that a request names by name or id. If there is only one, it need not be named.
     ///
     /// # Errors
-    /// Says which accounts there are.
+    /// A text that lists the accounts.
     pub(crate) fn account(&self, named: Option<&str>) -> Result<&Account, String> {
         let all = self.accounts();
         let names = || all.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -40,7 +40,7 @@ impl App {
             (Some(text), _) => all
                 .iter()
                 .find(|a| a.name == text || a.id == text)
-                .ok_or_else(|| format!("there is no such account here; there is {}", names())),
+                .ok_or_else(|| format!("unknown account; this control plane works in {}", names())),
             (None, [only]) => Ok(only),
             (None, _) => Err(format!("this control plane works in several accounts; name one of {}", names())),
         }
@@ -49,13 +49,13 @@ impl App {
     /// The account that a query names.
     ///
     /// # Errors
-    /// 422 that says which accounts there are.
+    /// 422 with a list of the accounts.
     pub(crate) fn account_of_query(&self, named: Option<&str>) -> Result<&Account, ApiError> {
         self.account(named).map_err(|text| ApiError::parameter("account", text))
     }
 
-    /// What storage costs in an account. Without credentials for it, the prices are those of another account of the same
-    /// cloud; where there is none, everything costs nothing.
+    /// The storage prices of an account. Without credentials for it, those of another account of the same provider; if
+    /// there is none, all prices are 0.
     pub(crate) fn storage_prices(&self, account_id: &str) -> &StoragePrices {
         static UNKNOWN: StoragePrices = StoragePrices::unknown();
         let provider = account_id.split_once(':').map(|(provider, _)| provider);

@@ -1,4 +1,4 @@
-//! `ETag` and `If-Match`: a change that is made for what was read, and for nothing newer.
+//! `ETag` and `If-Match`: a change is made only if the resource is still as the client read it.
 
 use crate::problem::ApiError;
 use axum::extract::FromRequestParts;
@@ -7,22 +7,22 @@ use axum::http::{HeaderName, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// The tag of what is shown, of its bytes.
+/// The entity tag of a representation: a digest of its bytes.
 pub(crate) fn of<T: Serialize>(shown: &T) -> String {
     let digest = Sha256::digest(serde_json::to_vec(shown).unwrap_or_default());
     let digits: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     format!("\"{digits}\"")
 }
 
-/// The tag of what is numbered by its versions.
+/// The entity tag of a resource that has a version.
 pub(crate) fn of_version(version: i64) -> String {
     format!("\"v{version}\"")
 }
 
-/// An answer with its tag.
+/// A response with its entity tag.
 pub(crate) type Tagged<T> = ([(HeaderName, String); 1], axum::Json<T>);
 
-/// Puts a tag on an answer.
+/// Adds an entity tag to a response.
 pub(crate) fn tagged<T>(tag: String, shown: T) -> Tagged<T> {
     ([(header::ETAG, tag)], axum::Json(shown))
 }
@@ -31,7 +31,7 @@ pub(crate) fn tagged<T>(tag: String, shown: T) -> Tagged<T> {
 pub(crate) struct IfMatch(Option<String>);
 
 impl IfMatch {
-    /// Refuses if what there is now is not what the request was made for.
+    /// Refuses the request if the header is present and does not contain the current tag.
     pub(crate) fn check(&self, now: &str) -> Result<(), ApiError> {
         let Some(asked) = &self.0 else { return Ok(()) };
         // A weak tag matches nothing (RFC 9110, 13.1.1).
@@ -39,7 +39,7 @@ impl IfMatch {
             return Ok(());
         }
         let detail =
-            format!("it is not what you read any more: it is {now} now, and If-Match says {asked}; read it again");
+            format!("the resource has changed: its ETag is {now}, and If-Match is {asked}; read it again");
         Err(ApiError::new(412, "changed", detail))
     }
 }
@@ -49,7 +49,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let all: Result<Vec<&str>, _> = parts.headers.get_all(header::IF_MATCH).iter().map(|v| v.to_str()).collect();
-        let all = all.map_err(|_| ApiError::new(400, "malformed", "If-Match: the ETag of an answer, or `*`"))?;
+        let all = all.map_err(|_| ApiError::new(400, "malformed", "If-Match: must be the ETag of a response, or `*`"))?;
         Ok(Self((!all.is_empty()).then(|| all.join(","))))
     }
 }

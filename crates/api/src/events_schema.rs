@@ -1,18 +1,19 @@
-//! What `GET /events` sends, for the OpenAPI document: server-sent events have no schema of their own there.
+//! The events of `GET /events`, for the OpenAPI document, which has no schema for server-sent events.
 
 use crate::view::InstanceDetail;
 use utoipa::ToSchema;
 
-/// One server-sent event: the lines `event:`, `id:` and `data:`.
+/// One server-sent event. Each property is a line: `event:`, `id:` and `data:`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a description")]
 pub(crate) struct StreamEvent {
-    /// Its kind: forget what you hold, an instance that changed, or: all that was is told.
+    /// `snapshot`: a full list follows; discard what you know. `instance`: the state of an instance. `live`: all
+    /// changes up to `id` were sent.
     #[schema(inline)]
     event: EventKind,
-    /// Where to go on from: `Last-Event-ID`, or `after`.
+    /// The position of the event. Resume after it with the header `Last-Event-ID` or the parameter `after`.
     id: Option<String>,
-    /// JSON: the instance for `instance`, an empty object for the others.
+    /// JSON. `instance`: the instance. `snapshot`: an object with the `reason`. `live`: an empty object.
     data: Option<InstanceDetail>,
 }
 

@@ -1,4 +1,4 @@
-//! Extractors whose refusals are problems too: in our words, and with everything that is wrong at once.
+//! Extractors whose refusals are problems that report every mistake of a request at once.
 
 use crate::problem::{ApiError, FieldError};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How many mistakes of one request are told.
+/// The maximum number of mistakes that are reported for one request.
 const TOLD_MAX: usize = 20;
 
 /// A JSON body.
@@ -21,9 +21,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// A JSON object as what it should be, or everything that is wrong with it.
+/// Decodes a JSON object, or reports everything that is wrong with it.
 ///
-/// What is wrong with one field hides what is wrong with the next: so each is taken away, or put in, and it is read again.
+/// serde stops at the first mistake. So each wrong field is removed, each missing one is added, and the object decoded
+/// again.
 pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError> {
     if !body.is_object() {
         return Err(ApiError::invalid("the body must be a JSON object"));
@@ -37,14 +38,14 @@ pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError
         };
         let (path, text) = (wrong.path().to_string(), wrong.into_inner().to_string());
         let reported = reported(&path, &text);
-        // One that was wrong and taken away is missing then: that was told.
+        // A wrong field that was removed is now missing; it has been reported already.
         if !errors.iter().any(|e| e.pointer == reported.0.pointer) && errors.len() < TOLD_MAX {
             errors.push(reported.0);
         }
         let Some(fields) = body.as_object_mut() else { return Err(ApiError::all(errors)) };
         match reported.1 {
             Mistake::Missing(name) => {
-                // The field is there now, and what else is wrong comes to light.
+                // With a placeholder, serde finds the next mistake.
                 fields.insert(name, Value::from("?"));
             }
             Mistake::Wrong(name) if fields.remove(&name).is_some() => {}
@@ -56,11 +57,11 @@ pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError
 
 enum Mistake {
     Missing(String),
-    /// The field of the body that it is in.
+    /// The top-level field that contains the mistake.
     Wrong(String),
 }
 
-/// What serde says of a mistake, in words for people, and which field it is about.
+/// A mistake that serde found, in plain words, and its field.
 fn reported(path: &str, text: &str) -> (FieldError, Mistake) {
     let quoted = text.split('`').nth(1).unwrap_or_default().to_owned();
     if text.starts_with("missing field") {
@@ -72,7 +73,7 @@ fn reported(path: &str, text: &str) -> (FieldError, Mistake) {
         let known = text.split_once("expected ").map_or("", |(_, known)| known);
         let known = listed(known);
         let (name, field) = if field.is_empty() || field == "?" { (quoted.clone(), quoted) } else { (path, field) };
-        return (FieldError::field(&name, format!("there is no such field; there are {known}")), Mistake::Wrong(field));
+        return (FieldError::field(&name, format!("unknown field; the fields are {known}")), Mistake::Wrong(field));
     }
     (FieldError::field(&path, plain(text)), Mistake::Wrong(field))
 }
@@ -93,8 +94,8 @@ fn plain(text: &str) -> String {
                 "a sequence" => "a list",
                 other => other,
             };
-            // What was sent is not sent back: it may be long, and a secret.
-            let given = if given.starts_with("string") { "a text" } else { given };
+            // The value is not repeated: it may be long, or a secret.
+            let given = if given.starts_with("string") { "a string" } else { given };
             format!("must be {expected}, not {}", given.replace('`', ""))
         }
         None if text.contains("invalid digit") || text.contains("empty string") || text.contains("number too") => {
@@ -104,12 +105,12 @@ fn plain(text: &str) -> String {
     }
 }
 
-/// Parts of the path.
+/// Path parameters.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(ApiError))]
 pub(crate) struct Path<T>(pub(crate) T);
 
-/// Parts of the query.
+/// Query parameters.
 pub(crate) struct Query<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
@@ -120,7 +121,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// A query as what it should be, or everything that is wrong with it.
+/// Decodes a query string, or reports everything that is wrong with it.
 fn query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
     let mut left: Vec<&str> = text.split('&').filter(|pair| !pair.is_empty()).collect();
     let mut errors: Vec<FieldError> = Vec::new();
@@ -136,9 +137,9 @@ fn query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
         let quoted = text.split('`').nth(1).unwrap_or_default().to_owned();
         let (name, detail) = if text.starts_with("unknown field") {
             let known = text.split_once("expected ").map_or("", |(_, known)| known);
-            (quoted, format!("there is no such parameter; there are {}", listed(known)))
+            (quoted, format!("unknown parameter; the parameters are {}", listed(known)))
         } else if text.starts_with("duplicate field") {
-            (quoted, "give it once".to_owned())
+            (quoted, "must be given only once".to_owned())
         } else {
             (path, plain(&text))
         };
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_with_a_body_is_told_at_once() {
         let one = |place: &str, detail: &str| (place.to_owned(), detail.to_owned());
-        let unknown = "there is no such field; there are zone, kind, gb, keep, tags";
+        let unknown = "unknown field; the fields are zone, kind, gb, keep, tags";
         for (body, expected) in [
             (json!({"zone": "z", "kind": "k", "gb": 5, "tags": ["a"]}), vec![]),
             (json!({"zone": 5}), vec![one("#/kind", "is required"), one("#/zone", "must be a string, not integer 5")]),
@@ -193,14 +194,14 @@ mod tests {
                 json!({"zone": 5, "kind": "k", "gb": "x", "colour": 1, "tags": ["a", 7]}),
                 vec![
                     one("#/colour", unknown),
-                    one("#/gb", "must be a whole number, not a text"),
+                    one("#/gb", "must be a whole number, not a string"),
                     one("#/tags/1", "must be a string, not integer 7"),
                     one("#/zone", "must be a string, not integer 5"),
                 ],
             ),
             (
                 json!({"zone": "z", "kind": "k", "keep": "yes"}),
-                vec![one("#/keep", "must be true or false, not a text")],
+                vec![one("#/keep", "must be true or false, not a string")],
             ),
             (
                 json!({"zone": "z", "kind": "k", "gb": 1.5}),
@@ -223,7 +224,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_with_a_query_is_told_at_once() {
         let one = |name: &str, detail: &str| (name.to_owned(), detail.to_owned());
-        let unknown = "there is no such parameter; there are limit, zone";
+        let unknown = "unknown parameter; the parameters are limit, zone";
         for (text, expected) in [
             ("limit=5&zone=a%20b&", vec![]),
             ("limit=x", vec![one("limit", "must be a whole number")]),
@@ -232,7 +233,7 @@ mod tests {
                 "limit=-1&colour=red&taste=%20",
                 vec![one("limit", "must be a whole number"), one("colour", unknown), one("taste", unknown)],
             ),
-            ("zone=a&zone=b", vec![one("zone", "give it once")]),
+            ("zone=a&zone=b", vec![one("zone", "must be given only once")]),
         ] {
             assert_eq!(reported(query::<Page>(text)), expected, "{text}");
         }

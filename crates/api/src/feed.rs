@@ -1,8 +1,8 @@
-//! The stream of changes: one task looks at the database for all streams of this server, and only while there are any.
+//! The change stream: one task polls the database for all streams of this replica, and only while there are any.
 //!
-//! A stream first reads for itself what its reader missed, then hears of what the task finds; one that is too slow for that
-//! reads for itself again. What a reader is given is read back from the database each time, so it does not matter through
-//! which server, or by which of them, something was changed.
+//! A stream first reads the changes that its reader missed, then receives those that the task finds. If it falls
+//! behind, it reads the database itself again. All events are read from the database, so it does not matter which
+//! replica made a change or serves the stream.
 
 use crate::App;
 use crate::problem::ApiError;
@@ -19,24 +19,24 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
-/// How often it is looked for changes.
+/// How often the database is polled for changes.
 const EVERY: Duration = Duration::from_millis(500);
-/// How long it may fail until every stream ends: another server may know more.
+/// How long polling may fail before every stream ends: another replica may reach the database.
 const UNREADABLE_MAX: Duration = Duration::from_secs(5);
-/// How long a reader may take nothing.
+/// How long a reader may accept no event.
 const READER_MAX: Duration = Duration::from_secs(60);
-/// How many streams a server has at once.
+/// The maximum number of open streams of a replica.
 pub(crate) const STREAMS_MAX: usize = 256;
-/// How many changes are kept for streams that are a little behind; one that is more reads the database.
+/// How many changes are buffered for streams that are behind; a stream that is further behind reads the database.
 const KEPT: usize = 256;
 /// How many instances are read at once.
 const PAGE: u32 = 100;
 /// How many events wait for a reader.
 const AHEAD: usize = 16;
-/// After how many changes that a reader did not ask for it is told its place.
+/// After how many changes that its filter excludes a stream sends its position.
 const UNTOLD_MAX: usize = 100;
 
-/// A change as every stream shows it.
+/// A change, rendered for all streams.
 struct Shown {
     place: Cursor,
     instance: InstanceId,
@@ -44,7 +44,7 @@ struct Shown {
     json: String,
 }
 
-/// What a stream is about.
+/// Which changes a stream contains.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(crate) instance: Option<InstanceId>,
@@ -57,15 +57,15 @@ impl Filter {
     }
 }
 
-/// The streams of a server.
+/// The change streams of this replica.
 pub(crate) struct Feed {
     reported: broadcast::Sender<Arc<Shown>>,
-    /// Whether the task runs.
+    /// Whether the polling task runs.
     polling: Mutex<bool>,
     room: Arc<Semaphore>,
-    /// Streams that read for themselves do it one after the other, so that ordinary requests do not wait behind them.
+    /// Streams read the database one at a time, so that ordinary requests do not wait behind them.
     reading: Semaphore,
-    /// Goes up when every stream has to end and begin anew.
+    /// Incremented when every stream must end, so that its reader reconnects.
     generation: watch::Sender<u64>,
     closed: watch::Sender<bool>,
 }
@@ -82,23 +82,23 @@ impl Feed {
         }
     }
 
-    /// Ends every stream; no other begins.
+    /// Ends every stream and refuses new ones.
     pub(crate) fn close(&self) {
         self.closed.send_replace(true);
     }
 
-    /// How many streams there are.
+    /// The number of open streams.
     pub(crate) fn streams(&self) -> usize {
         STREAMS_MAX - self.room.available_permits()
     }
 
-    /// Waits until no other stream reads.
+    /// Waits until no other stream reads the database.
     async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // It is never closed.
+        // The semaphore is never closed.
         self.reading.acquire().await.ok()
     }
 
-    /// Ends every stream that there is.
+    /// Ends every open stream.
     fn begin_anew(&self) {
         self.generation.send_modify(|generation| *generation += 1);
     }
@@ -107,7 +107,7 @@ impl Feed {
         self.polling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whoever listens hears of every change after `newest` that is not committed yet. The store had this epoch before.
+    /// Subscribes to every change that is committed after `newest` was read; `epoch` was read before `newest`.
     fn listen(&self, app: &App, newest: &Cursor, epoch: u64) -> broadcast::Receiver<Arc<Shown>> {
         let mut polling = self.polling();
         let heard = self.reported.subscribe();
@@ -118,7 +118,7 @@ impl Feed {
         heard
     }
 
-    /// Whether nobody listens any more; then somebody has to begin to look when the next one does.
+    /// Whether there are no subscribers. If so, the next subscriber starts the polling task again.
     fn is_deserted(&self) -> bool {
         let mut polling = self.polling();
         *polling = self.reported.receiver_count() > 0;
@@ -126,17 +126,17 @@ impl Feed {
     }
 }
 
-/// The task that looks for all.
+/// The task that polls for all streams.
 struct Poller {
     app: App,
-    /// Everything up to it was told.
+    /// All changes up to this position were sent.
     place: Cursor,
     epoch: u64,
-    /// When the database answered last.
+    /// When the database was last read successfully.
     seen: Instant,
 }
 
-/// If the task ends by a mistake, streams end with it, and the next one begins it anew.
+/// If the task panics, ends every stream and lets the next stream start the task again.
 struct RestartGuard<'a>(Option<&'a Feed>);
 
 impl Drop for RestartGuard<'_> {
@@ -148,7 +148,7 @@ impl Drop for RestartGuard<'_> {
     }
 }
 
-/// Looks for changes, as long as somebody listens.
+/// Polls for changes as long as there are subscribers.
 async fn poll(mut poll: Poller) {
     let app = poll.app.clone();
     let feed = &app.inner.feed;
@@ -158,11 +158,11 @@ async fn poll(mut poll: Poller) {
             Ok(()) => poll.seen = Instant::now(),
             Err(e) if poll.seen.elapsed() > UNREADABLE_MAX => {
                 if feed.streams() > 0 {
-                    tracing::warn!(error = %e, "streams of changes end: the database does not tell what changes");
+                    tracing::warn!(error = %e, "change streams end: the database cannot be read");
                 }
                 feed.begin_anew();
             }
-            Err(e) => tracing::debug!(error = %e, "no changes are streamed for now"),
+            Err(e) => tracing::debug!(error = %e, "changes cannot be read; tries again"),
         }
         tokio::time::sleep(EVERY).await;
     }
@@ -187,7 +187,7 @@ impl Poller {
             let is_last = changes.len() < PAGE as usize;
             for shown in render(&self.app, changes).await? {
                 self.place = shown.place.clone();
-                // The last listener may just have gone.
+                // The last subscriber may just have left.
                 let _ = feed.reported.send(Arc::new(shown));
             }
             if is_last {
@@ -197,7 +197,7 @@ impl Poller {
     }
 }
 
-/// Changes as they are shown, with one look at the database for all.
+/// Renders changes; the histories of all are read with one query.
 async fn render(app: &App, changes: Vec<Change>) -> Result<Vec<Shown>, inventiv_store::Error> {
     let (places, instances): (Vec<Cursor>, Vec<Aggregate>) = changes.into_iter().map(|c| (c.place, c.instance)).unzip();
     let texts = texts(app, &instances).await?;
@@ -216,21 +216,21 @@ async fn texts(app: &App, instances: &[Aggregate]) -> Result<Vec<String>, invent
     let text = |agg: &Aggregate| {
         let history = histories.get(&agg.instance.id).map(Vec::as_slice).unwrap_or_default();
         let detail: InstanceDetail = shown(app, agg, history);
-        // Our own types always have a JSON form.
+        // Our own types always serialize.
         serde_json::to_string(&detail).unwrap_or_default()
     };
     Ok(instances.iter().map(text).collect())
 }
 
-/// A stream about to begin.
+/// A stream of one reader.
 pub(crate) struct Stream {
     app: App,
     about: Filter,
-    /// Why it begins with everything, if it does.
+    /// Why the stream begins with a snapshot, if it does.
     snapshot: Option<&'static str>,
-    /// What comes after it is not told yet.
+    /// The position: later changes were not sent yet.
     place: Cursor,
-    /// How many changes have passed since its reader was told its place.
+    /// How many changes the filter has excluded since the position was last sent.
     untold: usize,
     heard: broadcast::Receiver<Arc<Shown>>,
     generation: watch::Receiver<u64>,
@@ -238,7 +238,7 @@ pub(crate) struct Stream {
     _room: OwnedSemaphorePermit,
 }
 
-/// Why a stream ends. Its reader comes again, and asks for what it has not got.
+/// Why a stream ends. Its reader reconnects and resumes after its position.
 enum End {
     ReaderGone,
     Database(inventiv_store::Error),
@@ -251,7 +251,7 @@ impl From<inventiv_store::Error> for End {
 }
 
 impl Stream {
-    /// A stream that goes on after `last`, where that is known; else it begins with everything.
+    /// Opens a stream that resumes after `last`, if that position is known. Otherwise it begins with a snapshot.
     pub(crate) async fn open(
         app: &App,
         about: Filter,
@@ -261,7 +261,7 @@ impl Stream {
         let feed = &app.inner.feed;
         let (closed, generation) = (feed.closed.subscribe(), feed.generation.subscribe());
         if *closed.borrow() {
-            return Err(ApiError::unavailable("this server is stopping; another one may answer"));
+            return Err(ApiError::unavailable("this control plane is stopping; try again, another replica may answer"));
         }
         let epoch = app.store().epoch();
         let newest = app.store().newest_place().await?;
@@ -274,18 +274,18 @@ impl Stream {
         Ok(Self { app: app.clone(), about, snapshot, place, untold: 0, heard, generation, closed, _room: room })
     }
 
-    /// Room for one more stream, if there is any.
+    /// Reserves one of the [`STREAMS_MAX`] streams.
     pub(crate) fn room(app: &App) -> Result<OwnedSemaphorePermit, ApiError> {
-        let full = || ApiError::unavailable(format!("{STREAMS_MAX} streams are open, which is the most; close some"));
+        let full = || ApiError::unavailable(format!("{STREAMS_MAX} streams are open, the maximum; close some"));
         app.inner.feed.room.clone().try_acquire_owned().map_err(|_| full())
     }
 
-    /// The events, as they come.
+    /// Starts the stream and returns its events.
     pub(crate) fn begin(self) -> mpsc::Receiver<Event> {
         let (out, events) = mpsc::channel(AHEAD);
         tokio::spawn(async move {
             let (mut closed, mut generation) = (self.closed.clone(), self.generation.clone());
-            // The senders live as long as the server.
+            // The senders live as long as the process.
             tokio::select! {
                 () = self.send(&out) => {}
                 () = out.closed() => {}
@@ -298,7 +298,7 @@ impl Stream {
 
     async fn send(mut self, out: &mpsc::Sender<Event>) {
         if let Err(End::Database(e)) = self.tell_all(out).await {
-            tracing::debug!(error = %e, "a stream of changes ends: its reader has to come again");
+            tracing::debug!(error = %e, "a change stream ends; its reader must reconnect");
         }
     }
 
@@ -312,7 +312,7 @@ impl Stream {
         loop {
             match self.heard.recv().await {
                 Ok(shown) if shown.place.is_after(&self.place) => self.pass_on(&shown, out).await?,
-                // It has been told already.
+                // It was sent already.
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => self.catch_up(out).await?,
                 Err(RecvError::Closed) => return Ok(()),
@@ -320,13 +320,13 @@ impl Stream {
         }
     }
 
-    /// Says that everything up to its place was told.
+    /// Sends the position: every change up to it was sent.
     async fn tell_place(&mut self, out: &mpsc::Sender<Event>) -> Result<(), End> {
         self.untold = 0;
         send(out, Event::default().event("live").id(self.place.to_string()).data("{}")).await
     }
 
-    /// Everything whose life is not over. What moves on meanwhile comes again as a change.
+    /// Sends every instance that has not ended. One that changes meanwhile is sent again as a change.
     async fn tell_living(&self, out: &mpsc::Sender<Event>) -> Result<(), End> {
         if let Some(id) = &self.about.instance {
             let found = self.app.store().instance(id).await?;
@@ -354,7 +354,7 @@ impl Stream {
         Ok(())
     }
 
-    /// What has changed after its place, as the database tells.
+    /// Sends the changes after the position, read from the database.
     async fn catch_up(&mut self, out: &mpsc::Sender<Event>) -> Result<(), End> {
         loop {
             let (is_last, changes) = {
@@ -384,7 +384,7 @@ impl Stream {
 
 async fn send_these(texts: Vec<String>, out: &mpsc::Sender<Event>) -> Result<(), End> {
     for text in texts {
-        // Without an id: whoever is cut off in the middle of it begins anew.
+        // Without an id: a reader that is disconnected during the snapshot starts again.
         send(out, Event::default().event("instance").data(text)).await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The header `Idempotency-Key`: a request that may be sent twice is carried out once.
+//! The header `Idempotency-Key`: a request that is sent several times is carried out once.
 
 use crate::App;
 use crate::problem::ApiError;
@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 /// The header's name.
 const HEADER: &str = "idempotency-key";
-/// The longest key, in bytes.
+/// The maximum length of a key, in bytes.
 const KEY_MAX: usize = 255;
 
 /// The key of a request, if it has one.
@@ -29,16 +29,16 @@ impl<S: Sync> FromRequestParts<S> for Key {
         });
         let text = text.ok_or_else(|| {
             let detail =
-                format!("Idempotency-Key: once, 1 to {KEY_MAX} visible ASCII characters; a UUID is a good one");
+                format!("Idempotency-Key: must be given once, with 1 to {KEY_MAX} visible ASCII characters (a UUID)");
             ApiError::new(400, "malformed", detail)
         })?;
         Ok(Self(Some(text.to_owned())))
     }
 }
 
-/// A digest that is the same for the same content, whatever the order and white space of its JSON.
+/// A digest of a request that depends neither on the order nor on the white space of its JSON.
 pub(crate) fn fingerprint(request: &impl Serialize) -> String {
-    // Our own types always have a JSON form. What is left out says nothing, also what a later version may ask for.
+    // Our own types always serialize. Omitted fields are dropped, so that new optional fields change no fingerprint.
     let mut request = serde_json::to_value(request).unwrap_or_default();
     if let Some(fields) = request.as_object_mut() {
         fields.retain(|_, value| !value.is_null());
@@ -51,10 +51,10 @@ pub(crate) fn fingerprint(request: &impl Serialize) -> String {
     })
 }
 
-/// What an earlier request with this key made.
+/// The instance that an earlier request with this key created.
 ///
 /// # Errors
-/// When that was another request, or the database does not answer.
+/// If that request was different, or the database is not available.
 pub(crate) async fn made_before(
     app: &App,
     account_id: &str,
@@ -64,8 +64,7 @@ pub(crate) async fn made_before(
     let Some(used) = app.store().idempotency_key(account_id, key).await? else { return Ok(None) };
     if used.fingerprint != fingerprint {
         let text = format!(
-            "Idempotency-Key: this key made instance {}, and what was asked then is not what is asked now; send a new key \
-             for a new instance",
+            "Idempotency-Key: a different request with this key created instance {}; use a new key for a new instance",
             used.instance_id
         );
         return Err(ApiError::new(422, "key_reused", text));
@@ -73,7 +72,7 @@ pub(crate) async fn made_before(
     Ok(app.store().instance(&used.instance_id).await?)
 }
 
-/// The key as it is written down.
+/// The database row of a used key.
 pub(crate) fn used(key: &str, fingerprint: &str, made: &Aggregate) -> IdempotencyKey {
     IdempotencyKey {
         account_id: made.instance.account_id.clone(),

@@ -1,4 +1,4 @@
-//! What the provider says of images: the one thing that the API asks of it, because nothing of it is recorded here.
+//! Images: the only thing that the API asks the provider for, because the database does not contain them.
 //!
 //! See docs/decisions/0011-images-are-asked-for.md.
 
@@ -10,23 +10,23 @@ use std::time::Duration;
 
 /// How long a request waits for the provider.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many images a refusal names.
+/// The maximum number of images that a refusal names.
 const NAMED: usize = 12;
 
-/// Asks whether a server of an offer can be made from an image, by its label or id. An error says why it is not known.
+/// Asks the provider whether an image, given by label or id, fits an offer. An error says why it is not known.
 pub type AskFits = Box<dyn Fn(String, Offer) -> BoxFuture<'static, Result<bool, String>> + Send + Sync>;
-/// Asks for every image of a zone. An error says why it is not known.
+/// Asks the provider for every image of a zone. An error says why they are not known.
 pub type AskAll = Box<dyn Fn(String) -> BoxFuture<'static, Result<Vec<ImageOffer>, String>> + Send + Sync>;
 
-/// How to ask.
+/// The image queries of an account.
 pub struct Images {
-    /// Whether an image fits.
+    /// Whether an image fits an offer.
     pub fits: AskFits,
-    /// Every image.
+    /// Every image of a zone.
     pub all: AskAll,
 }
 
-/// Refuses an image that the provider says does not fit. What cannot be asked now is found out when the server is made.
+/// Refuses an image that does not fit. If the provider cannot be asked now, the creation of the server will show it.
 pub(crate) async fn check(account: &Account, image: &str, offer: &Offer) -> Result<(), ApiError> {
     let Some(images) = &account.images else { return Ok(()) };
     let asked = tokio::time::timeout(PATIENCE, (images.fits)(image.to_owned(), offer.clone())).await;
@@ -34,28 +34,28 @@ pub(crate) async fn check(account: &Account, image: &str, offer: &Offer) -> Resu
         Ok(Ok(true)) => return Ok(()),
         Ok(Ok(false)) => {}
         Ok(Err(why)) => {
-            tracing::info!(image, why, "whether the image fits cannot be asked now");
+            tracing::info!(image, why, "the provider could not say whether the image fits; the request is accepted");
             return Ok(());
         }
         Err(_) => {
-            tracing::info!(image, "the provider did not say in time whether the image fits");
+            tracing::info!(image, "the provider did not say in time whether the image fits; the request is accepted");
             return Ok(());
         }
     }
     let fitting = of_zone(account, &offer.zone, Some(&offer.instance_type)).await.unwrap_or_default();
     let mut labels: Vec<&str> = fitting.iter().map(|i| i.label.as_str()).collect();
-    // Images for GPUs come first where there are GPUs.
+    // For a type with GPUs, GPU images come first.
     labels.sort_by_key(|label| offer.gpu_count > 0 && !label.contains("gpu"));
     let named = match labels.len() {
-        0 => format!("`GET /images?zone={}` lists all", offer.zone),
-        n if n > NAMED => format!("{} and {} more do", labels[..NAMED].join(", "), n - NAMED),
-        _ => format!("{} do", labels.join(", ")),
+        0 => format!("`GET /images?zone={}` lists all images", offer.zone),
+        n if n > NAMED => format!("{} and {} more fit", labels[..NAMED].join(", "), n - NAMED),
+        _ => format!("images that fit: {}", labels.join(", ")),
     };
-    let text = format!("`{image}` does not fit {} in {}: {named}", offer.instance_type, offer.zone);
+    let text = format!("`{image}` does not fit {} in {}; {named}", offer.instance_type, offer.zone);
     Err(ApiError::field("image", text))
 }
 
-/// The images of a zone, or those of them that fit a type.
+/// The images of a zone; only those that fit `instance_type`, if it is given.
 pub(crate) async fn of_zone(
     account: &Account,
     zone: &str,
@@ -64,8 +64,8 @@ pub(crate) async fn of_zone(
     let Some(images) = &account.images else { return Ok(Vec::new()) };
     let asked = tokio::time::timeout(PATIENCE, (images.all)(zone.to_owned())).await;
     let all = asked
-        .unwrap_or_else(|_| Err(format!("it did not answer within {} s", PATIENCE.as_secs())))
-        .map_err(|why| ApiError::unavailable(format!("the provider cannot say which images there are: {why}")))?;
+        .unwrap_or_else(|_| Err(format!("no response within {} s", PATIENCE.as_secs())))
+        .map_err(|why| ApiError::unavailable(format!("the provider's images cannot be listed: {why}")))?;
     let fits = |i: &ImageOffer| instance_type.is_none_or(|t| i.instance_types.iter().any(|have| have == t));
     Ok(all.into_iter().filter(fits).collect())
 }

@@ -1,4 +1,6 @@
-//! The HTTP API: what people ask is written to the store, what the store knows is shown. No cloud is called here, but to ask for images.
+//! The HTTP API: it writes requests to the database and reads responses from it.
+//!
+//! The only provider calls made here are those for images.
 
 mod accounts;
 mod auth;
@@ -28,7 +30,7 @@ use inventiv_core::time::Timestamp;
 use inventiv_store::Store;
 use std::sync::Arc;
 
-/// The longest request body, in bytes.
+/// The maximum length of a request body, in bytes.
 pub const BODY_MAX: usize = 256 * 1024;
 
 /// What the API needs.
@@ -51,32 +53,32 @@ impl std::ops::Deref for Inner {
     }
 }
 
-/// What can be set.
+/// The configuration of the API.
 pub struct Settings {
-    /// The memory.
+    /// The database.
     pub store: Store,
-    /// The accounts that instances are made in.
+    /// The accounts that instances are created in.
     pub accounts: Vec<Account>,
-    /// The bearer token that everything but health asks for.
+    /// The bearer token that every path except `/healthz`, `/readyz` and `/docs` requires.
     pub token: String,
     /// Limits for clients.
     pub limits: Limits,
-    /// On loopback: which names besides this machine's own the `Host` header may have, in lower case; `None`: any.
+    /// On loopback: host names that the `Host` header may have besides `localhost`, in lower case; `None`: any.
     pub hosts: Option<Vec<String>>,
     /// `WORKER_DATA_VOLUME_GB`: the size of every data volume.
     pub forced_data_volume_gb: Option<i64>,
-    /// How long a change of a volume's policy waits for the cloud to carry it before it is answered.
+    /// How long the response to a policy change waits until the volume's name in the cloud contains the new policy.
     pub policy_wait: std::time::Duration,
-    /// Gives the time.
+    /// Returns the current time.
     pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Draws ids.
+    /// Returns the random bits of a new id.
     pub ids: Box<dyn Fn() -> u128 + Send + Sync>,
     /// Renders `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl App {
-    /// Nothing listens until [`App::router`] is served.
+    /// Creates the API. It does not listen until [`App::router`] is served.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -96,12 +98,12 @@ impl App {
         (self.inner.ids)()
     }
 
-    /// Ends every stream of changes: their readers go to another server. No other begins here.
+    /// Ends every change stream, so that its reader connects to another replica, and refuses new ones.
     pub fn close_streams(&self) {
         self.inner.feed.close();
     }
 
-    /// Every route.
+    /// The router with all routes.
     pub fn router(&self) -> Router {
         routes::router(self)
     }

@@ -1,4 +1,4 @@
-//! The way in: connections are counted, slow ones are cut, and what HTTP itself refuses is a problem, too.
+//! The listener: it limits connections, closes slow ones, and answers errors of HTTP itself with problems.
 
 mod bare;
 
@@ -23,21 +23,21 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-/// The longest head of a request (its path and headers), in bytes.
+/// The maximum length of a request's head (path and headers), in bytes.
 const HEAD_MAX: usize = 64 * 1024;
-/// How long a listener that cannot accept rests: it ran out of file descriptors, mostly.
+/// The pause after a failed accept. The usual reason is that the process has run out of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
 
 /// Limits for clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many connections there may be at once.
+    /// The maximum number of open connections.
     pub connections: usize,
-    /// How many of them from one address.
+    /// The maximum number of open connections from one address.
     pub connections_per_address: usize,
-    /// How long the head of a request may take, and how long a connection may be idle.
+    /// The maximum time to receive a request's head, and the maximum idle time of a connection.
     pub head: Duration,
-    /// How long the body of a request may take.
+    /// The maximum time to receive a request's body.
     pub body: Duration,
 }
 
@@ -52,21 +52,21 @@ impl Default for Limits {
     }
 }
 
-/// How many connections there are, by address.
+/// The numbers of open connections, in total and by address.
 #[derive(Default)]
 struct Counted {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// Takes a connection off the count when it ends.
+/// A counted connection; dropping it decrements the counts.
 struct Slot {
     counted: Arc<Mutex<Counted>>,
     address: IpAddr,
 }
 
 impl Slot {
-    /// `None`: there are too many.
+    /// Returns `None` if too many connections are open.
     fn take(counted: &Arc<Mutex<Counted>>, address: IpAddr, limits: &Limits) -> Option<Self> {
         let mut held = counted.lock().unwrap_or_else(PoisonError::into_inner);
         let own = held.by_address.get(&address).copied().unwrap_or_default();
@@ -92,7 +92,7 @@ impl Drop for Slot {
     }
 }
 
-/// Serves the API until `stop` is done; then streams end, and requests that are under way are finished.
+/// Serves the API until `stop` completes. Then it ends the change streams and finishes the requests in progress.
 ///
 /// # Errors
 /// When the listener's address cannot be read.
@@ -118,14 +118,14 @@ pub async fn serve(listener: TcpListener, app: &App, stop: impl Future<Output = 
             None => turn_away(&stream),
         }
     }
-    // Whoever comes now is to be sent elsewhere at once.
+    // From here on, connections are refused at once, so that clients try another replica.
     drop(listener);
     app.close_streams();
     graceful.shutdown().await;
     Ok(())
 }
 
-/// One household has 2^64 addresses of IPv6: they count as one.
+/// The address that a connection is counted under. All addresses of an IPv6 /64 network count as one.
 fn counted_as(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -137,9 +137,9 @@ fn counted_as(address: IpAddr) -> IpAddr {
 }
 
 fn talk(stream: TcpStream, from: SocketAddr, slot: Slot, router: Router, limits: &Limits, graceful: &GracefulShutdown) {
-    // A small answer is not to wait for more.
+    // Small responses are sent without delay.
     if let Err(e) = stream.set_nodelay(true) {
-        tracing::debug!(error = %e, "answers may be late");
+        tracing::debug!(error = %e, "TCP_NODELAY cannot be set; responses may be delayed");
     }
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
@@ -160,15 +160,15 @@ fn talk(stream: TcpStream, from: SocketAddr, slot: Slot, router: Router, limits:
     });
 }
 
-/// Says why, if that can be said at once, and hangs up.
+/// Sends the reason if that is possible without waiting, and closes the connection.
 fn turn_away(stream: &TcpStream) {
     metrics::counter!("inventiv_api_connections_refused_total").increment(1);
-    let text = bare::answer(503, "Service Unavailable", "too many connections are open: close some, and try again");
-    // A connection that takes nothing is closed all the same.
+    let text = bare::answer(503, "Service Unavailable", "too many connections are open; close some and try again");
+    // The connection is closed even if nothing can be written to it.
     let _ = stream.try_write(text.as_bytes());
 }
 
-/// Reads the body of a request that has the token as a whole, within its time.
+/// Reads the whole body of an authenticated request, within the time limit.
 pub(crate) async fn whole_body(State(app): State<App>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let read = axum::body::to_bytes(body, crate::BODY_MAX);
@@ -178,7 +178,7 @@ pub(crate) async fn whole_body(State(app): State<App>, request: Request, next: N
             ApiError::new(413, "too_large", format!("the body is longer than {} bytes", crate::BODY_MAX))
                 .into_response()
         }
-        Ok(Err(_)) => ApiError::new(400, "malformed", "the body broke off").into_response(),
+        Ok(Err(_)) => ApiError::new(400, "malformed", "the body is incomplete").into_response(),
         Err(_) => {
             let mut answer =
                 ApiError::new(408, "too_slow", "the body did not arrive in time; send it again").into_response();
@@ -192,7 +192,7 @@ fn is_too_long(e: &axum::Error) -> bool {
     std::error::Error::source(e).is_some_and(|e| e.is::<http_body_util::LengthLimitError>())
 }
 
-/// Lets through what [`check_host`] does not refuse.
+/// Passes on requests that [`check_host`] accepts.
 pub(crate) async fn known_host(State(app): State<App>, request: Request, next: Next) -> Response {
     match check_host(&app, &request) {
         Ok(()) => next.run(request).await,
@@ -200,14 +200,14 @@ pub(crate) async fn known_host(State(app): State<App>, request: Request, next: N
     }
 }
 
-/// On loopback, a name that is not this machine's is a web page's that was pointed here (DNS rebinding).
+/// On loopback, refuses host names of other machines: a web page may resolve its name to loopback (DNS rebinding).
 fn check_host(app: &App, request: &Request) -> Result<(), ApiError> {
     let Some(hosts) = &app.inner.hosts else { return Ok(()) };
     let Some(given) = request.headers().get(header::HOST) else { return Ok(()) };
     let host = given.to_str().ok().and_then(|h| h.parse::<axum::http::uri::Authority>().ok());
     let known = host.is_some_and(|h| {
         let name = h.host().to_ascii_lowercase();
-        // Only a name can be pointed here.
+        // DNS rebinding needs a name; an address is safe.
         let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         is_address || name == "localhost" || hosts.contains(&name)
     });
@@ -217,8 +217,8 @@ fn check_host(app: &App, request: &Request) -> Result<(), ApiError> {
     Err(ApiError::new(
         421,
         "misdirected",
-        "the Host header names another machine than this one, which listens on loopback only; a proxy's name is allowed with \
-         `inventiv serve --allowed-host NAME`",
+        "the Host header names another machine, and this control plane listens on loopback only; allow the name of a \
+         proxy with `inventiv serve --allowed-host NAME`",
     ))
 }
 

@@ -1,28 +1,32 @@
-//! `/metrics`: the process's counters in Prometheus's text form.
+//! `/metrics`: the metrics of the process in the Prometheus text format.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
-/// The buckets of every histogram of seconds.
+/// The bucket boundaries of every histogram of seconds.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
-/// What each metric is, for `# HELP`.
+/// The `# HELP` text of each metric.
 const HELP: [(&str, &str); 13] = [
-    ("inventiv_instances", "Instances whose life is not over, by status."),
-    ("inventiv_provider_calls_total", "Calls of the provider's API, by action and outcome."),
-    ("inventiv_provider_call_seconds", "How long calls of the provider's API took, by action."),
-    ("inventiv_audit_findings", "What the last audits found, by kind."),
-    ("inventiv_audit_age_seconds", "Age of the oldest zone's last audit; infinite while a zone has none."),
-    ("inventiv_audit_blind_zones", "Zones whose last audit could not say what is there."),
-    ("inventiv_event_streams", "Readers of /events at this server."),
-    ("inventiv_unproven_deletions", "Servers and volumes that were to be deleted and are not proven gone yet."),
-    ("inventiv_stuck_deletions", "Of those, the ones that take so long that a person should look."),
-    ("inventiv_oldest_unconfirmed_creation_seconds", "Age of the oldest call whose outcome is not known."),
+    ("inventiv_instances", "Instances that have not ended, by status."),
+    ("inventiv_provider_calls_total", "Calls to the provider's API, by action and outcome."),
+    ("inventiv_provider_call_seconds", "Duration of calls to the provider's API in seconds, by action."),
+    ("inventiv_audit_findings", "Findings of the last audits, by kind."),
+    (
+        "inventiv_audit_age_seconds",
+        "Age of the oldest of the zones' last audits; infinite while a zone has no conclusive one.",
+    ),
+    ("inventiv_audit_blind_zones", "Zones whose last audit is missing or inconclusive."),
+    ("inventiv_event_streams", "Open change streams (GET /events) of this replica."),
+    ("inventiv_unproven_deletions", "Servers and volumes whose deletion was requested and is not proven yet."),
+    ("inventiv_stuck_deletions", "Unproven deletions that were requested more than 15 minutes ago."),
+    ("inventiv_oldest_unconfirmed_creation_seconds", "Age of the oldest creation whose outcome is unknown."),
     ("inventiv_api_connections_refused_total", "Connections that were refused because too many were open."),
     ("inventiv_api_wrong_tokens_total", "Requests with a wrong token."),
     ("inventiv_build_info", "Always 1; the version is a label."),
 ];
 
-/// Installs the process's recorder and gives the function that renders it. Later calls render nothing of their own.
+/// Installs the metrics recorder of the process and returns the function that renders it. If a recorder is installed
+/// already, the function renders an empty text.
 #[must_use]
 pub fn install_metrics() -> Box<dyn Fn() -> String + Send + Sync> {
     let buckets = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);

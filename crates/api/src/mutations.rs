@@ -1,4 +1,4 @@
-//! What a request changes: desires, never facts. Each refusal says what to do and changes nothing.
+//! Changes of the desired state by requests. A refusal says what to do and changes nothing.
 
 use crate::App;
 use crate::create_request::{CreateInstance, mistakes, wrong_name};
@@ -7,6 +7,7 @@ use crate::idempotency;
 use crate::images;
 use crate::problem::ApiError;
 use crate::view::OwnedVolume;
+use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::model_id::ModelId;
 use inventiv_core::offer::{Availability, BootStorage, Offer};
@@ -18,14 +19,14 @@ use inventiv_core::volume_size::{self, Wishes};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
 use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, ProviderSettings, VolumeWithOwner};
 
-/// An instance that was asked for.
+/// The instance of a create request.
 pub(crate) struct Made {
     pub(crate) agg: Aggregate,
-    /// An earlier request with the same key made it.
+    /// An earlier request with the same key created it.
     pub(crate) replayed: bool,
 }
 
-/// Writes down a new instance; with a key that was used for the same request before, shows the one that it made.
+/// Records a new instance. If the same request was sent with this key before, returns the instance of that request.
 pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
     let fingerprint = idempotency::fingerprint(&request);
     let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
@@ -68,13 +69,13 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
         version: 0,
     };
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
-    let log = log(app, &agg.instance, "REQUEST_CREATE", None, now);
+    let log = log(app, &agg.instance, EventKind::RequestCreate, None, now);
     let used = key.map(|key| idempotency::used(key, &fingerprint, &agg));
     let agg = match app.store().insert_new(&agg, &[log], used.as_ref()).await {
         Ok(()) => agg,
         Err(inventiv_store::Error::Doubt(why)) => written_after_all(app, &agg.instance.id, &why).await?,
         Err(inventiv_store::Error::Duplicate(_)) => {
-            // The same request came twice at once, and the other one was faster.
+            // The same request was sent twice concurrently, and the other one was recorded first.
             if let Some(key) = key
                 && let Some(agg) = idempotency::made_before(app, &account.id, key, &fingerprint).await?
             {
@@ -87,7 +88,7 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     Ok(Made { agg, replayed: false })
 }
 
-/// The type and a part of the id that differs from one instance to the next: short enough to say.
+/// The type and the last characters of the id, which differ between instances.
 fn default_name(instance_type: &str, id: &InstanceId) -> String {
     let id = id.as_str();
     format!("{}-{}", instance_type.to_lowercase(), id.get(id.len().saturating_sub(6)..).unwrap_or(id))
@@ -98,23 +99,23 @@ async fn name_taken(app: &App, account_id: &str, name: &str) -> Result<ApiError,
     let holder = holder.first().map_or_else(|| "another instance".to_owned(), |id| format!("instance {id}"));
     Ok(ApiError::conflict(
         "name_taken",
-        format!("name: {holder} has the name `{name}` until it has ended; choose another one"),
+        format!("name: {holder} has the name `{name}` until it has ended; choose another name"),
     ))
 }
 
-/// The connection broke while it was written. Asked for a second time, it could be there twice.
+/// Checks whether an instance was recorded although the connection broke: repeating the request could create it twice.
 async fn written_after_all(app: &App, id: &InstanceId, why: &str) -> Result<Aggregate, ApiError> {
-    tracing::error!(instance = %id, why, "the database did not say whether it was written; looks");
+    tracing::error!(instance = %id, why, "the outcome of a database write is unknown; reads the instance");
     if let Ok(Some(agg)) = app.store().instance(id).await {
         return Ok(agg);
     }
     Err(ApiError::unavailable(format!(
-        "the connection to the database broke while instance {id} was written, and whether it was is not known: ask \
-         GET /instances/{id} in a moment, and create it anew only if it is not found"
+        "the connection to the database broke while instance {id} was being recorded, so the outcome is unknown; call \
+         GET /instances/{id} in a moment, and create the instance again only if it is not found"
     )))
 }
 
-/// Wishes an instance gone. Asking twice changes nothing.
+/// Sets the desired state of an instance to absent. It is idempotent.
 pub(crate) async fn terminate(app: &App, id: &InstanceId, read: &IfMatch) -> Result<Aggregate, ApiError> {
     let now = app.now();
     let changed = app
@@ -130,14 +131,14 @@ pub(crate) async fn terminate(app: &App, id: &InstanceId, read: &IfMatch) -> Res
             i.terminate_requested_at.get_or_insert(now);
             i.settled = false;
             i.wake_at = now;
-            Ok(vec![log(app, &agg.instance, "REQUEST_TERMINATE", None, now)])
+            Ok(vec![log(app, &agg.instance, EventKind::RequestTerminate, None, now)])
         })
         .await?;
     app.store().tell_change();
     changed.ok_or_else(|| ApiError::not_found("instance", id.as_str()))
 }
 
-/// Gives an instance another name.
+/// Renames an instance.
 pub(crate) async fn rename(app: &App, id: &InstanceId, name: &str, read: &IfMatch) -> Result<Aggregate, ApiError> {
     if let Some(wrong) = wrong_name(name) {
         return Err(ApiError::all(vec![wrong]));
@@ -150,14 +151,14 @@ pub(crate) async fn rename(app: &App, id: &InstanceId, name: &str, read: &IfMatc
             if agg.instance.status.is_final() {
                 return Err(Renamed::Refused(ApiError::conflict(
                     "too_late",
-                    "the instance has ended; it keeps its name",
+                    "the instance has ended and cannot be renamed",
                 )));
             }
             if agg.instance.name == name {
                 return Ok(Vec::new());
             }
             name.clone_into(&mut agg.instance.name);
-            Ok(vec![log(app, &agg.instance, "REQUEST_RENAME", None, now)])
+            Ok(vec![log(app, &agg.instance, EventKind::RequestRename, None, now)])
         })
         .await;
     app.store().tell_change();
@@ -190,7 +191,7 @@ impl From<ApiError> for Renamed {
     }
 }
 
-/// Decides whether a volume goes with its instance, or (once it is retained) that it goes now.
+/// Sets whether a volume is deleted when its instance ends. If it is already retained, `delete` releases it now.
 pub(crate) async fn set_policy(
     app: &App,
     owned: &VolumeWithOwner,
@@ -209,7 +210,7 @@ pub(crate) async fn set_policy(
                 .collect();
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
             read.check(&etag::of(&OwnedVolume::of(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
-            // A block volume outlives its server; a local one is gone with it.
+            // A block volume survives the removal of its server; a local one does not.
             let going = going.into_iter().any(|live| live || !volume.is_block());
             if volume.delete_on_terminate == delete && volume.cloud_policy.is_none() {
                 return Ok(Vec::new());
@@ -221,8 +222,8 @@ pub(crate) async fn set_policy(
             }
             agg.instance.settled = false;
             agg.instance.wake_at = now;
-            let action = if delete { "REQUEST_RELEASE_VOLUME" } else { "REQUEST_RETAIN_VOLUME" };
-            Ok(vec![log(app, &agg.instance, action, Some(id.as_str()), now)])
+            let kind = if delete { EventKind::RequestReleaseVolume } else { EventKind::RequestRetainVolume };
+            Ok(vec![log(app, &agg.instance, kind, Some(id.as_str()), now)])
         })
         .await?;
     app.store().tell_change();
@@ -232,11 +233,11 @@ pub(crate) async fn set_policy(
 fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Result<(), ApiError> {
     let refuse = |text: &str| Err(ApiError::conflict("too_late", text));
     if volume.origin == Origin::Foreign {
-        return refuse("somebody else made this volume: it is never deleted from here; nothing to decide");
+        return refuse("this volume belongs to a third party: it is never deleted, and its policy cannot be changed");
     }
     match volume.status {
-        VolumeStatus::Deleted | VolumeStatus::Failed => return refuse("the volume does not exist any more"),
-        VolumeStatus::Released => return refuse("somebody else made this volume; nothing to decide"),
+        VolumeStatus::Deleted | VolumeStatus::Failed => return refuse("the volume no longer exists"),
+        VolumeStatus::Released => return refuse("this volume belongs to a third party: its policy cannot be changed"),
         VolumeStatus::Creating
         | VolumeStatus::Available
         | VolumeStatus::Attaching
@@ -249,13 +250,13 @@ fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Re
         return Ok(());
     }
     if volume.volume_type.kind == VolumeKind::LocalWithServer {
-        return refuse("a scratch volume cannot outlive its server; copy what you need to a data volume");
+        return refuse("a scratch volume is always deleted with its server; copy its contents to a data volume");
     }
     if volume.delete_intended_at.is_some() {
-        return refuse("the volume's deletion is already under way");
+        return refuse("the deletion of the volume is already in progress");
     }
     if server_is_going {
-        return refuse("the server's removal is already under way: it is too late to keep the volume");
+        return refuse("the removal of the server is already in progress: it is too late to keep the volume");
     }
     Ok(())
 }
@@ -269,12 +270,12 @@ async fn find_offer(app: &App, account: &str, request: &CreateInstance) -> Resul
     }
     let Some(catalogue) = catalogues.iter().find(|c| c.zone == request.zone) else {
         let zones: Vec<&str> = catalogues.iter().map(|c| c.zone.as_str()).collect();
-        return Err(ApiError::field("zone", format!("this server works in {}", zones.join(", "))));
+        return Err(ApiError::field("zone", format!("this control plane works in {}", zones.join(", "))));
     };
     if catalogue.refreshed_at.is_none() {
         let why = catalogue.error.as_deref().unwrap_or("it is being read for the first time");
         let text =
-            format!("the catalogue of {} is not there yet: {why}; it is tried again every few seconds", request.zone);
+            format!("the catalogue of {} is not available yet: {why}; it is read again in a few seconds", request.zone);
         return Err(ApiError::unavailable(text));
     }
     let Some(offer) = app.store().offer(account, &request.zone, &request.instance_type).await? else {
@@ -293,11 +294,11 @@ async fn unknown_type(app: &App, account: &str, request: &CreateInstance) -> Res
     let elsewhere: Vec<&str> =
         all.iter().filter(|o| o.instance_type == request.instance_type).map(|o| o.zone.as_str()).collect();
     if !elsewhere.is_empty() {
-        return Ok(format!("not in {}; it is in {}", request.zone, elsewhere.join(", ")));
+        return Ok(format!("not offered in {}; it is offered in {}", request.zone, elsewhere.join(", ")));
     }
     let here = all.iter().filter(|o| o.zone == request.zone && o.gpu_count > 0);
     let here: Vec<&str> = here.map(|o| o.instance_type.as_str()).take(30).collect();
-    Ok(format!("there is no such type; types with GPUs in {}: {}", request.zone, here.join(", ")))
+    Ok(format!("unknown type; the types with GPUs in {} are {}", request.zone, here.join(", ")))
 }
 
 async fn spec(
@@ -308,7 +309,7 @@ async fn spec(
 ) -> Result<Spec, ApiError> {
     if request.boot_volume_gb.is_some() && offer.boot_storage == BootStorage::Local {
         let text = format!(
-            "{} comes with its own disk of {} GB, and the cloud fixes that size; leave it out",
+            "{} has a local disk of {} GB, and the provider fixes its size; omit this field",
             offer.instance_type,
             gb_ceil(offer.local_max_bytes)
         );
@@ -327,15 +328,15 @@ async fn spec(
     });
     let Some(chosen) = chosen else {
         let text = format!(
-            "nothing says how large {} is, so that a data volume could be too small for it: say the size (150 GB \
-             and twice the weights is a good one; 0: none), or add the model with a `data_volume_gb` of its own (`POST /models`)",
+            "the size of {} is unknown, so a data volume could be too small for it; set data_volume_gb (recommended: \
+             150 GB plus twice the weights; 0: none), or add the model with a `data_volume_gb` (`POST /models`)",
             request.model_id.as_deref().unwrap_or("the model")
         );
         return Err(ApiError::field("data_volume_gb", text));
     };
     if chosen.bytes == 0 && (request.perf_iops.is_some() || request.delete_on_terminate.is_some()) {
         let text =
-            format!("perf_iops and delete_on_terminate are the data volume's, and there is none ({})", chosen.reason);
+            format!("perf_iops and delete_on_terminate need a data volume, and there is none ({})", chosen.reason);
         return Err(ApiError::invalid(text));
     }
     let data_volume = (chosen.bytes > 0).then(|| DataVolumeSpec {
@@ -360,12 +361,12 @@ async fn spec(
     })
 }
 
-/// What does not keep an instance from being made, and may make it useless.
+/// Reasons why an instance may be useless although it can be created.
 fn warnings(offer: &Offer, model_id: Option<&str>) -> Vec<String> {
     let mut warnings = Vec::new();
     if offer.end_of_service {
         warnings.push(format!(
-            "{} is at the end of its service: the provider takes it out of its offer",
+            "{} is at its end of service: the provider withdraws it from its offer",
             offer.instance_type
         ));
     }
@@ -383,7 +384,7 @@ fn warnings(offer: &Offer, model_id: Option<&str>) -> Vec<String> {
     warnings
 }
 
-/// What was set for a model: for this revision and quantisation, else for its repository.
+/// The settings of a model: for this revision and quantisation, otherwise for its repository.
 async fn model(app: &App, id: &str) -> Result<Option<Model>, ApiError> {
     if let Some(exact) = app.store().model(id).await? {
         return Ok(Some(exact));
@@ -394,12 +395,12 @@ async fn model(app: &App, id: &str) -> Result<Option<Model>, ApiError> {
     }
 }
 
-fn log(app: &App, i: &Instance, action: &str, volume_id: Option<&str>, now: Timestamp) -> LogWrite {
+fn log(app: &App, i: &Instance, kind: EventKind, volume_id: Option<&str>, now: Timestamp) -> LogWrite {
     LogWrite::Open(Box::new(ActionLog {
         id: LogId::new(app.draw()),
         instance_id: Some(i.id.to_string()),
         volume_id: volume_id.map(str::to_owned),
-        action: action.to_owned(),
+        action: kind.text().to_owned(),
         status: LogStatus::Completed,
         provider: i.provider.clone(),
         account_id: i.account_id.clone(),

@@ -4,7 +4,7 @@ use crate::events_schema::StreamEvent;
 use crate::problem::Problem;
 use crate::routes;
 use inventiv_core::audit::FindingKind;
-use inventiv_core::status::{Origin, Status, VolumeStatus};
+use inventiv_core::status::{NoteCode, Origin, Status, VolumeStatus};
 use inventiv_store::LogStatus;
 use serde_json::Value;
 use utoipa::OpenApi as _;
@@ -70,6 +70,7 @@ fn enumerations() -> Vec<(&'static str, &'static str, Vec<Value>)> {
     vec![
         ("Instance", "status", statuses()),
         ("HistoryEntry", "to_status", statuses()),
+        ("NoteView", "code", words(NoteCode::ALL.iter().map(|c| c.text()).collect())),
         ("Storage", "status", volume()),
         ("Storage", "origin", origin()),
         ("ActionLogView", "status", words(LogStatus::ALL.iter().map(|s| s.text()).collect())),

@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problems: what is wrong and what to do, without inner workings or secrets.
+//! Errors as RFC 9457 problems: what is wrong and what to do, without internals or secrets.
 
 use axum::extract::Request;
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -8,33 +8,33 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A problem (RFC 9457).
+/// An error response: problem details as in RFC 9457.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// A stable word for programs, as a URN.
+    /// The kind of problem as a URN, for instance `urn:inventiv:not_found`. It is stable, so programs can rely on it.
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    /// The same for people.
+    /// The kind of problem in words, for instance `not found`.
     pub(crate) title: String,
-    /// The HTTP status.
+    /// The HTTP status code.
     pub(crate) status: u16,
-    /// What is wrong here, and what to do.
+    /// What is wrong with this request, and what to do. The wording may change at any time.
     pub(crate) detail: String,
-    /// This very answer, as the server's log names it.
+    /// Identifies this response: `urn:inventiv:request:` and the request id (header `X-Request-Id`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<String>,
-    /// Each thing that is wrong with the request, where it is known.
+    /// Every mistake in the request. Absent if the problem does not concern single fields or parameters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<FieldError>,
 }
 
-/// One thing that is wrong with a request.
+/// One mistake in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
-    /// Where in the body, as a JSON pointer.
+    /// The wrong field of the request body, as a JSON Pointer in a URI fragment, for instance `#/tags/1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pointer: Option<String>,
-    /// Which parameter of the query.
+    /// The name of the wrong query parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parameter: Option<String>,
     /// What is wrong, and what to do.
@@ -42,18 +42,18 @@ pub(crate) struct FieldError {
 }
 
 impl FieldError {
-    /// About a field of the body, `tags.1` for one inside of another.
+    /// A mistake in a field of the body; `tags.1` is a nested one.
     pub(crate) fn field(path: &str, detail: impl Into<String>) -> Self {
         let pointer = format!("#/{}", path.replace('~', "~0").replace('/', "~1").replace('.', "/"));
         Self { pointer: Some(pointer), parameter: None, detail: detail.into() }
     }
 
-    /// About a parameter of the query.
+    /// A mistake in a query parameter.
     pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
         Self { pointer: None, parameter: Some(name.to_owned()), detail: detail.into() }
     }
 
-    /// In one sentence, with its place.
+    /// The mistake in one sentence, with its field or parameter.
     fn sentence(&self) -> String {
         let pointer = self.pointer.as_deref().map(|p| p.trim_start_matches("#/").replace('/', "."));
         let place = self.parameter.clone().or(pointer).unwrap_or_default();
@@ -61,7 +61,7 @@ impl FieldError {
     }
 }
 
-/// An error on its way out.
+/// An error that becomes a problem response.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     status: u16,
@@ -81,7 +81,7 @@ impl ApiError {
         &self.errors
     }
 
-    /// The request is understood and wrong.
+    /// The request was understood and is invalid (422).
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(422, "invalid", detail)
     }
@@ -96,7 +96,7 @@ impl ApiError {
         Self::all(vec![FieldError::parameter(name, detail)])
     }
 
-    /// Everything that is wrong with a request, at once.
+    /// All mistakes of a request in one response.
     pub(crate) fn all(errors: Vec<FieldError>) -> Self {
         let sentences: Vec<String> = errors.iter().map(FieldError::sentence).collect();
         Self { errors, ..Self::invalid(sentences.join("; ")) }
@@ -107,7 +107,7 @@ impl ApiError {
         Self::new(404, "not_found", format!("there is no {what} `{shown}`"))
     }
 
-    /// The request is right and does not fit what is there.
+    /// The request is valid and conflicts with the current state (409).
     pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(409, code, detail)
     }
@@ -124,16 +124,16 @@ impl ApiError {
 impl From<inventiv_store::Error> for ApiError {
     fn from(e: inventiv_store::Error) -> Self {
         match e {
-            inventiv_store::Error::Duplicate(_) => Self::conflict("exists", "it exists already"),
+            inventiv_store::Error::Duplicate(_) => Self::conflict("exists", "it already exists"),
             inventiv_store::Error::Corrupt(what) => {
-                tracing::error!(what, "a row cannot be read");
-                Self::new(500, "internal", "a row of the database cannot be read; the server's log says which")
+                tracing::error!(what, "a database row cannot be read");
+                Self::new(500, "internal", "a database row cannot be read; the control plane's log names it")
             }
             e @ inventiv_store::Error::Doubt(_) => {
-                tracing::error!(error = %e, "the database did not answer");
+                tracing::error!(error = %e, "the outcome of a database write is unknown");
                 Self::unavailable(
-                    "the connection to the database broke while this was written: whether it was is not known. Look before you \
-                     ask again",
+                    "the connection to the database broke during a write, so its outcome is unknown; check the current \
+                     state before you repeat the request",
                 )
             }
             e @ (inventiv_store::Error::Open(_)
@@ -171,7 +171,7 @@ impl Problem {
     }
 }
 
-/// Names each problem by the id of its request, which the log has, too.
+/// Sets the `instance` of each problem to the id of its request.
 pub(crate) async fn name_instance(request: Request, next: Next) -> Response {
     let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let mut response = next.run(request).await;

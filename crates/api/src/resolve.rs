@@ -1,18 +1,18 @@
-//! What stands for an instance in a request: its id, a unique beginning of its id, or its name.
+//! Resolves a reference to an instance: its id, a unique prefix of its id, or its name.
 
 use crate::App;
 use crate::problem::ApiError;
 use inventiv_core::id::InstanceId;
 
-/// The shortest beginning of an id that is looked up, in characters, `ins-` among them.
+/// The minimum length of an id prefix in characters, including `ins-`.
 const PREFIX_MIN: usize = 8;
-/// How many ids are named where several begin alike.
+/// The maximum number of ids that a refusal names.
 const NAMED: u32 = 5;
 
-/// The instance that a text stands for.
+/// The instance that a text refers to.
 ///
 /// # Errors
-/// 404 when there is none; 409 when it may be several.
+/// 404 if there is none; 409 if there are several.
 pub(crate) async fn instance(app: &App, text: &str) -> Result<InstanceId, ApiError> {
     if let Some(id) = InstanceId::parse(text) {
         return Ok(id);
@@ -33,14 +33,14 @@ pub(crate) async fn instance(app: &App, text: &str) -> Result<InstanceId, ApiErr
     }
     let mut found = app.store().instance_ids_from(text, NAMED).await?;
     found.retain(|id| id.as_str().starts_with(text));
-    if found.is_empty() { Err(missing()) } else { only(&found, text, "begin with") }
+    if found.is_empty() { Err(missing()) } else { only(&found, text, "have an id that begins with") }
 }
 
-/// The one, if it is one.
+/// The only match.
 fn only(found: &[InstanceId], text: &str, why: &str) -> Result<InstanceId, ApiError> {
     if let [id] = found {
         return Ok(id.clone());
     }
     let ids: Vec<&str> = found.iter().map(InstanceId::as_str).collect();
-    Err(ApiError::conflict("ambiguous", format!("several instances {why} `{text}`; say which: {}", ids.join(", "))))
+    Err(ApiError::conflict("ambiguous", format!("several instances {why} `{text}`; use an id: {}", ids.join(", "))))
 }

@@ -1,4 +1,4 @@
-//! Every route, at a glance.
+//! All routes of the API.
 
 mod accounts;
 mod action_logs;
@@ -27,7 +27,7 @@ use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The routes that the OpenAPI document describes and the token guards.
+/// The routes that the OpenAPI document describes and that require the token.
 pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(instances::create, instances::list))
@@ -50,21 +50,21 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(health::metrics))
 }
 
-/// The routes that ask for no token.
+/// The routes that require no token.
 pub(crate) fn open() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
 }
 
 pub(crate) fn router(app: &App) -> Router {
     let (guarded, _) = documented().split_for_parts();
-    // A model's id has a slash: both `Qwen%2FQwen2.5-7B` and `Qwen/Qwen2.5-7B` name it.
+    // A model id contains a slash; a path may contain `Qwen%2FQwen2.5-7B` or `Qwen/Qwen2.5-7B`.
     let guarded = guarded
         .route("/models/{id}/{name}", get(models::show_two).patch(models::change_two).delete(models::remove_two))
         .route("/models/{id}/{name}/recommended-data-volume", get(models::recommend_two))
         .route("/openapi.json", get(|| async { axum::Json(openapi::document()) }));
-    let fallback = || async { ApiError::new(404, "not_found", "there is no such path; GET /openapi.json lists them") };
+    let fallback = || async { ApiError::new(404, "not_found", "no such path; GET /openapi.json lists all paths") };
     let wrong_method = || async {
-        ApiError::new(405, "method_not_allowed", "this path does not know that method; see GET /openapi.json")
+        ApiError::new(405, "method_not_allowed", "this path does not support that method; see GET /openapi.json")
     };
     let guarded = guarded
         .fallback(fallback)
@@ -79,7 +79,7 @@ pub(crate) fn router(app: &App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), listen::known_host))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(|_| {
-            ApiError::new(500, "internal", "the server made a mistake; its log says more").into_response()
+            ApiError::new(500, "internal", "internal error; the control plane's log has the details").into_response()
         }))
         .layer(middleware::from_fn(problem::name_instance))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
@@ -88,25 +88,25 @@ pub(crate) fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-/// Which account.
+/// The account that a request is about.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OfAccount {
-    /// Of this account, by its name or id; needed only where there are several.
+    /// The account, by name or id. Required only if the control plane works in several accounts.
     account: Option<String>,
 }
 
-/// How many rows a page has.
+/// The maximum number of items of a page.
 pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked {
         None => Ok(100),
         Some(n @ 1..=500) => Ok(n),
-        Some(_) => Err(ApiError::parameter("limit", "from 1 to 500")),
+        Some(_) => Err(ApiError::parameter("limit", "must be from 1 to 500")),
     }
 }
 
-/// Every zone that may hold an instance.
+/// Every zone that may contain an instance.
 pub(crate) async fn zones(app: &App) -> Result<Vec<String>, ApiError> {
     let store = app.store();
     let mut all = BTreeSet::new();
@@ -118,30 +118,30 @@ pub(crate) async fn zones(app: &App) -> Result<Vec<String>, ApiError> {
     Ok(all.into_iter().collect())
 }
 
-/// Refuses a zone that there is not: an empty list would say that nothing is in it.
+/// Refuses an unknown zone: an empty list would suggest that the zone exists and is empty.
 pub(crate) fn check_zone(zone: &str, known: &[String]) -> Result<(), ApiError> {
     if known.iter().any(|z| z == zone) {
         return Ok(());
     }
-    Err(ApiError::parameter("zone", format!("there is no such zone here; there are {}", known.join(", "))))
+    Err(ApiError::parameter("zone", format!("unknown zone; the known zones are {}", known.join(", "))))
 }
 
-/// Refuses an `after` that is no id: an empty page would say that this is all.
+/// Refuses an `after` that is not an id: an empty page would suggest that there are no more items.
 pub(crate) fn check_after(after: Option<&str>, is_id: impl Fn(&str) -> bool) -> Result<(), ApiError> {
     match after {
         Some(after) if !after.is_empty() && !is_id(after) => Err(ApiError::parameter(
             "after",
-            "must be the `next` value of the previous page; leave it out for the first",
+            "must be the `next` value of the previous page; omit it for the first page",
         )),
         _ => Ok(()),
     }
 }
 
-/// Refuses filter values that no row can have, and that a database may choke on.
+/// Refuses filter values that no row can have and that a database may not accept.
 pub(crate) fn check_words(values: &[Option<&str>]) -> Result<(), ApiError> {
     let bad = values.iter().flatten().any(|v| v.len() > 300 || v.chars().any(char::is_control));
     if bad {
-        Err(ApiError::invalid("filters are at most 300 characters, none of them control characters"))
+        Err(ApiError::invalid("a filter must have at most 300 characters and no control characters"))
     } else {
         Ok(())
     }

@@ -172,6 +172,8 @@ impl InstanceDetail {
 /// Why nothing more is done now.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct NoteView {
+    /// The same as a word for programs.
+    pub(crate) code: String,
     /// One sentence.
     pub(crate) text: String,
     /// When that changes by itself at the latest, if it does.
@@ -180,7 +182,7 @@ pub(crate) struct NoteView {
 
 impl NoteView {
     fn of(n: &Note) -> Self {
-        Self { text: n.text.clone(), until: opt_time(n.until) }
+        Self { code: n.code.to_string(), text: n.text.clone(), until: opt_time(n.until) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Actions: what a plan asks for, one provider call each, and the names they have in the action log.
 
+use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::recorded::{Server, Volume};
 
@@ -60,27 +61,27 @@ pub enum VolumeCall {
 }
 
 impl Action {
-    /// Its name in the action log.
+    /// Its kind in the action log.
     #[must_use]
-    pub const fn log_name(&self) -> &'static str {
+    pub const fn kind(&self) -> EventKind {
         match self {
-            Self::Create(Creation::Server(_)) => "PROVIDER_CREATE",
-            Self::Create(Creation::Volume(_)) => "PROVIDER_CREATE_VOLUME",
+            Self::Create(Creation::Server(_)) => EventKind::ProviderCreate,
+            Self::Create(Creation::Volume(_)) => EventKind::ProviderCreateVolume,
             Self::Server(_, call) => match call {
-                ServerCall::Tag => "PROVIDER_TAG_SERVER",
-                ServerCall::SetUserData => "PROVIDER_SET_USER_DATA",
-                ServerCall::Start => "PROVIDER_START",
-                ServerCall::Stop => "PROVIDER_STOP",
-                ServerCall::Terminate | ServerCall::Delete => "PROVIDER_DELETE",
-                ServerCall::ProveGone => "PROVIDER_PROVE_SERVER_GONE",
+                ServerCall::Tag => EventKind::ProviderTagServer,
+                ServerCall::SetUserData => EventKind::ProviderSetUserData,
+                ServerCall::Start => EventKind::ProviderStart,
+                ServerCall::Stop => EventKind::ProviderStop,
+                ServerCall::Terminate | ServerCall::Delete => EventKind::ProviderDelete,
+                ServerCall::ProveGone => EventKind::ProviderProveServerGone,
             },
             Self::Volume(_, call) => match call {
-                VolumeCall::Tag => "PROVIDER_TAG_VOLUME",
-                VolumeCall::Resize(_) => "PROVIDER_VOLUME_RESIZE",
-                VolumeCall::Attach(_) => "PROVIDER_ATTACH_VOLUME",
-                VolumeCall::Detach(_) => "PROVIDER_DETACH_VOLUME",
-                VolumeCall::Delete => "PROVIDER_DELETE_VOLUME",
-                VolumeCall::ProveGone => "PROVIDER_PROVE_VOLUME_GONE",
+                VolumeCall::Tag => EventKind::ProviderTagVolume,
+                VolumeCall::Resize(_) => EventKind::ProviderVolumeResize,
+                VolumeCall::Attach(_) => EventKind::ProviderAttachVolume,
+                VolumeCall::Detach(_) => EventKind::ProviderDetachVolume,
+                VolumeCall::Delete => EventKind::ProviderDeleteVolume,
+                VolumeCall::ProveGone => EventKind::ProviderProveVolumeGone,
             },
         }
     }
@@ -133,8 +134,8 @@ impl Action {
 /// Something worth telling that is not a provider call: it becomes a closed line of the action log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its name in the action log.
-    pub name: &'static str,
+    /// Its kind in the action log.
+    pub kind: EventKind,
     /// Which volume it is about.
     pub volume_id: Option<VolumeId>,
     /// The cloud's id of the resource.
@@ -171,7 +172,7 @@ mod tests {
             (Action::Volume(v.clone(), VolumeCall::ProveGone), "PROVE_VOLUME_GONE", true, false, "reads"),
         ];
         for (action, name, of_volume, of_server, kind) in cases {
-            assert_eq!(action.log_name(), format!("PROVIDER_{name}"));
+            assert_eq!(action.kind().text(), format!("PROVIDER_{name}"));
             assert_eq!(action.volume_id(), of_volume.then_some(&v), "{name}");
             assert_eq!(action.server_id(), of_server.then_some(&s), "{name}");
             assert_eq!((action.creates(), action.reads()), (kind == "makes", kind == "reads"), "{name}");

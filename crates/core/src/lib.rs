@@ -1,19 +1,19 @@
-//! Vocabulary, rules and planner: what Inventiv-Agents decides, without I/O, clock or chance.
+//! Types, rules and planner of Inventiv-Agents: pure functions without I/O, clock or randomness.
 //!
-//! Start at [`plan::plan`]: desired and recorded come in as a [`recorded::Aggregate`], observed as
-//! [`observed::Observed`], and what to do next comes out. [`progress`] says how a call that is about to be made, and
-//! its outcome, change what is recorded. Nothing here reads a clock: times are parameters.
+//! Start at [`plan::plan`]: it takes desired and recorded state as a [`recorded::Aggregate`] and observed state as
+//! [`observed::Observed`], and returns what to do next. [`progress`] records the intent of a call before it is made, and
+//! its outcome after it. Times are parameters.
 
 pub mod action;
 pub mod audit;
 pub mod cloud;
 pub mod cloud_config;
 pub mod error;
+pub mod event_kind;
 pub mod id;
 pub mod lease;
 pub mod model_id;
 pub mod money;
-pub mod month;
 pub mod name;
 pub mod next;
 pub mod observed;
@@ -32,4 +32,5 @@ pub mod sweep;
 pub mod text;
 pub mod time;
 pub mod volume_size;
+mod words;
 pub mod worker_storage;

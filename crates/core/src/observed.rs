@@ -223,6 +223,8 @@ pub struct Observed {
     pub hidden: Option<String>,
     /// Servers of the instance: by id, or by a name of ours.
     pub servers: Vec<ObservedServer>,
+    /// Other servers that hold volumes of the instance.
+    pub holders: Vec<ObservedServer>,
     /// Volumes of the instance: by id, by a name of ours, or attached to its servers.
     pub volumes: Vec<ObservedVolume>,
 }
@@ -238,6 +240,7 @@ impl Observed {
             blocks_listed_at: None,
             hidden: None,
             servers: Vec::new(),
+            holders: Vec::new(),
             volumes: Vec::new(),
         }
     }

@@ -1,8 +1,8 @@
-//! The planner: desired, recorded and observed in; what to record and what to do now out. Total and pure.
+//! The planner: from desired, recorded and observed state to what to record and what to do now. Pure.
 //!
-//! Two steps. `record_observation` writes down what the cloud shows (adoptions, new volumes, metadata, states). Then either
-//! `present` drives the instance towards *ready*, or `absent` drives it towards *proven gone*. Whatever cannot be
-//! done now leaves a note that says why. A crash is a pass that stopped early: the next pass starts here again.
+//! Two steps. `record_observation` records what the cloud shows (adoptions, new volumes, metadata, states). Then `present`
+//! drives the instance towards *ready*, or `absent` drives it towards *proven gone*. Whatever cannot be done now leaves a
+//! note with the reason. A plan needs no memory of earlier plans: after a crash, the next one starts from the records.
 
 mod absent;
 mod attempt;
@@ -20,39 +20,40 @@ pub use frozen::newer_policy;
 
 use crate::action::{Action, Event};
 use crate::cloud::CloudProfile;
+use crate::event_kind::EventKind;
 use crate::observed::Observed;
 use crate::recorded::{Aggregate, Failure, Note, Retry, Volume};
-use crate::status::{Desired, Status};
+use crate::status::{Desired, NoteCode, Status};
 use crate::time::Timestamp;
 
-/// How patient the planner is.
+/// Time limits and intervals of the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    /// How often a resource in motion is looked at.
+    /// How often a changing resource is observed.
     pub poll_ms: i64,
-    /// How often it is looked at once nothing has changed for [`Rules::slow_after_ms`].
+    /// How often it is observed once nothing has changed for [`Rules::slow_after_ms`].
     pub slow_poll_ms: i64,
     /// See [`Rules::slow_poll_ms`].
     pub slow_after_ms: i64,
-    /// How soon each change of the cloud's own was seen at the earliest.
+    /// The shortest observed duration of each change in the cloud.
     pub paces: Paces,
-    /// How often a settled instance is looked at.
+    /// How often a settled instance is observed.
     pub resync_ms: i64,
-    /// How old what a read shows may be: the consistency window, a property of the cloud. 0: reads are never stale.
+    /// The maximum age of the state that a read shows (the consistency window of the cloud). 0: reads are never stale.
     pub stale_ms: i64,
-    /// How long a creation whose answer was lost may still turn up. Longer than any listing lags.
+    /// How long an unconfirmed creation may still take effect. Longer than the lag of any listing.
     pub create_grace_ms: i64,
-    /// How many attempts at one resource are made before giving up.
+    /// The maximum number of abandoned attempts to create one resource.
     pub attempts_max: u32,
     /// How long a started server may take to run.
     pub boot_deadline_ms: i64,
-    /// How many starts of one server are tried.
+    /// The maximum number of starts of one server.
     pub starts_max: u32,
-    /// How long a foreign block volume's detachment may hold up the end of our server.
+    /// How long the detachment of a third party's block volume may delay the removal of our server.
     pub detach_patience_ms: i64,
-    /// How long a server may still be shown after its removal was accepted before it is asked again.
+    /// How long a server may still be shown after its removal was accepted. Then the removal is requested again.
     pub removal_patience_ms: i64,
-    /// How often in a row a passing refusal is taken before the instance fails.
+    /// How many refusals in a row are retried before the instance fails.
     pub setbacks_max: u32,
 }
 
@@ -76,13 +77,13 @@ impl Default for Rules {
     }
 }
 
-/// What a plan needs besides the three truths: the moment, new ids, and whose names are ours.
+/// What a plan needs besides the three states: the time, new ids, and the id of this control plane.
 pub struct Context<'a> {
     /// Now.
     pub now: Timestamp,
-    /// How patient we are.
+    /// Time limits and intervals.
     pub rules: &'a Rules,
-    /// What the cloud is like.
+    /// The properties of the cloud.
     pub profile: &'a CloudProfile,
     /// This control plane's id.
     pub control_plane: &'a str,
@@ -95,17 +96,17 @@ pub struct Context<'a> {
 pub struct Plan {
     /// The aggregate as it should be recorded before anything is done.
     pub recorded: Aggregate,
-    /// What is worth telling.
+    /// What to report.
     pub events: Vec<Event>,
-    /// What to do now; all of it may be done at once.
+    /// What to do now, in any order or at once.
     pub actions: Vec<Action>,
-    /// What it waits for, if that is all that it waits for: nothing else needs to be asked until one of them changes. Empty: it
-    /// waits for something else, too, and the next look is at all of the instance.
+    /// The changes that it waits for, if it waits for nothing else: until one of them shows, nothing else needs to be read.
+    /// Empty: it also waits for something else, and the next observation reads the whole instance.
     pub awaits: Vec<Await>,
 }
 
 impl Plan {
-    /// Nothing is to be done, and nothing to be written but when to look again.
+    /// Nothing is to be done, and only the time of the next observation changes.
     #[must_use]
     pub fn only_waits(&self, before: &Aggregate) -> bool {
         let (now, then) = (&self.recorded, before);
@@ -117,7 +118,7 @@ impl Plan {
     }
 }
 
-/// The plan while it is being made.
+/// A plan under construction.
 struct Draft<'a, 'c> {
     agg: Aggregate,
     seen: &'a Observed,
@@ -126,7 +127,7 @@ struct Draft<'a, 'c> {
     actions: Vec<Action>,
     notes: Vec<Note>,
     awaits: Vec<Await>,
-    /// Something else is waited for than `awaits`.
+    /// Something other than `awaits` is waited for.
     waits_else: bool,
     wake: Option<Timestamp>,
     /// Why nothing may be done: the records look older than the cloud.
@@ -134,19 +135,24 @@ struct Draft<'a, 'c> {
 }
 
 impl Draft<'_, '_> {
-    /// Says why nothing more is done, and looks again soon.
+    /// Adds a note with the reason for waiting. The next observation follows after one poll.
     fn wait(&mut self, text: impl Into<String>) {
-        self.waits_else = true;
-        self.notes.push(Note { text: text.into(), until: None });
+        self.wait_because(NoteCode::Waiting, text);
     }
 
-    /// Says which change is waited for.
+    /// The same for a reason that is not the cloud's pace.
+    fn wait_because(&mut self, code: NoteCode, text: impl Into<String>) {
+        self.waits_else = true;
+        self.notes.push(Note { code, text: text.into(), until: None });
+    }
+
+    /// Waits for a change of one resource.
     fn wait_for(&mut self, change: Change, shows: Shows, since: Timestamp, text: impl Into<String>) {
         self.awaits.push(Await { shows, change, since });
-        self.notes.push(Note { text: text.into(), until: None });
+        self.notes.push(Note { code: NoteCode::Waiting, text: text.into(), until: None });
     }
 
-    /// The same of a volume.
+    /// The same for a volume.
     fn wait_for_volume(&mut self, change: Change, row: &Volume, since: Timestamp, text: impl Into<String>) {
         match row.provider_id.clone() {
             Some(id) => self.wait_for(change, Shows::Volume(id, row.volume_type.clone()), since, text),
@@ -154,31 +160,34 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// Says why nothing more is done before a known moment.
-    fn wait_until(&mut self, text: impl Into<String>, until: Timestamp) {
+    /// Adds a note with the reason for waiting, and until when.
+    fn wait_until(&mut self, code: NoteCode, text: impl Into<String>, until: Timestamp) {
         self.waits_else = true;
-        self.notes.push(Note { text: text.into(), until: Some(until) });
+        self.notes.push(Note { code, text: text.into(), until: Some(until) });
     }
 
-    fn emit(&mut self, name: &'static str, resource_id: Option<String>, text: impl Into<String>) {
-        self.events.push(Event { name, volume_id: None, resource_id, text: text.into() });
+    fn emit(&mut self, kind: EventKind, resource_id: Option<String>, text: impl Into<String>) {
+        self.events.push(Event { kind, volume_id: None, resource_id, text: text.into() });
     }
 
-    /// Whether a row may be acted upon now; if not, says until when and why.
+    /// Checks whether a call may be made now. If a retry is pending, adds a note with the reason and the time.
     fn may_try(&mut self, what: &str, retry: Option<&Retry>) -> bool {
         let Some(retry) = retry.filter(|r| r.not_before > self.cx.now) else { return true };
         self.wake = Some(self.wake.map_or(retry.not_before, |w| w.min(retry.not_before)));
-        let blocked =
-            if retry.error.kind == crate::error::ErrorKind::Unauthorized { "blocked: credentials: " } else { "" };
-        let text = format!("{blocked}{what} was refused {} time(s): {}; tries again", retry.count, retry.error.message);
-        self.wait_until(text, retry.not_before);
+        let (code, blocked) = if retry.error.kind == crate::error::ErrorKind::Unauthorized {
+            (NoteCode::Credentials, "blocked: credentials: ")
+        } else {
+            (NoteCode::Refused, "")
+        };
+        let text = format!("{blocked}{what} was refused {} time(s): {}; retries", retry.count, retry.error.message);
+        self.wait_until(code, text, retry.not_before);
         false
     }
 
     fn fail(&mut self, code: &str, message: impl Into<String>) {
         if self.agg.instance.failure.is_none() {
             let message = message.into();
-            self.emit("INSTANCE_FAILED", None, message.clone());
+            self.emit(EventKind::InstanceFailed, None, message.clone());
             self.agg.instance.failure = Some(Failure { code: code.to_owned(), message });
             self.agg.instance.terminate_requested_at.get_or_insert(self.cx.now);
         }
@@ -187,7 +196,7 @@ impl Draft<'_, '_> {
 
 /// Decides what to record and what to do for one instance.
 ///
-/// Planning again after everything was done and seen plans nothing.
+/// Idempotent: once everything was done and observed, the plan is empty.
 #[must_use]
 pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> Plan {
     let mut draft = Draft {
@@ -208,14 +217,14 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
         draft.notes.clear();
         draft.awaits.clear();
         let again = draft.cx.now.plus_ms(draft.cx.rules.resync_ms);
-        draft.wait_until(why, again);
+        draft.wait_until(NoteCode::Frozen, why, again);
         draft.wake = Some(again);
         return finish(draft);
     }
     if draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none() {
         present::drive(&mut draft);
     }
-    // A failure that was found just now is cleaned up in the same pass.
+    // A failure that was found just now is cleaned up in the same plan.
     if draft.agg.instance.desired == Desired::Absent || draft.agg.instance.failure.is_some() {
         draft.actions.clear();
         absent::drive(&mut draft);
@@ -227,8 +236,8 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     let Draft { mut agg, cx, events, actions, notes, awaits, waits_else, wake, .. } = draft;
     let instance = &mut agg.instance;
     let waits = !notes.is_empty() || !actions.is_empty();
-    let rests = matches!(instance.status, Status::Ready | Status::Terminated | Status::ProvisioningFailed);
-    instance.settled = rests && !waits;
+    let at_rest = matches!(instance.status, Status::Ready | Status::Terminated | Status::ProvisioningFailed);
+    instance.settled = at_rest && !waits;
     instance.notes = notes;
     let pending_observation = agg.proofs().filter(|p| p.is_provisional()).filter_map(|p| p.confirm_after).min();
     let instance = &mut agg.instance;
@@ -236,7 +245,7 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     let quiet_since = latest_mark(&agg);
     let poll =
         if cx.now.ms_since(quiet_since) > cx.rules.slow_after_ms { cx.rules.slow_poll_ms } else { cx.rules.poll_ms };
-    // A refusal that is waited out may be the only thing left to wait for.
+    // The next retry may be the only thing left to wait for.
     let only_retries = agg.instance.notes.iter().all(|n| n.until.is_some());
     let awaits = if waits_else || !actions.is_empty() { Vec::new() } else { awaits };
     let gpu = agg.instance.spec.gpu_count > 0;
@@ -250,7 +259,7 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     Plan { recorded: agg, events, actions, awaits }
 }
 
-/// When something last happened to the instance, as far as it is written down.
+/// The time of the latest recorded change of the instance.
 fn latest_mark(agg: &Aggregate) -> Timestamp {
     let i = &agg.instance;
     let own = [Some(i.created_at), i.ready_at, i.terminate_requested_at];
@@ -263,7 +272,7 @@ fn latest_mark(agg: &Aggregate) -> Timestamp {
     own.into_iter().chain(servers).chain(volumes).flatten().max().unwrap_or_default()
 }
 
-/// A row for a volume that a new server's create answer shows: the cloud made it, it goes with the server.
+/// A row for a volume in the response to a server creation: the cloud created it, and it is deleted with the server.
 pub(crate) fn row_from_answer(
     attachment: &crate::observed::Attachment,
     boots: bool,
@@ -276,10 +285,10 @@ pub(crate) fn row_from_answer(
     row
 }
 
-/// A row for a volume that exists, of which only the id is known.
+/// A row for a volume that exists and of which only the id is known.
 pub(crate) use record_observation::found_volume;
 
-/// Takes over what an answer shows of a volume.
+/// Records what a response shows of a volume.
 pub(crate) fn volume_from_answer(row: &mut crate::recorded::Volume, seen: &crate::observed::ObservedVolume) {
     record_observation::take_over(row, seen);
 }

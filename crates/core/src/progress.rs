@@ -4,6 +4,7 @@
 
 use crate::action::{Action, Creation, Event, ServerCall, VolumeCall};
 use crate::error::{CallError, Effect, ErrorKind};
+use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::observed::{ObservedServer, ObservedVolume};
 use crate::plan::{Context, row_from_answer, volume_from_answer};
@@ -108,8 +109,8 @@ fn volume_accepted(
     Vec::new()
 }
 
-fn reported(name: &'static str, volume_id: Option<VolumeId>, resource_id: Option<String>, text: &str) -> Event {
-    Event { name, volume_id, resource_id, text: text.to_owned() }
+fn reported(kind: EventKind, volume_id: Option<VolumeId>, resource_id: Option<String>, text: &str) -> Event {
+    Event { kind, volume_id, resource_id, text: text.to_owned() }
 }
 
 /// Says so if nobody here had asked for its end, and it did not go with its server.
@@ -125,7 +126,7 @@ fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof, window_ms: i64
         return Vec::new();
     }
     let text = "somebody else deleted the volume: we never asked for it";
-    vec![reported("VOLUME_DISAPPEARED", Some(id.clone()), v.provider_id.clone(), text)]
+    vec![reported(EventKind::VolumeDisappeared, Some(id.clone()), v.provider_id.clone(), text)]
 }
 
 /// The proof that a not-found makes, if it is believed: at once (and provisional) where the end was asked for here, else
@@ -195,7 +196,7 @@ fn server_accepted(
         return Vec::new();
     }
     let text = "somebody else took the server away: we never asked for it";
-    vec![reported("SERVER_DISAPPEARED", None, s.provider_id.clone(), text)]
+    vec![reported(EventKind::ServerDisappeared, None, s.provider_id.clone(), text)]
 }
 
 fn on_volume(agg: &mut Aggregate, id: &VolumeId, change: impl FnOnce(&mut crate::recorded::Volume)) {
@@ -229,7 +230,7 @@ fn server_created(
         let mut volume = row_from_answer(attachment, boots, cx);
         volume.server_id = Some(row.id.clone());
         events.push(Event {
-            name: "VOLUME_FOUND",
+            kind: EventKind::VolumeFound,
             volume_id: Some(volume.id.clone()),
             resource_id: volume.provider_id.clone(),
             text: format!("{} came with the server", volume.volume_type),

@@ -6,31 +6,6 @@
 use crate::recorded::{Aggregate, Proof, Server, Volume};
 use crate::status::{CreateState, Origin, VolumeStatus};
 
-/// Calls and findings that tell how a resource came and went: part of a proof, as long as there is one.
-pub const CALLS: [&str; 21] = [
-    "PROVIDER_CREATE",
-    "PROVIDER_CREATE_VOLUME",
-    "PROVIDER_DELETE",
-    "PROVIDER_DELETE_VOLUME",
-    "PROVIDER_PROVE_SERVER_GONE",
-    "PROVIDER_PROVE_VOLUME_GONE",
-    "SERVER_ADOPTED",
-    "VOLUME_ADOPTED",
-    "VOLUME_FOUND",
-    "FOREIGN_VOLUME_FOUND",
-    "FOREIGN_VOLUME_RELEASED",
-    "VOLUME_RETAINED",
-    "ATTEMPT_ABANDONED",
-    "FOREIGN_ADDRESS_LEFT",
-    "SERVER_DISAPPEARED",
-    "VOLUME_DISAPPEARED",
-    "INSTANCE_RECOVERED",
-    "ORPHAN_TAKEN",
-    "RESOURCE_REAPPEARED",
-    "RECORDS_OLDER_THAN_CLOUD",
-    "POLICY_RECOVERED",
-];
-
 /// What can be said of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CleanupState<'a> {

@@ -16,7 +16,7 @@ use crate::observed::ObservedServer;
 use crate::offer::BootStorage;
 use crate::size::gb_ceil;
 use crate::snapshots::Snapshot;
-use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
+use crate::status::{CreateState, Desired, NoteCode, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,8 @@ pub struct Failure {
 /// Why nothing more is done now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
+    /// What kind of reason it is.
+    pub code: NoteCode,
     /// One sentence.
     pub text: String,
     /// When that changes by itself at the latest, if it does.

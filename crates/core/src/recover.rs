@@ -170,6 +170,7 @@ fn rebuild(
         bare.servers.push(row);
     }
     let seen = Observed {
+        holders: Vec::new(),
         began_at,
         complete: true,
         listed: true,

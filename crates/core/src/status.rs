@@ -1,38 +1,6 @@
 //! Statuses: the words people see, and the words we keep about creations.
 
-use serde::{Deserialize, Serialize};
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// Every value, in the order of a life.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word in tables, logs and the API.
-            #[must_use]
-            pub const fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// Reads the word back.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|v| v.text() == text)
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.text())
-            }
-        }
-    };
-}
+use crate::words::words;
 
 words!(
     /// Where an instance is in its life.
@@ -150,6 +118,22 @@ words!(
         LocalWithServer = "local_with_server",
         /// The driver does not know the cloud's word: treated as local, and looked for in every API.
         Unknown = "unknown",
+    }
+);
+
+words!(
+    /// Why nothing more is done now, as a word for programs.
+    NoteCode {
+        /// It waits for the cloud, or for time to pass.
+        Waiting = "waiting",
+        /// The provider refused a call, which is tried again.
+        Refused = "refused",
+        /// The provider refuses the credentials, or they do not see the project.
+        Credentials = "credentials",
+        /// The records look older than the cloud: nothing is done until an operator decides.
+        Frozen = "frozen",
+        /// An operator has to act; what to do is in the note.
+        ActionNeeded = "action_needed",
     }
 );
 

@@ -7,7 +7,7 @@ use crate::money::StoragePrices;
 use crate::proof::{self, CleanupState};
 use crate::recorded::{Aggregate, Retry};
 use crate::size::gb_ceil;
-use crate::status::Desired;
+use crate::status::{Desired, NoteCode};
 use crate::time::Timestamp;
 
 /// How long an end may take before a person should look, in milliseconds.
@@ -39,14 +39,15 @@ pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stu
     let Some(since) = i.terminate_requested_at.filter(|_| !wanted) else {
         return Vec::new();
     };
-    let note = i.notes.first().map_or("waits for the next look at the cloud", |n| n.text.as_str());
+    let first = i.notes.first();
+    let note = first.map_or("waits for the next look at the cloud", |n| n.text.as_str());
     let one = |resource: &str, since, retry: Option<&Retry>, hourly_micros| Stuck {
         resource: resource.to_owned(),
         since,
         reason: retry.map_or_else(|| note.to_owned(), |r| format!("refused {} time(s): {}", r.count, r.error.message)),
         hourly_micros,
         currency: i.spec.currency.clone(),
-        remedy: remedy(retry.map(|r| r.error.kind), note),
+        remedy: remedy(retry.map(|r| r.error.kind), first.map(|n| n.code)),
     };
     let servers = agg.servers.iter().filter(|s| matches!(proof::server(s), CleanupState::Open(_))).map(|s| {
         let off = s.state.as_deref() == Some("stopped") || s.provider_id.is_none();
@@ -65,7 +66,7 @@ pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stu
     servers.chain(volumes).filter(|s| now.ms_since(s.since) > STUCK_MS).collect()
 }
 
-fn remedy(kind: Option<ErrorKind>, note: &str) -> &'static str {
+fn remedy(kind: Option<ErrorKind>, note: Option<NoteCode>) -> &'static str {
     match kind {
         Some(ErrorKind::Unauthorized) => "give the server credentials that may see and delete it; it goes on by itself",
         Some(ErrorKind::RateLimited) => {
@@ -79,7 +80,7 @@ fn remedy(kind: Option<ErrorKind>, note: &str) -> &'static str {
         Some(ErrorKind::Refused | ErrorKind::Unsupported | ErrorKind::Quota | ErrorKind::OutOfStock) => {
             "read the refusal; delete it in the provider's console if that is possible: it is proven gone by itself then"
         }
-        Some(ErrorKind::NotFound) | None if note.contains("credentials") => {
+        Some(ErrorKind::NotFound) | None if note == Some(NoteCode::Credentials) => {
             "give the server credentials that may see and delete it; it goes on by itself"
         }
         Some(ErrorKind::NotFound) | None => {
@@ -193,20 +194,20 @@ mod tests {
     #[test]
     fn the_remedy_follows_the_refusal() {
         for (kind, note, word) in [
-            (Some(ErrorKind::Unauthorized), "", "credentials"),
-            (Some(ErrorKind::RateLimited), "", "--calls-per-second"),
-            (Some(ErrorKind::Unavailable), "", "status page"),
-            (Some(ErrorKind::Conflict), "", "what holds it"),
-            (Some(ErrorKind::Refused), "", "read the refusal"),
-            (Some(ErrorKind::Unsupported), "", "read the refusal"),
-            (Some(ErrorKind::Quota), "", "read the refusal"),
-            (Some(ErrorKind::OutOfStock), "", "read the refusal"),
-            (Some(ErrorKind::NotFound), "", "provider's support"),
-            (None, "", "provider's support"),
-            (None, "blocked: credentials: denied", "credentials"),
-            (Some(ErrorKind::NotFound), "blocked: credentials: denied", "credentials"),
+            (Some(ErrorKind::Unauthorized), None, "credentials"),
+            (Some(ErrorKind::RateLimited), None, "--calls-per-second"),
+            (Some(ErrorKind::Unavailable), None, "status page"),
+            (Some(ErrorKind::Conflict), None, "what holds it"),
+            (Some(ErrorKind::Refused), None, "read the refusal"),
+            (Some(ErrorKind::Unsupported), None, "read the refusal"),
+            (Some(ErrorKind::Quota), None, "read the refusal"),
+            (Some(ErrorKind::OutOfStock), None, "read the refusal"),
+            (Some(ErrorKind::NotFound), None, "provider's support"),
+            (None, None, "provider's support"),
+            (None, Some(NoteCode::Credentials), "credentials"),
+            (Some(ErrorKind::NotFound), Some(NoteCode::Credentials), "credentials"),
         ] {
-            assert!(remedy(kind, note).contains(word), "{kind:?} {note}: {}", remedy(kind, note));
+            assert!(remedy(kind, note).contains(word), "{kind:?} {note:?}: {}", remedy(kind, note));
         }
     }
 }

@@ -91,7 +91,7 @@ fn behind_tls_with_the_password_in_a_file_and_nothing_less() {
     let done = migrate(&good, &passwords, false);
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
     let reported = String::from_utf8_lossy(&done.stdout);
-    assert!(reported.contains("up to date\naction log by months, 20"), "{reported}");
+    assert!(reported.contains("up to date"), "{reported}");
     assert_eq!(migrate(&good, &passwords, true).status.code(), Some(0));
 
     let refused = [

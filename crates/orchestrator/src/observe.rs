@@ -8,7 +8,7 @@ use inventiv_core::name::CloudName;
 use inventiv_core::observed::{Observed, ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::plan::Shows;
 use inventiv_core::recorded::{Aggregate, Volume};
-use inventiv_core::status::CreateState;
+use inventiv_core::status::{CreateState, Origin};
 use inventiv_providers::{Error, VolumeRef};
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -36,6 +36,13 @@ pub(crate) fn misses_something(agg: &Aggregate, seen: &Observed) -> bool {
     let listed = |v: &Volume| v.is_block() && seen.blocks_listed_at.is_some();
     agg.servers.iter().filter(|s| s.is_live()).filter_map(|s| s.provider_id.as_ref()).any(server)
         || agg.volumes.iter().filter(|v| v.is_live() && !listed(v)).filter_map(|v| v.provider_id.as_ref()).any(volume)
+}
+
+/// The ids of other servers that hold data volumes of the instance.
+fn holders(agg: &Aggregate, seen: &Observed) -> Vec<String> {
+    let ours = agg.volumes.iter().filter(|v| v.is_live() && v.origin == Origin::Ours);
+    let held = ours.filter_map(|v| seen.volume(v.provider_id.as_deref()?)?.server_id.clone());
+    held.filter(|id| seen.server(id).is_none()).collect()
 }
 
 /// How many requests a complete listing took that showed so much.
@@ -73,6 +80,7 @@ impl Inner {
             }
         }
         self.ask_what_hangs_on(zone, &mut seen).await?;
+        self.ask_for_holders(agg, &mut seen).await?;
         Ok(seen)
     }
 
@@ -106,6 +114,7 @@ impl Inner {
             }
         }
         self.ask_what_hangs_on(zone, &mut seen).await?;
+        self.ask_for_holders(agg, &mut seen).await?;
         Ok(seen)
     }
 
@@ -133,6 +142,16 @@ impl Inner {
             .collect();
         for (id, kind) in attached {
             self.ask_volume(zone, VolumeRef::new(id, kind), seen).await?;
+        }
+        Ok(())
+    }
+
+    /// Other servers that hold volumes of the instance: an operator has to know whose they are.
+    async fn ask_for_holders(&self, agg: &Aggregate, seen: &mut Observed) -> Result<(), Error> {
+        for id in holders(agg, seen) {
+            if seen.holders.iter().all(|s| s.id != id) {
+                seen.holders.extend(self.provider.show_server(&agg.instance.zone, &id).await?);
+            }
         }
         Ok(())
     }
@@ -217,6 +236,12 @@ impl Index {
         let (began_at, complete, hidden) =
             (self.inventory.began_at, self.inventory.complete, self.inventory.hidden.clone());
         let listed = complete && hidden.is_none();
-        Observed { began_at, complete, listed, blocks_listed_at: None, hidden, servers, volumes }
+        let holders = Vec::new();
+        let mut seen =
+            Observed { began_at, complete, listed, blocks_listed_at: None, hidden, servers, holders, volumes };
+        let others = self::holders(agg, &seen);
+        let others = others.iter().filter_map(|id| self.servers_by_id.get(id));
+        seen.holders = others.map(|n| self.inventory.servers[*n].clone()).collect();
+        seen
     }
 }

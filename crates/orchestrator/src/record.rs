@@ -3,6 +3,7 @@
 use crate::Inner;
 use inventiv_core::action::{Action, Creation, Event, VolumeCall};
 use inventiv_core::error::{CallError, Effect};
+use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::LogId;
 use inventiv_core::progress::{CallResult, Outcome};
 use inventiv_core::recorded::Aggregate;
@@ -11,13 +12,13 @@ use inventiv_core::time::Timestamp;
 use inventiv_store::{ActionLog, LogClose, LogStatus, LogWrite};
 
 impl Inner {
-    fn new_log(&self, agg: &Aggregate, action: &str, now: Timestamp) -> ActionLog {
+    fn new_log(&self, agg: &Aggregate, kind: EventKind, now: Timestamp) -> ActionLog {
         let i = &agg.instance;
         ActionLog {
             id: LogId::new(self.ids.draw()),
             instance_id: Some(i.id.to_string()),
             volume_id: None,
-            action: action.to_owned(),
+            action: kind.text().to_owned(),
             status: LogStatus::InProgress,
             provider: i.provider.clone(),
             account_id: i.account_id.clone(),
@@ -48,7 +49,7 @@ impl Inner {
             resource_id: resource,
             attempt: attempt.map(i64::from),
             details: action.removal_method().map(str::to_owned).or_else(|| details(agg, action)),
-            ..self.new_log(agg, action.log_name(), now)
+            ..self.new_log(agg, action.kind(), now)
         }
     }
 
@@ -60,7 +61,7 @@ impl Inner {
             details: Some(event.text.clone()),
             status: LogStatus::Completed,
             ended_at: Some(now),
-            ..self.new_log(agg, event.name, now)
+            ..self.new_log(agg, event.kind, now)
         }))
     }
 }

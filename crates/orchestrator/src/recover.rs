@@ -2,6 +2,7 @@
 
 use crate::Orchestrator;
 use inventiv_core::action::Event;
+use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
 use inventiv_core::recover::{Location, Recovery, policy_conflicts, recover, take_policy};
@@ -76,7 +77,7 @@ impl Orchestrator {
                 continue;
             }
             let event = Event {
-                name: "INSTANCE_RECOVERED",
+                kind: EventKind::InstanceRecovered,
                 volume_id: None,
                 resource_id: agg.server().and_then(|s| s.provider_id.clone()),
                 text: "rebuilt from the names and tags in the cloud; what it had before is not known".to_owned(),
@@ -89,7 +90,7 @@ impl Orchestrator {
             let change = |agg: &mut inventiv_core::recorded::Aggregate| {
                 taken = take_policy(agg, conflict, now);
                 let event = Event {
-                    name: "POLICY_RECOVERED",
+                    kind: EventKind::PolicyRecovered,
                     volume_id: Some(conflict.volume_id.clone()),
                     resource_id: Some(conflict.provider_id.clone()),
                     text: format!(

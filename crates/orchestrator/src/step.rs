@@ -11,6 +11,7 @@ use inventiv_core::observed::Observed;
 use inventiv_core::plan::{Context, Plan, plan};
 use inventiv_core::progress::{CallResult, record_intent, record_outcome};
 use inventiv_core::recorded::{Aggregate, Note};
+use inventiv_core::status::NoteCode;
 use inventiv_core::time::Timestamp;
 use inventiv_store::{ActionLog, Error, LogWrite, Saved};
 
@@ -184,18 +185,18 @@ impl Inner {
     fn emit(&self, agg: &Aggregate, action: &Action, log: &ActionLog, done: &CallReport) {
         count(action, done.outcome.is_ok(), self.clock.now().ms_since(log.started_at));
         if let Err(e) = &done.outcome {
-            let (instance, name) = (&agg.instance.id, action.log_name());
+            let (instance, name) = (&agg.instance.id, action.kind().text());
             tracing::warn!(%instance, action = name, kind = e.kind.text(), error = %e.message, "a provider call did not succeed");
         }
     }
 
     /// Tells people why nothing is done, when not even a look was possible.
-    pub(crate) async fn note(&self, id: &InstanceId, text: &str, wait_ms: i64) -> Result<(), Error> {
+    pub(crate) async fn note(&self, id: &InstanceId, code: NoteCode, text: &str, wait_ms: i64) -> Result<(), Error> {
         let now = self.clock.now();
         let until = now.plus_ms(wait_ms);
         self.store
             .change(id, now, |agg| {
-                agg.instance.notes = vec![Note { text: text.to_owned(), until: Some(until) }];
+                agg.instance.notes = vec![Note { code, text: text.to_owned(), until: Some(until) }];
                 agg.instance.wake_at = until;
                 Ok::<_, Error>(Vec::new())
             })
@@ -206,8 +207,8 @@ impl Inner {
 
 fn count(action: &Action, ok: bool, ms: i64) {
     let outcome = if ok { "ok" } else { "error" };
-    metrics::counter!("inventiv_provider_calls_total", "action" => action.log_name(), "outcome" => outcome)
+    metrics::counter!("inventiv_provider_calls_total", "action" => action.kind().text(), "outcome" => outcome)
         .increment(1);
     #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 milliseconds")]
-    metrics::histogram!("inventiv_provider_call_seconds", "action" => action.log_name()).record(ms as f64 / 1000.0);
+    metrics::histogram!("inventiv_provider_call_seconds", "action" => action.kind().text()).record(ms as f64 / 1000.0);
 }

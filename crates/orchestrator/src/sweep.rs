@@ -3,6 +3,7 @@
 use crate::Orchestrator;
 use inventiv_core::action::Event;
 use inventiv_core::audit::Report;
+use inventiv_core::event_kind::EventKind;
 use inventiv_core::observed::ZoneInventory;
 use inventiv_core::sweep::{Limits, Policy, Quarantined, sweep, take};
 use inventiv_store::{Error, ZoneAudit};
@@ -66,7 +67,7 @@ impl Orchestrator {
             let mut cx = inner.context(now, &mut draw);
             taken = take(agg, orphan, inventory, &mut cx);
             let event = Event {
-                name: "ORPHAN_TAKEN",
+                kind: EventKind::OrphanTaken,
                 volume_id: None,
                 resource_id: Some(orphan.provider_id.clone()),
                 text: format!("{} {}, in quarantine since {}: it goes", orphan.resource, orphan.name, orphan.found_at),

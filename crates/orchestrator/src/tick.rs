@@ -7,6 +7,7 @@ use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::observed::Observed;
 use inventiv_core::recorded::Aggregate;
+use inventiv_core::status::NoteCode;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -251,7 +252,7 @@ impl Orchestrator {
         for (claim, agg) in due {
             if unsure && probe_cost(&agg) == 0 {
                 let text = "waits for a listing of the zone that did not shift while it was read";
-                self.inner.note(&agg.instance.id, text, FAILED_LOOK_MS).await?;
+                self.inner.note(&agg.instance.id, NoteCode::Waiting, text, FAILED_LOOK_MS).await?;
                 continue;
             }
             let seen = index.of(&agg);
@@ -358,8 +359,8 @@ impl Orchestrator {
     }
 
     async fn tell_failed_look(&self, id: &InstanceId, error: &inventiv_providers::Error) -> Result<(), Error> {
-        let (prefix, ms) = match error.kind {
-            ErrorKind::Unauthorized => ("blocked: credentials: ", FAILED_LOOK_MS * 6),
+        let (code, prefix, ms) = match error.kind {
+            ErrorKind::Unauthorized => (NoteCode::Credentials, "blocked: credentials: ", FAILED_LOOK_MS * 6),
             ErrorKind::NotFound
             | ErrorKind::Conflict
             | ErrorKind::OutOfStock
@@ -368,9 +369,9 @@ impl Orchestrator {
             | ErrorKind::RateLimited
             | ErrorKind::Unavailable
             | ErrorKind::Unwitnessed
-            | ErrorKind::Unsupported => ("the cloud cannot be seen: ", FAILED_LOOK_MS),
+            | ErrorKind::Unsupported => (NoteCode::Waiting, "the cloud cannot be seen: ", FAILED_LOOK_MS),
         };
-        self.inner.note(id, &format!("{prefix}{error}; nothing is assumed gone; looks again"), ms).await
+        self.inner.note(id, code, &format!("{prefix}{error}; nothing is assumed gone; looks again"), ms).await
     }
 }
 

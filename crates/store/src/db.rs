@@ -7,13 +7,11 @@
 
 mod compose;
 mod copy;
-mod months;
 mod postgres;
 mod schema;
 
 pub use copy::Moved;
 pub(crate) use copy::move_all;
-pub use months::Arranged;
 pub(crate) use postgres::Postgres;
 pub use schema::Schema;
 
@@ -21,7 +19,6 @@ use crate::args::Statement;
 use crate::error::Error;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use inventiv_core::month::Month;
 use inventiv_core::time::Timestamp;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Either, Executor, Transaction};
@@ -246,22 +243,6 @@ impl Db {
                 a.int(limit.into());
                 Ok(self.read(a.statement(postgres::NUMBER)).await?.len())
             }
-        }
-    }
-
-    /// Creates and drops partitions of the action log (`months`); SQLite has none.
-    pub(crate) async fn arrange_months(&self, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
-        match self.kind {
-            Kind::Sqlite(_) => Ok(Arranged::default()),
-            Kind::Postgres(_) => months::arrange(&self.readers, now, before).await,
-        }
-    }
-
-    /// The months with a partition of the action log.
-    pub(crate) async fn months(&self) -> Result<Vec<Month>, Error> {
-        match self.kind {
-            Kind::Sqlite(_) => Ok(Vec::new()),
-            Kind::Postgres(_) => months::parts(&self.readers).await,
         }
     }
 

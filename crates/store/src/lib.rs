@@ -34,7 +34,7 @@ pub use aggregates::{InstanceFilter, Saved};
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use catalogue::Catalogue;
 pub use changes::{Change, Cursor};
-pub use db::{Arranged, Moved, Schema, WriteHook, WritePhase};
+pub use db::{Moved, Schema, WriteHook, WritePhase};
 pub use error::Error;
 pub use idempotency::IdempotencyKey;
 pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};
@@ -200,7 +200,7 @@ mod tests {
         let named: Vec<String> =
             Status::ALL.iter().filter(|s| !s.is_final()).map(|s| format!("'{}'", s.text())).collect();
         assert_eq!(living!(), format!("status IN ({})", named.join(", ")));
-        let migration = include_str!("../migrations/0005_history.sql");
+        let migration = include_str!("../migrations/0001_baseline.sql");
         assert!(migration.contains(concat!("WHERE ", living!())), "the index is known by the same text");
     }
 }

@@ -3,11 +3,9 @@
 use crate::Store;
 use crate::aggregates::{MANY, OfIds};
 use crate::args::{Args, Columns, Statement};
-use crate::db::Arranged;
 use crate::error::Error;
+use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
-use inventiv_core::month::Month;
-use inventiv_core::proof::CALLS;
 use inventiv_core::recorded::Instance;
 use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
@@ -136,17 +134,12 @@ const ABANDON: &str = "UPDATE action_logs SET status = 'unknown', error_kind = '
     error = 'the process ended before the outcome was recorded; what came of it shows in the lines that follow', \
     ended_at = $3, duration_ms = ($3 - started_at) / 1000 \
     WHERE account_id = $1 AND status = 'in_progress' AND started_at < $2";
-/// All lines, by limit: with a literal limit PostgreSQL caches one plan; without, it would plan over every partition
-/// each time.
-const LIST: [(u32, &str); 3] = [
-    (101, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 101"),
-    (501, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 501"),
-    (1_000, "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT 1000"),
-];
+const LIST: &str = "SELECT * FROM action_logs WHERE id > $1 ORDER BY id LIMIT $2";
 const LIST_OF: &str = "SELECT * FROM action_logs WHERE instance_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 /// Lines that belong to no proof: they may be deleted.
 static TELLS_NO_PROOF: LazyLock<String> = LazyLock::new(|| {
-    let reported: Vec<String> = CALLS.iter().map(|action| format!("'{action}'")).collect();
+    let reported: Vec<String> =
+        EventKind::ALL.iter().filter(|k| k.is_evidence()).map(|k| format!("'{}'", k.text())).collect();
     format!("action NOT IN ({})", reported.join(", "))
 });
 /// The end of a page of such lines, and when its oldest was written.
@@ -159,9 +152,8 @@ static PAGE: LazyLock<&'static str> = LazyLock::new(|| {
     .leak()
 });
 /// Deletes the lines of a page that may be deleted.
-static PRUNE: LazyLock<&'static str> = LazyLock::new(|| {
-    format!("DELETE FROM action_logs WHERE id > $1 AND id <= $2 AND {}", may_go("action_logs", "$3")).leak()
-});
+static PRUNE: LazyLock<&'static str> =
+    LazyLock::new(|| format!("DELETE FROM action_logs WHERE id > $1 AND id <= $2 AND {}", may_go("$3")).leak());
 /// How many lines one statement reads: others do not wait long.
 const PAGE_LINES: u32 = 1_000;
 const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from_status, to_status, reason, at) \
@@ -169,12 +161,12 @@ const HISTORY: &str = "INSERT INTO instance_state_history (id, instance_id, from
 static HISTORIES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_state_history", "instance_id"));
 const READ_HISTORY: &str = "SELECT * FROM instance_state_history WHERE instance_id = $1 ORDER BY at, id";
 
-/// Which lines of `table` may be deleted: older than `before`, closed, in no proof, of instances that ended before then
+/// Which lines may be deleted: older than `before`, closed, in no proof, of instances that ended before then
 /// and retain nothing. This never changes back.
-pub(crate) fn may_go(table: &str, before: &str) -> String {
+fn may_go(before: &str) -> String {
     format!(
         "started_at < {before} AND status <> 'in_progress' AND {} AND (instance_id IS NULL OR EXISTS (SELECT 1 \
-        FROM instances i WHERE i.id = {table}.instance_id AND i.status IN ('terminated', 'provisioning_failed') \
+        FROM instances i WHERE i.id = action_logs.instance_id AND i.status IN ('terminated', 'provisioning_failed') \
         AND i.terminated_at < {before} AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.instance_id = i.id \
         AND v.status = 'retained')))",
         *TELLS_NO_PROOF
@@ -248,12 +240,12 @@ impl Store {
                 a.statement(LIST_OF)
             }
             None => {
-                a.text(after);
-                a.statement(LIST.iter().find(|(most, _)| limit <= *most).unwrap_or(&LIST[2]).1)
+                a.text(after).int(limit.into());
+                a.statement(LIST)
             }
         };
         let rows = self.db.read(statement).await?;
-        rows.iter().take(limit as usize).map(|r| read(&Columns(r))).collect()
+        rows.iter().map(|r| read(&Columns(r))).collect()
     }
 
     /// Deletes a page, after `after`, of old lines of instances that ended before `before` and retain nothing. Lines
@@ -274,24 +266,6 @@ impl Store {
         a.text(after).text(&last).time(before);
         self.db.write(vec![a.statement(*PRUNE)]).await?;
         Ok((page.int("n")? == i64::from(PAGE_LINES)).then_some(last))
-    }
-
-    /// On PostgreSQL, creates the partitions of the action log for this month, the next ones, and lines without a
-    /// partition, and drops empty ones of past months. With `before`, also drops months that are entirely older and
-    /// hold nothing that must be kept (see [`Store::prune_action_logs`]). On SQLite it does nothing.
-    ///
-    /// # Errors
-    /// When the database refuses. What was done until then is kept.
-    pub async fn arrange_action_logs(&self, now: Timestamp, before: Option<Timestamp>) -> Result<Arranged, Error> {
-        self.db.arrange_months(now, before).await
-    }
-
-    /// The months with a partition of the action log, in order; none on SQLite.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn action_log_months(&self) -> Result<Vec<Month>, Error> {
-        self.db.months().await
     }
 
     /// The statuses that an instance had.

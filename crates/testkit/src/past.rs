@@ -1,8 +1,5 @@
 //! A long history: copies one ended instance many times in the records.
 
-use inventiv_orchestrator::Clock;
-use inventiv_orchestrator::clock::SystemClock;
-use inventiv_store::Store;
 use sqlx::{AnyConnection, AssertSqlSafe, Column, Connection, Executor, Row};
 
 /// The tables with rows of an instance, and the column with its id.
@@ -55,9 +52,6 @@ pub async fn repeat_life(url: &str, instance: &str, times: u32) -> Vec<(&'static
         counts.push((table, n.get(0)));
     }
     if url.starts_with("postgres") {
-        // Distribute the lines over partitions, as in normal operation.
-        let store = Store::open(url).await.expect("the database opens");
-        store.arrange_action_logs(SystemClock.now(), None).await.expect("the lines move to their months");
         // Autovacuum would do this in time; SQLite has nothing like it.
         c.execute("VACUUM ANALYZE").await.expect("the tables are vacuumed and analysed");
     }

@@ -74,7 +74,7 @@ async fn invalid_requests_are_refused_with_advice_and_change_nothing() {
     let long = "x".repeat(1_000_000);
     let cases: Vec<(Value, u16, &str)> = vec![
         (json!({"instance_type": "GPU-9000"}), 422, "types with GPUs in fr-par-2"),
-        (json!({"instance_type": "L40S-1-48G", "zone": "fr-par-1"}), 422, "it is in fr-par-2"),
+        (json!({"instance_type": "L40S-1-48G", "zone": "fr-par-1"}), 422, "it is offered in fr-par-2"),
         (json!({"zone": "mars-1"}), 422, "works in fr-par-1, fr-par-2, pl-waw-2"),
         (json!({"data_volume_gb": -1}), 422, "from 0 (none) to 10000"),
         (json!({"data_volume_gb": 1_000_000_000}), 422, "from 0 (none) to 10000"),
@@ -90,7 +90,7 @@ async fn invalid_requests_are_refused_with_advice_and_change_nothing() {
         (json!({"image": "a b"}), 422, "marketplace label"),
         (json!({"tags": ["a,b"]}), 422, "without commas"),
         (json!({"tags": ["inventiv-control-plane=x"]}), 422, "not beginning with"),
-        (json!({"colour": "red"}), 422, "colour: there is no such field"),
+        (json!({"colour": "red"}), 422, "colour: unknown field"),
         (json!({"zone": null}), 422, "zone"),
     ];
     for (extra, status, says) in cases {
@@ -101,7 +101,7 @@ async fn invalid_requests_are_refused_with_advice_and_change_nothing() {
         assert_eq!(got, status, "{shown}: {problem}");
         let detail = problem["detail"].as_str().unwrap_or_default();
         assert!(detail.contains(says), "{shown}: {detail}");
-        assert!(detail.len() < 1_000, "{shown}: the answer repeats the request");
+        assert!(detail.len() < 1_000, "{shown}: the response repeats the request");
     }
     let mut local = request();
     local["instance_type"] = json!("RENDER-S");

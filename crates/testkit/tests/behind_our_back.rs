@@ -155,7 +155,7 @@ async fn a_stop_a_detachment_and_a_resize_are_reported_once_and_left() {
     }
     let shown = world.show(&id).await;
     assert!(shown["storage_sizes_gb"].as_array().unwrap().contains(&json!(70)), "{shown:#}");
-    assert!(shown["notes"].to_string().contains("stopped outside"), "{shown:#}");
+    assert!(shown["notes"].to_string().contains("a third party stopped the server"), "{shown:#}");
     world.terminate(&id).await;
     world.until_status(&id, "terminated").await;
     assert_eq!(world.left(), (0, 0, 0));

@@ -91,7 +91,7 @@ async fn a_creation_that_never_arrived_is_abandoned_after_the_grace_period_and_r
     let shown = w.show(&id).await;
     assert_eq!(shown["status"], "provisioning");
     let note = shown["notes"][0]["text"].as_str().unwrap_or_default();
-    assert!(note.contains("waits to learn whether the server's creation"), "{shown:#}");
+    assert!(note.contains("waits to learn whether the creation of the server"), "{shown:#}");
     assert!(shown["notes"][0]["until"].is_string());
     let next = shown["next"][0].as_str().unwrap_or_default();
     assert!(next.starts_with("take over the RENDER-S server where a listing shows it"), "{shown:#}");

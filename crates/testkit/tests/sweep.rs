@@ -123,7 +123,7 @@ async fn an_invalid_audit_request_is_refused_and_starts_nothing() {
         (json!({"fix": true, "policy": "kill"}), "report or delete"),
         (json!({"policy": "delete"}), "`fix`"),
         (json!({"fix": true, "max": 0}), "1 to 1000"),
-        (json!({"fixx": true}), "fixx: there is no such field"),
+        (json!({"fixx": true}), "fixx: unknown field"),
     ] {
         let (status, problem) = world.call("POST", "/audit", Some(body.clone())).await;
         assert_eq!(status, 422, "{body} {problem}");

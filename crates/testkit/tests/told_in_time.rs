@@ -43,7 +43,7 @@ async fn a_type_at_its_end_of_service_causes_a_warning_in_offers_and_on_creation
         request["zone"] = offer["zone"].clone();
         let (status, made) = w.call("POST", "/instances", Some(request)).await;
         assert_eq!(status, 202, "{made}");
-        let reported = made["warnings"].to_string().contains("end of its service");
+        let reported = made["warnings"].to_string().contains("end of service");
         assert_eq!(reported, ends, "{kind}: {}", made["warnings"]);
     }
 }

@@ -1,5 +1,6 @@
-//! What the HTTP library refuses by itself (a head that is too long or no HTTP) it answers without a body. Such an answer is
-//! replaced by a problem on its way out.
+//! Problems in place of the HTTP library's error responses without a body.
+//!
+//! The library itself refuses a head that is too long or not HTTP. Its response is replaced before it is sent.
 
 use crate::problem::Problem;
 use std::io::{IoSlice, Result};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// An answer as it goes over the wire, after which the connection ends.
+/// The bytes of a problem response that closes the connection.
 pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
     let problem = Problem {
         kind: "urn:inventiv:http".to_owned(),
@@ -19,7 +20,7 @@ pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
         instance: None,
         errors: Vec::new(),
     };
-    // Our own types always have a JSON form.
+    // Our own types always serialize.
     let body = serde_json::to_string(&problem).unwrap_or_default();
     format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -27,7 +28,7 @@ pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
     )
 }
 
-/// What goes out instead, if this is a refusal without a body. Our own answers always have one.
+/// The replacement for an error response without a body. Our own error responses always have one.
 fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let rest = text.strip_prefix("HTTP/1.1 4")?;
@@ -36,22 +37,22 @@ fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
     let (digits, reason) = line.split_once(' ')?;
     let status = 400 + digits.parse::<u16>().ok()?;
     let detail = match status {
-        414 => "the request's path is too long; at most 64 KiB with all headers",
-        431 => "the request's headers are too long or too many; at most 64 KiB and 100 of them",
+        414 => "the request's path is too long; path and headers may have at most 64 KiB",
+        431 => "the request's headers are too long or too many; at most 64 KiB and 100 headers are allowed",
         _ => "this is not an HTTP/1.1 request",
     };
     Some(answer(status, reason, detail).into_bytes())
 }
 
-/// How long a reader may take nothing of an answer.
+/// How long a client may read nothing of a response.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
-/// A stream whose bare refusals become problems, and that breaks when nobody reads what is written to it.
+/// A stream that replaces error responses without a body, and fails if the client stops reading.
 pub(super) struct Legible<S> {
     inner: S,
     pending: Vec<u8>,
     stall_max: Duration,
-    /// Runs while the other side takes nothing.
+    /// Runs while the client reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -60,7 +61,7 @@ impl<S> Legible<S> {
         Self { inner, pending: Vec::new(), stall_max: STALL_MAX, stalled: None }
     }
 
-    /// What a write came to; an error when too many of them in a row could not go on.
+    /// The result of a write; an error if writes have been blocked for `stall_max`.
     fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -69,7 +70,7 @@ impl<S> Legible<S> {
         let stall_max = self.stall_max;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall_max)));
         if stalled.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "nobody reads the answer")));
+            return Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the client reads nothing")));
         }
         Poll::Pending
     }
@@ -89,7 +90,7 @@ impl<S: AsyncWrite + Unpin> Legible<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Legible<S> {
-    /// What is pending goes out first. That nothing is says nothing of the other side.
+    /// Writes the pending bytes. If there are none, the stall timer is left as it is.
     fn write_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.pending.is_empty() {
             return Poll::Ready(Ok(()));
@@ -110,7 +111,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Legible<S> {
         ready!(self.write_watched(cx))?;
         if let Some(instead) = instead_of(buf) {
             self.pending = instead;
-            // What cannot go out now goes out with the next write, flush or end.
+            // Bytes that cannot be written now are written with the next write, flush or shutdown.
             let _ = self.write_pending(cx)?;
             return Poll::Ready(Ok(buf.len()));
         }

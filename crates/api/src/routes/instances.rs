@@ -15,7 +15,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
-use inventiv_core::status::Status;
+use inventiv_core::status::{NoteCode, Status};
 use inventiv_store::{ActionLog, InstanceFilter, StateChange};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -206,7 +206,7 @@ pub(crate) fn shown(app: &App, agg: &Aggregate, history: &[StateChange]) -> Inst
             agg.instance.account_id,
             ids.join(", ")
         );
-        shown.notes = vec![NoteView { text, until: None }];
+        shown.notes = vec![NoteView { code: NoteCode::Credentials.to_string(), text, until: None }];
     }
     shown
 }

@@ -2,8 +2,9 @@
 
 use super::snapshot::SnapshotView;
 use super::{ActionLogView, ProofView, opt_time, time};
+use inventiv_core::event_kind::EventKind;
 use inventiv_core::money::StoragePrices;
-use inventiv_core::proof::{self, CALLS, CleanupState};
+use inventiv_core::proof::{self, CleanupState};
 use inventiv_core::recorded::{Aggregate, Server, Volume};
 use inventiv_core::size::gb_ceil;
 use inventiv_core::snapshots;
@@ -172,7 +173,7 @@ impl ResourceProof {
         cleanup_state: CleanupState<'_>,
         logs: impl Iterator<Item = &'l ActionLog>,
     ) -> Self {
-        let reported = logs.filter(|l| CALLS.contains(&l.action.as_str()));
+        let reported = logs.filter(|l| EventKind::parse(&l.action).is_some_and(EventKind::is_evidence));
         let (word, proof, open) = match cleanup_state {
             CleanupState::Gone(proof) => ("gone", Some(ProofView::of(proof)), None),
             CleanupState::Kept => ("kept", None, None),

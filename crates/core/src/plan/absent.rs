@@ -7,11 +7,12 @@
 use super::{Change, Draft, Shows, evidence, present};
 use crate::action::{Action, Creation, ServerCall, VolumeCall};
 use crate::error::ErrorKind;
+use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::CloudName;
 use crate::observed::{Allowed, ObservedServer, ServerState, VolumeState};
 use crate::recorded::{DataVolumeSpec, Server, Volume};
-use crate::status::{CreateState, Origin, Status, VolumeStatus};
+use crate::status::{CreateState, NoteCode, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
@@ -73,6 +74,7 @@ fn wait_for_open_creations(draft: &mut Draft<'_, '_>) {
     });
     for (what, until) in servers.chain(volumes).collect::<Vec<_>>() {
         draft.wait_until(
+            NoteCode::Waiting,
             format!("waits to learn whether the {what}'s creation, whose answer was lost, took effect"),
             until,
         );
@@ -81,8 +83,10 @@ fn wait_for_open_creations(draft: &mut Draft<'_, '_>) {
 
 /// Absence counts only in a complete listing of a project that the credentials see.
 fn wait_for_listing(draft: &mut Draft<'_, '_>, why: &str) {
-    let what = draft.seen.hidden.as_deref().unwrap_or("waits for a complete listing");
-    draft.wait(format!("{what}, {why}"));
+    match draft.seen.hidden.clone() {
+        Some(hidden) => draft.wait_because(NoteCode::Credentials, format!("{hidden}, {why}")),
+        None => draft.wait(format!("waits for a complete listing, {why}")),
+    }
 }
 
 /// The same for one volume: block volumes are listed apart from the rest.
@@ -169,7 +173,9 @@ fn choose_removal_method(draft: &mut Draft<'_, '_>, row: &Server, seen: &Observe
                 draft.actions.push(Action::Server(row.id.clone(), ServerCall::Delete));
             }
         }
-        ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
+        ServerState::Locked => {
+            draft.wait_because(NoteCode::ActionNeeded, "the cloud has locked the server; ask its support")
+        }
         ServerState::Starting | ServerState::Stopping | ServerState::Other(_) => {
             draft.wait(format!(
                 "waits: the server is {}, and can be removed once it runs or is stopped",
@@ -183,7 +189,7 @@ fn choose_removal_method(draft: &mut Draft<'_, '_>, row: &Server, seen: &Observe
 fn tell_foreign_addresses(draft: &mut Draft<'_, '_>, seen: &ObservedServer) {
     for address in &seen.foreign_addresses {
         let text = format!("flexible address {address} is on our server, made by somebody else: it stays");
-        draft.emit("FOREIGN_ADDRESS_LEFT", Some(seen.id.clone()), text);
+        draft.emit(EventKind::ForeignAddressLeft, Some(seen.id.clone()), text);
     }
 }
 
@@ -375,7 +381,7 @@ fn witness(draft: &mut Draft<'_, '_>) {
     let row = Volume { origin: Origin::Witness, ..present::new_data_volume(draft, &spec, attempt) };
     let text =
         "nothing shows that the credentials see block storage: a volume is made that shows it, and deleted again";
-    draft.emit("WITNESS_NEEDED", Some(waits), text);
+    draft.emit(EventKind::WitnessNeeded, Some(waits), text);
     draft.actions.push(Action::Create(Creation::Volume(Box::new(row))));
 }
 
@@ -415,13 +421,13 @@ fn release(draft: &mut Draft<'_, '_>, row: &Volume) {
     if let Some(v) = draft.agg.volume_mut(&row.id) {
         v.status = status;
     }
-    let (name, text) = if foreign {
-        ("FOREIGN_VOLUME_RELEASED", "made by somebody else: left alone, and still there")
+    let (kind, text) = if foreign {
+        (EventKind::ForeignVolumeReleased, "made by somebody else: left alone, and still there")
     } else {
-        ("VOLUME_RETAINED", "kept on purpose; it costs money until it is released")
+        (EventKind::VolumeRetained, "kept on purpose; it costs money until it is released")
     };
     draft.events.push(crate::action::Event {
-        name,
+        kind,
         volume_id: Some(row.id.clone()),
         resource_id: row.provider_id.clone(),
         text: text.to_owned(),
@@ -440,6 +446,6 @@ fn complete_end(draft: &mut Draft<'_, '_>) {
     let failed = draft.agg.instance.failure.is_some() && draft.agg.instance.ready_at.is_none();
     draft.agg.instance.status = if failed { Status::ProvisioningFailed } else { Status::Terminated };
     draft.agg.instance.terminated_at = Some(draft.cx.now);
-    draft.emit("INSTANCE_TERMINATED", None, "everything that should go is proven gone");
+    draft.emit(EventKind::InstanceTerminated, None, "everything that should go is proven gone");
     debug_assert!(draft.agg.servers.iter().all(|s| s.create_state != CreateState::Created || s.proof.is_some()));
 }

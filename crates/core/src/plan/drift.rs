@@ -7,6 +7,7 @@
 
 use super::Draft;
 use crate::action::Event;
+use crate::event_kind::EventKind;
 use crate::name::CloudName;
 use crate::observed::{Observed, ObservedServer, ObservedVolume, ServerState};
 use crate::recorded::{Aggregate, Server, Volume};
@@ -58,7 +59,7 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         resized(row, shown, wanted, &mut events);
         if detached {
             let text = "somebody else detached the volume from our server; attach it there, or terminate the instance";
-            events.push(event("VOLUME_DETACHED", row, text.to_owned()));
+            events.push(event(EventKind::VolumeDetached, row, text.to_owned()));
             // Told once.
             row.status = VolumeStatus::Available;
         }
@@ -71,8 +72,8 @@ fn named_server(row: &mut Server, shown: &ObservedServer, settled: bool, events:
     let reported =
         drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &row.name), (&shown.tags, &ours));
     if let Some((what, text)) = reported {
-        let name = if what == Drift::Renamed { "SERVER_RENAMED" } else { "SERVER_UNTAGGED" };
-        events.push(Event { name, volume_id: None, resource_id: row.provider_id.clone(), text });
+        let kind = if what == Drift::Renamed { EventKind::ServerRenamed } else { EventKind::ServerUntagged };
+        events.push(Event { kind, volume_id: None, resource_id: row.provider_id.clone(), text });
     }
 }
 
@@ -80,8 +81,8 @@ fn named_volume(row: &mut Volume, shown: &ObservedVolume, name: &CloudName, sett
     let (text, tags) = (name.text(), name.tags());
     let reported = drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &text), (&shown.tags, &tags));
     if let Some((what, text)) = reported {
-        let name = if what == Drift::Renamed { "VOLUME_RENAMED" } else { "VOLUME_UNTAGGED" };
-        events.push(event(name, row, text));
+        let kind = if what == Drift::Renamed { EventKind::VolumeRenamed } else { EventKind::VolumeUntagged };
+        events.push(event(kind, row, text));
     }
 }
 
@@ -125,7 +126,12 @@ fn stopped(row: &Server, shown: &ObservedServer, events: &mut Vec<Event>) {
     let stops = matches!(shown.state, ServerState::Stopped | ServerState::StoppedInPlace | ServerState::Stopping);
     if ran && stops {
         let text = format!("somebody else stopped the server: it is {}; it still costs money", shown.state.text());
-        events.push(Event { name: "SERVER_STOPPED", volume_id: None, resource_id: row.provider_id.clone(), text });
+        events.push(Event {
+            kind: EventKind::ServerStopped,
+            volume_id: None,
+            resource_id: row.provider_id.clone(),
+            text,
+        });
     }
 }
 
@@ -148,10 +154,10 @@ fn resized(row: &Volume, shown: &ObservedVolume, wanted: Option<i64>, events: &m
     let (Some(was), Some(is)) = (row.size_bytes, shown.size_bytes) else { return };
     if was != is && wanted != Some(is) {
         let text = format!("somebody else resized the volume from {was} to {is} bytes; it costs by its new size");
-        events.push(event("VOLUME_RESIZED", row, text));
+        events.push(event(EventKind::VolumeResized, row, text));
     }
 }
 
-fn event(name: &'static str, row: &Volume, text: String) -> Event {
-    Event { name, volume_id: Some(row.id.clone()), resource_id: row.provider_id.clone(), text }
+fn event(kind: EventKind, row: &Volume, text: String) -> Event {
+    Event { kind, volume_id: Some(row.id.clone()), resource_id: row.provider_id.clone(), text }
 }

@@ -8,6 +8,7 @@
 //! - What such a listing shows is there: its end is taken up again, whatever the status of its instance.
 
 use super::Draft;
+use crate::event_kind::EventKind;
 use crate::observed::{Observed, VolumeState};
 use crate::recorded::{PendingFact, PendingObservation};
 use crate::status::{Origin, Status, VolumeStatus};
@@ -37,7 +38,7 @@ fn reopen_servers(draft: &mut Draft<'_, '_>) {
         let row = &mut draft.agg.servers[n];
         (row.gone_at, row.proof, row.delete_sent_at, row.retry, row.state) = (None, None, None, None, None);
         draft.emit(
-            "RESOURCE_REAPPEARED",
+            EventKind::ResourceReappeared,
             Some(id),
             "the server was proven gone, and is shown again: its end is taken up again",
         );
@@ -59,7 +60,12 @@ fn reopen_volumes(draft: &mut Draft<'_, '_>) {
         row.delete_accepted_at = None;
         row.status = VolumeStatus::Available;
         let (volume_id, text) = (Some(row.id.clone()), "the volume was proven gone, and is shown again".to_owned());
-        draft.events.push(crate::action::Event { name: "RESOURCE_REAPPEARED", volume_id, resource_id: Some(id), text });
+        draft.events.push(crate::action::Event {
+            kind: EventKind::ResourceReappeared,
+            volume_id,
+            resource_id: Some(id),
+            text,
+        });
         reopen_instance(draft);
     }
 }
@@ -169,7 +175,11 @@ pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, pending_observation
     if draft.seen.began_at > due {
         return true;
     }
-    draft.wait_until(format!("{what} is not shown, which a stale read may show, too: it is asked for again"), due);
+    draft.wait_until(
+        crate::status::NoteCode::Waiting,
+        format!("{what} is not shown, which a stale read may show, too: it is asked for again"),
+        due,
+    );
     let soon = draft.cx.now.plus_ms(draft.cx.rules.poll_ms.saturating_mul(POLLS)).min(due.plus_ms(1));
     draft.wake = Some(draft.wake.map_or(soon, |w| w.min(soon)));
     false

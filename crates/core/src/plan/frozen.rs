@@ -6,6 +6,7 @@
 //! `inventiv recover` takes the cloud's word; `inventiv volume retain` or `release` overrules it.
 
 use super::Draft;
+use crate::event_kind::EventKind;
 use crate::name::CloudName;
 use crate::observed::ObservedVolume;
 use crate::recorded::{CloudPolicy, Volume};
@@ -44,7 +45,7 @@ pub(super) fn check(draft: &mut Draft<'_, '_>) {
             row.id,
         );
         if draft.frozen.is_none() {
-            draft.emit("RECORDS_OLDER_THAN_CLOUD", None, text.clone());
+            draft.emit(EventKind::RecordsOlderThanCloud, None, text.clone());
         }
         draft.frozen = Some(text);
     }

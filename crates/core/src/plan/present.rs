@@ -1,14 +1,15 @@
-//! Towards *ready*: server, its volumes named, the data volume made and attached, started, running.
+//! Drives an instance towards *ready*: server, names of its volumes, data volume, start.
 
 use super::attempt::{self, Last, Next};
 use super::{Change, Draft, Shows, absent, evidence};
 use crate::action::{Action, Creation, ServerCall, VolumeCall};
 use crate::error::ErrorKind;
+use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{Allowed, ObservedServer, ServerState, VolumeState};
 use crate::recorded::{DataVolumeSpec, Retry, Server, Volume};
-use crate::status::{CreateState, Origin, Status, VolumeStatus};
+use crate::status::{CreateState, NoteCode, Origin, Status, VolumeStatus};
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     for extra in
@@ -25,7 +26,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         unseen(draft, &server);
         return;
     };
-    if server.tagged_at.is_none() && draft.may_try("naming the server", server.retry.as_ref()) {
+    if server.tagged_at.is_none() && draft.may_try("setting the name and tags of the server", server.retry.as_ref()) {
         draft.actions.push(Action::Server(server.id.clone(), ServerCall::Tag));
     }
     name_volumes(draft);
@@ -33,13 +34,13 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     let data = want_data_volume(draft, &server, &seen);
     let data_known =
         draft.agg.instance.spec.data_volume.is_none() || draft.agg.data_volume().is_some_and(|v| v.is_live());
-    if data_known && server.user_data_at.is_none() && draft.may_try("user data", server.retry.as_ref()) {
+    if data_known && server.user_data_at.is_none() && draft.may_try("setting the user data", server.retry.as_ref()) {
         draft.actions.push(Action::Server(server.id.clone(), ServerCall::SetUserData));
     }
     if data != Data::Missing && server.user_data_at.is_some() {
         run(draft, &server, &seen, data);
     }
-    check_setbacks(draft);
+    check_refusals(draft);
 }
 
 fn want_server(draft: &mut Draft<'_, '_>) {
@@ -54,16 +55,20 @@ fn want_server(draft: &mut Draft<'_, '_>) {
     });
     match attempt::next("server", last.as_ref(), draft.cx.rules, draft.cx.now) {
         Next::Make(_) => {
-            // Twins count too, so that a name is never used twice.
+            // Duplicates count too, so that a name is never used twice.
             let attempt = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
             let row = new_server(draft, attempt);
             draft.actions.push(Action::Create(Creation::Server(Box::new(row))));
         }
         Next::Doubt(until) => {
-            draft.wait_until("waits to learn whether the server's creation, whose answer was lost, took effect", until);
+            draft.wait_until(
+                NoteCode::Waiting,
+                "waits to learn whether the server's creation, whose answer was lost, took effect",
+                until,
+            );
         }
         Next::Later(retry) => {
-            draft.may_try("the server's creation", Some(&retry));
+            draft.may_try("creating the server", Some(&retry));
         }
         Next::Never(code, message) => draft.fail(&code, message),
     }
@@ -109,18 +114,18 @@ fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
     let known_since = server.answered_at.unwrap_or(server.intended_at);
     if draft.seen.listed && draft.seen.began_at > known_since {
         if evidence::may_ask(draft, "the server", server.pending_observation.as_ref())
-            && draft.may_try("asking for the server", server.retry.as_ref())
+            && draft.may_try("checking whether the server is gone", server.retry.as_ref())
         {
             draft.actions.push(Action::Server(server.id.clone(), ServerCall::ProveGone));
         }
     } else if let Some(hidden) = draft.seen.hidden.clone() {
-        draft.wait(hidden);
+        draft.wait_because(NoteCode::Credentials, hidden);
     } else if draft.agg.instance.status != Status::Ready {
-        draft.wait("waits to see the server");
+        draft.wait("waits for the cloud to show the server");
     }
 }
 
-/// Names and tags what the cloud made by itself: it is born without a trace of us.
+/// Sets our names and tags on volumes that the cloud created by itself: they carry neither.
 fn name_volumes(draft: &mut Draft<'_, '_>) {
     let rows: Vec<Volume> = draft.agg.volumes.iter().filter(|v| v.is_live()).cloned().collect();
     for row in rows.iter().filter(|v| v.origin != Origin::Foreign && v.tagged_at.is_none()) {
@@ -129,11 +134,11 @@ fn name_volumes(draft: &mut Draft<'_, '_>) {
             .as_deref()
             .and_then(|id| draft.seen.volume(id))
             .is_some_and(|v| v.state == VolumeState::Creating);
-        // A first try is made at once; while the cloud is still making it, a refusal is waited out.
+        // The first try is made at once. If it is refused, the next one waits until the volume is created.
         if creating && row.retry.is_some() {
-            let text = "waits for a volume to be made before it is named";
+            let text = "waits for a volume to be created before its name is set";
             draft.wait_for_volume(Change::VolumeMade, row, row.created_at, text);
-        } else if draft.may_try("naming a volume", row.retry.as_ref()) {
+        } else if draft.may_try("setting the name and tags of a volume", row.retry.as_ref()) {
             draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Tag));
         }
     }
@@ -154,22 +159,22 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
                 draft.actions.push(Action::Volume(row.id, VolumeCall::Resize(want)));
             }
         }
-        _ => draft.wait("waits for the boot volume to take its new size"),
+        _ => draft.wait("waits for the boot volume to show its new size"),
     }
 }
 
-/// How far the data volume is.
+/// The progress of the data volume.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Data {
-    /// It must be on the server before that is started.
+    /// It is not attached. The server must not be started before it is.
     Missing,
-    /// The server has it, and the cloud is still attaching it: the server may be started meanwhile.
+    /// The server shows it, and the cloud is still attaching it. The server may be started meanwhile.
     Attaching,
-    /// Nothing of it is waited for.
+    /// Nothing is left to wait for.
     Settled,
 }
 
-/// Makes and attaches the data volume.
+/// Creates and attaches the data volume.
 fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) -> Data {
     let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return Data::Settled };
     let row = draft.agg.data_volume().cloned();
@@ -177,8 +182,11 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedS
         return attach(draft, row, server, seen);
     }
     if server.may_have_run() && row.is_some() {
-        // It was there once and is gone: told, not remade (what was on it is lost).
-        draft.wait("the data volume disappeared; terminate the instance and create a new one");
+        // It existed and is gone with its data: reported, not created again.
+        draft.wait_because(
+            NoteCode::ActionNeeded,
+            "the data volume disappeared; terminate the instance and create a new one",
+        );
         return Data::Settled;
     }
     let last = row.as_ref().map(|v| Last {
@@ -197,12 +205,13 @@ fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedS
         }
         Next::Doubt(until) => {
             draft.wait_until(
-                "waits to learn whether the data volume's creation, whose answer was lost, took effect",
+                NoteCode::Waiting,
+                "waits to learn whether the creation of the data volume, whose response was lost, took effect",
                 until,
             );
         }
         Next::Later(retry) => {
-            draft.may_try("the data volume's creation", Some(&retry));
+            draft.may_try("creating the data volume", Some(&retry));
         }
         Next::Never(code, message) => draft.fail(&code, message),
     }
@@ -241,22 +250,28 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
     match shown.map(|v| (v.state, v.server_id, v.attachment_settled)) {
         Some((_, Some(on), true)) if on == seen.id => return Data::Settled,
         Some((VolumeState::Error, ..)) => broken(draft, row),
-        // The server lists a volume before the Block API shows it in use.
+        // The server lists a volume before the Block API shows it as in use.
         Some((_, on, _)) if seen.has(id) && on.as_ref().is_none_or(|on| *on == seen.id) => return Data::Attaching,
         Some((_, Some(on), false)) if on == seen.id => attaching(draft, row),
         Some((_, Some(on), _)) => {
-            draft.wait(format!("the data volume is attached to another server, {on}; detach it there"));
+            let owner = described(draft, &on);
+            draft.wait_because(
+                NoteCode::ActionNeeded,
+                format!("the data volume is attached to {owner}; detach it there"),
+            );
             return if server.may_have_run() { Data::Settled } else { Data::Missing };
         }
         Some((VolumeState::Available, None, _)) if server.may_have_run() && row.attached_at.is_some() => {
-            // A stale read may show it free for as long as the window after that.
+            // For the length of the window after that, a stale read may show it as detached.
             if row.attached_at.is_some_and(|t| draft.seen.began_at > t.plus_ms(draft.cx.rules.stale_ms)) {
-                draft.wait("the data volume was detached outside of this control plane");
+                draft
+                    .wait_because(NoteCode::ActionNeeded, "the data volume was detached outside of this control plane");
             }
             return Data::Settled;
         }
         Some((VolumeState::Available, None, _)) => {
-            // A stale read shows it free for as long as the window; attached twice, it is refused, and the instance would fail.
+            // For the length of the window, a stale read may show it as detached. A second attachment would be refused, and the
+            // instance would fail.
             let patience_ms = draft.cx.rules.poll_ms.max(draft.cx.rules.stale_ms);
             let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(patience_ms));
             if !again {
@@ -267,21 +282,33 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
         }
         Some((VolumeState::Creating, ..)) => {
             let since = row.answered_at.unwrap_or(row.created_at);
-            draft.wait_for_volume(Change::VolumeMade, row, since, "waits for the data volume to be made");
+            draft.wait_for_volume(Change::VolumeMade, row, since, "waits for the data volume to be created");
         }
         Some((VolumeState::InUse | VolumeState::Updating | VolumeState::Other(_), None, _)) => {
             draft.wait("waits for the data volume to become available");
         }
         None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
             if evidence::may_ask(draft, "the data volume", row.pending_observation.as_ref())
-                && draft.may_try("asking for the data volume", row.retry.as_ref())
+                && draft.may_try("checking whether the data volume is gone", row.retry.as_ref())
             {
                 draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
             }
         }
-        None => draft.wait("waits to see the data volume"),
+        None => draft.wait("waits for the cloud to show the data volume"),
     }
     Data::Missing
+}
+
+/// A server that holds our volume, for people: its name, its id, and who created it.
+fn described(draft: &Draft<'_, '_>, id: &str) -> String {
+    let holder = draft.seen.servers.iter().chain(&draft.seen.holders).find(|s| s.id == id);
+    let Some(holder) = holder else { return format!("server {id}") };
+    let owner = match CloudName::parse(&holder.name) {
+        Some(name) if name.control_plane == draft.cx.control_plane => format!("of instance {}", name.instance),
+        Some(name) => format!("of control plane `{}`", name.control_plane),
+        None => "which a third party created".to_owned(),
+    };
+    format!("server `{}` ({id}), {owner}", holder.name)
 }
 
 fn attaching(draft: &mut Draft<'_, '_>, row: &Volume) {
@@ -294,11 +321,11 @@ fn broken(draft: &mut Draft<'_, '_>, row: &Volume) {
     if evidence::is_broken(draft, row.pending_observation.as_ref()) {
         draft.fail("volume_error", format!("{text}; create a new instance"));
     } else {
-        draft.wait(format!("{text}; waits to see whether it stays so"));
+        draft.wait(format!("{text}; waits for a second observation after the consistency window"));
     }
 }
 
-/// Starts the server and waits for it.
+/// Starts the server and waits until it runs.
 fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: Data) {
     let now = draft.cx.now;
     let ready = draft.agg.instance.status == Status::Ready;
@@ -306,8 +333,9 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: 
     match &seen.state {
         ServerState::Running => running(draft, server, seen, data),
         ServerState::Stopped | ServerState::StoppedInPlace if ready => {
-            draft.wait(
-                "the server was stopped outside of this control plane; start it there, or terminate the instance",
+            draft.wait_because(
+                NoteCode::ActionNeeded,
+                "a third party stopped the server; start it in the provider's console, or terminate the instance",
             );
             return;
         }
@@ -317,26 +345,28 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: 
         ServerState::Stopped | ServerState::StoppedInPlace if fresh => {
             let since = server.start_sent_at.map_or(0, |t| now.ms_since(t));
             if since < draft.cx.rules.stale_ms.max(30_000) {
-                runs(draft, server, seen, "waits for the start to show");
+                runs(draft, server, seen, "waits for the cloud to show the start of the server");
             } else if server.starts < draft.cx.rules.starts_max {
                 start(draft, server, seen);
             } else {
                 let text =
-                    "the server fell back to stopped after every start; the zone is probably out of stock: try another";
+                    "the server stopped again after every start; the zone is probably out of stock: try another zone";
                 draft.fail("boot_failed", text);
             }
         }
-        ServerState::Locked => draft.wait("the cloud has locked the server; ask its support"),
+        ServerState::Locked => {
+            draft.wait_because(NoteCode::ActionNeeded, "the cloud has locked the server; ask its support")
+        }
         ServerState::Starting | ServerState::Stopped | ServerState::StoppedInPlace => {
             runs(draft, server, seen, "waits for the server to run");
         }
         ServerState::Stopping | ServerState::Other(_) => {
-            draft.wait(format!("the server is {}; waits", seen.state.text()));
+            draft.wait(format!("waits: the server is {}", seen.state.text()));
         }
     }
     let ready = ready || draft.agg.instance.status == Status::Ready;
     let started = server.start_sent_at.or(server.start_intended_at);
-    // What is shown then may be as old as the window.
+    // What is shown then may be older by the consistency window.
     let patience_ms = draft.cx.rules.boot_deadline_ms.saturating_add(draft.cx.rules.stale_ms);
     let deadline = started.map(|t| t.plus_ms(patience_ms));
     if !ready && deadline.is_some_and(|d| now > d) {
@@ -351,12 +381,12 @@ fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: 
 
 fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
     if !seen.allowed.contains(&Allowed::Start) {
-        // Nothing is allowed for a moment after an attachment.
+        // For a moment after an attachment, the cloud allows no action.
         let attached = draft.agg.data_volume().and_then(|v| v.attach_sent_at);
         let since = attached.or(server.answered_at).unwrap_or(server.intended_at);
         let text = "waits until the cloud allows the server to be started";
         draft.wait_for(Change::ActionsAllowed, Shows::Server(seen.id.clone()), since, text);
-    } else if draft.may_try("the start", server.retry.as_ref()) {
+    } else if draft.may_try("starting the server", server.retry.as_ref()) {
         draft.actions.push(Action::Server(server.id.clone(), ServerCall::Start));
     }
 }
@@ -373,7 +403,7 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, da
     let Some(ip) = seen.ip_address() else {
         draft.agg.instance.status = Status::Booting;
         let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.intended_at);
-        let text = "waits for the server's address";
+        let text = "waits for the address of the server";
         draft.wait_for(Change::AddressShown, Shows::Server(seen.id.clone()), since, text);
         return;
     };
@@ -385,25 +415,27 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, da
     }
     draft.agg.instance.status = Status::Ready;
     draft.agg.instance.ready_at = Some(draft.cx.now);
-    draft.emit("PROVIDER_GET_IP", Some(seen.id.clone()), format!("{ip}, as the server shows it"));
-    draft.emit("INSTANCE_READY", Some(seen.id.clone()), "running, every wanted volume attached");
+    draft.emit(EventKind::ProviderGetIp, Some(seen.id.clone()), format!("{ip}, as the server shows it"));
+    draft.emit(EventKind::InstanceReady, Some(seen.id.clone()), "running, every requested volume attached");
 }
 
-/// Fails an instance that is refused again and again before it ever ran.
-fn check_setbacks(draft: &mut Draft<'_, '_>) {
+/// Fails an instance whose calls are refused for good, or too often, before it was ever ready.
+fn check_refusals(draft: &mut Draft<'_, '_>) {
     if draft.agg.instance.status == Status::Ready {
         return;
     }
     let rules = draft.cx.rules;
     let server = draft.agg.servers.iter().filter(|s| s.is_primary).filter_map(|s| s.retry.clone());
     let data = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).filter_map(|v| v.retry.clone());
-    // A fresh id may be unknown to another API for a moment.
+    // For a moment, a new id may be unknown to another API.
     let young = |r: &Retry| r.error.kind == ErrorKind::NotFound && r.count < 3;
     let hopeless =
         server.chain(data).find(|r| (!r.error.kind.is_retryable() && !young(r)) || attempt::is_worn_out(r, rules));
     if let Some(retry) = hopeless {
-        let message =
-            format!("the provider refuses: {}; correct the request and create a new instance", retry.error.message);
+        let message = format!(
+            "the provider refused a call: {}; correct the request and create a new instance",
+            retry.error.message
+        );
         draft.fail(retry.error.kind.text(), message);
     }
 }

@@ -6,6 +6,7 @@
 use super::{Draft, drift, evidence, frozen};
 use crate::action::Event;
 use crate::cloud::VolumeType;
+use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState};
@@ -59,7 +60,7 @@ fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     let (id, attempt) = (ServerId::new((draft.cx.ids)()), draft.agg.attempt_of(&seen.name));
     draft.agg.servers.push(Server::found(id, attempt, seen, draft.cx.now));
     draft.emit(
-        "SERVER_ADOPTED",
+        EventKind::ServerAdopted,
         Some(seen.id.clone()),
         "it carries our name, and was not recorded: are the records old?",
     );
@@ -96,7 +97,7 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &ObservedServer) {
     } else {
         "a duplicate or late arrival, to be removed"
     };
-    draft.emit("SERVER_ADOPTED", Some(seen.id.clone()), text);
+    draft.emit(EventKind::ServerAdopted, Some(seen.id.clone()), text);
     record_server_volumes(draft, seen, true);
 }
 
@@ -143,7 +144,7 @@ fn adopt_volumes(draft: &mut Draft<'_, '_>) {
                 row.set_policy(true);
             }
             let (id, text) = (row.id.clone(), if late { "a late arrival, to be removed" } else { "found by its name" });
-            tell_volume(draft, "VOLUME_ADOPTED", &id, &volume.id, text);
+            tell_volume(draft, EventKind::VolumeAdopted, &id, &volume.id, text);
         } else if ours_by_name(draft, &volume.name) && is_confirmed(draft, volume) {
             adopt_by_role(draft, volume);
         }
@@ -173,7 +174,7 @@ fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &ObservedVolume) {
         on_volume(draft, &id, |v| v.set_policy(true));
     }
     let text = if duplicate { "a duplicate, to be removed" } else { "carries our name and was not recorded" };
-    tell_volume(draft, "VOLUME_FOUND", &id, &volume.id, text);
+    tell_volume(draft, EventKind::VolumeFound, &id, &volume.id, text);
 }
 
 /// A volume that was never recorded is ours only if its tags say so, too, or if it is on a server of ours.
@@ -244,7 +245,7 @@ fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &ObservedServer, ado
         };
         tell_volume(
             draft,
-            if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" },
+            if foreign { EventKind::ForeignVolumeFound } else { EventKind::VolumeFound },
             &id,
             &attachment.volume_id,
             text,
@@ -343,7 +344,7 @@ fn burn_what_never_came(draft: &mut Draft<'_, '_>) {
         }
     }
     for (kind, name) in abandoned {
-        draft.emit("ATTEMPT_ABANDONED", None, format!("{kind} {name} never turned up; its name stays watched"));
+        draft.emit(EventKind::AttemptAbandoned, None, format!("{kind} {name} never turned up; its name stays watched"));
     }
 }
 
@@ -412,9 +413,9 @@ pub(crate) fn take_over(row: &mut Volume, seen: &ObservedVolume) {
     row.perf_iops = seen.perf_iops.or(row.perf_iops);
 }
 
-fn tell_volume(draft: &mut Draft<'_, '_>, name: &'static str, id: &VolumeId, resource: &str, text: &str) {
+fn tell_volume(draft: &mut Draft<'_, '_>, kind: EventKind, id: &VolumeId, resource: &str, text: &str) {
     draft.events.push(Event {
-        name,
+        kind,
         volume_id: Some(id.clone()),
         resource_id: Some(resource.to_owned()),
         text: text.to_owned(),

@@ -128,7 +128,7 @@ fn an_intent_without_outcome_after_a_crash_is_in_doubt_not_sent_again() {
     stage.step();
     let (words, planned) = stage.step();
     assert!(words.is_empty());
-    assert!(notes(&planned).contains("whose answer was lost"), "{}", notes(&planned));
+    assert!(notes(&planned).contains("whose response was lost"), "{}", notes(&planned));
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn nothing_is_asked_to_be_proven_gone_before_a_complete_listing_begun_after_its_
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
     let upon = |stage: &mut Stage, observed: Observed| -> Vec<&'static str> {
         let mut planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        planned.actions.dedup_by_key(|a| a.log_name());
-        planned.actions.iter().map(Action::log_name).collect()
+        planned.actions.dedup_by_key(|a| a.kind().text());
+        planned.actions.iter().map(|a| a.kind().text()).collect()
     };
     stage.now = asked.plus_ms(2_000);
     let observations = [

@@ -184,7 +184,7 @@ fn an_accepted_call_about_a_server_is_written_on_that_server() {
     // Where reads are never stale, it is confirmed at once.
     let proof = Some(Proof { confirm_after: Some(T0), confirmed_at: Some(T0), ..proof_of("s-1") });
     assert_eq!(gone, Server { gone_at: Some(T0), proof, state: Some("gone".into()), ..old });
-    assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), ["SERVER_DISAPPEARED"]);
+    assert_eq!(events.iter().map(|e| e.kind.text()).collect::<Vec<_>>(), ["SERVER_DISAPPEARED"]);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn who_asked_for_an_end_is_not_told_of_it() {
         changes.iter().for_each(|change| change(&mut agg));
         let gone = Ok(CallResult::Gone(Box::new(proof_of("v-1"))));
         let events = concluded(&mut agg, &Action::Volume(owned_volume().id, VolumeCall::ProveGone), &gone);
-        assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), expected, "{what}");
+        assert_eq!(events.iter().map(|e| e.kind.text()).collect::<Vec<_>>(), expected, "{what}");
         let v = &agg.volumes[0];
         assert_eq!((v.status, v.deleted_at, v.proof.is_some()), (VolumeStatus::Deleted, Some(T0), true), "{what}");
         assert_eq!(agg.volumes[1], before().volumes[1], "{what}");
@@ -232,7 +232,7 @@ fn who_asked_for_an_end_is_not_told_of_it() {
         agg.servers[0].delete_intended_at = asked;
         let gone = Ok(CallResult::Gone(Box::new(proof_of("s-1"))));
         let events = concluded(&mut agg, &Action::Server(ServerId::new(8), ServerCall::ProveGone), &gone);
-        assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), expected);
+        assert_eq!(events.iter().map(|e| e.kind.text()).collect::<Vec<_>>(), expected);
     }
 }
 
@@ -252,7 +252,7 @@ fn a_new_server_is_kept_unless_another_took_its_place() {
         seen.attachments.push(attachment(3, "v-1", "sbs_volume"));
         let reply = Ok(CallResult::Server(Box::new(seen)));
         let events = concluded(&mut agg, &Action::Create(Creation::Server(Box::new(open))), &reply);
-        assert_eq!(events.iter().map(|e| e.name).collect::<Vec<_>>(), ["VOLUME_FOUND"; 2], "v-1 was known");
+        assert_eq!(events.iter().map(|e| e.kind.text()).collect::<Vec<_>>(), ["VOLUME_FOUND"; 2], "v-1 was known");
         assert_eq!(agg.volumes.iter().skip(2).map(|v| v.is_boot).collect::<Vec<_>>(), [true, false]);
         let s = &agg.servers[1];
         assert_eq!(

@@ -118,6 +118,7 @@ fn its_next_look_changes_nothing_in_the_cloud() {
         ];
         let agg = recovered(servers.clone(), volumes.clone(), &[]).instances.remove(0);
         let seen = Observed {
+            holders: Vec::new(),
             began_at: NOW,
             complete: true,
             listed: true,

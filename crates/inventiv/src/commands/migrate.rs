@@ -4,10 +4,9 @@ use crate::args::{Migrate, Output};
 use crate::failure::Failure;
 use crate::home;
 use crate::output::{self, print};
-use inventiv_core::month::Month;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
-use inventiv_store::{Arranged, Moved, Schema, Store};
+use inventiv_store::{Moved, Schema, Store};
 use serde_json::json;
 
 pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
@@ -16,25 +15,16 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
         return move_rows(from, to, output).await;
     }
     let database = home::database(args.database)?;
-    let log = if args.check { Log::default() } else { bring_up_to_date(&database).await.map_err(failed)? };
+    if !args.check {
+        Store::open(&database).await.map_err(failed)?;
+    }
     let schema = Store::schema(&database).await.map_err(failed)?;
     match output.is_for_programs() {
         true => {
             let pending: Vec<_> = schema.pending.iter().map(|(n, name)| json!({"version": n, "name": name})).collect();
-            let months: Vec<_> = log.months.iter().map(Month::to_string).collect();
-            let mut all = json!({"version": schema.version, "pending": pending});
-            if !args.check {
-                all["action_log_months"] = json!(months);
-                all["action_log_left_to_owner"] = json!(log.of_another);
-            }
-            output::value(output, &all);
+            output::value(output, &json!({"version": schema.version, "pending": pending}));
         }
-        false => print(&text(&schema, &log)),
-    }
-    if let Some(e) = log.failed {
-        return Err(Failure::general(format!(
-            "the schema is up to date, but not all months of the action log have a partition: {e}; run the command again"
-        )));
+        false => print(&text(&schema)),
     }
     if schema.pending.is_empty() {
         return Ok(());
@@ -44,39 +34,13 @@ pub(crate) async fn run(args: Migrate, output: Output) -> Result<(), Failure> {
     ))
 }
 
-/// The state of the action log.
-#[derive(Default)]
-struct Log {
-    /// The months that have a partition; none on SQLite.
-    months: Vec<Month>,
-    /// Another role owns its tables and must create the partitions.
-    of_another: bool,
-    /// Why partitions were not created.
-    failed: Option<inventiv_store::Error>,
-}
-
-async fn bring_up_to_date(database: &str) -> Result<Log, inventiv_store::Error> {
-    let store = Store::open(database).await?;
-    let (arranged, failed) = match store.arrange_action_logs(SystemClock.now(), None).await {
-        Ok(arranged) => (arranged, None),
-        Err(e) => (Arranged::default(), Some(e)),
-    };
-    Ok(Log { months: store.action_log_months().await?, of_another: arranged.left_to_owner, failed })
-}
-
-fn text(schema: &Schema, log: &Log) -> String {
+fn text(schema: &Schema) -> String {
     let mut text = format!("schema {}", schema.version);
     if schema.pending.is_empty() {
         text.push_str(", up to date");
     }
     for (n, name) in &schema.pending {
         text.push_str(&format!("\npending: {n} {name}"));
-    }
-    if let (Some(first), Some(last)) = (log.months.first(), log.months.last()) {
-        text.push_str(&format!("\naction log by months, {first} to {last}"));
-    }
-    if log.of_another {
-        text.push_str("\nonly the role that owns the action log can create its partitions: run this with that role");
     }
     text
 }

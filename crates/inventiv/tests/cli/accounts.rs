@@ -69,7 +69,7 @@ fn two_projects_live_side_by_side_and_a_command_names_its_own() {
         assert!(said.contains("name one of prod, dev"), "{args:?}: {said}");
     }
     let unknown = server.run(&["offer", "list", "--account", "test"]);
-    assert!(text(&unknown.stderr).contains("there is prod, dev"), "{}", text(&unknown.stderr));
+    assert!(text(&unknown.stderr).contains("works in prod, dev"), "{}", text(&unknown.stderr));
     let end = server.run(&["instance", "terminate", "--all", "--yes", "--wait"]);
     assert!(end.status.success(), "{}", text(&end.stderr));
     assert_eq!(cloud.left(), 0);

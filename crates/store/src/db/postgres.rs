@@ -291,14 +291,6 @@ impl Failed {
     }
 }
 
-/// Several exchanges with one time-out for all; tried once.
-pub(super) async fn in_one<T>(
-    pool: &AnyPool,
-    work: impl for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
-) -> Result<T, Error> {
-    exchange(pool, work).await.map_err(Failed::of_a_write)
-}
-
 /// One exchange on one connection, with a time-out. A broken connection is discarded.
 async fn exchange<T>(
     pool: &AnyPool,

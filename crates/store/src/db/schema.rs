@@ -4,22 +4,10 @@
 //! migrates; others wait for its lock.
 
 use super::Error;
-use sqlx::migrate::{MigrateError, Migration, Migrator};
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyPool, Row};
-use std::sync::LazyLock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-/// The same migrations, with PostgreSQL's own versions where they exist.
-static OF_POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
-    let own = sqlx::migrate!("./migrations/postgres");
-    let text = |common: &Migration| own.iter().find(|m| m.version == common.version).unwrap_or(common).clone();
-    Migrator::with_migrations(MIGRATIONS.iter().map(text).collect())
-});
-
-fn migrations(pool: &AnyPool) -> &'static Migrator {
-    if super::is_postgres(pool.connect_options().database_url.as_str()) { &OF_POSTGRES } else { &MIGRATIONS }
-}
-
 /// The state of a database's schema, relative to this version of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
@@ -66,7 +54,7 @@ pub(super) async fn bring_up_to_date(pool: &AnyPool) -> Result<(), Error> {
     if state(pool).await?.pending.is_empty() {
         return Ok(());
     }
-    migrations(pool).run(pool).await.map_err(|e| {
+    MIGRATIONS.run(pool).await.map_err(|e| {
         if let MigrateError::VersionMissing(version) = e {
             return Error::Newer(version);
         }
@@ -87,20 +75,5 @@ fn what_to_do(e: &MigrateError) -> &'static str {
             "; views of your own, perhaps: nothing was changed, drop them, and make them again after it"
         }
         Some(_) | None => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn postgresql_has_every_change_and_its_own_texts_among_them() {
-        let versions = |all: &Migrator| all.iter().map(|m| m.version).collect::<Vec<_>>();
-        assert_eq!(versions(&OF_POSTGRES), versions(&MIGRATIONS));
-        for own in sqlx::migrate!("./migrations/postgres").iter() {
-            let taken = OF_POSTGRES.iter().find(|m| m.version == own.version);
-            assert!(taken.is_some_and(|m| m.checksum == own.checksum), "{} has no duplicate", own.description);
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! A long history: frequent API requests and passes, with empty tables and with full ones.
 
 use crate::{Table, request};
-use inventiv_orchestrator::Clock;
 use inventiv_testkit::past::repeat_life;
 use inventiv_testkit::{Database, World};
 use serde_json::json;
@@ -79,7 +78,6 @@ async fn measure(world: &World, living: &str) -> BTreeMap<String, f64> {
 
 pub(super) async fn empty_and_full(table: &mut Table, kind: Database) {
     let world = World::new(kind).await;
-    world.store.arrange_action_logs(world.clock.now(), None).await.unwrap();
     let over = world.create(request("L4-1-24G")).await;
     world.until_status(&over, "ready").await;
     world.terminate(&over).await;

@@ -29,11 +29,11 @@ fn long_since() -> Stage {
 }
 
 fn reported(planned: &Plan) -> Vec<&'static str> {
-    planned.events.iter().map(|e| e.name).collect()
+    planned.events.iter().map(|e| e.kind.text()).collect()
 }
 
 fn one<'p>(planned: &'p Plan, name: &str) -> &'p Event {
-    let found: Vec<&Event> = planned.events.iter().filter(|e| e.name == name).collect();
+    let found: Vec<&Event> = planned.events.iter().filter(|e| e.kind.text() == name).collect();
     assert_eq!(found.len(), 1, "{name}: {:?}", planned.events);
     found[0]
 }
@@ -263,7 +263,7 @@ fn a_kept_volume_that_was_never_named_is_named_when_it_can_be() {
     stage.agg.volumes[2].retry = Some(refused(ErrorKind::Unavailable, 1, until));
     let (words, planned) = stage.step();
     assert_eq!((words.len(), planned.recorded.instance.wake_at), (0, until));
-    assert!(notes(&planned).contains("naming a volume was refused"), "{}", notes(&planned));
+    assert!(notes(&planned).contains("setting the name and tags of a volume was refused"), "{}", notes(&planned));
     stage.now = stage.now.plus_ms(60_000);
     assert_eq!(stage.step().0, ["TAG_VOLUME"]);
     // One that is not there has no name to be given: the audit tells that it is missing.

@@ -8,7 +8,7 @@ use crate::recorded::{Retry, Server, Volume};
 use crate::time::Timestamp;
 
 pub(super) fn words(planned: &Plan) -> Vec<&'static str> {
-    planned.actions.iter().map(|a| a.log_name().strip_prefix("PROVIDER_").unwrap_or_default()).collect()
+    planned.actions.iter().map(|a| a.kind().text().strip_prefix("PROVIDER_").unwrap_or_default()).collect()
 }
 
 pub(super) fn refused(kind: ErrorKind, count: u32, not_before: Timestamp) -> Retry {
@@ -159,7 +159,7 @@ fn a_refused_creation_is_made_again_at_its_very_moment() {
         let planned = upon(&mut stage);
         assert_eq!(words(&planned).first().copied(), word, "{ms}: {}", notes(&planned));
         if word.is_none() {
-            assert_eq!(notes(&planned), "the server's creation was refused 1 time(s): no; tries again");
+            assert_eq!(notes(&planned), "creating the server was refused 1 time(s): no; retries");
             assert_eq!(planned.recorded.instance.wake_at, at);
         }
     }
@@ -177,7 +177,11 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
             let observed = Observed { began_at: since.plus_ms(ms), listed, ..stage.observe() };
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             assert_eq!(words(&planned) == ["PROVE_SERVER_GONE"], asks, "{answered} {listed} {ms}");
-            assert_eq!(notes(&planned).contains("waits to see the server"), !asks, "{answered} {listed} {ms}");
+            assert_eq!(
+                notes(&planned).contains("waits for the cloud to show the server"),
+                !asks,
+                "{answered} {listed} {ms}"
+            );
         }
     }
     // One that is ready, and not shown by a glance, is not fussed about.
@@ -212,7 +216,7 @@ fn what_is_not_named_yet_is_named_unless_it_is_still_made_or_was_refused_a_momen
         seen.state = if creating { VolumeState::Creating } else { VolumeState::InUse };
         let planned = upon(&mut stage);
         assert_eq!(words(&planned).contains(&"TAG_VOLUME"), names, "{creating} {retry}");
-        assert_eq!(notes(&planned).contains("to be made before it is named"), !names, "{creating} {retry}");
+        assert_eq!(notes(&planned).contains("to be created before its name is set"), !names, "{creating} {retry}");
     }
     type Change = fn(&mut Volume);
     let never: [Change; 2] = [|v| v.origin = Origin::Foreign, |v| v.status = VolumeStatus::Retained];
@@ -272,7 +276,7 @@ fn the_boot_volume_is_grown_once_where_it_can_be() {
         shown(&mut stage, state.clone());
         let planned = upon(&mut stage);
         assert_eq!(words(&planned).contains(&"VOLUME_RESIZE"), grows, "{state:?}");
-        assert_eq!(notes(&planned).contains("take its new size"), !grows, "{state:?}");
+        assert_eq!(notes(&planned).contains("show its new size"), !grows, "{state:?}");
     }
     // Asked, and this look began no later than that.
     for (ms, grows) in [(0, false), (1, true)] {

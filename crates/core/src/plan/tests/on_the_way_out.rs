@@ -7,7 +7,7 @@ use crate::recorded::{Failure, Retry, Volume};
 use crate::time::Timestamp;
 
 fn words(planned: &Plan) -> Vec<&'static str> {
-    planned.actions.iter().map(Action::log_name).collect()
+    planned.actions.iter().map(|a| a.kind().text()).collect()
 }
 
 fn retry(not_before: Timestamp) -> Retry {
@@ -85,7 +85,7 @@ fn a_creation_in_doubt_is_waited_for_until_its_grace_is_over() {
     // The data volume's creation has no answer.
     let made = stage.now;
     let planned = upon(&mut stage);
-    let text = "waits to learn whether the data volume's creation, whose answer was lost, took effect";
+    let text = "waits to learn whether the creation of the data volume, whose response was lost, took effect";
     let note = planned.recorded.instance.notes.iter().find(|n| n.text == text).unwrap();
     assert_eq!(note.until, Some(made.plus_ms(600_000)));
     data(&mut stage).answered_at = Some(made.plus_ms(7));
@@ -102,7 +102,7 @@ fn a_creation_in_doubt_is_waited_for_until_its_grace_is_over() {
     let made = stage.now;
     let planned = upon(&mut stage);
     assert_eq!(planned.recorded.instance.notes[0].until, Some(made.plus_ms(600_000)));
-    assert!(notes(&planned).contains("whether the server's creation"), "{}", notes(&planned));
+    assert!(notes(&planned).contains("whether the creation of the server"), "{}", notes(&planned));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn flexible_addresses_are_told_and_stay() {
         stage.servers[0].foreign_addresses = vec!["51.15.0.1".into(), "51.15.0.2".into()];
         stage.servers[0].state = state;
         let planned = upon(&mut stage);
-        let reported: Vec<_> = planned.events.iter().filter(|e| e.name == "FOREIGN_ADDRESS_LEFT").collect();
+        let reported: Vec<_> = planned.events.iter().filter(|e| e.kind.text() == "FOREIGN_ADDRESS_LEFT").collect();
         assert_eq!(reported.len(), 2);
         assert!(reported[1].text.contains("51.15.0.2") && reported[1].resource_id.as_deref() == Some("s1"));
         assert_eq!(words(&planned), ["PROVIDER_DELETE"]);
@@ -370,7 +370,7 @@ fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
     let mut stage = keeps();
     let planned = upon(&mut stage);
     assert_eq!((data_of(&planned).status, words(&planned)), (VolumeStatus::Retained, vec![]));
-    let event = planned.events.iter().find(|e| e.name == "VOLUME_RETAINED").unwrap();
+    let event = planned.events.iter().find(|e| e.kind.text() == "VOLUME_RETAINED").unwrap();
     assert!(event.text.contains("costs money") && event.resource_id.as_deref() == Some("data"));
     assert_eq!(event.volume_id.as_ref(), Some(&data_of(&planned).id));
     assert_eq!(planned.recorded.instance.status, Status::Terminated);
@@ -380,7 +380,7 @@ fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
     (row.origin, row.tagged_at) = (Origin::Foreign, None);
     let planned = upon(&mut stage);
     assert_eq!((planned.recorded.volumes[0].status, words(&planned)), (VolumeStatus::Released, vec![]));
-    assert!(planned.events.iter().any(|e| e.name == "FOREIGN_VOLUME_RELEASED"));
+    assert!(planned.events.iter().any(|e| e.kind.text() == "FOREIGN_VOLUME_RELEASED"));
     // Not shown: asked for, once a listing begun after the server's end can tell.
     for (ms, tells) in [(0, false), (1, true)] {
         let mut stage = keeps();
@@ -483,7 +483,7 @@ fn an_end_that_has_nothing_to_do_and_nothing_to_say_still_says_that_it_waits() {
         (planned.recorded.instance.status, planned.recorded.instance.terminated_at),
         (Status::Terminated, Some(stage.now))
     );
-    assert_eq!(planned.events.iter().filter(|e| e.name == "INSTANCE_TERMINATED").count(), 1);
+    assert_eq!(planned.events.iter().filter(|e| e.kind.text() == "INSTANCE_TERMINATED").count(), 1);
     stage.agg = planned.recorded;
     let again = upon(&mut stage);
     assert!(again.events.is_empty(), "it ends once: {:?}", again.events);

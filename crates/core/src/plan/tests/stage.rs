@@ -163,6 +163,7 @@ impl Stage {
 
     pub(super) fn observe(&self) -> Observed {
         Observed {
+            holders: Vec::new(),
             began_at: self.now,
             complete: true,
             listed: true,
@@ -195,7 +196,7 @@ impl Stage {
         for action in &planned.actions {
             record_intent(&mut self.agg, action, now);
         }
-        (planned.actions.iter().map(|a| a.log_name().replace("PROVIDER_", "")).collect(), planned)
+        (planned.actions.iter().map(|a| a.kind().text().replace("PROVIDER_", "")).collect(), planned)
     }
 
     pub(super) fn answer(&mut self, action: &Action, outcome: Result<CallResult, CallError>) {

@@ -113,7 +113,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
         ),
         ("on its way", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
         ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to another server, s9"),
-        ("being made", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be made"),
+        ("being made", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be created"),
         ("in use by nobody", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
         ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
         (
@@ -178,7 +178,7 @@ fn a_data_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
             let observed = Observed { began_at: since.plus_ms(ms), listed, ..stage.observe() };
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             assert_eq!(words(&planned) == ["PROVE_VOLUME_GONE"], asks, "{answered} {listed} {ms}");
-            assert_eq!(notes(&planned).contains("waits to see the data volume"), !asks);
+            assert_eq!(notes(&planned).contains("waits for the cloud to show the data volume"), !asks);
         }
     }
     let mut stage = made();
@@ -196,7 +196,7 @@ fn what_happened_to_the_data_volume_of_a_server_that_ran_is_told_and_not_made_go
     let planned = upon(&mut stage);
     assert_eq!(
         (words(&planned), notes(&planned).as_str()),
-        (vec![], "the data volume was detached outside of this control plane")
+        (vec![], "a third party detached the data volume; attach it again, or terminate the instance")
     );
     let mut stage = Stage::ready();
     free(&mut stage);
@@ -249,7 +249,7 @@ fn fell_back(ms: i64, starts: u32) -> Stage {
 fn a_server_that_falls_back_is_started_again_and_not_for_ever() {
     for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
         for (ms, starts, word, note) in [
-            (29_999, 1, None, "waits for the start to show"),
+            (29_999, 1, None, "waits for the cloud to show the start of the server"),
             (30_000, 1, Some("START"), ""),
             (30_000, 2, Some("START"), ""),
             (0, 1, None, "waits for the server to run"),
@@ -270,9 +270,9 @@ fn a_server_that_falls_back_is_started_again_and_not_for_ever() {
 fn every_other_state_is_waited_for() {
     for (state, note) in [
         (ServerState::Starting, "waits for the server to run"),
-        (ServerState::Locked, "the cloud has locked the server; ask its support"),
-        (ServerState::Stopping, "the server is stopping; waits"),
-        (ServerState::Other("melting".into()), "the server is melting; waits"),
+        (ServerState::Locked, "the cloud has locked the server; ask the provider's support"),
+        (ServerState::Stopping, "waits: the server is stopping"),
+        (ServerState::Other("melting".into()), "waits: the server is melting"),
     ] {
         let mut stage = made();
         stage.servers[0].state = state;
@@ -283,7 +283,7 @@ fn every_other_state_is_waited_for() {
         let mut stage = Stage::ready();
         stage.servers[0].state = state;
         let planned = upon(&mut stage);
-        assert!(notes(&planned).contains("stopped outside of this control plane"), "{}", notes(&planned));
+        assert!(notes(&planned).contains("a third party stopped the server"), "{}", notes(&planned));
         assert_eq!(words(&planned), Vec::<&str>::new());
     }
 }
@@ -323,11 +323,11 @@ fn ready_is_said_once_with_the_address() {
     let planned = upon(&mut stage);
     assert_eq!(
         (planned.recorded.instance.status, notes(&planned).as_str()),
-        (Status::Booting, "waits for the server's address")
+        (Status::Booting, "waits for the address of the server")
     );
     stage.servers[0].addresses = vec!["5.6.7.8".into()];
     let planned = upon(&mut stage);
-    let reported: Vec<_> = planned.events.iter().map(|e| (e.name, e.resource_id.as_deref())).collect();
+    let reported: Vec<_> = planned.events.iter().map(|e| (e.kind.text(), e.resource_id.as_deref())).collect();
     assert_eq!(reported, [("PROVIDER_GET_IP", Some("s1")), ("INSTANCE_READY", Some("s1"))]);
     assert_eq!(planned.recorded.instance.ready_at, Some(stage.now));
     stage.agg = planned.recorded;

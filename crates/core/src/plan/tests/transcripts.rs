@@ -66,7 +66,7 @@ impl Teller {
         let before = self.stage.agg.instance.status;
         let (_, planned) = self.stage.step();
         let mut text = vec![format!("sees {}", self.seen())];
-        text.extend(planned.events.iter().map(|e| format!("records {}: {}", e.name, e.text)));
+        text.extend(planned.events.iter().map(|e| format!("records {}: {}", e.kind, e.text)));
         if planned.recorded.instance.status != before {
             text.push(format!("is {}", planned.recorded.instance.status));
         }
@@ -110,7 +110,7 @@ impl Teller {
         let removal_method = action
             .removal_method()
             .map_or_else(String::new, |r| format!(" ({})", r.split(':').next().unwrap_or_default()));
-        format!("{}{removal_method} {}", action.log_name(), name.unwrap_or_default())
+        format!("{}{removal_method} {}", action.kind().text(), name.unwrap_or_default())
     }
 
     /// Looks, and the cloud does everything as it should, so many times.

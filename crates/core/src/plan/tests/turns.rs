@@ -25,7 +25,12 @@ fn a_plan_that_only_waits_differs_in_nothing_but_the_next_look() {
     assert!(!waits(|p| p.recorded.servers[0].starts += 1));
     assert!(!waits(|p| p.recorded.volumes[0].attempt += 1));
     assert!(!waits(|p| p.actions.push(Action::Server(ServerId::new(1), ServerCall::Stop))));
-    let event = crate::action::Event { name: "X", volume_id: None, resource_id: None, text: String::new() };
+    let event = crate::action::Event {
+        kind: crate::event_kind::EventKind::InstanceReady,
+        volume_id: None,
+        resource_id: None,
+        text: String::new(),
+    };
     let mut planned = Plan { recorded: before.clone(), events: vec![event], actions: Vec::new(), awaits: Vec::new() };
     assert!(!planned.only_waits(&before));
     planned.events.clear();
@@ -42,7 +47,7 @@ fn a_refusal_is_waited_out_to_its_very_moment() {
         assert_eq!(!words.is_empty(), acts, "{early_ms}: {words:?}");
         if !acts {
             assert_eq!(planned.recorded.instance.wake_at, stage.now.plus_ms(1), "it is the only thing to wait for");
-            assert_eq!(notes(&planned), "the server's removal was refused 1 time(s): not now; tries again");
+            assert_eq!(notes(&planned), "removing the server was refused 1 time(s): not now; retries");
         }
     }
 }

@@ -13,7 +13,7 @@ fn name(role: Role, attempt: u32, delete: bool) -> CloudName {
 }
 
 fn reported(planned: &Plan) -> Vec<&'static str> {
-    planned.events.iter().map(|e| e.name).collect()
+    planned.events.iter().map(|e| e.kind.text()).collect()
 }
 
 fn volume<'p>(planned: &'p Plan, id: &str) -> &'p Volume {
@@ -148,7 +148,7 @@ fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
         let now = Some(stage.now);
         assert_eq!((row.create_state, row.answered_at, row.tagged_at), (CreateState::Created, now, now), "{state}");
         assert_eq!((&row.create_error, &row.retry), (&None, &None), "however it was refused: it is there");
-        let text = &planned.events.iter().find(|e| e.name == "SERVER_ADOPTED").unwrap().text;
+        let text = &planned.events.iter().find(|e| e.kind.text() == "SERVER_ADOPTED").unwrap().text;
         assert_eq!(text.contains("found by its name"), keeps, "{state}: {text}");
     }
 }
@@ -302,7 +302,7 @@ fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebod
         assert_eq!(row.server_id.as_ref(), Some(&stage.agg.servers[0].id), "{what}");
         assert_eq!(row.name, shown, "{what}");
         let event = planned.events.iter().find(|e| e.volume_id.as_ref() == Some(&row.id)).unwrap();
-        assert_eq!(event.name, if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" }, "{what}");
+        assert_eq!(event.kind.text(), if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" }, "{what}");
         assert_eq!(event.text.contains("made by somebody else"), foreign, "{what}");
     }
     // Somebody else's volume, with the flag to boot on it, is not the boot volume.
@@ -383,7 +383,7 @@ fn a_creation_is_given_up_only_by_a_complete_look_begun_after_its_grace() {
         assert_eq!(server.create_state == CreateState::Abandoned, abandoned, "{case}");
         assert_eq!(data.create_state == CreateState::Abandoned, abandoned, "{case}");
         assert_eq!(data.status == VolumeStatus::Failed, abandoned, "{case}");
-        let reported = planned.events.iter().filter(|e| e.name == "ATTEMPT_ABANDONED").count();
+        let reported = planned.events.iter().filter(|e| e.kind.text() == "ATTEMPT_ABANDONED").count();
         assert_eq!(reported, if abandoned { 2 } else { 0 }, "{case}");
     }
 }

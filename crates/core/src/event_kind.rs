@@ -1,0 +1,168 @@
+//! What lines of the action log are about.
+
+use crate::words::words;
+
+words!(
+    /// What a line of the action log is about: a request, a provider call or an observation.
+    EventKind {
+        /// Somebody asked for an instance.
+        RequestCreate = "REQUEST_CREATE",
+        /// Somebody asked for an instance's end.
+        RequestTerminate = "REQUEST_TERMINATE",
+        /// Somebody renamed an instance.
+        RequestRename = "REQUEST_RENAME",
+        /// Somebody asked that a volume outlives its instance.
+        RequestRetainVolume = "REQUEST_RETAIN_VOLUME",
+        /// Somebody asked that a volume goes with its instance, or now.
+        RequestReleaseVolume = "REQUEST_RELEASE_VOLUME",
+        /// Call: create a server.
+        ProviderCreate = "PROVIDER_CREATE",
+        /// Call: create a volume.
+        ProviderCreateVolume = "PROVIDER_CREATE_VOLUME",
+        /// Call: set the name and tags of a server.
+        ProviderTagServer = "PROVIDER_TAG_SERVER",
+        /// Call: set the name and tags of a volume.
+        ProviderTagVolume = "PROVIDER_TAG_VOLUME",
+        /// Call: grow a volume.
+        ProviderVolumeResize = "PROVIDER_VOLUME_RESIZE",
+        /// Call: attach a volume.
+        ProviderAttachVolume = "PROVIDER_ATTACH_VOLUME",
+        /// Call: detach a volume.
+        ProviderDetachVolume = "PROVIDER_DETACH_VOLUME",
+        /// Call: set the first-boot instructions of a server.
+        ProviderSetUserData = "PROVIDER_SET_USER_DATA",
+        /// Call: start a server.
+        ProviderStart = "PROVIDER_START",
+        /// Call: power a server off.
+        ProviderStop = "PROVIDER_STOP",
+        /// Call: remove a server, by either method.
+        ProviderDelete = "PROVIDER_DELETE",
+        /// Call: delete a volume.
+        ProviderDeleteVolume = "PROVIDER_DELETE_VOLUME",
+        /// Call: ask for a server, to prove that it is gone.
+        ProviderProveServerGone = "PROVIDER_PROVE_SERVER_GONE",
+        /// Call: ask for a volume, to prove that it is gone.
+        ProviderProveVolumeGone = "PROVIDER_PROVE_VOLUME_GONE",
+        /// The server shows its public address.
+        ProviderGetIp = "PROVIDER_GET_IP",
+        /// An instance became ready.
+        InstanceReady = "INSTANCE_READY",
+        /// An instance failed, and is removed.
+        InstanceFailed = "INSTANCE_FAILED",
+        /// Everything of an instance that should go is proven gone.
+        InstanceTerminated = "INSTANCE_TERMINATED",
+        /// An instance was rebuilt from what the cloud shows.
+        InstanceRecovered = "INSTANCE_RECOVERED",
+        /// A server that was not recorded is ours by its name.
+        ServerAdopted = "SERVER_ADOPTED",
+        /// A third party removed a server.
+        ServerDisappeared = "SERVER_DISAPPEARED",
+        /// A third party renamed a server.
+        ServerRenamed = "SERVER_RENAMED",
+        /// A third party removed our tags from a server.
+        ServerUntagged = "SERVER_UNTAGGED",
+        /// A third party stopped a server.
+        ServerStopped = "SERVER_STOPPED",
+        /// A volume that was not recorded is ours by its name.
+        VolumeAdopted = "VOLUME_ADOPTED",
+        /// A volume came with a server.
+        VolumeFound = "VOLUME_FOUND",
+        /// A third party deleted a volume.
+        VolumeDisappeared = "VOLUME_DISAPPEARED",
+        /// A third party renamed a volume.
+        VolumeRenamed = "VOLUME_RENAMED",
+        /// A third party removed our tags from a volume.
+        VolumeUntagged = "VOLUME_UNTAGGED",
+        /// A third party changed the size of a volume.
+        VolumeResized = "VOLUME_RESIZED",
+        /// A third party detached a volume.
+        VolumeDetached = "VOLUME_DETACHED",
+        /// A volume stays after its instance's end, on purpose.
+        VolumeRetained = "VOLUME_RETAINED",
+        /// A third party's volume is on our server.
+        ForeignVolumeFound = "FOREIGN_VOLUME_FOUND",
+        /// A third party's volume stays after our server's end.
+        ForeignVolumeReleased = "FOREIGN_VOLUME_RELEASED",
+        /// A third party's address stays after our server's end.
+        ForeignAddressLeft = "FOREIGN_ADDRESS_LEFT",
+        /// A creation without an answer never turned up.
+        AttemptAbandoned = "ATTEMPT_ABANDONED",
+        /// A resource that was proven gone is shown again.
+        ResourceReappeared = "RESOURCE_REAPPEARED",
+        /// The cloud shows a newer policy than the records.
+        RecordsOlderThanCloud = "RECORDS_OLDER_THAN_CLOUD",
+        /// The cloud's newer policy was taken over.
+        PolicyRecovered = "POLICY_RECOVERED",
+        /// The sweep took an orphan up, to delete it.
+        OrphanTaken = "ORPHAN_TAKEN",
+        /// A volume is needed to show that the credentials see block storage.
+        WitnessNeeded = "WITNESS_NEEDED",
+    }
+);
+
+impl EventKind {
+    /// Whether a line says how a resource came or went: such lines are part of a proof, and are never deleted.
+    #[must_use]
+    pub const fn is_evidence(self) -> bool {
+        match self {
+            Self::ProviderCreate
+            | Self::ProviderCreateVolume
+            | Self::ProviderDelete
+            | Self::ProviderDeleteVolume
+            | Self::ProviderProveServerGone
+            | Self::ProviderProveVolumeGone
+            | Self::InstanceRecovered
+            | Self::ServerAdopted
+            | Self::ServerDisappeared
+            | Self::VolumeAdopted
+            | Self::VolumeFound
+            | Self::VolumeDisappeared
+            | Self::VolumeRetained
+            | Self::ForeignVolumeFound
+            | Self::ForeignVolumeReleased
+            | Self::ForeignAddressLeft
+            | Self::AttemptAbandoned
+            | Self::ResourceReappeared
+            | Self::RecordsOlderThanCloud
+            | Self::PolicyRecovered
+            | Self::OrphanTaken => true,
+            Self::RequestCreate
+            | Self::RequestTerminate
+            | Self::RequestRename
+            | Self::RequestRetainVolume
+            | Self::RequestReleaseVolume
+            | Self::ProviderTagServer
+            | Self::ProviderTagVolume
+            | Self::ProviderVolumeResize
+            | Self::ProviderAttachVolume
+            | Self::ProviderDetachVolume
+            | Self::ProviderSetUserData
+            | Self::ProviderStart
+            | Self::ProviderStop
+            | Self::ProviderGetIp
+            | Self::InstanceReady
+            | Self::InstanceFailed
+            | Self::InstanceTerminated
+            | Self::ServerRenamed
+            | Self::ServerUntagged
+            | Self::ServerStopped
+            | Self::VolumeRenamed
+            | Self::VolumeUntagged
+            | Self::VolumeResized
+            | Self::VolumeDetached
+            | Self::WitnessNeeded => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own_that_reads_back() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::parse(kind.text()), Some(*kind));
+        }
+    }
+}

@@ -1,5 +1,0 @@
--- Do not wait long behind a backup: everyone else would queue.
-SET LOCAL lock_timeout = '5s';
--- All public addresses of an instance's server, as JSON: IPv4 before IPv6. `ip_address` is the first one, or the only
--- one if this is empty.
-ALTER TABLE instances ADD COLUMN addresses_json TEXT NOT NULL DEFAULT '[]';
