@@ -38,8 +38,7 @@ impl IfMatch {
         if asked.split(',').map(str::trim).any(|tag| tag == "*" || tag == now) {
             return Ok(());
         }
-        let detail =
-            format!("the resource has changed: its ETag is {now}, and If-Match is {asked}; read it again");
+        let detail = format!("the resource has changed: its ETag is {now}, and If-Match is {asked}; read it again");
         Err(ApiError::new(412, "changed", detail))
     }
 }
@@ -49,7 +48,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let all: Result<Vec<&str>, _> = parts.headers.get_all(header::IF_MATCH).iter().map(|v| v.to_str()).collect();
-        let all = all.map_err(|_| ApiError::new(400, "malformed", "If-Match: must be the ETag of a response, or `*`"))?;
+        let all =
+            all.map_err(|_| ApiError::new(400, "malformed", "If-Match: must be the ETag of a response, or `*`"))?;
         Ok(Self((!all.is_empty()).then(|| all.join(","))))
     }
 }

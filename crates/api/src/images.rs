@@ -26,7 +26,7 @@ pub struct Images {
     pub all: AskAll,
 }
 
-/// Refuses an image that does not fit. If the provider cannot be asked now, the creation of the server will show it.
+/// Refuses an image that does not fit. If the provider cannot say so now, the creation of the server shows it.
 pub(crate) async fn check(account: &Account, image: &str, offer: &Offer) -> Result<(), ApiError> {
     let Some(images) = &account.images else { return Ok(()) };
     let asked = tokio::time::timeout(PATIENCE, (images.fits)(image.to_owned(), offer.clone())).await;

@@ -105,6 +105,6 @@ impl App {
 
     /// The router with all routes.
     pub fn router(&self) -> Router {
-        routes::router(self)
+        routes::router(self, openapi::document)
     }
 }

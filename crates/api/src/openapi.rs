@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made from the code.
+//! The OpenAPI 3.1 document, generated from the code.
 
 use crate::events_schema::StreamEvent;
 use crate::problem::Problem;
@@ -15,21 +15,32 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, S
 #[openapi(
     info(
         title = "Inventiv-Agents",
-        description = "GPU instances, every volume they have, and proof of what is gone. Sizes are bytes or GB (10^9 \
-                       bytes), money is millionths, times are RFC 3339 in UTC.\n\nEvery refusal is a problem (RFC 9457) \
-                       with the media type `application/problem+json`."
+        description = "Creates and terminates GPU instances with their volumes, and proves what is gone.\n\n\
+                       **Asynchronous.** A request changes the desired state and returns at once. The control plane \
+                       then changes the cloud until it matches. Follow an instance with `GET /instances/{id}` or \
+                       `GET /events`.\n\n\
+                       **Authentication.** Send the header `Authorization: Bearer TOKEN`. Only `/healthz`, `/readyz` \
+                       and `/docs` need no token.\n\n\
+                       **Units.** Sizes are in bytes or GB (10^9 bytes). Money is in integer millionths of a currency. \
+                       Times are RFC 3339 in UTC.\n\n\
+                       **Pages.** A list returns at most `limit` items. Pass its `next` as `after` to read the next \
+                       page.\n\n\
+                       **Concurrency.** Responses about one resource have an `ETag`. Send it as `If-Match` with a \
+                       change to have the change refused with 412 if the resource has changed since.\n\n\
+                       **Errors.** Every error is a problem (RFC 9457) with the media type `application/problem+json`. \
+                       It says what is wrong and what to do."
     ),
     tags(
-        (name = "instances", description = "GPU servers with their volumes: asked for, watched, ended, and proven gone."),
-        (name = "volumes", description = "Every volume that an instance has or had, and whether it goes with its instance."),
-        (name = "events", description = "Changes as they happen, as server-sent events."),
-        (name = "offers", description = "What can be rented where, at which price."),
-        (name = "models", description = "How large the data volume for a model is."),
-        (name = "audit", description = "What the cloud holds against what is recorded, both ways."),
-        (name = "action logs", description = "Every call of the provider's API that changes something, written down before it is made."),
-        (name = "accounts", description = "Accounts at providers, and what each still owns."),
-        (name = "provider settings", description = "What holds for every instance at a provider unless a request says otherwise."),
-        (name = "health", description = "Whether the server runs and can serve, and its metrics.")
+        (name = "instances", description = "GPU servers with their volumes, from the request to the proof of the end."),
+        (name = "volumes", description = "The volumes of instances, and whether they are deleted with their instance."),
+        (name = "events", description = "A stream of all changes of instances, as server-sent events."),
+        (name = "offers", description = "Server types with prices and availability, and images."),
+        (name = "models", description = "Models, and the size of the data volume that each needs."),
+        (name = "audit", description = "The comparison of what the cloud shows with the records, in both directions."),
+        (name = "action logs", description = "The log of requests, events and provider calls that change something."),
+        (name = "accounts", description = "Accounts at providers, and the resources that each still owns."),
+        (name = "provider settings", description = "The defaults for new instances at a provider."),
+        (name = "health", description = "Liveness, readiness and metrics of the control plane.")
     ),
     components(schemas(Problem, StreamEvent))
 )]
@@ -61,7 +72,7 @@ pub fn document() -> OpenApi {
     api
 }
 
-/// Which properties are one of a few words, and which: from where the words are made.
+/// The properties that are enumerations, with their values from the code.
 fn enumerations() -> Vec<(&'static str, &'static str, Vec<Value>)> {
     let words = |words: Vec<&'static str>| words.into_iter().map(Value::from).collect::<Vec<Value>>();
     let statuses = || words(Status::ALL.iter().map(|s| s.text()).collect());
@@ -81,7 +92,7 @@ fn enumerations() -> Vec<(&'static str, &'static str, Vec<Value>)> {
     ]
 }
 
-/// A property of a schema, or of one of those that it is made of.
+/// A property of a schema, or of a schema that it includes with `allOf`.
 fn property_of<'s>(schema: &'s mut RefOr<Schema>, name: &str) -> Option<&'s mut utoipa::openapi::Object> {
     match schema {
         RefOr::T(Schema::Object(object)) => match object.properties.get_mut(name) {
@@ -93,16 +104,16 @@ fn property_of<'s>(schema: &'s mut RefOr<Schema>, name: &str) -> Option<&'s mut 
     }
 }
 
-/// Every operation may answer with a problem.
+/// The `default` response of every operation.
 fn problem() -> Response {
     let body = Content::new(Some(Ref::from_schema_name("Problem")));
     ResponseBuilder::new().description("A problem (RFC 9457)").content("application/problem+json", body).build()
 }
 
-/// The document as it is checked in: JSON, two spaces, a newline at the end.
+/// The document as it is checked in: JSON, indented by two spaces, with a newline at the end.
 ///
 /// # Errors
-/// When it has no JSON form, which would be a mistake in the code.
+/// When it cannot be serialized, which would be a bug.
 pub fn document_text() -> Result<String, serde_json::Error> {
     document().to_pretty_json().map(|text| format!("{text}\n"))
 }

@@ -14,7 +14,7 @@ mod settings;
 mod volumes;
 
 use crate::problem::ApiError;
-use crate::{App, BODY_MAX, auth, listen, openapi, problem};
+use crate::{App, BODY_MAX, auth, listen, problem};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Request};
 use axum::response::IntoResponse;
@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -55,13 +56,14 @@ pub(crate) fn open() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
 }
 
-pub(crate) fn router(app: &App) -> Router {
+/// `document` describes the routes.
+pub(crate) fn router(app: &App, document: fn() -> OpenApi) -> Router {
     let (guarded, _) = documented().split_for_parts();
     // A model id contains a slash; a path may contain `Qwen%2FQwen2.5-7B` or `Qwen/Qwen2.5-7B`.
     let guarded = guarded
         .route("/models/{id}/{name}", get(models::show_two).patch(models::change_two).delete(models::remove_two))
         .route("/models/{id}/{name}/recommended-data-volume", get(models::recommend_two))
-        .route("/openapi.json", get(|| async { axum::Json(openapi::document()) }));
+        .route("/openapi.json", get(move || async move { axum::Json(document()) }));
     let fallback = || async { ApiError::new(404, "not_found", "no such path; GET /openapi.json lists all paths") };
     let wrong_method = || async {
         ApiError::new(405, "method_not_allowed", "this path does not support that method; see GET /openapi.json")
@@ -74,7 +76,7 @@ pub(crate) fn router(app: &App) -> Router {
     let (open, _) = open().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
     let span = |request: &Request<axum::body::Body>| tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
-    open.merge(docs::router())
+    open.merge(docs::router(document))
         .merge(guarded)
         .layer(middleware::from_fn_with_state(app.clone(), listen::known_host))
         .layer(DefaultBodyLimit::max(BODY_MAX))

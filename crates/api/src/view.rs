@@ -1,4 +1,6 @@
-//! What the API shows. Sizes in bytes and whole GB, money in millionths, times in RFC 3339 with microseconds, UTC.
+//! The representations that the API returns.
+//!
+//! Sizes are in bytes and whole GB, money is in millionths, times are RFC 3339 in UTC with microseconds.
 
 mod audit;
 mod offer;
@@ -26,54 +28,57 @@ fn opt_time(at: Option<Timestamp>) -> Option<String> {
     at.map(time)
 }
 
-/// An instance.
+/// An instance: a server with its volumes, for a model.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Instance {
-    /// Its id.
+    /// The unique id; it begins with `ins-`.
     pub(crate) id: String,
-    /// Its name, as asked for.
+    /// The name.
     pub(crate) name: String,
-    /// `provisioning`, `booting`, `ready`, `terminating`, `terminated` or `provisioning_failed`.
+    /// `provisioning`: the server and the volumes are being created. `booting`: the start of the server was requested.
+    /// `ready`: the server runs and every requested volume is attached. `terminating`: the instance is being removed,
+    /// on request or because it failed (see `error`). `terminated`: everything that should be deleted is proven gone.
+    /// `provisioning_failed`: the instance could not be created, and everything that was created is proven gone.
     pub(crate) status: String,
-    /// Which cloud.
+    /// The provider, for instance `scaleway`.
     pub(crate) provider: String,
-    /// The account that it is in: provider and project.
+    /// The id of the account: provider and project.
     pub(crate) account_id: String,
-    /// Where.
+    /// The zone, for instance `fr-par-2`.
     pub(crate) zone: String,
-    /// The cloud's server type.
+    /// The provider's server type, for instance `L40S-1-48G`.
     pub(crate) instance_type: String,
-    /// The model it is for.
+    /// The model that the instance is for; `null` if none was requested.
     pub(crate) model_id: Option<String>,
-    /// The label of its image.
+    /// The label or id of the image.
     pub(crate) image: String,
-    /// The cloud's id of its server.
+    /// The provider's id of the server; `null` until it is known.
     pub(crate) provider_instance_id: Option<String>,
-    /// Its public address: IPv4 where it has one, else IPv6.
+    /// The public address: IPv4 if there is one, otherwise IPv6.
     pub(crate) ip_address: Option<String>,
-    /// All of its public addresses, IPv4 before IPv6.
+    /// All public addresses, IPv4 before IPv6.
     pub(crate) addresses: Vec<String>,
-    /// When it was asked for.
+    /// When the instance was requested.
     pub(crate) created_at: String,
-    /// When it became ready.
+    /// When the instance became `ready`.
     pub(crate) ready_at: Option<String>,
-    /// When everything was proven gone.
+    /// When everything that should be deleted was proven gone.
     pub(crate) terminated_at: Option<String>,
-    /// Why it failed, and what to do.
+    /// Why the instance failed, and what to do; `null` if it did not fail.
     pub(crate) error: Option<String>,
-    /// The same as a word for programs.
+    /// The reason of the failure as a stable code for programs.
     pub(crate) error_code: Option<String>,
-    /// How many volumes exist and belong to it.
+    /// The number of volumes that exist, or may exist, and belong to the instance.
     pub(crate) storage_count: usize,
-    /// Their sizes in GB, boot first; `null` while one is unknown.
+    /// The sizes of these volumes in GB, the boot volume first; `null` for a size that is not known yet.
     pub(crate) storage_sizes_gb: Vec<Option<i64>>,
-    /// What an hour of the server costs, in millionths of `currency`.
+    /// The price of the server per hour, in millionths of `currency`.
     pub(crate) hourly_micros: i64,
-    /// What an hour of its volumes on block storage costs, in millionths of `currency`, by list price.
+    /// The list price of these volumes on block storage per hour, in millionths of `currency`.
     pub(crate) storage_hourly_micros: i64,
-    /// ISO 4217.
+    /// The currency of all prices, as an ISO 4217 code.
     pub(crate) currency: String,
-    /// Tags of the request.
+    /// The tags of the request.
     pub(crate) tags: Vec<String>,
 }
 
@@ -110,27 +115,28 @@ impl Instance {
     }
 }
 
-/// An instance with everything about it.
+/// An instance with its volumes, its history and what it waits for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct InstanceDetail {
     /// The instance.
     #[serde(flatten)]
     pub(crate) instance: Instance,
-    /// Every volume it has or had, boot first.
+    /// Every volume that the instance has or had, the boot volume first.
     pub(crate) storages: Vec<Storage>,
-    /// Why nothing more is done now.
+    /// Why the instance waits, and until when. Empty if it waits for nothing.
     pub(crate) notes: Vec<NoteView>,
-    /// What will be done once that is over, in its order.
+    /// What the control plane will do after that, in order.
     pub(crate) next: Vec<String>,
-    /// What should have been gone for 15 minutes, and is not: a person should look.
+    /// Deletions that were requested more than 15 minutes ago and are not proven. A person should check them.
     pub(crate) stuck: Vec<StuckView>,
-    /// What whoever asked for it should know: the type ends, the model does not fit.
+    /// Problems that did not prevent the request: the type is at its end of service, or the model does not fit the
+    /// GPUs.
     pub(crate) warnings: Vec<String>,
-    /// Which rule gave the data volume's size.
+    /// The rule that determined the size of the data volume.
     pub(crate) data_volume_reason: String,
-    /// Whether the boot volume's size is the cloud's own, in words.
+    /// How the size of the boot volume is determined.
     pub(crate) boot_volume_note: String,
-    /// The statuses it had.
+    /// The changes of the status.
     pub(crate) history: Vec<HistoryEntry>,
 }
 
@@ -142,15 +148,15 @@ impl InstanceDetail {
         let boot_bytes = agg.volumes.iter().find(|v| v.is_boot).and_then(|v| v.size_bytes).unwrap_or(0);
         let boot_volume_note = match (spec.boot_storage, spec.boot_volume_bytes) {
             (BootStorage::Local, _) => {
-                "the type comes with its disk: the cloud fixes the boot volume's size".to_owned()
+                "the type has a local disk: the provider fixes the size of the boot volume".to_owned()
             }
             (BootStorage::Block, None) => {
-                "the cloud gives the boot volume the image's size; boot_volume_gb can ask for more".to_owned()
+                "the boot volume has the size of the image; boot_volume_gb can request more".to_owned()
             }
             (BootStorage::Block, Some(bytes)) if boot_bytes >= bytes => {
-                format!("{} GB, at least the {} GB asked for", gb_ceil(boot_bytes), gb_ceil(bytes))
+                format!("{} GB, at least the requested {} GB", gb_ceil(boot_bytes), gb_ceil(bytes))
             }
-            (BootStorage::Block, Some(bytes)) => format!("to be grown to the {} GB asked for", gb_ceil(bytes)),
+            (BootStorage::Block, Some(bytes)) => format!("will be resized to the requested {} GB", gb_ceil(bytes)),
         };
         Self {
             instance: Instance::of(agg, prices),
@@ -169,14 +175,14 @@ impl InstanceDetail {
     }
 }
 
-/// Why nothing more is done now.
+/// Why an instance waits, and until when.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct NoteView {
-    /// The same as a word for programs.
+    /// The reason as a stable code for programs.
     pub(crate) code: String,
-    /// One sentence.
+    /// The reason as a sentence. The wording may change at any time.
     pub(crate) text: String,
-    /// When that changes by itself at the latest, if it does.
+    /// The latest time until which the instance waits; `null` if there is no limit.
     pub(crate) until: Option<String>,
 }
 
@@ -186,16 +192,16 @@ impl NoteView {
     }
 }
 
-/// One step in an instance's history.
+/// A change of an instance's status.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct HistoryEntry {
-    /// The status before.
+    /// The previous status; `null` for the first entry.
     pub(crate) from_status: Option<String>,
-    /// The status after.
+    /// The new status.
     pub(crate) to_status: String,
-    /// Why, if it failed.
+    /// Why the instance failed, if it did.
     pub(crate) reason: Option<String>,
-    /// When.
+    /// When the status changed.
     pub(crate) at: String,
 }
 
@@ -209,45 +215,48 @@ impl HistoryEntry {
 /// A volume of an instance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Storage {
-    /// Its id here.
+    /// The unique id; it begins with `vol-`.
     pub(crate) id: String,
-    /// The cloud's id.
+    /// The provider's id; `null` until it is known.
     pub(crate) provider_volume_id: Option<String>,
-    /// Its name in the cloud.
+    /// The name in the cloud.
     pub(crate) name: String,
-    /// The cloud's word for its kind.
+    /// The provider's volume type, for instance `sbs_volume` (block storage) or `l_ssd` (local).
     pub(crate) volume_type: String,
-    /// In bytes; `null` until the cloud says.
+    /// The size in bytes; `null` until it is known.
     pub(crate) size_bytes: Option<i64>,
-    /// The same in GB (10^9 bytes), rounded up.
+    /// The size in GB (10^9 bytes), rounded up.
     pub(crate) size_gb: Option<i64>,
-    /// Operations per second, where the kind has them.
+    /// The I/O operations per second, if the volume type has such a setting.
     pub(crate) perf_iops: Option<i64>,
-    /// The server boots on it.
+    /// Whether the server boots from this volume.
     pub(crate) is_boot: bool,
-    /// Whether it goes with the instance.
+    /// Whether the volume is deleted when its instance ends.
     pub(crate) delete_on_terminate: bool,
-    /// How often that was changed: part of its name in the cloud.
+    /// How often `delete_on_terminate` was changed. The number is part of the volume's name in the cloud.
     pub(crate) policy_version: u32,
-    /// `keep` or `delete` where its name in the cloud says so with a higher version: the records are older than the cloud,
-    /// and nothing is changed or deleted until a person decides. Else `null`.
+    /// `keep` or `delete` if the volume's name in the cloud has this policy with a higher version, otherwise `null`.
+    /// The records are then older than the cloud, and nothing is changed or deleted until a person decides.
     pub(crate) newer_policy_in_cloud: Option<String>,
-    /// Its name in the cloud says what `delete_on_terminate` says.
+    /// Whether the volume's name in the cloud contains the current value of `delete_on_terminate`.
     pub(crate) policy_written: bool,
-    /// `creating`, `available`, `attaching`, `attached`, `detaching`, `deleting`, `deleted`, `retained`, `released` or
-    /// `failed`.
+    /// `creating`, `available`, `attaching`, `attached`, `detaching`, `deleting`: the volume exists, or may exist, and
+    /// belongs to the instance. `deleted`: it is proven gone. `retained`: it was kept after its instance ended, and
+    /// still costs money. `released`: it belongs to a third party and was left alone. `failed`: its creation was
+    /// refused or abandoned.
     pub(crate) status: String,
-    /// Who made it: `cloud`, `ours` or `foreign`.
+    /// Who created it. `cloud`: the provider, with the server. `ours`: the control plane. `foreign`: a third party.
+    /// `witness`: the control plane, for a short time, to check that the credentials can see block storage.
     pub(crate) origin: String,
-    /// When it was first written down.
+    /// When the volume was first recorded.
     pub(crate) created_at: String,
-    /// When it was first seen attached.
+    /// When the volume was first observed as attached.
     pub(crate) attached_at: Option<String>,
-    /// When it was proven gone.
+    /// When the volume was proven gone.
     pub(crate) deleted_at: Option<String>,
-    /// The proof.
+    /// The proof that the volume is gone.
     pub(crate) proof: Option<ProofView>,
-    /// The last refusal, while it is being refused.
+    /// Why the provider refused the last call for this volume; `null` if it did not.
     pub(crate) error: Option<String>,
 }
 
@@ -281,21 +290,21 @@ impl Storage {
 /// Evidence that a resource is gone.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ProofView {
-    /// The cloud's id of the resource.
+    /// The provider's id of the resource.
     pub(crate) resource_id: String,
-    /// What was asked.
+    /// The request to the provider: method and path.
     pub(crate) asked: String,
-    /// When.
+    /// When it was sent.
     pub(crate) asked_at: String,
-    /// What was answered.
+    /// The provider's response: status and error type.
     pub(crate) answer: String,
-    /// The cloud's id of that exchange.
+    /// The provider's id of the request.
     pub(crate) request_id: Option<String>,
-    /// When the complete listing began in which it was absent too.
+    /// When the complete listing began that did not contain the resource either.
     pub(crate) absent_from_listing_begun_at: Option<String>,
-    /// Until a complete listing that began after this confirms it, the proof is provisional: reads may be stale.
+    /// Reads may be stale: the proof is provisional until a complete listing that began after this time confirms it.
     pub(crate) confirm_after: Option<String>,
-    /// When the read began that confirmed it; `null`: provisional, or written before proofs were confirmed.
+    /// When the read began that confirmed the proof; `null` if the proof is provisional, or older than this check.
     pub(crate) confirmed_at: Option<String>,
 }
 
@@ -314,12 +323,12 @@ impl ProofView {
     }
 }
 
-/// A volume with its owner.
+/// A volume with its instance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct OwnedVolume {
-    /// Whose it is, or was.
+    /// The instance that the volume belongs, or belonged, to.
     pub(crate) instance_id: String,
-    /// Where.
+    /// The zone.
     pub(crate) zone: String,
     /// The volume.
     #[serde(flatten)]
@@ -332,40 +341,41 @@ impl OwnedVolume {
     }
 }
 
-/// One line of the action log.
+/// One line of the action log: a provider call, a request, or an event that is worth reporting.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ActionLogView {
-    /// Its id.
+    /// The unique id; it begins with `log-`.
     pub(crate) id: String,
-    /// Which instance it is about.
+    /// The instance that the line is about.
     pub(crate) instance_id: Option<String>,
-    /// Which volume it is about.
+    /// The volume that the line is about.
     pub(crate) volume_id: Option<String>,
-    /// What was done.
+    /// What was done, as a stable code, for instance `PROVIDER_CREATE`.
     pub(crate) action: String,
-    /// `in_progress`, `completed`, `failed` (surely nothing happened) or `unknown` (the answer was lost).
+    /// `in_progress`: the call may have been sent. `completed`: it succeeded. `failed`: it certainly had no effect.
+    /// `unknown`: its response was lost, so it may have had an effect.
     pub(crate) status: String,
-    /// Which cloud.
+    /// The provider.
     pub(crate) provider: String,
-    /// Where.
+    /// The zone.
     pub(crate) zone: String,
-    /// The cloud's id of the resource.
+    /// The provider's id of the resource.
     pub(crate) resource_id: Option<String>,
-    /// Which attempt, for creations.
+    /// The number of the attempt, for creations.
     pub(crate) attempt: Option<i64>,
-    /// The cloud's id of the exchange.
+    /// The provider's id of the request.
     pub(crate) request_id: Option<String>,
-    /// What went wrong, in one word.
+    /// The kind of error, as a stable code.
     pub(crate) error_kind: Option<String>,
-    /// What went wrong.
+    /// The error message.
     pub(crate) error: Option<String>,
-    /// Anything else.
+    /// Further details.
     pub(crate) details: Option<String>,
-    /// When it was written, before the call.
+    /// When the line was written, before the call.
     pub(crate) started_at: String,
-    /// When it was closed.
+    /// When the line was closed, after the call.
     pub(crate) ended_at: Option<String>,
-    /// How long that took, in milliseconds.
+    /// The time between the two, in milliseconds.
     pub(crate) duration_ms: Option<i64>,
 }
 
@@ -392,16 +402,16 @@ impl ActionLogView {
     }
 }
 
-/// A model.
+/// The settings of a model.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ModelView {
-    /// Its id, as on the hub.
+    /// The model's id on the hub, for instance `Qwen/Qwen2.5-7B-Instruct`.
     pub(crate) id: String,
-    /// Its data volume in GB; 0: none; `null`: as recommended.
+    /// The size of the data volume in GB; 0 for none; `null` for the recommended size.
     pub(crate) data_volume_gb: Option<i64>,
-    /// When it was made.
+    /// When the model was added.
     pub(crate) created_at: String,
-    /// When it was last changed.
+    /// When the model was last changed.
     pub(crate) updated_at: String,
 }
 
@@ -416,16 +426,17 @@ impl ModelView {
     }
 }
 
-/// Settings of a provider.
+/// The defaults for new instances at a provider.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct SettingsView {
-    /// Which cloud.
+    /// The provider, for instance `scaleway`.
     pub(crate) provider: String,
-    /// The data volume for models that tell nothing, in GB; `null`: 200.
+    /// The size of the data volume in GB for models whose size is unknown. `null`: requests for such models must
+    /// specify it.
     pub(crate) worker_data_volume_gb_default: Option<i64>,
-    /// Whether a data volume goes with its instance unless a request says otherwise.
+    /// Whether a data volume is deleted when its instance ends, unless the request specifies it.
     pub(crate) delete_on_terminate_default: bool,
-    /// The image's label unless a request says otherwise.
+    /// The label of the image, unless the request specifies one.
     pub(crate) default_image: String,
 }
 
@@ -443,14 +454,14 @@ impl SettingsView {
 /// One page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Page<T: ToSchema> {
-    /// What is on it.
+    /// The items of this page.
     pub(crate) items: Vec<T>,
-    /// Give this as `after` for the next page; `null`: this is the last.
+    /// The value of `after` for the next page; `null` on the last page.
     pub(crate) next: Option<String>,
 }
 
 impl<T: ToSchema> Page<T> {
-    /// A page of at most `limit` out of `limit + 1` rows.
+    /// Makes a page of at most `limit` items out of up to `limit + 1` rows.
     pub(crate) fn cut<R>(mut rows: Vec<R>, limit: u32, id: impl Fn(&R) -> String, view: impl Fn(&R) -> T) -> Self {
         let limit = limit as usize;
         let more = rows.len() > limit;

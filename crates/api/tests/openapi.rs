@@ -1,4 +1,4 @@
-//! The checked-in OpenAPI document is the one that the code makes, and it is sound.
+//! The checked-in OpenAPI document is the one that the code generates, and it is valid.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -37,16 +37,16 @@ fn openapi_references_resolve_and_every_operation_is_described() {
         if let ("$ref", Some(target)) = (key, value.as_str()) {
             references += 1;
             let pointer = target.strip_prefix('#').unwrap();
-            assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
+            assert!(document.pointer(pointer).is_some(), "{target} does not resolve");
         }
     });
     assert!(references > 20, "{references}");
     let paths = document["paths"].as_object().unwrap();
     for (path, item) in paths {
         for (method, operation) in item.as_object().unwrap() {
-            assert!(operation["summary"].is_string(), "{method} {path} says nothing");
+            assert!(operation["summary"].is_string(), "{method} {path} has no summary");
             let responses = operation["responses"].as_object().unwrap();
-            assert!(responses.contains_key("default"), "{method} {path} may answer with a problem");
+            assert!(responses.contains_key("default"), "{method} {path} has no default response");
             for (status, response) in responses {
                 assert!(response["description"].is_string(), "{method} {path} {status}");
             }

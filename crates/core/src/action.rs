@@ -1,13 +1,13 @@
-//! Actions: what a plan asks for, one provider call each, and the names they have in the action log.
+//! Actions: what a plan asks for, one provider call each, with their kinds in the action log.
 
 use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::recorded::{Server, Volume};
 
-/// One thing to do now: one provider call. Whoever carries it out has no choices left.
+/// One provider call to make now. Nothing is left to decide when it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Create something. The row is written first; such a call is never sent twice for one intent.
+    /// Create something. The row is committed first; such a call is never sent twice for one intent.
     Create(Creation),
     /// Call about a server.
     Server(ServerId, ServerCall),
@@ -35,11 +35,11 @@ pub enum ServerCall {
     Start,
     /// Power it off.
     Stop,
-    /// Remove it while it runs; local volumes go with it.
+    /// Remove it while it runs; its local volumes are deleted.
     Terminate,
-    /// Remove it while it is off; its volumes stay.
+    /// Remove it while it is stopped; its volumes stay.
     Delete,
-    /// Ask for it, to prove that it is gone.
+    /// Read it, to prove that it is gone.
     ProveGone,
 }
 
@@ -56,7 +56,7 @@ pub enum VolumeCall {
     Detach(ServerId),
     /// Delete it.
     Delete,
-    /// Ask for it, to prove that it is gone.
+    /// Read it, to prove that it is gone.
     ProveGone,
 }
 
@@ -86,12 +86,12 @@ impl Action {
         }
     }
 
-    /// How a server is removed, where one name in the action log stands for two methods.
+    /// The removal method of a server: one kind in the action log stands for both.
     #[must_use]
     pub const fn removal_method(&self) -> Option<&'static str> {
         match self {
             Self::Server(_, ServerCall::Terminate) => {
-                Some("terminate: local volumes go with the server, block volumes stay")
+                Some("terminate: local volumes are deleted with the server, block volumes stay")
             }
             Self::Server(_, ServerCall::Delete) => Some("delete: every volume stays"),
             Self::Create(_) | Self::Server(..) | Self::Volume(..) => None,
@@ -131,7 +131,7 @@ impl Action {
     }
 }
 
-/// Something worth telling that is not a provider call: it becomes a closed line of the action log.
+/// Something worth reporting that is not a provider call: it becomes a closed line of the action log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its kind in the action log.
@@ -153,10 +153,10 @@ mod tests {
     fn each_action_says_what_it_is_about() {
         let (v, s) = (owned_volume().id, ServerId::new(8));
         let server = gone_server(proof_of("s-1"));
-        // Action; its name; volume, server; makes something, only reads.
+        // Action, name, about a volume, about a server, whether it creates or only reads.
         let cases: Vec<(Action, &str, bool, bool, &str)> = vec![
-            (Action::Create(Creation::Server(Box::new(server))), "CREATE", false, true, "makes"),
-            (Action::Create(Creation::Volume(Box::new(owned_volume()))), "CREATE_VOLUME", true, false, "makes"),
+            (Action::Create(Creation::Server(Box::new(server))), "CREATE", false, true, "creates"),
+            (Action::Create(Creation::Volume(Box::new(owned_volume()))), "CREATE_VOLUME", true, false, "creates"),
             (Action::Volume(v.clone(), VolumeCall::Tag), "TAG_VOLUME", true, false, ""),
             (Action::Server(s.clone(), ServerCall::Tag), "TAG_SERVER", false, true, ""),
             (Action::Volume(v.clone(), VolumeCall::Resize(1)), "VOLUME_RESIZE", true, false, ""),
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(action.kind().text(), format!("PROVIDER_{name}"));
             assert_eq!(action.volume_id(), of_volume.then_some(&v), "{name}");
             assert_eq!(action.server_id(), of_server.then_some(&s), "{name}");
-            assert_eq!((action.creates(), action.reads()), (kind == "makes", kind == "reads"), "{name}");
+            assert_eq!((action.creates(), action.reads()), (kind == "creates", kind == "reads"), "{name}");
             let removal_method = action.removal_method().and_then(|r| r.split(':').next());
             let expected = if matches!(action, Action::Server(_, ServerCall::Terminate)) {
                 Some("terminate")

@@ -2,43 +2,8 @@
 
 use crate::money::StoragePrices;
 use crate::observed::{Attachment, ObservedServer, ObservedVolume};
-use crate::plan::Paces;
-use crate::status::VolumeKind;
-
-/// A volume's kind, and the cloud's own word for it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct VolumeType {
-    /// What the kind means for the volume's life.
-    pub kind: VolumeKind,
-    /// The cloud's word, shown to people and given back to the driver.
-    pub name: String,
-}
-
-impl VolumeType {
-    /// A kind with the cloud's word for it.
-    #[must_use]
-    pub fn new(kind: VolumeKind, name: impl Into<String>) -> Self {
-        Self { kind, name: name.into() }
-    }
-
-    /// A kind that nobody has described.
-    #[must_use]
-    pub fn unknown() -> Self {
-        Self::new(VolumeKind::Unknown, "unknown")
-    }
-
-    /// Lives on block storage, so that it survives every operation on the server.
-    #[must_use]
-    pub fn is_block(&self) -> bool {
-        self.kind == VolumeKind::Network
-    }
-}
-
-impl std::fmt::Display for VolumeType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.name)
-    }
-}
+use crate::paces::Paces;
+use crate::volume_type::VolumeType;
 
 /// A name that the cloud gives to a volume that it makes with a server. It is the only trace of who made the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,19 +1,19 @@
-//! What lines of the action log are about.
+//! The kinds of lines in the action log.
 
 use crate::words::words;
 
 words!(
     /// What a line of the action log is about: a request, a provider call or an observation.
     EventKind {
-        /// Somebody asked for an instance.
+        /// A user requested an instance.
         RequestCreate = "REQUEST_CREATE",
-        /// Somebody asked for an instance's end.
+        /// A user requested the end of an instance.
         RequestTerminate = "REQUEST_TERMINATE",
-        /// Somebody renamed an instance.
+        /// A user renamed an instance.
         RequestRename = "REQUEST_RENAME",
-        /// Somebody asked that a volume outlives its instance.
+        /// A user requested that a volume is retained after its instance's end.
         RequestRetainVolume = "REQUEST_RETAIN_VOLUME",
-        /// Somebody asked that a volume goes with its instance, or now.
+        /// A user requested that a volume is deleted with its instance, or now.
         RequestReleaseVolume = "REQUEST_RELEASE_VOLUME",
         /// Call: create a server.
         ProviderCreate = "PROVIDER_CREATE",
@@ -39,9 +39,9 @@ words!(
         ProviderDelete = "PROVIDER_DELETE",
         /// Call: delete a volume.
         ProviderDeleteVolume = "PROVIDER_DELETE_VOLUME",
-        /// Call: ask for a server, to prove that it is gone.
+        /// Call: read a server, to prove that it is gone.
         ProviderProveServerGone = "PROVIDER_PROVE_SERVER_GONE",
-        /// Call: ask for a volume, to prove that it is gone.
+        /// Call: read a volume, to prove that it is gone.
         ProviderProveVolumeGone = "PROVIDER_PROVE_VOLUME_GONE",
         /// The server shows its public address.
         ProviderGetIp = "PROVIDER_GET_IP",
@@ -49,7 +49,7 @@ words!(
         InstanceReady = "INSTANCE_READY",
         /// An instance failed, and is removed.
         InstanceFailed = "INSTANCE_FAILED",
-        /// Everything of an instance that should go is proven gone.
+        /// Everything of an instance that should be deleted is proven gone.
         InstanceTerminated = "INSTANCE_TERMINATED",
         /// An instance was rebuilt from what the cloud shows.
         InstanceRecovered = "INSTANCE_RECOVERED",
@@ -77,7 +77,7 @@ words!(
         VolumeResized = "VOLUME_RESIZED",
         /// A third party detached a volume.
         VolumeDetached = "VOLUME_DETACHED",
-        /// A volume stays after its instance's end, on purpose.
+        /// A volume was retained on purpose after its instance's end.
         VolumeRetained = "VOLUME_RETAINED",
         /// A third party's volume is on our server.
         ForeignVolumeFound = "FOREIGN_VOLUME_FOUND",
@@ -85,23 +85,23 @@ words!(
         ForeignVolumeReleased = "FOREIGN_VOLUME_RELEASED",
         /// A third party's address stays after our server's end.
         ForeignAddressLeft = "FOREIGN_ADDRESS_LEFT",
-        /// A creation without an answer never turned up.
+        /// The resource of an unconfirmed creation never appeared.
         AttemptAbandoned = "ATTEMPT_ABANDONED",
         /// A resource that was proven gone is shown again.
         ResourceReappeared = "RESOURCE_REAPPEARED",
         /// The cloud shows a newer policy than the records.
         RecordsOlderThanCloud = "RECORDS_OLDER_THAN_CLOUD",
-        /// The cloud's newer policy was taken over.
+        /// The cloud's newer policy was recorded.
         PolicyRecovered = "POLICY_RECOVERED",
-        /// The sweep took an orphan up, to delete it.
+        /// The sweep handed an orphan to its instance, which deletes it.
         OrphanTaken = "ORPHAN_TAKEN",
-        /// A volume is needed to show that the credentials see block storage.
+        /// A volume is needed to show that the credentials can see Block Storage.
         WitnessNeeded = "WITNESS_NEEDED",
     }
 );
 
 impl EventKind {
-    /// Whether a line says how a resource came or went: such lines are part of a proof, and are never deleted.
+    /// Whether a line shows how a resource was created or removed: such lines are evidence, and are never deleted.
     #[must_use]
     pub const fn is_evidence(self) -> bool {
         match self {
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_word_of_its_own_that_reads_back() {
+    fn every_kind_reads_back_from_its_word() {
         for kind in EventKind::ALL {
             assert_eq!(EventKind::parse(kind.text()), Some(*kind));
         }

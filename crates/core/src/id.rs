@@ -1,25 +1,25 @@
-//! Typed ids: a prefix that says what it names, then 26 characters that sort by time.
+//! Typed ids: a prefix for the type, then 26 characters that sort by time.
 //!
-//! The text is made by the caller (from a UUID v7 in production): nothing here draws random numbers.
+//! The caller supplies the bits (a UUID v7 in production): nothing here draws random numbers.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Crockford's base 32 in lower case: no `i l o u`, so that an id can be read aloud.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// How many characters 128 bits take.
+/// The number of characters for 128 bits.
 pub const BODY_LEN: usize = 26;
 
-/// Writes 128 bits as 26 characters that sort as the number does.
+/// Encodes 128 bits as 26 characters that sort as the number does.
 #[must_use]
 pub fn encode(value: u128) -> String {
     (0..BODY_LEN).rev().map(|i| char::from(ALPHABET[((value >> (5 * i)) & 31) as usize])).collect()
 }
 
-/// How many bits of a UUID v7 follow those of its time.
+/// The number of bits of a UUID v7 after its time.
 const RANDOM_BITS: u32 = 80;
 
-/// Reads what [`encode`] wrote.
+/// Decodes what [`encode`] wrote.
 fn decode(body: &str) -> u128 {
     let digit = |b: u8| ALPHABET.iter().position(|a| *a == b).unwrap_or_default() as u128;
     body.bytes().fold(0, |value, b| (value << 5) | digit(b))
@@ -39,7 +39,7 @@ macro_rules! typed_id {
         pub struct $name(String);
 
         impl $name {
-            /// What every such id starts with.
+            /// The prefix of every such id.
             pub const PREFIX: &'static str = $prefix;
 
             /// Makes the id from 128 bits (a UUID v7).
@@ -54,16 +54,16 @@ macro_rules! typed_id {
                 text.strip_prefix(Self::PREFIX).filter(|b| is_body(b)).map(|_| Self(text.to_owned()))
             }
 
-            /// The least id that can be drawn at a moment, in milliseconds since 1970.
+            /// The smallest id that can be drawn at a time, in milliseconds since 1970.
             #[must_use]
             pub fn first_at(ms: u64) -> Self {
                 Self::new(u128::from(ms) << RANDOM_BITS)
             }
 
-            /// When it was drawn, in milliseconds since 1970, by the clock of whoever drew it.
+            /// When it was drawn, in milliseconds since 1970, by the clock of the process that drew it.
             #[must_use]
             pub fn drawn_ms(&self) -> u64 {
-                // Shorter than 128 bits without what is random: nothing is cut off.
+                // Without the random bits, it fits into 64 bits.
                 u64::try_from(decode(self.body()) >> RANDOM_BITS).unwrap_or_default()
             }
 
@@ -73,7 +73,7 @@ macro_rules! typed_id {
                 &self.0
             }
 
-            /// The id without its prefix, as it stands in cloud names.
+            /// The id without its prefix, as in cloud names.
             #[must_use]
             pub fn body(&self) -> &str {
                 &self.0[Self::PREFIX.len()..]
@@ -88,9 +88,9 @@ macro_rules! typed_id {
     };
 }
 
-typed_id!(/// An instance: what people ask for.
+typed_id!(/// An instance: what users create and terminate.
     InstanceId, "ins-");
-typed_id!(/// One attempt at a server for an instance.
+typed_id!(/// One attempt to create a server for an instance.
     ServerId, "srv-");
 typed_id!(/// A volume that belongs, or belonged, to an instance.
     VolumeId, "vol-");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_tells_when_it_was_drawn() {
+    fn an_id_contains_the_time_at_which_it_was_drawn() {
         for ms in [0, 1, 1_795_722_000_000, (1 << 48) - 1] {
             let least = LogId::first_at(ms);
             let most = LogId::new((u128::from(ms) << 80) + ((1 << 80) - 1));

@@ -1,8 +1,8 @@
 //! Types, rules and planner of Inventiv-Agents: pure functions without I/O, clock or randomness.
 //!
-//! Start at [`plan::plan`]: it takes desired and recorded state as a [`recorded::Aggregate`] and observed state as
-//! [`observed::Observed`], and returns what to do next. [`progress`] records the intent of a call before it is made, and
-//! its outcome after it. Times are parameters.
+//! Start at [`plan::plan`]: it takes the desired and recorded state as a [`recorded::Aggregate`] and the observed state
+//! as [`observed::Observed`], and returns what to do next. [`progress`] records the intent of a call before it is made,
+//! and its outcome after it. Times are parameters.
 
 pub mod action;
 pub mod audit;
@@ -18,12 +18,14 @@ pub mod name;
 pub mod next;
 pub mod observed;
 pub mod offer;
+pub mod paces;
 pub mod plan;
 pub mod progress;
 pub mod proof;
 pub mod recorded;
 pub mod recover;
 pub mod size;
+pub mod snapshot_kind;
 pub mod snapshots;
 pub mod ssh_key;
 pub mod status;
@@ -32,5 +34,6 @@ pub mod sweep;
 pub mod text;
 pub mod time;
 pub mod volume_size;
+pub mod volume_type;
 mod words;
 pub mod worker_storage;

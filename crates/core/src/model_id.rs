@@ -1,4 +1,4 @@
-//! A model's id as people write it: `repo[@revision][:quantisation]`, the repository as on the hub.
+//! A model id: `repo[@revision][:quantisation]`, with the repository as on the hub.
 
 /// The longest id, in characters.
 pub const MAX_CHARS: usize = 200;
@@ -13,12 +13,12 @@ pub struct ModelId<'a> {
     pub repo: &'a str,
     /// A branch, tag or commit of it.
     pub revision: Option<&'a str>,
-    /// Which of several quantised files, for instance `Q8_0`.
+    /// One of several quantised files, for instance `Q8_0`.
     pub quantisation: Option<&'a str>,
 }
 
 impl<'a> ModelId<'a> {
-    /// Reads an id; `None`: it is none.
+    /// Parses an id; `None`: it is not valid.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let (rest, quantisation) = text.split_once(':').map_or((text, None), |(rest, q)| (rest, Some(q)));
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_a_repository_and_perhaps_a_revision_and_a_quantisation() {
+    fn an_id_has_a_repository_and_optionally_a_revision_and_a_quantisation() {
         let cases = [
             ("gpt2", ("gpt2", None, None)),
             ("Qwen/Qwen2.5-7B-Instruct", ("Qwen/Qwen2.5-7B-Instruct", None, None)),

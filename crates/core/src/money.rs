@@ -1,6 +1,6 @@
 //! Money: integer millionths of a currency unit, never a float.
 
-use crate::snapshots::SnapshotKind;
+use crate::snapshot_kind::SnapshotKind;
 use serde::{Deserialize, Serialize};
 
 /// What a GB of block storage of one speed costs an hour.

@@ -8,8 +8,6 @@
 //! that shows a higher version than the records proves that the records are older than the cloud.
 
 use crate::id::{InstanceId, is_body};
-use crate::recorded::{Aggregate, Volume};
-use crate::status::Origin;
 
 /// What every name of ours starts with.
 pub const PREFIX: &str = "iva";
@@ -66,25 +64,6 @@ pub fn is_control_plane(text: &str) -> bool {
 }
 
 impl CloudName {
-    /// The name that a volume of an instance has or should have: what it is for, and whether it may be deleted.
-    #[must_use]
-    pub fn of_volume(agg: &Aggregate, row: &Volume, control_plane: &str) -> Self {
-        let role = match (row.is_boot, row.origin) {
-            (true, _) => Role::Boot,
-            (false, Origin::Ours | Origin::Witness) => Role::Data,
-            (false, Origin::Cloud | Origin::Foreign) => Role::Extra,
-        };
-        let before = agg.volumes.iter().take_while(|v| v.id != row.id).filter(|v| v.is_boot == row.is_boot).count();
-        Self {
-            control_plane: control_plane.to_owned(),
-            instance: agg.instance.id.clone(),
-            role,
-            attempt: if role == Role::Data { row.attempt } else { u32::try_from(before + 1).unwrap_or(u32::MAX) },
-            delete: row.delete_on_terminate,
-            policy_version: row.policy_version,
-        }
-    }
-
     /// The name as the cloud shows it.
     #[must_use]
     pub fn text(&self) -> String {
@@ -219,32 +198,5 @@ mod tests {
         ];
         assert_eq!(name.tags(), expected);
         assert_eq!(CloudName { delete: false, ..name }.tags()[5], "inventiv-policy=keep");
-    }
-
-    #[test]
-    fn a_volume_is_named_after_what_it_is_for() {
-        let mut agg = crate::plan::tests::instance();
-        let row = |n: u128, is_boot: bool, origin: Origin, attempt: u32| Volume {
-            id: crate::id::VolumeId::new(n),
-            is_boot,
-            origin,
-            attempt,
-            delete_on_terminate: n.is_multiple_of(2),
-            ..crate::plan::tests::owned_volume()
-        };
-        agg.volumes = vec![
-            row(2, true, Origin::Cloud, 7),
-            row(3, false, Origin::Cloud, 7),
-            row(4, false, Origin::Ours, 7),
-            row(6, false, Origin::Cloud, 7),
-            row(8, true, Origin::Cloud, 7),
-        ];
-        let names: Vec<String> = agg
-            .volumes
-            .iter()
-            .map(|v| CloudName::of_volume(&agg, v, "prod1").text().replace("iva-prod1-00000000000000000000000007-", ""))
-            .collect();
-        // The data volume has its attempt; the others are counted, boot volumes apart from the rest.
-        assert_eq!(names, ["boot-1-d", "extra-1-k", "data-7-d", "extra-3-d", "boot-2-d"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Observed: what a cloud shows, in our words, as its provider saw it.
 
-use crate::cloud::VolumeType;
 use crate::time::Timestamp;
+use crate::volume_type::VolumeType;
 
 /// A server's state.
 #[derive(Debug, Clone, PartialEq, Eq)]

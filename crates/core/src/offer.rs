@@ -1,9 +1,9 @@
-//! What a cloud rents out: server types with their price and their storage habits.
+//! What a cloud rents out: server types with their price and their storage.
 
 use crate::money::HourlyPrice;
 use serde::{Deserialize, Serialize};
 
-/// Whether a type can be had now, as the catalogue says. It warns; it does not promise.
+/// Whether a type is available now, according to the catalogue. It is not a guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
@@ -17,13 +17,13 @@ pub enum Availability {
     Unknown,
 }
 
-/// Where a type's boot volume lives when nobody asks for anything.
+/// The default storage of a type's boot volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BootStorage {
-    /// On the machine's own disk, of the size the type comes with, if an image for it exists; else on block storage.
+    /// On the host's disk, with the size of the type, if an image for that exists; otherwise on block storage.
     Local,
-    /// On block storage, of the image's size unless asked.
+    /// On block storage, with the size of the image unless requested otherwise.
     Block,
 }
 
@@ -44,9 +44,9 @@ pub struct Offer {
     pub vcpus: i64,
     /// Main memory in bytes.
     pub ram_bytes: i64,
-    /// What an hour costs, volumes on block storage not included.
+    /// The price per hour, without volumes on block storage.
     pub price: HourlyPrice,
-    /// Whether it can be had now.
+    /// Whether it is available now.
     pub availability: Availability,
     /// Where it boots.
     pub boot_storage: BootStorage,
@@ -54,22 +54,22 @@ pub struct Offer {
     pub local_min_bytes: i64,
     /// See `local_min_bytes`.
     pub local_max_bytes: i64,
-    /// Size of the scratch volume that comes by itself, in bytes; 0: none.
+    /// Size of the scratch volume that the cloud adds, in bytes; 0: none.
     pub scratch_bytes: i64,
     /// `x86_64` or `arm64`.
     pub arch: String,
-    /// The cloud says that it is on its way out.
+    /// The cloud has announced the end of its service.
     #[serde(default)]
     pub end_of_service: bool,
 }
 
-/// An image that servers can be made from, by its label, in one zone.
+/// An image that servers can be created from, by its label, in one zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageOffer {
-    /// What a request calls it.
+    /// Its label, used in requests.
     pub label: String,
     /// Its name for people.
     pub name: String,
-    /// The server types that it fits, by name.
+    /// The names of the server types that it fits.
     pub instance_types: Vec<String>,
 }

@@ -1,27 +1,34 @@
 //! The planner: from desired, recorded and observed state to what to record and what to do now. Pure.
 //!
-//! Two steps. `record_observation` records what the cloud shows (adoptions, new volumes, metadata, states). Then `present`
-//! drives the instance towards *ready*, or `absent` drives it towards *proven gone*. Whatever cannot be done now leaves a
-//! note with the reason. A plan needs no memory of earlier plans: after a crash, the next one starts from the records.
+//! Two steps. `record_observation` records what the cloud shows (adoptions, new volumes, metadata, states). Then
+//! `present` drives the instance towards *ready*, or `absent` drives it towards *proven gone*. Whatever cannot be done
+//! now leaves a note with the reason. After a crash, the next plan starts from the records.
 
 mod absent;
 mod attempt;
 mod awaits;
+mod data_volume;
 mod drift;
 mod evidence;
 mod frozen;
+mod listing;
 mod present;
 mod record_observation;
+mod remove_server;
+mod remove_volume;
+mod start;
 #[cfg(test)]
 pub(crate) mod tests;
+mod witness;
 
-pub use awaits::{Await, Change, Paces, Shows};
+pub use awaits::{Await, Change, Shows};
 pub use frozen::newer_policy;
 
 use crate::action::{Action, Event};
 use crate::cloud::CloudProfile;
 use crate::event_kind::EventKind;
 use crate::observed::Observed;
+use crate::paces::Paces;
 use crate::recorded::{Aggregate, Failure, Note, Retry, Volume};
 use crate::status::{Desired, NoteCode, Status};
 use crate::time::Timestamp;
@@ -100,8 +107,8 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// What to do now, in any order or at once.
     pub actions: Vec<Action>,
-    /// The changes that it waits for, if it waits for nothing else: until one of them shows, nothing else needs to be read.
-    /// Empty: it also waits for something else, and the next observation reads the whole instance.
+    /// The changes that it waits for, if it waits for nothing else: until one of them shows, nothing else needs to be
+    /// read. Empty: it also waits for something else, and the next observation reads the whole instance.
     pub awaits: Vec<Await>,
 }
 
@@ -140,7 +147,7 @@ impl Draft<'_, '_> {
         self.wait_because(NoteCode::Waiting, text);
     }
 
-    /// The same for a reason that is not the cloud's pace.
+    /// The same for another kind of reason.
     fn wait_because(&mut self, code: NoteCode, text: impl Into<String>) {
         self.waits_else = true;
         self.notes.push(Note { code, text: text.into(), until: None });
@@ -179,7 +186,10 @@ impl Draft<'_, '_> {
         } else {
             (NoteCode::Refused, "")
         };
-        let text = format!("{blocked}{what} was refused {} time(s): {}; retries", retry.count, retry.error.message);
+        let text = format!(
+            "{blocked}{what} was refused {} time(s): {}; waits for the next attempt",
+            retry.count, retry.error.message
+        );
         self.wait_until(code, text, retry.not_before);
         false
     }

@@ -1,53 +1,55 @@
-//! What can be said of everything that an instance ever had: proven gone, kept, never made, or not known yet.
+//! The state of everything that an instance ever had: proven gone, retained, never created, or open.
 //!
-//! "Clean" is said only when nothing is left to find out. A creation that was given up has no id to ask for: what is
-//! known of it is that it was in no complete listing begun after its grace, and that its name stays watched.
+//! An instance is clean only when nothing is open. An abandoned creation has no id to read: the evidence is that its
+//! resource was in no complete listing begun after the grace, and that its name stays watched.
 
 use crate::recorded::{Aggregate, Proof, Server, Volume};
 use crate::status::{CreateState, Origin, VolumeStatus};
 
-/// What can be said of one resource.
+/// The state of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CleanupState<'a> {
     /// Proven gone.
     Gone(&'a Proof),
-    /// Kept on purpose: it is there, and costs money.
+    /// Retained on purpose: it exists, and costs money.
     Kept,
-    /// Somebody else's: let go, never deleted.
+    /// A third party's: left alone, never deleted.
     Foreign,
-    /// Surely never made: its creation was refused, or never sent.
+    /// Certainly never created: its creation was refused, or never sent.
     NeverMade,
-    /// Its creation was never answered and it never turned up; its name stays watched.
+    /// Its creation was abandoned; its name stays watched.
     Watched,
-    /// Something is not known, or not done yet: what.
+    /// Something is unknown or not done yet, in words.
     Open(String),
 }
 
-/// What can be said of an attempt at a server.
+/// The state of an attempt to create a server.
 #[must_use]
 pub fn server(s: &Server) -> CleanupState<'_> {
     let open =
         |what: &str| CleanupState::Open(format!("server {}: {what}", s.provider_id.as_deref().unwrap_or(&s.name)));
     match s.create_state {
-        CreateState::Intended | CreateState::Unconfirmed => open("whether its creation took effect is not known yet"),
+        CreateState::Intended | CreateState::Unconfirmed => {
+            open("it is not known yet whether its creation took effect")
+        }
         CreateState::Refused => CleanupState::NeverMade,
         CreateState::Abandoned => CleanupState::Watched,
         CreateState::Created => match (&s.gone_at, &s.proof) {
             (Some(_), Some(proof)) if is_whole(proof) => CleanupState::Gone(proof),
-            (Some(_), _) => open("its end was written down without the whole evidence"),
+            (Some(_), _) => open("its deletion was recorded without complete evidence"),
             (None, _) => open("it is not proven gone"),
         },
     }
 }
 
-/// What can be said of a volume.
+/// The state of a volume.
 #[must_use]
 pub fn volume(v: &Volume) -> CleanupState<'_> {
     let open =
         |what: &str| CleanupState::Open(format!("volume {}: {what}", v.provider_id.as_deref().unwrap_or(&v.name)));
     match v.create_state {
         CreateState::Intended | CreateState::Unconfirmed => {
-            return open("whether its creation took effect is not known yet");
+            return open("it is not known yet whether its creation took effect");
         }
         CreateState::Refused => return CleanupState::NeverMade,
         CreateState::Abandoned => return CleanupState::Watched,
@@ -55,7 +57,7 @@ pub fn volume(v: &Volume) -> CleanupState<'_> {
     }
     match (v.status, &v.proof) {
         (VolumeStatus::Deleted, Some(proof)) if is_whole(proof) => CleanupState::Gone(proof),
-        (VolumeStatus::Deleted, _) => open("its end was written down without the whole evidence"),
+        (VolumeStatus::Deleted, _) => open("its deletion was recorded without complete evidence"),
         (VolumeStatus::Retained, _) if !v.is_to_delete() => CleanupState::Kept,
         (VolumeStatus::Released, _) if v.origin == Origin::Foreign => CleanupState::Foreign,
         (
@@ -69,7 +71,9 @@ pub fn volume(v: &Volume) -> CleanupState<'_> {
             | VolumeStatus::Detaching
             | VolumeStatus::Deleting,
             _,
-        ) => open(if v.is_to_delete() { "it is not proven gone" } else { "it is not known yet that it was kept" }),
+        ) => {
+            open(if v.is_to_delete() { "it is not proven gone" } else { "it is not known yet whether it was retained" })
+        }
     }
 }
 
@@ -78,17 +82,17 @@ const fn is_whole(proof: &Proof) -> bool {
     proof.absent_from_listing_begun_at.is_some()
 }
 
-/// Everything that stands between an instance and "clean"; empty: it left nothing behind but what is kept.
+/// Everything that is open; empty: the instance is clean, and left nothing behind but what is retained.
 #[must_use]
 pub fn open_points(agg: &Aggregate) -> Vec<String> {
     let ended = agg.instance.status.is_final();
-    let life = (!ended).then(|| format!("the instance is {}: its life is not over", agg.instance.status));
+    let living = (!ended).then(|| format!("the instance is {}: it has not ended", agg.instance.status));
     let states = agg.servers.iter().map(server).chain(agg.volumes.iter().map(volume));
     let open = states.filter_map(|s| if let CleanupState::Open(what) = s { Some(what) } else { None });
-    life.into_iter().chain(open).collect()
+    living.into_iter().chain(open).collect()
 }
 
-/// Whether anything that is proven gone has yet to be confirmed by a look that cannot be as old as its proof.
+/// Whether a proof is still provisional: not confirmed by an observation after the consistency window.
 #[must_use]
 pub fn is_provisional(agg: &Aggregate) -> bool {
     agg.proofs().any(Proof::is_provisional)
@@ -115,11 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn clean_is_said_only_when_nothing_is_left_to_find_out() {
+    fn an_instance_is_clean_only_when_nothing_is_open() {
         let mut agg = instance();
-        assert_eq!(open_points(&agg).len(), 1, "it lives");
+        assert_eq!(open_points(&agg).len(), 1, "the instance has not ended");
         agg.instance.status = Status::Terminated;
-        assert!(open_points(&agg).is_empty(), "nothing was ever made");
+        assert!(open_points(&agg).is_empty(), "nothing was ever created");
         agg.servers.push(gone_server(proof(true)));
         agg.volumes.push(Volume { status: VolumeStatus::Deleted, proof: Some(proof(true)), ..owned_volume() });
         assert!(open_points(&agg).is_empty(), "{:?}", open_points(&agg));
@@ -128,13 +132,13 @@ mod tests {
             ("no proof", |a| a.volumes[0].proof = None),
             ("no listing", |a| a.volumes[0].proof = Some(proof(false))),
             ("still deleting", |a| a.volumes[0].status = VolumeStatus::Deleting),
-            ("in doubt", |a| a.volumes[0].create_state = CreateState::Unconfirmed),
-            ("kept, though it should go", |a| a.volumes[0].status = VolumeStatus::Retained),
-            ("let go, though it is ours", |a| a.volumes[0].status = VolumeStatus::Released),
+            ("unconfirmed", |a| a.volumes[0].create_state = CreateState::Unconfirmed),
+            ("retained, though it should be deleted", |a| a.volumes[0].status = VolumeStatus::Retained),
+            ("released, though it is ours", |a| a.volumes[0].status = VolumeStatus::Released),
             ("a server without a listing", |a| a.servers[0].proof = Some(proof(false))),
             ("a server without proof", |a| a.servers[0].proof = None),
-            ("a server without end", |a| a.servers[0].gone_at = None),
-            ("a server in doubt", |a| a.servers[0].create_state = CreateState::Intended),
+            ("a server that is not gone", |a| a.servers[0].gone_at = None),
+            ("an unconfirmed server", |a| a.servers[0].create_state = CreateState::Intended),
         ];
         for (what, spoil) in spoils {
             let mut spoiled = agg.clone();
@@ -144,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_or_was_never_made_does_not_stand_in_the_way() {
+    fn retained_foreign_abandoned_and_refused_resources_are_not_open() {
         let kept = Volume { status: VolumeStatus::Retained, delete_on_terminate: false, ..owned_volume() };
         assert_eq!(volume(&kept), CleanupState::Kept);
         let foreign = Volume { status: VolumeStatus::Released, origin: Origin::Foreign, ..owned_volume() };

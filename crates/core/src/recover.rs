@@ -196,8 +196,7 @@ fn rebuild(
         }
     }
     // What is not called as it is recorded now gets its name at the next look.
-    let names: Vec<String> =
-        agg.volumes.iter().map(|v| CloudName::of_volume(&agg, v, cx.control_plane).text()).collect();
+    let names: Vec<String> = agg.volumes.iter().map(|v| agg.volume_name(v, cx.control_plane).text()).collect();
     for (v, _) in agg.volumes.iter_mut().zip(names).filter(|(v, name)| v.origin != Origin::Foreign && v.name != *name) {
         v.tagged_at = None;
     }

@@ -1,25 +1,16 @@
-//! Snapshots that somebody made of our volumes: they outlive the volumes and are billed on. They are told, and never deleted.
+//! Snapshots of our volumes: they survive the volumes and are still billed. They are reported, and never deleted.
 //!
-//! The cloud names the volume of a snapshot only while the volume is there. So what it shows is written down with the volume
-//! at every audit, and right before the volume is deleted.
+//! The cloud names the volume of a snapshot only while the volume exists. Snapshots are therefore recorded with the volume
+//! at every audit, and immediately before the volume is deleted.
 
 use crate::money::StoragePrices;
 use crate::recorded::{Aggregate, Volume};
 use crate::size::gb_ceil;
+pub use crate::snapshot_kind::SnapshotKind;
 use crate::status::Origin;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Which of a cloud's kinds of snapshots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SnapshotKind {
-    /// Of volumes on block storage.
-    Block,
-    /// Of volumes on a server's own disk.
-    Local,
-}
 
 /// A snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,19 +19,19 @@ pub struct Snapshot {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Of what kind.
+    /// Its kind.
     pub kind: SnapshotKind,
     /// In bytes.
     pub size_bytes: Option<i64>,
-    /// When the cloud says that it was made.
+    /// When it was created, according to the cloud.
     pub created_at: Option<Timestamp>,
-    /// Since when complete lists do not show it; `None`: the last one did. One list may be stale.
+    /// When the first complete list began that does not show it; `None`: the last one did. One list may be stale.
     #[serde(default)]
     pub missing_since: Option<Timestamp>,
 }
 
 impl Snapshot {
-    /// What an hour of it costs by list price, in micro-euros; `None`: its size is not known.
+    /// Its list price per hour, in micro-euros; `None`: its size is not known.
     #[must_use]
     pub fn hourly_micros(&self, prices: &StoragePrices) -> Option<i64> {
         self.size_bytes.map(|bytes| prices.snapshot_hourly_micros(gb_ceil(bytes), self.kind))
@@ -52,24 +43,24 @@ impl Snapshot {
 pub struct ObservedSnapshot {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// The cloud's id of the volume that it was made of, as long as that is there.
+    /// The cloud's id of the volume that it was taken of, while the volume exists.
     pub volume_id: Option<String>,
 }
 
-/// A snapshot of one of our volumes, as an audit tells it.
+/// A snapshot of one of our volumes, as an audit reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotOfOurs {
     /// The snapshot.
     pub snapshot: Snapshot,
     /// The cloud's id of the volume.
     pub volume_id: String,
-    /// Whose that is, or was.
+    /// The instance that the volume belongs or belonged to.
     pub instance_id: String,
-    /// Names of the images that are made of it.
+    /// The names of images that use it.
     pub images: Vec<String>,
 }
 
-/// Writes down with an instance's volumes which snapshots of them the cloud shows. Somebody else's volumes are theirs.
+/// Records with an instance's volumes which snapshots of them the cloud shows. Volumes of third parties are skipped.
 pub fn note(agg: &mut Aggregate, seen: &[ObservedSnapshot]) {
     for volume in agg.volumes.iter_mut().filter(|v| v.origin != Origin::Foreign) {
         let of_it = seen.iter().filter(|s| s.volume_id.is_some() && s.volume_id == volume.provider_id);
@@ -81,10 +72,10 @@ pub fn note(agg: &mut Aggregate, seen: &[ObservedSnapshot]) {
     }
 }
 
-/// A complete list of one kind.
+/// A complete list of the snapshots of one kind.
 #[derive(Debug, Clone, Copy)]
 pub struct List<'a> {
-    /// Of which.
+    /// The kind.
     pub kind: SnapshotKind,
     /// The ids that it shows.
     pub ids: &'a BTreeSet<&'a str>,
@@ -92,7 +83,7 @@ pub struct List<'a> {
     pub began_at: Timestamp,
 }
 
-/// Forgets what complete lists do not show that are further apart than reads may be stale, in milliseconds.
+/// Removes snapshots that complete lists have not shown for more than `stale_ms`.
 pub fn forget(agg: &mut Aggregate, list: List<'_>, stale_ms: i64) {
     for volume in &mut agg.volumes {
         volume.snapshots.retain_mut(|s| {
@@ -109,7 +100,7 @@ pub fn forget(agg: &mut Aggregate, list: List<'_>, stale_ms: i64) {
     }
 }
 
-/// The snapshots of an instance's volumes, as far as they were written down; `images`: names by the id of a snapshot.
+/// The recorded snapshots of an instance's volumes; `images`: image names by the id of a snapshot.
 #[must_use]
 pub fn of(agg: &Aggregate, images: &BTreeMap<String, Vec<String>>) -> Vec<SnapshotOfOurs> {
     let one = |v: &Volume, s: &Snapshot| SnapshotOfOurs {
@@ -143,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_stays_known_until_a_complete_list_shows_it_no_more() {
+    fn a_snapshot_stays_recorded_until_complete_lists_no_longer_show_it() {
         let mut agg = Aggregate { volumes: vec![owned_volume()], ..instance() };
         let volume = agg.volumes[0].provider_id.clone().unwrap();
         let pair = |id: &str| (volume.clone(), id.to_owned());
@@ -156,7 +147,7 @@ mod tests {
             &[seen("s1", Some(&volume), SnapshotKind::Local), seen("s2", Some(&volume), SnapshotKind::Block)],
         );
         assert_eq!(ids(&agg), [pair("s1"), pair("s2")]);
-        // Its volume is gone: the cloud names it no more.
+        // The volume is gone: the cloud no longer names it.
         note(&mut agg, &[seen("s2", None, SnapshotKind::Block)]);
         assert_eq!(ids(&agg), [pair("s1"), pair("s2")]);
         let (shown, again, nothing) = (BTreeSet::from(["s2"]), BTreeSet::from(["s1"]), BTreeSet::new());
@@ -165,13 +156,13 @@ mod tests {
         for at in [1, 100_000] {
             forget(&mut agg, list(block, &shown, at), 60_000);
         }
-        assert_eq!(ids(&agg).len(), 2, "the other kind has lists of its own");
+        assert_eq!(ids(&agg).len(), 2, "the other kind has its own lists");
         // One list, or several within the window, may be stale.
         for at in [100_000, 160_000] {
             forget(&mut agg, list(local, &nothing, at), 60_000);
         }
         assert_eq!(ids(&agg).len(), 2);
-        // Shown in between, it is there.
+        // Shown in between, it exists.
         forget(&mut agg, list(local, &again, 160_500), 60_000);
         for at in [161_000, 221_000] {
             forget(&mut agg, list(local, &nothing, at), 60_000);
@@ -188,6 +179,6 @@ mod tests {
         agg.volumes[0].snapshots.clear();
         agg.volumes[0].origin = Origin::Foreign;
         note(&mut agg, &[seen("s3", Some(&volume), SnapshotKind::Block)]);
-        assert!(ids(&agg).is_empty(), "somebody else's volume");
+        assert!(ids(&agg).is_empty(), "a third party's volume");
     }
 }

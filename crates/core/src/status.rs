@@ -1,27 +1,27 @@
-//! Statuses: the words people see, and the words we keep about creations.
+//! Statuses of instances and volumes, and the states of creations.
 
 use crate::words::words;
 
 words!(
-    /// Where an instance is in its life.
+    /// The status of an instance.
     Status {
-        /// Server and volumes are being made.
+        /// The server and the volumes are being created.
         Provisioning = "provisioning",
-        /// The server was told to start.
+        /// The start of the server was requested.
         Booting = "booting",
-        /// Running, every wanted volume attached.
+        /// The server runs, and every requested volume is attached.
         Ready = "ready",
-        /// Being taken away: asked for, or because it failed (then `error` says why).
+        /// Being removed: on request, or because it failed (then `error` says why).
         Terminating = "terminating",
-        /// Everything that should go is proven gone.
+        /// Everything that should be deleted is proven gone.
         Terminated = "terminated",
-        /// It could not be made, and everything that was made is proven gone.
+        /// It could not be created, and everything that was created is proven gone.
         ProvisioningFailed = "provisioning_failed",
     }
 );
 
 impl Status {
-    /// Whether the life is over.
+    /// Whether the instance has ended.
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
@@ -32,7 +32,7 @@ impl Status {
 }
 
 words!(
-    /// What people want of an instance.
+    /// The desired state of an instance.
     Desired {
         /// It should exist and run.
         Present = "present",
@@ -42,23 +42,23 @@ words!(
 );
 
 words!(
-    /// What is known of the creation of a resource.
+    /// The state of the creation of a resource.
     CreateState {
         /// The intent is committed; the call may or may not have been sent.
         Intended = "intended",
-        /// Sent, and the answer was lost: it exists or will, or not.
+        /// The call was sent and its response was lost. The resource may exist.
         Unconfirmed = "unconfirmed",
-        /// It exists (or existed) and is ours; its id is known.
+        /// The resource exists or existed, and its id is known.
         Created = "created",
-        /// Surely nothing was made.
+        /// Certainly nothing was created.
         Refused = "refused",
-        /// Given up after the grace. Watched for ever: a late arrival is removed.
+        /// The attempt was given up after the grace. Its name stays watched: a late arrival is removed.
         Abandoned = "abandoned",
     }
 );
 
 impl CreateState {
-    /// Whether it is still open what became of the creation.
+    /// Whether the outcome of the creation is still unknown.
     #[must_use]
     pub const fn is_open(self) -> bool {
         match self {
@@ -69,9 +69,9 @@ impl CreateState {
 }
 
 words!(
-    /// Where a volume is in its life.
+    /// The status of a volume.
     VolumeStatus {
-        /// Asked for; not seen yet.
+        /// Requested, and not observed yet.
         Creating = "creating",
         /// Exists, not attached.
         Available = "available",
@@ -81,15 +81,15 @@ words!(
         Attached = "attached",
         /// Being detached.
         Detaching = "detaching",
-        /// Its deletion is under way and not proven yet.
+        /// Its deletion was requested and is not proven yet.
         Deleting = "deleting",
         /// Proven gone.
         Deleted = "deleted",
         /// Kept on purpose after its instance ended. It still costs money.
         Retained = "retained",
-        /// Not ours: found on our server, let go, never deleted.
+        /// A third party's volume that was found on our server. It was left alone.
         Released = "released",
-        /// Its creation was refused, or given up.
+        /// Its creation was refused or abandoned.
         Failed = "failed",
     }
 );
@@ -108,15 +108,15 @@ impl VolumeStatus {
 }
 
 words!(
-    /// What the end of a server means for a volume on it.
+    /// What happens to a volume when its server is removed.
     VolumeKind {
         /// On block storage: it survives every operation on the server.
         Network = "network",
-        /// On the server's host: it goes with a server that is terminated, and can be detached from one that is off.
+        /// On the server's host: deleted when the server is terminated, detachable while the server is stopped.
         LocalDetachable = "local_detachable",
-        /// On the server's host, and never without the server.
+        /// On the server's host, and always deleted with the server.
         LocalWithServer = "local_with_server",
-        /// The driver does not know the cloud's word: treated as local, and looked for in every API.
+        /// The driver does not know the cloud's word: treated as local, and searched for in every API.
         Unknown = "unknown",
     }
 );
@@ -126,7 +126,7 @@ words!(
     NoteCode {
         /// It waits for the cloud, or for time to pass.
         Waiting = "waiting",
-        /// The provider refused a call, which is tried again.
+        /// The provider refused a call, which is retried.
         Refused = "refused",
         /// The provider refuses the credentials, or they do not see the project.
         Credentials = "credentials",
@@ -138,15 +138,15 @@ words!(
 );
 
 words!(
-    /// Who made a volume.
+    /// Who created a volume.
     Origin {
         /// The cloud, by itself, with the server.
         Cloud = "cloud",
         /// We did.
         Ours = "ours",
-        /// Somebody else: detached, reported, never deleted.
+        /// A third party: detached, reported, never deleted.
         Foreign = "foreign",
-        /// We did, for a moment: its presence shows that the credentials see block storage, so that an absence counts.
+        /// We did, for a short time: its presence shows that the credentials can see Block Storage.
         Witness = "witness",
     }
 );

@@ -1,6 +1,6 @@
-//! What should have been gone for a while and is not: since when, why, what it costs, and what a person can do.
+//! Stuck deletions: requested more than 15 minutes ago and not proven. Since when, why, what they cost, and what to do.
 //!
-//! Nothing gives up: this only says that a person should look.
+//! The retries continue: this only tells an operator to look.
 
 use crate::error::ErrorKind;
 use crate::money::StoragePrices;
@@ -10,28 +10,28 @@ use crate::size::gb_ceil;
 use crate::status::{Desired, NoteCode};
 use crate::time::Timestamp;
 
-/// How long an end may take before a person should look, in milliseconds.
+/// How long a deletion may take before it counts as stuck, in milliseconds.
 pub const STUCK_MS: i64 = 900_000;
 
-/// One resource that does not go away.
+/// One resource whose deletion is stuck.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stuck {
     /// The cloud's id of it, or its name while the id is not known.
     pub resource: String,
-    /// When its end was asked for.
+    /// When its deletion was requested.
     pub since: Timestamp,
-    /// Why it is still there, as far as we know.
+    /// Why it is still there, as far as is known.
     pub reason: String,
-    /// What it costs an hour, in millionths of `currency`; block storage at its list price. Local volumes cost nothing
-    /// of their own.
+    /// Its price per hour, in millionths of `currency`; block storage at its list price. Local volumes are part of the
+    /// server's price.
     pub hourly_micros: i64,
     /// ISO 4217.
     pub currency: String,
-    /// What a person can do.
+    /// What an operator can do.
     pub remedy: &'static str,
 }
 
-/// Everything of an instance that should have been gone for [`STUCK_MS`], and is not proven to be.
+/// Everything of an instance whose deletion was requested more than [`STUCK_MS`] ago and is not proven.
 #[must_use]
 pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stuck> {
     let i = &agg.instance;
@@ -40,7 +40,7 @@ pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stu
         return Vec::new();
     };
     let first = i.notes.first();
-    let note = first.map_or("waits for the next look at the cloud", |n| n.text.as_str());
+    let note = first.map_or("waits for the next observation of the cloud", |n| n.text.as_str());
     let one = |resource: &str, since, retry: Option<&Retry>, hourly_micros| Stuck {
         resource: resource.to_owned(),
         since,
@@ -58,7 +58,7 @@ pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stu
     let volumes = volumes.map(|v| {
         let gb = v.size_bytes.filter(|_| v.is_block() && v.provider_id.is_some()).map_or(0, gb_ceil);
         let hourly = prices.block_hourly_micros(gb, v.perf_iops);
-        // Released after its instance had ended: its end was asked for some time after that.
+        // Released after its instance had ended: the deletion was requested some time after that.
         let released = if i.status.is_final() { now } else { since };
         let since = since.max(v.delete_intended_at.unwrap_or(released));
         one(v.provider_id.as_deref().unwrap_or(&v.name), since, v.retry.as_ref(), hourly)
@@ -68,23 +68,25 @@ pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stu
 
 fn remedy(kind: Option<ErrorKind>, note: Option<NoteCode>) -> &'static str {
     match kind {
-        Some(ErrorKind::Unauthorized) => "give the server credentials that may see and delete it; it goes on by itself",
+        Some(ErrorKind::Unauthorized) => {
+            "give the control plane credentials that can see and delete it; it continues without a restart"
+        }
         Some(ErrorKind::RateLimited) => {
-            "nothing: it goes on when the cloud answers; lower --calls-per-second if it lasts"
+            "nothing: it continues when the cloud answers; lower --calls-per-second if this lasts"
         }
-        Some(ErrorKind::Unavailable) => "look at the provider's status page; it goes on when the cloud answers",
+        Some(ErrorKind::Unavailable) => "check the provider's status page; it continues when the cloud answers",
         Some(ErrorKind::Unwitnessed) => {
-            "give the server credentials that see block storage, or make any block volume in that zone; it goes on by itself"
+            "give the control plane credentials that see block storage, or create any block volume in that zone; it then continues"
         }
-        Some(ErrorKind::Conflict) => "look at what holds it in the provider's console, and take that away",
+        Some(ErrorKind::Conflict) => "find what holds it in the provider's console, and remove that",
         Some(ErrorKind::Refused | ErrorKind::Unsupported | ErrorKind::Quota | ErrorKind::OutOfStock) => {
-            "read the refusal; delete it in the provider's console if that is possible: it is proven gone by itself then"
+            "read the refusal; if possible, delete it in the provider's console: its absence is then proven automatically"
         }
         Some(ErrorKind::NotFound) | None if note == Some(NoteCode::Credentials) => {
-            "give the server credentials that may see and delete it; it goes on by itself"
+            "give the control plane credentials that can see and delete it; it continues without a restart"
         }
         Some(ErrorKind::NotFound) | None => {
-            "look at it in the provider's console; delete it there, or ask the provider's support if that is refused"
+            "check it in the provider's console; delete it there, or ask the provider's support if that is refused"
         }
     }
 }
@@ -99,7 +101,7 @@ mod tests {
     use crate::status::{Origin, Status, VolumeStatus};
 
     #[test]
-    fn what_should_be_gone_for_a_quarter_of_an_hour_is_told_with_its_cost_and_a_remedy() {
+    fn a_deletion_that_takes_longer_than_15_minutes_is_stuck_with_its_cost_and_a_remedy() {
         let mut agg = instance();
         agg.volumes.push(Volume {
             size_bytes: Some(1_000 * GB),
@@ -109,11 +111,11 @@ mod tests {
         });
         let asked = Timestamp(1_000_000_000);
         let late = asked.plus_ms(STUCK_MS + 1);
-        assert!(stuck(&agg, &profile().storage_prices, late).is_empty(), "nobody wants it gone");
+        assert!(stuck(&agg, &profile().storage_prices, late).is_empty(), "no deletion was requested");
         agg.instance.terminate_requested_at = Some(asked);
         agg.instance.desired = Desired::Absent;
         agg.instance.status = Status::Terminating;
-        assert!(stuck(&agg, &profile().storage_prices, asked.plus_ms(STUCK_MS)).is_empty(), "it may take so long");
+        assert!(stuck(&agg, &profile().storage_prices, asked.plus_ms(STUCK_MS)).is_empty(), "it may take 15 minutes");
         let found = stuck(&agg, &profile().storage_prices, late);
         assert_eq!((found.len(), found[0].hourly_micros), (1, 130_000));
         agg.volumes[0].retry = Some(Retry {
@@ -124,12 +126,12 @@ mod tests {
         let found = stuck(&agg, &profile().storage_prices, late);
         assert!(found[0].reason.contains("denied") && found[0].remedy.contains("credentials"), "{found:?}");
         agg.volumes[0].origin = Origin::Foreign;
-        assert!(stuck(&agg, &profile().storage_prices, late).is_empty(), "what is somebody else's may stay for ever");
+        assert!(stuck(&agg, &profile().storage_prices, late).is_empty(), "a third party's volume may stay for ever");
     }
 
     const ASKED: Timestamp = Timestamp(1_000_000_000);
 
-    /// A server that does not go, with its boot volume.
+    /// A server whose deletion was requested, with its boot volume.
     fn going() -> Aggregate {
         let mut agg = instance();
         (agg.instance.terminate_requested_at, agg.instance.desired) = (Some(ASKED), Desired::Absent);
@@ -150,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn it_costs_what_the_provider_bills_while_it_is_there() {
+    fn the_cost_is_what_the_provider_bills_while_it_exists() {
         let s = |micros| ("s-1".to_owned(), micros);
         let v = |micros| ("v-1".to_owned(), micros);
         assert_eq!(costs(&going()), [s(1_000_000), v(13_000)]);
         let mut off = going();
         off.servers[0].state = Some("stopped".into());
-        assert_eq!(costs(&off), [s(0), v(13_000)], "off, it costs nothing but its volumes");
+        assert_eq!(costs(&off), [s(0), v(13_000)], "a stopped server costs nothing but its volumes");
         let mut unknown = going();
         (unknown.servers[0].provider_id, unknown.volumes[0].provider_id) = (None, None);
         (unknown.servers[0].create_state, unknown.volumes[0].create_state) =
@@ -171,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn only_an_end_that_was_asked_for_or_follows_a_failure_can_be_stuck() {
+    fn only_a_requested_deletion_or_one_after_a_failure_can_be_stuck() {
         let mut failed = going();
         failed.instance.desired = Desired::Present;
-        assert!(costs(&failed).is_empty(), "it is wanted");
+        assert!(costs(&failed).is_empty(), "no deletion was requested");
         failed.instance.failure = Some(crate::recorded::Failure { code: "x".into(), message: "y".into() });
         assert_eq!(costs(&failed).len(), 2);
     }
@@ -188,7 +190,7 @@ mod tests {
         // Released long after the end of its instance, its deletion not sent yet.
         agg.instance.status = Status::Terminated;
         agg.volumes[0].delete_intended_at = None;
-        assert_eq!(found(&agg, 1_000_000), 1, "of the server alone, and the life being over");
+        assert_eq!(found(&agg, 1_000_000), 1, "only the server: the instance has ended");
     }
 
     #[test]

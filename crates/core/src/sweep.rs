@@ -1,13 +1,12 @@
-//! The sweep: what is done about orphans, once somebody chose that they go. Pure.
+//! The sweep: what is done about orphans after an audit. Pure.
 //!
-//! An orphan is never deleted at once: it is put in quarantine, and goes only if an audit still calls it one after that.
-//! Even then it is not deleted here: it becomes a row of its instance, whose planner takes it away as it does everything,
-//! with its volumes written down first, each call logged and each end proven. Frozen, and told why, while an audit cannot
-//! say, while the records look older than the cloud (a restored backup must never kill what lives), and when more would
-//! go at once than looks right.
+//! An orphan is never deleted at once: it is put in quarantine, and deleted only if an audit after that still finds it.
+//! Even then it is not deleted here: it becomes a row of its instance, whose planner removes it in the normal way. Its
+//! volumes are recorded first, each call is logged and each deletion is proven. The sweep is frozen, with the reason,
+//! while an audit is inconclusive, while the records look older than the cloud (a restored backup must not delete living
+//! resources), and when too much would be deleted at once.
 
 use crate::audit::{Finding, FindingKind, Report};
-use crate::cloud::VolumeType;
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{ObservedServer, ZoneInventory};
@@ -15,27 +14,28 @@ use crate::plan::{Context, found_volume};
 use crate::recorded::{Aggregate, Server};
 use crate::status::{Origin, VolumeStatus};
 use crate::time::Timestamp;
+use crate::volume_type::VolumeType;
 use serde::{Deserialize, Serialize};
 
-/// What becomes of orphans.
+/// What is done with orphans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// They are told.
+    /// They are reported.
     #[default]
     Report,
-    /// They are told, put in quarantine, and deleted after it.
+    /// They are reported, put in quarantine, and deleted after it.
     Delete,
 }
 
-/// How careful the sweep is.
+/// The limits of the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How long an orphan is in quarantine, in milliseconds.
     pub quarantine_ms: i64,
-    /// How many may go at once.
+    /// The maximum number of deletions at once.
     pub max: usize,
-    /// How many percent of all that carries our name may go at once, if that is more than one.
+    /// The maximum share of all resources with our name that may be deleted at once, in percent. One is always allowed.
     pub percent: usize,
 }
 
@@ -54,32 +54,32 @@ pub struct Quarantined {
     pub resource: String,
     /// Its name.
     pub name: String,
-    /// Whose it would be.
+    /// The instance in its name.
     pub instance_id: InstanceId,
     /// When it was put there.
     pub found_at: Timestamp,
-    /// It goes not before.
+    /// It is not deleted before.
     pub until: Timestamp,
 }
 
 /// What a sweep decided.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sweep {
-    /// Why nothing goes; `None`: nothing stands in the way.
+    /// Why nothing is deleted; `None`: nothing prevents it.
     pub frozen: Option<String>,
     /// Put in quarantine now.
     pub quarantine: Vec<Quarantined>,
-    /// No orphans any more: out of quarantine.
+    /// No longer orphans: out of quarantine.
     pub release: Vec<Quarantined>,
-    /// Their quarantine is over: they are taken away.
+    /// Their quarantine is over: handed to their instances, which delete them.
     pub take: Vec<Quarantined>,
 }
 
-/// Decides what becomes of the orphans of a report.
+/// Decides what is done with the orphans of a report.
 #[must_use]
 pub fn sweep(report: &Report, held: &[Quarantined], policy: Policy, limits: Limits, now: Timestamp) -> Sweep {
     if let Some(why) = &report.inconclusive {
-        return Sweep { frozen: Some(format!("the audit cannot say: {why}")), ..Sweep::default() };
+        return Sweep { frozen: Some(format!("the audit is inconclusive: {why}")), ..Sweep::default() };
     }
     let orphans: Vec<&Finding> = report.findings.iter().filter(|f| f.kind == FindingKind::Orphan).collect();
     let is_orphan = |q: &Quarantined| orphans.iter().any(|f| f.provider_id == q.provider_id);
@@ -88,7 +88,7 @@ pub fn sweep(report: &Report, held: &[Quarantined], policy: Policy, limits: Limi
     if report.records_look_rolled_back {
         sweep.frozen = Some(
             "the cloud holds resources of this control plane that were never recorded here, as after the restore of a \
-             backup: nothing is deleted until `inventiv recover` has written them down, or somebody removed them"
+             backup: nothing is deleted until `inventiv recover` has recorded them, or you have removed them"
                 .to_owned(),
         );
         return sweep;
@@ -98,7 +98,8 @@ pub fn sweep(report: &Report, held: &[Quarantined], policy: Policy, limits: Limi
         sweep.quarantine = orphans.iter().filter(new).filter_map(|f| quarantined(f, limits, now)).collect();
     }
     let due: Vec<Quarantined> = held.into_iter().filter(|q| q.until <= now).collect();
-    // Nobody looked for a whole quarantine: the records may be restored ones, and somebody may have decided otherwise since.
+    // No audit ran for the length of a quarantine: the records may be a restored backup, and the decision may have been
+    // revoked since.
     let (old, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|q| now.ms_since(q.until) > limits.quarantine_ms);
     let again = |q: Quarantined| Quarantined { found_at: now, until: now.plus_ms(limits.quarantine_ms), ..q };
     sweep.quarantine.extend(old.into_iter().map(again));
@@ -107,7 +108,7 @@ pub fn sweep(report: &Report, held: &[Quarantined], policy: Policy, limits: Limi
     if due.len() > limits.max.min(share) {
         sweep.frozen = Some(format!(
             "{} orphans are due to be deleted, of {ours} resources of ours: more than {} at once looks like a mistake; \
-             look at them, then `inventiv audit --fix --policy delete --max {}`",
+             check them, then run `inventiv audit --fix --policy delete --max {}`",
             due.len(),
             limits.max.min(share),
             due.len()
@@ -129,8 +130,8 @@ fn quarantined(f: &Finding, limits: Limits, now: Timestamp) -> Option<Quarantine
     })
 }
 
-/// Makes an orphan a row of its instance that goes: an old one again, if it was believed gone, or a new one. `false`: it
-/// is not shown any more, or is claimed already.
+/// Makes an orphan a row of its instance, which deletes it: the old row, if the resource was recorded as gone, or a new
+/// one. `false`: it is no longer shown, or a record claims it already.
 pub fn take(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInventory, cx: &mut Context<'_>) -> bool {
     let id = orphan.provider_id.as_str();
     let taken = if let Some(seen) = inventory.servers.iter().find(|s| s.id == id) {
@@ -148,12 +149,12 @@ pub fn take(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInventory
 
 fn take_server(agg: &mut Aggregate, seen: &ObservedServer, cx: &mut Context<'_>) -> bool {
     if let Some(row) = agg.servers.iter_mut().find(|s| s.provider_id.as_deref() == Some(&seen.id)) {
-        let believed_gone = row.gone_at.is_some();
-        if believed_gone {
+        let recorded_as_gone = row.gone_at.is_some();
+        if recorded_as_gone {
             (row.gone_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
             row.is_primary = false;
         }
-        return believed_gone;
+        return recorded_as_gone;
     }
     let (id, attempt) = (ServerId::new((cx.ids)()), agg.attempt_of(&seen.name));
     agg.servers.push(Server { is_primary: false, ..Server::found(id, attempt, seen, cx.now) });
@@ -165,14 +166,14 @@ fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInvent
     let kind =
         inventory.volumes.iter().find(|v| v.id == id).map_or_else(VolumeType::unknown, |v| v.volume_type.clone());
     if let Some(row) = agg.volumes.iter_mut().find(|v| v.provider_id.as_deref() == Some(id)) {
-        let believed_gone = row.status == VolumeStatus::Deleted;
-        if believed_gone {
+        let recorded_as_gone = row.status == VolumeStatus::Deleted;
+        if recorded_as_gone {
             (row.deleted_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
             row.delete_accepted_at = None;
-            // Whether it goes or is kept, it was decided before.
+            // Its policy stays as it was.
             row.status = VolumeStatus::Available;
         }
-        return believed_gone;
+        return recorded_as_gone;
     }
     let name = CloudName::parse(&orphan.name);
     let mut row = found_volume(VolumeId::new((cx.ids)()), id.to_owned(), cx.now);

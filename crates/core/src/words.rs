@@ -1,4 +1,4 @@
-//! Enumerations whose values have one word each in tables, logs and the API.
+//! Enumerations with one word per value in tables, logs and the API.
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
@@ -8,7 +8,7 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant,)+ }
 
         impl $name {
-            /// Every value, in the order of a life.
+            /// Every value, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word in tables, logs and the API.

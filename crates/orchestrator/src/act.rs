@@ -96,7 +96,7 @@ impl Inner {
         let (zone, cloud) = (agg.instance.zone.as_str(), &self.provider);
         match call {
             VolumeCall::Tag => {
-                let name = CloudName::of_volume(agg, row, &self.config.control_plane).text();
+                let name = agg.volume_name(row, &self.config.control_plane).text();
                 let tags = tags(&name, agg);
                 CallReport::from(cloud.tag_volume(zone, volume, &name, &tags).await, volume_reply)
             }

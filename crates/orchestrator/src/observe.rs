@@ -2,13 +2,13 @@
 
 use crate::Inner;
 use crate::park::LastObservation;
-use inventiv_core::cloud::VolumeType;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
 use inventiv_core::observed::{Observed, ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::plan::Shows;
 use inventiv_core::recorded::{Aggregate, Volume};
 use inventiv_core::status::{CreateState, Origin};
+use inventiv_core::volume_type::VolumeType;
 use inventiv_providers::{Error, VolumeRef};
 use std::collections::HashMap;
 use std::sync::PoisonError;

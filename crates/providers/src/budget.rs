@@ -1,12 +1,12 @@
-//! The rate budget of one account: so many calls a second, slower for a while after each "too many requests". Where several
-//! servers work for an account, each has a part of it.
+//! The rate budget of one account: a maximum number of calls per second.
 //!
-//! It reads no clock: `now` is the wire's own time since some moment in the past, which never goes back.
+//! After each "too many requests", the rate is lower for a while. Several replicas share the budget of an account.
+//! It reads no clock: `now` is the transport's monotonic time.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Hands out one slot after another; every caller waits until its own.
+/// Assigns time slots to callers; each caller waits until its slot.
 #[derive(Debug)]
 pub struct Budget {
     per_second: f64,
@@ -18,44 +18,44 @@ pub struct Budget {
 struct State {
     /// When the next slot is free.
     next: Duration,
-    /// The share of the rate in force, 0.05 to 1.
+    /// The current reduction of the rate after refusals, 0.05 to 1.
     share: f64,
-    /// Which part of the account's rate is ours, above 0 and up to 1.
+    /// This process's part of the account's rate, above 0 and up to 1.
     part: f64,
 }
 
 impl Budget {
-    /// So many calls a second, and so many at once after a rest.
+    /// Permits `per_second` calls per second, and `burst` at once after an idle period.
     #[must_use]
     pub fn new(per_second: f64, burst: f64) -> Self {
         let state = State { next: Duration::ZERO, share: 1.0, part: 1.0 };
         Self { per_second: per_second.max(0.1), burst: burst.max(1.0), state: Mutex::new(state) }
     }
 
-    /// Takes one slot. How long to wait for it; `None`: not at all.
+    /// Takes one slot and returns how long to wait for it; `None`: no wait.
     #[must_use]
     pub fn take(&self, now: Duration) -> Option<Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let step = Duration::from_secs_f64(1.0 / (self.per_second * state.part * state.share));
         let slot = state.next.max(now);
         state.next = slot + step;
-        // Up to `burst` steps of a rest are given at once.
+        // After an idle period, up to `burst` slots are available at once.
         Some(slot.saturating_sub(self.ahead(&state)).saturating_sub(now)).filter(|wait| !wait.is_zero())
     }
 
-    /// How much of a rest is given at once: the burst, or our part of it, at our part of the rate.
+    /// How far slots may be taken ahead of time: this process's part of the burst, at its part of the rate.
     fn ahead(&self, state: &State) -> Duration {
         let burst = (self.burst * state.part).max(1.0);
         Duration::from_secs_f64((burst - 1.0) / (self.per_second * state.part))
     }
 
-    /// Our part of the account's rate from now on; others have the rest.
+    /// Sets this process's part of the account's rate. Other replicas have the rest.
     pub fn set_share(&self, part: f64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.part = part.clamp(0.01, 1.0);
     }
 
-    /// How long a caller that asks now would wait, in milliseconds.
+    /// How long a caller would currently wait, in milliseconds.
     #[must_use]
     pub fn queue_delay_ms(&self, now: Duration) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,14 +63,14 @@ impl Budget {
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The cloud said "too many requests": half the rate, and a pause.
+    /// After a "too many requests": halves the rate and adds a pause.
     pub fn slow_down(&self, now: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.share = (state.share / 2.0).max(0.05);
         state.next = state.next.max(now + Duration::from_secs(1) + self.ahead(&state));
     }
 
-    /// A call went through: a little faster again.
+    /// After a successful call: raises the rate a little.
     pub fn speed_up(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.share = (state.share + 0.02).min(1.0);
@@ -107,7 +107,7 @@ mod tests {
         let waits: Vec<u128> = (0..5).map(|_| budget.take(now).unwrap_or_default().as_millis()).collect();
         assert_eq!(waits, [0, 0, 125, 250, 375], "2 at once, then 8 a second");
         budget.set_share(0.0);
-        assert!(budget.take(now).is_some_and(|wait| wait < Duration::from_secs(60)), "nobody stands still for ever");
+        assert!(budget.take(now).is_some_and(|wait| wait < Duration::from_secs(60)), "no process is blocked");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The registry of clouds. A cloud is one folder here and one line of [`CLOUDS`].
+//! The registry of providers. A provider is one folder here and one line of [`CLOUDS`].
 
 pub mod scaleway;
 
@@ -8,59 +8,59 @@ use inventiv_core::time::Timestamp;
 use secrecy::SecretString;
 use std::sync::Arc;
 
-/// Every cloud that a control plane can work with.
+/// Every provider that a control plane can work with.
 pub const CLOUDS: &[Cloud] = &[scaleway::CLOUD];
 
-/// Gives the time: drivers read no clock of their own.
+/// Returns the current time: drivers read no clock of their own.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Gives an environment variable, so that tests need not touch the process's own.
+/// Returns the value of an environment variable, so that tests need not change those of the process.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads credentials from an environment, of one profile if one is named.
+/// Reads credentials from an environment; those of a profile if one is named.
 pub type LogIn = fn(Env<'_>, Option<&str>) -> Result<Box<dyn Login>, LoginError>;
 
-/// One cloud, before anybody has logged in.
+/// One provider, without credentials.
 #[derive(Clone, Copy)]
 pub struct Cloud {
-    /// Its name, for instance `scaleway`: the first part of an account's id.
+    /// The name, for instance `scaleway`: the first part of an account's id.
     pub name: &'static str,
-    /// The zones that are worked in unless others are named.
+    /// The zones to work in unless others are configured.
     pub default_zones: &'static [&'static str],
     /// Whether a text has the form of a zone.
     pub is_zone: fn(&str) -> bool,
-    /// How many calls a second an account makes unless it is told otherwise.
+    /// The default rate budget of an account, in calls per second.
     pub calls_per_second: f64,
-    /// Reads credentials: of the named profile, else those that the environment gives.
+    /// Reads credentials: those of the named profile, otherwise those of the environment.
     pub log_in: LogIn,
 }
 
-/// Credentials of one account. Nothing was sent yet.
+/// The credentials of one account. They have not been used yet.
 pub trait Login: Send + Sync {
-    /// The project that everything is made in.
+    /// The project that everything is created in.
     fn project_id(&self) -> &str;
-    /// Where the API is.
+    /// The URL of the API.
     fn api_url(&self) -> &str;
     /// Whether any TLS certificate is accepted.
     fn insecure(&self) -> bool;
-    /// What must never be written down.
+    /// The secrets, which must never be recorded or logged.
     fn secrets(&self) -> Vec<SecretString>;
-    /// Talks to the cloud over this transport.
+    /// Makes a driver that uses this transport.
     fn connect(&self, transport: Arc<dyn Transport>, calls_per_second: f64, now: Now) -> Arc<dyn CloudProvider>;
 }
 
-/// Credentials that cannot be used, and what to do.
+/// Why credentials cannot be used, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LoginError(pub String);
 
-/// The cloud with that name.
+/// The provider with that name.
 ///
 /// # Errors
-/// Names the clouds that there are.
+/// A text that lists the providers.
 pub fn named(name: &str) -> Result<&'static Cloud, LoginError> {
     CLOUDS.iter().find(|c| c.name == name).ok_or_else(|| {
         let names: Vec<&str> = CLOUDS.iter().map(|c| c.name).collect();
-        LoginError(format!("there is no cloud `{name}`; there is {}", names.join(", ")))
+        LoginError(format!("unknown provider `{name}`; the providers are {}", names.join(", ")))
     })
 }

@@ -1,8 +1,9 @@
-//! What a provider promises, as a suite: tests run it against the emulator, `inventiv doctor --live` on a real account.
+//! The provider contract as a test suite: tests run it against the emulator, `inventiv doctor --live` on a real
+//! account.
 //!
-//! It makes the smallest things there are, under names of its own, and takes them away whatever happens (`clean`); a run
-//! that was killed is cleaned up by the next. Where nobody has evidence of what the cloud does, it looks, and says what
-//! it saw. Asked to stop, it lets the call that is under way end first: what a dropped call made, nobody would know.
+//! It creates the smallest possible resources, under names of its own, and always removes them (`clean`). The next run
+//! cleans up after a run that was killed. Behaviour that no recording shows is tried and reported. On a stop request,
+//! the call in flight is completed first: a resource that a dropped call creates would be unknown.
 
 mod clean;
 
@@ -16,52 +17,52 @@ use inventiv_core::offer::{Availability, BootStorage, Offer};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The last promise of a run: either kept, or what is left is said.
+/// The last check of a run. If it fails, the report names what is left.
 pub const NOTHING_LEFT: &str = "nothing of it is left";
 const GB: i64 = 1_000_000_000;
 
-/// What the suite runs with.
+/// The configuration of the suite.
 pub struct Suite<'a> {
     /// The account.
     pub cloud: &'a dyn CloudProvider,
-    /// Where.
+    /// The zone.
     pub zone: String,
-    /// The type of the server that is made.
+    /// The server type to create.
     pub instance_type: String,
-    /// Its image's label.
+    /// The label of the image.
     pub image: String,
-    /// How often something is looked at that takes time.
+    /// The polling interval.
     pub every: Duration,
-    /// How long any one thing may take, and all of the cleaning.
+    /// The time-out of each wait, and of the whole clean-up.
     pub patience: Duration,
-    /// How long all of it may take before the cleaning.
+    /// The time-out of the whole run, without the clean-up.
     pub limit: Duration,
-    /// How long after a creation without an answer its result may still turn up.
+    /// How long after a creation without a response its resource may still appear.
     pub late: Duration,
-    /// Which run this is: 12 hexadecimal digits, part of every name.
+    /// The id of this run: 12 hexadecimal digits, part of every name.
     pub run: String,
-    /// Whether somebody wants it to stop.
+    /// Whether the run should stop.
     pub stop: &'a (dyn Fn() -> bool + Send + Sync),
-    /// Is told each line as it happens.
+    /// Receives each line of the report as it happens.
     pub say: &'a (dyn Fn(&Line) + Send + Sync),
 }
 
-/// One line of what came of it.
+/// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// A promise that was kept: what, and what was seen.
+    /// A check that succeeded, and what was observed.
     Kept(&'static str, String),
-    /// One that was not.
+    /// A check that failed, and why.
     Broken(&'static str, String),
-    /// Something that no recording shows, and what the cloud did.
+    /// Behaviour that no recording shows, and what the provider did.
     Settled(&'static str, String),
-    /// Something that was taken away.
+    /// A resource that was removed.
     Removed(String),
-    /// Something that is somebody else's, and stays.
+    /// A third party's resource that was left alone.
     Spared(String),
 }
 
-/// The cheapest type without a GPU that can be had and boots on block storage.
+/// The cheapest available type without a GPU that boots from block storage.
 #[must_use]
 pub fn cheapest(offers: &[Offer]) -> Option<&Offer> {
     let fits = |o: &&Offer| {
@@ -75,26 +76,26 @@ pub fn cheapest(offers: &[Offer]) -> Option<&Offer> {
 
 type Step<T> = Result<T, String>;
 
-/// What came of it so far, and what must not be forgotten.
+/// The report so far, and the resources to remove.
 #[derive(Default)]
 struct Course {
     lines: Vec<Line>,
     servers: Vec<String>,
     volumes: Vec<VolumeRef>,
-    /// When a creation ended without an answer.
+    /// When a creation ended without a response.
     unanswered: Option<Instant>,
     ends: Option<Instant>,
 }
 
 impl Course {
-    /// The deletion of a volume was accepted: its absence needs no other evidence.
+    /// Notes that the deletion of a volume was accepted: its absence needs no further evidence.
     fn deleted(&mut self, id: &str) {
         self.volumes.iter_mut().filter(|v| v.id == id).for_each(|v| v.deletion_accepted = true);
     }
 }
 
 impl Suite<'_> {
-    /// Cleans up, runs everything, cleans up. Gives what came of it, line by line.
+    /// Cleans up, runs all checks, and cleans up again. Returns the report.
     pub async fn run(&self) -> Vec<Line> {
         let mut course = Course::default();
         let done = match self.clean_earlier(&mut course).await {
@@ -102,11 +103,11 @@ impl Suite<'_> {
                 course.ends = Some(Instant::now() + self.limit);
                 self.all(&mut course).await
             }
-            Err(e) => Err(("what an earlier run left is taken away", e)),
+            Err(e) => Err(("what an earlier run left is removed", e)),
         };
         match done {
             Err((what, why)) if !(self.stop)() => self.report(&mut course, Line::Broken(what, why)),
-            // Whoever wanted it to stop knows why it did.
+            // After a stop request, the interrupted check is not a failure.
             Ok(()) | Err(_) => {}
         }
         match self.clean_own(&mut course).await {
@@ -125,10 +126,10 @@ impl Suite<'_> {
         self.report(course, Line::Kept(what, seen.into()));
     }
 
-    /// Before anything is made or waited for: whether to go on at all.
+    /// Fails if the run must stop; called before every creation and every wait.
     fn go_on(&self, course: &Course) -> Step<()> {
         if (self.stop)() {
-            return Err("asked to stop".to_owned());
+            return Err("stopped on request".to_owned());
         }
         let late = course.ends.is_some_and(|end| Instant::now() > end);
         expect(!late, || format!("not done within {} minutes", self.limit.as_secs() / 60))
@@ -136,16 +137,16 @@ impl Suite<'_> {
 
     async fn all(&self, course: &mut Course) -> Result<(), (&'static str, String)> {
         let mut data =
-            self.volume_alone(course).await.map_err(|e| ("a block volume is made, found, tagged and grown", e))?;
+            self.volume_alone(course).await.map_err(|e| ("a block volume is created, found, tagged and grown", e))?;
         let server =
-            self.server_stopped(course, &mut data).await.map_err(|e| ("a server is made and gets the volume", e))?;
+            self.server_stopped(course, &mut data).await.map_err(|e| ("a server is created and gets the volume", e))?;
         let leaves = self.server_running(course, &server).await.map_err(|e| ("a server runs", e))?;
         self.ends(course, &server, &data, leaves)
             .await
             .map_err(|e| ("terminate leaves block volumes, which are then deleted", e))
     }
 
-    /// What a creation gave. One without an answer may still have made something.
+    /// The created resource. A creation without a response may have created one nevertheless.
     fn made<T>(course: &mut Course, answer: Result<Answer<T>, Error>) -> Step<T> {
         match answer {
             Ok(made) => Ok(made.value),
@@ -168,10 +169,10 @@ impl Suite<'_> {
         course.volumes.push(data.clone());
         let seen = self.until_volume(course, &data, |v| v.state == VolumeState::Available).await?;
         expect(seen.size_bytes == Some(GB), || format!("its size is {:?}, not {GB} bytes", seen.size_bytes))?;
-        self.kept(course, "a block volume is made in bytes and becomes available", format!("{} of 1 GB", data.id));
+        self.kept(course, "a block volume is created in bytes and becomes available", format!("{} of 1 GB", data.id));
         let found = self.cloud.find(&self.zone, &first).await.map_err(text)?;
         let ids: Vec<&str> = found.volumes.iter().map(|v| v.id.as_str()).collect();
-        expect(ids == [data.id.as_str()], || format!("by its name were found {ids:?}"))?;
+        expect(ids == [data.id.as_str()], || format!("the search by its name found {ids:?}"))?;
         self.kept(course, "it is found by its name, and nothing else is", first);
         let renamed = name(&self.run, Role::Renamed);
         self.cloud.tag_volume(&self.zone, &data, &renamed, &["doctor".to_owned()]).await.map_err(text)?;
@@ -215,25 +216,25 @@ impl Suite<'_> {
         };
         let made = Self::made(course, self.cloud.create_server(&self.zone, &new).await)?;
         course.servers.push(made.id.clone());
-        expect(made.state == ServerState::Stopped, || format!("it is born {}", made.state.text()))?;
-        let boot = made.attachments.first().ok_or("its answer shows no volume")?;
+        expect(made.state == ServerState::Stopped, || format!("its first state is {}", made.state.text()))?;
+        let boot = made.attachments.first().ok_or("the response shows no volume")?;
         let boot = VolumeRef::new(&boot.volume_id, boot.volume_type.clone());
         course.volumes.push(boot.clone());
         self.kept(
             course,
-            "a server is born stopped, with its boot volume in the answer",
+            "a server is created stopped, with its boot volume in the response",
             format!("{} on {}", made.id, boot.id),
         );
-        // Born with a name that says nothing: from here on a killed run finds it.
+        // Its automatic name identifies no run. With this name, the next run finds it if this one is killed.
         let boot_name = name(&self.run, Role::Boot);
         self.cloud.tag_volume(&self.zone, &boot, &boot_name, &[PREFIX.to_owned()]).await.map_err(text)?;
         self.kept(course, "its boot volume is renamed", boot.id);
         self.cloud.set_user_data(&self.zone, &made.id, "#cloud-config\n").await.map_err(text)?;
-        self.kept(course, "it takes first-boot instructions", "cloud-init");
+        self.kept(course, "it accepts cloud-init data", "cloud-init");
         Ok(made)
     }
 
-    /// Whether it is on its way out: its deletion was accepted while it ran.
+    /// Returns whether the server's deletion was accepted while it ran.
     async fn server_running(&self, course: &mut Course, server: &ObservedServer) -> Step<bool> {
         let began = Instant::now();
         self.until_server(course, &server.id, |s| s.allowed.contains(&inventiv_core::observed::Allowed::Start)).await?;
@@ -259,7 +260,7 @@ impl Suite<'_> {
             let gone = self.until_server_gone(course, &server.id).await?;
             self.kept(
                 course,
-                "terminate takes it away, and a typed not-found says so",
+                "terminate removes it, and a typed not-found proves it",
                 format!("{gone}, after {:.0} s", began.elapsed().as_secs_f32()),
             );
         }
@@ -275,7 +276,7 @@ impl Suite<'_> {
             self.until_volume(course, &volume, |v| v.state == VolumeState::Available).await?;
             self.kept(
                 course,
-                "its block volume stays and becomes free",
+                "its block volume stays and becomes available",
                 format!("{} after {:.0} s", volume.id, began.elapsed().as_secs_f32()),
             );
             self.cloud.delete_volume(&self.zone, &volume).await.map_err(text)?;
@@ -283,13 +284,14 @@ impl Suite<'_> {
             course.deleted(&volume.id);
             match self.cloud.volume(&self.zone, &volume).await.map_err(text)? {
                 Existence::Gone(answer) => self.kept(course, "a deleted volume is a typed not-found", answer.answer),
-                Existence::Exists(_) => return Err(format!("{} is still there after its deletion", volume.id)),
+                Existence::Exists(_) => return Err(format!("{} still exists after its deletion", volume.id)),
             }
         }
         Ok(())
     }
 
-    /// What nobody has recorded: writes down whether it was accepted (and says so), or with which words it was refused.
+    /// Reports whether a call that no recording shows was accepted or how it was refused; returns whether it was
+    /// accepted.
     fn settle<T>(&self, course: &mut Course, what: &'static str, done: Result<Answer<T>, Error>) -> bool {
         let accepted = done.is_ok();
         let seen = match done {

@@ -1,6 +1,6 @@
-//! One exchange with a JSON API: deadlines, read retries, rate budget; the key never leaves its header.
+//! Calls to a JSON API: deadlines, retries of reads, and the rate budget. The secret key is only in its header.
 //!
-//! Reads are repeated a few times. Changes are sent once, by us and by everything below us.
+//! Reads are repeated a few times. Changes are sent once, by this code and by the libraries below it.
 
 use crate::budget::Budget;
 use crate::error::Error;
@@ -17,87 +17,87 @@ use std::time::Duration;
 const READ_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a change may take.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(30);
-/// How long a creation may take. Shorter than any grace, so that no creation is sent and given up at once.
+/// How long a creation may take. It is shorter than any grace, so that no creation is abandoned while it is in flight.
 const CREATE_DEADLINE: Duration = Duration::from_secs(60);
 /// The pauses before a read is repeated.
 const READ_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_000)];
 
-/// What a request is for.
+/// The purpose of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Changes nothing: may be repeated.
+    /// Changes nothing, so it may be repeated.
     Read,
-    /// Changes something that is there.
+    /// Changes an existing resource.
     Change,
-    /// Makes something.
+    /// Creates a resource.
     Create,
-    /// Sets a machine to work that the cloud may not have.
+    /// Starts a server, for which the provider may be out of stock.
     Start,
 }
 
-/// What a request carries.
+/// The body of a call.
 #[derive(Debug, Clone)]
 pub enum Body {
-    /// Nothing.
+    /// No body.
     None,
     /// JSON.
     Json(Value),
-    /// Raw text.
+    /// Plain text.
     Text(String),
 }
 
-/// A request without its envelope.
+/// A call, without the base URL and the credentials.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Its method.
+    /// The method.
     pub method: Method,
-    /// Path and query.
+    /// The path and query.
     pub path: String,
-    /// What it carries.
+    /// The body.
     pub body: Body,
-    /// What it is for.
+    /// The purpose.
     pub purpose: Purpose,
 }
 
-/// A complete answer with a 2xx status.
+/// A complete response with a 2xx status.
 #[derive(Debug, Clone)]
 pub struct Success {
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: Bytes,
-    /// The cloud's own id of the exchange.
+    /// The provider's id of the request.
     pub request_id: Option<String>,
     effect_if_lost: Effect,
 }
 
 impl Success {
-    /// Decodes the body. What cannot be read leaves open what a change did.
+    /// Decodes the body. If that fails, the effect of a change is unknown.
     ///
     /// # Errors
-    /// `Unavailable` when the body is not what the API promises.
+    /// `Unavailable` when the body does not have the documented form.
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|e| Error {
             request_id: self.request_id.clone(),
-            ..Error::unavailable(self.effect_if_lost, format!("the provider's answer cannot be read: {e}"))
+            ..Error::unavailable(self.effect_if_lost, format!("the provider's response cannot be read: {e}"))
         })
     }
 }
 
-/// What an answer that is not 2xx means.
+/// The meaning of a response that is not 2xx.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorClass {
     /// What went wrong.
     pub kind: ErrorKind,
-    /// Whether a change may have happened all the same.
+    /// Whether a change may have had an effect nevertheless.
     pub effect: Effect,
-    /// For people, without secrets.
+    /// The message for people, without secrets.
     pub message: String,
-    /// The kind and id of the resource it is about, if it names one.
+    /// The kind and id of the resource that it is about, if it names one.
     pub resource: Option<(String, String)>,
 }
 
-/// Says what an answer that is not 2xx means.
+/// Classifies a response that is not 2xx.
 pub type ClassifyError = fn(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> ErrorClass;
 
 /// One API of one account.
@@ -171,7 +171,7 @@ impl Api {
         let sent = tokio::time::timeout(deadline, self.transport.send(request)).await;
         let answer = match sent {
             Err(_) => {
-                return Err(Error::unavailable(lost, format!("{what}: no answer within {} s", deadline.as_secs())));
+                return Err(Error::unavailable(lost, format!("{what}: no response within {} s", deadline.as_secs())));
             }
             Ok(Err(e)) => {
                 let effect = if e.sent { lost } else { Effect::None };
@@ -213,7 +213,7 @@ impl Api {
         }
         let refused = |what: String| Error::new(ErrorKind::Refused, Effect::None, what);
         let mut key = HeaderValue::from_str(self.key.expose_secret())
-            .map_err(|_| refused("the secret key has characters that no header can carry".to_owned()))?;
+            .map_err(|_| refused("the secret key has characters that are not allowed in a header".to_owned()))?;
         key.set_sensitive(true);
         let request = request.header("x-auth-token", key).body(body);
         request.map_err(|e| refused(format!("the request cannot be built: {e}")))

@@ -1,6 +1,6 @@
-//! Clouds behind one typed trait: each method is one kind of call, and nothing here decides anything.
+//! Providers behind one typed trait: each method is one kind of call, and no decision is made here.
 //!
-//! A method makes at most one call that can leave something behind. What a cloud cannot do is
+//! A method makes at most one call that can create something. An operation that a provider does not support returns
 //! [`ErrorKind::Unsupported`](inventiv_core::error::ErrorKind), never a silent success; there are no default bodies.
 
 pub mod budget;
@@ -14,107 +14,108 @@ pub mod transport;
 pub use error::Error;
 
 use async_trait::async_trait;
-use inventiv_core::cloud::{CloudProfile, VolumeType};
+use inventiv_core::cloud::CloudProfile;
 use inventiv_core::error::ErrorKind;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
 use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
+use inventiv_core::volume_type::VolumeType;
 use std::collections::BTreeMap;
 
-/// A cloud account: everything we own is in exactly one.
+/// A provider account. Everything that we create belongs to exactly one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Which cloud, for instance `scaleway`.
+    /// The provider, for instance `scaleway`.
     pub provider: String,
-    /// The project that everything is made in.
+    /// The project that everything is created in.
     pub project_id: String,
 }
 
 impl Account {
-    /// The account's id on every row: provider and project.
+    /// The id of the account in the records: provider and project.
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}:{}", self.provider, self.project_id)
     }
 }
 
-/// What a call gave, with the cloud's own id of the exchange.
+/// The result of a call, with the provider's request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// What was answered.
+    /// The result.
     pub value: T,
-    /// For the cloud's support.
+    /// The provider's id of the request, for its support.
     pub request_id: Option<String>,
 }
 
-/// Whether a resource is there. The third value, "we do not know", is an [`Error`].
+/// Whether a resource exists. The third value, "we do not know", is an [`Error`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Existence<T> {
-    /// It is there.
+    /// It exists.
     Exists(T),
-    /// A typed not-found for exactly this id, from the API that owns the kind.
+    /// A typed not-found for exactly this id, from the API that owns the kind of resource.
     Gone(GoneAnswer),
 }
 
-/// The exchange that says so.
+/// The exchange that showed a not-found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoneAnswer {
-    /// Method and path.
+    /// The method and path of the request.
     pub asked: String,
-    /// Status and type.
+    /// The status and error type of the response.
     pub answer: String,
-    /// The cloud's own id of the exchange.
+    /// The provider's id of the request.
     pub request_id: Option<String>,
 }
 
-/// A server to be made.
+/// A server to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewServer {
-    /// Its unique name.
+    /// The unique name.
     pub name: String,
-    /// Its tags.
+    /// The tags.
     pub tags: Vec<String>,
-    /// Its type.
+    /// The server type.
     pub instance_type: String,
     /// The image's label, or its id in the zone.
     pub image: String,
-    /// Which kind of image to look for first.
+    /// The storage that the server boots from; it determines which kind of image is tried first.
     pub boot_storage: BootStorage,
 }
 
-/// A block volume to be made, empty.
+/// An empty block volume to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVolume {
-    /// Its unique name.
+    /// The unique name.
     pub name: String,
-    /// Its tags.
+    /// The tags.
     pub tags: Vec<String>,
-    /// In bytes; rounded up to whole GB on the wire.
+    /// The size in bytes; the request rounds it up to whole GB.
     pub size_bytes: i64,
-    /// 5000 or 15000; `None`: the cloud's default.
+    /// 5000 or 15000; `None`: the provider's default.
     pub perf_iops: Option<i64>,
 }
 
-/// Which volume, and which of the cloud's APIs knows it.
+/// A volume, with its type, which determines the API that owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeRef {
-    /// The cloud's id.
+    /// The provider's id.
     pub id: String,
-    /// Its kind.
+    /// The volume type.
     pub volume_type: VolumeType,
-    /// The cloud accepted its deletion: a not-found needs no other evidence that the credentials see it.
+    /// Its deletion was accepted: a not-found needs no further evidence that the credentials can see it.
     pub deletion_accepted: bool,
 }
 
 impl VolumeRef {
-    /// A volume whose deletion was not accepted (yet).
+    /// A volume whose deletion has not been accepted.
     #[must_use]
     pub fn new(id: impl Into<String>, volume_type: VolumeType) -> Self {
         Self { id: id.into(), volume_type, deletion_accepted: false }
     }
 }
 
-/// What a read shows; only a proof needs more than that.
+/// The resource, if a read shows it. A not-found without proof of visibility counts as not shown.
 fn shown<T>(read: Result<Existence<T>, Error>) -> Result<Option<T>, Error> {
     match read {
         Ok(Existence::Exists(seen)) => Ok(Some(seen)),
@@ -124,89 +125,91 @@ fn shown<T>(read: Result<Existence<T>, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// One account at one cloud.
+/// One account at one provider.
 #[async_trait]
 pub trait CloudProvider: Send + Sync {
-    /// Whose account this is.
+    /// The account.
     fn account(&self) -> &Account;
-    /// What the cloud is like.
+    /// The properties of the provider.
     fn profile(&self) -> &CloudProfile;
-    /// Waits until the account's rate budget lets one more change go. Reads take care of themselves.
+    /// Waits until the account's rate budget permits one more change. Reads do this by themselves.
     async fn acquire(&self);
-    /// How long a call that asks now would wait for the rate budget, in milliseconds.
+    /// How long a call would currently wait for the rate budget, in milliseconds.
     fn queue_delay_ms(&self) -> u64;
 
-    /// Which part of the account's rate budget is for this process, above 0 and up to 1: others have the rest.
+    /// Sets this process's part of the account's rate budget, above 0 and up to 1. Other replicas have the rest.
     fn set_share(&self, part: f64);
 
-    /// Every server type in a zone.
+    /// Lists every server type in a zone.
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
-    /// Whether a server of that offer can be made from an image: a label of the marketplace, or the id of any image.
+    /// Whether an image fits an offer: a marketplace label, or the id of any image.
     async fn image_fits(&self, image: &str, offer: &Offer) -> Result<bool, Error>;
-    /// Every image in a zone that has a label and fits anything, by label.
+    /// Lists every image in a zone that has a label and fits at least one type, by label.
     async fn images(&self, zone: &str) -> Result<Vec<ImageOffer>, Error>;
-    /// Every server and volume of the account in a zone; [`ZoneInventory::complete`] says whether any may be missing.
+    /// Lists every server and volume of the account in a zone; [`ZoneInventory::complete`] says whether any may be
+    /// missing.
     async fn observe(&self, zone: &str) -> Result<ZoneInventory, Error>;
-    /// Every block volume of the account in a zone, as [`CloudProvider::observe`] shows them: no servers, no other volumes.
+    /// Lists the block volumes of the account in a zone like [`CloudProvider::observe`], without servers and other
+    /// volumes.
     async fn observe_blocks(&self, zone: &str) -> Result<ZoneInventory, Error>;
-    /// Every snapshot of the account of one kind, of a zone; an error where any may be missing.
+    /// Lists the account's snapshots of one kind in a zone; an error if any may be missing.
     async fn snapshots(&self, zone: &str, kind: SnapshotKind) -> Result<Vec<ObservedSnapshot>, Error>;
-    /// The names of the account's own images, by the id of each snapshot that they are made of.
+    /// The names of the account's own images, by the id of each snapshot that they use.
     async fn images_of_snapshots(&self, zone: &str) -> Result<BTreeMap<String, Vec<String>>, Error>;
-    /// The servers and block volumes with exactly this name.
+    /// Finds the servers and block volumes with exactly this name.
     async fn find(&self, zone: &str, name: &str) -> Result<ZoneInventory, Error>;
-    /// One server.
+    /// Reads one server.
     async fn server(&self, zone: &str, id: &str) -> Result<Existence<ObservedServer>, Error>;
-    /// One volume; of a kind we do not know, every API is asked.
+    /// Reads one volume. If its kind is unknown, every API is read.
     async fn volume(&self, zone: &str, volume: &VolumeRef) -> Result<Existence<ObservedVolume>, Error>;
-    /// One server, if it is shown. That it is not is no evidence of anything.
+    /// Reads one server, if it is shown. `None` is no evidence that it is gone.
     async fn show_server(&self, zone: &str, id: &str) -> Result<Option<ObservedServer>, Error> {
         shown(self.server(zone, id).await)
     }
-    /// One volume, if it is shown. That it is not is no evidence of anything.
+    /// Reads one volume, if it is shown. `None` is no evidence that it is gone.
     async fn show_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<ObservedVolume>, Error> {
         shown(self.volume(zone, volume).await)
     }
 
-    /// Makes a server. It is born stopped.
+    /// Creates a server. It is stopped at first.
     async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<ObservedServer>, Error>;
     /// Renames and tags a server.
     async fn tag_server(&self, zone: &str, id: &str, name: &str, tags: &[String]) -> Result<Answer<()>, Error>;
-    /// Gives a server its first-boot instructions.
+    /// Sets the cloud-init data of a server.
     async fn set_user_data(&self, zone: &str, id: &str, cloud_init: &str) -> Result<Answer<()>, Error>;
     /// Starts a server.
     async fn start_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
     /// Powers a server off.
     async fn stop_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
-    /// Takes a running server away, its local volumes with it.
+    /// Removes a running server with its local volumes.
     async fn terminate_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
-    /// Takes a stopped server away; its volumes stay.
+    /// Removes a stopped server; its volumes stay.
     async fn delete_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
 
-    /// Makes an empty block volume.
+    /// Creates an empty block volume.
     async fn create_volume(&self, zone: &str, new: &NewVolume) -> Result<Answer<ObservedVolume>, Error>;
-    /// Attaches a volume; shows the server with it.
+    /// Attaches a volume; returns the server with it.
     async fn attach_volume(
         &self,
         zone: &str,
         server_id: &str,
         volume: &VolumeRef,
     ) -> Result<Answer<ObservedServer>, Error>;
-    /// Detaches a volume; shows the server without it.
+    /// Detaches a volume; returns the server without it.
     async fn detach_volume(
         &self,
         zone: &str,
         server_id: &str,
         volume: &VolumeRef,
     ) -> Result<Answer<ObservedServer>, Error>;
-    /// Grows a volume to so many bytes (rounded up to whole GB).
+    /// Grows a volume to `size_bytes` (rounded up to whole GB).
     async fn resize_volume(
         &self,
         zone: &str,
         volume: &VolumeRef,
         size_bytes: i64,
     ) -> Result<Answer<ObservedVolume>, Error>;
-    /// Changes a volume's speed.
+    /// Changes the IOPS of a volume.
     async fn set_volume_iops(
         &self,
         zone: &str,
@@ -221,6 +224,6 @@ pub trait CloudProvider: Send + Sync {
         name: &str,
         tags: &[String],
     ) -> Result<Answer<ObservedVolume>, Error>;
-    /// Deletes a volume, through the API that knows its kind.
+    /// Deletes a volume through the API that owns its kind.
     async fn delete_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Answer<()>, Error>;
 }

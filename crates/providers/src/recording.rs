@@ -1,8 +1,8 @@
-//! A transport that writes every exchange down, without secrets: one JSON object per line, gzip'd.
+//! A transport that records every exchange without secrets: one JSON object per line, compressed with gzip.
 //!
-//! The form is that of the recordings which the emulator is judged by, so that what a user records can be played. What
-//! else a project holds is nobody's business: lists are written down with what the recorder calls its own, and
-//! `left_out` says how many items of a page are missing.
+//! The format is that of the recordings that the emulator is compared with, so a user's recording can be replayed.
+//! Other resources of the project are private: lists are recorded with the recorder's own items only, and `left_out`
+//! says how many items of a page were omitted.
 
 use crate::transport::{NetError, Transport};
 use async_trait::async_trait;
@@ -18,17 +18,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Headers of an answer that say something about the API.
+/// The response headers that are recorded.
 const KEPT_HEADERS: [&str; 4] = ["content-type", "link", "x-total-count", "location"];
-/// Parts of keys whose values may be nobody's business.
+/// Parts of the names of fields whose values may be private.
 const HIDDEN: [&str; 6] = ["secret", "password", "token", "creation_ip", "public_key", "private_key"];
-/// Keys which only something that belongs to a project has: what a catalogue lists has none.
+/// Fields that only resources of a project have; entries of a catalogue have none of them.
 const OWNED: [&str; 2] = ["project", "project_id"];
-/// How much of a body is written down that is no JSON, in characters.
+/// How much of a body that is not JSON is recorded, in characters.
 const TEXT_LEN: usize = 500;
 const BLACK: &str = "REDACTED";
 
-/// Writes down what passes; clones share the file.
+/// Records the exchanges of another transport; clones share the file.
 pub struct Recording {
     below: Arc<dyn Transport>,
     secrets: Vec<SecretString>,
@@ -39,17 +39,17 @@ pub struct Recording {
 struct State {
     file: GzEncoder<File>,
     written: u64,
-    /// Ids of what was made meanwhile.
+    /// Ids of the resources that were created during the recording.
     made: HashSet<String>,
     failed: Option<std::io::Error>,
 }
 
 impl Recording {
-    /// Records what goes over `below` into a new file. `own` tells from a name what the recorder's own is; `secrets` are
-    /// blackened wherever they stand.
+    /// Records the exchanges of `below` in a new file. `own` recognizes the recorder's own resources by their names;
+    /// `secrets` are redacted everywhere.
     ///
     /// # Errors
-    /// When the file cannot be made; a file that is there is not overwritten.
+    /// When the file cannot be created; an existing file is not overwritten.
     pub fn new(
         below: Arc<dyn Transport>,
         path: &Path,
@@ -61,10 +61,10 @@ impl Recording {
         Ok(Self { below, secrets, own, state })
     }
 
-    /// Ends the file.
+    /// Completes the file.
     ///
     /// # Errors
-    /// When the disk refuses, or did so before.
+    /// When writing to the file fails, or has failed before.
     pub fn finish(&self) -> std::io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match state.failed.take() {
@@ -96,14 +96,14 @@ impl Recording {
             }
         }
         state.written += 1;
-        // A recording that cannot be written must not stop what is recorded: `finish` tells.
+        // A failed write must not stop the recorded calls: `finish` reports it.
         if state.failed.is_none() {
             state.failed = state.file.write_all(line.as_bytes()).and_then(|()| state.file.flush()).err();
         }
     }
 }
 
-/// Every id in an answer.
+/// Every id in a response.
 fn ids(value: &Value, found: &mut HashSet<String>) {
     match value {
         Value::Object(map) => {
@@ -115,7 +115,7 @@ fn ids(value: &Value, found: &mut HashSet<String>) {
     }
 }
 
-/// Takes from a list what belongs to a project and is not our own, and from its totals as many; says how many.
+/// Removes the project's resources that are not our own from lists, reduces the totals, and returns the number removed.
 fn leave_out(answer: &mut Value, own: impl Fn(&Value) -> bool) -> u64 {
     let mut left_out = 0;
     for list in answer["body"].as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_array_mut) {
@@ -184,16 +184,16 @@ fn body(bytes: &Bytes) -> Value {
         return Value::Null;
     }
     let Ok(mut value) = serde_json::from_slice(bytes) else {
-        // A plain text is somebody's words; half of a JSON would show what `hide` and `leave_out` cannot find in it.
+        // Plain text is recorded. Incomplete JSON is not: `hide` and `leave_out` cannot find private values in it.
         let text: String = String::from_utf8_lossy(bytes).chars().take(TEXT_LEN).collect();
         let half = text.trim_start().starts_with(['{', '[']);
-        return if half { json!(format!("({} bytes that are no JSON)", bytes.len())) } else { json!(text) };
+        return if half { json!(format!("({} bytes that are not JSON)", bytes.len())) } else { json!(text) };
     };
     hide(&mut value);
     value
 }
 
-/// Blackens what may be nobody's business, at every depth.
+/// Redacts values that may be private, at every depth.
 fn hide(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    /// Answers with what it is made of, and with a cookie.
+    /// Responds with a fixed body and a cookie.
     struct Fixed(&'static str);
 
     #[async_trait]
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// What is written down of a call.
+    /// The recording of a call.
     async fn recorded(request: http::Request<Bytes>, answer: &'static str) -> (String, Value) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.jsonl.gz");
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(line["request"]["query"]["tags"], json!(["a", "b"]));
         assert_eq!(line["response"]["body"]["Secret_Key"], BLACK);
         assert_eq!(line["response"]["body"]["message"], "the REDACTED is bad");
-        assert_eq!(line["response"]["body"]["token_expires"], Value::Null, "a type that says something");
+        assert_eq!(line["response"]["body"]["token_expires"], Value::Null, "null is not private");
     }
 
     #[tokio::test]

@@ -1,32 +1,32 @@
-//! The one seam under every provider: whatever sends one request, once. Here: real HTTP.
+//! The transport under every provider: it sends one request, once. This file has the one for real HTTP.
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use std::time::{Duration, Instant};
 
-/// The longest answer that is read, in bytes: far above a page of 100 servers.
+/// The maximum length of a response, in bytes: much longer than a page of 100 servers.
 pub const ANSWER_MAX: usize = 16 << 20;
 
-/// No answer.
+/// There was no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct NetError {
-    /// Whether the request may have reached the other side.
+    /// Whether the request may have reached the provider.
     pub sent: bool,
-    /// For people.
+    /// The message for people.
     pub message: String,
 }
 
 /// Sends one request, once.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// The whole answer, or why there is none. Never repeats a request by itself.
+    /// Returns the whole response, or why there is none. Never repeats a request by itself.
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, NetError>;
-    /// Lets time pass: before a read is sent again, or until the rate budget has a slot. A wire without real time need
-    /// not wait.
+    /// Waits: before a read is sent again, or until the rate budget has a slot. A transport on virtual time need not
+    /// block.
     async fn pause(&self, pause: Duration);
-    /// This wire's time since some moment in the past. It never goes back, and goes on with every pause.
+    /// The transport's monotonic time. It advances with every pause.
     fn elapsed(&self) -> Duration;
 }
 
@@ -38,7 +38,7 @@ pub struct Real {
 }
 
 impl Real {
-    /// A client for `url` that follows no redirect and repeats nothing. What stays on this machine goes through no proxy.
+    /// A client for `url` that follows no redirects and repeats no requests. For a loopback `url`, it uses no proxy.
     ///
     /// # Errors
     /// When the machine's TLS roots cannot be read.
@@ -58,7 +58,7 @@ impl Real {
     }
 }
 
-/// Whether a URL leads to this machine.
+/// Whether a URL has a loopback host.
 #[must_use]
 pub fn is_loopback(url: &str) -> bool {
     let uri: Option<http::Uri> = url.parse().ok();
@@ -81,9 +81,9 @@ impl Transport for Real {
         let mut stream = answer.bytes_stream();
         while let Some(chunk) = stream.next().await {
             let chunk =
-                chunk.map_err(|e| NetError { sent: true, message: format!("the answer broke off: {}", chain(&e)) })?;
+                chunk.map_err(|e| NetError { sent: true, message: format!("incomplete response: {}", chain(&e)) })?;
             if read.len() + chunk.len() > ANSWER_MAX {
-                return Err(NetError { sent: true, message: format!("the answer is longer than {ANSWER_MAX} bytes") });
+                return Err(NetError { sent: true, message: format!("the response exceeds {ANSWER_MAX} bytes") });
             }
             read.extend_from_slice(&chunk);
         }
@@ -99,7 +99,7 @@ impl Transport for Real {
     }
 }
 
-/// An error with its causes, on one line. URLs carry no secret here: keys travel in a header.
+/// An error with its causes, on one line. URLs contain no secrets: the credentials are in a header.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -9,6 +9,8 @@ mod play;
 mod recording;
 mod report;
 mod scope;
+mod seed;
+mod sent;
 
 use clap::Parser;
 use play::{Chance, Played, play};

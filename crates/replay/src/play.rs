@@ -6,12 +6,12 @@
 //! a single poll only.
 
 use crate::compare::{Answer, Difference, differences};
-use crate::names::{Names, is_uuid};
+use crate::names::Names;
 use crate::passed::unheard;
 use crate::recording::Exchange;
 use crate::scope::{Product, product};
-use bytes::Bytes;
-use http::Request;
+use crate::seed::{collect, collect_made, organization, seed_images};
+use crate::sent::{copy, request};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
@@ -94,82 +94,6 @@ pub(crate) fn play(exchanges: &[Exchange], chance: Chance) -> Played {
         verdicts.push(verdict);
     }
     Played { verdicts, seeded, chance, moved_for_changes: player.moved_for_changes }
-}
-
-/// The organization that owns everything, from the first answer that contains one.
-fn organization(exchanges: &[Exchange]) -> String {
-    fn find(v: &Value) -> Option<&str> {
-        match v {
-            Value::Object(map) if !map.get("public").is_some_and(|p| p == true) => {
-                let own = map.get("organization").or(map.get("organization_id")).and_then(Value::as_str);
-                own.filter(|o| is_uuid(o))
-                    .or_else(|| map.iter().filter(|(k, _)| *k != "image").find_map(|(_, v)| find(v)))
-            }
-            Value::Array(items) => items.iter().find_map(find),
-            Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        }
-    }
-    fn project(v: &Value) -> Option<&str> {
-        v.get("project").or(v.get("project_id")).and_then(Value::as_str).filter(|p| is_uuid(p))
-    }
-    let named = exchanges.iter().filter(|e| e.status < 300 && product(&e.path) != Product::Marketplace);
-    let named = named.clone().find_map(|e| find(&e.answer)).or_else(|| named.clone().find_map(|e| project(&e.answer)));
-    named.unwrap_or("11111111-1111-4111-8111-111111111111").to_owned()
-}
-
-/// Adds the images that a request uses before any answer shows them: they existed before the recording.
-fn seed_images(emulator: &Emulator, exchanges: &[Exchange], seeded: &mut Vec<String>) {
-    let mut known = HashSet::new();
-    for e in exchanges {
-        let asked = e.path.split("/images/").nth(1).filter(|_| e.path.starts_with("/instance/"));
-        let named = e.body.get("image").and_then(Value::as_str).or(asked).filter(|id| is_uuid(id));
-        if let Some(id) = named.filter(|id| !known.contains(*id)) {
-            let image = exchanges.iter().filter(|e| e.status < 300).find_map(|e| {
-                let image = e.answer.get("image").or_else(|| e.answer.pointer("/server/image"));
-                image.filter(|i| i["id"] == id)
-            });
-            if let Some(image) = image {
-                let zone = e.path.split('/').nth(4).unwrap_or_default();
-                emulator.add_image(zone, image);
-                seeded
-                    .push(format!("image {id} ({}, as the recording shows it)", image["name"].as_str().unwrap_or("?")));
-            }
-        }
-        collect(&e.answer, &mut known);
-    }
-}
-
-/// Collects every id in an answer.
-fn collect(value: &Value, ids: &mut HashSet<String>) {
-    match value {
-        Value::String(s) => ids.extend(s.split('/').filter(|word| is_uuid(word)).map(str::to_owned)),
-        Value::Array(items) => items.iter().for_each(|v| collect(v, ids)),
-        Value::Object(map) => map.values().for_each(|v| collect(v, ids)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// Collects the ids of what the request created, without those of owners and sources.
-fn collect_made(value: &Value, ids: &mut HashSet<String>) {
-    const NOT_MADE: [&str; 8] = [
-        "organization",
-        "organization_id",
-        "project",
-        "project_id",
-        "image",
-        "security_group",
-        "placement_group",
-        "location",
-    ];
-    match value {
-        Value::Object(map) => {
-            let made = map.iter().filter(|(key, _)| !NOT_MADE.contains(&key.as_str()));
-            made.for_each(|(_, inner)| collect_made(inner, ids));
-        }
-        Value::Array(items) => items.iter().for_each(|v| collect_made(v, ids)),
-        Value::String(_) => collect(value, ids),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 struct Player {
@@ -404,49 +328,4 @@ fn tells_a_state(d: &Difference) -> bool {
 
 fn status_only(wrong: &[Difference]) -> bool {
     wrong.first().is_some_and(|d| d.at == "status")
-}
-
-fn copy(e: &Exchange) -> Exchange {
-    Exchange {
-        index: e.index,
-        method: e.method.clone(),
-        path: e.path.clone(),
-        query: e.query.clone(),
-        content_type: e.content_type.clone(),
-        body: e.body.clone(),
-        status: e.status,
-        headers: e.headers.clone(),
-        answer: e.answer.clone(),
-    }
-}
-
-/// The recorded request, with every recorded name replaced by ours.
-fn request(e: &Exchange, names: &Names) -> Request<Bytes> {
-    let mut uri = names.ours(&e.path).replace(' ', "%20");
-    let pairs = e.query.iter().flat_map(|(k, values)| values.iter().map(move |v| (k, v)));
-    for (n, (key, value)) in pairs.enumerate() {
-        uri.push(if n == 0 { '?' } else { '&' });
-        uri.push_str(&format!("{key}={}", encode(&names.ours(value))));
-    }
-    let body = match &e.body {
-        Value::String(text) => text.clone(),
-        // The recordings were YAML, which reads some one-word texts as booleans.
-        Value::Bool(word) if e.content_type.as_deref() == Some("text/plain") => {
-            if *word { "True" } else { "False" }.to_owned()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            names.ours(&e.body.to_string())
-        }
-    };
-    let body = if e.body.is_null() { Bytes::new() } else { Bytes::from(body) };
-    let mut builder = Request::builder().method(e.method.as_str()).uri(uri).header("x-auth-token", "recorded");
-    if let Some(content_type) = &e.content_type {
-        builder = builder.header("content-type", content_type);
-    }
-    builder.body(body).unwrap_or_default()
-}
-
-fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b',');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -4,13 +4,14 @@ use crate::answer::Body;
 use crate::answer::{self, Answer};
 use crate::catalogue;
 use crate::clock::instance_time;
+use crate::event::Event;
 use crate::held::{Image, ImageVolume, Server};
 use crate::history::Change;
 use crate::options::{self, Spread, StockRefusal};
 use crate::request::Req;
-use crate::servers;
+use crate::server_lookup;
 use crate::wire;
-use crate::world::{Event, World};
+use crate::world::World;
 use crate::{block_snapshots, images, snapshots};
 use serde_json::{Value, json};
 
@@ -23,14 +24,14 @@ struct Path {
 }
 
 pub(crate) fn list(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    match servers::find(world, req, id).cloned() {
+    match server_lookup::find(world, req, id).cloned() {
         Ok(s) => answer::json(200, json!({"actions": wire::allowed(world, &s)})),
         Err(answer) => answer,
     }
 }
 
 pub(crate) fn action(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    let found = servers::find(world, req, id).cloned();
+    let found = server_lookup::find(world, req, id).cloned();
     let (server, body) = match found.and_then(|s| req.json().map(|b| (s, b))) {
         Ok(both) => both,
         Err(answer) => return answer,
@@ -67,13 +68,10 @@ pub(crate) fn action(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     task(world, req, id, description)
 }
 
-/// The id of every placeholder task.
-pub(crate) const FAKE_TASK: &str = "00000000-0000-0000-0000-000000000000";
-
 /// Since mid-2026 all tasks are the same placeholder; before, each had an id, a description and a location.
 fn task(world: &mut World, req: &Req<'_>, id: &str, description: &str) -> Answer {
     let fake = world.has(Change::FakeTasks);
-    let task_id = if fake { FAKE_TASK.to_owned() } else { world.new_id() };
+    let task_id = if fake { answer::FAKE_TASK.to_owned() } else { world.new_id() };
     let task = json!({
         "id": task_id, "description": if fake { "fake task" } else { description }, "status": "pending",
         "href_from": format!("/servers/{id}/action"), "href_result": format!("/servers/{id}"),

@@ -4,6 +4,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+/// The id of every placeholder task.
+pub(crate) const FAKE_TASK: &str = "00000000-0000-0000-0000-000000000000";
+
 /// The result of a handler.
 pub(crate) struct Answer {
     pub(crate) status: u16,

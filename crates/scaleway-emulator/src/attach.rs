@@ -4,25 +4,25 @@ use crate::answer::{self, Answer};
 use crate::held::Slot;
 use crate::options::{ACTIONS_PAUSE, DETACH, DETACH_RUNNING};
 use crate::request::Req;
-use crate::servers;
+use crate::server_lookup;
 use crate::world::World;
 use serde_json::{Map, Value};
 
 pub(crate) fn attach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    let volume = match servers::find(world, req, id).and(volume_id(req)) {
+    let volume = match server_lookup::find(world, req, id).and(volume_id(req)) {
         Ok(volume) => volume,
         Err(answer) => return answer,
     };
     let boot = req.json().ok().and_then(|b| b.get("boot").and_then(Value::as_bool)).unwrap_or(false);
     match put(world, id, None, &volume, boot) {
-        Ok(()) => servers::show(world, id),
+        Ok(()) => server_lookup::show(world, id),
         Err(answer) => answer,
     }
 }
 
 /// File systems belong to another product: the emulator accepts any id.
 pub(crate) fn attach_file_system(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    let file_system = match servers::find(world, req, id).and(file_system_id(req)) {
+    let file_system = match server_lookup::find(world, req, id).and(file_system_id(req)) {
         Ok(file_system) => file_system,
         Err(answer) => return answer,
     };
@@ -33,11 +33,11 @@ pub(crate) fn attach_file_system(world: &mut World, req: &Req<'_>, id: &str) -> 
         }
         server.file_systems.push(file_system);
     }
-    servers::show(world, id)
+    server_lookup::show(world, id)
 }
 
 pub(crate) fn detach_file_system(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    let file_system = match servers::find(world, req, id).and(file_system_id(req)) {
+    let file_system = match server_lookup::find(world, req, id).and(file_system_id(req)) {
         Ok(file_system) => file_system,
         Err(answer) => return answer,
     };
@@ -47,7 +47,7 @@ pub(crate) fn detach_file_system(world: &mut World, req: &Req<'_>, id: &str) -> 
         return answer::invalid("filesystem_id", "constraint", &help);
     };
     all.remove(n);
-    servers::show(world, id)
+    server_lookup::show(world, id)
 }
 
 fn file_system_id(req: &Req<'_>) -> Result<String, Answer> {
@@ -57,7 +57,7 @@ fn file_system_id(req: &Req<'_>) -> Result<String, Answer> {
 }
 
 pub(crate) fn detach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
-    let volume = match servers::find(world, req, id).and(volume_id(req)) {
+    let volume = match server_lookup::find(world, req, id).and(volume_id(req)) {
         Ok(volume) => volume,
         Err(answer) => return answer,
     };
@@ -67,7 +67,7 @@ pub(crate) fn detach(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
         return answer::invalid("volume_id", "constraint", &format!("Volume {volume} is not attached to this server"));
     };
     take(world, id, index);
-    servers::show(world, id)
+    server_lookup::show(world, id)
 }
 
 fn volume_id(req: &Req<'_>) -> Result<String, Answer> {
@@ -78,7 +78,7 @@ fn volume_id(req: &Req<'_>) -> Result<String, Answer> {
 
 /// `PATCH /servers/{id}` with `volumes`: attaches volumes as in the map and detaches all others. All or nothing.
 pub(crate) fn replace(world: &mut World, id: &str, map: &Map<String, Value>) -> Result<(), Answer> {
-    let Some(server) = world.held.servers.get(id) else { return Err(servers::missing(id)) };
+    let Some(server) = world.held.servers.get(id) else { return Err(server_lookup::missing(id)) };
     let held: Vec<(u32, String)> = server.slots.iter().map(|(i, v)| (*i, v.volume.clone())).collect();
     let is_held = |volume: &str| held.iter().any(|(_, h)| h == volume);
     if map.len() > SLOTS_MAX {
@@ -127,7 +127,7 @@ fn full() -> Answer {
 
 /// Checks that a volume can be attached to a server; returns whether it is a block volume.
 fn attachable(world: &World, id: &str, volume: &str) -> Result<bool, Answer> {
-    let Some(server) = world.held.servers.get(id) else { return Err(servers::missing(id)) };
+    let Some(server) = world.held.servers.get(id) else { return Err(server_lookup::missing(id)) };
     let block = world.held.blocks.get(volume).filter(|v| v.zone == server.zone);
     let local = world.held.locals.get(volume).filter(|v| v.zone == server.zone);
     match (block, local) {

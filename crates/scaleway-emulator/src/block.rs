@@ -1,12 +1,13 @@
 //! Block Storage volumes, `v1` and `v1alpha1`: objects without an envelope, 200 on creation, no paging headers.
 
 use crate::answer::{self, Answer, Body};
+use crate::event::Event;
 use crate::held::Block;
 use crate::options::{BLOCK_CREATE, BLOCK_UPDATE, DeleteInUse};
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::{Event, World};
+use crate::world::World;
 use serde_json::Value;
 
 const GB: i64 = 1_000_000_000;

@@ -2,12 +2,13 @@
 
 use crate::answer::{self, Answer};
 use crate::catalogue;
+use crate::event::Event;
 use crate::held::BlockSnapshot;
 use crate::options::{BLOCK_SNAPSHOT, BLOCK_SNAPSHOT_EXPORT};
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::{Event, World};
+use crate::world::World;
 use serde_json::{Value, json};
 
 fn missing(id: &str) -> Answer {

@@ -1,8 +1,9 @@
 //! What each [`Event`] does when it is due.
 
+use crate::event::Event;
 use crate::held::Block;
 use crate::options::{GUEST_BOOT, GUEST_READY};
-use crate::world::{Event, World};
+use crate::world::World;
 
 impl World {
     /// Applies one event, as of the moment `at` when it was due.

@@ -1,6 +1,6 @@
 //! The resources of the account: plain data that can be saved and loaded.
 
-use crate::world::Event;
+use crate::event::Event;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

@@ -1,13 +1,14 @@
 //! Flexible addresses, which survive their server. Dynamic ones are part of their server and not listed here.
 
 use crate::answer::{self, Answer};
+use crate::event::Event;
 use crate::held::Ip;
 use crate::history::Change;
 use crate::options::REVERSE_DNS;
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::{Event, World};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 
@@ -57,7 +58,7 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
     };
     let server = body.get("server").and_then(Value::as_str).map(str::to_owned);
     if let Some(id) = server.as_ref().filter(|id| !world.held.servers.contains_key(*id)) {
-        return crate::servers::missing(id);
+        return crate::server_lookup::missing(id);
     }
     if let Some(max) = world.options.ip_quota
         && world.held.ips.values().filter(|ip| ip.zone == req.zone).count() >= max
@@ -102,7 +103,7 @@ pub(crate) fn patch(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     if let Some(server) = body.get("server").and_then(Value::as_str)
         && world.held.servers.get(server).is_none_or(|s| s.zone != req.zone)
     {
-        return crate::servers::missing(server);
+        return crate::server_lookup::missing(server);
     }
     if let Some(name) = body.get("reverse").and_then(Value::as_str).filter(|r| !r.is_empty())
         && let Some(answer) = unresolved(world, &id, name)

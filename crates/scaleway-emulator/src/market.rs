@@ -87,7 +87,7 @@ pub(crate) fn volume_products(req: &Req<'_>) -> Answer {
 pub(crate) fn compatible_types(world: &mut World, req: &Req<'_>, id: &str) -> Answer {
     let (now, kind) = (
         world.now(),
-        match crate::servers::find(world, req, id) {
+        match crate::server_lookup::find(world, req, id) {
             Ok(s) => s.commercial_type.clone(),
             Err(answer) => return answer,
         },

@@ -3,17 +3,18 @@
 //! Private networks belong to another product: the emulator accepts any id.
 
 use crate::answer::{self, Answer};
+use crate::event::Event;
 use crate::held::Nic;
 use crate::options::NIC_ATTACH;
 use crate::request::Req;
-use crate::servers;
+use crate::server_lookup;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::{Event, World};
+use crate::world::World;
 use serde_json::{Value, json};
 
 fn make(world: &mut World, req: &Req<'_>, server: &str, body: &Value, at_once: bool) -> Result<String, Answer> {
-    let project = servers::find(world, req, server)?.project.clone();
+    let project = server_lookup::find(world, req, server)?.project.clone();
     let Some(network) = body.get("private_network_id").and_then(Value::as_str) else {
         return Err(answer::invalid("private_network_id", "required", "required key not provided"));
     };
@@ -56,7 +57,7 @@ fn change(world: &mut World, req: &Req<'_>, id: &str) -> Result<(), Answer> {
 
 /// `…/servers/{id}/private_nics`.
 pub(crate) fn v1(world: &mut World, req: &Req<'_>, server: &str, rest: &[&str]) -> Option<Answer> {
-    if let Err(answer) = servers::find(world, req, server) {
+    if let Err(answer) = server_lookup::find(world, req, server) {
         return Some(answer);
     }
     let own = |world: &World, id: &str| world.held.nics.get(id).is_some_and(|n| n.server == server);

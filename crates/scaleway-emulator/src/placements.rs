@@ -143,7 +143,7 @@ pub(crate) fn set_servers(world: &mut World, req: &Req<'_>, id: &str) -> Answer 
     let wanted = strings(body.get("servers"));
     let here = |s: &String| world.held.servers.get(s).is_some_and(|s| s.zone == req.zone);
     if let Some(unknown) = wanted.iter().find(|s| !here(s)) {
-        return crate::servers::missing(unknown);
+        return crate::server_lookup::missing(unknown);
     }
     for server in world.held.servers.values_mut() {
         if wanted.contains(&server.id) {

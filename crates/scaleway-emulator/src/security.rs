@@ -2,11 +2,12 @@
 
 use crate::answer::{self, Answer};
 use crate::clock::instance_time;
+use crate::event::Event;
 use crate::held::{Rule, SecurityGroup};
 use crate::options::SYNC;
 use crate::request::Req;
 use crate::volumes::strings;
-use crate::world::{Event, World};
+use crate::world::World;
 use serde_json::{Value, json};
 
 fn missing(id: &str) -> Answer {

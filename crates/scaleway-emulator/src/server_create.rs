@@ -2,12 +2,13 @@
 
 use crate::answer::{self, Answer};
 use crate::catalogue::{self, Type};
+use crate::event::Event;
 use crate::held::{Block, ImageVolume, Local, Server, Slot};
 use crate::images::{self, Source};
 use crate::options::{BLOCK_CREATE, StockRefusal};
 use crate::request::Req;
 use crate::wire;
-use crate::world::{Event, World};
+use crate::world::World;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -176,7 +177,7 @@ fn make(world: &mut World, req: &Req<'_>, body: &Value, wanted: &Wanted) -> Answ
             ip.server = Some(id.clone());
         }
     }
-    let Some(server) = world.held.servers.get(&id) else { return crate::servers::missing(&id) };
+    let Some(server) = world.held.servers.get(&id) else { return crate::server_lookup::missing(&id) };
     answer::created("servers", req.zone, &id, json!({"server": wire::server(world, server)}))
 }
 

@@ -2,13 +2,14 @@
 
 use crate::answer::{self, Answer};
 use crate::clock::instance_time;
+use crate::event::Event;
 use crate::held::Snapshot;
 use crate::history::Change;
 use crate::options::{SNAPSHOT, SNAPSHOT_EXPORT};
 use crate::request::Req;
 use crate::volumes::strings;
 use crate::wire;
-use crate::world::{Event, World};
+use crate::world::World;
 use serde_json::{Value, json};
 
 fn missing(id: &str) -> Answer {
@@ -60,7 +61,7 @@ pub(crate) fn take(world: &mut World, name: &str, volume: &str, tags: Vec<String
 
 fn task(world: &mut World, zone: &str, description: &str, from: &str, result: &str) -> Value {
     let fake = world.has(Change::FakeTasks);
-    let id = if fake { crate::actions::FAKE_TASK.to_owned() } else { world.new_id() };
+    let id = if fake { crate::answer::FAKE_TASK.to_owned() } else { world.new_id() };
     json!({
         "id": id, "description": if fake { "fake task" } else { description }, "status": "pending", "href_from": from, "href_result": result,
         "started_at": instance_time(world.now()), "terminated_at": null, "progress": 0, "zone": zone,

@@ -5,6 +5,7 @@ use crate::db::Written;
 use crate::error::Error;
 use crate::filtered::{Filtered, Wanted};
 use crate::logs::LogWrite;
+use crate::of_ids::{MANY, OfIds};
 use crate::{IdempotencyKey, Store, changes, idempotency, instance_rows, logs, names, server_rows, volume_rows};
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::{Aggregate, Instance};
@@ -39,10 +40,6 @@ pub struct InstanceFilter {
 }
 
 static LIST: Filtered = Filtered::new("instances");
-/// How many ids one statement has; shorter lists are padded with ids that do not exist.
-pub(crate) const MANY: usize = 100;
-/// The same for short lists: most ticks have few instances, and padding costs as much as ids.
-const FEW: usize = 4;
 static SERVERS_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_servers", "instance_id"));
 static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volumes", "instance_id"));
 static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id"));
@@ -63,36 +60,6 @@ const IN_ZONE: &str = concat!(
     " AND id > $3 ORDER BY id LIMIT $4"
 );
 const COUNTS: &str = concat!("SELECT status, COUNT(*) AS n FROM instances WHERE ", living!(), " GROUP BY status");
-
-/// The statements for all rows that belong to some ids.
-pub(crate) struct OfIds {
-    few: &'static str,
-    many: &'static str,
-}
-
-impl OfIds {
-    /// Created once per table and process.
-    pub(crate) fn new(table: &str, column: &str) -> Self {
-        let text = |ids: usize| -> &'static str {
-            let places: Vec<String> = (1..=ids).map(|n| format!("${n}")).collect();
-            format!("SELECT * FROM {table} WHERE {column} IN ({}) ORDER BY id", places.join(", ")).leak()
-        };
-        Self { few: text(FEW), many: text(MANY) }
-    }
-
-    /// For at most [`MANY`] ids.
-    pub(crate) fn statement<'i>(&self, ids: impl ExactSizeIterator<Item = &'i InstanceId>) -> Statement {
-        let (sql, room) = if ids.len() <= FEW { (self.few, FEW) } else { (self.many, MANY) };
-        let (mut a, empty) = (Args::new(), room.saturating_sub(ids.len()));
-        for id in ids {
-            a.text(id.as_str());
-        }
-        for _ in 0..empty {
-            a.text("");
-        }
-        a.statement(sql)
-    }
-}
 
 impl Store {
     /// Writes a new instance with its servers and volumes, or nothing.

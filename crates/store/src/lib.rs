@@ -25,6 +25,7 @@ mod leases;
 mod logs;
 mod models;
 mod names;
+mod of_ids;
 mod server_rows;
 mod settings;
 mod volume_rows;

@@ -1,9 +1,9 @@
 //! The action log (written before each call, closed after it) and the history of statuses.
 
 use crate::Store;
-use crate::aggregates::{MANY, OfIds};
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
+use crate::of_ids::{MANY, OfIds};
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::recorded::Instance;

@@ -4,11 +4,11 @@ use crate::Store;
 use crate::args::{Args, Columns, Statement};
 use crate::error::Error;
 use crate::filtered::{Filtered, Wanted};
-use inventiv_core::cloud::VolumeType;
 use inventiv_core::id::{InstanceId, ServerId, VolumeId};
 use inventiv_core::recorded::{Instance, Volume};
 use inventiv_core::snapshots::Snapshot;
 use inventiv_core::status::{CreateState, Origin, VolumeKind, VolumeStatus};
+use inventiv_core::volume_type::VolumeType;
 
 const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id, zone, attempt, name, origin, is_boot, \
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \

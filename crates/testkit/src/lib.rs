@@ -6,36 +6,36 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test environment that cannot be built should stop its test")]
 
 mod backup;
+mod database;
 mod faulty;
 mod in_process;
 pub mod matrix;
-
 pub mod past;
 mod process;
 mod relay;
 pub mod simulate;
+mod wiring;
 
 pub use backup::Backup;
+pub use database::{Database, Home, database};
 pub use faulty::{Fault, Faulty, Heard, Injection};
 pub use in_process::InProcess;
 pub use relay::{Line, Relay, Target};
+pub use wiring::account;
+
+use wiring::{app, config, configured, orchestrator, settings};
 
 use futures::StreamExt;
-use inventiv_api::{Account, App, Settings};
-use inventiv_core::cloud::CloudProfile;
+use inventiv_api::{App, Settings};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::{ManualClock, UuidIds};
-use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
-use inventiv_providers::clouds::scaleway::{self, Scaleway};
-use inventiv_providers::transport::Transport;
+use inventiv_orchestrator::{Config, Orchestrator};
 use inventiv_store::Store;
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::Value;
-use sqlx::{Connection, Executor};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tower::ServiceExt;
 
@@ -46,84 +46,6 @@ pub const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "22222222-2222-4222-8222-222222222222";
 /// The time between two ticks, in milliseconds.
 const STEP_MS: i64 = 1_000;
-
-/// The database of a [`World`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Database {
-    /// A file in a temporary folder.
-    Sqlite,
-    /// A separate database on the PostgreSQL of `TEST_DATABASE_URL`.
-    Postgres,
-}
-
-impl Database {
-    /// SQLite, and PostgreSQL if there is one. `INVENTIV_TEST_POSTGRES=required` makes its absence an error.
-    ///
-    /// # Panics
-    /// PostgreSQL is required and there is none.
-    #[must_use]
-    pub fn both() -> Vec<Self> {
-        if std::env::var_os("TEST_DATABASE_URL").is_some() {
-            return vec![Self::Sqlite, Self::Postgres];
-        }
-        let required = std::env::var("INVENTIV_TEST_POSTGRES").is_ok_and(|v| v == "required");
-        assert!(!required, "PostgreSQL is required and TEST_DATABASE_URL is not set; `cargo xtask test` sets it");
-        eprintln!("TEST_DATABASE_URL is not set: tests on PostgreSQL are skipped; `cargo xtask test` starts one");
-        vec![Self::Sqlite]
-    }
-}
-
-/// A temporary folder, removed when dropped.
-pub struct Home {
-    folder: tempfile::TempDir,
-}
-
-/// Creates an empty database and returns its URL.
-///
-/// # Panics
-/// It cannot be created.
-pub async fn database(kind: Database) -> (String, Home) {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let folder = tempfile::tempdir().expect("a temporary folder can be created");
-    if kind == Database::Sqlite {
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        return (url, Home { folder });
-    }
-    let server = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is set");
-    let name = format!("t_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-    let mut admin = sqlx::PgConnection::connect(&server).await.expect("PostgreSQL answers");
-    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    admin.execute(sqlx::raw_sql(sql)).await.expect("a database can be created");
-    admin.close().await.expect("the connection closes");
-    let (before, query) =
-        server.split_once('?').map_or((server.as_str(), String::new()), |(b, q)| (b, format!("?{q}")));
-    let base = before.rsplit_once('/').map_or(before, |(b, _)| b);
-    (format!("{base}/{name}{query}"), Home { folder })
-}
-
-impl Home {
-    /// A folder in memory (`/dev/shm`) if the system has one, else an ordinary temporary folder.
-    ///
-    /// # Panics
-    /// It cannot be created.
-    #[must_use]
-    pub fn in_memory() -> Self {
-        // The random part may depend on a run's seed. A second run of the same seed must not open the database that the
-        // first is still closing.
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let prefix = format!("inventiv-{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut named = tempfile::Builder::new();
-        let named = named.prefix(&prefix);
-        let folder = named.tempdir_in("/dev/shm").or_else(|_| named.tempdir());
-        Self { folder: folder.expect("a temporary folder can be made") }
-    }
-
-    /// Its path.
-    #[must_use]
-    pub fn path(&self) -> &std::path::Path {
-        self.folder.path()
-    }
-}
 
 /// A complete test environment.
 pub struct World {
@@ -399,65 +321,4 @@ impl World {
         let entries = journal["entries"].as_array().map(Vec::as_slice).unwrap_or_default();
         entries.iter().filter(|e| e["method"] == method && e["path"].as_str().is_some_and(|p| p.contains(part))).count()
     }
-}
-
-fn app(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> App {
-    App::new(settings(store, clock, ids, forced))
-}
-
-fn settings(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> Settings {
-    Settings {
-        store,
-        policy_wait: std::time::Duration::ZERO,
-        accounts: vec![account()],
-        limits: inventiv_api::Limits::default(),
-        hosts: None,
-        token: TOKEN.to_owned(),
-        forced_data_volume_gb: forced,
-        now: Box::new(move || clock.now()),
-        ids: Box::new(move || ids.draw()),
-        metrics: Box::new(String::new),
-    }
-}
-
-/// The account of all test resources, as the API shows it.
-#[must_use]
-pub fn account() -> Account {
-    let profile = CloudProfile { zones: Vec::new(), ..scaleway::profile() };
-    Account { id: format!("scaleway:{PROJECT}"), name: "scaleway".to_owned(), profile, images: None }
-}
-
-fn orchestrator(
-    store: Store,
-    wire: Arc<Faulty>,
-    clock: Arc<ManualClock>,
-    rules: Rules,
-    ids: Arc<dyn Ids>,
-) -> Orchestrator {
-    configured(store, wire, clock, ids, config(rules))
-}
-
-fn config(rules: Rules) -> Config {
-    let zones = ["fr-par-1", "fr-par-2", "pl-waw-2"].map(str::to_owned).to_vec();
-    Config { control_plane: "test".to_owned(), rules, zones, ..Config::default() }
-}
-
-fn configured(
-    store: Store,
-    wire: Arc<Faulty>,
-    clock: Arc<ManualClock>,
-    ids: Arc<dyn Ids>,
-    config: Config,
-) -> Orchestrator {
-    let env = |name: &str| match name {
-        "SCW_SECRET_KEY" => Some(SECRET.to_owned()),
-        "SCW_DEFAULT_PROJECT_ID" => Some(PROJECT.to_owned()),
-        "SCW_API_URL" => Some("http://emulator".to_owned()),
-        _ => None,
-    };
-    let credentials = scaleway::credentials::read(&env, None).expect("these credentials are well-formed");
-    let provider_clock = clock.clone();
-    let transport: Arc<dyn Transport> = wire;
-    let provider = Scaleway::new(&credentials, transport, 1e6, Arc::new(move || provider_clock.now()));
-    Orchestrator::new(store, Arc::new(provider), clock, ids, config)
 }

@@ -121,7 +121,10 @@ fn volume(n: u128) -> Volume {
         name: "v".into(),
         origin: Origin::Cloud,
         is_boot: true,
-        volume_type: inventiv_core::cloud::VolumeType::new(inventiv_core::status::VolumeKind::Unknown, "holographic"),
+        volume_type: inventiv_core::volume_type::VolumeType::new(
+            inventiv_core::status::VolumeKind::Unknown,
+            "holographic",
+        ),
         size_bytes: None,
         perf_iops: Some(5_000),
         delete_on_terminate: true,
@@ -202,7 +205,8 @@ async fn every_field_comes_back_as_it_was_written() {
         after.instance.ready_at = Some(at(5));
         after.instance.terminate_requested_at = Some(at(6));
         after.instance.terminated_at = Some(at(7));
-        after.instance.notes = vec![Note { code: inventiv_core::status::NoteCode::Waiting, text: "waits".into(), until: Some(at(8)) }];
+        after.instance.notes =
+            vec![Note { code: inventiv_core::status::NoteCode::Waiting, text: "waits".into(), until: Some(at(8)) }];
         after.instance.settled = true;
         after.instance.wake_at = at(9);
         assert_eq!(store.save(&before, &after, &[], at(10)).await.unwrap(), Saved::Version(1));

@@ -9,30 +9,32 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A provider account that this database has rows of.
+/// A provider account that the database has records of.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct AccountView {
-    /// Its id: provider and project.
+    /// The id: provider and project.
     id: String,
-    /// The name that this control plane gives it; `null`: it is not in use.
+    /// The account's name in the control plane; `null` if the account is not in use.
     name: Option<String>,
-    /// Which cloud.
+    /// The provider, for instance `scaleway`.
     provider: String,
-    /// The project that everything is made in.
+    /// The provider's id of the project.
     project_id: String,
-    /// When it was first used.
+    /// When the account was first used.
     created_at: String,
-    /// The server works in it now.
+    /// Whether the control plane has credentials for the account and works in it.
     in_use: bool,
-    /// Instances whose life is not over.
+    /// The number of instances that have not ended.
     instances: i64,
-    /// Servers that are there, or may be.
+    /// The number of servers that exist or may exist.
     servers: i64,
-    /// Volumes that are there, or may be; those kept on purpose are among them.
+    /// The number of volumes that exist or may exist, including those that were kept on purpose.
     volumes: i64,
 }
 
-/// List provider accounts, with what each still owns
+/// List accounts
+///
+/// Each account is listed with the number of resources that it still owns.
 #[utoipa::path(get, operation_id = "listAccounts", path = "/accounts", tag = "accounts",
     responses((status = 200, description = "All accounts", body = Vec<AccountView>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<AccountView>>, ApiError> {
@@ -50,29 +52,31 @@ pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<Accoun
     Ok(axum::Json(app.store().accounts().await?.into_iter().map(view).collect()))
 }
 
-/// Take a provider account off the list
+/// Remove an account from the list
 ///
-/// Refused while anything of it is there, or may be: nobody would look after it. Its rows stay, as evidence.
+/// Refused while the account owns a resource, or may own one, because nothing would manage it any more. The records of
+/// the account are kept as evidence.
 #[utoipa::path(delete, operation_id = "deleteAccount", path = "/accounts/{id}", tag = "accounts",
-    params(("id" = String, Path, description = "Its id, for instance `scaleway:11111111-1111-4111-8111-111111111111`")),
-    responses((status = 204, description = "It is off the list"),
-        (status = 409, description = "It is in use, or something of it is left")))]
+    params(("id" = String, Path,
+        description = "The id of the account, for instance `scaleway:11111111-1111-4111-8111-111111111111`")),
+    responses((status = 204, description = "The account was removed from the list"),
+        (status = 409, description = "The account is in use, or still owns resources")))]
 pub(crate) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     let accounts = app.store().accounts().await?;
     let account = accounts.into_iter().find(|a| a.id == id).ok_or_else(|| ApiError::not_found("account", &id))?;
     if account.owns_something() {
         let text = format!(
-            "the account still owns {} instance(s), {} server(s) and {} volume(s), or may: start a server with its \
-             credentials, terminate and release them, and try again",
+            "the account owns, or may own, {} instance(s), {} server(s) and {} volume(s); start a control plane with \
+             its credentials, terminate and release them, and try again",
             account.instances, account.servers, account.volumes
         );
         return Err(ApiError::conflict("account_owns_resources", text));
     }
     if app.account_of(&id).is_some() {
-        return Err(ApiError::conflict("account_in_use", "this server works in it; start it with other credentials"));
+        return Err(ApiError::conflict("account_in_use", "the account is in use; restart without its credentials"));
     }
     if !app.store().remove_account(&id, app.now()).await? {
-        return Err(ApiError::conflict("account_owns_resources", "something was made in it meanwhile; look again"));
+        return Err(ApiError::conflict("account_owns_resources", "a resource was created in it meanwhile"));
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,23 +10,26 @@ use inventiv_core::id::LogId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-/// Filter and page of the action log.
+/// The filter and the page of a list of log lines.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListLogs {
-    /// Only of this instance: its id, a unique beginning of it, or its name.
+    /// Only lines about this instance: its id, a unique prefix of its id, or its name.
     instance_id: Option<String>,
-    /// `next` of the page before.
+    /// The `next` value of the previous page.
     after: Option<String>,
-    /// From 1 to 500; 100 if left out.
+    /// The maximum number of items, from 1 to 500. The default is 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// List what was done, in the order of time
+/// List the action log
+///
+/// The log contains requests, events, and all provider calls that change something. The line of a call is committed
+/// before the call (`in_progress`) and closed after it.
 #[utoipa::path(get, operation_id = "listActionLogs", path = "/action_logs", params(ListLogs), tag = "action logs",
-    responses((status = 200, description = "One page, oldest first", body = Page<ActionLogView>)))]
+    responses((status = 200, description = "One page of log lines, oldest first", body = Page<ActionLogView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListLogs>,

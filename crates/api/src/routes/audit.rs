@@ -14,15 +14,16 @@ use inventiv_store::FixRequest;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// What an audit is to do besides looking.
+/// What to do about orphans. Without a body, the audit only reports.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditRequest {
-    /// Do something about orphans; left out: only look.
+    /// Whether to act on orphans. The default is `false`: only report.
     fix: Option<bool>,
-    /// What becomes of orphans that no instance takes up: `report` (if left out) or `delete`. Only with `fix`.
+    /// What to do with orphans that no instance adopts or removes: `report` (the default) or `delete`. Requires `fix`.
     policy: Option<String>,
-    /// How many orphans may be deleted at once, from 1 to 1000; left out: 10, and no more than a fifth of what is ours.
+    /// The maximum number of orphans to delete at once, from 1 to 1000. The default is 10, and at most 20 % of the
+    /// resources with our name. Requires `fix`.
     max: Option<u32>,
 }
 
@@ -31,26 +32,26 @@ impl AuditRequest {
         let policy = match self.policy.as_deref() {
             None | Some("report") => Policy::Report,
             Some("delete") => Policy::Delete,
-            Some(_) => return Err(ApiError::field("policy", "report or delete")),
+            Some(_) => return Err(ApiError::field("policy", "must be report or delete")),
         };
         if self.fix != Some(true) {
             if self.policy.is_some() || self.max.is_some() {
-                return Err(ApiError::invalid("policy and max say how to fix: they need `fix`: true"));
+                return Err(ApiError::invalid("policy and max require `fix`: true"));
             }
             return Ok(None);
         }
         match self.max {
             Some(n @ 1..=1_000) => Ok(Some(FixRequest { policy, max: Some(n as usize) })),
             None => Ok(Some(FixRequest { policy, max: None })),
-            Some(_) => Err(ApiError::field("max", "from 1 to 1000")),
+            Some(_) => Err(ApiError::field("max", "must be from 1 to 1000")),
         }
     }
 }
 
-/// Show what the last audits found
+/// Show the last audits
 ///
-/// Every zone is audited every 10 minutes: what the cloud holds against what is recorded, both ways, from complete listings.
-/// Nothing is deleted by it, unless an operator chose that (`POST /audit`).
+/// Every 10 minutes, the control plane compares a complete listing of each zone with the records, in both directions.
+/// An audit deletes nothing unless `POST /audit` requested it.
 #[utoipa::path(get, operation_id = "getAudit", path = "/audit", params(OfAccount), tag = "audit",
     responses((status = 200, description = "The last audit of each zone", body = Audit)))]
 pub(crate) async fn show(
@@ -60,14 +61,16 @@ pub(crate) async fn show(
     Ok(axum::Json(read(&app, app.account_of_query(query.account.as_deref())?).await?))
 }
 
-/// Ask for a new audit of every zone
+/// Request an audit of every zone
 ///
-/// It is done once every zone's `begun_at` is not before its `requested_at`. Without a body it only looks. With `fix`, orphans
-/// of instances that are recorded are shown to them again: they take up or take away what is theirs. What none takes up is
-/// told (`policy` `report`, which also empties the quarantine), or (`delete`) deleted after an hour of quarantine, if it is
-/// an orphan still. Nothing is deleted while an audit cannot say, or while the records look older than the cloud.
+/// The audit of a zone is done when its `begun_at` is not before its `requested_at`. Without a body, it only reports.
+///
+/// With `fix`, the orphans of recorded instances are observed again, and each instance adopts or removes its own. The
+/// others are handled according to `policy`: `report` only reports them, and empties the quarantine; `delete` deletes
+/// them after one hour of quarantine, if they are still orphans. Nothing is deleted while an audit is inconclusive, or
+/// while the records look older than the cloud.
 #[utoipa::path(post, operation_id = "requestAudit", path = "/audit", params(OfAccount), tag = "audit", request_body = Option<AuditRequest>,
-    responses((status = 202, description = "Asked for; follow it with `GET /audit`", body = Audit)))]
+    responses((status = 202, description = "The audit was requested. Follow it with `GET /audit`.", body = Audit)))]
 pub(crate) async fn request(
     State(app): State<App>,
     Query(query): Query<OfAccount>,
@@ -78,7 +81,7 @@ pub(crate) async fn request(
         AuditRequest::default()
     } else {
         let body =
-            serde_json::from_slice(&body).map_err(|e| ApiError::invalid(format!("the body is no JSON object: {e}")))?;
+            serde_json::from_slice(&body).map_err(|e| ApiError::invalid(format!("the body is not JSON: {e}")))?;
         object(body)?
     };
     let fix = request.checked()?;
@@ -90,7 +93,7 @@ async fn read(app: &App, account: &Account) -> Result<Audit, ApiError> {
     let zones = app.store().audits(&account.id).await?;
     let now = app.now();
     let mut open = app.store().unfinished(&account.id, now).await?;
-    // The others that are worked in have an audit of their own.
+    // Other accounts that are in use have an audit of their own.
     open.other_accounts.retain(|id| app.account_of(id).is_none());
     Ok(Audit::of(account, &zones, open, now))
 }

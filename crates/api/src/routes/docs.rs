@@ -1,6 +1,5 @@
-//! `/docs`: the OpenAPI document as a page. It says nothing that is secret, and asks for no token to be read.
+//! `/docs`: the OpenAPI document as a web page. It contains no secrets, so it requires no token.
 
-use crate::openapi;
 use crate::problem::ApiError;
 use axum::Router;
 use axum::extract::Path;
@@ -8,9 +7,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use std::sync::{Arc, LazyLock};
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
-/// Nothing but this server is asked for anything.
+/// The page loads nothing from other hosts.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
@@ -18,11 +18,11 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(Config::new(["/docs/openapi.json"]).try_it_out_enabled(false).persist_authorization(false))
 });
 
-pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(document: fn() -> OpenApi) -> Router<S> {
     Router::new()
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
         .route("/docs/", get(|| async { file("") }))
-        .route("/docs/openapi.json", get(|| async { axum::Json(openapi::document()) }))
+        .route("/docs/openapi.json", get(move || async move { axum::Json(document()) }))
         .route("/docs/{*file}", get(|Path(path): Path<String>| async move { file(&path) }))
 }
 
@@ -38,8 +38,8 @@ fn file(path: &str) -> Response {
         }
         Ok(None) => ApiError::not_found("page", path).into_response(),
         Err(e) => {
-            tracing::error!(error = %e, "a file of the documentation cannot be made");
-            ApiError::new(500, "internal", "the page cannot be made; the server's log says why").into_response()
+            tracing::error!(error = %e, "a file of the documentation cannot be read");
+            ApiError::new(500, "internal", "the page cannot be read; the control plane's log says why").into_response()
         }
     }
 }

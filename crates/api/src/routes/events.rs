@@ -15,39 +15,47 @@ use std::convert::Infallible;
 use std::time::Duration;
 use utoipa::IntoParams;
 
-/// How long a stream is silent at the most: shorter than the patience of what stands between.
+/// The interval of keep-alive comments; it is shorter than the idle time-outs of proxies.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// What a stream is about, and where it goes on.
+/// The filter of a stream, and the position to resume after.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FollowEvents {
-    /// Only of this instance: its id, a unique beginning of it, or its name.
+    /// Only changes of this instance: its id, a unique prefix of its id, or its name.
     instance_id: Option<String>,
-    /// Only in this zone.
+    /// Only changes of instances in this zone.
     zone: Option<String>,
-    /// The `id` of the last event that you have; the header `Last-Event-ID` says the same, and comes before it.
+    /// The `id` of the last event that you received. The header `Last-Event-ID` has precedence.
     after: Option<String>,
 }
 
-/// Follow every change as it happens
+/// Stream all changes of instances
 ///
-/// Server-sent events. `instance`: one that changed, as `GET /instances/{id}` shows it. A stream without an `id` to go on from begins
-/// with `snapshot` (forget what you hold), then every instance whose life is not over. `live`: everything up to its `id` was told;
-/// from here on, changes come as they happen, within a second. With the `id` of the last event that you have, it goes on after it, on any server of the same
-/// database: nothing is missed, what ended meanwhile included. An instance that changed several times comes once, as it is.
-/// An id that this database does not know (it was restored, or moved) begins with `snapshot`.
+/// The response is an endless stream of server-sent events:
+///
+/// - `snapshot`: discard what you know. Every instance that has not ended follows.
+/// - `instance`: the state of an instance, as `GET /instances/{id}` returns it.
+/// - `live`: all changes up to the `id` of this event were sent. Later changes follow within a second.
+///
+/// A new stream begins with `snapshot`. To resume a stream, send the `id` of the last event that you received. The
+/// stream then continues after it, on any replica, without gaps; it includes instances that have ended in the meantime.
+/// An instance that changed several times is sent once, in its current state. If the database does not know the `id`,
+/// because it was restored or moved, the stream begins with `snapshot`.
 #[utoipa::path(get, operation_id = "followEvents", path = "/events", params(FollowEvents,
-    ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that you have")), tag = "events",
-    responses((status = 200, description = "Events, without end: each as `StreamEvent` describes", body = String, content_type = "text/event-stream", example = "event: instance\nid: 42\ndata: {\"id\":\"ins-…\",\"status\":\"ready\"}\n\n")))]
+    ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that you received")),
+    tag = "events",
+    responses((status = 200, description = "An endless stream of events; each is a `StreamEvent`", body = String,
+        content_type = "text/event-stream",
+        example = "event: instance\nid: 42\ndata: {\"id\":\"ins-…\",\"status\":\"ready\"}\n\n")))]
 pub(crate) async fn follow(
     State(app): State<App>,
     headers: HeaderMap,
     Query(query): Query<FollowEvents>,
 ) -> Result<impl IntoResponse, ApiError> {
     super::check_words(&[query.zone.as_deref()])?;
-    // Refused before the database is asked anything.
+    // Refused before the first database query.
     let room = Stream::room(&app)?;
     if let Some(zone) = &query.zone {
         super::check_zone(zone, &super::zones(&app).await?)?;
@@ -68,10 +76,10 @@ pub(crate) async fn follow(
     });
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
-        // What stands between is not to collect it.
+        // Proxies must not buffer the stream.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Sse::new(events).keep_alive(KeepAlive::new().interval(SILENCE).text("still here"))))
+    Ok((headers, Sse::new(events).keep_alive(KeepAlive::new().interval(SILENCE).text("keep-alive"))))
 }
 
 async fn known(app: &App, id: &str) -> Result<InstanceId, ApiError> {
@@ -81,7 +89,5 @@ async fn known(app: &App, id: &str) -> Result<InstanceId, ApiError> {
 }
 
 fn no_place() -> ApiError {
-    ApiError::invalid(
-        "after, Last-Event-ID: not the id of an event of this stream; leave it out to begin with what is there",
-    )
+    ApiError::invalid("after, Last-Event-ID: not the id of an event of this stream; omit it to begin with a snapshot")
 }

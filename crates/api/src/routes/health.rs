@@ -1,4 +1,4 @@
-//! Health and metrics.
+//! `/healthz`, `/readyz` and `/metrics`
 
 use crate::App;
 use crate::problem::ApiError;
@@ -11,31 +11,36 @@ use inventiv_store::Unfinished;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The state of the server.
+/// The health of the control plane.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// `ok`.
+    /// Always `ok`.
     status: String,
 }
 
-/// Say that the process runs
+/// Check liveness
+///
+/// Succeeds whenever the process runs.
 #[utoipa::path(get, operation_id = "getHealth", path = "/healthz", tag = "health", security(()),
-    responses((status = 200, description = "It runs", body = Health)))]
+    responses((status = 200, description = "The process runs", body = Health)))]
 pub(crate) async fn healthz() -> axum::Json<Health> {
     axum::Json(Health { status: "ok".to_owned() })
 }
 
-/// Say whether requests can be served: the database answers and can be written
+/// Check readiness
+///
+/// Succeeds if requests can be served: the database can be read and written.
 #[utoipa::path(get, operation_id = "getReadiness", path = "/readyz", tag = "health", security(()),
-    responses((status = 200, description = "They can", body = Health)))]
+    responses((status = 200, description = "Requests can be served", body = Health)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<axum::Json<Health>, ApiError> {
     app.store().check().await?;
     Ok(axum::Json(Health { status: "ok".to_owned() }))
 }
 
-/// Show counters for Prometheus
+/// Show metrics
 #[utoipa::path(get, operation_id = "getMetrics", path = "/metrics", tag = "health",
-    responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "Metrics in the Prometheus text format", body = String,
+        content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> {
     let living = app.store().living_counts().await?;
     for status in Status::ALL.iter().filter(|s| !s.is_final()) {
@@ -68,7 +73,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
     Ok((app.inner.metrics)())
 }
 
-/// Sets a gauge, for its kind if it has one.
+/// Sets a gauge, with the label `kind` if it is given.
 fn gauge<N: TryInto<u32>>(name: &'static str, kind: Option<&'static str>, value: N) {
     let gauge = match kind {
         Some(kind) => metrics::gauge!(name, "kind" => kind),

@@ -9,26 +9,26 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-/// Which images.
+/// The filters of a list of images.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListImages {
-    /// In this account, by its name or id; needed only where there are several.
+    /// The account, by name or id. Required only if the control plane works in several accounts.
     account: Option<String>,
-    /// In this zone.
+    /// The zone.
     #[param(example = "fr-par-2")]
     zone: String,
-    /// Only those that fit this server type.
+    /// Only images that fit this server type.
     #[param(example = "L40S-1-48G")]
     instance_type: Option<String>,
 }
 
-/// List images that servers can be made from
+/// List images
 ///
-/// The provider is asked, and its answer kept for 10 minutes.
+/// The list comes from the provider and is cached for 10 minutes.
 #[utoipa::path(get, operation_id = "listImages", path = "/images", params(ListImages), tag = "offers",
-    responses((status = 200, description = "All of them, by label", body = Page<ImageView>)))]
+    responses((status = 200, description = "All images of the zone, sorted by label", body = Page<ImageView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListImages>,
@@ -41,7 +41,7 @@ pub(crate) async fn list(
     if let Some(kind) = &query.instance_type
         && store.offer(&account.id, &query.zone, kind).await?.is_none()
     {
-        let text = format!("there is no such type in {}; `GET /offers` lists them", query.zone);
+        let text = format!("unknown type in {}; `GET /offers` lists the types", query.zone);
         return Err(ApiError::parameter("instance_type", text));
     }
     let found = images::of_zone(account, &query.zone, query.instance_type.as_deref()).await?;

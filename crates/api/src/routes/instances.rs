@@ -20,34 +20,41 @@ use inventiv_store::{ActionLog, InstanceFilter, StateChange};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-/// Filters and page of a list of instances.
+/// The filters and the page of a list of instances.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListInstances {
-    /// Only in this status, or in one of several with commas between: `ready,booting`.
+    /// Only instances with this status, or with one of several, separated by commas: `ready,booting`.
     status: Option<String>,
-    /// Only in this zone.
+    /// Only instances in this zone.
     zone: Option<String>,
-    /// Only for this model; `model` will do, too.
+    /// Only instances for this model. `model` is an alias.
     #[serde(alias = "model")]
     model_id: Option<String>,
-    /// `next` of the page before.
+    /// The `next` value of the previous page.
     after: Option<String>,
-    /// From 1 to 500; 100 if left out.
+    /// The maximum number of items, from 1 to 500. The default is 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// Ask for an instance
+/// Create an instance
 ///
-/// The request is written down and carried out at once; follow it with `GET /instances/{id}`. Sent again with the same
-/// `Idempotency-Key`, it makes no second one: the first is shown as it stands now, with the header `Idempotent-Replayed: true`.
-/// A key is remembered for as long as its instance is.
+/// The request is recorded, and the response is sent before anything is created in the cloud. Follow the instance with
+/// `GET /instances/{id}` or `GET /events`.
+///
+/// To retry safely, send an `Idempotency-Key`. A repeated request with the same key creates nothing: the response shows
+/// the current state of the first instance and has the header `Idempotent-Replayed: true`. A key is remembered as long
+/// as its instance is.
 #[utoipa::path(post, operation_id = "createInstance", path = "/instances", request_body = CreateInstance, tag = "instances",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, new for each instance", max_length = 255)),
-    responses((status = 202, description = "Written down", body = InstanceDetail,
-        headers(("Location" = String, description = "The instance's path"), ("Idempotent-Replayed" = Option<bool>, description = "An earlier request with this key made it")))))]
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "A unique key for each new instance, for instance a UUID: 1 to 255 visible ASCII characters",
+        max_length = 255)),
+    responses((status = 202, description = "The request was recorded", body = InstanceDetail,
+        headers(("Location" = String, description = "The path of the instance"),
+            ("Idempotent-Replayed" = Option<bool>,
+                description = "`true` if an earlier request with this key created the instance")))))]
 pub(crate) async fn create(
     State(app): State<App>,
     Key(key): Key,
@@ -65,7 +72,7 @@ pub(crate) async fn create(
 
 /// List instances
 #[utoipa::path(get, operation_id = "listInstances", path = "/instances", params(ListInstances), tag = "instances",
-    responses((status = 200, description = "One page, oldest first", body = Page<Instance>)))]
+    responses((status = 200, description = "One page of instances, oldest first", body = Page<Instance>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListInstances>,
@@ -85,7 +92,7 @@ pub(crate) async fn list(
         status: None,
     };
     let mut rows = Vec::new();
-    // Each status has an index of its own.
+    // The database index is by status, so each status is one query.
     for status in &statuses {
         rows.extend(app.store().instances(&InstanceFilter { status: *status, ..filter.clone() }).await?);
     }
@@ -100,33 +107,38 @@ pub(crate) async fn list(
     )))
 }
 
-/// The statuses that are asked for; `None`: any.
+/// The requested statuses; `None`: any.
 fn statuses(text: Option<&str>) -> Result<Vec<Option<Status>>, ApiError> {
     let Some(text) = text else { return Ok(vec![None]) };
     let unknown = || {
         let words: Vec<&str> = Status::ALL.iter().map(|s| s.text()).collect();
-        ApiError::parameter("status", format!("one or several (with commas) of {}", words.join(", ")))
+        ApiError::parameter("status", format!("must be one or several, separated by commas, of {}", words.join(", ")))
     };
     let asked: Vec<Status> = text.split(',').map(|w| Status::parse(w).ok_or_else(unknown)).collect::<Result<_, _>>()?;
-    // Each once, in the order of a life: what moves on while they are read is met again.
+    // Each once, in life cycle order: an instance that advances during the reads is not missed.
     Ok(Status::ALL.iter().filter(|s| asked.contains(s)).map(|s| Some(*s)).collect())
 }
 
-/// Show an instance, with every volume
-#[utoipa::path(get, operation_id = "getInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name")),
-    tag = "instances", responses((status = 200, description = "The instance", body = InstanceDetail, headers(("ETag" = String, description = "For `If-Match`")))))]
+/// Show an instance
+///
+/// The response contains every volume that the instance has or had.
+#[utoipa::path(get, operation_id = "getInstance", path = "/instances/{id}", tag = "instances",
+    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name")),
+    responses((status = 200, description = "The instance", body = InstanceDetail,
+        headers(("ETag" = String, description = "The version of the instance, for `If-Match`")))))]
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<InstanceDetail>, ApiError> {
     let parsed = resolve::instance(&app, &id).await?;
     let agg = app.store().instance(&parsed).await?.ok_or_else(|| ApiError::not_found("instance", &id))?;
     Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
 
-/// Show the evidence of an instance's end
+/// Show the proof of an instance's end
 ///
-/// Every server and volume that it ever had, the calls that made and removed it, and the evidence that it is gone. `clean`
-/// is said only when nothing is left to find out.
-#[utoipa::path(get, operation_id = "getInstanceProof", path = "/instances/{id}/proof", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name")),
-    tag = "instances", responses((status = 200, description = "What is known of its end", body = InstanceProof)))]
+/// Lists every server and volume that the instance ever had, the calls that created and removed each, and the evidence
+/// that it is gone. `clean` is true only if nothing is open.
+#[utoipa::path(get, operation_id = "getInstanceProof", path = "/instances/{id}/proof", tag = "instances",
+    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name")),
+    responses((status = 200, description = "The evidence, as of now", body = InstanceProof)))]
 pub(crate) async fn proof(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -150,14 +162,18 @@ pub(crate) async fn proof(
     }
 }
 
-/// How many lines of the action log are read at once.
+/// How many lines of the action log are read per query.
 const LOGS_PAGE: u32 = 1_000;
 
-/// Take an instance away, with every volume that goes with it
+/// Terminate an instance
 ///
-/// Asking twice changes nothing. It is `terminated` once everything is proven gone.
-#[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
-    tag = "instances", responses((status = 202, description = "Written down", body = InstanceDetail)))]
+/// Removes the server, and every volume with `delete_on_terminate`. The request is idempotent. The status is
+/// `terminating` until everything that should be deleted is proven gone, then `terminated`.
+#[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", tag = "instances",
+    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
+    responses((status = 202, description = "The request was recorded", body = InstanceDetail)))]
 pub(crate) async fn terminate(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -168,19 +184,24 @@ pub(crate) async fn terminate(
     Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
 }
 
-/// What can be changed of an instance.
+/// A change of an instance.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeInstance {
-    /// Its new name, which no other instance that lives may have.
+    /// The new name, unique among the instances of the account that have not ended.
     #[schema(min_length = 1, max_length = 100, example = "qwen-2")]
     name: String,
 }
 
-/// Give an instance another name
-#[utoipa::path(patch, operation_id = "updateInstance", path = "/instances/{id}", request_body = ChangeInstance,
-    params(("id" = String, Path, description = "The instance's id, a unique beginning of it, or its name"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
-    tag = "instances", responses((status = 200, description = "The instance as it is now", body = InstanceDetail)))]
+/// Rename an instance
+///
+/// Refused once the instance has ended.
+#[utoipa::path(patch, operation_id = "updateInstance", path = "/instances/{id}", tag = "instances",
+    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
+    request_body = ChangeInstance,
+    responses((status = 200, description = "The changed instance", body = InstanceDetail)))]
 pub(crate) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -196,13 +217,14 @@ async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> 
     Ok(shown(app, agg, &app.store().history(&agg.instance.id).await?))
 }
 
-/// An instance with everything about it.
+/// The detailed representation of an instance.
 pub(crate) fn shown(app: &App, agg: &Aggregate, history: &[StateChange]) -> InstanceDetail {
     let mut shown = InstanceDetail::of(agg, history, app.storage_prices(&agg.instance.account_id), app.now());
     if app.account_of(&agg.instance.account_id).is_none() {
         let ids: Vec<&str> = app.accounts().iter().map(|a| a.id.as_str()).collect();
         let text = format!(
-            "blocked: it belongs to account {}, and this control plane has credentials for {}; start it with those of its own",
+            "blocked: the instance belongs to account {}, and this control plane has credentials for {}; start it with \
+             those of that account",
             agg.instance.account_id,
             ids.join(", ")
         );

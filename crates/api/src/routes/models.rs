@@ -1,4 +1,4 @@
-//! `/models`. An id has a slash; in a path it may stand as `%2F` or as itself.
+//! `/models`. A model id contains a slash; in a path, it may be written as `%2F` or as `/`.
 
 use super::limit;
 use crate::App;
@@ -17,14 +17,14 @@ use inventiv_store::Model;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// Page of a list of models.
+/// The page of a list of models.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListModels {
-    /// `next` of the page before.
+    /// The `next` value of the previous page.
     after: Option<String>,
-    /// From 1 to 500; 100 if left out.
+    /// The maximum number of items, from 1 to 500. The default is 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
@@ -33,9 +33,10 @@ pub(crate) struct ListModels {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateModel {
-    /// Its id, as on the hub.
+    /// The model's id on the hub, for instance `Qwen/Qwen2.5-7B-Instruct`. It may end with `@revision` and
+    /// `:quantisation`.
     id: String,
-    /// Its data volume in GB; 0: none; left out: as recommended.
+    /// The size of the data volume in GB; 0 for none. If omitted, the recommended size.
     data_volume_gb: Option<i64>,
 }
 
@@ -43,50 +44,50 @@ pub(crate) struct CreateModel {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeModel {
-    /// Its data volume in GB; 0: none; `null`: as recommended.
+    /// The size of the data volume in GB; 0 for none; `null` for the recommended size.
     #[serde(deserialize_with = "present")]
     #[schema(required = true)]
     data_volume_gb: Option<i64>,
 }
 
-/// A field that must be there and may be `null`.
+/// Deserializes a field that is required and may be `null`.
 fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
     Option::deserialize(d)
 }
 
-/// How large a data volume a model needs, and why.
+/// The recommended size of the data volume for a model.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RecommendedDataVolume {
-    /// The model.
+    /// The id of the model.
     model_id: String,
-    /// In GB; `null`: the id says nothing about its size.
+    /// The recommended size in GB; `null` if the id does not contain the size of the model.
     data_volume_gb: Option<i64>,
-    /// Why, in one sentence.
+    /// How the size was computed, as a sentence.
     reason: String,
-    /// The terms.
+    /// The terms of the computation; `null` if there is no recommendation.
     terms: Option<Terms>,
 }
 
-/// What a recommendation was computed from.
+/// The terms of a recommendation.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Terms {
-    /// Parameters in millions, all experts included.
+    /// The number of parameters in millions, including all experts.
     parameters_millions: i64,
-    /// Where they come from.
+    /// The source of the number of parameters.
     parameters_from: String,
-    /// How many experts of which size, if the id says so.
+    /// The number and size of the experts, for a mixture of experts.
     mixture: Option<String>,
-    /// How the weights are stored.
+    /// The storage format of the weights.
     format: String,
-    /// Where that comes from.
+    /// The source of the format.
     format_from: String,
-    /// Hundredths of a bit for each parameter.
+    /// The bits per parameter, in hundredths of a bit.
     bits_per_weight_x100: i64,
-    /// Size of the weights in bytes.
+    /// The size of the weights, in bytes.
     weights_bytes: i64,
-    /// System, images and caches, in bytes.
+    /// The space for the system, container images and caches, in bytes.
     base_bytes: i64,
-    /// How many times the weights are counted.
+    /// The number of copies of the weights that must fit.
     weights_factor: i64,
 }
 
@@ -109,7 +110,7 @@ impl Terms {
 fn check_gb(gb: Option<i64>) -> Result<(), ApiError> {
     match gb {
         Some(gb) if !(0..=MAX_GB).contains(&gb) => {
-            Err(ApiError::field("data_volume_gb", format!("a whole number from 0 (none) to {MAX_GB}, or null")))
+            Err(ApiError::field("data_volume_gb", format!("must be a whole number from 0 (none) to {MAX_GB}, or null")))
         }
         _ => Ok(()),
     }
@@ -117,7 +118,7 @@ fn check_gb(gb: Option<i64>) -> Result<(), ApiError> {
 
 /// List models
 #[utoipa::path(get, operation_id = "listModels", path = "/models", params(ListModels), tag = "models",
-    responses((status = 200, description = "One page, by id", body = Page<ModelView>)))]
+    responses((status = 200, description = "One page of models, sorted by id", body = Page<ModelView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListModels>,
@@ -129,8 +130,10 @@ pub(crate) async fn list(
 }
 
 /// Add a model
+///
+/// A model needs to be added only to set the size of its data volume.
 #[utoipa::path(post, operation_id = "createModel", path = "/models", request_body = CreateModel, tag = "models",
-    responses((status = 201, description = "Added", body = ModelView)))]
+    responses((status = 201, description = "The model was added", body = ModelView)))]
 pub(crate) async fn create(
     State(app): State<App>,
     Json(new): Json<CreateModel>,
@@ -147,7 +150,8 @@ pub(crate) async fn create(
 }
 
 /// Show a model
-#[utoipa::path(get, operation_id = "getModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
+#[utoipa::path(get, operation_id = "getModel", path = "/models/{id}", tag = "models",
+    params(("id" = String, Path, description = "The id of the model")),
     responses((status = 200, description = "The model", body = ModelView)))]
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<ModelView>, ApiError> {
     Ok(shown(&find(&app, &id).await?))
@@ -167,9 +171,9 @@ async fn find(app: &App, id: &str) -> Result<Model, ApiError> {
 }
 
 /// Change a model
-#[utoipa::path(patch, operation_id = "updateModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")),
-    request_body = ChangeModel, tag = "models",
-    responses((status = 200, description = "The model as it is now", body = ModelView)))]
+#[utoipa::path(patch, operation_id = "updateModel", path = "/models/{id}", tag = "models",
+    params(("id" = String, Path, description = "The id of the model")), request_body = ChangeModel,
+    responses((status = 200, description = "The changed model", body = ModelView)))]
 pub(crate) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -189,9 +193,12 @@ pub(crate) async fn change(
     changed.as_ref().map(shown).ok_or_else(|| ApiError::not_found("model", &id))
 }
 
-/// Remove a model; instances that serve it stay
-#[utoipa::path(delete, operation_id = "deleteModel", path = "/models/{id}", params(("id" = String, Path, description = "The model's id")), tag = "models",
-    responses((status = 204, description = "Removed")))]
+/// Remove a model
+///
+/// Instances for the model are not affected.
+#[utoipa::path(delete, operation_id = "deleteModel", path = "/models/{id}", tag = "models",
+    params(("id" = String, Path, description = "The id of the model")),
+    responses((status = 204, description = "The model was removed")))]
 pub(crate) async fn remove(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -206,11 +213,11 @@ pub(crate) async fn remove(
     }
 }
 
-/// Say how large a data volume a model needs, and why
+/// Recommend the size of a model's data volume
 ///
-/// The model need not have been added.
+/// The size is computed from the model's id. The model need not have been added.
 #[utoipa::path(get, operation_id = "recommendDataVolume", path = "/models/{id}/recommended-data-volume",
-    params(("id" = String, Path, description = "The model's id")), tag = "models",
+    params(("id" = String, Path, description = "The id of the model")), tag = "models",
     responses((status = 200, description = "The recommendation with its terms", body = RecommendedDataVolume)))]
 pub(crate) async fn recommend(Path(id): Path<String>) -> Result<axum::Json<RecommendedDataVolume>, ApiError> {
     if !is_model_id(&id) {
@@ -219,7 +226,7 @@ pub(crate) async fn recommend(Path(id): Path<String>) -> Result<axum::Json<Recom
     let found = worker_storage::recommended_data_volume_gb(&id);
     let reason = found.as_ref().map_or_else(
         || {
-            "the id says nothing about its size: it needs a `data_volume_gb`, the model's own or the request's"
+            "the id does not contain the size of the model: set `data_volume_gb` for the model or in the request"
                 .to_owned()
         },
         |r| {

@@ -8,22 +8,22 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-/// Filters of the list of offers.
+/// The filters of a list of offers.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListOffers {
-    /// In this account, by its name or id; needed only where there are several.
+    /// The account, by name or id. Required only if the control plane works in several accounts.
     account: Option<String>,
-    /// Only in this zone.
+    /// Only offers in this zone.
     zone: Option<String>,
-    /// Only with (or without) GPUs.
+    /// `true`: only types with GPUs. `false`: only types without GPUs.
     gpu: Option<bool>,
 }
 
-/// List server types with price and availability
+/// List server types with prices and availability
 #[utoipa::path(get, operation_id = "listOffers", path = "/offers", params(ListOffers), tag = "offers",
-    responses((status = 200, description = "All of them, by zone and price", body = Page<OfferView>)))]
+    responses((status = 200, description = "All offers, sorted by zone and price", body = Page<OfferView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListOffers>,

@@ -12,28 +12,29 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
-/// A change of settings; what is left out stays.
+/// A change of settings. Omitted fields stay unchanged.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ChangeSettings {
-    /// The data volume for models that tell nothing, in GB; `null`: 200.
+    /// The size of the data volume in GB for models whose size is unknown. `null`: requests for such models must
+    /// specify it.
     #[serde(deserialize_with = "given")]
     #[schema(value_type = Option<i64>)]
     worker_data_volume_gb_default: Option<Option<i64>>,
-    /// Whether a data volume goes with its instance unless a request says otherwise.
+    /// Whether a data volume is deleted when its instance ends, unless the request specifies it.
     delete_on_terminate_default: Option<bool>,
-    /// The image's label unless a request says otherwise.
+    /// The label of the image, unless the request specifies one.
     default_image: Option<String>,
 }
 
-/// Tells `null` from "left out".
+/// Distinguishes `null` from an omitted field.
 fn given<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
     Option::deserialize(d).map(Some)
 }
 
-/// List the settings of every provider
+/// List the settings of all providers
 #[utoipa::path(get, operation_id = "listProviderSettings", path = "/provider_settings", tag = "provider settings",
-    responses((status = 200, description = "All of them", body = Page<SettingsView>)))]
+    responses((status = 200, description = "The settings of all providers", body = Page<SettingsView>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Page<SettingsView>>, ApiError> {
     let providers: BTreeSet<&str> = app.accounts().iter().map(|a| a.profile.provider.as_str()).collect();
     let mut items = Vec::with_capacity(providers.len());
@@ -50,7 +51,7 @@ fn known(app: &App, provider: &str) -> Result<(), ApiError> {
 
 /// Show a provider's settings
 #[utoipa::path(get, operation_id = "getProviderSettings", path = "/provider_settings/{provider}", tag = "provider settings",
-    params(("provider" = String, Path, description = "For instance `scaleway`")),
+    params(("provider" = String, Path, description = "The provider, for instance `scaleway`")),
     responses((status = 200, description = "The settings", body = SettingsView)))]
 pub(crate) async fn show(
     State(app): State<App>,
@@ -67,8 +68,10 @@ fn shown(settings: &ProviderSettings) -> Tagged<SettingsView> {
 
 /// Change a provider's settings
 #[utoipa::path(patch, operation_id = "updateProviderSettings", path = "/provider_settings/{provider}", tag = "provider settings", request_body = ChangeSettings,
-    params(("provider" = String, Path, description = "For instance `scaleway`"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
-    responses((status = 200, description = "The settings as they are now", body = SettingsView)))]
+    params(("provider" = String, Path, description = "The provider, for instance `scaleway`"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the settings have changed since, the request fails with 412")),
+    responses((status = 200, description = "The changed settings", body = SettingsView)))]
 pub(crate) async fn change(
     State(app): State<App>,
     Path(provider): Path<String>,
@@ -90,14 +93,20 @@ impl ChangeSettings {
     fn apply(&self, settings: &mut ProviderSettings) -> Result<(), ApiError> {
         if let Some(gb) = self.worker_data_volume_gb_default {
             if gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
-                return Err(ApiError::field("worker_data_volume_gb_default", format!("from 1 to {MAX_GB}, or null")));
+                return Err(ApiError::field(
+                    "worker_data_volume_gb_default",
+                    format!("must be from 1 to {MAX_GB}, or null"),
+                ));
             }
             settings.worker_data_volume_gb_default = gb;
         }
         if let Some(image) = self.default_image.clone() {
             let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
             if image.is_empty() || image.len() > 100 || !image.bytes().all(good) {
-                return Err(ApiError::field("default_image", "a marketplace label such as `ubuntu_jammy_gpu_os_12`"));
+                return Err(ApiError::field(
+                    "default_image",
+                    "must be a marketplace label such as `ubuntu_jammy_gpu_os_12`",
+                ));
             }
             settings.default_image = image;
         }

@@ -14,35 +14,36 @@ use inventiv_store::{VolumeFilter, VolumeWithOwner};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-/// Filters and page of a list of volumes.
+/// The filters and the page of a list of volumes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListVolumes {
-    /// Only in this status, for instance `retained`.
+    /// Only volumes with this status, for instance `retained`.
     status: Option<String>,
-    /// Only of this instance: its id, a unique beginning of it, or its name.
+    /// Only volumes of this instance: its id, a unique prefix of its id, or its name.
     instance_id: Option<String>,
-    /// Only in this zone.
+    /// Only volumes in this zone.
     zone: Option<String>,
-    /// `next` of the page before.
+    /// The `next` value of the previous page.
     after: Option<String>,
-    /// From 1 to 500; 100 if left out.
+    /// The maximum number of items, from 1 to 500. The default is 100.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// What can be decided about a volume.
+/// A change of a volume.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeVolume {
-    /// `false`: keep it when its instance ends. `true`: it goes with its instance, or now if that has ended.
+    /// `false`: the volume is kept when its instance ends. `true`: it is deleted when its instance ends, or now if the
+    /// instance has ended.
     delete_on_terminate: bool,
 }
 
 /// List volumes
 #[utoipa::path(get, operation_id = "listVolumes", path = "/volumes", params(ListVolumes), tag = "volumes",
-    responses((status = 200, description = "One page, oldest first", body = Page<OwnedVolume>)))]
+    responses((status = 200, description = "One page of volumes, oldest first", body = Page<OwnedVolume>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListVolumes>,
@@ -65,12 +66,14 @@ pub(crate) async fn list(
 
 fn unknown_status() -> ApiError {
     let words: Vec<&str> = VolumeStatus::ALL.iter().map(|s| s.text()).collect();
-    ApiError::parameter("status", format!("one of {}", words.join(", ")))
+    ApiError::parameter("status", format!("must be one of {}", words.join(", ")))
 }
 
 /// Show a volume
-#[utoipa::path(get, operation_id = "getVolume", path = "/volumes/{id}", params(("id" = String, Path, description = "The volume's id")),
-    tag = "volumes", responses((status = 200, description = "The volume", body = OwnedVolume, headers(("ETag" = String, description = "For `If-Match`")))))]
+#[utoipa::path(get, operation_id = "getVolume", path = "/volumes/{id}", tag = "volumes",
+    params(("id" = String, Path, description = "The id of the volume")),
+    responses((status = 200, description = "The volume", body = OwnedVolume,
+        headers(("ETag" = String, description = "Identifies this state of the volume, for `If-Match`")))))]
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<OwnedVolume>, ApiError> {
     Ok(shown(&find(&app, &id).await?))
 }
@@ -80,7 +83,7 @@ fn shown(owned: &VolumeWithOwner) -> Tagged<OwnedVolume> {
     tagged(etag::of(&view), view)
 }
 
-/// The volume once its name in the cloud says its policy; as it is after a while if that takes longer.
+/// Waits until the volume's name in the cloud contains its policy, for `policy_wait` at most, and returns the volume.
 async fn written(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {
     const EVERY: std::time::Duration = std::time::Duration::from_millis(100);
     let ends = tokio::time::Instant::now() + app.inner.policy_wait;
@@ -93,14 +96,16 @@ async fn written(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {
     }
 }
 
-/// Keep a volume, or let it go
+/// Keep or release a volume
 ///
-/// The answer waits up to 5 seconds for the cloud to carry the new policy; `policy_written` says whether it does. Until
-/// then, a database that is restored from a backup does not know of it.
+/// The policy is also written to the volume's name in the cloud, where it survives a database that is restored from a
+/// backup. The response waits for this for at most 5 seconds; `policy_written` says whether it has happened.
 #[utoipa::path(patch, operation_id = "updateVolume", path = "/volumes/{id}",
-    params(("id" = String, Path, description = "The volume's id"), ("If-Match" = Option<String>, Header, description = "The `ETag` of what you read: 412 if it is not so any more")),
+    params(("id" = String, Path, description = "The id of the volume"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the volume has changed since, the request fails with 412")),
     request_body = ChangeVolume, tag = "volumes",
-    responses((status = 200, description = "The volume as it is now", body = OwnedVolume)))]
+    responses((status = 200, description = "The changed volume", body = OwnedVolume)))]
 pub(crate) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,

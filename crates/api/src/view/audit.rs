@@ -1,4 +1,4 @@
-//! What the last audits found.
+//! The representation of the last audits.
 
 use super::snapshot::SnapshotView;
 use super::{opt_time, time};
@@ -12,86 +12,90 @@ use inventiv_store::{Unfinished, ZoneAudit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What the cloud holds against what is recorded, in every zone.
+/// The last audits of all zones: the comparison of what the cloud shows with the records.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Audit {
-    /// `clean`, `findings`, or `inconclusive` (a zone that was not or could not be audited: see there).
+    /// `clean`: nothing was found. `findings`: there are orphans, suspects, missing resources, conflicts or stuck
+    /// deletions. `inconclusive`: the evidence does not allow a conclusion; the field `inconclusive` says why.
     pub(crate) verdict: String,
-    /// The account that was audited.
+    /// The id of the audited account.
     account: String,
-    /// Resources that carry our name and that no record wants.
+    /// The number of orphans: resources with our name that no record wants.
     orphans: usize,
-    /// Resources that may be ours: what the cloud made by itself with one of our servers. Never deleted by themselves.
+    /// The number of suspects: volumes that the provider probably created with one of our servers. They are never
+    /// deleted.
     suspects: usize,
-    /// Resources that are recorded as there and that the cloud does not show.
+    /// The number of missing resources: recorded as existing, and not shown by the cloud.
     missing: usize,
-    /// Volumes whose policy in the cloud is newer than the records: those are older than the cloud.
+    /// The number of conflicts: volumes whose policy in the cloud is newer than in the records.
     conflicts: usize,
-    /// Volumes that are kept on purpose.
+    /// The number of volumes that were kept on purpose after their instance ended.
     retained: usize,
-    /// What these cost an hour, in millionths of `currency`: block storage at its list price.
+    /// Their price per hour, in millionths of `currency`; block storage at list price.
     retained_hourly_micros: i64,
-    /// Snapshots that somebody made of our volumes: see the zones.
+    /// The number of snapshots that third parties took of our volumes. The zones list them.
     snapshots: usize,
-    /// What these cost an hour, in millionths of `currency`, by list price.
+    /// Their list price per hour, in millionths of `currency`.
     snapshots_hourly_micros: i64,
-    /// ISO 4217.
+    /// The currency of all prices, as an ISO 4217 code.
     currency: String,
-    /// Deletions that were asked for and are not proven yet.
+    /// The number of deletions that were requested and are not proven yet.
     unproven_deletions: i64,
-    /// Of these: asked for more than 15 minutes ago. `GET /instances/{id}` says what a person can do.
+    /// How many of them were requested more than 15 minutes ago. `GET /instances/{id}` says what to do (`stuck`).
     stuck: i64,
-    /// Whose they are: the first hundred instances.
+    /// The ids of the instances with stuck deletions, at most 100.
     stuck_instances: Vec<String>,
-    /// Since when it is not known whether the oldest open creation took effect.
+    /// The time since which the outcome of a creation is unknown, for the oldest such creation.
     oldest_unconfirmed: Option<String>,
-    /// Other accounts in this database that still have something: nobody audits them without their credentials.
+    /// Other accounts in the database that still own resources. They are not audited, because their credentials are
+    /// absent.
     unaudited_accounts: Vec<String>,
-    /// Why the verdict is `inconclusive`; empty if it is not.
+    /// Why the verdict is `inconclusive`; empty otherwise.
     inconclusive: Vec<String>,
-    /// Zones of the provider that are not looked at: nobody named them, and nothing was ever made there by this control plane.
+    /// Zones of the provider that are not audited: they are not configured, and nothing was ever created there.
     not_looked_at: Vec<String>,
-    /// Each zone's last audit.
+    /// The last audit of each zone.
     zones: Vec<ZoneView>,
 }
 
 /// The last audit of one zone.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct ZoneView {
-    /// Where.
+    /// The zone.
     zone: String,
-    /// When somebody last asked for one.
+    /// When an audit was last requested; `null` if never.
     requested_at: Option<String>,
-    /// When it began; `null`: there was none yet.
+    /// When the audit began; `null` if the zone has not been audited yet.
     begun_at: Option<String>,
-    /// When it ended.
+    /// When the audit ended.
     ended_at: Option<String>,
-    /// Why nothing can be said; `null`: it can.
+    /// Why the audit allows no conclusion; `null` if it does.
     inconclusive: Option<String>,
-    /// Servers and volumes that the cloud shows.
+    /// The number of servers and volumes that the cloud shows.
     shown: usize,
-    /// Of those: wanted by a record.
+    /// How many of them are wanted by a record.
     claimed: usize,
-    /// Of those: kept on purpose.
+    /// How many of them were kept on purpose.
     retained: usize,
-    /// Of those: somebody else's. Never touched.
+    /// How many of them belong to third parties. They are never changed.
     foreign: usize,
-    /// Something carries our name and its instance was never recorded here: was the database restored from a backup?
+    /// Whether a resource has our name but its instance was never recorded. The database may have been restored from a
+    /// backup.
     records_look_rolled_back: bool,
-    /// What is not as it should be.
+    /// The findings.
     findings: Vec<FindingView>,
-    /// Orphans that wait to be deleted, because somebody chose that.
+    /// Orphans in quarantine: they will be deleted, because `POST /audit` requested it.
     quarantined: Vec<QuarantinedView>,
-    /// Why none of them is deleted, although their time is over; `null`: nothing stands in the way.
+    /// Why none of them is deleted although the quarantine is over; `null` if nothing prevents it.
     frozen: Option<String>,
-    /// Rows of the listing that cannot be read, in a sentence each: they are somebody else's until their id or name says
-    /// otherwise, nothing is decided upon them, and none of them hides others.
+    /// Unreadable rows of the listing, one sentence each. They count as a third party's unless an id or name shows that
+    /// they are ours. No decision is based on them.
     unreadable: Vec<String>,
-    /// Cloud ids of orphans that this audit told their instances to take away.
+    /// The provider's ids of orphans whose removal this audit has started.
     taken: Vec<String>,
-    /// Snapshots that somebody made of our volumes. They are no findings: told, never deleted, billed until somebody does.
+    /// Snapshots that third parties took of our volumes. They are reported, never deleted, and are not findings.
     snapshots: Vec<SnapshotView>,
-    /// Why some of these may be missing; `null`: none is.
+    /// Why some snapshots may be missing from the list; `null` if it is complete.
     snapshots_unknown: Option<String>,
 }
 
@@ -100,15 +104,15 @@ struct ZoneView {
 struct QuarantinedView {
     /// `server` or `volume`.
     resource: String,
-    /// The cloud's id.
+    /// The provider's id.
     provider_id: String,
-    /// Its name.
+    /// The name.
     name: String,
-    /// Whose it would be.
+    /// The instance that the name refers to.
     instance_id: String,
-    /// Since when it is there.
+    /// When the quarantine began.
     since: String,
-    /// It is deleted not before.
+    /// When the quarantine ends. The orphan is not deleted earlier.
     until: String,
 }
 
@@ -125,30 +129,32 @@ impl QuarantinedView {
     }
 }
 
-/// One thing that is not as it should be.
+/// One finding of an audit.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct FindingView {
-    /// `orphan`, `suspect`, `missing` or `conflict`.
+    /// `orphan`: it has our name, and no record wants it. `suspect`: the provider probably created it with one of our
+    /// servers. `missing`: it is recorded as existing, and the cloud does not show it. `conflict`: its policy in the
+    /// cloud is newer than in the records.
     kind: String,
     /// `server` or `volume`.
     resource: String,
-    /// The cloud's id.
+    /// The provider's id.
     provider_id: String,
-    /// Its name.
+    /// The name.
     name: String,
-    /// In bytes, for volumes.
+    /// The size in bytes, for volumes.
     size_bytes: Option<i64>,
-    /// The same in GB (10^9 bytes), rounded up.
+    /// The size in GB (10^9 bytes), rounded up.
     size_gb: Option<i64>,
-    /// When the cloud says that it was made.
+    /// When it was created, according to the provider.
     created_at: Option<String>,
-    /// The instance that it belongs to, or would.
+    /// The instance that it belongs to, or that its name refers to.
     instance_id: Option<String>,
-    /// What it costs an hour, in micro-euros, where we know.
+    /// The price per hour, in millionths of a euro; `null` if it is unknown.
     hourly_micros: Option<i64>,
-    /// The evidence.
+    /// The evidence, as a sentence.
     why: String,
-    /// What a person can do.
+    /// What to do.
     remedy: String,
 }
 
@@ -171,7 +177,7 @@ impl FindingView {
 }
 
 impl Audit {
-    /// `zones` are those that were observed.
+    /// `zones` are the audited zones of the account.
     pub(crate) fn of(account: &Account, zones: &[ZoneAudit], open: Unfinished, now: Timestamp) -> Self {
         let (all, prices) = (&account.profile.zones, &account.profile.storage_prices);
         let count = |kind| count(zones, kind);
@@ -215,43 +221,43 @@ impl Audit {
     }
 }
 
-/// How old an audit may be before it says nothing any more, in milliseconds: three times the time between two.
+/// The maximum age of a valid audit in milliseconds: three audit intervals.
 const AGE_MAX_MS: i64 = 1_800_000;
-/// How long a creation may be open before it keeps the audit from being clean: no call takes longer.
+/// How long a creation may be unconfirmed before the verdict is `inconclusive`, in milliseconds: no call takes longer.
 const DOUBT_MAX_MS: i64 = 60_000;
 
-/// Everything that keeps it from being said that all is well.
+/// Every reason why the verdict is `inconclusive`.
 fn reasons(zones: &[ZoneAudit], open: &Unfinished, now: Timestamp) -> Vec<String> {
     let mut why = Vec::new();
     if zones.is_empty() {
-        why.push("no zone is to be audited".to_owned());
+        why.push("there is no zone to audit".to_owned());
     }
     for z in zones {
         match (&z.report, z.begun_at) {
             (Some(report), Some(begun)) if report.inconclusive.is_none() => {
                 if now.ms_since(begun) > AGE_MAX_MS {
-                    why.push(format!("zone {}: its last audit began {}, too long ago", z.zone, time(begun)));
+                    why.push(format!("zone {}: the last audit began at {}, too long ago", z.zone, time(begun)));
                 }
             }
-            (Some(_), Some(_)) => why.push(format!("zone {}: see there", z.zone)),
+            (Some(_), Some(_)) => why.push(format!("zone {}: see the zone's own `inconclusive`", z.zone)),
             _ => why.push(format!("zone {}: it has not been audited yet", z.zone)),
         }
     }
     let others = open.other_accounts.iter();
-    why.extend(others.map(|a| format!("account {a} still has something: start a server with its credentials")));
+    why.extend(others.map(|a| format!("account {a} still owns resources: start a control plane with its credentials")));
     if let Some(since) = open.oldest_unconfirmed.filter(|t| now.ms_since(*t) > DOUBT_MAX_MS) {
-        why.push(format!("since {} it is not known whether a creation took effect", time(since)));
+        why.push(format!("the outcome of a creation has been unknown since {}", time(since)));
     }
     why
 }
 
-/// How many findings of a kind there are.
+/// The number of findings of a kind.
 pub(crate) fn count(zones: &[ZoneAudit], kind: FindingKind) -> usize {
     let findings = zones.iter().filter_map(|z| z.report.as_ref()).flat_map(|r| &r.findings);
     findings.filter(|f| f.kind == kind).count()
 }
 
-/// When the zone that was audited the longest ago was; `None`: one of them never was, or could not be.
+/// When the oldest of the zones' last audits began; `None` if a zone has none, or an inconclusive one.
 pub(crate) fn oldest(zones: &[ZoneAudit]) -> Option<Timestamp> {
     let said = |z: &ZoneAudit| z.begun_at.filter(|_| z.report.as_ref().is_some_and(|r| r.inconclusive.is_none()));
     zones.iter().map(said).min().flatten()

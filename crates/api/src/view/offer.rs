@@ -1,37 +1,37 @@
-//! Offers as they are shown.
+//! The representations of offers and images.
 
 use inventiv_core::offer::{Availability, ImageOffer, Offer};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A server type in a zone.
+/// A server type in a zone, with its price and availability.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct OfferView {
-    /// The type's name.
+    /// The name of the server type.
     pub(crate) instance_type: String,
-    /// Where.
+    /// The zone.
     pub(crate) zone: String,
-    /// How many GPUs.
+    /// The number of GPUs.
     pub(crate) gpu_count: i64,
-    /// Which.
+    /// The GPU model.
     pub(crate) gpu_name: Option<String>,
-    /// Memory of one GPU in bytes.
+    /// The memory of one GPU, in bytes.
     pub(crate) gpu_memory_bytes: Option<i64>,
-    /// Virtual CPUs.
+    /// The number of virtual CPUs.
     pub(crate) vcpus: i64,
-    /// Main memory in bytes.
+    /// The main memory, in bytes.
     pub(crate) ram_bytes: i64,
-    /// What an hour costs, in millionths of `currency`.
+    /// The price per hour, in millionths of `currency`.
     pub(crate) hourly_micros: i64,
-    /// ISO 4217.
+    /// The currency, as an ISO 4217 code.
     pub(crate) currency: String,
-    /// The cloud says that the type is on its way out.
+    /// Whether the provider has announced the type's end of service.
     pub(crate) end_of_service: bool,
-    /// `available`, `scarce`, `shortage` or `unknown`.
+    /// `available`; `scarce`: few are left; `shortage`: out of stock, requests are refused; `unknown`.
     pub(crate) availability: String,
-    /// Local storage that comes with it, in bytes.
+    /// The local storage that is included, in bytes; 0 for types that boot from block storage.
     pub(crate) local_storage_bytes: i64,
-    /// The scratch volume that comes by itself, in bytes.
+    /// The size of the scratch volume that the provider adds, in bytes; 0 for none.
     pub(crate) scratch_bytes: i64,
 }
 
@@ -61,17 +61,17 @@ impl OfferView {
     }
 }
 
-/// An image that servers can be made from.
+/// An image that servers can be created from.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ImageView {
-    /// What a request calls it.
+    /// The label, for `image` in a request.
     #[schema(example = "ubuntu_jammy_gpu_os_12")]
     pub(crate) label: String,
-    /// Its name for people.
+    /// The provider's display name.
     pub(crate) name: String,
-    /// Where.
+    /// The zone.
     pub(crate) zone: String,
-    /// The server types that it fits.
+    /// The server types that the image fits.
     pub(crate) instance_types: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The evidence of an instance's end, resource by resource.
+//! The representation of the evidence that an instance is gone.
 
 use super::snapshot::SnapshotView;
 use super::{ActionLogView, ProofView, opt_time, time};
@@ -14,65 +14,66 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What is known of the end of an instance.
+/// The evidence for the end of an instance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct InstanceProof {
-    /// Whose.
+    /// The id of the instance.
     instance_id: String,
-    /// Its status.
+    /// The status of the instance.
     status: String,
-    /// Nothing is left to find out: all of it is proven gone, kept on purpose, somebody else's, surely never made, or
-    /// (`watched`) was never answered and was in no complete listing begun after its grace.
+    /// Whether nothing is open: every resource is proven gone, was kept on purpose, belongs to a third party, was
+    /// certainly never created, or is `watched`.
     clean: bool,
-    /// `confirmed`: every proof was confirmed by a look that cannot be as old as it. `provisional`: one has yet to be, since
-    /// reads may be stale; what is shown again then is deleted again. `null`: nothing is proven gone.
+    /// `confirmed`: reads that cannot be stale have confirmed every proof. `provisional`: a proof is not confirmed yet.
+    /// If the resource is shown again, it is deleted again. `null`: nothing is proven gone.
     certainty: Option<String>,
-    /// The same as a sentence.
+    /// The result as a sentence.
     verdict: String,
-    /// What is not known or not done yet; empty if clean.
+    /// What is not known or not done yet; empty if `clean` is true.
     open: Vec<String>,
-    /// What is kept costs so much an hour, in millionths of `currency`; block storage at its list price.
+    /// The price of the kept volumes per hour, in millionths of `currency`; block storage at list price.
     kept_hourly_micros: i64,
-    /// ISO 4217.
+    /// The currency, as an ISO 4217 code.
     currency: String,
-    /// When the instance was asked for.
+    /// When the instance was requested.
     created_at: String,
-    /// When it was rebuilt from what the cloud shows: what it had before, and had no more then, is not known; else `null`.
+    /// When the record was rebuilt from the cloud, otherwise `null`. Resources that were gone by then are not known.
     recovered_at: Option<String>,
-    /// When its end was asked for.
+    /// When the end of the instance was requested.
     terminate_requested_at: Option<String>,
-    /// When everything was proven gone.
+    /// When everything that should be deleted was proven gone.
     terminated_at: Option<String>,
-    /// When this was read from the records: later events are not in it.
+    /// When this evidence was read from the database. It does not contain later events.
     read_at: String,
-    /// Every server and volume that it ever had.
+    /// Every server and volume that the instance ever had.
     resources: Vec<ResourceProof>,
-    /// Snapshots that somebody made of its volumes and that may be there still, as the last audit or the deletion of the volume
-    /// showed them. They are somebody else's to delete, and are billed until then.
+    /// Snapshots of the instance's volumes that third parties took and that may still exist, as of the last audit or
+    /// the deletion of the volume. They are billed until a third party deletes them.
     snapshots: Vec<SnapshotView>,
 }
 
-/// What is known of one resource.
+/// The evidence for one resource.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct ResourceProof {
     /// `server` or `volume`.
     kind: String,
-    /// Its id here.
+    /// The id in the records.
     id: String,
-    /// Its name in the cloud, as last known.
+    /// The last known name in the cloud.
     name: String,
-    /// The cloud's id; `null`: never known.
+    /// The provider's id; `null` if it was never known.
     provider_id: Option<String>,
-    /// `gone`, `kept`, `foreign`, `never_made`, `watched` (never answered, never turned up, its name stays watched) or
-    /// `open`.
+    /// `gone`: proven gone. `kept`: kept on purpose. `foreign`: it belongs to a third party and was left alone.
+    /// `never_made`: certainly never created. `watched`: its creation was never confirmed, and no complete listing
+    /// after the grace shows it; its name stays watched. `open`: not known or not done yet.
     cleanup_state: String,
-    /// What is open.
+    /// What is open; `null` if nothing is.
     open: Option<String>,
-    /// The server that it came with.
+    /// The provider's id of the server that a volume belonged to.
     came_with: Option<String>,
-    /// The evidence that it is gone.
+    /// The proof that it is gone.
     proof: Option<ProofView>,
-    /// The calls that made and removed it, and what was found meanwhile, in the order of time.
+    /// The calls that created and removed the resource, and events about it, in chronological order.
     calls: Vec<ActionLogView>,
 }
 
@@ -89,8 +90,8 @@ impl InstanceProof {
             + agg.volumes.iter().filter(|v| proof::volume(v) == CleanupState::Watched).count();
         let mut verdict = match (open.as_slice(), kept.len()) {
             ([], 0) => "clean: nothing is left behind".to_owned(),
-            ([], n) => format!("clean: nothing is left behind but {n} volume(s) kept on purpose"),
-            (points, _) => format!("cannot say clean: {} point(s) are open", points.len()),
+            ([], n) => format!("clean: nothing is left behind except {n} volume(s) kept on purpose"),
+            (points, _) => format!("not clean: {} point(s) are open", points.len()),
         };
         let proven = agg.proofs().next().is_some();
         let certainty = proven.then_some(if proof::is_provisional(agg) { "provisional" } else { "confirmed" });
@@ -100,16 +101,15 @@ impl InstanceProof {
         let snapshots = snapshots::of(agg, &BTreeMap::new());
         if !snapshots.is_empty() {
             verdict.push_str(&format!(
-                "; {} snapshot(s) that somebody made of its volumes may be there still, and are billed",
+                "; {} snapshot(s) that third parties took of its volumes may still exist and are billed",
                 snapshots.len()
             ));
         }
         if let Some(at) = i.spec.recovered_at {
-            verdict.push_str(&format!("; rebuilt from the cloud {at}: what it had no more by then is not known"));
+            verdict.push_str(&format!("; rebuilt from the cloud at {at}: what was gone by then is not known"));
         }
         if watched > 0 {
-            verdict
-                .push_str(&format!("; {watched} creation(s) never answered and never seen, their names stay watched"));
+            verdict.push_str(&format!("; {watched} creation(s) were never confirmed, their names stay watched"));
         }
         Self {
             instance_id: i.id.to_string(),
@@ -196,20 +196,20 @@ impl ResourceProof {
     }
 }
 
-/// One resource that does not go away, and what a person can do.
+/// A deletion that was requested more than 15 minutes ago and is not proven.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct StuckView {
-    /// The cloud's id of it, or its name while the id is not known.
+    /// The provider's id of the resource, or its name if the id is not known.
     resource: String,
-    /// When its end was asked for.
+    /// When the deletion was requested.
     since: String,
-    /// Why it is still there, as far as we know.
+    /// The known reason why the resource still exists.
     reason: String,
-    /// What it costs an hour, in millionths of `currency`.
+    /// The price of the resource per hour, in millionths of `currency`.
     hourly_micros: i64,
-    /// ISO 4217.
+    /// The currency, as an ISO 4217 code.
     currency: String,
-    /// What a person can do.
+    /// What to do.
     remedy: String,
 }
 

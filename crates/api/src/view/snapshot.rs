@@ -1,4 +1,4 @@
-//! Snapshots that somebody made of our volumes.
+//! Snapshots that third parties took of our volumes.
 
 use super::opt_time;
 use inventiv_core::money::StoragePrices;
@@ -7,28 +7,28 @@ use inventiv_core::snapshots::{SnapshotKind, SnapshotOfOurs};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A snapshot that somebody made of one of our volumes: it outlives the volume, and is billed until somebody deletes it.
+/// A snapshot that a third party took of one of our volumes. It survives the volume and is billed until it is deleted.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct SnapshotView {
-    /// The cloud's id.
+    /// The provider's id of the snapshot.
     id: String,
-    /// Its name.
+    /// The name of the snapshot.
     name: String,
-    /// `block` or `local`.
+    /// `block` (of a block volume) or `local` (of a local volume).
     kind: String,
-    /// In bytes.
+    /// The size in bytes.
     size_bytes: Option<i64>,
-    /// The same in GB (10^9 bytes), rounded up.
+    /// The size in GB (10^9 bytes), rounded up.
     size_gb: Option<i64>,
-    /// When the cloud says that it was made.
+    /// When it was taken, according to the provider.
     created_at: Option<String>,
-    /// The cloud's id of the volume that it was made of.
+    /// The provider's id of the volume.
     volume_id: String,
-    /// Whose that is, or was.
+    /// The instance that the volume belongs, or belonged, to.
     instance_id: String,
-    /// Names of the images that are made of it: they go first.
+    /// The names of the images that use the snapshot. They must be deleted before it.
     images: Vec<String>,
-    /// What it costs an hour, in micro-euros, by list price.
+    /// The list price per hour, in millionths of a euro.
     hourly_micros: Option<i64>,
 }
 

@@ -1,6 +1,8 @@
 //! What is recorded as there, and is not shown.
 
-use super::{EXPLAIN, Finding, FindingKind, RELEASE, RecordIndex};
+use super::index::RecordIndex;
+use super::remedies::{EXPLAIN, RELEASE};
+use super::report::{Finding, FindingKind};
 use crate::recorded::{Aggregate, Volume};
 use crate::status::{Origin, VolumeStatus};
 use crate::time::Timestamp;

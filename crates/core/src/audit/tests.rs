@@ -1,9 +1,12 @@
 //! The audit as a table: what the cloud shows on the left, what is concluded on the right.
 
 use super::*;
+use crate::name::CloudName;
 use crate::observed::{Attachment, ServerState, VolumeState};
 use crate::plan::tests::{T0, gone_server, instance, owned_volume, profile, volume_type};
+use crate::recorded::{Server, Volume};
 use crate::status::Status;
+use crate::status::{CreateState, Origin, VolumeStatus};
 
 const BEGAN: Timestamp = Timestamp(2_000_000_000_000);
 

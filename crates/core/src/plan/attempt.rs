@@ -1,7 +1,7 @@
-//! When the next attempt at a creation may be made, and when none will be.
+//! When the next attempt to create a resource may be made, and when no further one is made.
 //!
-//! Nothing that creates is ever repeated blindly: a new attempt follows only on a refusal that surely had no effect, or
-//! on an attempt that was abandoned.
+//! A call that creates is never repeated. A new attempt follows only a refusal that certainly had no effect, or an attempt
+//! that was abandoned.
 
 use super::Rules;
 use crate::error::{CallError, ErrorKind};
@@ -9,10 +9,10 @@ use crate::recorded::Retry;
 use crate::status::CreateState;
 use crate::time::Timestamp;
 
-/// What became of the last attempt.
+/// The outcome of the last attempt.
 pub(super) struct Last<'a> {
     pub(super) attempt: u32,
-    /// How many attempts were given up.
+    /// How many attempts were abandoned.
     pub(super) abandoned: usize,
     pub(super) state: CreateState,
     pub(super) error: Option<&'a CallError>,
@@ -23,20 +23,20 @@ pub(super) struct Last<'a> {
 
 /// What to do about a resource that has no live row.
 pub(super) enum Next {
-    /// Make attempt n.
+    /// Make attempt n now.
     Make(u32),
-    /// It is open what became of the last attempt, until then.
+    /// The last attempt is unconfirmed. Until then, wait.
     Doubt(Timestamp),
-    /// Refused for now.
+    /// Refused. Retry later.
     Later(Retry),
-    /// Never again: a code and a sentence.
+    /// No further attempt: a code and a sentence.
     Never(String, String),
 }
 
-/// How long a creation with that outcome may still turn up.
+/// How long a creation with that outcome may still take effect.
 pub(super) fn grace_ms(error: Option<&CallError>, rules: &Rules) -> i64 {
     match error.map(|e| e.kind) {
-        // The cloud said why it made nothing; one listing that cannot be older than that settles it.
+        // The cloud said why it created nothing. One listing that cannot be older than that response confirms it.
         Some(ErrorKind::OutOfStock | ErrorKind::Quota) => rules.stale_ms,
         _ => rules.create_grace_ms.max(rules.stale_ms),
     }
@@ -45,7 +45,7 @@ pub(super) fn grace_ms(error: Option<&CallError>, rules: &Rules) -> i64 {
 pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Timestamp) -> Next {
     let Some(last) = last else { return Next::Make(1) };
     let kind = last.error.map(|e| e.kind);
-    let message = last.error.map_or("no answer", |e| e.message.as_str());
+    let message = last.error.map_or("no response", |e| e.message.as_str());
     match last.state {
         CreateState::Intended | CreateState::Unconfirmed => {
             Next::Doubt(last.answered_at.unwrap_or(last.intended_at).plus_ms(grace_ms(last.error, rules)))
@@ -61,18 +61,19 @@ pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Time
         CreateState::Abandoned => Next::Never(
             "create_unconfirmed".to_owned(),
             format!(
-                "the {what} was asked for {} times and never turned up; see the provider's status page",
+                "the {what} was requested {} times and never appeared; see the provider's status page",
                 last.abandoned
             ),
         ),
         CreateState::Created => Next::Never(
             format!("{}_disappeared", what.replace(' ', "_")),
-            format!("the {what} was deleted outside of this control plane; create a new instance"),
+            format!("a third party deleted the {what}; create a new instance"),
         ),
     }
 }
 
-/// A precondition that never comes to hold is a refusal. Broken credentials, rate limits and outages are waited out.
+/// A conflict that is retried too often counts as a refusal. Bad credentials, rate limits and outages are retried for
+/// ever.
 pub(super) fn is_worn_out(retry: &Retry, rules: &Rules) -> bool {
     retry.error.kind == ErrorKind::Conflict && retry.count > rules.setbacks_max
 }
@@ -82,7 +83,7 @@ fn never(kind: Option<ErrorKind>, what: &str, message: &str) -> Next {
         Some(ErrorKind::OutOfStock) => {
             "; choose another instance type or zone (`inventiv offer list`), or try again later"
         }
-        Some(ErrorKind::Quota) => "; ask the provider for more quota, or remove something",
+        Some(ErrorKind::Quota) => "; ask the provider for more quota, or delete something that uses it",
         Some(ErrorKind::Refused | ErrorKind::NotFound) => "; correct the request and create a new instance",
         _ => "",
     };

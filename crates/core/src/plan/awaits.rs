@@ -1,20 +1,21 @@
-//! What a plan waits for, and when it is worth asking for it again.
+//! What a plan waits for, and when to poll for it.
 //!
-//! The first question comes at the shortest duration that was recorded for such a change, the next ones close together, and
-//! then with back-off.
+//! The first poll comes after the shortest recorded duration of such a change. The next polls follow at short intervals,
+//! later ones with back-off.
 
 use super::Rules;
-use crate::cloud::VolumeType;
+use crate::paces::Paces;
 use crate::time::Timestamp;
+use crate::volume_type::VolumeType;
 
 /// A change that the cloud makes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// A block volume is made.
+    /// A block volume is created.
     VolumeMade,
     /// A block volume's attachment is complete.
     VolumeAttached,
-    /// A server takes actions again.
+    /// A server accepts actions again.
     ActionsAllowed,
     /// A server runs.
     ServerRuns,
@@ -22,54 +23,12 @@ pub enum Change {
     AddressShown,
     /// A server is stopped.
     ServerStopped,
-    /// A server that was told to go is gone.
+    /// A server whose removal was requested is gone.
     ServerGone,
-    /// A block volume has left its server.
+    /// A block volume is detached from its server.
     VolumeFree,
     /// A block volume that was deleted is gone.
     VolumeGone,
-}
-
-/// How soon each change was seen at the earliest, in milliseconds.
-///
-/// A property of the cloud, as recorded. Servers with GPUs take longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paces {
-    /// See [`Change::VolumeMade`].
-    pub volume_made_ms: i64,
-    /// See [`Change::VolumeAttached`].
-    pub volume_attached_ms: i64,
-    /// See [`Change::ActionsAllowed`].
-    pub actions_allowed_ms: i64,
-    /// See [`Change::ServerRuns`].
-    pub server_runs_ms: i64,
-    /// The same with GPUs.
-    pub gpu_server_runs_ms: i64,
-    /// See [`Change::ServerStopped`].
-    pub server_stopped_ms: i64,
-    /// See [`Change::ServerGone`].
-    pub server_gone_ms: i64,
-    /// The same with GPUs.
-    pub gpu_server_gone_ms: i64,
-    /// See [`Change::VolumeFree`].
-    pub volume_free_ms: i64,
-}
-
-impl Default for Paces {
-    /// For a cloud of which nothing is recorded: every change may come at once.
-    fn default() -> Self {
-        Self {
-            volume_made_ms: 1_000,
-            volume_attached_ms: 1_000,
-            actions_allowed_ms: 1_000,
-            server_runs_ms: 1_000,
-            gpu_server_runs_ms: 1_000,
-            server_stopped_ms: 1_000,
-            server_gone_ms: 1_000,
-            gpu_server_gone_ms: 1_000,
-            volume_free_ms: 1_000,
-        }
-    }
 }
 
 impl Paces {
@@ -96,7 +55,7 @@ pub enum Shows {
     Server(String),
     /// A volume, with its kind.
     Volume(String, VolumeType),
-    /// A complete listing of block volumes: that one is gone counts only if it is missing from that.
+    /// A complete listing of block volumes: only an absence from it counts as evidence.
     BlockListing,
 }
 
@@ -105,24 +64,24 @@ pub enum Shows {
 pub struct Await {
     /// Which resource shows it.
     pub shows: Shows,
-    /// What is to change.
+    /// The expected change.
     pub change: Change,
-    /// Since when it can have changed.
+    /// The time since which it can have changed.
     pub since: Timestamp,
 }
 
-/// After so many polls, questions come less and less often.
+/// After so many poll intervals, the back-off begins.
 const CLOSE_POLLS: i64 = 30;
 
 impl Await {
-    /// When it is asked for the first time.
+    /// The time of the first poll.
     #[must_use]
     pub fn first(&self, rules: &Rules, gpu: bool) -> Timestamp {
-        // The recorded durations are those of a clock on which a poll is a second.
+        // The recorded durations assume a poll interval of one second.
         self.since.plus_ms(rules.paces.first_ms(self.change, gpu).saturating_mul(rules.poll_ms) / 1_000)
     }
 
-    /// When it is asked for next, if it was asked for just now: after half a poll to one and a half while it is expected, and
+    /// The time of the next poll, if the last one was just now: after half a poll interval to one and a half at first, and
     /// later after up to five.
     #[must_use]
     pub fn due(&self, rules: &Rules, gpu: bool, now: Timestamp) -> Timestamp {
@@ -131,7 +90,7 @@ impl Await {
             return first;
         }
         let (poll_ms, passed_ms) = (rules.poll_ms, now.ms_since(self.since));
-        // People wait for a start. For the end of a volume, which costs next to nothing, a poll is soon enough.
+        // Users wait for a start. For the end of a volume, which costs next to nothing, one poll interval is enough.
         let ends = matches!(self.change, Change::VolumeFree | Change::VolumeGone);
         let least_ms = if ends { poll_ms } else { poll_ms / 2 };
         let pause_ms = if passed_ms <= poll_ms.saturating_mul(CLOSE_POLLS) {
@@ -175,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn each_change_has_a_first_question_of_its_own() {
+    fn each_change_has_its_own_first_poll() {
         let paces = rules(1_000).paces;
         assert_eq!(ALL.map(|c| paces.first_ms(c, false)), [1, 2, 3, 4_000, 0, 6, 7, 9, 0]);
         assert_eq!(ALL.map(|c| paces.first_ms(c, true)), [1, 2, 3, 12_000, 0, 6, 8, 9, 0]);
     }
 
     #[test]
-    fn the_first_question_waits_then_they_come_close_together_then_with_back_off() {
+    fn the_first_poll_waits_then_polls_follow_closely_then_with_back_off() {
         let since = Timestamp(0);
         let wait = Await { shows: Shows::Server("s".into()), change: Change::ServerRuns, since };
         let asked = |poll_ms: i64, gpu: bool, until_ms: i64| {
@@ -200,7 +159,7 @@ mod tests {
         assert_eq!((pauses.first(), pauses.last()), (Some(&500), Some(&5_000)));
         let free = Await { change: Change::VolumeFree, ..wait.clone() };
         assert_eq!(free.due(&rules(1_000), false, Timestamp(0).plus_ms(2_000)).ms_since(since), 3_000);
-        // On a clock that is ten times faster, everything is.
+        // With a poll interval ten times shorter, everything is ten times faster.
         assert_eq!(asked(100, true, 1_550), [1_200, 1_350, 1_500, 1_650]);
     }
 }

@@ -1,9 +1,9 @@
-//! What others do behind our back: noticed in the next look, told, and put right where it is ours to put right.
+//! Drift: changes by third parties are observed, reported, and corrected where that is safe.
 //!
-//! Names and tags are put back (`tagged_at` is taken away, so that the next pass writes them again). What somebody else
-//! stopped, detached or resized is told and left as it is: they may have had a reason. A volume that is kept after its
-//! instance's end is looked after like one of a living instance: its name is what it is found by. It runs before what is
-//! shown is written down: what is recorded still says how it was.
+//! Names and tags are restored (`tagged_at` is cleared, so that the next plan sets them again). What a third party stopped,
+//! detached or resized is reported and left as it is: it may be intended. The name of a retained volume is restored, too,
+//! because the volume is found by it. This runs before the observation is recorded, so that the records still show the
+//! previous state.
 
 use super::Draft;
 use crate::action::Event;
@@ -16,10 +16,10 @@ use crate::time::Timestamp;
 
 pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let (seen, control_plane) = (draft.seen, draft.cx.control_plane.to_owned());
-    // A list may show for a while what was before our own change.
+    // For a while, a listing may show the state before our own change.
     let stale_ms = draft.cx.rules.stale_ms;
     let settled_ms = draft.cx.rules.resync_ms.max(stale_ms);
-    // Ready since before the oldest state that this look can show.
+    // Ready since before the oldest state that this observation can show.
     let was_ready = draft.agg.instance.ready_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
     let present = draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none();
     let mut events = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         if row.origin == Origin::Foreign || !(row.is_live() || kept) {
             continue;
         }
-        let name = CloudName::of_volume(agg, row, &control_plane);
+        let name = agg.volume_name(row, &control_plane);
         let settled = row.tagged_at.is_some_and(|t| seen.began_at > t.plus_ms(settled_ms));
         let attached = row.attached_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
         let detached = present && (attached || stale_ms == 0) && was_detached(agg, row, shown, seen);
@@ -58,9 +58,9 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         }
         resized(row, shown, wanted, &mut events);
         if detached {
-            let text = "somebody else detached the volume from our server; attach it there, or terminate the instance";
+            let text = "a third party detached the volume from our server; attach it again, or terminate the instance";
             events.push(event(EventKind::VolumeDetached, row, text.to_owned()));
-            // Told once.
+            // Reported once.
             row.status = VolumeStatus::Available;
         }
     }
@@ -92,7 +92,7 @@ enum Drift {
     Untagged,
 }
 
-/// Whether name or tags are not ours any more. Then they must be written again.
+/// Whether the name or the tags were changed. Then they are cleared from the record, to be set again.
 fn drift(
     tagged_at: &mut Option<Timestamp>,
     tags_shown: &mut bool,
@@ -101,19 +101,19 @@ fn drift(
     (tags, ours): (&[String], &[String]),
 ) -> Option<(Drift, String)> {
     let tagged = !ours.is_empty() && ours.iter().all(|t| tags.contains(t));
-    // Another control plane's name for the same thing: this one runs under the wrong id, and must not rename it all.
+    // The name was given by another control plane: this one runs with the wrong id, and must not rename anything.
     let other = CloudName::parse(wanted).zip(CloudName::parse(shown));
     if other.is_some_and(|(w, s)| w.instance == s.instance && w.control_plane != s.control_plane) {
         return None;
     }
     let found = if settled && shown != wanted {
-        Some((Drift::Renamed, format!("somebody else renamed it to {shown:?}; it gets its name back, {wanted}")))
+        Some((Drift::Renamed, format!("a third party renamed it to {shown:?}; the name {wanted} is restored")))
     } else if settled && *tags_shown && !tagged {
-        Some((Drift::Untagged, "somebody else took our tags away; it gets them back".to_owned()))
+        Some((Drift::Untagged, "a third party removed our tags; they are restored".to_owned()))
     } else {
         None
     };
-    // Tags that vanish before it is settled are told once it is.
+    // Tags that disappear before it is settled are reported once it is.
     *tags_shown = tagged || (*tags_shown && found.is_none());
     if found.is_some() {
         *tagged_at = None;
@@ -125,7 +125,7 @@ fn stopped(row: &Server, shown: &ObservedServer, events: &mut Vec<Event>) {
     let ran = row.state.as_deref() == Some(ServerState::Running.text());
     let stops = matches!(shown.state, ServerState::Stopped | ServerState::StoppedInPlace | ServerState::Stopping);
     if ran && stops {
-        let text = format!("somebody else stopped the server: it is {}; it still costs money", shown.state.text());
+        let text = format!("a third party stopped the server: it is {}; it still costs money", shown.state.text());
         events.push(Event {
             kind: EventKind::ServerStopped,
             volume_id: None,
@@ -135,8 +135,8 @@ fn stopped(row: &Server, shown: &ObservedServer, events: &mut Vec<Event>) {
     }
 }
 
-/// It was on our server, our server is still there without it, and we did not ask for that. What was on a duplicate that
-/// went is no such thing.
+/// Whether a third party detached the volume: it was on our server, the server is shown without it, and we did not
+/// request that. A volume of a removed duplicate server does not count.
 fn was_detached(agg: &Aggregate, row: &Volume, shown: &ObservedVolume, seen: &Observed) -> bool {
     let with = row.server_id.as_ref().and_then(|id| agg.server_by_id(id));
     if with.is_some_and(|s| !s.is_primary || !s.is_live()) {
@@ -149,11 +149,11 @@ fn was_detached(agg: &Aggregate, row: &Volume, shown: &ObservedVolume, seen: &Ob
         && server.is_some_and(|s| !s.has(&shown.id))
 }
 
-/// Told once: then the new size is the recorded one.
+/// Reports a resize once: after that, the new size is recorded.
 fn resized(row: &Volume, shown: &ObservedVolume, wanted: Option<i64>, events: &mut Vec<Event>) {
     let (Some(was), Some(is)) = (row.size_bytes, shown.size_bytes) else { return };
     if was != is && wanted != Some(is) {
-        let text = format!("somebody else resized the volume from {was} to {is} bytes; it costs by its new size");
+        let text = format!("a third party resized the volume from {was} to {is} bytes; it is billed by its new size");
         events.push(event(EventKind::VolumeResized, row, text));
     }
 }

@@ -1,11 +1,11 @@
-//! Reads may be stale: when an absence is believed, when a proof is confirmed, and what happens when something reappears.
+//! Stale reads: when an absence counts, when a proof is confirmed, and what happens when a resource reappears.
 //!
 //! Any read may show the state of up to [`Rules::stale_ms`](super::Rules) ago. Three rules follow:
-//! - *Disappeared* (nobody here asked for its end) is concluded from two not-founds, each more than the window after the
-//!   last sighting, at least the window apart. A sighting in between begins anew.
-//! - *Gone after our own delete* is concluded at once, and provisional until a complete listing that began more than the
-//!   window later does not show it either.
-//! - What such a listing shows is there: its end is taken up again, whatever the status of its instance.
+//! - *Disappeared* (no deletion was requested here) is concluded from two not-founds, at least the window apart, each more
+//!   than the window after the resource was last shown. If it is shown in between, the count starts again.
+//! - *Gone after our own deletion* is concluded at once. The proof is provisional until a complete listing that began more
+//!   than the window later does not show the resource either.
+//! - What such a listing shows exists: it is deleted again, whatever the status of its instance.
 
 use super::Draft;
 use crate::event_kind::EventKind;
@@ -19,10 +19,10 @@ pub(super) fn weigh(draft: &mut Draft<'_, '_>) {
     reopen_volumes(draft);
     doubt_deletions(draft);
     confirm(draft);
-    note_doubts(draft);
+    record_pending(draft);
 }
 
-/// Whether a look that began at `began_at` cannot show the state of `at` or before.
+/// Whether the current observation cannot show the state of `at` or before.
 fn is_past(draft: &Draft<'_, '_>, at: Timestamp) -> bool {
     draft.seen.began_at > at.plus_ms(draft.cx.rules.stale_ms)
 }
@@ -40,7 +40,7 @@ fn reopen_servers(draft: &mut Draft<'_, '_>) {
         draft.emit(
             EventKind::ResourceReappeared,
             Some(id),
-            "the server was proven gone, and is shown again: its end is taken up again",
+            "the server was proven gone, and is shown again: it is deleted again",
         );
         reopen_instance(draft);
     }
@@ -59,7 +59,8 @@ fn reopen_volumes(draft: &mut Draft<'_, '_>) {
         (row.deleted_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
         row.delete_accepted_at = None;
         row.status = VolumeStatus::Available;
-        let (volume_id, text) = (Some(row.id.clone()), "the volume was proven gone, and is shown again".to_owned());
+        let (volume_id, text) =
+            (Some(row.id.clone()), "the volume was proven gone, and is shown again: it is deleted again".to_owned());
         draft.events.push(crate::action::Event {
             kind: EventKind::ResourceReappeared,
             volume_id,
@@ -70,7 +71,7 @@ fn reopen_volumes(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// An accepted deletion after which the volume is still shown, later than the window, is no evidence of its end.
+/// An accepted deletion is no evidence if the volume is still shown more than the window later.
 fn doubt_deletions(draft: &mut Draft<'_, '_>) {
     for n in 0..draft.agg.volumes.len() {
         let row = &draft.agg.volumes[n];
@@ -81,7 +82,7 @@ fn doubt_deletions(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// A life that was over goes on until its end is proven again.
+/// An instance that had ended is terminating again, until its end is proven again.
 fn reopen_instance(draft: &mut Draft<'_, '_>) {
     if draft.agg.instance.status.is_final() {
         draft.agg.instance.status = Status::Terminating;
@@ -89,7 +90,7 @@ fn reopen_instance(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// Confirms proofs by a complete listing that cannot be as old as they are; what it shows was taken up again before.
+/// Confirms proofs by a complete listing that cannot be as old as they are. What it shows was reopened before.
 fn confirm(draft: &mut Draft<'_, '_>) {
     let seen: &Observed = draft.seen;
     if !seen.listed {
@@ -103,8 +104,8 @@ fn confirm(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// Writes down what one stale read could have made, and forgets it when a later look contradicts it.
-fn note_doubts(draft: &mut Draft<'_, '_>) {
+/// Records pending observations (one stale read could explain them), and drops those that a later one contradicts.
+fn record_pending(draft: &mut Draft<'_, '_>) {
     if draft.cx.rules.stale_ms == 0 {
         return;
     }
@@ -158,17 +159,17 @@ fn pending(
     Some(same.unwrap_or(PendingObservation { what, since: began_at, first: None }))
 }
 
-/// Whether something that is not shown may be asked for now: more than the window after the last sighting, or after the
-/// first not-found. If not, says why and looks again soon.
+/// Checks whether a resource that is not shown may be read by its id now: more than the window after it was last shown, or
+/// after the first not-found. If not, adds a note with the reason and the time.
 pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, pending_observation: Option<&PendingObservation>) -> bool {
-    /// How soon a sighting that contradicts an absence is noticed, in polls.
+    /// How many polls later an absence is checked against a new observation.
     const POLLS: i64 = 5;
     let window_ms = draft.cx.rules.stale_ms;
     if window_ms == 0 {
         return true;
     }
     let Some(absent) = pending_observation.filter(|u| u.what == PendingFact::Absent) else {
-        draft.wait(format!("waits for a complete listing, to see whether {what} is still there"));
+        draft.wait(format!("waits for a complete listing, to see whether {what} is gone"));
         return false;
     };
     let due = absent.first.as_ref().map_or(absent.since, |f| f.asked_at).plus_ms(window_ms);
@@ -177,7 +178,7 @@ pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, pending_observation
     }
     draft.wait_until(
         crate::status::NoteCode::Waiting,
-        format!("{what} is not shown, which a stale read may show, too: it is asked for again"),
+        format!("{what} is not shown, which may be a stale read; waits before it is checked again"),
         due,
     );
     let soon = draft.cx.now.plus_ms(draft.cx.rules.poll_ms.saturating_mul(POLLS)).min(due.plus_ms(1));

@@ -1,9 +1,9 @@
-//! Records that are older than the cloud: nothing is done for an instance until a person decides.
+//! Records that are older than the cloud: nothing is done for an instance until an operator decides.
 //!
-//! Whether a volume is kept is written to its name and tags, with a version that goes up with each change. A name with a
-//! higher version than the row, or one that says *keep* where the row of the same version says *delete*, was written by
-//! records that this database has lost, as after the restore of a backup. Then nothing is deleted and no name is written.
-//! `inventiv recover` takes the cloud's word; `inventiv volume retain` or `release` overrules it.
+//! The policy of a volume is part of its name and tags, with a version that goes up with each change. A name with a higher
+//! version than the row, or one that says *keep* where the row of the same version says *delete*, is newer than the
+//! records, as after the restore of a backup. Then nothing is deleted and no name is set. `inventiv recover` records the
+//! policy of the cloud; `inventiv volume retain` or `release` replaces both.
 
 use super::Draft;
 use crate::event_kind::EventKind;
@@ -22,12 +22,12 @@ pub fn newer_policy(row: &Volume, shown: &ObservedVolume, control_plane: &str) -
     newer.then_some(CloudPolicy { delete: name.delete, version: name.policy_version })
 }
 
-/// Notes every volume whose policy in the cloud is newer than the recorded one. While there is one, the plan is empty.
+/// Records every volume whose policy in the cloud is newer than the recorded one. While there is one, the plan is empty.
 pub(super) fn check(draft: &mut Draft<'_, '_>) {
     let control_plane = draft.cx.control_plane.to_owned();
     for n in 0..draft.agg.volumes.len() {
         let row = &mut draft.agg.volumes[n];
-        // One that is not shown stays as it was found.
+        // If the volume is not shown, the last finding stays.
         if let Some(shown) = row.provider_id.as_deref().and_then(|id| draft.seen.volume(id)) {
             row.cloud_policy = newer_policy(row, shown, &control_plane);
         }
@@ -35,8 +35,8 @@ pub(super) fn check(draft: &mut Draft<'_, '_>) {
         let word = |delete: bool| if delete { "delete" } else { "keep" };
         let text = format!(
             "frozen: the records look older than the cloud: volume {} is marked `{}` (version {}) in the cloud, and `{}` \
-             (version {}) here. Nothing is changed or deleted until `inventiv recover --from-provider {control_plane} --apply` \
-             takes the cloud's word, or `inventiv volume retain {}` or `release` decides",
+             (version {}) in the records. Nothing is changed or deleted until you run `inventiv recover --from-provider \
+             {control_plane} --apply` to record the cloud's policy, or `inventiv volume retain {}` or `release` to set it",
             row.provider_id.as_deref().unwrap_or(&row.name),
             word(cloud.delete),
             cloud.version,

@@ -1,23 +1,23 @@
-//! Writes down what the cloud shows: adoptions, every attached volume whatever its kind, metadata, states.
+//! Records what the cloud shows: adoptions, every attached volume whatever its kind, metadata, states.
 //!
-//! It decides nothing else. A volume on our server is ours if the cloud made it with the server (its automatic name, or
-//! its place at index 0 when the server is adopted) or if it carries our name; else it is foreign.
+//! It decides nothing else. A volume on our server is ours if the cloud created it with the server (its automatic name, or
+//! index 0 when the server is adopted) or if it carries our name. Otherwise it is foreign.
 
 use super::{Draft, drift, evidence, frozen};
 use crate::action::Event;
-use crate::cloud::VolumeType;
 use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState};
 use crate::recorded::{Server, Volume};
 use crate::status::{CreateState, Desired, Origin, VolumeStatus};
+use crate::volume_type::VolumeType;
 
 pub(super) fn record_observation(draft: &mut Draft<'_, '_>) {
     adopt_servers(draft);
     adopt_volumes(draft);
     record_attachments(draft);
-    burn_what_never_came(draft);
+    abandon_expired_creations(draft);
     frozen::check(draft);
     evidence::weigh(draft);
     drift::notice(draft);
@@ -25,12 +25,12 @@ pub(super) fn record_observation(draft: &mut Draft<'_, '_>) {
     refresh_volumes(draft);
 }
 
-/// Ties servers that carry one of our names to the attempt that made them.
+/// Adopts servers that carry the name of one of our attempts.
 fn adopt_servers(draft: &mut Draft<'_, '_>) {
     let names: Vec<String> = draft.agg.servers.iter().map(|s| s.name.clone()).collect();
     for name in names {
         let mut found: Vec<&ObservedServer> = draft.seen.servers.iter().filter(|s| s.name == name).collect();
-        // Several answer to one name when a creation was doubled on the way: the oldest is kept.
+        // Several servers carry one name if a request was duplicated on its way. The oldest is kept.
         found.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         for seen in found {
             if draft.agg.servers.iter().any(|s| s.provider_id.as_deref() == Some(&seen.id)) {
@@ -42,8 +42,8 @@ fn adopt_servers(draft: &mut Draft<'_, '_>) {
     adopt_unrecorded(draft);
 }
 
-/// A server that carries our name and an attempt that was never recorded: the records are older than it. If the instance
-/// has none, it is its server; else it is left alone, and the audit tells of it.
+/// Adopts a server whose name carries an attempt that was never recorded, so that the records are older than the server.
+/// It happens only if the instance has no server. Otherwise the server is left alone, and the audit reports it.
 fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     let instance = &draft.agg.instance;
     let wanted = instance.desired == Desired::Present && instance.failure.is_none();
@@ -62,7 +62,7 @@ fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     draft.emit(
         EventKind::ServerAdopted,
         Some(seen.id.clone()),
-        "it carries our name, and was not recorded: are the records old?",
+        "it carries our name and was not recorded; the records may be older than the cloud",
     );
 }
 
@@ -72,13 +72,13 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &ObservedServer) {
     let Some(slot) = draft.agg.servers.iter().position(|s| s.name == name) else { return };
     if draft.agg.servers[slot].provider_id.is_none() {
         let row = &mut draft.agg.servers[slot];
-        // Refused, and there all the same: nothing else is in its place, so it is the one.
+        // Refused, but it exists: it becomes the primary server if there is no other.
         row.is_primary &= !kept_elsewhere && (row.create_state.is_open() || row.create_state == CreateState::Refused);
         row.provider_id = Some(seen.id.clone());
         row.create_state = CreateState::Created;
         row.answered_at = Some(now);
         row.tagged_at = Some(now);
-        // However its creation was refused: it is there.
+        // It exists, whatever the response to its creation was.
         (row.create_error, row.retry) = (None, None);
     } else {
         let attempt = draft.agg.servers.iter().map(|s| s.attempt).max().unwrap_or(0) + 1;
@@ -87,13 +87,13 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &ObservedServer) {
             attempt,
             provider_id: Some(seen.id.clone()),
             intended_at: now,
-            ..twin_of(&draft.agg.servers[slot])
+            ..duplicate_of(&draft.agg.servers[slot])
         };
         draft.agg.servers.push(duplicate);
     }
     let kept = draft.agg.servers.iter().any(|s| s.is_primary && s.provider_id.as_deref() == Some(&seen.id));
     let text = if kept {
-        "its creation's answer was lost; found by its name"
+        "the response to its creation was lost; found by its name"
     } else {
         "a duplicate or late arrival, to be removed"
     };
@@ -101,7 +101,7 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &ObservedServer) {
     record_server_volumes(draft, seen, true);
 }
 
-fn twin_of(row: &Server) -> Server {
+fn duplicate_of(row: &Server) -> Server {
     Server {
         is_primary: false,
         create_state: CreateState::Created,
@@ -124,7 +124,7 @@ fn twin_of(row: &Server) -> Server {
     }
 }
 
-/// Ties volumes that carry one of our names to the attempt that made them.
+/// Adopts volumes that carry the name of one of our attempts.
 fn adopt_volumes(draft: &mut Draft<'_, '_>) {
     let (seen, now) = (draft.seen, draft.cx.now);
     for volume in &seen.volumes {
@@ -139,19 +139,19 @@ fn adopt_volumes(draft: &mut Draft<'_, '_>) {
             row.status = VolumeStatus::Available;
             row.answered_at = Some(now);
             (row.create_error, row.retry) = (None, None);
-            // It was given up and perhaps replaced: nothing was ever written to it.
+            // Its attempt was abandoned and perhaps replaced: the volume is empty.
             if late && !row.delete_on_terminate {
                 row.set_policy(true);
             }
             let (id, text) = (row.id.clone(), if late { "a late arrival, to be removed" } else { "found by its name" });
-            tell_volume(draft, EventKind::VolumeAdopted, &id, &volume.id, text);
+            emit_volume(draft, EventKind::VolumeAdopted, &id, &volume.id, text);
         } else if ours_by_name(draft, &volume.name) && is_confirmed(draft, volume) {
             adopt_by_role(draft, volume);
         }
     }
 }
 
-/// A volume that carries our name and is not recorded: what it is for stands in the name.
+/// Adopts a volume that carries our name and is not recorded: the name contains its role.
 fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &ObservedVolume) {
     let Some(name) = CloudName::parse(&volume.name) else { return };
     let duplicate = draft.agg.volumes.iter().any(|v| v.origin == Origin::Ours && v.name == volume.name);
@@ -162,7 +162,7 @@ fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &ObservedVolume) {
     let row = new_row(draft, volume.id.clone(), origin, None, Some(volume));
     let id = row.id.clone();
     draft.agg.volumes.push(Volume {
-        // The creation was doubled on the way: attempt 0 is older than any, so it is a stray, and empty.
+        // The request was duplicated on its way. Attempt 0 is older than any other, so the empty volume is deleted.
         attempt: if duplicate { 0 } else { name.attempt },
         delete_on_terminate: name.delete,
         policy_version: name.policy_version,
@@ -174,10 +174,10 @@ fn adopt_by_role(draft: &mut Draft<'_, '_>, volume: &ObservedVolume) {
         on_volume(draft, &id, |v| v.set_policy(true));
     }
     let text = if duplicate { "a duplicate, to be removed" } else { "carries our name and was not recorded" };
-    tell_volume(draft, EventKind::VolumeFound, &id, &volume.id, text);
+    emit_volume(draft, EventKind::VolumeFound, &id, &volume.id, text);
 }
 
-/// A volume that was never recorded is ours only if its tags say so, too, or if it is on a server of ours.
+/// Whether a volume that was never recorded is ours: by its tags as well as its name, or because it is on our server.
 fn is_confirmed(draft: &Draft<'_, '_>, volume: &ObservedVolume) -> bool {
     let on_ours = draft.agg.servers.iter().filter_map(|s| draft.seen.server(s.provider_id.as_deref()?));
     CloudName::parse(&volume.name).is_some_and(|n| n.is_confirmed_by(&volume.tags))
@@ -213,7 +213,7 @@ fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &ObservedServer, ado
         let seen = draft.seen.volume(&attachment.volume_id);
         let name = attachment.name.as_deref().or(seen.map(|v| v.name.as_str()));
         if name.is_none() && !draft.seen.complete && !(adopting && attachment.index == 0) {
-            let text = format!("waits to learn the name of volume {}, to know whose it is", attachment.volume_id);
+            let text = format!("waits to learn the name of volume {}, which shows who owns it", attachment.volume_id);
             draft.wait(text);
             continue;
         }
@@ -239,11 +239,11 @@ fn record_server_volumes(draft: &mut Draft<'_, '_>, server: &ObservedServer, ado
             ..row
         });
         let text = if foreign {
-            "on our server, made by somebody else: it will not be deleted"
+            "a third party's volume on our server: it will not be deleted"
         } else {
             "came with the server"
         };
-        tell_volume(
+        emit_volume(
             draft,
             if foreign { EventKind::ForeignVolumeFound } else { EventKind::VolumeFound },
             &id,
@@ -274,7 +274,7 @@ pub(crate) fn new_row(
     row
 }
 
-/// Takes over what a server shows of a volume.
+/// Records what a server shows of a volume.
 pub(crate) fn describe(row: &mut Volume, attachment: &Attachment) {
     row.volume_type.clone_from(&attachment.volume_type);
     row.name = attachment.name.clone().unwrap_or_default();
@@ -283,7 +283,7 @@ pub(crate) fn describe(row: &mut Volume, attachment: &Attachment) {
     row.attached_at = Some(row.created_at);
 }
 
-/// A row for a volume that exists, of which only the id is known.
+/// A row for a volume that exists and of which only the id is known.
 pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::Timestamp) -> Volume {
     Volume {
         id,
@@ -321,8 +321,8 @@ pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::
     }
 }
 
-/// Gives up creations that did not turn up in a complete listing begun after their grace.
-fn burn_what_never_came(draft: &mut Draft<'_, '_>) {
+/// Abandons creations that do not appear in a complete listing begun after their grace.
+fn abandon_expired_creations(draft: &mut Draft<'_, '_>) {
     let (seen, rules) = (draft.seen, draft.cx.rules);
     if !seen.complete {
         return;
@@ -344,7 +344,7 @@ fn burn_what_never_came(draft: &mut Draft<'_, '_>) {
         }
     }
     for (kind, name) in abandoned {
-        draft.emit(EventKind::AttemptAbandoned, None, format!("{kind} {name} never turned up; its name stays watched"));
+        draft.emit(EventKind::AttemptAbandoned, None, format!("{kind} {name} never appeared; its name stays watched"));
     }
 }
 
@@ -379,7 +379,7 @@ fn refresh_volumes(draft: &mut Draft<'_, '_>) {
             (_, true) if row.detach_sent_at.is_some() => VolumeStatus::Detaching,
             (_, true) if seen.attachment_settled => VolumeStatus::Attached,
             (_, true) => VolumeStatus::Attaching,
-            // The server lists a volume before the Block API shows it in use.
+            // The server lists a volume before the Block API shows it as in use.
             (VolumeState::Available, false)
                 if row.attach_sent_at.is_some()
                     && row.detach_sent_at.is_none()
@@ -397,7 +397,7 @@ fn refresh_volumes(draft: &mut Draft<'_, '_>) {
         if status == VolumeStatus::Attached {
             row.attached_at.get_or_insert(now);
             if row.status != VolumeStatus::Attached {
-                // However its attachment was refused: it is attached.
+                // It is attached, whatever the response to the call was.
                 row.retry = None;
             }
         }
@@ -405,7 +405,7 @@ fn refresh_volumes(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// Takes over what a volume's own API shows.
+/// Records what the volume's own API shows.
 pub(crate) fn take_over(row: &mut Volume, seen: &ObservedVolume) {
     row.name.clone_from(&seen.name);
     row.volume_type.clone_from(&seen.volume_type);
@@ -413,7 +413,7 @@ pub(crate) fn take_over(row: &mut Volume, seen: &ObservedVolume) {
     row.perf_iops = seen.perf_iops.or(row.perf_iops);
 }
 
-fn tell_volume(draft: &mut Draft<'_, '_>, kind: EventKind, id: &VolumeId, resource: &str, text: &str) {
+fn emit_volume(draft: &mut Draft<'_, '_>, kind: EventKind, id: &VolumeId, resource: &str, text: &str) {
     draft.events.push(Event {
         kind,
         volume_id: Some(id.clone()),

@@ -69,7 +69,7 @@ fn a_whole_life_does_each_thing_once_and_then_plans_nothing() {
     stage.answer(&planned.actions[1], Ok(proof("scr", now)));
     let (words, planned) = stage.step();
     assert_eq!(words, Vec::<&str>::new(), "the others are still in use");
-    assert!(notes(&planned).contains("to leave server s1"), "{}", notes(&planned));
+    assert!(notes(&planned).contains("to be detached from server s1"), "{}", notes(&planned));
     for v in &mut stage.volumes {
         (v.state, v.server_id) = (VolumeState::InUse, None);
     }
@@ -162,7 +162,7 @@ fn a_server_whose_volumes_are_not_all_recorded_is_not_removed() {
     let observed = Observed { listed: false, complete: false, ..stage.observe() };
     let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert!(planned.actions.is_empty(), "{:?}", planned.actions);
-    assert!(notes(&planned).contains("whose"), "{}", notes(&planned));
+    assert!(notes(&planned).contains("who owns"), "{}", notes(&planned));
     // A complete listing that does not know it either: not ours, let go.
     let (words, planned) = stage.step();
     assert_eq!(words, ["DETACH_VOLUME"]);
@@ -487,5 +487,5 @@ fn a_server_goes_only_upon_a_look_that_began_after_the_wish() {
     stage.cancel();
     let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert!(planned.actions.is_empty(), "{:?}", planned.actions);
-    assert!(notes(&planned).contains("fresh look"), "{}", notes(&planned));
+    assert!(notes(&planned).contains("new observation"), "{}", notes(&planned));
 }

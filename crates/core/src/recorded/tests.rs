@@ -1,10 +1,13 @@
-//! Rows and how they are found.
+//! How rows are found.
 
 use super::*;
+use crate::id::{InstanceId, ServerId, VolumeId};
+use crate::name::CloudName;
 use crate::plan::tests::{T0, gone_server, instance, owned_volume, proof_of};
+use crate::status::{CreateState, Origin, VolumeStatus};
 
 #[test]
-fn an_unrecorded_server_is_the_attempt_that_its_name_says_if_that_is_free() {
+fn an_unrecorded_server_gets_the_attempt_of_its_name_if_that_is_free() {
     let named = |attempt| {
         let instance = InstanceId::new(7);
         let role = crate::name::Role::Server;
@@ -35,7 +38,7 @@ fn the_volumes_that_exist_and_belong_to_the_instance_are_listed_boot_first() {
 }
 
 #[test]
-fn what_lives_is_owned_and_has_not_ended() {
+fn a_live_resource_was_created_and_has_not_ended() {
     let lives = |create_state, status| Volume { create_state, status, ..owned_volume() }.is_live();
     for status in VolumeStatus::ALL {
         let ended = matches!(status.text(), "deleted" | "retained" | "released" | "failed");
@@ -60,4 +63,31 @@ fn a_row_is_found_by_its_id_alone() {
     assert_eq!((agg.servers[0].starts, agg.servers[1].starts), (0, 9));
     assert_eq!((agg.volumes[0].attempt, agg.volumes[1].attempt), (1, 9));
     assert!(agg.server_by_id(&ServerId::new(3)).is_none() && agg.volume(&VolumeId::new(3)).is_none());
+}
+
+#[test]
+fn a_volume_is_named_after_what_it_is_for() {
+    let mut agg = crate::plan::tests::instance();
+    let row = |n: u128, is_boot: bool, origin: Origin, attempt: u32| Volume {
+        id: crate::id::VolumeId::new(n),
+        is_boot,
+        origin,
+        attempt,
+        delete_on_terminate: n.is_multiple_of(2),
+        ..crate::plan::tests::owned_volume()
+    };
+    agg.volumes = vec![
+        row(2, true, Origin::Cloud, 7),
+        row(3, false, Origin::Cloud, 7),
+        row(4, false, Origin::Ours, 7),
+        row(6, false, Origin::Cloud, 7),
+        row(8, true, Origin::Cloud, 7),
+    ];
+    let names: Vec<String> = agg
+        .volumes
+        .iter()
+        .map(|v| agg.volume_name(v, "prod1").text().replace("iva-prod1-00000000000000000000000007-", ""))
+        .collect();
+    // The data volume has its attempt; the others are counted, boot volumes apart from the rest.
+    assert_eq!(names, ["boot-1-d", "extra-1-k", "data-7-d", "extra-3-d", "boot-2-d"]);
 }

@@ -1,4 +1,4 @@
-//! When does an orphan go, and when never.
+//! When an orphan is deleted, and when it must not be.
 
 use super::*;
 use crate::plan::Rules;
@@ -41,32 +41,32 @@ fn held(n: usize, until: Timestamp) -> Quarantined {
 }
 
 #[test]
-fn an_orphan_waits_out_its_quarantine_and_goes_only_if_it_is_one_still() {
+fn an_orphan_is_deleted_only_after_its_quarantine_and_if_it_is_still_one() {
     let limits = Limits::default();
     let decide = |report: &Report, held: &[Quarantined], policy| sweep(report, held, policy, limits, NOW);
-    assert_eq!(decide(&report(1, 9), &[], Policy::Report), Sweep::default(), "nobody chose that it goes");
+    assert_eq!(decide(&report(1, 9), &[], Policy::Report), Sweep::default(), "the policy is to report");
     let first = decide(&report(1, 9), &[], Policy::Delete);
     assert_eq!((first.quarantine.len(), first.take.len(), first.frozen), (1, 0, None));
     assert_eq!(first.quarantine[0].until, NOW.plus_ms(3_600_000));
     let early = decide(&report(1, 9), &[held(0, NOW.plus_ms(1))], Policy::Delete);
-    assert_eq!((early.quarantine.len(), early.take.len()), (0, 0), "it is there already, and not long enough");
+    assert_eq!((early.quarantine.len(), early.take.len()), (0, 0), "it is in quarantine already, and not long enough");
     let due = decide(&report(1, 9), &[held(0, NOW)], Policy::Report);
-    assert_eq!(due.take.len(), 1, "what was chosen stays chosen");
+    assert_eq!(due.take.len(), 1, "an orphan in quarantine is deleted under either policy");
     let claimed = decide(&report(0, 9), &[held(0, NOW)], Policy::Delete);
     assert_eq!((claimed.release.len(), claimed.take.len()), (1, 0));
 }
 
 #[test]
-fn it_is_frozen_while_nothing_can_be_said_or_the_records_look_old_or_too_much_would_go() {
+fn it_is_frozen_while_inconclusive_or_rolled_back_or_too_much_would_be_deleted() {
     let due: Vec<Quarantined> = (0..30).map(|n| held(n, NOW)).collect();
     let limits = Limits::default();
     let cases: [(&str, Report, usize, &str); 6] = [
-        ("blind", Report::inconclusive(NOW, "no credentials"), 1, "no credentials"),
-        ("old", Report { records_look_rolled_back: true, ..report(1, 9) }, 1, "inventiv recover"),
+        ("inconclusive", Report::inconclusive(NOW, "no credentials"), 1, "no credentials"),
+        ("rolled back", Report { records_look_rolled_back: true, ..report(1, 9) }, 1, "inventiv recover"),
         ("a fifth of all", report(3, 9), 3, "looks like a mistake"),
         ("two of ten", report(2, 8), 2, ""),
         ("more than ten", report(11, 900), 11, "more than 10"),
-        ("one is always let go", report(1, 0), 1, ""),
+        ("one is always allowed", report(1, 0), 1, ""),
     ];
     for (what, report, n, why) in cases {
         let got = sweep(&report, &due[..n], Policy::Delete, limits, NOW);
@@ -77,11 +77,11 @@ fn it_is_frozen_while_nothing_can_be_said_or_the_records_look_old_or_too_much_wo
     }
     let unknown = Report { findings: vec![Finding { known: false, ..orphan(0) }], ..report(0, 9) };
     let got = sweep(&unknown, &[], Policy::Delete, limits, NOW);
-    assert_eq!(got.quarantine, [], "whose instance is not known is never put there");
+    assert_eq!(got.quarantine, [], "an orphan without a known instance is never put in quarantine");
 }
 
 #[test]
-fn what_is_taken_becomes_a_row_that_goes() {
+fn an_orphan_that_is_taken_becomes_a_row_that_is_deleted() {
     let mut agg = instance();
     let proof = Proof {
         resource_id: "s-1".into(),
@@ -106,7 +106,10 @@ fn what_is_taken_becomes_a_row_that_goes() {
     let (rules, mut ids) = (Rules::default(), || 77);
     let mut cx = Context { now: NOW, rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids };
     assert!(take(&mut agg, &held(1, NOW), &inventory, &mut cx));
-    assert!(agg.servers[0].is_live() && !agg.servers[0].is_primary && agg.servers[0].proof.is_none(), "believed gone");
+    assert!(
+        agg.servers[0].is_live() && !agg.servers[0].is_primary && agg.servers[0].proof.is_none(),
+        "recorded as gone"
+    );
     assert!(!take(&mut agg, &held(1, NOW), &inventory, &mut cx), "it is claimed now");
     assert!(take(&mut agg, &held(2, NOW), &inventory, &mut cx));
     assert_eq!((agg.servers.len(), agg.servers[1].attempt, agg.servers[1].is_primary), (2, 2, false));
@@ -115,11 +118,11 @@ fn what_is_taken_becomes_a_row_that_goes() {
 }
 
 #[test]
-fn what_is_held_already_is_not_held_again_and_counts_among_ours() {
+fn what_is_in_quarantine_is_not_added_again_and_counts_among_ours() {
     let limits = Limits { max: 100, percent: 50, ..Limits::default() };
     let got = sweep(&report(2, 0), &[held(0, NOW.plus_ms(1))], Policy::Delete, limits, NOW);
     assert_eq!(got.quarantine.iter().map(|q| q.provider_id.as_str()).collect::<Vec<_>>(), ["s-1"]);
-    // Half of claimed, retained and orphaned together may go.
+    // Half of all claimed, retained and orphaned resources together may be deleted.
     let due: Vec<Quarantined> = (0..3).map(|n| held(n, NOW)).collect();
     for (claimed, retained, goes) in [(1, 2, true), (3, 0, true), (0, 3, true), (1, 1, false)] {
         let report = Report { retained, ..report(3, claimed) };
@@ -176,7 +179,7 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         };
         assert_eq!(agg.volumes, std::slice::from_ref(&wanted));
         assert!(!take(&mut agg, &orphan, &inventory, &mut cx), "it is claimed now");
-        // Believed gone: the row lives again, with its policy.
+        // Recorded as gone: the row is live again, with its policy.
         let row = &mut agg.volumes[0];
         (row.status, row.deleted_at, row.delete_sent_at) = (VolumeStatus::Deleted, Some(NOW), Some(NOW));
         row.proof = Some(crate::plan::tests::proof_of("v-9"));
@@ -185,7 +188,7 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
         let elsewhere = Quarantined { provider_id: "v-7".into(), ..orphan };
         assert!(!take(&mut agg, &elsewhere, &inventory, &mut cx), "it is not shown");
     }
-    // A name that says nothing: the cloud's, and it goes, as whoever chose that said.
+    // A name that is not ours: the volume counts as created by the cloud, and is deleted.
     let inventory = ZoneInventory {
         began_at: NOW,
         complete: true,

@@ -82,7 +82,7 @@ fn the_same_project_twice_an_unknown_cloud_and_a_profile_that_is_not_there_are_r
     let home = folder.path().display().to_string();
     for (accounts, says) in [
         ("scaleway:prod,scaleway:prod", "each account must be another one"),
-        ("mars", "there is no cloud `mars`; there is scaleway"),
+        ("mars", "unknown provider `mars`; the providers are scaleway"),
         ("scaleway:staging", "no profile `staging`"),
     ] {
         let env = [("HOME", home.as_str()), ("SCW_CONFIG_PATH", file.as_str()), ("INVENTIV_ACCOUNTS", accounts)];

@@ -1,4 +1,4 @@
-//! Scaleway: servers, addresses and local volumes by the Instance API, block volumes by the Block API.
+//! Scaleway: servers, addresses and local volumes over the Instance API, block volumes over the Block API.
 
 mod classify_error;
 pub mod credentials;
@@ -34,10 +34,9 @@ use sight::{Side, Sights};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The speeds that a block volume may have.
 pub use profile::profile;
 
-/// The speeds that a block volume may have.
+/// The IOPS that a block volume may have.
 pub const IOPS: [i64; 2] = [5_000, 15_000];
 
 /// Scaleway, for the registry.
@@ -60,7 +59,7 @@ pub struct Scaleway {
 }
 
 impl Scaleway {
-    /// Talks to Scaleway with these credentials over this transport.
+    /// A driver with these credentials over this transport.
     #[must_use]
     pub fn new(credentials: &Credentials, transport: Arc<dyn Transport>, calls_per_second: f64, now: Now) -> Self {
         let budget = Budget::new(calls_per_second, (calls_per_second / 4.0).clamp(1.0, 10_000.0));
@@ -138,13 +137,13 @@ impl CloudProvider for Scaleway {
 
     async fn observe(&self, zone: &str) -> Result<ZoneInventory, Error> {
         let began_at = (self.now)();
-        // An absence needs a sight of the project before the lists are read, too.
+        // An absence counts only if the project was visible before the lists are read, too.
         let before = self.hidden_before(zone, Side::Instance, "").await;
         let (servers, blocks, locals) =
             tokio::try_join!(self.list_servers(zone, None), self.list_blocks(zone, None), self.list_locals(zone))?;
         let complete = servers.complete && blocks.complete && locals.complete;
-        // A list that shows something proves that the credentials saw the project when it was read; an empty one does not, and
-        // they may have lost the project in between: they must see it after all of the lists were read.
+        // A list with an item proves that the project was visible when it was read. An empty one proves nothing, and
+        // the project may have become invisible in between: it must be visible after all lists were read.
         let shown = !servers.items.is_empty() && !locals.items.is_empty();
         let after = if shown { None } else { self.hidden_now(zone, Side::Instance, "").await };
         if !blocks.items.is_empty() {
@@ -152,7 +151,7 @@ impl CloudProvider for Scaleway {
         }
         let servers = servers.items;
         let blocks_hidden = blocks.items.is_empty().then(|| self.blocks_hidden(zone));
-        // What servers show and Block Storage does not is there.
+        // Block volumes on servers exist, even if Block Storage shows none.
         let on_servers = servers.iter().any(|s| s.attachments.iter().any(|a| a.volume_type.is_block()));
         let contradicted = blocks_hidden.clone().filter(|_| on_servers);
         let hidden = if shown { None } else { before.or(after) }.or(contradicted);
@@ -163,7 +162,7 @@ impl CloudProvider for Scaleway {
     async fn observe_blocks(&self, zone: &str) -> Result<ZoneInventory, Error> {
         let began_at = (self.now)();
         let blocks = self.list_blocks(zone, None).await?;
-        // An empty list proves nothing of the credentials.
+        // An empty list proves no visibility.
         let empty = blocks.items.is_empty();
         let hidden = if empty { self.hidden_now(zone, Side::Instance, "").await } else { None };
         if !empty {

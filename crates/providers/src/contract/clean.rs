@@ -1,21 +1,21 @@
-//! Taking away what a run of the suite made, and proving that it is gone.
+//! Removes what a run of the suite created, and proves that it is gone.
 //!
-//! A name with a run in it says that something is ours, and nothing else does: what merely begins like it, or hangs on a
-//! server of ours, is somebody else's and stays.
+//! Only a complete name with a run id identifies a resource as ours. A resource whose name only begins like one, or
+//! that is attached to a server of ours, belongs to a third party and stays.
 
 use super::{Course, Line, Step, Suite, text};
 use crate::{Existence, VolumeRef};
 use inventiv_core::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState, ZoneInventory};
 use tokio::time::Instant;
 
-/// How every name begins, and what everything is tagged with.
+/// The prefix of every name, and the tag of every resource.
 pub const PREFIX: &str = "inventiv-doctor";
-/// How many digits tell a run.
+/// The number of digits of a run id.
 const RUN_LEN: usize = 12;
-/// Complete listings without anything of ours before we believe them: one alone can miss what moved between two pages.
+/// How many complete listings must be empty: a single one can miss a resource that moved between two pages.
 const EMPTY_LISTINGS: u32 = 2;
 
-/// What something of ours is for.
+/// The role of a resource of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Server,
@@ -28,26 +28,26 @@ pub(super) enum Role {
 const ROLES: [(Role, &str); 4] =
     [(Role::Server, "server"), (Role::Boot, "boot"), (Role::Data, "data"), (Role::Renamed, "renamed")];
 
-/// A name of ours.
+/// The name of a resource of ours.
 pub(super) fn name(run: &str, role: Role) -> String {
     let role = ROLES.iter().find(|(r, _)| *r == role).map_or("", |(_, text)| text);
     format!("{PREFIX}-{run}-{role}")
 }
 
-/// The run that a name tells; `None` for everybody else's.
+/// The run id in a name; `None` if the name is not ours.
 fn run_of(name: &str) -> Option<&str> {
     let (run, role) = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split_once('-')?;
     let digits = run.len() == RUN_LEN && run.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     (digits && ROLES.iter().any(|(_, text)| *text == role)).then_some(run)
 }
 
-/// Whether a run of the suite gave this name.
+/// Whether this name was given by a run of the suite.
 #[must_use]
 pub fn is_own(name: &str) -> bool {
     run_of(name).is_some()
 }
 
-/// Whose things are taken away.
+/// Which runs' resources are removed.
 #[derive(Clone, Copy)]
 enum Whose<'a> {
     Anybodys,
@@ -64,15 +64,15 @@ impl Whose<'_> {
 }
 
 impl Suite<'_> {
-    /// Takes away what earlier runs left.
+    /// Removes what earlier runs left.
     pub(super) async fn clean_earlier(&self, course: &mut Course) -> Step<()> {
         self.clean(course, Whose::Anybodys).await?;
-        // What it knew of was theirs, and is gone. What is not is asked for again at the end.
+        // All resources found so far are of earlier runs and are gone.
         (course.servers, course.volumes) = (Vec::new(), Vec::new());
         Ok(())
     }
 
-    /// Takes away what this run made; says how we know.
+    /// Removes what this run created, and returns the evidence.
     pub(super) async fn clean_own(&self, course: &mut Course) -> Step<String> {
         let last = self.clean(course, Whose::Of(&self.run)).await?;
         let others = last.servers.iter().map(|s| ("server", &s.id, &s.name));
@@ -80,16 +80,16 @@ impl Suite<'_> {
             if run_of(name).is_some() {
                 self.report(
                     course,
-                    Line::Spared(format!("{kind} {id} {name}, of another run that goes on, or was killed")),
+                    Line::Spared(format!("{kind} {id} {name}, of another run that is active or was killed")),
                 );
             }
         }
         let asked = course.servers.len() + course.volumes.len();
-        Ok(format!("absent from {EMPTY_LISTINGS} complete listings, and {asked} typed not-founds for what it made"))
+        Ok(format!("absent from {EMPTY_LISTINGS} complete listings, and {asked} typed not-founds for what it created"))
     }
 
-    /// Until complete listings show nothing of it, and every id that we know is a typed not-found. A call that fails is
-    /// made again at the next look; only time ends it. Gives the last listing.
+    /// Removes resources until complete listings show none and every known id is a typed not-found. Failed calls are
+    /// repeated in the next round, until the time-out. Returns the last listing.
     async fn clean(&self, course: &mut Course, whose: Whose<'_>) -> Step<ZoneInventory> {
         let (began, mut empty, mut trouble) = (Instant::now(), 0, None);
         loop {
@@ -117,15 +117,15 @@ impl Suite<'_> {
                 }
             };
             if began.elapsed() > self.patience {
-                let left = if left.is_empty() { "no proof that nothing is".to_owned() } else { left.join(", ") };
-                let trouble = trouble.map_or_else(String::new, |t| format!("; the last trouble: {t}"));
-                return Err(format!("still there after {:?}: {left}{trouble}", self.patience));
+                let left = if left.is_empty() { "absence not proven".to_owned() } else { left.join(", ") };
+                let trouble = trouble.map_or_else(String::new, |t| format!("; the last error: {t}"));
+                return Err(format!("not clean after {:?}: {left}{trouble}", self.patience));
             }
             tokio::time::sleep(self.every).await;
         }
     }
 
-    /// Takes away what an inventory shows of it; gives the ids of all that was there.
+    /// Removes the resources that an inventory shows; returns the ids of all of them.
     async fn take_away(
         &self,
         course: &mut Course,
@@ -136,7 +136,7 @@ impl Suite<'_> {
         let mut left = Vec::new();
         for server in inventory.servers.iter().filter(|s| whose.named(&s.name)) {
             left.push(server.id.clone());
-            // Whatever is found by its name must be a typed not-found in the end, too.
+            // A server that is found by its name must end as a typed not-found, too.
             if !course.servers.contains(&server.id) {
                 course.servers.push(server.id.clone());
             }
@@ -166,7 +166,7 @@ impl Suite<'_> {
         left
     }
 
-    /// Its boot volume gets a name of ours first: once the server is gone, nothing else would tell whose it is.
+    /// Names the boot volume first: once the server is gone, only the name identifies it as ours.
     async fn remove_server(
         &self,
         course: &mut Course,
@@ -185,7 +185,7 @@ impl Suite<'_> {
         for attachment in &server.attachments {
             let seen = volumes.iter().find(|v| v.id == attachment.volume_id).map(|v| v.name.as_str());
             let Some(seen) = seen.or(attachment.name.as_deref()) else {
-                return Err(format!("volume {} is on server {}, and not listed yet", attachment.volume_id, server.id));
+                return Err(format!("volume {} on server {} is not listed yet", attachment.volume_id, server.id));
             };
             if run_of(seen).is_some() || course.volumes.iter().any(|v| v.id == attachment.volume_id) {
                 continue;
@@ -194,13 +194,13 @@ impl Suite<'_> {
                 let volume = VolumeRef::new(&attachment.volume_id, attachment.volume_type.clone());
                 let boot = name(run, Role::Boot);
                 if let Err(e) = self.cloud.tag_volume(&self.zone, &volume, &boot, &[PREFIX.to_owned()]).await {
-                    // Another look tries again; in the end a name that cannot be given must not keep the server running.
+                    // The next round tries again. After half of the time, the server is removed without the name.
                     if began.elapsed() < self.patience / 2 {
                         return Err(text(e));
                     }
                     *trouble = Some(text(e));
                 }
-                // This run knows it from here on, whatever its name.
+                // From here on, this run knows the volume by its id.
                 course.volumes.push(volume);
             } else {
                 self.spare(course, server, attachment, seen)?;
@@ -216,10 +216,10 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Somebody else's volume on a server of ours: a block volume outlives the server, a local one would not.
+    /// A third party's volume on a server of ours: a block volume survives the server's removal, a local one does not.
     fn spare(&self, course: &mut Course, server: &ObservedServer, attachment: &Attachment, name: &str) -> Step<()> {
         let spared =
-            Line::Spared(format!("volume {} {name}, which somebody put on {}", attachment.volume_id, server.name));
+            Line::Spared(format!("volume {} {name} of a third party on {}", attachment.volume_id, server.name));
         if !course.lines.contains(&spared) {
             self.report(course, spared);
         }
@@ -228,11 +228,11 @@ impl Suite<'_> {
         }
         let (volume, server) = (&attachment.volume_id, &server.id);
         Err(format!(
-            "local volume {volume} is not ours and would go with server {server}: detach it, then run this again"
+            "local volume {volume} is not ours and would be lost with server {server}: detach it, then run this again"
         ))
     }
 
-    /// Everything that we know by id and that has no typed not-found.
+    /// Every resource that is known by its id and is not a typed not-found.
     async fn still_there(&self, course: &Course) -> Step<Vec<String>> {
         let mut there = Vec::new();
         for id in &course.servers {

@@ -15,7 +15,7 @@ fn long_since() -> Stage {
         server.tags = CloudName::parse(&server.name).unwrap().tags();
     }
     for row in &agg.volumes {
-        let name = CloudName::of_volume(&agg, row, "test");
+        let name = agg.volume_name(row, "test");
         let seen = stage.volumes.iter_mut().find(|v| Some(&v.id) == row.provider_id.as_ref()).unwrap();
         (seen.name, seen.tags) = (name.text(), name.tags());
     }
@@ -43,7 +43,7 @@ fn a_name_or_tag_that_somebody_changed_is_told_and_written_again() {
     type Change = fn(&mut Stage);
     let cases: [(&str, Change, &str, &str); 4] = [
         ("SERVER_RENAMED", |s| s.servers[0].name = "mine".into(), "TAG_SERVER", "renamed it to \"mine\""),
-        ("SERVER_UNTAGGED", |s| s.servers[0].tags.clear(), "TAG_SERVER", "took our tags away"),
+        ("SERVER_UNTAGGED", |s| s.servers[0].tags.clear(), "TAG_SERVER", "removed our tags"),
         ("VOLUME_RENAMED", |s| s.volumes[2].name = "mine".into(), "TAG_VOLUME", "renamed it to \"mine\""),
         (
             "VOLUME_UNTAGGED",
@@ -51,7 +51,7 @@ fn a_name_or_tag_that_somebody_changed_is_told_and_written_again() {
                 s.volumes[2].tags.pop();
             },
             "TAG_VOLUME",
-            "took our tags away",
+            "removed our tags",
         ),
     ];
     for (name, change, action, text) in cases {
@@ -222,7 +222,7 @@ fn ended_and_kept() -> Stage {
     agg.servers[0].proof = Some(proof_of("s1"));
     (agg.volumes[2].status, agg.volumes[2].delete_on_terminate) = (VolumeStatus::Retained, false);
     agg.volumes[2].deleted_at = None;
-    let name = CloudName::of_volume(agg, &agg.volumes[2], "test");
+    let name = agg.volume_name(&agg.volumes[2], "test");
     (stage.volumes[0].name, stage.volumes[0].tags) = (name.text(), name.tags());
     let (words, planned) = stage.step();
     assert_eq!((reported(&planned), words.len(), planned.recorded.instance.settled), (vec![], 0, true));

@@ -159,7 +159,7 @@ fn a_refused_creation_is_made_again_at_its_very_moment() {
         let planned = upon(&mut stage);
         assert_eq!(words(&planned).first().copied(), word, "{ms}: {}", notes(&planned));
         if word.is_none() {
-            assert_eq!(notes(&planned), "creating the server was refused 1 time(s): no; retries");
+            assert_eq!(notes(&planned), "creating the server was refused 1 time(s): no; waits for the next attempt");
             assert_eq!(planned.recorded.instance.wake_at, at);
         }
     }
@@ -385,7 +385,7 @@ fn a_data_volume_is_asked_for_again_under_a_new_number_and_not_for_ever() {
         } else {
             let failure = planned.recorded.instance.failure.unwrap();
             assert_eq!(failure.code, "create_unconfirmed");
-            assert!(failure.message.contains("the data volume was asked for 3 times"), "{}", failure.message);
+            assert!(failure.message.contains("the data volume was requested 3 times"), "{}", failure.message);
         }
     }
 }

@@ -115,7 +115,7 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
         let observed = Observed { began_at: sent.plus_ms(ms), ..stage.observe() };
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned).contains(&"PROVIDER_PROVE_SERVER_GONE"), tells, "{ms}");
-        assert_eq!(notes(&planned).contains("to see whether the server is still there"), !tells, "{ms}");
+        assert_eq!(notes(&planned).contains("to see whether the server is gone"), !tells, "{ms}");
     }
     // Never asked to go: then since its creation was answered, or meant.
     for answered in [true, false] {
@@ -286,10 +286,10 @@ fn a_volumes_deletion_waits_for_its_state_and_says_for_what() {
     for (state, on, wanted) in [
         (VolumeState::Available, None, ""),
         (VolumeState::Error, None, ""),
-        (VolumeState::InUse, Some("s9"), "waits for volume data to leave server s9"),
+        (VolumeState::InUse, Some("s9"), "waits for volume data to be detached from server s9"),
         (VolumeState::InUse, None, "waits for volume data, still in use, to become available"),
-        (VolumeState::Creating, None, "waits for volume data to come to rest"),
-        (VolumeState::Updating, None, "waits for volume data to come to rest"),
+        (VolumeState::Creating, None, "waits: volume data is being changed by the cloud"),
+        (VolumeState::Updating, None, "waits: volume data is being changed by the cloud"),
         (VolumeState::Other("melting".into()), None, "waits: volume data is melting"),
     ] {
         let mut stage = server_gone();
@@ -339,7 +339,7 @@ fn a_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
             let observed = Observed { began_at: at.plus_ms(ms), ..stage.observe() };
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             assert_eq!(words(&planned) == ["PROVIDER_PROVE_VOLUME_GONE"], tells, "{what} {ms}");
-            assert_eq!(notes(&planned).contains("to see whether volume data is still there"), !tells, "{what}");
+            assert_eq!(notes(&planned).contains("to see whether volume data is gone"), !tells, "{what}");
         }
     }
     let mut stage = server_gone();
@@ -389,7 +389,7 @@ fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
         let observed = Observed { began_at: gone.plus_ms(ms), ..stage.observe() };
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
         assert_eq!(words(&planned) == ["PROVIDER_PROVE_VOLUME_GONE"], tells, "{ms}");
-        assert_eq!(notes(&planned).contains("to see volume data that is to be kept"), !tells, "{ms}");
+        assert_eq!(notes(&planned).contains("to see volume data, which is to be retained"), !tells, "{ms}");
     }
     let mut stage = keeps();
     stage.volumes.clear();
@@ -436,7 +436,12 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
     data(&mut stage).attached_at = None;
     stage.volumes[2].attachment_settled = false;
     let planned = upon(&mut stage);
-    assert_eq!((words(&planned), notes(&planned).contains("to leave server")), (vec![], false), "{}", notes(&planned));
+    assert_eq!(
+        (words(&planned), notes(&planned).contains("to be detached from server")),
+        (vec![], false),
+        "{}",
+        notes(&planned)
+    );
     // What came with a duplicate goes only after the duplicate, and if it is not kept.
     for (keep, gone, policy, origin, goes) in [
         (false, true, true, Origin::Cloud, true),

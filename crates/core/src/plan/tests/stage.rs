@@ -1,19 +1,21 @@
 //! A cloud of one server, moved by hand, and rows to start from.
 
 use crate::action::{Action, Creation};
-use crate::cloud::{AutomaticName, CloudProfile, VolumeType};
+use crate::cloud::{AutomaticName, CloudProfile};
 use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::money::{BlockPrice, StoragePrices};
 use crate::name::CloudName;
 use crate::observed::{Allowed, Attachment, Observed, ObservedServer, ObservedVolume, ServerState, VolumeState};
 use crate::offer::BootStorage;
-use crate::plan::{Context, Paces, Plan, Rules, plan};
+use crate::paces::Paces;
+use crate::plan::{Context, Plan, Rules, plan};
 use crate::progress::{CallResult, record_intent, record_outcome};
 use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Proof, Server, Spec, Volume};
 use crate::size::GB;
 use crate::status::{CreateState, Desired, Origin, Status, VolumeKind};
 use crate::time::Timestamp;
+use crate::volume_type::VolumeType;
 
 pub(crate) const T0: Timestamp = Timestamp(1_000_000_000_000);
 

@@ -139,7 +139,7 @@ fn a_policy_that_is_newer_in_the_cloud_freezes_the_instance_until_somebody_decid
         let mut stage = ready();
         stage.cancel();
         let n = stage.agg.volumes.iter().position(|v| v.origin == Origin::Ours).unwrap();
-        let name = CloudName::of_volume(&stage.agg, &stage.agg.volumes[n], "test");
+        let name = stage.agg.volume_name(&stage.agg.volumes[n], "test");
         let shown = CloudName { delete, policy_version: version, ..name }.text();
         let id = stage.agg.volumes[n].provider_id.clone().unwrap();
         stage.volumes.iter_mut().filter(|v| v.id == id).for_each(|v| v.name.clone_from(&shown));

@@ -112,7 +112,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
             "",
         ),
         ("on its way", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
-        ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to another server, s9"),
+        ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to server s9"),
         ("being made", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be created"),
         ("in use by nobody", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
         ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
@@ -145,7 +145,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
     (seen(&mut stage).server_id, seen(&mut stage).attachment_settled) = (Some("s9".into()), true);
     let planned = upon(&mut stage);
     assert_eq!(words(&planned), Vec::<&str>::new());
-    assert!(notes(&planned).contains("another server, s9"), "{}", notes(&planned));
+    assert!(notes(&planned).contains("attached to server s9"), "{}", notes(&planned));
     // It was attached once, and the server never ran; or the server ran, and it never was: attached now.
     let mut stage = made();
     free(&mut stage);
@@ -201,7 +201,7 @@ fn what_happened_to_the_data_volume_of_a_server_that_ran_is_told_and_not_made_go
     let mut stage = Stage::ready();
     free(&mut stage);
     seen_data(&mut stage).server_id = Some("s9".into());
-    assert!(notes(&upon(&mut stage)).contains("another server, s9; detach it there"));
+    assert!(notes(&upon(&mut stage)).contains("attached to server s9; detach it there"));
     let mut stage = Stage::ready();
     data(&mut stage).status = VolumeStatus::Deleted;
     data(&mut stage).proof = Some(proof_of("data"));

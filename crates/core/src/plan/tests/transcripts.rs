@@ -205,7 +205,7 @@ impl Teller {
             }
             Action::Volume(_, VolumeCall::Tag) => {
                 let row = action.volume_id().and_then(|id| agg.volume(id)).unwrap();
-                let name = crate::name::CloudName::of_volume(&agg, row, "test").text();
+                let name = agg.volume_name(row, "test").text();
                 let v = stage.volumes.iter_mut().find(|v| v.id == volume).unwrap();
                 v.name = name;
                 return CallResult::Volume(Box::new(v.clone()));

@@ -47,7 +47,10 @@ fn a_refusal_is_waited_out_to_its_very_moment() {
         assert_eq!(!words.is_empty(), acts, "{early_ms}: {words:?}");
         if !acts {
             assert_eq!(planned.recorded.instance.wake_at, stage.now.plus_ms(1), "it is the only thing to wait for");
-            assert_eq!(notes(&planned), "removing the server was refused 1 time(s): not now; retries");
+            assert_eq!(
+                notes(&planned),
+                "removing the server was refused 1 time(s): not now; waits for the next attempt"
+            );
         }
     }
 }

@@ -303,7 +303,7 @@ fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebod
         assert_eq!(row.name, shown, "{what}");
         let event = planned.events.iter().find(|e| e.volume_id.as_ref() == Some(&row.id)).unwrap();
         assert_eq!(event.kind.text(), if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" }, "{what}");
-        assert_eq!(event.text.contains("made by somebody else"), foreign, "{what}");
+        assert_eq!(event.text.contains("third party's volume"), foreign, "{what}");
     }
     // Somebody else's volume, with the flag to boot on it, is not the boot volume.
     let mut stage = Stage::ready();

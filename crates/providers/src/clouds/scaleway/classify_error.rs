@@ -1,4 +1,4 @@
-//! What Scaleway's refusals mean. Every JSON error has `type` and `message`; some answers have no body at all.
+//! The meaning of Scaleway's refusals. Every JSON error has a `type` and a `message`; some responses have no body.
 
 use crate::http::{ErrorClass, Purpose};
 use inventiv_core::error::{Effect, ErrorKind};
@@ -32,13 +32,13 @@ struct Detail {
     resource: Option<String>,
 }
 
-/// How much of an answer that is not Scaleway's own is read.
+/// How much of a response that is not a Scaleway error is read, in bytes.
 const BARE_MAX: usize = 2_000;
-/// How much of the cloud's own words goes into ours.
+/// How much of Scaleway's text goes into our message, in characters.
 const WORDS_MAX: usize = 300;
 
 impl ErrorBody {
-    /// Everything that it says, for people.
+    /// All texts of the error.
     fn all_words(&self) -> String {
         let mut all = vec![self.kind.as_str(), self.message.as_str(), self.help_message.as_deref().unwrap_or_default()];
         all.extend(self.details.iter().filter_map(|d| d.help_message.as_deref()));
@@ -46,14 +46,14 @@ impl ErrorBody {
     }
 }
 
-/// The body, if it is one of Scaleway's own errors.
+/// The body, if it is a Scaleway error.
 pub(super) fn parse(content_type: &str, body: &[u8]) -> Option<ErrorBody> {
     let json = content_type.starts_with("application/json");
     json.then(|| serde_json::from_slice::<ErrorBody>(body).ok()).flatten().filter(|b| !b.kind.is_empty())
 }
 
 pub(super) fn classify_error(purpose: Purpose, status: u16, content_type: &str, body: &[u8]) -> ErrorClass {
-    // Elsewhere, such words are about something else.
+    // For other purposes, words about stock have another meaning.
     let asks_for_stock = matches!(purpose, Purpose::Create | Purpose::Start) && !matches!(status, 401 | 403 | 429);
     let Some(body) = parse(content_type, body) else {
         let says = asks_for_stock && !content_type.starts_with("text/html") && says_no_stock(&bare_words(body));
@@ -63,7 +63,7 @@ pub(super) fn classify_error(purpose: Purpose, status: u16, content_type: &str, 
         ("out_of_stock", _) => ErrorKind::OutOfStock,
         ("quotas_exceeded", _) => ErrorKind::Quota,
         ("invalid_request_error", 403) if body.message.to_lowercase().contains("quota") => ErrorKind::Quota,
-        // Whatever the type and the status: the words say why nothing was made.
+        // Whatever the type and the status are, these words say why nothing was created.
         _ if asks_for_stock && says_no_stock(&body.all_words()) => ErrorKind::OutOfStock,
         ("denied_authentication" | "permissions_denied" | "authorization_required", _) | (_, 401 | 403) => {
             ErrorKind::Unauthorized
@@ -78,13 +78,13 @@ pub(super) fn classify_error(purpose: Purpose, status: u16, content_type: &str, 
         (_, 400..=499) => ErrorKind::Refused,
         _ => ErrorKind::Unavailable,
     };
-    // A 5xx, `out_of_stock` among them, leaves open what came of the call until a listing tells.
+    // After a 5xx, including `out_of_stock`, the effect is unknown until a listing shows it.
     let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
     let message = words(status, &body);
     ErrorClass { kind, effect, message, resource: body.resource.zip(body.resource_id) }
 }
 
-/// Whether words are about machines that the cloud has not got.
+/// Whether a text says that the provider is out of stock.
 fn says_no_stock(words: &str) -> bool {
     const WORDS: [&str; 6] = ["out of stock", "out_of_stock", "no stock", "shortage", "sold out", "no capacity"];
     const LACK: [&str; 6] = ["insufficient", "not enough", "no more", "lack of", "exhausted", "no available"];
@@ -94,7 +94,7 @@ fn says_no_stock(words: &str) -> bool {
     any(&WORDS) || (any(&LACK) && any(&OF))
 }
 
-/// Some "invalid arguments" are about the moment, not about the request.
+/// Whether "invalid arguments" are caused by the current state of a resource, not by the request.
 fn says_not_now(body: &ErrorBody) -> bool {
     let texts = body.details.iter().filter_map(|d| d.help_message.as_deref());
     texts.into_iter().any(|t| t.contains("when volume is not available"))
@@ -109,15 +109,15 @@ fn judge_bare(status: u16, out_of_stock: bool) -> ErrorClass {
         _ if out_of_stock => (ErrorKind::OutOfStock, "the provider says that it is out of stock"),
         401 | 403 => (ErrorKind::Unauthorized, "the credentials were refused"),
         429 => (ErrorKind::RateLimited, "too many requests"),
-        404 => (ErrorKind::Unavailable, "not found, but not in Scaleway's own words: is SCW_API_URL right?"),
+        404 => (ErrorKind::Unavailable, "not found, but not as a Scaleway error: is SCW_API_URL right?"),
         400..=499 => (ErrorKind::Refused, "refused without a reason"),
-        _ => (ErrorKind::Unavailable, "the provider's gateway did not answer properly"),
+        _ => (ErrorKind::Unavailable, "the provider's gateway returned an error"),
     };
     let effect = if (400..500).contains(&status) { Effect::None } else { Effect::Unknown };
     ErrorClass { kind, effect, message: format!("{text} (HTTP {status})"), resource: None }
 }
 
-/// One sentence out of whatever parts the body has.
+/// One sentence from the parts of the body.
 fn words(status: u16, body: &ErrorBody) -> String {
     let mut parts = vec![body.message.clone()];
     parts.extend(body.help_message.clone());

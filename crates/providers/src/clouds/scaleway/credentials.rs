@@ -1,4 +1,5 @@
-//! Credentials and defaults as the official Scaleway clients read them: environment, then the config file's profiles.
+//! Credentials and defaults, read like the official Scaleway clients: the environment, then profiles of the config
+//! file.
 
 use super::Scaleway;
 use crate::CloudProvider;
@@ -10,21 +11,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where the real API is.
+/// The URL of the real API.
 pub const DEFAULT_API_URL: &str = "https://api.scaleway.com";
 
-/// What is needed to talk to Scaleway.
+/// The credentials of one Scaleway project.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// The secret key. Never printed.
     pub secret_key: SecretString,
-    /// The project that everything is made in.
+    /// The project that everything is created in.
     pub project_id: String,
     /// The zone for requests that name none.
     pub default_zone: String,
-    /// Where the API is.
+    /// The URL of the API.
     pub api_url: String,
-    /// Accept any TLS certificate.
+    /// Whether any TLS certificate is accepted.
     pub insecure: bool,
 }
 
@@ -69,11 +70,11 @@ impl Login for Credentials {
     }
 }
 
-/// Reads credentials. A `profile` that is named gives key and project alone, so that several can be used side by side; else
-/// the environment comes before the config file.
+/// Reads credentials. With a named `profile`, key and project come from it alone, so that several profiles can be used
+/// at once. Otherwise, the environment has precedence over the config file.
 ///
 /// # Errors
-/// Says which value is missing or malformed and where it can be set; never the value of a secret.
+/// A text that says which value is missing or malformed and where it can be set, without the values of secrets.
 pub fn read(env: Env<'_>, profile: Option<&str>) -> Result<Credentials, LoginError> {
     let env = |name: &str| env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
     let named = profile;
@@ -101,7 +102,7 @@ pub fn read(env: Env<'_>, profile: Option<&str>) -> Result<Credentials, LoginErr
     let api_url = env("SCW_API_URL").or(profile.api_url).unwrap_or_else(|| DEFAULT_API_URL.to_owned());
     let default_zone = first(&["SCW_DEFAULT_ZONE"]).or(profile.default_zone).unwrap_or_else(|| "fr-par-1".to_owned());
     if !is_zone(&default_zone) {
-        return Err(LoginError(format!("`{default_zone}` is no zone: SCW_DEFAULT_ZONE looks like fr-par-2")));
+        return Err(LoginError(format!("`{default_zone}` is not a zone: SCW_DEFAULT_ZONE looks like fr-par-2")));
     }
     let insecure = match env("SCW_INSECURE") {
         Some(text) => matches!(text.as_str(), "1" | "true" | "True" | "TRUE"),
@@ -125,10 +126,10 @@ fn read_profile(env: &dyn Fn(&str) -> Option<String>, named: Option<&str>) -> Re
     };
     let text =
         std::fs::read_to_string(&path).map_err(|e| LoginError(format!("cannot read {}: {e}", path.display())))?;
-    // The parser's own message would quote the line, and the line may hold a key.
+    // The parser's message would quote the line, which may contain a key.
     let file: ConfigFile = serde_yaml_ng::from_str(&text).map_err(|e| {
         let place = e.location().map_or_else(String::new, |l| format!(", line {}", l.line()));
-        LoginError(format!("{}{place} is not a Scaleway config file; `scw init` writes a good one", path.display()))
+        LoginError(format!("{}{place} is not a Scaleway config file; `scw init` writes one", path.display()))
     })?;
     let chosen = named.map(str::to_owned).or_else(|| env("SCW_PROFILE")).or(file.active_profile);
     let Some(name) = chosen else { return Ok(file.top) };
@@ -142,7 +143,7 @@ fn read_profile(env: &dyn Fn(&str) -> Option<String>, named: Option<&str>) -> Re
             return Err(LoginError(text));
         }
     };
-    // The top of the file is the profile `default`, whose key and project are another account's.
+    // The top level of the file is the profile `default`: its key and project belong to another account.
     let top = if named.is_some_and(|name| name != "default") {
         Profile { secret_key: None, default_project_id: None, default_organization_id: None, ..file.top }
     } else {
@@ -158,7 +159,7 @@ fn read_profile(env: &dyn Fn(&str) -> Option<String>, named: Option<&str>) -> Re
     })
 }
 
-/// The file to read: the one that is named, whether it exists or not; else the first usual one that exists.
+/// The file to read: the one that `SCW_CONFIG_PATH` names, even if it does not exist; otherwise the first standard one.
 fn config_path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     if let Some(path) = env("SCW_CONFIG_PATH") {
         return Some(PathBuf::from(path));
@@ -173,14 +174,14 @@ fn check_url(url: &str) -> Result<String, LoginError> {
         matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/")
     });
     if good && url.contains('@') {
-        let text = "SCW_API_URL holds a user or a password: it is logged; leave them out, SCW_SECRET_KEY is the key";
+        let text = "SCW_API_URL contains a user or a password and would be logged; remove them, and set SCW_SECRET_KEY";
         return Err(LoginError(text.to_owned()));
     }
     if good && !url.ends_with('/') {
         return Ok(url.to_owned());
     }
     Err(LoginError(format!(
-        "`{url}` is no API address: SCW_API_URL looks like {DEFAULT_API_URL}, without a slash at the end"
+        "`{url}` is not an API address: SCW_API_URL looks like {DEFAULT_API_URL}, without a slash at the end"
     )))
 }
 

@@ -1,7 +1,7 @@
-//! From an image's label to its id in a zone: the first entry that fits the type.
+//! Finds the id of an image in a zone by its label: the first entry that fits the type.
 //!
-//! Where the type has local storage, an image for local storage is looked for first: such types have their disk in the
-//! price. Where there is none, and for every other type, the image for block storage is taken.
+//! For a type with local storage, an image for local storage is tried first, because the price of such types includes
+//! their disk. If there is none, and for all other types, the image for block storage is used.
 
 use super::{Scaleway, instance_path, wire};
 use crate::error::Error;
@@ -12,25 +12,25 @@ use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-/// How long an id is remembered: a marketplace image is replaced every few weeks.
+/// How long an id is cached, in milliseconds. A marketplace image is replaced every few weeks.
 const REMEMBERED_MS: i64 = 600_000;
-/// How many labels are asked for at once.
+/// How many labels are resolved concurrently.
 const AT_ONCE: usize = 4;
 
 /// Zone, label, type.
 type Key = (String, String, String);
 
-/// What was resolved → the id, and when it was read; and every image of a zone, and when that was read.
+/// Resolved ids and lists of images, each with the time of the read.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     ids: Mutex<HashMap<Key, (String, i64)>>,
     zones: Mutex<HashMap<String, (Vec<ImageOffer>, i64)>>,
-    /// Requests for the same thing wait for each other: the next one finds what the one before has read.
+    /// Concurrent requests wait for each other, so that the next one finds the result in the cache.
     checking: tokio::sync::Mutex<()>,
     listing: tokio::sync::Mutex<()>,
 }
 
-/// What an image must fit.
+/// An image, and the server type that it must fit.
 pub(super) struct Fitting<'a> {
     pub(super) image: &'a str,
     pub(super) instance_type: &'a str,
@@ -58,7 +58,7 @@ impl Scaleway {
         };
         for (n, kind) in kinds.iter().enumerate() {
             let found = match self.local_image(zone, wanted, kind).await {
-                // A label may have no image of the first kind at all.
+                // A label may have no image of the first kind.
                 Err(e) if e.kind == ErrorKind::Refused && n + 1 < kinds.len() => None,
                 found => found?,
             };
@@ -124,10 +124,10 @@ impl Scaleway {
         Ok(images)
     }
 
-    /// Which types of a zone an image fits, on whichever storage.
+    /// The types of a zone that an image fits, on any kind of storage.
     async fn offered_image(&self, zone: &str, image: wire::MarketImage) -> Result<ImageOffer, Error> {
         let found = match self.local_images(zone, &image.label, "unknown_type").await {
-            // It is in other zones.
+            // The image is in other zones only.
             Err(e) if e.kind == ErrorKind::NotFound => Vec::new(),
             found => found?,
         };

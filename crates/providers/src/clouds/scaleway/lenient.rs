@@ -1,7 +1,7 @@
-//! Rows that are read one by one and field by field: one odd row of somebody else never hides the others.
+//! Lenient decoding, row by row and field by field: one malformed row of a third party never hides the others.
 //!
-//! A field that is missing, null or of another type is *not known*. A row without an id gets one of its own, made from its
-//! contents, so that it is counted. Nothing is decided upon a row whose state or volumes are not known.
+//! A field that is missing, null or of another type is unknown. A row without an id gets one that is computed from its
+//! contents, so that it is counted. No decision is based on a row whose state or volumes are unknown.
 
 use inventiv_core::observed::WITHOUT_ID;
 use serde::de::DeserializeOwned;
@@ -12,12 +12,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// A field that may be unreadable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Field<T> {
-    /// It is not there, or null.
+    /// Absent or null.
     #[default]
     Missing,
-    /// It is of another type than we know.
+    /// Of an unexpected type.
     Unreadable,
-    /// As it is.
+    /// Read.
     Known(T),
 }
 
@@ -45,7 +45,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
     }
 }
 
-/// A list whose items are read one by one; one that cannot be read is left out.
+/// A list whose items are read one by one; unreadable items are omitted.
 #[derive(Debug, Clone)]
 pub(super) struct Items<T>(pub(super) Vec<T>);
 
@@ -63,13 +63,13 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Items<T> {
     }
 }
 
-/// A row of a listing, read as far as it can be. `T` reads every object, since each field of it is a [`Field`].
+/// A row of a listing, read as far as possible. `T` can read every object, because each of its fields is a [`Field`].
 pub(super) fn row<T: DeserializeOwned>(value: &Value) -> Option<T> {
     let object = if value.is_object() { value.clone() } else { Value::Object(serde_json::Map::new()) };
     serde_json::from_value(object).ok()
 }
 
-/// The id of a row; one that shows none is told apart from others by what it holds.
+/// The id of a row. A row without an id gets one that is computed from its contents.
 pub(super) fn id_of(value: &Value) -> String {
     if let Some(id) = value.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
         return id.to_owned();
@@ -79,7 +79,7 @@ pub(super) fn id_of(value: &Value) -> String {
     format!("{WITHOUT_ID}{:016x}", hasher.finish())
 }
 
-/// The answer about one resource: without its id it cannot be read at all.
+/// The response about one resource. Without its id, it is unreadable.
 #[derive(Debug)]
 pub(super) struct Identified(pub(super) Value);
 
@@ -87,6 +87,6 @@ impl<'de> Deserialize<'de> for Identified {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(from)?;
         let named = value.get("id").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
-        if named { Ok(Self(value)) } else { Err(serde::de::Error::custom("it names no id")) }
+        if named { Ok(Self(value)) } else { Err(serde::de::Error::custom("it has no id")) }
     }
 }

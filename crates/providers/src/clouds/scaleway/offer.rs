@@ -1,4 +1,4 @@
-//! The catalogue: server types with price, storage habits and availability.
+//! The catalogue: server types with price, storage and availability.
 
 use super::server::total_header;
 use super::{Scaleway, instance_path, wire};
@@ -20,7 +20,7 @@ impl Scaleway {
         Ok(types.into_iter().map(|(name, product)| offer(zone, name, product, &words)).collect())
     }
 
-    /// Every page of a listing that is a map, not a list.
+    /// Reads all pages of a listing that is a map instead of a list.
     async fn map_pages<T>(
         &self,
         zone: &str,
@@ -41,7 +41,7 @@ impl Scaleway {
                 break;
             }
         }
-        Err(Error::unavailable(Effect::None, format!("{what} in {zone}: fewer entries than the provider counts")))
+        Err(Error::unavailable(Effect::None, format!("{what} in {zone}: the listing has fewer entries than its total")))
     }
 }
 

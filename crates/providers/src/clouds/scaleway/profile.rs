@@ -1,20 +1,21 @@
-//! What Scaleway is like, as recorded.
+//! The properties of Scaleway, as recorded.
 
 use super::IOPS;
-use inventiv_core::cloud::{AutomaticName, CloudProfile, VolumeType};
+use inventiv_core::cloud::{AutomaticName, CloudProfile};
 use inventiv_core::money::{BlockPrice, StoragePrices};
-use inventiv_core::plan::Paces;
+use inventiv_core::paces::Paces;
 use inventiv_core::status::VolumeKind;
+use inventiv_core::volume_type::VolumeType;
 
-/// The cloud's word for a volume on block storage.
+/// Scaleway's volume type for block storage.
 pub(super) const BLOCK: &str = "sbs_volume";
 /// Every zone that has Block Storage.
 const ZONES: [&str; 9] =
     ["fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3"];
-/// How old a read may be. Nothing is evidenced: a guess on the safe side.
+/// The maximum age of what a read shows. It is not evidenced: this is a safe guess.
 const CONSISTENCY_WINDOW_MS: i64 = 60_000;
-/// Durations as recorded: medians are 21 s for a GPU server's start, 6 s for another's, 15 s and 5 s for their ends, 37 s
-/// for a stop, and 2 to 5 s for block volumes.
+/// Durations, derived from recordings. The medians are: start of a GPU server 21 s, of another server 6 s; removal of a
+/// GPU server 15 s, of another server 5 s; stop 37 s; block volumes 2 to 5 s.
 const PACES: Paces = Paces {
     volume_made_ms: 1_000,
     volume_attached_ms: 1_000,
@@ -27,7 +28,7 @@ const PACES: Paces = Paces {
     volume_free_ms: 1_000,
 };
 
-/// A volume's kind by the cloud's word for it.
+/// The volume type for Scaleway's name of it.
 pub(super) fn volume_type(word: &str) -> VolumeType {
     let kind = match word {
         BLOCK => VolumeKind::Network,
@@ -38,7 +39,7 @@ pub(super) fn volume_type(word: &str) -> VolumeType {
     VolumeType::new(kind, word)
 }
 
-/// What Scaleway is like.
+/// The properties of Scaleway.
 #[must_use]
 pub fn profile() -> CloudProfile {
     let automatic = |volume_type: Option<&str>, index, pattern: &str| AutomaticName {
@@ -63,8 +64,8 @@ pub fn profile() -> CloudProfile {
     }
 }
 
-/// List prices in Paris: block storage as of 2026-09-26, snapshots of block volumes as of 2025, those of local volumes by
-/// the product catalogue.
+/// List prices in Paris: block storage as of 2026-09-26, snapshots of block volumes as of 2025, snapshots of local
+/// volumes from the product catalogue.
 fn storage_prices() -> StoragePrices {
     let price = |perf_iops, gb_hour_micros| BlockPrice { perf_iops, gb_hour_micros };
     StoragePrices {

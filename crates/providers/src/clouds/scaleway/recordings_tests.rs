@@ -1,6 +1,6 @@
-//! Decodes every recorded answer that an implemented call can receive, and judges every recorded refusal.
+//! Decodes every recorded response that an implemented call can receive, and classifies every recorded refusal.
 //!
-//! The recordings stand beside the repository, not in it; where they are absent, that is printed and nothing is tested.
+//! The recordings are not part of the repository. If they are absent, the tests print this and test nothing.
 
 use super::{classify_error, wire};
 use crate::http::ErrorClass;
@@ -35,7 +35,7 @@ struct Exchange {
 fn exchanges() -> Option<Vec<Exchange>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/scaleway/recordings");
     if !folder.is_dir() {
-        eprintln!("left out: there are no recordings beside the repository");
+        eprintln!("skipped: there are no recordings");
         return None;
     }
     let mut paths = Vec::new();
@@ -79,7 +79,7 @@ fn known_block(volume: &Value) {
     assert!(matches!(seen.perf_iops, Some(5_000 | 15_000)), "{seen:?}");
 }
 
-/// Decodes one answer; the name of the call if it is one that we make.
+/// Decodes one response; returns the name of the call if it is one that we make.
 fn decode(e: &Exchange) -> Option<&'static str> {
     let parts: Vec<&str> = e.parts.iter().map(String::as_str).collect();
     Some(match (e.method.as_str(), parts.as_slice()) {
@@ -169,9 +169,9 @@ fn every_recorded_refusal_is_judged_by_its_type() {
             ("no body", 429) => ErrorKind::RateLimited,
             ("invalid_arguments", _) if message.contains("not available") => ErrorKind::Conflict,
             ("invalid_arguments", _) => ErrorKind::Refused,
-            // User data that is not there: a 404 without a body is not a typed not-found.
+            // User data that does not exist: a 404 without a body is not a typed not-found.
             ("no body", 404) => ErrorKind::Unavailable,
-            _ => panic!("{} {}: a refusal that no rule foresees: {} {}", e.method, e.parts.join("/"), e.status, e.body),
+            _ => panic!("{} {}: a refusal without a rule: {} {}", e.method, e.parts.join("/"), e.status, e.body),
         };
         assert_eq!(kind, expected, "{} {}", e.status, e.body);
         assert_eq!(effect, Effect::None, "{} {}", e.status, e.body);

@@ -1,4 +1,4 @@
-//! Servers: list, get, create, act, attach and detach.
+//! Servers: list, get, create, actions, attach and detach.
 
 use super::{Scaleway, image, instance_path, wire};
 use crate::error::Error;
@@ -10,9 +10,9 @@ use inventiv_core::observed::ObservedServer;
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// The most that a page may hold.
+/// The maximum number of items of a page.
 pub(super) const PAGE: u64 = 100;
-/// How often a listing that shifted while it was read is begun anew.
+/// How often a listing is read if its pages shift.
 const LISTING_TRIES: usize = 3;
 
 /// One page of a listing.
@@ -21,23 +21,23 @@ pub(super) struct Page<T> {
     pub(super) total: u64,
 }
 
-/// A listing, each item once.
+/// A listing, with each item once.
 pub(super) struct Listing<T> {
     pub(super) items: Vec<T>,
-    /// The same total on every page, and as many distinct ids as that. If not, something moved from one page to another
-    /// while they were read: what is missing may exist.
+    /// Every page has the same total, which is the number of distinct ids. Otherwise, pages shifted while they were
+    /// read, and a missing item may exist.
     pub(super) complete: bool,
 }
 
 impl<T> Listing<T> {
     /// The items, if nothing can be missing.
     pub(super) fn whole(self, what: &str) -> Result<Vec<T>, Error> {
-        let shifted = || format!("the list of {what} changed while it was read, every time; reads again");
+        let shifted = || format!("the list of {what} changed each time while it was read; it is read again later");
         self.complete.then_some(self.items).ok_or_else(|| Error::unavailable(Effect::None, shifted()))
     }
 }
 
-/// Reads all pages, and again if they shifted; what the last try shows is given in any case.
+/// Reads all pages, and again if they shifted. The last try is returned in any case.
 pub(super) async fn all_pages<T, F, Fut>(id: fn(&T) -> &str, mut page: F) -> Result<Listing<T>, Error>
 where
     F: FnMut(u64) -> Fut,
@@ -69,7 +69,7 @@ pub(super) fn total_header(page: &Success) -> Result<u64, Error> {
     let text = page.headers.get("x-total-count").and_then(|v| v.to_str().ok());
     let total = text.and_then(|t| t.parse().ok());
     total.ok_or_else(|| {
-        Error::unavailable(Effect::None, "the provider's list has no X-Total-Count: it may be incomplete")
+        Error::unavailable(Effect::None, "the provider's list has no X-Total-Count, so it may be incomplete")
     })
 }
 
@@ -120,7 +120,7 @@ impl Scaleway {
         let wanted =
             image::Fitting { image: &new.image, instance_type: &new.instance_type, boot_storage: new.boot_storage };
         let image = if image::is_id(&new.image) { new.image.clone() } else { self.image_id(zone, &wanted).await? };
-        // No `volumes` map: a partial one may keep the automatic scratch volume from being made.
+        // No `volumes` map: a partial one may prevent the creation of the automatic scratch volume.
         let body = json!({
             "name": new.name, "commercial_type": new.instance_type, "image": image, "project": self.account.project_id,
             "tags": new.tags, "dynamic_ip_required": true, "boot_type": "local",
@@ -138,7 +138,7 @@ impl Scaleway {
 
     pub(super) async fn post_action(&self, zone: &str, id: &str, action: &str) -> Result<Answer<()>, Error> {
         let path = instance_path(zone, &format!("servers/{}/action", encode(id)));
-        // The answer's task is decorative: only the server itself tells what comes of it.
+        // The task in the response is not used: only the server itself shows the outcome.
         let done = self.change(Method::POST, path, Body::Json(json!({ "action": action }))).await?;
         Ok(Answer { value: (), request_id: done.request_id })
     }

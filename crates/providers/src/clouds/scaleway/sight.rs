@@ -1,8 +1,9 @@
-//! Whether the credentials see the project: keys that lost it are answered empty lists and not-founds for everything.
+//! Visibility of the project: with credentials that cannot see it, lists are empty and every read is a not-found.
 //!
-//! An absence counts only between two sights of the project over the same API: one before the read, one after it. A sight is
-//! anything of the project that the API shows. The one before may be any earlier read of this process, as long as none
-//! after it failed to see the project. Instance and Block Storage have rights of their own, and sights of their own.
+//! An absence counts only if the project was visible over the same API before the read and after it. Any resource of
+//! the project that the API shows proves this. Before the read, any earlier read of this process is enough, unless a
+//! later one did not see the project. Instance and Block Storage have separate permissions, so their visibility is
+//! separate.
 
 use super::{Scaleway, block_path, instance_path, wire};
 use crate::Existence;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// An API with rights of its own.
+/// An API with its own permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Side {
     /// Servers, local volumes, addresses, security groups.
@@ -23,30 +24,30 @@ pub(super) enum Side {
     Block,
 }
 
-/// How long a sight of the project waits at most for other reads that could share it.
+/// How long a visibility check waits for other reads that can share it.
 const SHARE_MAX: Duration = Duration::from_millis(500);
 
-/// In which zones each API showed something of the project when it was last asked, and who is asking.
+/// The zones in which each API showed the project at the last check, and the checks in progress.
 #[derive(Default)]
 pub(super) struct Sights {
     seen: Mutex<HashSet<(String, Side)>>,
     shared: Mutex<HashMap<(String, Side), Arc<Shared>>>,
 }
 
-/// One sight of the project for several reads of one zone and API.
+/// One visibility check for several reads of one zone and API.
 #[derive(Default)]
 struct Shared {
-    /// How many reads are under way that may have to be witnessed.
+    /// The number of reads in flight that may need a check.
     reads: AtomicUsize,
     ended: Notify,
-    /// Orders ends of reads and beginnings of sights.
+    /// Orders the ends of reads and the starts of checks.
     clock: AtomicU64,
-    /// When the last sight began, and what came of it.
+    /// When the last check began, and its result.
     last: tokio::sync::Mutex<Option<(u64, Option<String>)>>,
 }
 
 impl Shared {
-    /// Waits until no read is under way; not for ever, because others may begin all the time.
+    /// Waits until no read is in flight, for [`SHARE_MAX`] at most, because new ones may begin all the time.
     async fn no_reads(&self) {
         let quiet = async {
             loop {
@@ -61,7 +62,7 @@ impl Shared {
     }
 }
 
-/// A read is under way while it lives.
+/// A read in flight; dropping it ends the read.
 struct Reading(Arc<Shared>);
 
 impl Drop for Reading {
@@ -98,17 +99,17 @@ impl Sights {
 }
 
 impl Scaleway {
-    /// Something of the project was shown.
+    /// Notes that a resource of the project was shown.
     pub(super) fn saw(&self, zone: &str, side: Side) {
         self.sights.note(zone, side, true);
     }
 
-    /// Before a read that may show an absence: why nothing is seen of the project; `None`: it is.
+    /// Before a read that may show an absence: why the project is not visible; `None`: it is.
     pub(super) async fn hidden_before(&self, zone: &str, side: Side, but: &str) -> Option<String> {
         if self.sights.has(zone, side) { None } else { self.hidden_now(zone, side, but).await }
     }
 
-    /// Asks for something of the project, other than the resource `but`: why nothing is seen; `None`: something is.
+    /// Reads a resource of the project other than `but`. Returns why the project is not visible; `None`: it is.
     pub(super) async fn hidden_now(&self, zone: &str, side: Side, but: &str) -> Option<String> {
         let hidden = match side {
             Side::Instance => self.group_is_hidden(zone).await,
@@ -118,8 +119,8 @@ impl Scaleway {
         hidden
     }
 
-    /// The cloud makes a security group with the first server of a zone, and leaves it there: where none is shown, there
-    /// never was a server, or the credentials do not see the project.
+    /// Scaleway creates a security group with the first server of a zone and keeps it. If none is shown, there never
+    /// was a server, or the credentials cannot see the project.
     async fn group_is_hidden(&self, zone: &str) -> Option<String> {
         let project = self.account.project_id.as_str();
         let path = instance_path(zone, &format!("security_groups?project={project}&per_page=1&page=1"));
@@ -130,12 +131,12 @@ impl Scaleway {
         match groups {
             Ok(groups) if groups.0.iter().any(|g| g.project == project) => None,
             Ok(_) => Some(format!(
-                "blocked: credentials: no security group of project {project} is shown in {zone}, although one stays where a \
-                 server was: waits for credentials that see the project"
+                "blocked: credentials: no security group of project {project} is shown in {zone}, although one \
+                 remains where a server was; waits for credentials that can see the project"
             )),
             Err(e) => Some(format!(
-                "nothing of project {project} is shown in {zone}, and its security groups cannot be listed: {e}; waits to learn \
-                 whether the credentials see the project"
+                "nothing of project {project} is shown in {zone}, and its security groups cannot be listed: {e}; waits \
+                 to learn whether the credentials can see the project"
             )),
         }
     }
@@ -152,13 +153,13 @@ impl Scaleway {
             Ok(volumes) if volumes.iter().any(|v| wire::block(v).id != but) => None,
             Ok(_) => Some(self.blocks_hidden(zone)),
             Err(e) => Some(format!(
-                "block volumes of project {project} in {zone} cannot be listed: {e}; waits to learn whether the credentials see \
-                 block storage"
+                "block volumes of project {project} in {zone} cannot be listed: {e}; waits to learn whether the \
+                 credentials can see block storage"
             )),
         }
     }
 
-    /// What a read shows, without any evidence.
+    /// The resource that a read shows. `None` is no evidence that it is gone.
     pub(super) fn reported<T>(&self, zone: &str, side: Side, found: Existence<T>) -> Option<T> {
         match found {
             Existence::Exists(seen) => {
@@ -169,7 +170,7 @@ impl Scaleway {
         }
     }
 
-    /// Reads one resource. A not-found counts only if the project was seen before it, and is seen after it.
+    /// Reads one resource. A not-found counts only if the project was visible before the read and is visible after it.
     pub(super) async fn witnessed<T, F>(
         &self,
         zone: &str,
@@ -183,7 +184,7 @@ impl Scaleway {
         let mut seen_before = self.sights.has(zone, side);
         let mut found = ask().await?;
         if matches!(found, Existence::Gone(_)) && !seen_before {
-            // Only now is a sight of the project worth a question; and the resource is asked for once more after it.
+            // Only a not-found needs the check. The resource is read again after it.
             drop(reading);
             seen_before = self.hidden_now(zone, side, id).await.is_none();
             reading = self.sights.reading(zone, side);
@@ -196,21 +197,21 @@ impl Scaleway {
         }
         let hidden = match self.hidden_after(zone, side, id).await {
             None if seen_before => return Ok(found),
-            None => "nothing of the project was shown before it".to_owned(),
+            None => "the project was not visible before the read".to_owned(),
             Some(hidden) => hidden,
         };
         Err(Error::new(ErrorKind::Unwitnessed, Effect::None, format!("not found, but {hidden}")))
     }
 
-    /// Whether the project is seen after a read that has ended. Reads that are under way meanwhile share the answer: it is
-    /// asked for once they have ended, too.
+    /// Checks the visibility of the project after a read. Reads that are in flight meanwhile share the check: it begins
+    /// after they have ended, too.
     async fn hidden_after(&self, zone: &str, side: Side, but: &str) -> Option<String> {
         if side == Side::Block {
-            // What is asked for must be another volume than the one in question.
+            // The check must find another volume than the one in question.
             return self.hidden_now(zone, side, but).await;
         }
         let shared = self.sights.shared(zone, side);
-        // Reads that were asked for together begin before this one is witnessed.
+        // Lets reads that were requested together begin before this check.
         tokio::task::yield_now().await;
         let ended = shared.clock.fetch_add(1, Ordering::SeqCst);
         let mut last = shared.last.lock().await;

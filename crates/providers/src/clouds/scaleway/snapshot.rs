@@ -1,4 +1,4 @@
-//! Snapshots of both APIs, and the images that are made of them.
+//! Snapshots of both APIs, and the images that use them.
 
 use super::lenient::{self, Field};
 use super::server::{Listing, PAGE, Page, all_pages, total_header};
@@ -96,7 +96,7 @@ impl Scaleway {
         listing.whole("snapshots")
     }
 
-    /// Names of the project's own images, by the id of each snapshot that they are made of.
+    /// The names of the project's own images, by the id of each snapshot that they use.
     pub(super) async fn list_image_names(&self, zone: &str) -> Result<BTreeMap<String, Vec<String>>, Error> {
         let project = &self.account.project_id;
         let listing: Listing<Value> = all_pages(

@@ -1,4 +1,4 @@
-//! The client against small servers of its own: what it sends, and what it makes of what it gets.
+//! The driver against small HTTP servers: what it sends, and how it reads the responses.
 
 use super::credentials;
 use super::profile::volume_type;
@@ -22,12 +22,12 @@ const ID: &str = "33333333-3333-4333-8333-333333333333";
 
 type Seen = Arc<Mutex<Vec<(String, String, String)>>>;
 
-/// A server that answers every request alike and remembers what it was sent.
+/// An HTTP server that gives every request the same response and records the requests.
 async fn server(status: u16, content_type: &'static str, body: Vec<u8>) -> (Scaleway, Seen) {
     serve(status, content_type, body, true).await
 }
 
-/// The same; `sees`: it shows a security group and a block volume of the project to whoever asks for a sight of it.
+/// The same; with `sees`, it shows a security group and a block volume of the project to visibility checks.
 async fn serve(status: u16, content_type: &'static str, body: Vec<u8>, sees: bool) -> (Scaleway, Seen) {
     let seen: Seen = Arc::default();
     let remember = seen.clone();
@@ -175,7 +175,7 @@ fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
             for kind in ["precondition_failed", "internal_server_error", "invalid_request_error", "unknown"] {
                 assert!(stock(status, "application/json", &own(kind, message)), "{status} {kind}: {message}");
             }
-            // A gateway's own words, and JSON that is not Scaleway's.
+            // A gateway's plain text, and JSON that is not a Scaleway error.
             assert!(stock(status, "text/plain", message), "{status}: {message}");
             assert!(stock(status, "application/json", &json!({"error": message}).to_string()), "{status}: {message}");
         }
@@ -197,7 +197,7 @@ fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
             assert!(!stock(status, "text/html; charset=iso-8859-1", page), "{status}: {page}");
             assert!(!stock(status, "text/plain", page.trim_start_matches("<p>out of stock</p>")), "{status}: {page}");
         }
-        // What asks for no machine is refused for other reasons; a start asks for one.
+        // Calls that need no server are refused for other reasons; a start needs one.
         for purpose in [Purpose::Read, Purpose::Change] {
             assert_ne!(reported(purpose, status, "text/plain", says[0]), ErrorKind::OutOfStock, "{status}");
         }
@@ -209,7 +209,7 @@ fn words_about_stock_are_read_whatever_the_status_and_no_others_are() {
         assert_eq!(reported(Purpose::Create, status, "application/json", &own("x", says[0])), kind);
         assert_eq!(reported(Purpose::Create, status, "text/plain", says[0]), kind);
     }
-    // What a creation did that was refused with 4xx is known; with 5xx a listing tells.
+    // The effect of a creation is known after a 4xx; after a 5xx, a listing shows it.
     let effect = |status| {
         classify_error::classify_error(Purpose::Create, status, "application/json", own("x", says[0]).as_bytes()).effect
     };
@@ -280,18 +280,18 @@ async fn only_a_typed_not_found_for_our_own_id_means_gone() {
         let (cloud, _) = server(status, content_type, body.into_bytes()).await;
         let answer = cloud.volume("fr-par-1", &volume).await;
         assert_eq!(matches!(answer, Ok(Existence::Gone(_))), gone, "{status} {content_type}: {answer:?}");
-        assert_eq!(answer.is_err(), !gone, "{status} {content_type}: what is not known must be an error");
+        assert_eq!(answer.is_err(), !gone, "{status} {content_type}: an inconclusive read must be an error");
     }
-    // A key that does not see the project (any more) is answered like this for everything.
+    // Credentials that cannot see the project get this response for everything.
     let (cloud, _) = serve(404, "application/json", body("volume", ID).into_bytes(), false).await;
     let error = cloud.volume("fr-par-1", &volume).await.unwrap_err();
     assert!(error.kind == ErrorKind::Unwitnessed && error.to_string().contains("credentials"), "{error}");
-    // Whoever was allowed to delete it needs no other sight.
+    // Credentials that could delete the volume need no further proof of visibility.
     let deleted = VolumeRef { deletion_accepted: true, ..volume };
     assert!(matches!(cloud.volume("fr-par-1", &deleted).await, Ok(Existence::Gone(_))));
 }
 
-/// Every way in which a field can be odd, of every field, at every depth.
+/// Every malformation of every field, at every depth.
 fn oddities(row: &Value) -> Vec<Value> {
     let odd = [Value::Null, json!(7), json!("x"), json!([7]), json!({"x": 7}), json!(true)];
     let mut all = Vec::new();
@@ -342,7 +342,7 @@ fn an_odd_row_hides_no_other_and_nothing_is_decided_upon_it() {
         }
     }
     assert!(read > 300, "{read}");
-    // A server whose volumes are not shown is not removed upon that: one of them may have to be kept.
+    // A server whose volumes are not shown must not be removed: one of them may have to be kept.
     let blank = |key: &str| {
         let mut odd = server.clone();
         odd[key] = Value::Null;
@@ -362,7 +362,7 @@ async fn a_listing_that_does_not_add_up_shows_what_is_there_and_proves_nothing_a
     let (cloud, _) = server(200, "application/json", br#"{"servers":[],"volumes":[],"total_count":0}"#.to_vec()).await;
     let inventory = cloud.observe("fr-par-1").await.unwrap();
     assert!(!inventory.complete);
-    // Where absence decides, as for a creation in doubt, that is not good enough.
+    // For an unconfirmed creation, where absence decides, that is not enough.
     assert_eq!(cloud.find("fr-par-1", "iva-x").await.unwrap_err().kind, ErrorKind::Unavailable);
 }
 

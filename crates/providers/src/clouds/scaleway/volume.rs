@@ -1,4 +1,4 @@
-//! Volumes: block volumes by the Block API, `l_ssd` and `scratch` by the Instance API, unknown kinds by both.
+//! Volumes: block volumes over the Block API, `l_ssd` and `scratch` over the Instance API, unknown kinds over both.
 
 use super::lenient::Identified;
 use super::server::{Listing, PAGE, Page, all_pages, confirms_not_found, total_header};
@@ -30,11 +30,11 @@ fn owner(volume: &VolumeRef) -> Owner {
     }
 }
 
-/// Refuses a speed that Scaleway does not have, before anything is sent.
+/// Refuses IOPS that Scaleway does not offer, before a call is sent.
 pub(super) fn check_iops(iops: Option<i64>) -> Result<(), Error> {
     match iops {
         Some(n) if !IOPS.contains(&n) => {
-            let text = format!("{n} IOPS: Scaleway has 5000 and 15000");
+            let text = format!("{n} IOPS are not offered: Scaleway has 5000 and 15000");
             Err(Error::new(ErrorKind::Refused, Effect::None, text))
         }
         _ => Ok(()),
@@ -77,14 +77,14 @@ impl Scaleway {
         .await
     }
 
-    /// One volume; its absence only with a sight of the project, over each API that says so, before and after it.
+    /// Reads one volume. Its absence counts only if the project is visible over each API that shows the absence.
     pub(super) async fn look_for_volume(
         &self,
         zone: &str,
         volume: &VolumeRef,
     ) -> Result<Existence<ObservedVolume>, Error> {
         match owner(volume) {
-            // Whoever was allowed to delete it was shown it.
+            // Credentials that could delete the volume could see it.
             Owner::Block if volume.deletion_accepted => self.get_block(zone, &volume.id).await,
             Owner::Block => self.seen_block(zone, &volume.id).await,
             Owner::Instance => self.seen_local(zone, &volume.id).await,
@@ -110,7 +110,7 @@ impl Scaleway {
         self.witnessed(zone, (Side::Instance, id), || self.get_local(zone, id)).await
     }
 
-    /// One volume, if it is shown.
+    /// Reads one volume, if it is shown.
     pub(super) async fn see_volume(&self, zone: &str, volume: &VolumeRef) -> Result<Option<ObservedVolume>, Error> {
         let kind = owner(volume);
         if kind != Owner::Instance
@@ -124,11 +124,11 @@ impl Scaleway {
         Ok(self.reported(zone, Side::Instance, self.get_local(zone, &volume.id).await?))
     }
 
-    /// Why a list of block volumes that shows nothing says nothing.
+    /// Why an empty list of block volumes is no evidence.
     pub(super) fn blocks_hidden(&self, zone: &str) -> String {
         format!(
-            "blocked: credentials: no block volume of project {} is shown in {zone}: nothing tells whether the credentials see \
-             block storage",
+            "blocked: credentials: no block volume of project {} is shown in {zone}, so it is unknown whether the \
+             credentials can see block storage",
             self.account.project_id
         )
     }
@@ -176,7 +176,7 @@ impl Scaleway {
             return Ok(Answer { value: seen, request_id: answer.request_id });
         }
         if body.get("perf_iops").is_some() {
-            let text = format!("a {} volume has no speed that could be set", volume.volume_type);
+            let text = format!("the IOPS of a {} volume cannot be set", volume.volume_type);
             return Err(Error::new(ErrorKind::Unsupported, Effect::None, text));
         }
         let path = instance_path(zone, &format!("volumes/{}", encode(&volume.id)));
@@ -195,7 +195,7 @@ impl Scaleway {
         Ok(Answer { value: (), request_id: done.request_id })
     }
 
-    /// The API that knows a volume; of an unknown kind, the one that shows it.
+    /// The API that owns a volume; for an unknown kind, the one that shows it.
     async fn owner_of(&self, zone: &str, volume: &VolumeRef) -> Result<Owner, Error> {
         match owner(volume) {
             Owner::Unknown => match self.get_block(zone, &volume.id).await? {

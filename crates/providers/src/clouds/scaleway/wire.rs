@@ -1,5 +1,6 @@
-//! Scaleway's JSON, as far as we read it, and its meaning in our words. Unknown fields and words are let through, and what
-//! cannot be read is not known (`lenient`).
+//! Scaleway's JSON, as far as we read it, and its conversion to our types.
+//!
+//! Unknown fields and values are accepted, and unreadable fields are unknown (`lenient`).
 
 use super::lenient::{self, Field, Identified, Items};
 use super::profile::{BLOCK, volume_type};
@@ -73,7 +74,7 @@ struct Image {
     name: Field<String>,
 }
 
-/// A server as far as it can be read. Nothing is decided upon one whose state or volumes cannot be.
+/// A server, read as far as possible. No decision is based on one whose state or volumes are unreadable.
 pub(super) fn server(value: &Value) -> ObservedServer {
     let read: Server = lenient::row(value).unwrap_or_default();
     let volumes_known = matches!(read.volumes, Field::Known(_));
@@ -97,13 +98,13 @@ pub(super) fn server(value: &Value) -> ObservedServer {
             Some((ip.address.known()?, ip.dynamic.known().unwrap_or_default(), v4))
         })
         .collect();
-    // IPv4 before IPv6. Our own address is the dynamic one; a flexible one was put there by somebody else.
+    // IPv4 before IPv6. Our own address is the dynamic one; a flexible one belongs to a third party.
     ips.sort_by_key(|(_, dynamic, v4)| (!v4, !dynamic));
     let mut addresses: Vec<String> = ips.iter().map(|(address, ..)| address.clone()).collect();
     if let Some(single) = read.public_ip.known().and_then(|ip| ip.address.known())
         && !addresses.contains(&single)
     {
-        // The older field, where the list does not show it.
+        // The deprecated field, if the list does not contain its address.
         let first_v6 = ips.iter().filter(|(_, _, v4)| *v4).count();
         addresses.insert(if single.contains(':') { addresses.len() } else { first_v6 }, single);
     }
@@ -136,7 +137,7 @@ fn server_state(word: String) -> ServerState {
 
 fn attachment((index, slot): (String, Slot)) -> Attachment {
     Attachment {
-        // A key that is no number is a volume all the same; it just boots nothing.
+        // A key that is not a number is still a volume, but not a boot volume.
         index: index.parse().unwrap_or(u32::MAX),
         volume_id: slot.id,
         volume_type: volume_type(&slot.volume_type.known().unwrap_or_else(unknown)),
@@ -146,7 +147,7 @@ fn attachment((index, slot): (String, Slot)) -> Attachment {
     }
 }
 
-/// The kind of a volume that shows none: then every API is asked for it.
+/// The kind of a volume that shows none: every API is read for it.
 fn unknown() -> String {
     "unknown".to_owned()
 }
@@ -185,7 +186,7 @@ struct Specs {
     perf_iops: Field<i64>,
 }
 
-/// A block volume as far as it can be read. Nothing is decided upon one whose state or references cannot be.
+/// A block volume, read as far as possible. No decision is based on one whose state or references are unreadable.
 pub(super) fn block(value: &Value) -> ObservedVolume {
     let read: Block = lenient::row(value).unwrap_or_default();
     let odd = matches!(read.references, Field::Unreadable);
@@ -246,7 +247,7 @@ struct Owner {
     id: String,
 }
 
-/// A local volume as far as it can be read. Nothing is decided upon one whose state or server cannot be.
+/// A local volume, read as far as possible. No decision is based on one whose state or server is unreadable.
 pub(super) fn local(value: &Value) -> ObservedVolume {
     let read: Local = lenient::row(value).unwrap_or_default();
     let odd = matches!(read.server, Field::Unreadable);

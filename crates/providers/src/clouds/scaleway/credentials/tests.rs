@@ -1,4 +1,4 @@
-//! What is read from where, and what is said when it is not good.
+//! Where each value is read from, and the messages about invalid values.
 
 use super::read;
 use secrecy::ExposeSecret;
@@ -59,7 +59,7 @@ fn what_is_wrong_is_said_without_the_secret() {
         (("SCW_SECRET_KEY", "hunter2hunter2"), "not a UUID"),
         (("SCW_DEFAULT_PROJECT_ID", ""), "SCW_DEFAULT_PROJECT_ID"),
         (("SCW_DEFAULT_PROJECT_ID", "x"), "not a UUID"),
-        (("SCW_DEFAULT_ZONE", "paris"), "no zone"),
+        (("SCW_DEFAULT_ZONE", "paris"), "not a zone"),
         (("SCW_API_URL", "https://api.scaleway.com/"), "slash"),
         (("SCW_API_URL", "ftp://x"), "API address"),
         (("SCW_CONFIG_PATH", "/does/not/exist.yaml"), "/does/not/exist.yaml"),
@@ -106,7 +106,7 @@ fn a_profile_that_is_named_is_an_account_of_its_own() {
     let here = || "http://127.0.0.1:9".to_owned();
     assert_eq!(of(None).unwrap(), (KEY.to_owned(), PROJECT.to_owned(), here()));
     assert_eq!(of(Some("default")).unwrap(), (KEY.to_owned(), PROJECT.to_owned(), here()));
-    // Neither the environment's key nor the project at the top of the file is another profile's.
+    // A named profile uses neither the key of the environment nor the project at the top of the file.
     assert_eq!(of(Some("dev")).unwrap(), (OTHER.to_owned(), project, here()));
     let half = of(Some("half")).unwrap_err().to_string();
     assert!(half.contains("profile `half` has no project"), "{half}");

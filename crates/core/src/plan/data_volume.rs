@@ -1,0 +1,174 @@
+//! The data volume of an instance that should run: created, attached, and waited for.
+
+use super::attempt::{Last, Next};
+use super::{Change, Draft, attempt, evidence};
+use crate::action::{Action, Creation, VolumeCall};
+use crate::id::VolumeId;
+use crate::name::{CloudName, Role};
+use crate::observed::{ObservedServer, VolumeState};
+use crate::recorded::{DataVolumeSpec, Server, Volume};
+use crate::status::{CreateState, NoteCode, Origin, VolumeStatus};
+
+/// The progress of the data volume.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Data {
+    /// It is not attached. The server must not be started before it is.
+    Missing,
+    /// The server shows it, and the cloud is still attaching it. The server may be started meanwhile.
+    Attaching,
+    /// Nothing is left to wait for.
+    Settled,
+}
+
+/// Creates and attaches the data volume.
+pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) -> Data {
+    let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return Data::Settled };
+    let row = draft.agg.data_volume().cloned();
+    if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
+        return attach(draft, row, server, seen);
+    }
+    if server.may_have_run() && row.is_some() {
+        // It existed and is gone with its data: reported, not created again.
+        draft.wait_because(
+            NoteCode::ActionNeeded,
+            "the data volume disappeared; terminate the instance and create a new one",
+        );
+        return Data::Settled;
+    }
+    let last = row.as_ref().map(|v| Last {
+        attempt: v.attempt,
+        abandoned: draft.agg.volumes.iter().filter(|v| v.create_state == CreateState::Abandoned).count(),
+        state: v.create_state,
+        error: v.create_error.as_ref(),
+        retry: v.retry.as_ref(),
+        intended_at: v.created_at,
+        answered_at: v.answered_at,
+    });
+    match attempt::next("data volume", last.as_ref(), draft.cx.rules, draft.cx.now) {
+        Next::Make(attempt) => {
+            let row = new_data_volume(draft, &spec, attempt);
+            draft.actions.push(Action::Create(Creation::Volume(Box::new(row))));
+        }
+        Next::Doubt(until) => {
+            draft.wait_until(
+                NoteCode::Waiting,
+                "waits to learn whether the creation of the data volume, whose response was lost, took effect",
+                until,
+            );
+        }
+        Next::Later(retry) => {
+            draft.may_try("creating the data volume", Some(&retry));
+        }
+        Next::Never(code, message) => draft.fail(&code, message),
+    }
+    Data::Missing
+}
+
+pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, attempt: u32) -> Volume {
+    let name = CloudName {
+        control_plane: draft.cx.control_plane.to_owned(),
+        instance: draft.agg.instance.id.clone(),
+        role: Role::Data,
+        attempt,
+        delete: spec.delete_on_terminate,
+        policy_version: 0,
+    };
+    let id = VolumeId::new((draft.cx.ids)());
+    Volume {
+        attempt,
+        name: name.text(),
+        origin: Origin::Ours,
+        volume_type: draft.cx.profile.data_volume.clone(),
+        size_bytes: Some(spec.size_bytes),
+        perf_iops: spec.perf_iops,
+        delete_on_terminate: spec.delete_on_terminate,
+        status: VolumeStatus::Creating,
+        create_state: CreateState::Intended,
+        provider_id: None,
+        answered_at: None,
+        ..super::record_observation::found_volume(id, String::new(), draft.cx.now)
+    }
+}
+
+fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &ObservedServer) -> Data {
+    let Some(id) = row.provider_id.as_deref() else { return Data::Missing };
+    let shown = draft.seen.volume(id).cloned();
+    match shown.map(|v| (v.state, v.server_id, v.attachment_settled)) {
+        Some((_, Some(on), true)) if on == seen.id => return Data::Settled,
+        Some((VolumeState::Error, ..)) => broken(draft, row),
+        // The server lists a volume before the Block API shows it as in use.
+        Some((_, on, _)) if seen.has(id) && on.as_ref().is_none_or(|on| *on == seen.id) => return Data::Attaching,
+        Some((_, Some(on), false)) if on == seen.id => attaching(draft, row),
+        Some((_, Some(on), _)) => {
+            let owner = described(draft, &on);
+            draft.wait_because(
+                NoteCode::ActionNeeded,
+                format!("the data volume is attached to {owner}; detach it there"),
+            );
+            return if server.may_have_run() { Data::Settled } else { Data::Missing };
+        }
+        Some((VolumeState::Available, None, _)) if server.may_have_run() && row.attached_at.is_some() => {
+            // For the length of the window after that, a stale read may show it as detached.
+            if row.attached_at.is_some_and(|t| draft.seen.began_at > t.plus_ms(draft.cx.rules.stale_ms)) {
+                draft.wait_because(
+                    NoteCode::ActionNeeded,
+                    "a third party detached the data volume; attach it again, or terminate the instance",
+                );
+            }
+            return Data::Settled;
+        }
+        Some((VolumeState::Available, None, _)) => {
+            // For the length of the window, a stale read may show it as detached. A second attachment would be refused, and
+            // the instance would fail.
+            let patience_ms = draft.cx.rules.poll_ms.max(draft.cx.rules.stale_ms);
+            let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(patience_ms));
+            if !again {
+                attaching(draft, row);
+            } else if draft.may_try("attaching the data volume", row.retry.as_ref()) {
+                draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Attach(server.id.clone())));
+            }
+        }
+        Some((VolumeState::Creating, ..)) => {
+            let since = row.answered_at.unwrap_or(row.created_at);
+            draft.wait_for_volume(Change::VolumeMade, row, since, "waits for the data volume to be created");
+        }
+        Some((VolumeState::InUse | VolumeState::Updating | VolumeState::Other(_), None, _)) => {
+            draft.wait("waits for the data volume to become available");
+        }
+        None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
+            if evidence::may_ask(draft, "the data volume", row.pending_observation.as_ref())
+                && draft.may_try("checking whether the data volume is gone", row.retry.as_ref())
+            {
+                draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
+            }
+        }
+        None => draft.wait("waits for the cloud to show the data volume"),
+    }
+    Data::Missing
+}
+
+/// A text for operators about a server that holds our volume: its name, its id, and who created it.
+fn described(draft: &Draft<'_, '_>, id: &str) -> String {
+    let holder = draft.seen.servers.iter().chain(&draft.seen.holders).find(|s| s.id == id);
+    let Some(holder) = holder else { return format!("server {id}") };
+    let owner = match CloudName::parse(&holder.name) {
+        Some(name) if name.control_plane == draft.cx.control_plane => format!("of instance {}", name.instance),
+        Some(name) => format!("of control plane `{}`", name.control_plane),
+        None => "which a third party created".to_owned(),
+    };
+    format!("server `{}` ({id}), {owner}", holder.name)
+}
+
+pub(super) fn attaching(draft: &mut Draft<'_, '_>, row: &Volume) {
+    let since = row.attach_sent_at.unwrap_or(row.created_at);
+    draft.wait_for_volume(Change::VolumeAttached, row, since, "waits for the data volume to be attached");
+}
+
+fn broken(draft: &mut Draft<'_, '_>, row: &Volume) {
+    let text = "the cloud reports the data volume as broken";
+    if evidence::is_broken(draft, row.pending_observation.as_ref()) {
+        draft.fail("volume_error", format!("{text}; create a new instance"));
+    } else {
+        draft.wait(format!("{text}; waits for a second observation after the consistency window"));
+    }
+}

@@ -1,0 +1,90 @@
+//! The instance itself, and why nothing is done about it now.
+
+use super::spec::Spec;
+use crate::error::CallError;
+use crate::id::InstanceId;
+use crate::status::{Desired, NoteCode, Status};
+use crate::time::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Why an instance failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word: an [`crate::error::ErrorKind`]'s, or `server_disappeared`, `boot_failed`, `create_unconfirmed`.
+    pub code: String,
+    /// One sentence that says what to do.
+    pub message: String,
+}
+
+/// Why nothing more is done now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What kind of reason it is.
+    pub code: NoteCode,
+    /// One sentence.
+    pub text: String,
+    /// When the wait ends at the latest, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Timestamp>,
+}
+
+/// The instance itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// The user's name for it. Not unique, and not the name in the cloud.
+    pub name: String,
+    /// The cloud account (provider and project).
+    pub account_id: String,
+    /// The provider.
+    pub provider: String,
+    /// The zone.
+    pub zone: String,
+    /// The server type.
+    pub instance_type: String,
+    /// The model it is for.
+    pub model_id: Option<String>,
+    /// What was requested.
+    pub spec: Spec,
+    /// The desired state.
+    pub desired: Desired,
+    /// Its status.
+    pub status: Status,
+    /// Why it failed. Set once; then the instance is removed.
+    pub failure: Option<Failure>,
+    /// The server's public address; IPv4 where it has one.
+    pub ip_address: Option<String>,
+    /// All of its public addresses, IPv4 before IPv6.
+    pub addresses: Vec<String>,
+    /// When it was requested.
+    pub created_at: Timestamp,
+    /// When it became ready.
+    pub ready_at: Option<Timestamp>,
+    /// When its end was requested, or when it failed.
+    pub terminate_requested_at: Option<Timestamp>,
+    /// When everything was proven gone.
+    pub terminated_at: Option<Timestamp>,
+    /// Why nothing more is done now.
+    pub notes: Vec<Note>,
+    /// Nothing is left to do until a request or a change in the cloud.
+    pub settled: bool,
+    /// The time of the next observation, unless a request comes first.
+    pub wake_at: Timestamp,
+    /// The earliest time at which an observation may confirm its proofs; `None`: nothing is left to confirm.
+    pub confirm_after: Option<Timestamp>,
+    /// Goes up with every write, for compare-and-swap.
+    pub version: i64,
+}
+
+/// When the next try of a refused call may be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The number of refusals in a row.
+    pub count: u32,
+    /// Not before.
+    pub not_before: Timestamp,
+    /// The last refusal.
+    pub error: CallError,
+}

@@ -1,0 +1,107 @@
+//! One attempt at a server.
+
+use super::evidence::{PendingObservation, Proof};
+use super::instance::Retry;
+use crate::error::CallError;
+use crate::id::ServerId;
+use crate::observed::ObservedServer;
+use crate::status::CreateState;
+use crate::time::Timestamp;
+
+/// One attempt to create a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its id in the records.
+    pub id: ServerId,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// Its unique name in the cloud.
+    pub name: String,
+    /// `false`: a duplicate or a late arrival, to be removed.
+    pub is_primary: bool,
+    /// The state of its creation.
+    pub create_state: CreateState,
+    /// The error of the creation: a refusal or a lost response.
+    pub create_error: Option<CallError>,
+    /// The cloud's id.
+    pub provider_id: Option<String>,
+    /// The last observed state, in the cloud's word.
+    pub state: Option<String>,
+    /// When the intent was committed.
+    pub intended_at: Timestamp,
+    /// When the response to the creation came, or was given up.
+    pub answered_at: Option<Timestamp>,
+    /// When we set its name and tags; `None`: they must be set (again).
+    pub tagged_at: Option<Timestamp>,
+    /// Our tags were observed on it: if they are missing, a third party removed them.
+    pub tags_shown: bool,
+    /// When user data was set.
+    pub user_data_at: Option<Timestamp>,
+    /// How many starts were accepted.
+    pub starts: u32,
+    /// When the intent of a start was first committed, or the server was first observed as not stopped: from then on, it
+    /// may have run, and its volumes may hold data.
+    pub start_intended_at: Option<Timestamp>,
+    /// When the last start was accepted.
+    pub start_sent_at: Option<Timestamp>,
+    /// When the last stop was accepted.
+    pub stop_sent_at: Option<Timestamp>,
+    /// When the intent of its removal (terminate or delete) was first committed.
+    pub delete_intended_at: Option<Timestamp>,
+    /// When its removal was last accepted.
+    pub delete_sent_at: Option<Timestamp>,
+    /// When it was proven gone.
+    pub gone_at: Option<Timestamp>,
+    /// The proof of that.
+    pub proof: Option<Proof>,
+    /// Set while calls about it are refused.
+    pub retry: Option<Retry>,
+    /// An observation that one stale read could explain, so that it does not count yet.
+    pub pending_observation: Option<PendingObservation>,
+}
+
+impl Server {
+    /// A row for a server that exists and was not recorded. It may have run: its user data is not set, and it is not
+    /// started again.
+    #[must_use]
+    pub fn found(id: ServerId, attempt: u32, seen: &ObservedServer, now: Timestamp) -> Self {
+        let created = seen.created_at.unwrap_or(now);
+        Self {
+            id,
+            attempt,
+            name: seen.name.clone(),
+            is_primary: true,
+            create_state: CreateState::Created,
+            create_error: None,
+            provider_id: Some(seen.id.clone()),
+            state: Some(seen.state.text().to_owned()),
+            intended_at: created,
+            answered_at: Some(now),
+            tagged_at: Some(now),
+            tags_shown: false,
+            user_data_at: Some(now),
+            starts: 1,
+            start_intended_at: Some(created),
+            start_sent_at: Some(created),
+            stop_sent_at: None,
+            delete_intended_at: None,
+            delete_sent_at: None,
+            gone_at: None,
+            proof: None,
+            retry: None,
+            pending_observation: None,
+        }
+    }
+
+    /// Whether it exists as far as is known, and its id is known.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.create_state == CreateState::Created && self.gone_at.is_none()
+    }
+
+    /// Whether anything may have been written to its volumes.
+    #[must_use]
+    pub const fn may_have_run(&self) -> bool {
+        self.start_intended_at.is_some() || self.start_sent_at.is_some()
+    }
+}

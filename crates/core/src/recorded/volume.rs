@@ -1,0 +1,135 @@
+//! A volume of an instance.
+
+use super::evidence::{PendingObservation, Proof};
+use super::instance::Retry;
+use crate::error::CallError;
+use crate::id::{ServerId, VolumeId};
+use crate::snapshots::Snapshot;
+use crate::status::{CreateState, Origin, VolumeStatus};
+use crate::time::Timestamp;
+use crate::volume_type::VolumeType;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// A volume of the instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its id in the records.
+    pub id: VolumeId,
+    /// The server that it came with or was found on.
+    pub server_id: Option<ServerId>,
+    /// The number of the attempt, if we created it; otherwise 1.
+    pub attempt: u32,
+    /// Its name in the cloud, as last known.
+    pub name: String,
+    /// Who created it.
+    pub origin: Origin,
+    /// The server boots from it.
+    pub is_boot: bool,
+    /// Its kind, with the cloud's name for it.
+    pub volume_type: VolumeType,
+    /// In bytes; `None` until the cloud shows it.
+    pub size_bytes: Option<i64>,
+    /// Operations per second, where the kind has them.
+    pub perf_iops: Option<i64>,
+    /// Whether it is deleted with the instance.
+    pub delete_on_terminate: bool,
+    /// How often that was changed since the volume was created: part of its name in the cloud.
+    pub policy_version: u32,
+    /// The cloud shows a newer policy than this row: the records are older than the cloud.
+    pub cloud_policy: Option<CloudPolicy>,
+    /// Its status.
+    pub status: VolumeStatus,
+    /// The state of its creation.
+    pub create_state: CreateState,
+    /// The error of the creation: a refusal or a lost response.
+    pub create_error: Option<CallError>,
+    /// The cloud's id.
+    pub provider_id: Option<String>,
+    /// When it was first recorded.
+    pub created_at: Timestamp,
+    /// When the response to the creation came, or was given up.
+    pub answered_at: Option<Timestamp>,
+    /// When we set its name and tags.
+    pub tagged_at: Option<Timestamp>,
+    /// Our tags were observed on it: if they are missing, a third party removed them. Not set where volumes have no tags.
+    pub tags_shown: bool,
+    /// When a change of size or speed was last accepted.
+    pub changed_at: Option<Timestamp>,
+    /// When its attachment was last accepted.
+    pub attach_sent_at: Option<Timestamp>,
+    /// When it was first observed as attached.
+    pub attached_at: Option<Timestamp>,
+    /// When its detachment was last accepted.
+    pub detach_sent_at: Option<Timestamp>,
+    /// When the intent of its deletion was first committed.
+    pub delete_intended_at: Option<Timestamp>,
+    /// When its deletion was last accepted.
+    pub delete_sent_at: Option<Timestamp>,
+    /// When the cloud accepted its deletion (a not-found sets only `delete_sent_at`). The credentials could see it then, so
+    /// that its absence needs no witness.
+    pub delete_accepted_at: Option<Timestamp>,
+    /// When it was proven gone.
+    pub deleted_at: Option<Timestamp>,
+    /// The proof of that.
+    pub proof: Option<Proof>,
+    /// Set while calls about it are refused.
+    pub retry: Option<Retry>,
+    /// An observation that one stale read could explain, so that it does not count yet.
+    pub pending_observation: Option<PendingObservation>,
+    /// Snapshots of it that the cloud showed and that may still exist, by id.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// A volume's policy according to its name in the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudPolicy {
+    /// Whether it is deleted with the instance.
+    pub delete: bool,
+    /// How often that was changed since the volume was created.
+    pub version: u32,
+}
+
+impl Volume {
+    /// Whether it exists as far as is known, its id is known, and something is still to be done about it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.create_state == CreateState::Created && !self.is_ended()
+    }
+
+    /// Retained after its instance's end: it is ours and costs money until it is released.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.create_state == CreateState::Created && self.status == VolumeStatus::Retained
+    }
+
+    /// Whether nothing more is done about it, except that the name of a retained volume is restored.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(
+            self.status,
+            VolumeStatus::Deleted | VolumeStatus::Retained | VolumeStatus::Released | VolumeStatus::Failed
+        )
+    }
+
+    /// Sets whether it is deleted with the instance, with a version newer than those of the records and of the cloud.
+    pub fn set_policy(&mut self, delete: bool) {
+        let newest = self.cloud_policy.take().map_or(0, |c| c.version).max(self.policy_version);
+        self.delete_on_terminate = delete;
+        self.policy_version = newest.saturating_add(1);
+        // Its name in the cloud must show the policy before anything else is done.
+        self.tagged_at = None;
+    }
+
+    /// Whether it is on block storage, so that it survives every operation on the server.
+    #[must_use]
+    pub fn is_block(&self) -> bool {
+        self.volume_type.is_block()
+    }
+
+    /// Whether it is deleted with the instance, and is not a third party's.
+    #[must_use]
+    pub fn is_to_delete(&self) -> bool {
+        self.delete_on_terminate && self.origin != Origin::Foreign
+    }
+}
