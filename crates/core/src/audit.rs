@@ -1,9 +1,9 @@
-//! The audit: what a cloud holds against what we wrote down, in both directions. Pure; it decides and deletes nothing.
+//! The audit: compares a zone's listing with the records, in both directions. Pure; it deletes nothing.
 //!
-//! *Orphan*: carries our name, and no record wants it. *Suspect*: carries a name that the cloud gives by itself, hangs on
-//! nothing, and was made while one of our servers was. *Missing*: recorded as there, and not in a complete listing.
-//! Whatever else the project holds is foreign, and only counted. From an incomplete listing, or one that shows nothing of
-//! what we know, nothing is concluded: then the audit cannot say.
+//! *Orphan*: carries our name, and no record wants it. *Suspect*: has an automatic name of the cloud, is attached to
+//! nothing, and was created together with one of our servers. *Missing*: recorded as existing, and absent from a complete
+//! listing. Everything else in the project is foreign, and only counted. An incomplete listing, or one that shows none of
+//! the recorded resources, is inconclusive.
 
 mod index;
 mod missing;
@@ -22,29 +22,29 @@ use crate::recorded::Aggregate;
 use crate::size::gb_ceil;
 use crate::time::Timestamp;
 
-/// How long before or after the making of a server its volumes may be dated, in milliseconds.
+/// The maximum difference between the creation times of a server and of its volumes, in milliseconds.
 pub const MADE_WITH_MS: i64 = 60_000;
-/// So many resources that we know to be there, and none of them shown: then it is the view that is wrong.
+/// If so many resources are recorded as existing and none of them is shown, the audit is inconclusive.
 const BLIND_FROM: usize = 3;
 
-/// The making of a server: who knows when its volumes were made.
+/// The creation of a server, which dates the volumes that the cloud created with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerCreation {
-    /// Whose.
+    /// The instance.
     pub instance_id: InstanceId,
     /// Its name in the cloud.
     pub name: String,
-    /// When its intent was written.
+    /// When its intent was committed.
     pub from: Timestamp,
-    /// When its creation was answered, or its answer given up; `None`: not yet.
+    /// When the response to its creation came, or was given up; `None`: not yet.
     pub until: Option<Timestamp>,
 }
 
 /// Compares a listing with the records.
 ///
 /// `records` holds every living instance of the zone, every one with a retained volume in it, and every one that a name
-/// or an id in the inventory belongs to, read after the listing; `creations` the servers made about when a volume that
-/// [`CloudProfile::looks_automatic`] was.
+/// or an id in the inventory belongs to, read after the listing. `creations` are the servers that were created at about
+/// the time of a volume that [`CloudProfile::looks_automatic`].
 #[must_use]
 pub fn audit(
     inventory: &ZoneInventory,
@@ -56,7 +56,7 @@ pub fn audit(
     if !inventory.complete {
         return Report::inconclusive(
             inventory.began_at,
-            "the listing shifted while it was read: something may be missing from it",
+            "the listing shifted while it was read: resources may be missing from it",
         );
     }
     let index = RecordIndex::new(inventory, records, profile, control_plane);
@@ -77,18 +77,18 @@ pub fn audit(
         });
     }
     let (known, missing) = index.missing();
-    // Nobody is told that block volumes are missing by credentials that may not see any.
+    // Block volumes that the credentials may not see must not be reported as missing.
     if let Some(why) = inventory.blocks_hidden.as_ref().filter(|_| index.expects_blocks()) {
         let text = format!(
-            "{why}, and some are recorded there: any block volume shows it; what nobody needs can be released (`inventiv volume \
-             release`)"
+            "{why}, although some are recorded there: create any block volume to show it, or release the recorded volumes \
+             that nobody needs (`inventiv volume release`)"
         );
         return Report::inconclusive(inventory.began_at, text);
     }
     report.unreadable = unreadable(inventory);
     if known >= BLIND_FROM && missing.len() == known {
         let text = format!(
-            "none of the {known} resources that are recorded as there is shown: do the credentials see this project?"
+            "none of the {known} resources that are recorded as existing is shown: check that the credentials see this project"
         );
         return Report::inconclusive(inventory.began_at, text);
     }

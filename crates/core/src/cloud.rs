@@ -1,23 +1,23 @@
-//! What a cloud is like, as data that its driver gives: the planner and the API know clouds only by this.
+//! The properties of a cloud, as data from its driver: the planner and the API know clouds only by this.
 
 use crate::money::StoragePrices;
 use crate::observed::{Attachment, ObservedServer, ObservedVolume};
 use crate::paces::Paces;
 use crate::volume_type::VolumeType;
 
-/// A name that the cloud gives to a volume that it makes with a server. It is the only trace of who made the volume.
+/// A name that the cloud gives to a volume that it creates with a server. Nothing else shows who created the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AutomaticName {
     /// The kind of volume; `None`: every kind that no other entry names.
     pub volume_type: Option<String>,
-    /// At which index of the server; `None`: at any.
+    /// The index on the server; `None`: any.
     pub index: Option<u32>,
-    /// The text, in which [`AutomaticName::IMAGE`] stands for the name of the server's image.
+    /// The name, with [`AutomaticName::IMAGE`] as the placeholder for the name of the server's image.
     pub pattern: String,
 }
 
 impl AutomaticName {
-    /// Stands for the name of the server's image.
+    /// The placeholder for the name of the server's image.
     pub const IMAGE: &'static str = "{image}";
 
     fn matches(&self, attachment: &Attachment, image: &str, name: &str) -> bool {
@@ -27,8 +27,8 @@ impl AutomaticName {
         }
     }
 
-    /// Whether the pattern's own text is in a name, whatever the image is. A pattern that is the image's name alone tells
-    /// nothing without the server.
+    /// Whether a name matches the pattern with any image. A pattern that consists of only the image's name never matches,
+    /// because it shows nothing without the server.
     fn may_match(&self, name: &str) -> bool {
         match self.pattern.split_once(Self::IMAGE) {
             Some(("", "")) => false,
@@ -38,47 +38,47 @@ impl AutomaticName {
     }
 }
 
-/// A cloud, as its driver describes it.
+/// The properties of a cloud, as its driver describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudProfile {
-    /// Which cloud, for instance `scaleway`: the first part of an account's id.
+    /// The provider, for instance `scaleway`: the first part of an account's id.
     pub provider: String,
-    /// The zones in which it can make all that an instance needs.
+    /// The zones in which it can create everything that an instance needs.
     pub zones: Vec<String>,
-    /// How old the state may be that any read shows, in milliseconds: longer than anybody has seen.
+    /// The maximum age of the state that a read shows, in milliseconds: longer than any observed one.
     pub consistency_window_ms: i64,
-    /// How soon each change of its own was seen at the earliest.
+    /// The shortest observed duration of each change in the cloud.
     pub paces: Paces,
-    /// The kind of volume that is made for data.
+    /// The kind of volume that is created for data.
     pub data_volume: VolumeType,
-    /// The speeds that a data volume may have, in operations per second; empty: no choice.
+    /// The speeds that a data volume may have, in operations per second; empty: there is no choice.
     pub volume_iops: Vec<i64>,
-    /// Where a server finds a data volume, in which [`CloudProfile::VOLUME_ID`] stands for the volume's id.
+    /// The device path of a data volume, with [`CloudProfile::VOLUME_ID`] as the placeholder for the volume's id.
     pub device_path: String,
-    /// How volumes are named that the cloud makes with a server.
+    /// The names of volumes that the cloud creates with a server.
     pub automatic_names: Vec<AutomaticName>,
-    /// What storage costs where the catalogue does not say.
+    /// The prices of storage, for a catalogue without them.
     pub storage_prices: StoragePrices,
 }
 
 impl CloudProfile {
-    /// Stands for the volume's id in [`CloudProfile::device_path`].
+    /// The placeholder for the volume's id in [`CloudProfile::device_path`].
     pub const VOLUME_ID: &'static str = "{volume_id}";
 
-    /// Whether a volume on a server came with it, judged by its `name`.
+    /// Whether a volume on a server came with it, according to its `name`.
     #[must_use]
     pub fn came_with(&self, server: &ObservedServer, attachment: &Attachment, name: &str) -> bool {
         let image = server.image_name.as_deref().unwrap_or_default();
         self.names_of(&attachment.volume_type.name).any(|n| n.matches(attachment, image, name))
     }
 
-    /// Whether a volume may be one that the cloud made with a server and that nothing ties to it any more.
+    /// Whether the cloud may have created a volume with a server that it is no longer attached to.
     #[must_use]
     pub fn looks_automatic(&self, v: &ObservedVolume) -> bool {
         v.server_id.is_none() && self.names_of(&v.volume_type.name).any(|n| n.may_match(&v.name))
     }
 
-    /// Where a server finds a data volume.
+    /// The device path of a data volume on its server.
     #[must_use]
     pub fn device_of(&self, volume_id: &str) -> String {
         self.device_path.replace(Self::VOLUME_ID, volume_id)
@@ -100,7 +100,7 @@ mod tests {
     use crate::plan::tests::{attachment, observed_server, observed_volume, profile};
 
     #[test]
-    fn a_volume_that_came_with_a_server_is_known_by_the_name_that_the_cloud_gives() {
+    fn a_volume_that_came_with_a_server_is_recognised_by_its_automatic_name() {
         let profile = profile();
         let server = observed_server("s", "n", ServerState::Stopped);
         let nameless = ObservedServer { image_name: None, ..server.clone() };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_on_no_server_may_be_automatic_if_its_name_holds_the_clouds_own_text() {
+    fn a_detached_volume_may_be_automatic_if_its_name_contains_the_clouds_own_text() {
         for (kind, name, on, looks) in [
             ("sbs_volume", "anything_sbs_volume_0", None, true),
             ("sbs_volume", "anything_sbs_volume_0", Some("s"), false),

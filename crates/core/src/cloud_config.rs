@@ -1,7 +1,7 @@
-//! What a server is told before its first boot (cloud-init): our own part, and one of the requester's.
+//! The first-boot instructions of a server (cloud-init): our own part, and one from the user.
 //!
-//! With one part alone, it is sent as it is; with two, as a MIME archive, in which cloud-init reads one after the other.
-//! Ours comes last and is merged into what was there: lists grow, and what the requester set stays.
+//! A single part is sent as it is, two parts as a MIME archive. cloud-init reads ours last and merges it: lists are
+//! appended, and what the user set stays.
 
 use crate::cloud::CloudProfile;
 use crate::recorded::Aggregate;
@@ -9,9 +9,9 @@ use crate::status::Origin;
 
 /// Where the data volume is mounted.
 const MOUNT_POINT: &str = "/data";
-/// The longest part of a requester, in bytes.
+/// The maximum size of the user's part, in bytes.
 pub const PART_MAX: usize = 65_536;
-/// How the beginnings of a part name its kind for MIME; cloud-init knows more, and none of them is refused for us.
+/// The beginnings of a part, with their MIME types. cloud-init knows more kinds, which are not accepted.
 const KINDS: [(&str, &str); 6] = [
     ("#cloud-config\n", "text/cloud-config"),
     ("#cloud-config\r\n", "text/cloud-config"),
@@ -25,26 +25,26 @@ fn kind_of(part: &str) -> Option<&'static str> {
     KINDS.iter().find(|(begins, _)| part.starts_with(begins)).map(|(_, kind)| *kind)
 }
 
-/// What is wrong with a requester's part, if anything is.
+/// The mistake in a user's part, if there is one.
 #[must_use]
 pub fn wrong_part(part: &str) -> Option<String> {
     if part.len() > PART_MAX {
-        return Some(format!("at most {PART_MAX} bytes; let it fetch what is larger"));
+        return Some(format!("at most {PART_MAX} bytes; let it download anything larger"));
     }
     if part.contains('\0') || kind_of(part).is_none() {
-        return Some("must begin with `#cloud-config` and a new line, or with `#!` and be a script".to_owned());
+        return Some("must begin with `#cloud-config` and a new line, or be a script that begins with `#!`".to_owned());
     }
     None
 }
 
-/// What the server of an instance is told.
+/// The first-boot instructions for the server of an instance.
 #[must_use]
 pub fn for_instance(agg: &Aggregate, profile: &CloudProfile) -> String {
     let own = own_part(agg, profile);
     let Some((part, kind)) = agg.instance.spec.user_data.as_deref().and_then(|p| kind_of(p).map(|k| (p, k))) else {
         return own;
     };
-    // The requester does not know the instance's id yet, so their part cannot contain it.
+    // The user did not know the instance's id when writing the part, so it cannot contain the boundary.
     let boundary = format!("=={}==", agg.instance.id);
     let section = |kind: &str, text: &str| {
         format!(
@@ -59,7 +59,7 @@ pub fn for_instance(agg: &Aggregate, profile: &CloudProfile) -> String {
     )
 }
 
-/// Where the model's data volume is, who may log in, and what the server is for.
+/// Our part: the mount of the data volume, the SSH keys, and the environment of the worker.
 fn own_part(agg: &Aggregate, profile: &CloudProfile) -> String {
     let instance = &agg.instance;
     let data = agg.volumes.iter().rfind(|v| v.origin == Origin::Ours && !v.is_boot && v.is_live());
@@ -76,7 +76,7 @@ fn own_part(agg: &Aggregate, profile: &CloudProfile) -> String {
              mounts:\n  - [{device}, {MOUNT_POINT}, ext4, \"defaults,nofail,x-systemd.device-timeout=60s\", \"0\", \"2\"]\n"
         ));
     }
-    // JSON strings are YAML strings: whatever a text holds, it stays a string.
+    // A JSON string is also a YAML string, whatever it contains.
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     if !instance.spec.ssh_keys.is_empty() {
         text.push_str("ssh_authorized_keys:\n");
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_known_by_its_first_line() {
+    fn the_kind_of_a_part_follows_from_its_first_line() {
         for (part, fits) in [
             ("#cloud-config\npackages: [htop]\n", true),
             ("#cloud-config\r\npackages: [htop]\r\n", true),

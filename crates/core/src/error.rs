@@ -1,32 +1,32 @@
-//! What a cloud's refusal means for us: what kind it is, and whether anything may have happened all the same.
+//! Errors of provider calls: what the caller must do, and whether the call may have taken effect.
 //!
-//! `effect` is what crash safety is about: a lost answer is not a refusal.
+//! `effect` is essential for crash safety: a lost response is not a refusal.
 
 use serde::{Deserialize, Serialize};
 
-/// What went wrong, by what the caller must do.
+/// The kind of an error, by what the caller must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The resource is not there (typed, for our id).
+    /// The resource does not exist (a typed not-found for the requested id).
     NotFound,
-    /// Not now: in use, in a transient state, a precondition does not hold. Wait, then look again.
+    /// Not possible now: in use, in a transient state, or a precondition does not hold. Wait, then observe again.
     Conflict,
-    /// The cloud has no such machine free. Another type or zone may have.
+    /// The cloud has no capacity for this type in this zone.
     OutOfStock,
     /// The account's quota is used up.
     Quota,
-    /// The request itself is wrong: it will be refused again.
+    /// The request is invalid: it will be refused again.
     Refused,
-    /// The credentials are wrong, expired, or lack the right.
+    /// The credentials are wrong or expired, or lack a permission.
     Unauthorized,
-    /// Too many requests. Slow down.
+    /// Too many requests. Send fewer.
     RateLimited,
-    /// No usable answer: network, time-out, 5xx, garbled.
+    /// No usable response: network error, time-out, 5xx, or an unreadable body.
     Unavailable,
-    /// A typed not-found, while nothing shows that the credentials see the API that answered it.
+    /// A typed not-found, while nothing shows that the credentials can see that API.
     Unwitnessed,
-    /// This cloud cannot do that at all.
+    /// The cloud does not support it.
     Unsupported,
 }
 
@@ -34,9 +34,9 @@ pub enum ErrorKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Surely nothing happened.
+    /// Certainly no effect.
     None,
-    /// The answer was lost, or says nothing about it.
+    /// The response was lost, or does not show it.
     Unknown,
 }
 
@@ -58,7 +58,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the same call may succeed later without anybody changing the request.
+    /// Whether the same call may succeed later without a change of the request.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         match self {
@@ -68,13 +68,13 @@ impl ErrorKind {
     }
 }
 
-/// A refusal or a lost answer, as planner and tables keep it.
+/// A refusal or a lost response, as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
     /// What went wrong.
     pub kind: ErrorKind,
-    /// Whether anything may have happened.
+    /// Whether the call may have taken effect.
     pub effect: Effect,
-    /// One sentence for people, without secrets.
+    /// One sentence for users, without secrets.
     pub message: String,
 }

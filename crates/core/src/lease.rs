@@ -1,32 +1,32 @@
 //! Leases: which of several replicas works on a zone. Pure.
 //!
-//! A lease spares calls, no more: two replicas that both believe to hold it write by version, and may waste calls, never
-//! leak or double anything. No two clocks are compared: the holder moves a counter on, its *heartbeat*, and whoever has seen the
-//! same heartbeat for the length of the lease, by its own clock, may take it. Whoever has not seen the cloud for as long gives its
-//! zone to those who may see it.
+//! A lease only saves calls. If two replicas both take themselves for the holder, versions still guard every write: calls
+//! may be wasted, but nothing is leaked or duplicated. Clocks are never compared: the holder increments a counter, its
+//! *heartbeat*, and a replica that has read the same heartbeat for the length of the lease, by its own clock, may take the
+//! lease. A replica that could not observe the cloud for that long gives its zone back.
 
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 
-/// A lease as it is written down.
+/// A lease as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What it is for.
+    /// The zone.
     pub zone: String,
-    /// Who holds it; empty: nobody.
+    /// The replica that holds it; empty: none.
     pub holder: String,
-    /// Grows with every change.
+    /// Goes up with every change.
     pub heartbeat: i64,
 }
 
-/// How long things last.
+/// The durations of the lease protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// How long a lease lives without a heartbeat, in milliseconds.
+    /// How long a lease is valid without a heartbeat, in milliseconds.
     pub lease_ms: i64,
-    /// How often its holder moves the heartbeat on, in milliseconds: several times in the life of a lease.
+    /// How often the holder increments the heartbeat, in milliseconds: several times per `lease_ms`.
     pub beat_ms: i64,
-    /// How much longer a free zone waits for whoever holds nothing, for each zone that one holds, in milliseconds.
+    /// How much longer a replica waits for a free zone, for each zone that it holds already (yield), in milliseconds.
     pub manners_ms: i64,
 }
 
@@ -39,31 +39,31 @@ impl Default for Terms {
 /// What to do about a zone's lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
-    /// Write down that there is such a lease, held by us.
+    /// Record a new lease, held by this replica.
     Begin,
-    /// Move our heartbeat on, or take it: only if holder and heartbeat are these still.
+    /// Increment the heartbeat, or take the lease: only if holder and heartbeat are still these.
     Take(Lease),
-    /// Give it back: only if holder and heartbeat are these still.
+    /// Give the lease back: only if holder and heartbeat are still these.
     GiveBack(Lease),
     /// Nothing now.
     Wait,
 }
 
-/// What one replica remembers of the leases.
+/// What one replica remembers about the leases.
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
-    /// Zone → the last state that was seen, and when it was seen first.
+    /// Zone → the last state that was read, and when it was first read.
     seen: HashMap<String, (Lease, Timestamp)>,
-    /// Zone → until when it is ours, by our clock.
+    /// Zone → until when this replica holds it, by its own clock.
     held: HashMap<String, Timestamp>,
-    /// Zone → since when every look at it has failed.
+    /// Zone → since when every observation of it has failed.
     blind: HashMap<String, Timestamp>,
     /// Zone → until when it is left to others.
     left: HashMap<String, Timestamp>,
 }
 
 impl Watch {
-    /// What to do about a zone whose lease is written down as `row`, if at all.
+    /// What to do about a zone whose lease is recorded as `row`, if at all.
     pub fn decide(&mut self, me: &str, zone: &str, row: Option<&Lease>, now: Timestamp, terms: Terms) -> Move {
         let nobodys = Lease { zone: zone.to_owned(), holder: String::new(), heartbeat: 0 };
         let (begins, row) = (row.is_none(), row.unwrap_or(&nobodys));
@@ -80,7 +80,7 @@ impl Watch {
             return Move::Wait;
         }
         let due_ms = if row.holder == me {
-            // Another life of the same process may have taken it: nothing is sure until it is taken again.
+            // An earlier run of this process may have taken it: take it again first.
             if self.held.contains_key(zone) { terms.beat_ms } else { 0 }
         } else if row.holder.is_empty() {
             terms.manners_ms.saturating_mul(i64::try_from(held).unwrap_or(i64::MAX))
@@ -94,12 +94,12 @@ impl Watch {
         }
     }
 
-    /// It was written down that the lease is ours; the writing began at `began`.
+    /// It was recorded that this replica holds the lease; the write began at `began`.
     pub fn took(&mut self, zone: &str, began: Timestamp, terms: Terms) {
         self.held.insert(zone.to_owned(), began.plus_ms(terms.lease_ms));
     }
 
-    /// It was looked at, in a look that began at `began`; `seen`: the cloud answered.
+    /// An observation of the zone that began at `began` has ended; `seen`: the cloud responded.
     pub fn observed(&mut self, zone: &str, began: Timestamp, seen: bool) {
         if seen {
             self.blind.remove(zone);
@@ -108,33 +108,33 @@ impl Watch {
         }
     }
 
-    /// It was given back because the cloud was not seen: for the length of a lease, anybody else goes first.
+    /// The lease was given back because the cloud did not respond: other replicas come first for the length of a lease.
     pub fn gave_back(&mut self, zone: &str, now: Timestamp, terms: Terms) {
         self.lost(zone);
         self.blind.remove(zone);
         self.left.insert(zone.to_owned(), now.plus_ms(terms.lease_ms));
     }
 
-    /// Somebody else has it.
+    /// Another replica holds it.
     pub fn lost(&mut self, zone: &str) {
         self.held.remove(zone);
     }
 
-    /// Whether it is ours, as far as we know.
+    /// Whether this replica holds it, as far as it knows.
     #[must_use]
     pub fn holds(&self, zone: &str, now: Timestamp) -> bool {
         self.held.get(zone).is_some_and(|until| *until > now)
     }
 
-    /// The zones that were ours when they were last written down.
+    /// The zones that this replica held according to the last write.
     #[must_use]
     pub fn held(&self) -> Vec<String> {
         self.held.keys().cloned().collect()
     }
 }
 
-/// Which part of the account's rate budget is for `me`: as large as what there is to do in its zones, of what there is to do in
-/// all that somebody holds. A zone in which nothing is under way counts as one instance: it is listed now and then.
+/// The share of the account's rate budget for `me`: the work in its zones, divided by the work in all held zones. A zone
+/// without work counts as one instance, because it is listed from time to time.
 #[must_use]
 pub fn share_of_budget(me: &str, leases: &[Lease], under_way: &BTreeMap<String, i64>) -> f64 {
     let weight =
@@ -144,7 +144,7 @@ pub fn share_of_budget(me: &str, leases: &[Lease], under_way: &BTreeMap<String, 
         counted.map(weight).sum()
     };
     let (ours, all) = (sum(true), sum(false));
-    // Who holds nothing makes no calls but by hand.
+    // A replica without a zone makes calls only on request.
     if ours > 0.0 { ours / all } else { 1.0 / (1.0 + all) }
 }
 
@@ -153,14 +153,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_as_much_of_the_budget_as_it_has_to_do_and_all_together_have_one() {
+    fn the_budget_is_shared_by_the_work_to_do_and_the_shares_sum_to_one() {
         let held = |zone: &str, holder: &str| Lease { zone: zone.into(), holder: holder.into(), heartbeat: 1 };
         let leases = [held("x", "a"), held("y", "b"), held("z", "b"), held("free", "")];
         let busy: BTreeMap<String, i64> = [("x".into(), 97), ("free".into(), 500)].into();
         let parts = |under_way: &BTreeMap<String, i64>| ["a", "b"].map(|me| share_of_budget(me, &leases, under_way));
         assert_eq!(parts(&busy), [0.98, 0.02]);
         assert!(parts(&BTreeMap::new()).iter().sum::<f64>() - 1.0 < 1e-9);
-        assert!((share_of_budget("a", &leases[..1], &busy) - 1.0).abs() < 1e-9, "alone, it has all of it");
+        assert!((share_of_budget("a", &leases[..1], &busy) - 1.0).abs() < 1e-9, "a single replica has all of it");
         assert!((share_of_budget("nobody", &leases, &BTreeMap::new()) - 0.25).abs() < 1e-9);
         assert!((share_of_budget("a", &[], &busy) - 1.0).abs() < 1e-9);
     }
@@ -172,25 +172,25 @@ mod tests {
         Lease { zone: "z".into(), holder: holder.into(), heartbeat }
     }
 
-    /// What `a` does at each moment, in milliseconds, with the row that is written down then.
+    /// Whether `a` takes the lease at each time, in milliseconds, with the row that is recorded then.
     fn moves(watch: &mut Watch, rows: &[(i64, Lease)]) -> Vec<bool> {
         let take = |m: Move| match m {
             Move::Take(_) => true,
             Move::Wait => false,
-            Move::Begin | Move::GiveBack(_) => panic!("there is a row, and the cloud is seen"),
+            Move::Begin | Move::GiveBack(_) => panic!("there is a row, and the cloud responds"),
         };
         rows.iter().map(|(ms, row)| take(watch.decide("a", "z", Some(row), T.plus_ms(*ms), TERMS))).collect()
     }
 
     #[test]
-    fn nobody_has_it() {
+    fn a_free_lease_is_taken_at_once() {
         let mut watch = Watch::default();
         assert_eq!(watch.decide("a", "z", None, T, TERMS), Move::Begin);
         assert_eq!(watch.decide("a", "z", Some(&lease("", 4)), T, TERMS), Move::Take(lease("", 4)));
     }
 
     #[test]
-    fn a_beat_that_stands_still_for_the_length_of_the_lease_is_dead_and_one_that_moves_is_not() {
+    fn a_lease_is_taken_over_only_if_its_heartbeat_stands_still_for_its_length() {
         let still = [(0, lease("b", 1)), (9_999, lease("b", 1)), (10_000, lease("b", 1))];
         assert_eq!(moves(&mut Watch::default(), &still), [false, false, true]);
         let moving = [(0, lease("b", 1)), (9_000, lease("b", 2)), (18_999, lease("b", 2)), (19_000, lease("b", 2))];
@@ -200,9 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn ours_is_moved_on_in_time_and_taken_again_after_a_restart() {
+    fn the_holder_renews_its_lease_in_time_and_takes_it_again_after_a_restart() {
         let mut watch = Watch::default();
-        assert_eq!(moves(&mut watch, &[(0, lease("a", 7))]), [true], "it may be another life's");
+        assert_eq!(moves(&mut watch, &[(0, lease("a", 7))]), [true], "an earlier run of this process may have taken it");
         watch.took("z", T, TERMS);
         assert_eq!(watch.held(), ["z"]);
         assert!(watch.holds("z", T.plus_ms(9_999)) && !watch.holds("z", T.plus_ms(10_000)));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_see_the_cloud_gives_its_zone_back_and_lets_all_others_go_first() {
+    fn a_replica_without_the_cloud_gives_its_zone_back_and_yields_to_all_others() {
         let mut watch = Watch::default();
         watch.took("z", T, TERMS);
         watch.observed("z", T.plus_ms(1_000), false);
@@ -223,20 +223,20 @@ mod tests {
         watch.observed("z", T.plus_ms(5_000), false);
         watch.observed("z", T.plus_ms(9_000), false);
         let at = |watch: &mut Watch, ms, row: &Lease| watch.decide("a", "z", Some(row), T.plus_ms(ms), TERMS);
-        assert_eq!(at(&mut watch, 11_000, &lease("a", 3)), Move::Wait, "it was moved on lately");
+        assert_eq!(at(&mut watch, 11_000, &lease("a", 3)), Move::Wait, "it was renewed recently");
         assert_eq!(at(&mut watch, 14_999, &lease("a", 3)), Move::Take(lease("a", 3)));
         assert_eq!(at(&mut watch, 15_000, &lease("a", 4)), Move::GiveBack(lease("a", 4)));
         watch.gave_back("z", T.plus_ms(15_000), TERMS);
         assert!(watch.held().is_empty());
         assert_eq!(at(&mut watch, 24_999, &lease("", 5)), Move::Wait);
-        assert_eq!(at(&mut watch, 25_000, &lease("", 5)), Move::Take(lease("", 5)), "nobody wanted it");
-        // Whoever takes it has the same time as anybody to see the cloud.
+        assert_eq!(at(&mut watch, 25_000, &lease("", 5)), Move::Take(lease("", 5)), "no other replica took it");
+        // After taking it again, the replica has the full length of a lease to observe the cloud.
         watch.took("z", T.plus_ms(25_000), TERMS);
         assert_eq!(at(&mut watch, 25_001, &lease("a", 6)), Move::Wait);
     }
 
     #[test]
-    fn who_has_something_lets_others_go_first_where_it_is_free_and_not_where_it_is_dead() {
+    fn a_holder_yields_free_zones_but_not_expired_ones() {
         let mut watch = Watch::default();
         watch.took("x", T, TERMS);
         watch.took("y", T, TERMS);
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(watch.decide("a", "new", None, T.plus_ms(500), TERMS), Move::Begin);
         let free = [(0, lease("", 1)), (499, lease("", 1)), (500, lease("", 1))];
         assert_eq!(moves(&mut watch, &free), [false, false, true]);
-        // What is over is held no more.
+        // An expired lease no longer counts as held.
         assert_eq!(moves(&mut watch, &[(10_000, lease("", 2))]), [true]);
     }
 }

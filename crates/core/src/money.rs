@@ -3,32 +3,32 @@
 use crate::snapshot_kind::SnapshotKind;
 use serde::{Deserialize, Serialize};
 
-/// What a GB of block storage of one speed costs an hour.
+/// The price of block storage of one speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockPrice {
     /// The speed, in operations per second.
     pub perf_iops: i64,
-    /// Millionths of the currency unit for each GB and hour.
+    /// Millionths of the currency unit per GB and hour.
     pub gb_hour_micros: i64,
 }
 
-/// What storage costs in a zone.
+/// The prices of storage in a zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoragePrices {
     /// ISO 4217 code.
     pub currency: String,
-    /// Block storage by its speed, the slowest first.
+    /// Block storage by speed, the slowest first.
     pub block: Vec<BlockPrice>,
-    /// A GB of a snapshot of a block volume, for an hour, in millionths.
+    /// The price of a block volume's snapshot per GB and hour, in millionths.
     pub block_snapshot_gb_hour_micros: i64,
-    /// A GB of a snapshot of a local volume, for an hour, in millionths.
+    /// The price of a local volume's snapshot per GB and hour, in millionths.
     pub local_snapshot_gb_hour_micros: i64,
-    /// Where the prices are from, and of which day.
+    /// The source of the prices, with its date.
     pub source: String,
 }
 
 impl StoragePrices {
-    /// Prices of a cloud of which nothing is known.
+    /// Prices of a cloud whose prices are unknown.
     #[must_use]
     pub const fn unknown() -> Self {
         Self {
@@ -40,8 +40,8 @@ impl StoragePrices {
         }
     }
 
-    /// What so many GB of block storage of a speed cost an hour, in millionths. A speed that is not known is the cloud's
-    /// default, the slowest; one between two classes costs what the faster class costs.
+    /// The price per hour of block storage, in millionths. An unknown speed counts as the cloud's default, the slowest. A
+    /// speed between two classes costs as much as the faster class.
     #[must_use]
     pub fn block_hourly_micros(&self, gb: i64, perf_iops: Option<i64>) -> i64 {
         let fits = |p: &&BlockPrice| perf_iops.is_none_or(|iops| iops <= p.perf_iops);
@@ -49,7 +49,7 @@ impl StoragePrices {
         gb.saturating_mul(price.map_or(0, |p| p.gb_hour_micros))
     }
 
-    /// What so many GB of snapshots cost an hour, in millionths.
+    /// The price per hour of snapshots, in millionths.
     #[must_use]
     pub const fn snapshot_hourly_micros(&self, gb: i64, kind: SnapshotKind) -> i64 {
         gb.saturating_mul(match kind {
@@ -69,7 +69,7 @@ pub struct HourlyPrice {
 }
 
 impl HourlyPrice {
-    /// Euros per hour as a cloud's JSON number gives them, rounded to a millionth.
+    /// From the euros per hour in a cloud's JSON, rounded to a millionth.
     #[must_use]
     pub fn from_euros(euros: f64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 millionths")]

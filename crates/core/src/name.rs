@@ -1,29 +1,29 @@
-//! Names in the cloud: the name alone says whose a resource is, what it is for, and whether it may be deleted.
+//! Cloud names: the name alone shows the owner of a resource, its role, and whether it may be deleted.
 //!
-//! `iva-<control plane>-<instance>-<role>-<attempt>-<d|k>[policy version]`; tags repeat it, because a name can be edited by
-//! hand and a tag on a block volume is not evidenced for every call. A control plane's own id is configuration, so a name
-//! that carries another one is never ours. Only text that [`CloudName::text`] can write is parsed as a name of ours.
+//! `iva-<control plane>-<instance>-<role>-<attempt>-<d|k>[policy version]`. Tags repeat it, because a name can be edited
+//! by hand, and tags on block volumes are not evidenced for every call. A control plane's own id is configuration, so that
+//! a name with another id is never ours. Only text that [`CloudName::text`] can write is parsed as a name of ours.
 //!
-//! The policy version counts how often somebody changed whether a volume is kept. It is left out while it is 0. A cloud
-//! that shows a higher version than the records proves that the records are older than the cloud.
+//! The policy version counts the changes of a volume's policy. It is left out while it is 0. If the cloud shows a higher
+//! version than the records, the records are older than the cloud.
 
 use crate::id::{InstanceId, is_body};
 
-/// What every name of ours starts with.
+/// The prefix of our names.
 pub const PREFIX: &str = "iva";
-/// What the tag begins with that names the model.
+/// The prefix of the tag that names the model.
 pub const MODEL_TAG: &str = "inventiv-model=";
 
-/// What a resource is for.
+/// The role of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The server itself.
     Server,
-    /// The volume that the server boots on.
+    /// The volume that the server boots from.
     Boot,
     /// The volume that holds the model.
     Data,
-    /// Any other volume the cloud made with the server, scratch among them.
+    /// Any other volume that the cloud created with the server, including scratch.
     Extra,
 }
 
@@ -40,20 +40,20 @@ impl Role {
     }
 }
 
-/// A name taken apart.
+/// A parsed cloud name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudName {
-    /// Which control plane made it: 1 to 16 characters of `[a-z0-9]`.
+    /// The id of the control plane that created it: 1 to 16 characters of `[a-z0-9]`.
     pub control_plane: String,
-    /// Whose it is.
+    /// The instance that it belongs to.
     pub instance: InstanceId,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
-    /// Which attempt (or which number among several extras), from 1.
+    /// The number of the attempt (or the number among several extras), from 1.
     pub attempt: u32,
-    /// `true`: goes with the instance. `false`: kept when the instance ends.
+    /// `true`: deleted with the instance. `false`: retained when the instance ends.
     pub delete: bool,
-    /// How often the policy was changed since the resource was made.
+    /// How often the policy was changed since the resource was created.
     pub policy_version: u32,
 }
 
@@ -73,7 +73,7 @@ impl CloudName {
         format!("{PREFIX}-{cp}-{body}-{role}-{}-{policy}{version}", self.attempt)
     }
 
-    /// Reads a name of ours; `None` for everybody else's.
+    /// Parses a name of ours; `None` for any other name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
@@ -98,8 +98,8 @@ impl CloudName {
         (name.text() == text).then_some(name)
     }
 
-    /// Whether `tags` name the same control plane and instance as this name. A resource that was never recorded is ours
-    /// only if its name and its tags say so.
+    /// Whether `tags` contain the same control plane and instance as this name. A resource that was never recorded is ours
+    /// only if both its name and its tags say so.
     #[must_use]
     pub fn is_confirmed_by(&self, tags: &[String]) -> bool {
         let has = |tag: String| tags.contains(&tag);

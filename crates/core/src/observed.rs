@@ -1,4 +1,4 @@
-//! Observed: what a cloud shows, in our words, as its provider saw it.
+//! The observed state: what a cloud shows, in our terms.
 
 use crate::time::Timestamp;
 use crate::volume_type::VolumeType;
@@ -6,19 +6,19 @@ use crate::volume_type::VolumeType;
 /// A server's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerState {
-    /// Off, its hypervisor freed.
+    /// Off, and its hypervisor is released.
     Stopped,
-    /// Off, its hypervisor kept.
+    /// Off, and its hypervisor stays reserved.
     StoppedInPlace,
-    /// On its way up.
+    /// Being started.
     Starting,
-    /// The machine is up (not: the system has booted).
+    /// The virtual machine runs. Its system may not have booted yet.
     Running,
-    /// On its way down, or away.
+    /// Being stopped or removed.
     Stopping,
     /// Locked by the cloud.
     Locked,
-    /// A state we do not know, in the cloud's word. Nothing is decided upon it.
+    /// An unknown state, in the cloud's word. No decision is based on it.
     Other(String),
 }
 
@@ -38,27 +38,27 @@ impl ServerState {
     }
 }
 
-/// What a cloud allows to be done to a server now.
+/// An action that the cloud allows on a server now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed {
     /// Start it.
     Start,
     /// Power it off.
     Stop,
-    /// Take it away while it runs.
+    /// Remove it while it runs.
     Terminate,
 }
 
 /// A volume as its server shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// Its place in the server's map.
+    /// Its index on the server.
     pub index: u32,
     /// The cloud's id of the volume.
     pub volume_id: String,
     /// Its kind.
     pub volume_type: VolumeType,
-    /// The wire's flag; `false` even on the default boot volume.
+    /// The flag in the API; `false` even for the default boot volume.
     pub boot: bool,
     /// Its name, where the server shows it (never for block volumes).
     pub name: Option<String>,
@@ -75,39 +75,39 @@ pub struct ObservedServer {
     pub name: String,
     /// Its state.
     pub state: ServerState,
-    /// What is allowed now; empty means "nothing, for the moment".
+    /// The allowed actions; empty means "none at the moment".
     pub allowed: Vec<Allowed>,
     /// Its volumes, by index.
     pub attachments: Vec<Attachment>,
-    /// Its public addresses: IPv4 before IPv6, and of each family the dynamic one, which came with it, first.
+    /// Its public addresses: IPv4 before IPv6, and the dynamic one of each family, which came with the server, first.
     pub addresses: Vec<String>,
-    /// Flexible addresses on it: we make none.
+    /// Flexible addresses on it: they belong to third parties, because we create none.
     pub foreign_addresses: Vec<String>,
-    /// The name of the image it was made from.
+    /// The name of the image that it was created from.
     pub image_name: Option<String>,
     /// The cloud's word for its type, for instance `L40S-1-48G`.
     pub instance_type: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
-    /// When the cloud says that it was made.
+    /// When it was created, according to the cloud.
     pub created_at: Option<Timestamp>,
 }
 
 impl ObservedServer {
-    /// The address that people reach it at.
+    /// Its main public address.
     #[must_use]
     pub fn ip_address(&self) -> Option<&str> {
         self.addresses.first().map(String::as_str)
     }
 
-    /// The volume that it boots on: the one with the flag, else the one at index 0.
+    /// The volume that it boots from: the one with the flag, otherwise the one at index 0.
     #[must_use]
     pub fn boot_volume_id(&self) -> Option<&str> {
         let flagged = self.attachments.iter().find(|a| a.boot);
         flagged.or_else(|| self.attachments.iter().find(|a| a.index == 0)).map(|a| a.volume_id.as_str())
     }
 
-    /// What of it cannot be read, so that nothing is decided upon it; `None`: everything can.
+    /// Why its row is unreadable, so that no decision is based on it; `None`: it is readable.
     #[must_use]
     pub fn unreadable(&self) -> Option<&str> {
         unreadable(&self.id, if let ServerState::Other(word) = &self.state { word } else { "" })
@@ -120,9 +120,9 @@ impl ObservedServer {
     }
 }
 
-/// How the id begins that a row without one is given.
+/// The prefix of the id that a row without an id is given.
 pub const WITHOUT_ID: &str = "unreadable-";
-/// How the state begins of a row whose state, or what it depends on, cannot be read.
+/// The prefix of the state of a row whose state, or a field that it depends on, is unreadable.
 pub const SHOWN_WITHOUT: &str = "shown without";
 
 fn unreadable<'a>(id: &str, word: &'a str) -> Option<&'a str> {
@@ -136,17 +136,17 @@ fn unreadable<'a>(id: &str, word: &'a str) -> Option<&'a str> {
 /// A volume's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VolumeState {
-    /// Being made.
+    /// Being created.
     Creating,
-    /// There, and not attached.
+    /// It exists and is not attached.
     Available,
-    /// There, and attached or about to be detached.
+    /// It exists and is attached or being detached.
     InUse,
     /// Its size or speed is being changed.
     Updating,
-    /// The cloud says that it is broken.
+    /// The cloud reports it as broken.
     Error,
-    /// Any other word. Nothing is decided upon it.
+    /// An unknown state, in the cloud's word. No decision is based on it.
     Other(String),
 }
 
@@ -167,39 +167,39 @@ pub struct ObservedVolume {
     pub state: VolumeState,
     /// The server it is attached to.
     pub server_id: Option<String>,
-    /// The attachment is complete (not on its way to or fro).
+    /// Whether the attachment is complete (neither attaching nor detaching).
     pub attachment_settled: bool,
     /// Its tags.
     pub tags: Vec<String>,
-    /// When the cloud says that it was made.
+    /// When it was created, according to the cloud.
     pub created_at: Option<Timestamp>,
 }
 
 impl ObservedVolume {
-    /// What of it cannot be read, so that nothing is decided upon it; `None`: everything can.
+    /// Why its row is unreadable, so that no decision is based on it; `None`: it is readable.
     #[must_use]
     pub fn unreadable(&self) -> Option<&str> {
         unreadable(&self.id, if let VolumeState::Other(word) = &self.state { word } else { "" })
     }
 
-    /// Lives on block storage.
+    /// Whether it is on block storage.
     #[must_use]
     pub fn is_block(&self) -> bool {
         self.volume_type.is_block()
     }
 }
 
-/// Everything that a zone shows, in one listing.
+/// The result of one listing of a zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneInventory {
-    /// When the listing began: whatever happened later may be missing.
+    /// When the listing began. Later changes may be missing.
     pub began_at: Timestamp,
-    /// Nothing can be missing: no page shifted while the next was read. What is shown is there in any case.
+    /// Whether no page shifted while the next was read, so that nothing is missing. What is shown exists in any case.
     pub complete: bool,
-    /// Why absence says nothing although the listing is complete: nothing at all is shown of the account's project, so that
+    /// Why an absence is no evidence although the listing is complete: nothing of the account's project is shown, so that
     /// the credentials may not see it.
     pub hidden: Option<String>,
-    /// The same of block volumes alone, whose API has rights of its own: none is shown.
+    /// The same for block volumes, whose API has separate permissions: none is shown.
     pub blocks_hidden: Option<String>,
     /// All servers.
     pub servers: Vec<ObservedServer>,
@@ -207,17 +207,17 @@ pub struct ZoneInventory {
     pub volumes: Vec<ObservedVolume>,
 }
 
-/// What is shown of one instance.
+/// The observed state of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
-    /// When the look began.
+    /// When the observation began.
     pub began_at: Timestamp,
-    /// Every name and id of the instance was looked for: a creation that is not shown had not turned up by then.
+    /// Whether every name and id of the instance was searched for: a creation that is not shown had not taken effect.
     pub complete: bool,
-    /// It is cut out of a complete listing of the zone, by credentials that see the project: absence is a hint (no more)
-    /// that a resource is gone.
+    /// Whether it comes from a complete listing of the zone, by credentials that see the project. Then an absence is a hint,
+    /// but no proof, that a resource is gone.
     pub listed: bool,
-    /// When a complete listing of block volumes alone began that is newer than the rest: absence from it is the same hint.
+    /// When a complete listing of only the block volumes began that is newer than the rest. An absence is the same hint.
     pub blocks_listed_at: Option<Timestamp>,
     /// [`ZoneInventory::hidden`] of that listing.
     pub hidden: Option<String>,
@@ -230,7 +230,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Nothing was looked at.
+    /// An observation without any read.
     #[must_use]
     pub const fn nothing(at: Timestamp) -> Self {
         Self {
@@ -245,7 +245,7 @@ impl Observed {
         }
     }
 
-    /// When a complete listing began that would show a resource; `None`: none was made.
+    /// When the complete listing began that would show a resource; `None`: there was none.
     #[must_use]
     pub fn listed_at(&self, is_block: bool) -> Option<Timestamp> {
         let whole = self.listed.then_some(self.began_at);
@@ -264,13 +264,13 @@ impl Observed {
         self.volumes.iter().find(|v| v.id == id)
     }
 
-    /// Replaces what was known of a server by what a call has just shown.
+    /// Replaces a server by what a call has just shown.
     pub fn refresh_server(&mut self, seen: ObservedServer) {
         self.servers.retain(|s| s.id != seen.id);
         self.servers.push(seen);
     }
 
-    /// Replaces what was known of a volume by what a call has just shown.
+    /// Replaces a volume by what a call has just shown.
     pub fn refresh_volume(&mut self, seen: ObservedVolume) {
         self.volumes.retain(|v| v.id != seen.id);
         self.volumes.push(seen);
@@ -283,7 +283,7 @@ mod tests {
     use crate::plan::tests::{observed_server, observed_volume};
 
     #[test]
-    fn it_boots_on_the_volume_with_the_flag_else_on_index_0() {
+    fn a_server_boots_from_the_volume_with_the_flag_else_from_index_0() {
         let mut server = observed_server("s", "n", ServerState::Stopped);
         assert_eq!(server.boot_volume_id(), Some("boot"));
         server.attachments[1].boot = true;
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_sight_replaces_the_older_one_and_no_other() {
+    fn a_newer_observation_replaces_the_older_one_and_no_other() {
         let mut seen = Observed::nothing(Timestamp(1));
         seen.refresh_server(observed_server("s1", "old", ServerState::Stopped));
         seen.refresh_server(observed_server("s2", "other", ServerState::Stopped));

@@ -1,4 +1,4 @@
-//! The pace of a cloud.
+//! The durations of changes in a cloud.
 
 /// The shortest observed duration of each change, in milliseconds.
 ///

@@ -1,6 +1,6 @@
-//! How a call that is about to be made, and its outcome, change what is recorded.
+//! Records the intent of a call, and its outcome.
 //!
-//! [`record_intent`] is committed before the call, [`record_outcome`] after it. Both are pure; neither decides anything.
+//! [`record_intent`] is committed before the call, [`record_outcome`] after it. Both are pure, and decide nothing.
 
 use crate::action::{Action, Creation, Event, ServerCall, VolumeCall};
 use crate::error::{CallError, Effect, ErrorKind};
@@ -12,25 +12,25 @@ use crate::recorded::{Aggregate, PendingFact, PendingObservation, Proof, Retry};
 use crate::status::{CreateState, Status, VolumeStatus};
 use crate::time::Timestamp;
 
-/// What a provider answered.
+/// The response of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallResult {
     /// A server, as it is now.
     Server(Box<ObservedServer>),
     /// A volume, as it is now.
     Volume(Box<ObservedVolume>),
-    /// Accepted; the answer shows nothing.
+    /// Accepted; the response shows no resource.
     Accepted,
-    /// A typed not-found for the id we asked for.
+    /// A typed not-found for the requested id.
     Gone(Box<Proof>),
-    /// It is still there.
+    /// The resource still exists.
     StillThere,
 }
 
-/// What became of a call.
+/// The outcome of a call.
 pub type Outcome = Result<CallResult, CallError>;
 
-/// Marks what is about to be sent, so that a crash cannot hide it.
+/// Records a call that is about to be sent, so that it is known after a crash.
 pub fn record_intent(agg: &mut Aggregate, action: &Action, now: Timestamp) {
     match action {
         Action::Create(Creation::Server(row)) => agg.servers.push((**row).clone()),
@@ -52,7 +52,7 @@ pub fn record_intent(agg: &mut Aggregate, action: &Action, now: Timestamp) {
     }
 }
 
-/// Writes down what became of a call. The volumes of a new server become rows in the same step as the server.
+/// Records the outcome of a call. The volumes of a new server become rows in the same step as the server.
 pub fn record_outcome(agg: &mut Aggregate, action: &Action, outcome: &Outcome, cx: &mut Context<'_>) -> Vec<Event> {
     match outcome {
         Ok(reply) => accepted(agg, action, reply, cx),
@@ -113,25 +113,25 @@ fn reported(kind: EventKind, volume_id: Option<VolumeId>, resource_id: Option<St
     Event { kind, volume_id, resource_id, text: text.to_owned() }
 }
 
-/// Says so if nobody here had asked for its end, and it did not go with its server.
+/// Records that a volume is gone. Reports it if no deletion was requested here and it was not deleted with its server.
 fn volume_gone(agg: &mut Aggregate, id: &VolumeId, proof: &Proof, window_ms: i64) -> Vec<Event> {
     let going = agg.volume(id).is_some_and(|v| agg.is_volume_going(v));
     let server_went = agg.servers.iter().any(|s| s.delete_intended_at.is_some() || s.gone_at.is_some());
     let Some(v) = agg.volume_mut(id) else { return Vec::new() };
-    let Some(proof) = believed(&mut v.pending_observation, proof, going, window_ms) else { return Vec::new() };
+    let Some(proof) = accepted_proof(&mut v.pending_observation, proof, going, window_ms) else { return Vec::new() };
     v.status = VolumeStatus::Deleted;
     v.deleted_at = Some(proof.asked_at);
     v.proof = Some(proof);
     if v.delete_intended_at.is_some() || (server_went && !v.is_block()) {
         return Vec::new();
     }
-    let text = "somebody else deleted the volume: we never asked for it";
+    let text = "a third party deleted the volume: no deletion was requested here";
     vec![reported(EventKind::VolumeDisappeared, Some(id.clone()), v.provider_id.clone(), text)]
 }
 
-/// The proof that a not-found makes, if it is believed: at once (and provisional) where the end was asked for here, else
-/// with the one before it, at least the window apart. Both reads of one moment may be stale.
-fn believed(
+/// The proof from a not-found, if it counts: at once, but provisional, where the deletion was requested here; otherwise
+/// only together with an earlier not-found, at least the window apart. A single read may be stale.
+fn accepted_proof(
     pending_observation: &mut Option<PendingObservation>,
     answered: &Proof,
     going: bool,
@@ -184,7 +184,7 @@ fn server_accepted(
         ServerCall::Terminate | ServerCall::Delete => s.delete_sent_at = Some(now),
         ServerCall::ProveGone => {
             if let CallResult::Gone(proof) = reply
-                && let Some(proof) = believed(&mut s.pending_observation, proof, going, window_ms)
+                && let Some(proof) = accepted_proof(&mut s.pending_observation, proof, going, window_ms)
             {
                 s.gone_at = Some(proof.asked_at);
                 s.proof = Some(proof);
@@ -195,7 +195,7 @@ fn server_accepted(
     if s.gone_at.is_none() || s.delete_intended_at.is_some() {
         return Vec::new();
     }
-    let text = "somebody else took the server away: we never asked for it";
+    let text = "a third party deleted the server: no removal was requested here";
     vec![reported(EventKind::ServerDisappeared, None, s.provider_id.clone(), text)]
 }
 
@@ -215,7 +215,7 @@ fn server_created(
     let rival = agg.servers.iter().any(|s| s.is_primary && s.is_live() && s.id != row.id);
     if let Some(s) = agg.server_mut(&row.id) {
         s.provider_id = Some(seen.id.clone());
-        // An answer that comes after the attempt was given up and replaced is a late arrival.
+        // A response that comes after the attempt was abandoned and replaced is a late arrival.
         s.is_primary &= !rival;
         s.create_state = CreateState::Created;
         (s.answered_at, s.tagged_at) = (Some(cx.now), Some(cx.now));
@@ -275,7 +275,7 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
         }
     } else if let Some(s) = action.server_id().and_then(|id| agg.servers.iter_mut().find(|s| &s.id == id)) {
         if matches!(action, Action::Server(_, ServerCall::Tag)) {
-            // Nothing waits for a name: it is tried again when it is noticed again.
+            // Nothing waits for the name: it is set again when the drift is observed again.
             s.tagged_at = Some(now);
             return;
         }
@@ -292,7 +292,7 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
     }
 }
 
-/// A new attempt takes over how often the one before it was refused: else each would be tried after the first pause.
+/// The retry of the previous attempt: a new attempt continues its back-off.
 fn refused_before(agg: &Aggregate, action: &Action) -> Option<Retry> {
     match action {
         Action::Create(Creation::Server(row)) => agg
@@ -315,14 +315,14 @@ fn again(before: Option<&Retry>, error: &CallError, cx: &mut Context<'_>) -> Ret
     Retry { count, not_before: cx.now.plus_ms(wait_ms), error: error.clone() }
 }
 
-/// Between three quarters of a wait and all of it: what was refused together is not asked for together again.
+/// Between three quarters of a delay and all of it, so that calls that were refused together are not retried together.
 fn jittered(wait_ms: i64, drawn: u128) -> i64 {
     const STEPS: u128 = 1_000;
     let part = i64::try_from(drawn % STEPS).unwrap_or(0);
     wait_ms - wait_ms * part / 4_000
 }
 
-/// How long to wait at most after the nth refusal in a row: doubling, with a first step and an end by kind.
+/// The maximum back-off after the nth refusal in a row: it doubles, from a minimum to a maximum that depend on the kind.
 #[must_use]
 pub fn backoff_ms(count: u32, kind: ErrorKind) -> i64 {
     let (first, last) = match kind {

@@ -1,7 +1,8 @@
-//! Recovery: instances rebuilt from the names and tags that the cloud shows, for a database that was lost or is too old.
+//! Recovery: rebuilds instances from names and tags in the cloud, for a database that was lost or is too old.
 //!
-//! Pure; it makes rows and nothing else, and takes the cloud's word where a volume's policy there is newer. What is rebuilt is never started and never deleted by it: an instance with a
-//! server is recorded as ready, and volumes without a server are recorded as kept, whatever their names say.
+//! Pure; it only makes rows. Where a volume's policy in the cloud is newer than the record, it records that. It neither
+//! starts nor deletes what it rebuilds: an instance with a server is recorded as ready, and volumes without a server are
+//! recorded as retained, whatever their names say.
 
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, MODEL_TAG, Role};
@@ -13,37 +14,37 @@ use crate::status::{Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the records say of instances that they do not know, and what else carries our name.
+/// What can be rebuilt in a zone, and what else is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovery {
-    /// Instances to be written down.
+    /// Instances to be recorded.
     pub instances: Vec<Aggregate>,
-    /// Servers that are not taken over, with the reason.
+    /// Servers that are not recovered, with the reason.
     pub left: Vec<(ObservedServer, String)>,
-    /// How many servers and volumes carry the name of an instance that is recorded: their own next look sees to them.
+    /// The number of servers and volumes of recorded instances: the next observation of these takes care of them.
     pub known: usize,
-    /// How many servers and volumes there are that do not carry our name.
+    /// The number of servers and volumes that do not carry our name.
     pub foreign: usize,
-    /// How many of those carry the name of another control plane, by its id.
+    /// The number of those that carry the name of another control plane, by its id.
     pub others: BTreeMap<String, usize>,
     /// Volumes of recorded instances whose policy in the cloud is newer than the recorded one.
     pub policies: Vec<PolicyConflict>,
-    /// [`ZoneInventory::hidden`]: why there may be something all the same.
+    /// [`ZoneInventory::hidden`]: why resources may exist although none is shown.
     pub hidden: Option<String>,
 }
 
 /// A volume of a recorded instance whose policy in the cloud is newer than the recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyConflict {
-    /// Whose it is.
+    /// The instance that it belongs to.
     pub instance_id: InstanceId,
-    /// The volume's id here.
+    /// The volume's id in the records.
     pub volume_id: VolumeId,
     /// The cloud's id.
     pub provider_id: String,
-    /// Whether the records say that it goes with its instance.
+    /// Whether the records say that it is deleted with its instance.
     pub recorded_delete: bool,
-    /// What the cloud says.
+    /// The policy in the cloud.
     pub cloud: CloudPolicy,
 }
 
@@ -69,7 +70,7 @@ pub fn policy_conflicts(inventory: &ZoneInventory, records: &[Aggregate], contro
     found
 }
 
-/// Records the policy that the cloud shows. `false`: the row says so already, or something newer.
+/// Records the policy that the cloud shows. `false`: the row has it already, or a newer one.
 pub fn take_policy(agg: &mut Aggregate, conflict: &PolicyConflict, now: Timestamp) -> bool {
     let Some(row) = agg.volume_mut(&conflict.volume_id) else { return false };
     if row.policy_version > conflict.cloud.version
@@ -83,22 +84,22 @@ pub fn take_policy(agg: &mut Aggregate, conflict: &PolicyConflict, now: Timestam
     true
 }
 
-/// Whose cloud it is, and where.
+/// An account and a zone.
 #[derive(Debug, Clone, Copy)]
 pub struct Location<'a> {
     /// The account's id, as on every row.
     pub account_id: &'a str,
-    /// Which cloud.
+    /// The provider.
     pub provider: &'a str,
-    /// Where.
+    /// The zone.
     pub zone: &'a str,
-    /// What the zone rents out: prices, and where a type boots.
+    /// The offers of the zone: prices and boot storage.
     pub offers: &'a [Offer],
 }
 
 type Found<'a> = (Vec<&'a ObservedServer>, Vec<&'a ObservedVolume>);
 
-/// Rebuilds every instance that something in a complete `inventory` is named after and that is not among `recorded`.
+/// Rebuilds every instance that a name in a complete `inventory` contains and that is not in `recorded`.
 #[must_use]
 pub fn recover(
     inventory: &ZoneInventory,
@@ -127,7 +128,7 @@ pub fn recover(
         }
     }
     for (id, (mut servers, mut volumes)) in found {
-        // In the order in which they were made, as they were written down the first time.
+        // In the order of their creation, as they were recorded the first time.
         volumes.sort_by_key(|v| (v.created_at, v.id.clone()));
         if recorded.contains(&id) {
             recovery.known += servers.len() + volumes.len();
@@ -135,9 +136,9 @@ pub fn recover(
         }
         servers.sort_by_key(|s| (s.created_at, s.id.clone()));
         if servers.len() > 1 {
-            // Whichever was taken over, the others would be removed as its duplicates.
-            let text = "its instance has several servers, and is not rebuilt: look at all of them, delete those that are not \
-                        used, and recover again";
+            // If one was recovered, the others would be removed as its duplicates.
+            let text = "its instance has several servers, and is not rebuilt: check all of them, delete those that are not used, \
+                        and run the recovery again";
             recovery.left.extend(servers.into_iter().map(|s| (s.clone(), text.to_owned())));
             continue;
         }
@@ -161,8 +162,8 @@ fn rebuild(
     began_at: Timestamp,
     cx: &mut Context<'_>,
 ) -> Aggregate {
-    let made = server.and_then(|s| s.created_at).or_else(|| volumes.iter().filter_map(|v| v.created_at).min());
-    let created_at = made.unwrap_or(cx.now);
+    let created = server.and_then(|s| s.created_at).or_else(|| volumes.iter().filter_map(|v| v.created_at).min());
+    let created_at = created.unwrap_or(cx.now);
     let instance = instance(id, server, volumes, location, created_at, cx.now);
     let mut bare = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     if let Some(s) = server {
@@ -179,7 +180,7 @@ fn rebuild(
         servers: server.cloned().into_iter().collect(),
         volumes: volumes.iter().map(|v| (*v).clone()).collect(),
     };
-    // The same rules that write down what turns up on any instance; what it would do next is left to its next look.
+    // The normal rules record what the cloud shows. The actions of that plan are left to the next observation.
     let mut agg = Aggregate { instance: bare.instance.clone(), ..plan(&bare, &seen, cx).recorded };
     for v in &mut agg.volumes {
         let on_it = server.is_some_and(|s| v.provider_id.as_deref().is_some_and(|id| s.has(id)));
@@ -187,7 +188,7 @@ fn rebuild(
             v.server_id = agg.servers.first().map(|s| s.id.clone());
         }
         if v.origin == Origin::Ours {
-            // It may hold data: it is neither attached again nor taken for a stray.
+            // It may hold data: it is neither attached again nor deleted as a stray.
             v.attached_at.get_or_insert(cx.now);
             v.delete_on_terminate &= CloudName::parse(&v.name).is_none_or(|n| n.delete);
         }
@@ -195,7 +196,7 @@ fn rebuild(
             (v.status, v.delete_on_terminate) = (VolumeStatus::Retained, false);
         }
     }
-    // What is not called as it is recorded now gets its name at the next look.
+    // A volume whose name does not match its record gets its name at the next observation.
     let names: Vec<String> = agg.volumes.iter().map(|v| agg.volume_name(v, cx.control_plane).text()).collect();
     for (v, _) in agg.volumes.iter_mut().zip(names).filter(|(v, name)| v.origin != Origin::Foreign && v.name != *name) {
         v.tagged_at = None;

@@ -1,4 +1,4 @@
-//! Sizes: policy speaks whole GB (10^9 bytes), wires and tables speak bytes.
+//! Sizes: rules use whole GB (10^9 bytes), APIs and tables use bytes.
 
 /// Bytes in one GB.
 pub const GB: i64 = 1_000_000_000;

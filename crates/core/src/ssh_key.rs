@@ -1,6 +1,6 @@
 //! Public SSH keys, as `authorized_keys` and `*.pub` files have them.
 
-/// The kinds of keys that OpenSSH takes.
+/// The kinds of keys that OpenSSH accepts.
 const KINDS: [&str; 7] = [
     "ssh-ed25519",
     "ssh-rsa",
@@ -13,7 +13,7 @@ const KINDS: [&str; 7] = [
 /// The longest key, in characters: RSA with 16384 bits has fewer.
 const LENGTH_MAX: usize = 8_192;
 
-/// Whether a text is one public key in one line, without options.
+/// Whether a text is one public key on one line, without options.
 #[must_use]
 pub fn is_public(text: &str) -> bool {
     let mut words = text.split(' ').filter(|w| !w.is_empty());

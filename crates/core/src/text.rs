@@ -1,9 +1,9 @@
-//! Texts that people give and read: what a screen does not show, or shows as something else, does not belong there.
+//! Hidden characters in texts: those that a screen does not show, or shows as something else.
 
 use std::fmt::Write;
 
-/// Whether a character is a control character, or one that hides, joins or turns what stands beside it (bidirectional
-/// controls, zero-width spaces, tags): such a name does not look like what it is.
+/// Whether a character is a control character, or one that hides, joins or reorders its neighbours (bidirectional
+/// controls, zero-width spaces, tags).
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -12,7 +12,7 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// The same text with what is hidden written out, as `\u{202e}`: for names that somebody else gave.
+/// The text with hidden characters escaped, as in `\u{202e}`: for names that third parties gave.
 #[must_use]
 pub fn legible(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_hides_or_turns_text_is_written_out_and_letters_of_every_script_are_not() {
+    fn hidden_characters_are_escaped_and_letters_of_every_script_are_not() {
         for (text, shown) in [
             ("plain", "plain"),
             ("naïve 模型 מודל 🦀", "naïve 模型 מודל 🦀"),

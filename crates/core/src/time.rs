@@ -1,4 +1,4 @@
-//! Points in time: UTC, whole microseconds, so that both databases give back what they were given.
+//! Points in time: UTC, whole microseconds, so that both databases store them exactly.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,7 +21,7 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0) / 1000
     }
 
-    /// Reads RFC 3339 text, as clouds write it.
+    /// Parses RFC 3339 text, as clouds write it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))

@@ -1,8 +1,8 @@
-//! Which rule gives the size of a data volume.
+//! The rules for the size of a data volume.
 //!
-//! No model and no request: none. A request for 0: none. Else, in this order: forced for all › request › the model's
-//! own setting (0: none) › recommendation › the provider's default, where one is set. If none of these says a size, none is
-//! made up: the weights would not fit.
+//! No model and no request: no volume. A request for 0: no volume. Otherwise the first of: the size forced for all, the
+//! request, the model's own setting (0: no volume), the recommendation, the provider's default. If none of these gives a
+//! size, the request is refused: with a guessed size, the weights might not fit.
 
 use crate::size::GB;
 use crate::worker_storage::recommended_data_volume_gb;
@@ -10,18 +10,18 @@ use crate::worker_storage::recommended_data_volume_gb;
 /// The largest block volume, in GB (10 TB).
 pub const MAX_GB: i64 = 10_000;
 
-/// What the rules look at.
+/// The inputs of the rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wishes<'a> {
-    /// `WORKER_DATA_VOLUME_GB`: forces all.
+    /// `WORKER_DATA_VOLUME_GB`: forced for all.
     pub forced_gb: Option<i64>,
-    /// What the request says.
+    /// The size in the request.
     pub requested_gb: Option<i64>,
     /// The model that the instance is for.
     pub model_id: Option<&'a str>,
-    /// What the model's own row says.
+    /// The size in the model's own setting.
     pub model_gb: Option<i64>,
-    /// What the provider's settings say.
+    /// The default in the provider's settings.
     pub default_gb: Option<i64>,
 }
 
@@ -30,11 +30,11 @@ pub struct Wishes<'a> {
 pub struct Chosen {
     /// In bytes, whole GB; 0: no data volume.
     pub bytes: i64,
-    /// Which rule, in words.
+    /// The rule, in words.
     pub reason: String,
 }
 
-/// Applies the rules; `None`: nothing says a size. Sizes are whole GB by the time they come here.
+/// Applies the rules; `None`: none of them gives a size. All sizes are whole GB.
 #[must_use]
 pub fn choose(w: &Wishes<'_>) -> Option<Chosen> {
     let of = |gb: i64, reason: String| Some(Chosen { bytes: gb.saturating_mul(GB), reason });
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_gives_way_to_the_one_before_it() {
+    fn each_rule_takes_precedence_over_the_next_one() {
         let qwen = Some("Qwen/Qwen2.5-7B-Instruct");
         let all = Wishes {
             forced_gb: Some(700),
@@ -97,6 +97,6 @@ mod tests {
             assert_eq!(chosen.as_ref().map(|c| c.bytes), Some(gb * GB), "{requests:?}: {chosen:?}");
         }
         let silent = Wishes { model_id: Some("my-company/our-model"), ..Wishes::default() };
-        assert_eq!(choose(&silent), None, "nothing is made up");
+        assert_eq!(choose(&silent), None, "no size is guessed");
     }
 }

@@ -2,29 +2,29 @@
 
 use crate::status::VolumeKind;
 
-/// A volume's kind, and the cloud's own word for it.
+/// A volume's kind, and the cloud's name for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VolumeType {
-    /// What the kind means for the volume's life.
+    /// What the kind means when the server is removed.
     pub kind: VolumeKind,
-    /// The cloud's word, shown to people and given back to the driver.
+    /// The cloud's name, shown to users and passed to the driver.
     pub name: String,
 }
 
 impl VolumeType {
-    /// A kind with the cloud's word for it.
+    /// A kind with the cloud's name for it.
     #[must_use]
     pub fn new(kind: VolumeKind, name: impl Into<String>) -> Self {
         Self { kind, name: name.into() }
     }
 
-    /// A kind that nobody has described.
+    /// An unknown kind.
     #[must_use]
     pub fn unknown() -> Self {
         Self::new(VolumeKind::Unknown, "unknown")
     }
 
-    /// Lives on block storage, so that it survives every operation on the server.
+    /// Whether it is on block storage, so that it survives every operation on the server.
     #[must_use]
     pub fn is_block(&self) -> bool {
         self.kind == VolumeKind::Network

@@ -1,9 +1,9 @@
-//! How large a data volume a model needs, read from its id, with the reasons.
+//! The data volume that a model needs, estimated from its id, with the reasons.
 //!
 //! 150 GB for system, images and caches, plus twice the weights (the download and its unpacked or converted copy),
-//! rounded up to 50 GB: a 7B gets 200, a 70B 450. The weights are parameters × bits. Both are read from the id as whole
-//! tokens; a small table comes first, for well-known ids whose name misleads or says nothing. An id that tells nothing
-//! gives no recommendation, never a guess.
+//! rounded up to 50 GB: a 7B model gets 200 GB, a 70B model 450 GB. The weights are parameters × bits. Both are read from
+//! the id as whole tokens. A small table comes first, for well-known ids with a misleading name or without a size. An id
+//! without a size gives no recommendation: sizes are not guessed.
 
 mod known;
 mod tokens;
@@ -11,36 +11,36 @@ mod tokens;
 use crate::size::GB;
 use serde::{Deserialize, Serialize};
 
-/// Room for the system, container images and caches, in GB.
+/// Space for the system, container images and caches, in GB.
 pub const BASE_GB: i64 = 150;
-/// How many copies of the weights fit.
+/// The number of copies of the weights that fit.
 pub const WEIGHTS_FACTOR: i64 = 2;
 /// Recommendations are multiples of this, in GB.
 pub const STEP_GB: i64 = 50;
 
-/// How weights are stored, and what one takes.
+/// The storage format of weights, and the size of one weight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
     /// Its usual name.
     pub name: String,
-    /// Hundredths of a bit for each parameter, scales included.
+    /// Hundredths of a bit per parameter, scales included.
     pub bits_per_weight_x100: i64,
 }
 
 /// A recommendation with the terms that it was computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recommendation {
-    /// The size to ask for, in GB.
+    /// The recommended size, in GB.
     pub data_volume_gb: i64,
     /// Parameters in millions, all experts included.
     pub parameters_millions: i64,
-    /// Where the parameters come from: the token that was read, or a table entry with its source.
+    /// The source of the parameters: a token of the id, or a table entry with its source.
     pub parameters_from: String,
-    /// How many experts of which size, if the id says so (`8x7B`).
+    /// The number of experts and their size, if the id contains them (`8x7B`).
     pub mixture: Option<String>,
-    /// How the weights are stored.
+    /// The storage format of the weights.
     pub format: Format,
-    /// Where the format comes from.
+    /// The source of the format.
     pub format_from: String,
     /// Size of the weights in bytes.
     pub weights_bytes: i64,
@@ -50,7 +50,7 @@ pub struct Recommendation {
     pub weights_factor: i64,
 }
 
-/// Recommends a size for a model id such as `Qwen/Qwen2.5-7B-Instruct`; `None` when the id says nothing about its size.
+/// Recommends a size for a model id such as `Qwen/Qwen2.5-7B-Instruct`; `None`: the id contains no size.
 #[must_use]
 pub fn recommended_data_volume_gb(model_id: &str) -> Option<Recommendation> {
     let words = tokens::words(model_id);

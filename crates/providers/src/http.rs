@@ -110,7 +110,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Talks to `base_url` with `key`.
+    /// An API at `base_url`, with the secret key `key`.
     #[must_use]
     pub fn new(
         transport: Arc<dyn Transport>,
@@ -129,21 +129,21 @@ impl Api {
         }
     }
 
-    /// Which part of the account's rate is ours from now on.
+    /// Sets this process's part of the account's rate.
     pub fn set_share(&self, part: f64) {
         self.budget.set_share(part);
     }
 
-    /// How long a caller that asks now would wait for the rate budget, in milliseconds.
+    /// How long a caller would currently wait for the rate budget, in milliseconds.
     #[must_use]
     pub fn queue_delay_ms(&self) -> u64 {
         self.budget.queue_delay_ms(self.transport.elapsed())
     }
 
-    /// Sends a call. Reads wait for the budget here; changes were admitted before.
+    /// Sends a call. Reads wait for the rate budget here; for changes, the caller has waited already.
     ///
     /// # Errors
-    /// Everything but a 2xx answer.
+    /// If there is no response, or its status is not 2xx.
     pub async fn send(&self, call: &Call) -> Result<Success, Error> {
         let mut pauses = READ_PAUSES.iter();
         loop {

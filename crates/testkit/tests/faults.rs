@@ -94,7 +94,7 @@ async fn a_creation_that_never_arrived_is_abandoned_after_the_grace_period_and_r
     assert!(note.contains("waits to learn whether the creation of the server"), "{shown:#}");
     assert!(shown["notes"][0]["until"].is_string());
     let next = shown["next"][0].as_str().unwrap_or_default();
-    assert!(next.starts_with("take over the RENDER-S server where a listing shows it"), "{shown:#}");
+    assert!(next.starts_with("adopt the RENDER-S server if a listing shows it"), "{shown:#}");
     assert_eq!(w.left().0, 0, "no retry before the grace period is over");
     w.until_status(&id, "ready").await;
     assert_eq!(w.show(&id).await["next"], serde_json::json!([]));

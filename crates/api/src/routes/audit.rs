@@ -69,7 +69,8 @@ pub(crate) async fn show(
 /// others are handled according to `policy`: `report` only reports them, and empties the quarantine; `delete` deletes
 /// them after one hour of quarantine, if they are still orphans. Nothing is deleted while an audit is inconclusive, or
 /// while the records look older than the cloud.
-#[utoipa::path(post, operation_id = "requestAudit", path = "/audit", params(OfAccount), tag = "audit", request_body = Option<AuditRequest>,
+#[utoipa::path(post, operation_id = "requestAudit", path = "/audit", params(OfAccount), tag = "audit",
+    request_body = Option<AuditRequest>,
     responses((status = 202, description = "The audit was requested. Follow it with `GET /audit`.", body = Audit)))]
 pub(crate) async fn request(
     State(app): State<App>,

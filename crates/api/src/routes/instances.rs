@@ -47,7 +47,8 @@ pub(crate) struct ListInstances {
 /// To retry safely, send an `Idempotency-Key`. A repeated request with the same key creates nothing: the response shows
 /// the current state of the first instance and has the header `Idempotent-Replayed: true`. A key is remembered as long
 /// as its instance is.
-#[utoipa::path(post, operation_id = "createInstance", path = "/instances", request_body = CreateInstance, tag = "instances",
+#[utoipa::path(post, operation_id = "createInstance", path = "/instances", tag = "instances",
+    request_body = CreateInstance,
     params(("Idempotency-Key" = Option<String>, Header,
         description = "A unique key for each new instance, for instance a UUID: 1 to 255 visible ASCII characters",
         max_length = 255)),

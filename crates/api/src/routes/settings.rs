@@ -67,7 +67,8 @@ fn shown(settings: &ProviderSettings) -> Tagged<SettingsView> {
 }
 
 /// Change a provider's settings
-#[utoipa::path(patch, operation_id = "updateProviderSettings", path = "/provider_settings/{provider}", tag = "provider settings", request_body = ChangeSettings,
+#[utoipa::path(patch, operation_id = "updateProviderSettings", path = "/provider_settings/{provider}",
+    tag = "provider settings", request_body = ChangeSettings,
     params(("provider" = String, Path, description = "The provider, for instance `scaleway`"),
         ("If-Match" = Option<String>, Header,
             description = "The `ETag` that you read. If the settings have changed since, the request fails with 412")),

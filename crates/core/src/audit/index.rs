@@ -1,4 +1,4 @@
-//! The records of a zone by what they name, and how each resource of a listing is classified.
+//! An index of the records of a zone, and the classification of each resource of a listing.
 
 use super::remedies::{DECIDE, FIX, LOOK, LOOK_INTO, ROLLED_BACK, WAIT_OR_ASK};
 use super::report::{Finding, FindingKind, Report};
@@ -13,12 +13,12 @@ use crate::status::{CreateState, Origin, VolumeStatus};
 use crate::time::Timestamp;
 use std::collections::HashMap;
 
-/// How one resource stands to the records.
+/// The result of comparing one resource with the records.
 pub(super) enum Classification {
     Claimed,
     Retained,
     Foreign,
-    /// Ours by name: whose, whether that is known here, whether the records look older than it, the evidence, and what to do.
+    /// Ours by name: its instance, whether that is recorded here, whether the records look older, the evidence, the remedy.
     Orphan {
         owner: Option<InstanceId>,
         known: bool,
@@ -56,7 +56,7 @@ impl<'a> RecordIndex<'a> {
     ) -> Self {
         let servers = records.iter().flat_map(|a| a.servers.iter().map(move |s| (a, s)));
         let volumes = || records.iter().flat_map(|a| a.volumes.iter().map(move |v| (a, v)));
-        // Where two instances know a volume, its owner's row counts, not that of whoever found it on a server.
+        // If two instances have a row of a volume, the owner's row counts, not that of the server that it was found on.
         let (foreign, owned): (Vec<_>, Vec<_>) = volumes().partition(|(_, v)| v.origin == Origin::Foreign);
         let volumes = foreign.into_iter().chain(owned);
         Self {
@@ -72,7 +72,7 @@ impl<'a> RecordIndex<'a> {
 
     pub(super) fn server(&self, seen: &ObservedServer) -> Classification {
         match self.servers.get(seen.id.as_str()) {
-            Some((agg, row)) if self.ended_before(row.gone_at) => there_again(agg),
+            Some((agg, row)) if self.ended_before(row.gone_at) => reappeared(agg),
             Some(_) => Classification::Claimed,
             None => self.by_name(&seen.name, &seen.tags).unwrap_or(Classification::Foreign),
         }
@@ -83,7 +83,7 @@ impl<'a> RecordIndex<'a> {
             if let Some(cloud) = newer_policy(row, seen, self.control_plane) {
                 let word = |delete: bool| if delete { "delete" } else { "keep" };
                 let why = format!(
-                    "its name says `{}` (version {}), the records say `{}` (version {})",
+                    "its name in the cloud says `{}` (version {}), the records say `{}` (version {})",
                     word(cloud.delete),
                     cloud.version,
                     word(row.delete_on_terminate),
@@ -94,7 +94,7 @@ impl<'a> RecordIndex<'a> {
             return match row.status {
                 VolumeStatus::Retained => Classification::Retained,
                 VolumeStatus::Released => Classification::Foreign,
-                VolumeStatus::Deleted if self.ended_before(row.deleted_at) => there_again(agg),
+                VolumeStatus::Deleted if self.ended_before(row.deleted_at) => reappeared(agg),
                 VolumeStatus::Deleted
                 | VolumeStatus::Creating
                 | VolumeStatus::Available
@@ -108,7 +108,7 @@ impl<'a> RecordIndex<'a> {
         if let Some(held) = self.by_name(&seen.name, &seen.tags) {
             return held;
         }
-        // On a server of ours: the next look writes it down, as ours or as somebody else's.
+        // On our server: the next observation records it, as ours or as foreign.
         let holder = self.inventory.servers.iter().find(|s| s.has(&seen.id) || Some(&s.id) == seen.server_id.as_ref());
         if holder.is_some_and(|s| matches!(self.server(s), Classification::Claimed)) {
             return Classification::Claimed;
@@ -122,18 +122,18 @@ impl<'a> RecordIndex<'a> {
             owner: b.instance_id.clone(),
             remedy: LOOK_INTO,
             why: format!(
-                "it has the name that the cloud gives by itself, hangs on no server, and was made while {} was",
+                "it has an automatic name of the cloud, is attached to no server, and was created together with server {}",
                 b.name
             ),
         })
     }
 
-    /// Whether something ended before the listing began: what ended since may well be in it.
+    /// Whether something ended before the listing began. What ended later may still be in it.
     pub(super) fn ended_before(&self, at: Option<Timestamp>) -> bool {
         at.is_some_and(|t| t < self.inventory.began_at)
     }
 
-    /// What a name of ours says of something that no row names by its id.
+    /// Classifies a resource by its name, if no row has its id.
     pub(super) fn by_name(&self, name: &str, tags: &[String]) -> Option<Classification> {
         let parsed = CloudName::parse(name).filter(|n| n.control_plane == self.control_plane)?;
         let waited_for = self.records.iter().any(|a| {
@@ -141,7 +141,7 @@ impl<'a> RecordIndex<'a> {
                 || a.volumes.iter().any(|v| v.name == name && v.provider_id.is_none())
         });
         if !waited_for && !parsed.is_confirmed_by(tags) {
-            let why = "it carries a name like ours, and not our tags: nothing that we make is like that".to_owned();
+            let why = "it carries a name like ours, but not our tags, which all of our resources have".to_owned();
             return Some(Classification::Suspect { owner: parsed.instance, why, remedy: LOOK_INTO });
         }
         let owner = Some(parsed.instance.clone());
@@ -151,13 +151,13 @@ impl<'a> RecordIndex<'a> {
         };
         let attempt_is_recorded = parsed.role != Role::Server || agg.servers.iter().any(|s| s.name == name);
         if !self.ended_before(agg.instance.terminated_at) && attempt_is_recorded {
-            // Adopted, or removed as a duplicate, by the instance's next look.
+            // The instance's next observation adopts it, or removes it as a duplicate.
             return Some(Classification::Claimed);
         }
         if !attempt_is_recorded {
-            // Of an instance that has ended, nothing can be in use.
+            // Nothing of an ended instance can be in use.
             let newer = agg.instance.terminated_at.is_none();
-            let why = "it carries our name, and an attempt that was never recorded".to_owned();
+            let why = "it carries our name, with an attempt that was never recorded".to_owned();
             return Some(Classification::Orphan {
                 owner,
                 known: true,
@@ -169,7 +169,7 @@ impl<'a> RecordIndex<'a> {
         let attempt = agg.servers.iter().any(|s| s.name == name && s.create_state == CreateState::Abandoned)
             || agg.volumes.iter().any(|v| v.name == name && v.create_state == CreateState::Abandoned);
         let (why, remedy) = if attempt {
-            ("a late arrival of an attempt that was given up", "nothing: it is removed by itself at the next look")
+            ("a late arrival of an abandoned attempt", "nothing: its instance removes it at the next observation")
         } else {
             ("it carries the name of an instance that has ended", WAIT_OR_ASK)
         };
@@ -205,7 +205,7 @@ impl<'a> RecordIndex<'a> {
     }
 }
 
-pub(super) fn there_again(agg: &Aggregate) -> Classification {
+pub(super) fn reappeared(agg: &Aggregate) -> Classification {
     Classification::Orphan {
         owner: Some(agg.instance.id.clone()),
         known: true,

@@ -1,4 +1,4 @@
-//! What is recorded as there, and is not shown.
+//! Missing resources: recorded as existing, and not shown.
 
 use super::index::RecordIndex;
 use super::remedies::{EXPLAIN, RELEASE};
@@ -9,7 +9,8 @@ use crate::time::Timestamp;
 use std::collections::HashSet;
 
 impl RecordIndex<'_> {
-    /// What is recorded as there and is not shown, with how many there should be. What is on its way out is not counted.
+    /// The resources that are recorded as existing and not shown, with the number of those that should be shown. Resources
+    /// that are being removed do not count.
     pub(super) fn missing(&self) -> (usize, Vec<Finding>) {
         let began_at = self.inventory.began_at;
         let settled = |at: Option<Timestamp>| at.is_some_and(|t| t < began_at);
@@ -27,7 +28,7 @@ impl RecordIndex<'_> {
                 let Some(id) = s.provider_id.as_deref().filter(|_| settled(s.answered_at)) else { continue };
                 known += 1;
                 if !shown.contains(id) {
-                    let why = "it is recorded as there, and no longer shown: deleted by somebody else?";
+                    let why = "it is recorded as existing, but no longer shown; a third party may have deleted it";
                     missing.push(missing_finding(agg, "server", id, &s.name, None, (why, EXPLAIN)));
                 }
             }
@@ -36,9 +37,9 @@ impl RecordIndex<'_> {
                 known += 1;
                 if !shown.contains(id) {
                     let why = if v.status == VolumeStatus::Retained {
-                        ("it was kept on purpose, and is no longer shown: deleted by somebody else?", RELEASE)
+                        ("it was retained on purpose, but is no longer shown; a third party may have deleted it", RELEASE)
                     } else {
-                        ("it is recorded as there, and no longer shown: deleted by somebody else?", EXPLAIN)
+                        ("it is recorded as existing, but no longer shown; a third party may have deleted it", EXPLAIN)
                     };
                     missing.push(missing_finding(agg, "volume", id, &v.name, v.size_bytes, why));
                 }
@@ -58,7 +59,7 @@ impl RecordIndex<'_> {
     }
 }
 
-/// Recorded as there, and not on its way out: by itself, or with its server.
+/// Whether it is recorded as existing and is not being removed, by itself or with its server.
 fn stays(v: &Volume, server_leaves: bool) -> bool {
     let there = v.is_live() && v.delete_intended_at.is_none() && (v.is_block() || !server_leaves);
     (there && v.origin != Origin::Foreign) || v.status == VolumeStatus::Retained

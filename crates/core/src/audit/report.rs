@@ -1,4 +1,4 @@
-//! What an audit found.
+//! The result of an audit.
 
 use crate::id::InstanceId;
 use crate::snapshots::SnapshotOfOurs;
@@ -12,11 +12,11 @@ use serde::Serialize;
 pub enum FindingKind {
     /// Carries our name, and no record wants it.
     Orphan,
-    /// Perhaps ours: what the cloud made by itself with one of our servers.
+    /// Perhaps ours: the cloud may have created it with one of our servers.
     Suspect,
-    /// Recorded as there, and not shown.
+    /// Recorded as existing, and not shown.
     Missing,
-    /// Its name in the cloud says another policy than the records, with a higher version: they are older than the cloud.
+    /// The policy in its name has a higher version than the record: the records are older than the cloud.
     Conflict,
 }
 
@@ -36,7 +36,7 @@ impl FindingKind {
     }
 }
 
-/// One thing that is not as it should be.
+/// A resource on which cloud and records disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What is wrong.
@@ -49,61 +49,61 @@ pub struct Finding {
     pub name: String,
     /// In bytes, for volumes.
     pub size_bytes: Option<i64>,
-    /// When the cloud says that it was made.
+    /// When it was created, according to the cloud.
     pub created_at: Option<Timestamp>,
-    /// The instance that it belongs to, or would.
+    /// The instance that it belongs to, or that its name contains.
     pub instance_id: Option<InstanceId>,
-    /// That instance is recorded here.
+    /// Whether that instance is recorded here.
     #[serde(default)]
     pub known: bool,
-    /// What it costs an hour in micro-euros, where we know: block storage at its list price.
+    /// Its price per hour in micro-euros, if known: block storage at its list price.
     pub hourly_micros: Option<i64>,
     /// The evidence, in one sentence.
     pub why: String,
-    /// What a person can do.
+    /// What an operator can do.
     pub remedy: String,
 }
 
 /// What an audit of one zone found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// When its listing began: whatever happened later is not in it.
+    /// When its listing began. Later changes are not in it.
     pub began_at: Timestamp,
-    /// Why nothing can be said; `None`: it can.
+    /// Why the audit is inconclusive; `None`: it is conclusive.
     pub inconclusive: Option<String>,
     /// Servers and volumes that the cloud shows.
     pub shown: usize,
-    /// Of those: wanted by a record.
+    /// The number of those that a record wants.
     pub claimed: usize,
-    /// Of those: kept on purpose after their instance ended.
+    /// The number of those that were retained on purpose after their instance ended.
     pub retained: usize,
-    /// What these cost an hour in micro-euros: block storage at its list price.
+    /// The price per hour of these in micro-euros: block storage at its list price.
     pub retained_hourly_micros: i64,
-    /// Of those: somebody else's. Never touched.
+    /// The number of those that belong to third parties. They are never changed.
     pub foreign: usize,
-    /// Something carries our name and its instance was never recorded here: the records look older than the cloud.
+    /// A resource carries our name, and its instance was never recorded here: the records look older than the cloud.
     pub records_look_rolled_back: bool,
-    /// What is not as it should be, the worst first.
+    /// The findings, sorted by kind.
     pub findings: Vec<Finding>,
-    /// Rows of the listing that cannot be read, in a sentence each: nothing is decided upon them, and none of them hides others.
+    /// Unreadable rows of the listing, one sentence each. No decision is based on them.
     #[serde(default)]
     pub unreadable: Vec<String>,
-    /// Why no orphan is deleted although somebody chose that; `None`: nothing stands in the way.
+    /// Why no orphan is deleted although the policy is to delete; `None`: nothing prevents it.
     #[serde(default)]
     pub frozen: Option<String>,
-    /// Cloud ids of orphans whose instances were told to take them away.
+    /// Cloud ids of orphans that were handed to their instances for deletion.
     #[serde(default)]
     pub taken: Vec<String>,
-    /// Snapshots that somebody made of our volumes: told, never deleted.
+    /// Snapshots of our volumes: reported, never deleted.
     #[serde(default)]
     pub snapshots: Vec<SnapshotOfOurs>,
-    /// Why snapshots may be missing from it; `None`: none is.
+    /// Why snapshots may be missing from the report; `None`: none is.
     #[serde(default)]
     pub snapshots_unknown: Option<String>,
 }
 
 impl Report {
-    /// Nothing can be said, and why.
+    /// An inconclusive report, with the reason.
     #[must_use]
     pub fn inconclusive(began_at: Timestamp, why: impl Into<String>) -> Self {
         Self {

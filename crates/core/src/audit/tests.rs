@@ -120,7 +120,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             (0, 0, 0),
         ),
         (
-            "ours, and kept by a decision that the records have lost",
+            "ours, and retained by a decision that the records have lost",
             inventory(
                 vec![server("s-1", "x")],
                 vec![volume("v-1", &ours("data").replace("-d", "-k3").replace("-k3ata", "-data"))],
@@ -137,7 +137,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             (0, 0, 1),
         ),
         (
-            "ours by name, its instance lives: adopted at the next look",
+            "ours by name, its instance lives: adopted at the next observation",
             inventory(vec![server("s-1", ""), server("s-2", &ours("server"))], vec![volume("v-1", "")]),
             vec![{
                 let mut agg = living();
@@ -169,7 +169,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             (0, 0, 0),
         ),
         (
-            "proven gone, and there again",
+            "proven gone, and shown again",
             inventory(vec![server("s-1", "x")], vec![volume("v-1", "y")]),
             vec![ended(|_| {})],
             vec![(Orphan, "s-1"), (Orphan, "v-1")],
@@ -187,14 +187,14 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             (3, 0, 0),
         ),
         (
-            "kept on purpose",
+            "retained on purpose",
             inventory(vec![], vec![volume("v-1", "y")]),
             vec![ended(|a| a.volumes[0].status = VolumeStatus::Retained)],
             vec![],
             (0, 1, 0),
         ),
         (
-            "kept on purpose, and gone",
+            "retained on purpose, and gone",
             inventory(vec![], vec![]),
             vec![ended(|a| a.volumes[0].status = VolumeStatus::Retained)],
             vec![(Missing, "v-1")],
@@ -208,7 +208,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             (1, 0, 0),
         ),
         (
-            "on its way out",
+            "being removed",
             inventory(vec![], vec![]),
             vec![{
                 let mut agg = living();
@@ -232,7 +232,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             (0, 0, 0),
         ),
         (
-            "made with a server of ours, hanging on nothing",
+            "created together with our server, attached to nothing",
             inventory(vec![], vec![automatic_volume("v-5")]),
             vec![],
             vec![(Suspect, "v-5")],
@@ -246,7 +246,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             (0, 0, 2),
         ),
         (
-            "not recorded yet, on a server of ours",
+            "not recorded yet, on our server",
             inventory(vec![carrier], vec![volume("v-1", "y"), held_by("v-9", "s-1")]),
             vec![living()],
             vec![],
@@ -269,7 +269,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
 }
 
 #[test]
-fn a_suspect_was_made_while_a_server_of_ours_was() {
+fn a_suspect_was_created_together_with_one_of_our_servers() {
     let volume = volume("v-5", "Ubuntu 24.04_sbs_volume_0");
     let at = volume.created_at.unwrap_or_default();
     let found = |from: i64, until: Option<i64>| {
@@ -285,14 +285,14 @@ fn a_suspect_was_made_while_a_server_of_ours_was() {
     assert_eq!(found(MADE_WITH_MS, Some(MADE_WITH_MS)), 1, "clocks differ");
     assert_eq!(found(MADE_WITH_MS + 1, None), 0, "before");
     assert_eq!(found(-900_000, Some(-MADE_WITH_MS - 1)), 0, "after");
-    assert_eq!(found(-900_000, None), 1, "its answer has not come yet");
+    assert_eq!(found(-900_000, None), 1, "its response has not come yet");
 }
 
 #[test]
 fn it_cannot_say_rather_than_say_nothing_is_wrong() {
     let incomplete = ZoneInventory { complete: false, ..inventory(vec![], vec![]) };
     assert!(audit(&incomplete, &[], &[], &profile(), "test").inconclusive.is_some());
-    // Two instances recorded, and not one of their four resources shown.
+    // Two instances are recorded, and none of their four resources is shown.
     let other =
         Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..living() };
     let nothing_seen =
@@ -301,7 +301,7 @@ fn it_cannot_say_rather_than_say_nothing_is_wrong() {
 }
 
 #[test]
-fn records_that_look_older_than_the_cloud_are_told() {
+fn records_that_look_older_than_the_cloud_are_reported() {
     let report = audit(&inventory(vec![server("s-2", &ours("server"))], vec![]), &[], &[], &profile(), "test");
     assert!(report.records_look_rolled_back);
     assert!(report.findings[0].remedy.contains("recover"), "{report:?}");
@@ -313,7 +313,7 @@ fn records_that_look_older_than_the_cloud_are_told() {
     assert!(!report.records_look_rolled_back && report.findings.len() == 1);
 }
 
-/// A finding as a person reads it.
+/// A finding as an operator reads it.
 fn read(f: &Finding) -> String {
     let owner = f.instance_id.as_ref().map_or("nobody", |i| if *i == instance().instance.id { "n" } else { "another" });
     let (kind, known) = (f.kind.text(), if f.known { "known" } else { "unknown" });
@@ -322,11 +322,10 @@ fn read(f: &Finding) -> String {
 }
 
 #[test]
-fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
-    const GIVEN_UP: &str =
-        "a late arrival of an attempt that was given up → nothing: it is removed by itself at the next look";
-    const ENDED: &str = "it carries the name of an instance that has ended → nothing, if it is gone from the next audit; else \
-                         `inventiv audit --fix` has its instance look at it";
+fn a_finding_shows_its_instance_its_price_the_evidence_and_the_remedy() {
+    const LATE: &str = "a late arrival of an abandoned attempt → nothing: its instance removes it at the next observation";
+    const ENDED: &str = "it carries the name of an instance that has ended → nothing, if the next audit no longer finds it; \
+                         otherwise run `inventiv audit --fix`: its instance observes it again";
     let ended = |change: fn(&mut Aggregate)| {
         let mut agg = living();
         agg.instance.status = Status::Terminated;
@@ -343,13 +342,13 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
     let late_volume = inventory(vec![], vec![volume("v-2", &ours("data"))]);
     let cases: Vec<(&str, ZoneInventory, Aggregate, String)> = vec![
         (
-            "a server whose attempt was given up",
+            "a server whose attempt was abandoned",
             late_server.clone(),
             ended(|a| a.servers[0].create_state = CreateState::Abandoned),
-            format!("orphan server s-2 of n (known), ?: {GIVEN_UP}"),
+            format!("orphan server s-2 of n (known), ?: {LATE}"),
         ),
         (
-            "another server's attempt was given up",
+            "another server's attempt was abandoned",
             late_server.clone(),
             ended(|a| {
                 let other = Server { name: "x".into(), create_state: CreateState::Abandoned, ..a.servers[0].clone() };
@@ -358,13 +357,13 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
             format!("orphan server s-2 of n (known), ?: {ENDED}"),
         ),
         (
-            "a volume whose attempt was given up",
+            "a volume whose attempt was abandoned",
             late_volume.clone(),
             ended(|a| a.volumes[0].create_state = CreateState::Abandoned),
-            format!("orphan volume v-2 of n (known), 1300: {GIVEN_UP}"),
+            format!("orphan volume v-2 of n (known), 1300: {LATE}"),
         ),
         (
-            "another volume's attempt was given up",
+            "another volume's attempt was abandoned",
             late_volume.clone(),
             ended(|a| {
                 let other = Volume { name: "x".into(), create_state: CreateState::Abandoned, ..a.volumes[0].clone() };
@@ -374,35 +373,35 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
         ),
         ("a local volume", inventory(vec![], vec![local]), ended(|_| {}), format!("orphan volume v-2 of n (known), ?: {ENDED}")),
         (
-            "an attempt that nobody recorded, of an instance that has ended",
+            "an unrecorded attempt of an instance that has ended",
             inventory(vec![server("s-2", &ours("server").replace("-1-d", "-5-d"))], vec![]),
             ended(|_| {}),
-            "orphan server s-2 of n (known), ?: it carries our name, and an attempt that was never recorded → look at it; \
-             `inventiv audit --fix --policy delete` has it deleted after an hour of quarantine"
+            "orphan server s-2 of n (known), ?: it carries our name, with an attempt that was never recorded → check it; \
+             `inventiv audit --fix --policy delete` deletes it after an hour of quarantine"
                 .to_owned(),
         ),
         (
-            "an instance that nobody recorded",
+            "an unrecorded instance",
             inventory(vec![], vec![volume("v-2", &ours("data"))]),
             Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..instance() },
             "orphan volume v-2 of n (unknown), 1300: it carries our name, and its instance was never recorded here → do not \
-             delete it: it may be in use. `inventiv recover --from-provider` writes it down; then it can be terminated"
+             delete it: it may be in use. `inventiv recover --from-provider` records it; then it can be terminated"
                 .to_owned(),
         ),
         (
-            "deleted behind our back",
+            "deleted by a third party",
             inventory(vec![server("s-1", "x")], vec![]),
             living(),
-            "missing volume v-1 of n (known), ?: it is recorded as there, and no longer shown: deleted by somebody else? → look \
-             at the instance: `inventiv explain` says what is done about it"
+            "missing volume v-1 of n (known), ?: it is recorded as existing, but no longer shown; a third party may have deleted \
+             it → run `inventiv explain` for the instance: it shows what is being done"
                 .to_owned(),
         ),
         (
-            "kept, and deleted behind our back",
+            "retained, and deleted by a third party",
             inventory(vec![], vec![]),
             ended(|a| a.volumes[0].status = VolumeStatus::Retained),
-            "missing volume v-1 of n (known), ?: it was kept on purpose, and is no longer shown: deleted by somebody else? → if \
-             nobody needs it, `inventiv volume release`: then its absence is proven and written down"
+            "missing volume v-1 of n (known), ?: it was retained on purpose, but is no longer shown; a third party may have \
+             deleted it → if nobody needs it, run `inventiv volume release`: its absence is then proven and recorded"
                 .to_owned(),
         ),
     ];
@@ -413,7 +412,7 @@ fn a_finding_says_whose_it_is_what_it_costs_why_and_what_to_do() {
 }
 
 #[test]
-fn a_suspect_says_with_which_server_it_was_made() {
+fn a_suspect_names_the_server_that_it_was_created_with() {
     let seen = volume("v-5", "Ubuntu 24.04_sbs_volume_0");
     let creation = ServerCreation {
         instance_id: instance().instance.id,
@@ -423,14 +422,14 @@ fn a_suspect_says_with_which_server_it_was_made() {
     };
     let report = audit(&inventory(vec![], vec![seen]), &[], &[creation], &profile(), "test");
     let reported: Vec<String> = report.findings.iter().map(read).collect();
-    let expected = "suspect volume v-5 of n (known), 1300: it has the name that the cloud gives by itself, hangs on no server, and \
-                    was made while iva-x was → look into it: delete it in the provider's console (we never do), or rename it if \
-                    it is not ours";
+    let expected = "suspect volume v-5 of n (known), 1300: it has an automatic name of the cloud, is attached to no server, and was \
+                    created together with server iva-x → check it: delete it in the provider's console (the control plane never \
+                    does), or rename it if it is not ours";
     assert_eq!(reported, [expected]);
 }
 
 #[test]
-fn what_hangs_on_a_server_of_ours_is_claimed_whichever_of_the_two_shows_it() {
+fn a_volume_on_our_server_is_claimed_whichever_of_the_two_shows_the_attachment() {
     let attachment = |id: &str| Attachment {
         index: 1,
         volume_id: id.into(),
@@ -454,12 +453,12 @@ fn what_hangs_on_a_server_of_ours_is_claimed_whichever_of_the_two_shows_it() {
         ],
     );
     let report = audit(&shown, &[living()], &[], &profile(), "test");
-    // The server, its boot volume, and the two that hang on it; the other server with its two is somebody else's.
+    // The server, its boot volume, and the two attached volumes. The other server with its two volumes is foreign.
     assert_eq!((report.claimed, report.foreign, report.findings.len()), (4, 3, 0), "{report:#?}");
 }
 
 #[test]
-fn what_goes_with_its_server_is_not_missed_while_the_server_goes() {
+fn a_local_volume_is_not_missing_while_its_server_is_removed() {
     let missing = |change: fn(&mut Aggregate)| {
         let mut agg = living();
         change(&mut agg);
@@ -474,13 +473,13 @@ fn what_goes_with_its_server_is_not_missed_while_the_server_goes() {
         a.volumes[0].volume_type = volume_type("scratch");
         a.servers[0].delete_intended_at = Some(BEGAN);
     };
-    assert!(missing(going).is_empty(), "a local volume goes with it");
+    assert!(missing(going).is_empty(), "a local volume is deleted with it");
     let gone = |a: &mut Aggregate| {
         a.volumes[0].volume_type = volume_type("scratch");
         (a.servers[0].delete_intended_at, a.servers[0].gone_at) = (Some(T0), Some(T0));
     };
-    assert_eq!(missing(gone), ["v-1"], "the server is gone, and the volume was to be there still");
-    assert_eq!(missing(|a| a.volumes[0].origin = Origin::Foreign), ["s-1"], "somebody else's may go");
+    assert_eq!(missing(gone), ["v-1"], "the server is gone, and the volume should still exist");
+    assert_eq!(missing(|a| a.volumes[0].origin = Origin::Foreign), ["s-1"], "a third party's volume may disappear");
     assert_eq!(missing(|a| a.volumes[0].delete_intended_at = Some(BEGAN)), ["s-1"]);
 }
 
@@ -493,7 +492,7 @@ fn the_words_are_the_same_in_tables_metrics_and_json() {
 }
 
 #[test]
-fn what_is_kept_is_counted_with_its_price() {
+fn retained_volumes_are_counted_with_their_price() {
     let mut agg = living();
     agg.instance.status = Status::Terminated;
     agg.servers[0].gone_at = Some(BEGAN.plus_ms(-5_000));

@@ -1,4 +1,4 @@
-//! The data volume of an instance that should run: created, attached, and waited for.
+//! Creates and attaches the data volume of an instance.
 
 use super::attempt::{Last, Next};
 use super::{Change, Draft, attempt, evidence};

@@ -1,4 +1,4 @@
-//! Waits for complete listings, which an absence needs.
+//! Waits for complete listings: only these show an absence.
 
 use super::{Change, Draft, Shows};
 use crate::recorded::Volume;

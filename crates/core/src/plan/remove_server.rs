@@ -1,4 +1,4 @@
-//! How a server is removed, and what must be out of its way first.
+//! The removal of a server: its method, and what must be done first.
 
 use super::listing::wait_for_listing;
 use super::{Change, Draft, Shows};

@@ -1,4 +1,4 @@
-//! When a volume is deleted, kept or released.
+//! When a volume is deleted, retained or released.
 
 use super::listing::{wait_for_listing, wait_for_listing_of};
 use super::witness::is_unwitnessed;

@@ -1,4 +1,4 @@
-//! The start of a server whose volumes are settled, until the instance is ready.
+//! Starts a server, and waits until the instance is ready.
 
 use super::data_volume::{Data, attaching};
 use super::{Change, Draft, Shows};

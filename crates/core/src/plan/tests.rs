@@ -1,4 +1,4 @@
-//! The planner as tables: what is recorded and seen on the left, what is done and said on the right.
+//! The planner as tables: recorded and observed state on the left, actions and notes on the right.
 
 mod awaited;
 mod behind_our_back;
@@ -41,7 +41,7 @@ fn a_new_servers_volumes_are_rows_in_the_same_step_whatever_their_kind() {
 }
 
 #[test]
-fn index_0_boots_unless_another_says_so() {
+fn index_0_boots_unless_another_volume_has_the_flag() {
     let mut server = observed_server("s1", "n", ServerState::Stopped);
     assert_eq!(server.boot_volume_id(), Some("boot"));
     server.attachments[1].boot = true;
@@ -49,7 +49,7 @@ fn index_0_boots_unless_another_says_so() {
 }
 
 #[test]
-fn a_whole_life_does_each_thing_once_and_then_plans_nothing() {
+fn an_instance_life_cycle_does_each_step_once_and_then_plans_nothing() {
     let mut stage = Stage::ready();
     let (words, planned) = stage.step();
     assert!(words.is_empty() && planned.recorded.instance.settled, "{:?}", planned.recorded.instance.notes);
@@ -63,7 +63,7 @@ fn a_whole_life_does_each_thing_once_and_then_plans_nothing() {
     stage.servers.clear();
     stage.volumes.retain(|v| v.id != "scr");
     let (words, planned) = stage.step();
-    assert_eq!(words, ["PROVE_SERVER_GONE", "PROVE_VOLUME_GONE"], "scratch went with the server");
+    assert_eq!(words, ["PROVE_SERVER_GONE", "PROVE_VOLUME_GONE"], "scratch was deleted with the server");
     let now = stage.now;
     stage.answer(&planned.actions[0], Ok(proof("s1", now)));
     stage.answer(&planned.actions[1], Ok(proof("scr", now)));
@@ -98,8 +98,8 @@ fn a_whole_life_does_each_thing_once_and_then_plans_nothing() {
 }
 
 #[test]
-fn a_lost_creation_is_waited_out_adopted_or_burned_and_never_repeated_blindly() {
-    // It turns up: adopted, with its volumes.
+fn an_unconfirmed_creation_is_adopted_or_abandoned_and_never_repeated() {
+    // The server appears: adopted, with its volumes.
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
@@ -109,7 +109,7 @@ fn a_lost_creation_is_waited_out_adopted_or_burned_and_never_repeated_blindly() 
     stage.step();
     assert_eq!(stage.agg.servers[0].provider_id.as_deref(), Some("late"));
     assert_eq!(stage.agg.volumes.len(), 2 + 1, "its own two, and the data volume's intent");
-    // It does not: abandoned only by a listing begun after the grace.
+    // It does not appear: abandoned, but only by a listing begun after the grace.
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
@@ -123,7 +123,7 @@ fn a_lost_creation_is_waited_out_adopted_or_burned_and_never_repeated_blindly() 
 }
 
 #[test]
-fn an_intent_without_outcome_after_a_crash_is_in_doubt_not_sent_again() {
+fn an_intent_without_outcome_after_a_crash_is_unconfirmed_and_not_sent_again() {
     let mut stage = Stage::new();
     stage.step();
     let (words, planned) = stage.step();
@@ -132,7 +132,7 @@ fn an_intent_without_outcome_after_a_crash_is_in_doubt_not_sent_again() {
 }
 
 #[test]
-fn of_two_servers_with_one_name_the_oldest_is_kept_and_the_others_volumes_are_recorded_before_it_goes() {
+fn of_two_servers_with_one_name_the_oldest_is_kept_and_the_volumes_of_the_other_are_recorded_before_its_removal() {
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
@@ -148,8 +148,8 @@ fn of_two_servers_with_one_name_the_oldest_is_kept_and_the_others_volumes_are_re
     let kept: Vec<_> =
         planned.recorded.servers.iter().filter(|s| s.is_primary).filter_map(|s| s.provider_id.clone()).collect();
     assert_eq!(kept, ["older"]);
-    let twin_volume = planned.recorded.volumes.iter().find(|v| v.provider_id.as_deref() == Some("boot2"));
-    assert!(twin_volume.is_some_and(|v| v.delete_on_terminate && v.origin == Origin::Cloud));
+    let duplicates_volume = planned.recorded.volumes.iter().find(|v| v.provider_id.as_deref() == Some("boot2"));
+    assert!(duplicates_volume.is_some_and(|v| v.delete_on_terminate && v.origin == Origin::Cloud));
 }
 
 #[test]
@@ -157,13 +157,13 @@ fn a_server_whose_volumes_are_not_all_recorded_is_not_removed() {
     let mut stage = Stage::ready();
     stage.cancel();
     stage.servers[0].attachments.push(attachment(3, "unknown", "sbs_volume"));
-    // A glance does not show the unknown volume's name.
+    // A probe does not show the unknown volume's name.
     stage.now = stage.now.plus_ms(1_000);
     let observed = Observed { listed: false, complete: false, ..stage.observe() };
     let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert!(planned.actions.is_empty(), "{:?}", planned.actions);
     assert!(notes(&planned).contains("who owns"), "{}", notes(&planned));
-    // A complete listing that does not know it either: not ours, let go.
+    // A complete listing does not show its name either: it is foreign, and is detached.
     let (words, planned) = stage.step();
     assert_eq!(words, ["DETACH_VOLUME"]);
     let row = planned.recorded.volumes.iter().find(|v| v.provider_id.as_deref() == Some("unknown"));
@@ -171,7 +171,7 @@ fn a_server_whose_volumes_are_not_all_recorded_is_not_removed() {
 }
 
 #[test]
-fn nothing_is_asked_to_be_proven_gone_before_a_complete_listing_begun_after_its_deletion_misses_it() {
+fn a_proof_is_requested_only_after_a_complete_listing_begun_after_the_deletion_does_not_show_it() {
     let mut stage = Stage::ready();
     stage.cancel();
     let (words, planned) = stage.step();
@@ -213,7 +213,7 @@ fn hidden(observed: Observed) -> Observed {
 }
 
 #[test]
-fn a_project_that_may_be_hidden_is_told_and_nothing_is_thought_gone() {
+fn a_project_that_may_be_hidden_is_reported_and_nothing_counts_as_gone() {
     let mut stage = Stage::ready();
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
     stage.now = stage.now.plus_ms(120_000);
@@ -229,7 +229,7 @@ fn a_project_that_may_be_hidden_is_told_and_nothing_is_thought_gone() {
 }
 
 #[test]
-fn the_road_follows_state_and_policy() {
+fn the_removal_method_follows_from_state_and_policy() {
     type Case = (&'static str, ServerState, Vec<Allowed>, fn(&mut Stage), &'static [&'static str]);
     let nothing: fn(&mut Stage) = |_| {};
     let keep_scratch: fn(&mut Stage) = |s| {
@@ -252,7 +252,7 @@ fn the_road_follows_state_and_policy() {
         ("starting", ServerState::Starting, vec![], nothing, &[]),
         ("stopping", ServerState::Stopping, vec![], nothing, &[]),
         ("locked", ServerState::Locked, vec![], nothing, &[]),
-        ("a state we never heard of", ServerState::Other("melting".into()), all, nothing, &[]),
+        ("an unknown state", ServerState::Other("melting".into()), all, nothing, &[]),
     ];
     for (what, state, allowed, change, wanted) in cases {
         let mut stage = Stage::ready();
@@ -267,21 +267,21 @@ fn the_road_follows_state_and_policy() {
 }
 
 #[test]
-fn a_cancel_resolves_a_creation_in_doubt_first() {
+fn a_termination_first_resolves_an_unconfirmed_creation() {
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
     stage.cancel();
     let (words, planned) = stage.step();
     assert!(words.is_empty());
-    assert_eq!(planned.recorded.instance.status, Status::Terminating, "not terminated: it may still turn up");
+    assert_eq!(planned.recorded.instance.status, Status::Terminating, "not terminated: the server may still appear");
     let name = stage.agg.servers[0].name.clone();
     stage.servers.push(observed_server("late", &name, ServerState::Stopped));
     assert_eq!(stage.step().0, ["DELETE"], "found, recorded, removed");
 }
 
 #[test]
-fn nothing_was_ever_asked_for_so_it_ends_at_once() {
+fn an_instance_without_any_creation_ends_at_once() {
     let mut stage = Stage::new();
     stage.cancel();
     let planned = stage.step().1;
@@ -310,7 +310,7 @@ fn a_failure_leaves_nothing_behind_and_says_what_to_do() {
 }
 
 #[test]
-fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
+fn a_data_volume_to_be_retained_is_deleted_if_its_instance_fails_before_it_ever_ran() {
     let mut stage = Stage::new();
     stage.agg.instance.spec.data_volume.as_mut().unwrap().delete_on_terminate = false;
     let planned = stage.step().1;
@@ -327,7 +327,7 @@ fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
         agg.instance.failure = Some(crate::recorded::Failure { code: "x".into(), message: "y".into() });
         agg.instance.terminate_requested_at = Some(cx.now);
     });
-    // Its name says *delete* before it goes.
+    // Its name says *delete* before it is deleted.
     let (words, planned) = stage.step();
     assert!(words.contains(&"TAG_VOLUME".to_owned()) && !words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
     for action in planned.actions.iter().filter(|a| matches!(a, Action::Volume(_, VolumeCall::Tag))) {
@@ -338,7 +338,7 @@ fn a_kept_data_volume_of_an_instance_that_never_ran_goes_with_its_failure() {
 }
 
 #[test]
-fn a_refusal_is_waited_out_and_said() {
+fn a_refusal_is_retried_and_noted() {
     let mut stage = Stage::ready();
     stage.cancel();
     let planned = stage.step().1;
@@ -348,11 +348,11 @@ fn a_refusal_is_waited_out_and_said() {
     assert!(words.is_empty());
     assert!(notes(&planned).starts_with("blocked: credentials"), "{}", notes(&planned));
     assert!(planned.recorded.instance.notes[0].until.is_some());
-    assert!(planned.recorded.instance.wake_at > stage.now.plus_ms(5_000), "it does not hammer");
+    assert!(planned.recorded.instance.wake_at > stage.now.plus_ms(5_000), "the retry backs off");
 }
 
 #[test]
-fn ids_of_rows_are_drawn_not_reused() {
+fn every_row_has_an_id_of_its_own() {
     let stage = Stage::ready();
     let mut ids: Vec<&VolumeId> = stage.agg.volumes.iter().map(|v| &v.id).collect();
     ids.sort();
@@ -362,7 +362,7 @@ fn ids_of_rows_are_drawn_not_reused() {
 }
 
 #[test]
-fn a_creation_that_is_refused_again_and_again_slows_down_and_is_given_up() {
+fn a_creation_that_is_refused_again_and_again_backs_off_and_fails() {
     let refusal = CallError { kind: ErrorKind::Conflict, effect: Effect::None, message: "not now".into() };
     let mut stage = Stage::new();
     let (mut sent, mut seconds) = (0, 0);
@@ -376,11 +376,11 @@ fn a_creation_that_is_refused_again_and_again_slows_down_and_is_given_up() {
         assert!(seconds < 3_600, "{words:?}");
     }
     assert_eq!(sent, 41);
-    assert!(seconds > 500, "it doubles its pauses: {seconds} s");
+    assert!(seconds > 500, "the back-off doubles: {seconds} s");
 }
 
 #[test]
-fn what_came_with_a_duplicate_goes_while_the_instance_lives() {
+fn volumes_of_a_removed_duplicate_are_deleted_while_the_instance_lives() {
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
@@ -445,7 +445,7 @@ fn of_two_data_volumes_with_one_name_one_is_attached_and_the_other_removed() {
 }
 
 #[test]
-fn a_server_that_turns_up_after_out_of_stock_is_kept() {
+fn a_server_that_appears_after_out_of_stock_is_kept() {
     let mut stage = Stage::new();
     let planned = stage.step().1;
     let stock = CallError { kind: ErrorKind::OutOfStock, effect: Effect::Unknown, message: "none".into() };
@@ -458,7 +458,7 @@ fn a_server_that_turns_up_after_out_of_stock_is_kept() {
 }
 
 #[test]
-fn a_volume_to_be_kept_is_proven_gone_where_somebody_else_deleted_it() {
+fn a_volume_to_be_retained_is_proven_gone_if_a_third_party_deleted_it() {
     let mut stage = Stage::ready();
     for v in stage.agg.volumes.iter_mut().filter(|v| v.origin == Origin::Ours) {
         v.delete_on_terminate = false;
@@ -476,11 +476,11 @@ fn a_volume_to_be_kept_is_proven_gone_where_somebody_else_deleted_it() {
         }
     }
     let data = stage.agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
-    assert_eq!(data.status, VolumeStatus::Deleted, "retained would be billed in words only");
+    assert_eq!(data.status, VolumeStatus::Deleted, "not retained: it no longer exists");
 }
 
 #[test]
-fn a_server_goes_only_upon_a_look_that_began_after_the_wish() {
+fn a_server_is_removed_only_after_an_observation_that_began_after_the_request() {
     let mut stage = Stage::ready();
     let observed = stage.observe();
     stage.now = stage.now.plus_ms(500);

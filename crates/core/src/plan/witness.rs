@@ -1,4 +1,4 @@
-//! A volume that shows that the credentials see block storage, where an absence cannot be proven without it.
+//! Witness volumes: they show that the credentials can see Block Storage, where an absence cannot be proven otherwise.
 
 use super::Draft;
 use super::data_volume::new_data_volume;

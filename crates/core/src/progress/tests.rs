@@ -54,7 +54,7 @@ fn waiting() -> Retry {
 }
 
 #[test]
-fn the_wait_doubles_up_to_its_end() {
+fn the_back_off_doubles_up_to_its_maximum() {
     let waits: Vec<i64> = (1..8).map(|n| backoff_ms(n, ErrorKind::Conflict)).collect();
     assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
     assert_eq!(backoff_ms(u32::MAX, ErrorKind::Refused), 600_000);
@@ -66,14 +66,14 @@ fn the_wait_doubles_up_to_its_end() {
 }
 
 #[test]
-fn what_was_refused_together_is_not_asked_for_together_again() {
+fn calls_that_were_refused_together_are_not_retried_together() {
     for (drawn, ms) in [(0, 8_000), (500, 7_000), (999, 6_002), (1_000, 8_000), (u128::MAX, 7_090)] {
         assert_eq!(jittered(8_000, drawn), ms, "{drawn}");
     }
 }
 
 #[test]
-fn an_intent_marks_what_must_not_be_forgotten_and_nothing_else() {
+fn an_intent_records_what_a_crash_must_not_hide_and_nothing_else() {
     let (v, s) = (owned_volume().id, ServerId::new(8));
     let marked = |action: &Action| {
         let (old, mut new) = (before(), before());
@@ -178,7 +178,7 @@ fn an_accepted_call_about_a_server_is_written_on_that_server() {
         after(Action::Server(s.clone(), ServerCall::ProveGone), CallResult::StillThere),
         (old.clone(), provisioning, vec![])
     );
-    // Gone, and nobody here had asked for it.
+    // Gone, and no removal was requested here.
     let (gone, _, events) =
         after(Action::Server(s, ServerCall::ProveGone), CallResult::Gone(Box::new(proof_of("s-1"))));
     // Where reads are never stale, it is confirmed at once.
@@ -188,7 +188,7 @@ fn an_accepted_call_about_a_server_is_written_on_that_server() {
 }
 
 #[test]
-fn a_start_makes_only_an_instance_boot_that_was_being_made() {
+fn a_start_sets_booting_only_on_a_provisioning_instance() {
     let mut agg = before();
     agg.servers[0].starts = 4;
     agg.instance.status = Status::Ready;
@@ -200,7 +200,7 @@ fn a_start_makes_only_an_instance_boot_that_was_being_made() {
 }
 
 #[test]
-fn who_asked_for_an_end_is_not_told_of_it() {
+fn a_requested_deletion_is_not_reported_as_a_disappearance() {
     type Change = fn(&mut Aggregate);
     let (volume, server): (&[&str], &[&str]) = (&["VOLUME_DISAPPEARED"], &["SERVER_DISAPPEARED"]);
     let nothing: Change = |_| {};
@@ -210,12 +210,12 @@ fn who_asked_for_an_end_is_not_told_of_it() {
     let local: Change = |a| a.volumes[0].volume_type = volume_type("scratch");
     let cases: [(&str, &[Change], &[&str]); 7] = [
         ("a block volume", &[nothing], volume),
-        ("we asked", &[asked], &[]),
+        ("we requested it", &[asked], &[]),
         ("its server goes: it should have stayed", &[server_going], volume),
         ("its server is gone: it should have stayed", &[server_gone], volume),
         ("a local volume", &[local], volume),
-        ("it goes with its server", &[local, server_going], &[]),
-        ("it went with its server", &[local, server_gone], &[]),
+        ("it is deleted with its server", &[local, server_going], &[]),
+        ("it was deleted with its server", &[local, server_gone], &[]),
     ];
     for (what, changes, expected) in cases {
         let mut agg = before();
@@ -268,7 +268,7 @@ fn a_new_server_is_kept_unless_another_took_its_place() {
 }
 
 #[test]
-fn a_new_data_volume_is_owned_as_it_was_answered() {
+fn a_new_data_volume_is_recorded_as_the_response_shows_it() {
     let mut agg = before();
     let open = Volume { create_state: CreateState::Intended, provider_id: None, ..agg.volumes[0].clone() };
     agg.volumes[0] = open.clone();
@@ -306,7 +306,7 @@ fn a_refusal_waits_and_a_removal_of_what_is_not_found_counts_as_sent() {
 }
 
 #[test]
-fn an_attachment_whose_answer_was_lost_may_have_been_accepted() {
+fn an_attachment_whose_response_was_lost_may_have_been_accepted() {
     let attach = Action::Volume(owned_volume().id, VolumeCall::Attach(ServerId::new(8)));
     for (effect, sent) in [(Effect::Unknown, Some(NOW)), (Effect::None, None)] {
         let mut agg = before();
@@ -323,7 +323,7 @@ fn an_attachment_whose_answer_was_lost_may_have_been_accepted() {
 }
 
 #[test]
-fn a_name_that_is_refused_is_tried_when_it_is_noticed_again() {
+fn a_name_that_is_refused_is_set_when_the_drift_is_observed_again() {
     let mut agg = before();
     agg.servers[0].tagged_at = None;
     concluded(
@@ -335,7 +335,7 @@ fn a_name_that_is_refused_is_tried_when_it_is_noticed_again() {
 }
 
 #[test]
-fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count() {
+fn a_creation_is_refused_or_unconfirmed_and_the_next_attempt_continues_its_count() {
     for (effect, state, failed) in
         [(Effect::None, CreateState::Refused, true), (Effect::Unknown, CreateState::Unconfirmed, false)]
     {
@@ -367,7 +367,7 @@ fn a_creation_is_refused_or_in_doubt_and_the_next_attempt_takes_over_its_count()
         let expected = if failed { Some(2) } else { Some(1) };
         assert_eq!(counts, [expected; 2], "{effect:?}");
     }
-    // What is owned by now is not made doubtful by a late refusal; other attempts' counts are not taken over.
+    // A late refusal does not change a created resource; counts of other attempts are not continued.
     let mut agg = before();
     agg.volumes[0] =
         Volume { attempt: 5, create_state: CreateState::Refused, retry: Some(waiting()), ..agg.volumes[0].clone() };

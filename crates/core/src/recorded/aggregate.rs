@@ -1,4 +1,4 @@
-//! An instance with everything that it has.
+//! An instance with its servers and volumes.
 
 use super::evidence::Proof;
 use super::instance::Instance;
@@ -100,7 +100,7 @@ impl Aggregate {
         self.volumes.iter_mut().find(|v| &v.id == id)
     }
 
-    /// The name that a volume of an instance has or should have: what it is for, and whether it may be deleted.
+    /// The name that a volume of the instance should have.
     #[must_use]
     pub fn volume_name(&self, row: &Volume, control_plane: &str) -> CloudName {
         let role = match (row.is_boot, row.origin) {

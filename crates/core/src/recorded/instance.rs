@@ -1,4 +1,4 @@
-//! The instance itself, and why nothing is done about it now.
+//! The instance itself, and the notes about what it waits for.
 
 use super::spec::Spec;
 use crate::error::CallError;
@@ -20,7 +20,7 @@ pub struct Failure {
 /// Why nothing more is done now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// What kind of reason it is.
+    /// The kind of reason.
     pub code: NoteCode,
     /// One sentence.
     pub text: String,

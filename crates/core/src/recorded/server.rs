@@ -1,4 +1,4 @@
-//! One attempt at a server.
+//! One attempt to create a server.
 
 use super::evidence::{PendingObservation, Proof};
 use super::instance::Retry;

@@ -1,4 +1,4 @@
-//! What is rebuilt of which cloud.
+//! What is rebuilt from which state of the cloud.
 
 use super::*;
 use crate::observed::{Attachment, ServerState};
@@ -108,7 +108,7 @@ fn a_living_instance_comes_back_with_every_volume_its_role_and_its_policy() {
 }
 
 #[test]
-fn its_next_look_changes_nothing_in_the_cloud() {
+fn the_next_observation_of_a_recovered_instance_changes_nothing_in_the_cloud() {
     for state in [ServerState::Running, ServerState::Stopped] {
         let servers = vec![server("s-1", &name(7, Role::Server, 1, true), state, &["boot"])];
         let volumes = vec![
@@ -137,7 +137,7 @@ fn its_next_look_changes_nothing_in_the_cloud() {
 }
 
 #[test]
-fn volumes_without_a_server_are_kept_whatever_their_names_say() {
+fn volumes_without_a_server_are_retained_whatever_their_names_say() {
     let volumes =
         vec![volume("kept", &name(7, Role::Data, 1, false), None), volume("left", &name(8, Role::Boot, 1, true), None)];
     let got = recovered(Vec::new(), volumes, &[]);
@@ -146,13 +146,13 @@ fn volumes_without_a_server_are_kept_whatever_their_names_say() {
         assert_eq!(agg.volumes.len(), 1);
         assert_eq!((agg.volumes[0].status, agg.volumes[0].is_to_delete()), (VolumeStatus::Retained, false));
         let says_keep = agg.volumes[0].name.ends_with("-k");
-        assert_eq!(agg.volumes[0].tagged_at.is_some(), says_keep, "a name that says otherwise is written again");
+        assert_eq!(agg.volumes[0].tagged_at.is_some(), says_keep, "a name that says otherwise is set again");
     }
     assert_eq!(got.instances.len(), 2);
 }
 
 #[test]
-fn what_is_recorded_is_left_to_its_own_look_and_of_several_servers_none_is_taken_over() {
+fn recorded_instances_are_skipped_and_of_several_servers_none_is_recovered() {
     let servers = vec![
         server("old", &name(7, Role::Server, 1, true), ServerState::Stopped, &[]),
         server("new", &name(7, Role::Server, 2, true), ServerState::Running, &[]),
@@ -164,7 +164,7 @@ fn what_is_recorded_is_left_to_its_own_look_and_of_several_servers_none_is_taken
 }
 
 #[test]
-fn of_two_volumes_with_one_name_that_says_keep_none_goes() {
+fn of_two_volumes_with_one_name_that_says_keep_none_is_deleted() {
     let kept = name(7, Role::Data, 1, false);
     let servers = vec![server("s-1", &name(7, Role::Server, 1, true), ServerState::Running, &["d2"])];
     let got = recovered(servers, vec![volume("d1", &kept, None), volume("d2", &kept, Some("s-1"))], &[]);
@@ -173,7 +173,7 @@ fn of_two_volumes_with_one_name_that_says_keep_none_goes() {
 }
 
 #[test]
-fn what_does_not_carry_our_name_is_counted_and_left() {
+fn resources_without_our_name_are_counted_and_left_alone() {
     let other = name(7, Role::Server, 1, true).replace("-test-", "-prod-");
     let servers = vec![
         server("x", "web", ServerState::Running, &["x-boot"]),
@@ -187,11 +187,11 @@ fn what_does_not_carry_our_name_is_counted_and_left() {
     ];
     let got = recovered(servers, volumes, &[9]);
     assert_eq!((got.foreign, got.known, got.instances.len(), got.left.len()), (3, 3, 0, 0));
-    assert_eq!(got.others, BTreeMap::from([("prod".to_owned(), 1)]), "whoever gave the wrong id is told the right one");
+    assert_eq!(got.others, BTreeMap::from([("prod".to_owned(), 1)]), "the report shows the id of the other control plane");
 }
 
 #[test]
-fn its_times_and_prices_are_those_that_the_cloud_shows() {
+fn a_recovered_instance_has_the_times_that_the_cloud_shows() {
     let mut seen = server("s-1", &name(7, Role::Server, 1, true), ServerState::Running, &[]);
     let agg = recovered(vec![seen.clone()], vec![], &[]).instances.remove(0);
     let i = &agg.instance;
@@ -200,7 +200,7 @@ fn its_times_and_prices_are_those_that_the_cloud_shows() {
         (Timestamp(5), Some(NOW), None, None)
     );
     assert_eq!((i.spec.image.as_str(), i.ip_address.as_deref()), ("img", Some("10.0.0.1")));
-    assert_eq!((i.spec.hourly_micros, i.spec.currency.as_str()), (0, "EUR"), "no such offer");
+    assert_eq!((i.spec.hourly_micros, i.spec.currency.as_str()), (0, "EUR"), "there is no such offer");
     (seen.instance_type, seen.image_name) = (None, None);
     let agg = recovered(vec![seen], vec![], &[]).instances.remove(0);
     assert_eq!((agg.instance.instance_type.as_str(), agg.instance.spec.image.as_str()), ("unknown", "unknown"));
@@ -215,7 +215,7 @@ fn its_times_and_prices_are_those_that_the_cloud_shows() {
 }
 
 #[test]
-fn it_is_priced_by_the_offer_of_its_type() {
+fn a_recovered_instance_is_priced_by_the_offer_of_its_type() {
     let offer = |instance_type: &str, micros, boot_storage| Offer {
         instance_type: instance_type.into(),
         zone: "fr-par-2".into(),
@@ -240,8 +240,8 @@ fn it_is_priced_by_the_offer_of_its_type() {
 }
 
 #[test]
-fn a_project_that_shows_nothing_at_all_is_said_to() {
-    let hidden = Some("the key shows nothing".to_owned());
+fn a_project_that_shows_nothing_is_reported_as_hidden() {
+    let hidden = Some("the credentials show nothing".to_owned());
     let inventory = ZoneInventory {
         began_at: NOW,
         complete: true,

@@ -1,17 +1,17 @@
-//! Well-known ids whose name misleads or says nothing, with total parameters, published format and source.
+//! Well-known ids with a misleading name or without a size: total parameters, published format and source.
 //!
-//! An entry matches where its words stand in the id one after another. Entries of the second kind give way to a size
-//! that the id states itself: `DeepSeek-R1-Distill-Llama-70B` is a 70B.
+//! An entry matches if its words follow each other in the id. A size in the id takes precedence over entries without a
+//! misleading name: `DeepSeek-R1-Distill-Llama-70B` is a 70B model.
 
 /// One family.
 pub(super) struct Entry {
     pub(super) words: &'static [&'static str],
-    /// Holds even where the id states a size: that size is of something else (active parameters, one expert).
+    /// The entry applies even if the id contains a size: that size means something else (active parameters, one expert).
     pub(super) misleads: bool,
-    /// The format holds for a size that the id states, too.
+    /// The format also applies to a size in the id.
     pub(super) published: bool,
     pub(super) millions: i64,
-    /// Name and hundredths of a bit for each parameter; `None`: 16 bits unless the id says otherwise.
+    /// Name and hundredths of a bit per parameter; `None`: 16 bits unless the id contains another format.
     pub(super) format: Option<(&'static str, i64)>,
     pub(super) source: &'static str,
 }
@@ -34,7 +34,7 @@ const fn misleading(
     Entry { words, misleads: true, published: false, millions, format, source }
 }
 
-/// The id states the size or not, and never the format in which the weights are published.
+/// The id may contain the size, but never the format in which the weights are published.
 const fn published(
     words: &'static [&'static str],
     millions: i64,
@@ -50,7 +50,7 @@ const INT8: Option<(&str, i64)> = Some(("int8", 800));
 const MXFP4: Option<(&str, i64)> = Some(("mxfp4", 425));
 const FP32: Option<(&str, i64)> = Some(("fp32", 3200));
 
-/// More specific entries stand before the families they belong to.
+/// More specific entries come before their families.
 pub(super) const TABLE: &[Entry] = &[
     misleading(&["17b", "16e"], 109_000, None, "model card of Llama-4-Scout: 109B total, 17B active"),
     misleading(&["17b", "128e"], 400_000, None, "model card of Llama-4-Maverick: 400B total"),
@@ -214,7 +214,7 @@ pub(super) const TABLE: &[Entry] = &[
     silent(&["bloom"], 176_000, None, "model card of bigscience/bloom"),
 ];
 
-/// The entry for an id's words; `states_size`: the id states a size itself.
+/// The entry for an id's words; `states_size`: the id contains a size.
 pub(super) fn find(words: &[String], states_size: bool) -> Option<&'static Entry> {
     TABLE
         .iter()

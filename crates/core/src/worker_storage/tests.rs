@@ -202,7 +202,7 @@ const SIZED: &[(&str, i64, &str, i64)] = &[
     ("NousResearch/Hermes-3-Llama-3.1-8B", 8_000, "bf16", 200),
 ];
 
-/// Ids that say nothing about their size.
+/// Ids without a size.
 #[rustfmt::skip]
 const SILENT: &[&str] = &[
     "openai-community/gpt2",
@@ -227,7 +227,7 @@ fn well_known_ids_give_their_terms() {
 }
 
 #[test]
-fn an_id_that_tells_nothing_gives_no_recommendation() {
+fn an_id_without_a_size_gives_no_recommendation() {
     for id in SILENT {
         assert_eq!(recommended_data_volume_gb(id), None, "{id}");
     }
@@ -272,7 +272,7 @@ fn every_word_for_a_storage_format_is_known() {
 }
 
 #[test]
-fn a_mixture_says_its_experts() {
+fn a_mixture_shows_its_experts() {
     let r =
         recommended_data_volume_gb("mistralai/Mixtral-8x7B-Instruct-v0.1").map(|r| (r.mixture, r.parameters_millions));
     assert_eq!(r, Some((Some("8 experts of 7B".to_owned()), 56_000)));

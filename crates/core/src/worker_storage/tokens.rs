@@ -1,18 +1,18 @@
 //! Reads parameters, mixtures and quantisation out of a model id, as whole tokens.
 //!
-//! `72B` is a size and the `2.5` of `Qwen2.5` is not; `A22B` counts active and `E4B` effective parameters, so neither is
-//! the size; `1M` after a `7B` is a context length, `4T` after a `2B` is training data.
+//! `72B` is a size and the `2.5` of `Qwen2.5` is not. `A22B` counts active and `E4B` effective parameters, so that neither
+//! is the size. `1M` after a `7B` is a context length, `4T` after a `2B` is training data.
 
 use super::Format;
 
-/// A size as the id gives it.
+/// A size in an id.
 pub(super) struct Parameters {
     pub(super) millions: i64,
     pub(super) text: String,
     pub(super) mixture: Option<String>,
 }
 
-/// The id's tokens in lower case, its owner and its revision left out.
+/// The id's tokens in lower case, without owner and revision.
 pub(super) fn words(model_id: &str) -> Vec<String> {
     let (rest, quantisation) = model_id.split_once(':').unwrap_or((model_id, ""));
     let repo = rest.split('@').next().unwrap_or_default();
@@ -26,11 +26,11 @@ enum Unit {
     Trillions,
 }
 
-/// The largest size among the tokens; a smaller unit counts only where no larger claim stands.
+/// The largest size among the tokens; a smaller unit counts only if there is no size in a larger one.
 pub(super) fn parameters(words: &[String]) -> Option<Parameters> {
     let mut found: Vec<(Unit, Parameters)> = Vec::new();
     for (n, word) in words.iter().enumerate() {
-        // How much it was trained on, not how large it is: `1.1B-step-50K-105b`, `955k-token-2T`, `300B-tokens`.
+        // Training data, not the size of the model: `1.1B-step-50K-105b`, `955k-token-2T`, `300B-tokens`.
         let before = n.checked_sub(1).map_or("", |i| words[i].as_str());
         let after = words.get(n + 1).map_or("", String::as_str);
         let steps = before.strip_suffix('k').is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()));
@@ -54,7 +54,7 @@ fn is_tokens(word: &str) -> bool {
 }
 
 fn size_token(word: &str) -> Option<(Unit, Parameters)> {
-    // `7b1` is how one family writes 7.1B.
+    // One family writes 7.1B as `7b1`.
     if let Some((whole, tenth)) = word.split_once('b')
         && !tenth.is_empty()
         && let (Some(w), Some(t)) = (thousandths(whole), thousandths(tenth))
@@ -96,23 +96,23 @@ fn thousandths(text: &str) -> Option<i64> {
 
 /// The storage format, if a token names one, with that token.
 pub(super) fn format(words: &[String]) -> Option<(Format, String)> {
-    // Made for a quantisation, and not quantised.
+    // Prepared for quantisation, but not quantised.
     if let Some(word) = words.iter().find(|w| matches!(w.as_str(), "unquantized" | "unquantised" | "dequantized")) {
         return Some(named("bf16", 1600, word));
     }
     let parts: Vec<&str> = words.iter().flat_map(|w| w.split('.')).collect();
-    // The experts are nearly all of it, whatever the rest is in: `MXFP4-Q8`.
+    // The experts are nearly all of the weights, whatever the format of the others: `MXFP4-Q8`.
     if let Some(mxfp4) = parts.iter().find(|p| **p == "mxfp4").and_then(|p| named_format(p)) {
         return Some(mxfp4);
     }
     if let Some(found) = words.iter().find_map(|w| bits_per_weight(w)) {
         return Some(found);
     }
-    // A GGUF level says more than the name of the tool that it came from.
+    // A GGUF level is more precise than the name of a method.
     parts.iter().find_map(|p| gguf_level(p)).or_else(|| {
-        // `GPTQ` alone means four bits, `GPTQ-Int8` eight: a method gives way to a token that says the bits.
+        // `GPTQ` alone means four bits, `GPTQ-Int8` eight: a token with the bits takes precedence over a method.
         let exact: Vec<_> = parts.iter().filter_map(|p| named_format(p)).collect();
-        // `AWQ-INT4`, `bnb-16bit-int4`: the smallest is what the weights are in.
+        // `AWQ-INT4`, `bnb-16bit-int4`: the weights have the smallest format.
         let smallest = exact.into_iter().min_by_key(|(f, _)| f.bits_per_weight_x100);
         let method = parts.iter().copied().find(|p| matches!(*p, "awq" | "gptq" | "autoround" | "gguf"));
         smallest.or_else(|| method.map(method_format))
@@ -163,7 +163,7 @@ fn bits_per_weight(word: &str) -> Option<(Format, String)> {
     (1_000..=16_000).contains(&x1000).then(|| named("mixed", x1000 / 10, word))
 }
 
-/// What a method means where no token says the bits.
+/// The format of a method, if no token contains the bits.
 fn method_format(method: &str) -> (Format, String) {
     match method {
         "gguf" => named("gguf (the usual 4-bit level)", 485, method),

@@ -1,4 +1,4 @@
-//! What a plan waits for, so that nothing else is asked.
+//! What a plan waits for, so that nothing else is read.
 
 use super::*;
 use crate::plan::{Await, Change, Shows};
@@ -12,7 +12,7 @@ fn awaited(stage: &mut Stage) -> Vec<(Change, String)> {
     upon(stage).awaits.into_iter().map(id).collect()
 }
 
-/// Everything is made, the data volume hangs on the server, and that was told to start.
+/// Everything is created, the data volume is attached, and the start was requested.
 fn starting() -> Stage {
     let mut stage = Stage::ready();
     stage.agg.instance.status = Status::Booting;
@@ -28,13 +28,13 @@ fn ending() -> Stage {
 }
 
 #[test]
-fn each_change_that_the_cloud_makes_by_itself_is_named_with_what_shows_it() {
+fn each_awaited_change_is_named_with_the_resource_that_shows_it() {
     let s1 = |change| vec![(change, "s1".to_owned())];
     let data = |change| vec![(change, "data".to_owned())];
 
     let mut stage = starting();
     assert_eq!(awaited(&mut stage), s1(Change::ServerRuns));
-    // On a server that starts, a volume that is still being attached is asked for once that runs.
+    // While the server starts, a volume that is still being attached is not polled.
     let volume = stage.volumes.iter_mut().find(|v| v.id == "data").unwrap();
     volume.attachment_settled = false;
     assert_eq!(awaited(&mut stage), s1(Change::ServerRuns));
@@ -54,7 +54,7 @@ fn each_change_that_the_cloud_makes_by_itself_is_named_with_what_shows_it() {
 }
 
 #[test]
-fn on_the_way_out_the_server_is_asked_for_and_then_its_block_volumes() {
+fn while_terminating_the_server_is_polled_and_then_its_block_volumes() {
     let mut stage = ending();
     stage.agg.servers[0].delete_sent_at = Some(stage.now);
     stage.servers[0].state = ServerState::Stopping;
@@ -82,8 +82,8 @@ fn on_the_way_out_the_server_is_asked_for_and_then_its_block_volumes() {
     let too_old = Observed { blocks_listed_at: Some(sent), ..by_id.clone() };
     assert_eq!(planned(&mut stage, &too_old).actions.len(), 0);
     let listed = Observed { blocks_listed_at: Some(sent.plus_ms(1)), ..by_id };
-    assert_eq!(planned(&mut stage, &listed).actions.len(), 2, "both are asked for");
-    // What is no block volume needs a listing of all.
+    assert_eq!(planned(&mut stage, &listed).actions.len(), 2, "both proofs are requested");
+    // Other volumes need a complete listing of everything.
     for v in &mut stage.agg.volumes {
         v.volume_type = volume_type("scratch");
     }
@@ -91,7 +91,7 @@ fn on_the_way_out_the_server_is_asked_for_and_then_its_block_volumes() {
 }
 
 #[test]
-fn whatever_else_is_waited_for_needs_a_look_at_everything() {
+fn any_other_wait_needs_a_complete_observation() {
     // A call that was refused.
     let mut stage = starting();
     stage.agg.servers[0].tagged_at = None;

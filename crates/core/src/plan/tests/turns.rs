@@ -1,4 +1,4 @@
-//! When it looks again, and what counts as a change.
+//! When an instance is observed again, and what counts as a change.
 
 use super::*;
 use crate::plan::Plan;
@@ -11,7 +11,7 @@ fn retry(not_before: Timestamp) -> Retry {
 }
 
 #[test]
-fn a_plan_that_only_waits_differs_in_nothing_but_the_next_look() {
+fn a_plan_that_only_waits_changes_nothing_but_the_next_observation() {
     let before = Stage::ready().agg;
     let waits = |change: fn(&mut Plan)| {
         let mut planned =
@@ -38,7 +38,7 @@ fn a_plan_that_only_waits_differs_in_nothing_but_the_next_look() {
 }
 
 #[test]
-fn a_refusal_is_waited_out_to_its_very_moment() {
+fn a_refused_call_is_retried_exactly_at_its_time() {
     for (early_ms, acts) in [(1, false), (0, true), (-1, true)] {
         let mut stage = Stage::ready();
         stage.cancel();
@@ -56,7 +56,7 @@ fn a_refusal_is_waited_out_to_its_very_moment() {
 }
 
 #[test]
-fn the_earliest_of_several_refusals_wakes_it_and_anything_else_to_wait_for_is_polled() {
+fn the_earliest_retry_sets_the_next_observation_and_any_other_wait_is_polled() {
     let mut stage = Stage::ready();
     stage.cancel();
     (stage.servers, stage.agg.servers[0].gone_at) = (Vec::new(), Some(stage.now));
@@ -75,8 +75,8 @@ fn the_earliest_of_several_refusals_wakes_it_and_anything_else_to_wait_for_is_po
     assert_eq!(planned.recorded.instance.wake_at, stage.now.plus_ms(1_000), "{}", notes(&planned));
 }
 
-/// A server that is going off: a wait without end.
-fn going_off() -> Stage {
+/// A server that is stopping: a wait without a known end.
+fn stopping() -> Stage {
     let mut stage = Stage::ready();
     stage.servers[0].state = ServerState::Stopping;
     stage.step();
@@ -84,7 +84,7 @@ fn going_off() -> Stage {
 }
 
 #[test]
-fn where_nothing_happens_it_looks_less_often() {
+fn an_instance_without_changes_is_observed_less_often() {
     let since = |stage: &mut Stage, ms: i64| {
         let marks = stage.agg.clone();
         stage.now = T0.plus_ms(20_000 + ms);
@@ -94,13 +94,13 @@ fn where_nothing_happens_it_looks_less_often() {
         stage.agg = marks;
         planned.recorded.instance.wake_at.ms_since(stage.now)
     };
-    let mut stage = going_off();
+    let mut stage = stopping();
     assert_eq!(since(&mut stage, 300_000), 1_000);
     assert_eq!(since(&mut stage, 300_001), 10_000);
 }
 
 #[test]
-fn whatever_is_written_down_last_counts_as_something_that_happened() {
+fn every_recorded_time_counts_as_a_change() {
     type Mark = fn(&mut Aggregate, Option<Timestamp>);
     let marks: [(&str, Mark); 14] = [
         ("ready_at", |a, t| a.instance.ready_at = t),
@@ -118,7 +118,7 @@ fn whatever_is_written_down_last_counts_as_something_that_happened() {
         ("deleted_at", |a, t| a.volumes[2].deleted_at = t),
         ("changed_at", |a, t| a.volumes[2].changed_at = t),
     ];
-    let mut stage = going_off();
+    let mut stage = stopping();
     stage.now = T0.plus_ms(3_600_000);
     let (observed, before) = (stage.observe(), stage.agg.clone());
     let pause = |stage: &mut Stage| {
@@ -131,20 +131,20 @@ fn whatever_is_written_down_last_counts_as_something_that_happened() {
         assert_eq!(pause(&mut stage), 1_000, "{what}");
         stage.agg = before.clone();
     }
-    // Its end alone, while another is made.
+    // Only the end of the server, while another one is created.
     stage.agg.servers[0].gone_at = Some(T0.plus_ms(3_590_000));
     let observed = Observed { servers: Vec::new(), ..observed.clone() };
     let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-    // Its block volumes are waited for: an eighth of the ten seconds since its end.
+    // It waits for the block volumes: an eighth of the ten seconds since the server's end.
     assert_eq!(planned.recorded.instance.wake_at.ms_since(stage.now), 1_250, "gone_at");
 }
 
 #[test]
-fn what_rests_is_settled_and_what_waits_is_not() {
+fn a_ready_instance_is_settled_and_a_waiting_one_is_not() {
     let mut stage = Stage::ready();
     let planned = stage.step().1;
     assert!(planned.recorded.instance.settled);
-    assert_eq!(planned.recorded.instance.wake_at, stage.agg.instance.wake_at, "nobody looks before the next resync");
+    assert_eq!(planned.recorded.instance.wake_at, stage.agg.instance.wake_at, "not observed before the next resync");
     let kept = stage.agg.instance.wake_at;
     stage.now = stage.now.plus_ms(20_000);
     assert_eq!(stage.step().1.recorded.instance.wake_at, kept);
