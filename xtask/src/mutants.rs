@@ -12,7 +12,7 @@ use std::process::Command;
 #[derive(PartialEq, Eq)]
 enum Trial {
     /// Simulation runs with faults and crashes.
-    Stories,
+    Transcripts,
     /// The tests of a package whose names contain a text.
     Tests(&'static str, &'static str),
 }
@@ -70,14 +70,14 @@ const MUTANTS: [Mutant; 34] = [
         file: "crates/core/src/plan/record_observation.rs",
         find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
         replace: "    adopt_volumes(draft);\n    let _ = adopt_servers;\n",
-        trial: Trial::Stories,
+        trial: Trial::Transcripts,
     },
     Mutant {
         what: "a data volume whose creation got no answer is not searched for",
         file: "crates/core/src/plan/record_observation.rs",
         find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
         replace: "    adopt_servers(draft);\n    let _ = adopt_volumes;\n",
-        trial: Trial::Stories,
+        trial: Trial::Transcripts,
     },
     Mutant {
         what: "no grace period: a creation is retried before a listing can show its resource",
@@ -88,7 +88,7 @@ const MUTANTS: [Mutant; 34] = [
     },
     Mutant {
         what: "one 404 proves a deletion, without a listing begun after it",
-        file: "crates/core/src/plan/absent.rs",
+        file: "crates/core/src/plan/remove_volume.rs",
         find: "        if draft.seen.listed_at(row.is_block()).is_none_or(|at| at <= since) {\n",
         replace: "        if since.0 < 0 {\n",
         trial: Trial::Tests("inventiv-core", "plan"),
@@ -102,24 +102,24 @@ const MUTANTS: [Mutant; 34] = [
     },
     Mutant {
         what: "resources to be kept are deleted with the rest",
-        file: "crates/core/src/recorded.rs",
+        file: "crates/core/src/recorded/volume.rs",
         find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
         replace: "        self.origin != Origin::Foreign\n",
-        trial: Trial::Stories,
+        trial: Trial::Transcripts,
     },
     Mutant {
         what: "nothing is deleted, and everything is reported as kept",
-        file: "crates/core/src/recorded.rs",
+        file: "crates/core/src/recorded/volume.rs",
         find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
         replace: "        self.delete_on_terminate && self.origin == Origin::Foreign\n",
-        trial: Trial::Stories,
+        trial: Trial::Transcripts,
     },
     Mutant {
         what: "every volume attached to our server counts as ours",
         file: "crates/core/src/plan/record_observation.rs",
         find: "        } else if draft.cx.profile.came_with(server, attachment, name) || (adopting && attachment.index == 0) {\n",
         replace: "        } else if !server.id.is_empty() {\n",
-        trial: Trial::Stories,
+        trial: Trial::Transcripts,
     },
     Mutant {
         what: "a duplicate server is not deleted",
@@ -133,7 +133,7 @@ const MUTANTS: [Mutant; 34] = [
         file: "crates/core/src/plan/record_observation.rs",
         find: "    record_attachments(draft);\n    burn_w",
         replace: "    let _ = record_attachments;\n    burn_w",
-        trial: Trial::Stories,
+        trial: Trial::Transcripts,
     },
     Mutant {
         what: "no fencing: the version is not compared when an instance is written",
@@ -332,7 +332,7 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
         command.output().map_err(|e| format!("cargo {args:?}: {e}"))
     };
     let (build, run): (Vec<&str>, Vec<&str>) = match trial {
-        Trial::Stories => (
+        Trial::Transcripts => (
             vec!["build", "--profile", crate::PROFILE, "--quiet", "--package", "inventiv-testkit", "--bin", "simulate"],
             vec![
                 "run",
@@ -363,7 +363,7 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     Ok(match (done.status.success(), trial) {
         (false, _) => Played::Red,
         (true, Trial::Tests(..)) if sum.passed == 0 => Played::Nothing,
-        (true, Trial::Tests(..) | Trial::Stories) => Played::Green,
+        (true, Trial::Tests(..) | Trial::Transcripts) => Played::Green,
     })
 }
 

@@ -15,7 +15,7 @@ use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec,
 use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::status::{Desired, Origin, Status, VolumeKind, VolumeStatus};
 use inventiv_core::time::Timestamp;
-use inventiv_core::volume_size::{self, Wishes};
+use inventiv_core::volume_size::{self, SizeInputs};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
 use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, ProviderSettings, VolumeWithOwner};
 
@@ -319,7 +319,7 @@ async fn spec(
         Some(id) => model(app, id).await?,
         None => None,
     };
-    let chosen = volume_size::choose(&Wishes {
+    let chosen = volume_size::choose(&SizeInputs {
         forced_gb: app.inner.forced_data_volume_gb,
         requested_gb: request.data_volume_gb,
         model_id: request.model_id.as_deref(),

@@ -25,14 +25,14 @@ pub struct Terms {
     /// How long a lease is valid without a heartbeat, in milliseconds.
     pub lease_ms: i64,
     /// How often the holder increments the heartbeat, in milliseconds: several times per `lease_ms`.
-    pub beat_ms: i64,
+    pub heartbeat_ms: i64,
     /// How much longer a replica waits for a free zone, for each zone that it holds already (yield), in milliseconds.
-    pub manners_ms: i64,
+    pub yield_ms: i64,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { lease_ms: 10_000, beat_ms: 3_000, manners_ms: 250 }
+        Self { lease_ms: 10_000, heartbeat_ms: 3_000, yield_ms: 250 }
     }
 }
 
@@ -81,9 +81,9 @@ impl Watch {
         }
         let due_ms = if row.holder == me {
             // An earlier run of this process may have taken it: take it again first.
-            if self.held.contains_key(zone) { terms.beat_ms } else { 0 }
+            if self.held.contains_key(zone) { terms.heartbeat_ms } else { 0 }
         } else if row.holder.is_empty() {
-            terms.manners_ms.saturating_mul(i64::try_from(held).unwrap_or(i64::MAX))
+            terms.yield_ms.saturating_mul(i64::try_from(held).unwrap_or(i64::MAX))
         } else {
             terms.lease_ms
         };
@@ -166,7 +166,7 @@ mod tests {
     }
 
     const T: Timestamp = Timestamp(1_000_000_000);
-    const TERMS: Terms = Terms { lease_ms: 10_000, beat_ms: 3_000, manners_ms: 250 };
+    const TERMS: Terms = Terms { lease_ms: 10_000, heartbeat_ms: 3_000, yield_ms: 250 };
 
     fn lease(holder: &str, heartbeat: i64) -> Lease {
         Lease { zone: "z".into(), holder: holder.into(), heartbeat }

@@ -61,7 +61,7 @@ pub struct Rules {
     /// How long a server may still be shown after its removal was accepted. Then the removal is requested again.
     pub removal_patience_ms: i64,
     /// How many refusals in a row are retried before the instance fails.
-    pub setbacks_max: u32,
+    pub retries_max: u32,
 }
 
 impl Default for Rules {
@@ -79,7 +79,7 @@ impl Default for Rules {
             starts_max: 3,
             detach_patience_ms: 120_000,
             removal_patience_ms: 120_000,
-            setbacks_max: 40,
+            retries_max: 40,
         }
     }
 }

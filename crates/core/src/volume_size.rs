@@ -12,7 +12,7 @@ pub const MAX_GB: i64 = 10_000;
 
 /// The inputs of the rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes<'a> {
+pub struct SizeInputs<'a> {
     /// `WORKER_DATA_VOLUME_GB`: forced for all.
     pub forced_gb: Option<i64>,
     /// The size in the request.
@@ -36,7 +36,7 @@ pub struct Chosen {
 
 /// Applies the rules; `None`: none of them gives a size. All sizes are whole GB.
 #[must_use]
-pub fn choose(w: &Wishes<'_>) -> Option<Chosen> {
+pub fn choose(w: &SizeInputs<'_>) -> Option<Chosen> {
     let of = |gb: i64, reason: String| Some(Chosen { bytes: gb.saturating_mul(GB), reason });
     match (w.requested_gb, w.model_id) {
         (None, None) => return of(0, "no model and no request: no data volume".to_owned()),
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn each_rule_takes_precedence_over_the_next_one() {
         let qwen = Some("Qwen/Qwen2.5-7B-Instruct");
-        let all = Wishes {
+        let all = SizeInputs {
             forced_gb: Some(700),
             requested_gb: Some(600),
             model_id: qwen,
@@ -83,20 +83,20 @@ mod tests {
         };
         let cases = [
             (all.clone(), 700),
-            (Wishes { forced_gb: None, ..all.clone() }, 600),
-            (Wishes { forced_gb: None, requested_gb: None, ..all.clone() }, 500),
-            (Wishes { model_gb: Some(0), forced_gb: None, requested_gb: None, ..all.clone() }, 0),
-            (Wishes { model_id: qwen, default_gb: Some(300), ..Wishes::default() }, 200),
-            (Wishes { model_id: Some("my-company/our-model"), default_gb: Some(300), ..Wishes::default() }, 300),
-            (Wishes { requested_gb: Some(0), ..all.clone() }, 0),
-            (Wishes { forced_gb: Some(700), default_gb: Some(300), ..Wishes::default() }, 0),
-            (Wishes { requested_gb: Some(20), ..Wishes::default() }, 20),
+            (SizeInputs { forced_gb: None, ..all.clone() }, 600),
+            (SizeInputs { forced_gb: None, requested_gb: None, ..all.clone() }, 500),
+            (SizeInputs { model_gb: Some(0), forced_gb: None, requested_gb: None, ..all.clone() }, 0),
+            (SizeInputs { model_id: qwen, default_gb: Some(300), ..SizeInputs::default() }, 200),
+            (SizeInputs { model_id: Some("my-company/our-model"), default_gb: Some(300), ..SizeInputs::default() }, 300),
+            (SizeInputs { requested_gb: Some(0), ..all.clone() }, 0),
+            (SizeInputs { forced_gb: Some(700), default_gb: Some(300), ..SizeInputs::default() }, 0),
+            (SizeInputs { requested_gb: Some(20), ..SizeInputs::default() }, 20),
         ];
         for (requests, gb) in cases {
             let chosen = choose(&requests);
             assert_eq!(chosen.as_ref().map(|c| c.bytes), Some(gb * GB), "{requests:?}: {chosen:?}");
         }
-        let silent = Wishes { model_id: Some("my-company/our-model"), ..Wishes::default() };
+        let silent = SizeInputs { model_id: Some("my-company/our-model"), ..SizeInputs::default() };
         assert_eq!(choose(&silent), None, "no size is guessed");
     }
 }

@@ -62,7 +62,7 @@ impl Leases {
     }
 
     fn round_ms(&self) -> i64 {
-        self.terms.beat_ms / 3
+        self.terms.heartbeat_ms / 3
     }
 
     fn rounds(&self) -> MutexGuard<'_, Rounds> {

@@ -28,7 +28,7 @@ fn is_asked_for(v: &Volume) -> bool {
     v.is_live() || (v.is_kept() && v.tagged_at.is_none())
 }
 
-/// Whether a glance missed something that should be there: then only a complete listing can say that it is gone.
+/// Whether a probe missed something that should be there: then only a complete listing can say that it is gone.
 pub(crate) fn misses_something(agg: &Aggregate, seen: &Observed) -> bool {
     let server = |id: &String| seen.server(id).is_none();
     let volume = |id: &String| seen.volume(id).is_none();

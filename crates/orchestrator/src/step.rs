@@ -176,7 +176,7 @@ impl Inner {
             after.instance.version = version;
             return Ok(after);
         }
-        // Somebody wished something else meanwhile: an outcome is a fact, and goes on top of that.
+        // Somebody requested something else meanwhile: an outcome is a fact, and goes on top of that.
         let id = &current.instance.id;
         let changed = self.store.change(id, now, |agg| Ok::<_, Error>(conclusions(agg))).await?;
         Ok(changed.unwrap_or(current))

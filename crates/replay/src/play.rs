@@ -23,7 +23,7 @@ const EVENTS_MAX: usize = 24;
 const POLLS_MAX: usize = 6;
 
 /// The result of one exchange.
-pub(crate) enum Verdict {
+pub(crate) enum Match {
     Equal,
     /// Counts as equal: only this poll shows the recorded state, and the emulator matches a later poll.
     Passed,
@@ -33,7 +33,7 @@ pub(crate) enum Verdict {
 
 /// The result of one recording.
 pub(crate) struct Played {
-    pub(crate) verdicts: Vec<Verdict>,
+    pub(crate) verdicts: Vec<Match>,
     /// What the emulator was set up with before the first request, one sentence each.
     pub(crate) seeded: Vec<String>,
     pub(crate) chance: Chance,
@@ -44,8 +44,8 @@ pub(crate) struct Played {
 impl Played {
     /// How many exchanges differ, and how many are left out.
     pub(crate) fn wrong(&self) -> (usize, usize) {
-        let count = |of: fn(&&Verdict) -> bool| self.verdicts.iter().filter(of).count();
-        (count(|v| matches!(v, Verdict::Different(_))), count(|v| matches!(v, Verdict::OutOfScope(_))))
+        let count = |of: fn(&&Match) -> bool| self.verdicts.iter().filter(of).count();
+        (count(|v| matches!(v, Match::Different(_))), count(|v| matches!(v, Match::OutOfScope(_))))
     }
 }
 
@@ -116,16 +116,16 @@ struct Try {
 }
 
 impl Player {
-    fn exchange(&mut self, all: &[Exchange], n: usize, seeded: &mut Vec<String>) -> Verdict {
+    fn exchange(&mut self, all: &[Exchange], n: usize, seeded: &mut Vec<String>) -> Match {
         let e = &all[n];
         if product(&e.path) == Product::Other {
             collect(&e.answer, &mut self.created);
-            return Verdict::OutOfScope("another product");
+            return Match::OutOfScope("another product");
         }
         if e.path.starts_with("/iam/v1alpha1/api-keys/")
             && !self.names.knows(e.path.rsplit('/').next().unwrap_or_default())
         {
-            return Verdict::OutOfScope("an API key that existed before the recording");
+            return Match::OutOfScope("an API key that existed before the recording");
         }
         if let Some(reason) = self.cannot_be_played(e) {
             let mut made = HashSet::new();
@@ -134,7 +134,7 @@ impl Player {
             collect_made(resource.unwrap_or(&e.answer), &mut made);
             self.lost.extend(made.into_iter().filter(|id| !self.created.contains(id)));
             collect(&e.answer, &mut self.created);
-            return Verdict::OutOfScope(reason);
+            return Match::OutOfScope(reason);
         }
         if let Some((error, reason)) = self.injected(e) {
             // The exchange is not compared, but the emulator must be in the same state after it.
@@ -145,17 +145,17 @@ impl Player {
             }
             let tried = self.best(e);
             self.take(tried, e);
-            return Verdict::OutOfScope(reason);
+            return Match::OutOfScope(reason);
         }
         let best = self.best(e);
         let stock = |d: &Difference| d.at.starts_with(".servers.") && d.at.ends_with(".availability");
         if !best.wrong.is_empty() && best.wrong.iter().all(stock) {
             self.take(best, e);
-            return Verdict::OutOfScope("depends on the stock at the time of the recording");
+            return Match::OutOfScope("depends on the stock at the time of the recording");
         }
         if best.wrong.is_empty() {
             self.take(best, e);
-            return Verdict::Equal;
+            return Match::Equal;
         }
         if e.method == "GET" {
             if let Some(third_parties) = self.third_parties(e) {
@@ -163,17 +163,17 @@ impl Player {
                 let again = self.best(&pruned);
                 if again.wrong.is_empty() {
                     self.take(again, e);
-                    return Verdict::OutOfScope("the list shows resources that the recording did not create");
+                    return Match::OutOfScope("the list shows resources that the recording did not create");
                 }
             }
             if best.wrong.iter().all(tells_a_state) && self.was_passed(all, n) {
                 collect(&e.answer, &mut self.created);
-                return Verdict::Passed;
+                return Match::Passed;
             }
         }
         let wrong = best.wrong.clone();
         self.take(best, e);
-        Verdict::Different(wrong)
+        Match::Different(wrong)
     }
 
     /// Why an exchange cannot be replayed: its body, or that of the request that created its resource, is missing.

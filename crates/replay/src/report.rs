@@ -1,6 +1,6 @@
 //! The report: a table for people, JSON for programs.
 
-use crate::play::{Played, Verdict};
+use crate::play::{Played, Match};
 use crate::recording::Exchange;
 use crate::scope::{Product, is_core, kind, product};
 use serde_json::{Value, json};
@@ -52,19 +52,19 @@ impl Report {
             ];
             for count in counts {
                 match verdict {
-                    Verdict::Equal | Verdict::Passed => count.equal += 1,
-                    Verdict::Different(_) => count.different += 1,
-                    Verdict::OutOfScope(_) => count.out += 1,
+                    Match::Equal | Match::Passed => count.equal += 1,
+                    Match::Different(_) => count.different += 1,
+                    Match::OutOfScope(_) => count.out += 1,
                 }
             }
             match verdict {
-                Verdict::Equal => {}
-                Verdict::Passed => self.passed += 1,
-                Verdict::OutOfScope(reason) => {
+                Match::Equal => {}
+                Match::Passed => self.passed += 1,
+                Match::OutOfScope(reason) => {
                     *self.reasons.entry(reason).or_default() += 1;
                     out.push(json!({"index": e.index, "method": e.method, "path": e.path, "reason": reason}));
                 }
-                Verdict::Different(found) => {
+                Match::Different(found) => {
                     for d in found {
                         let place = (format!("{} {kind}", e.method), without_numbers(&d.at));
                         let example = format!("{file}#{}: {} → {}", e.index, short(&d.recorded), short(&d.emulated));

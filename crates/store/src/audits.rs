@@ -96,7 +96,7 @@ const ANSWERED: &str =
     "UPDATE audits SET request_json = NULL WHERE account_id = $1 AND zone = $2 AND request_json = $3";
 const HOLD: &str = "INSERT INTO quarantine (account_id, zone, provider_id, resource, name, instance_id, found_at, \
     until_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, zone, provider_id) DO NOTHING";
-const LET_GO: &str = "DELETE FROM quarantine WHERE account_id = $1 AND zone = $2 AND provider_id = $3";
+const RELEASE_QUARANTINED: &str = "DELETE FROM quarantine WHERE account_id = $1 AND zone = $2 AND provider_id = $3";
 const HELD: &str = "SELECT * FROM quarantine WHERE account_id = $1 ORDER BY zone, found_at, provider_id";
 const DUE: &str = "SELECT zone FROM audits WHERE account_id = $1 \
     AND (begun_at IS NULL OR begun_at <= $2 OR begun_at < requested_at) ORDER BY zone";
@@ -217,7 +217,7 @@ impl Store {
         for q in done.released {
             let mut a = Args::new();
             a.text(account).text(zone).text(&q.provider_id);
-            statements.push(a.statement(LET_GO));
+            statements.push(a.statement(RELEASE_QUARANTINED));
         }
         self.db.write(statements).await.map(|_| ())
     }

@@ -75,7 +75,7 @@ pub(super) fn next(what: &str, last: Option<&Last<'_>>, rules: &Rules, now: Time
 /// A conflict that is retried too often counts as a refusal. Bad credentials, rate limits and outages are retried for
 /// ever.
 pub(super) fn is_worn_out(retry: &Retry, rules: &Rules) -> bool {
-    retry.error.kind == ErrorKind::Conflict && retry.count > rules.setbacks_max
+    retry.error.kind == ErrorKind::Conflict && retry.count > rules.retries_max
 }
 
 fn never(kind: Option<ErrorKind>, what: &str, message: &str) -> Next {

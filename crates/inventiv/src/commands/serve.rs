@@ -139,7 +139,7 @@ fn lease(seconds: f64) -> Result<Terms, Failure> {
     #[expect(clippy::cast_possible_truncation, reason = "at most 300,000")]
     let lease_ms = (seconds * 1_000.0) as i64;
     let part = |ms: i64| (ms * lease_ms / usual.lease_ms).max(1);
-    Ok(Terms { lease_ms, beat_ms: part(usual.beat_ms), manners_ms: part(usual.manners_ms) })
+    Ok(Terms { lease_ms, heartbeat_ms: part(usual.heartbeat_ms), yield_ms: part(usual.yield_ms) })
 }
 
 fn start_log(format: LogFormat) {

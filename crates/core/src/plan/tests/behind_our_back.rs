@@ -1,4 +1,4 @@
-//! What others do to what is ours: told once, put right where it is ours to put right.
+//! Drift: changes by third parties are reported once, and corrected where that is safe.
 
 use super::*;
 use crate::action::Event;
@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::plan::tests::on_the_way_in::refused;
 use crate::status::Desired;
 
-/// An instance that runs, named and tagged in the cloud as it is here, a good while after that.
+/// A ready instance whose names and tags in the cloud have matched the records for a while.
 fn long_since() -> Stage {
     let mut stage = Stage::ready();
     let agg = stage.agg.clone();
@@ -39,7 +39,7 @@ fn one<'p>(planned: &'p Plan, name: &str) -> &'p Event {
 }
 
 #[test]
-fn a_name_or_tag_that_somebody_changed_is_told_and_written_again() {
+fn a_name_or_tag_that_a_third_party_changed_is_reported_and_restored() {
     type Change = fn(&mut Stage);
     let cases: [(&str, Change, &str, &str); 4] = [
         ("SERVER_RENAMED", |s| s.servers[0].name = "mine".into(), "TAG_SERVER", "renamed it to \"mine\""),
@@ -64,12 +64,12 @@ fn a_name_or_tag_that_somebody_changed_is_told_and_written_again() {
         assert_eq!(event.volume_id.is_some(), name.starts_with('V'));
         assert_eq!(words, [action], "{name}");
         let again = stage.step().1;
-        assert_eq!(reported(&again), Vec::<&str>::new(), "{name}: told once");
+        assert_eq!(reported(&again), Vec::<&str>::new(), "{name}: reported once");
     }
 }
 
 #[test]
-fn a_list_that_may_lag_behind_our_own_naming_tells_nothing() {
+fn a_listing_that_may_be_older_than_our_own_change_reports_nothing() {
     for (ms, tells) in [(60_000, false), (60_001, true)] {
         let mut stage = long_since();
         stage.servers[0].name = "mine".into();
@@ -84,25 +84,25 @@ fn a_list_that_may_lag_behind_our_own_naming_tells_nothing() {
 }
 
 #[test]
-fn tags_that_were_never_shown_are_not_missed() {
+fn tags_that_were_never_shown_are_not_reported_as_removed() {
     let mut stage = long_since();
     stage.agg.servers[0].tags_shown = false;
     stage.servers[0].tags.clear();
     assert_eq!(reported(&stage.step().1), Vec::<&str>::new());
     stage.servers[0].tags = CloudName::parse(&stage.servers[0].name).unwrap().tags();
-    assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "they are there now");
+    assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "they are shown now");
     stage.servers[0].tags.clear();
-    assert_eq!(reported(&stage.step().1), ["SERVER_UNTAGGED"], "and then they are not");
+    assert_eq!(reported(&stage.step().1), ["SERVER_UNTAGGED"], "they were removed");
 }
 
 #[test]
-fn the_name_that_another_control_plane_gave_is_left_to_it() {
+fn a_name_of_another_control_plane_is_left_alone() {
     let mut stage = long_since();
     stage.servers[0].name = stage.servers[0].name.replace("-test-", "-other-");
     stage.volumes[2].name = stage.volumes[2].name.replace("-test-", "-other-");
     let (words, planned) = stage.step();
     assert_eq!((reported(&planned), words.len()), (vec![], 0));
-    // Another instance's name is no excuse.
+    // A name of another instance is drift.
     let mut stage = long_since();
     let other = crate::id::InstanceId::new(99);
     let ours = CloudName::parse(&stage.servers[0].name).unwrap();
@@ -114,7 +114,7 @@ fn the_name_that_another_control_plane_gave_is_left_to_it() {
 }
 
 #[test]
-fn a_server_that_somebody_stopped_is_told() {
+fn a_server_that_a_third_party_stopped_is_reported() {
     for (state, tells) in [
         (ServerState::Stopped, true),
         (ServerState::StoppedInPlace, true),
@@ -126,15 +126,15 @@ fn a_server_that_somebody_stopped_is_told() {
         stage.servers[0].state = state.clone();
         let planned = stage.step().1;
         assert_eq!(reported(&planned) == ["SERVER_STOPPED"], tells, "{state:?}: {:?}", planned.events);
-        assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "{state:?}: told once");
-        assert!(planned.actions.is_empty(), "it is left as it is");
+        assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "{state:?}: reported once");
+        assert!(planned.actions.is_empty(), "the server is left as it is");
     }
     type Why = fn(&mut Stage);
     let ours: [(&str, Why); 4] = [
         ("we stopped it", |s| s.agg.servers[0].stop_sent_at = Some(s.now)),
         ("we are about to remove it", |s| s.agg.servers[0].delete_intended_at = Some(s.now)),
         ("it did not run", |s| s.agg.servers[0].state = Some("starting".into())),
-        ("it is to go", Stage::cancel),
+        ("it is being terminated", Stage::cancel),
     ];
     for (what, why) in ours {
         let mut stage = long_since();
@@ -145,7 +145,7 @@ fn a_server_that_somebody_stopped_is_told() {
 }
 
 #[test]
-fn a_volume_that_somebody_detached_is_told_once() {
+fn a_volume_that_a_third_party_detached_is_reported_once() {
     let off = |stage: &mut Stage| {
         stage.servers[0].attachments.retain(|a| a.volume_id != "data");
         (stage.volumes[2].server_id, stage.volumes[2].state) = (None, VolumeState::Available);
@@ -155,16 +155,16 @@ fn a_volume_that_somebody_detached_is_told_once() {
     let planned = stage.step().1;
     assert_eq!(one(&planned, "VOLUME_DETACHED").resource_id.as_deref(), Some("data"));
     assert_eq!(planned.recorded.volumes[2].status, VolumeStatus::Available);
-    assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "told once");
+    assert_eq!(reported(&stage.step().1), Vec::<&str>::new(), "reported once");
     type Why = fn(&mut Stage);
     let excuses: [(&str, Why); 7] = [
         ("we detached it", |s| s.agg.volumes[2].detach_sent_at = Some(s.now)),
-        ("the server has it still", |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume"))),
-        ("the volume says that it is attached", |s| s.volumes[2].server_id = Some("s1".into())),
+        ("the server still shows it", |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume"))),
+        ("the volume shows the attachment", |s| s.volumes[2].server_id = Some("s1".into())),
         ("it was not attached", |s| s.agg.volumes[2].status = VolumeStatus::Attaching),
         ("the server is not shown", |s| s.servers.clear()),
-        ("it is to go", Stage::cancel),
-        ("it is somebody else's", |s| s.agg.volumes[2].origin = Origin::Foreign),
+        ("it is being terminated", Stage::cancel),
+        ("it is a third party's", |s| s.agg.volumes[2].origin = Origin::Foreign),
     ];
     for (what, why) in excuses {
         let mut stage = long_since();
@@ -172,7 +172,7 @@ fn a_volume_that_somebody_detached_is_told_once() {
         why(&mut stage);
         assert!(!reported(&stage.step().1).contains(&"VOLUME_DETACHED"), "{what}");
     }
-    // It was on a duplicate that is on its way out, or gone.
+    // It was on a duplicate that is being removed, or gone.
     for gone in [false, true] {
         let mut stage = long_since();
         off(&mut stage);
@@ -186,7 +186,7 @@ fn a_volume_that_somebody_detached_is_told_once() {
 }
 
 #[test]
-fn a_volume_that_somebody_resized_is_told_once_and_its_new_size_is_recorded() {
+fn a_volume_that_a_third_party_resized_is_reported_once_and_its_new_size_is_recorded() {
     let mut stage = long_since();
     stage.volumes[2].size_bytes = Some(300 * GB);
     let planned = stage.step().1;
@@ -201,12 +201,12 @@ fn a_volume_that_somebody_resized_is_told_once_and_its_new_size_is_recorded() {
     stage.volumes[0].size_bytes = Some(40 * GB);
     assert_eq!(reported(&stage.step().1), Vec::<&str>::new());
     stage.volumes[0].size_bytes = Some(60 * GB);
-    assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"], "not to what we wanted");
+    assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"], "not the requested size");
     stage.volumes[2].size_bytes = Some(40 * GB);
-    assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"], "that size was wanted of the boot volume alone");
+    assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"], "that size was requested for the boot volume only");
 }
 
-/// An instance that has ended, whose data volume is kept.
+/// An instance that has ended, whose data volume is retained.
 fn ended_and_kept() -> Stage {
     let mut stage = long_since();
     stage.servers.clear();
@@ -230,7 +230,7 @@ fn ended_and_kept() -> Stage {
 }
 
 #[test]
-fn a_kept_volume_gets_its_name_and_tags_back_after_its_instance_has_ended() {
+fn name_and_tags_of_a_retained_volume_are_restored_after_its_instance_has_ended() {
     type Change = fn(&mut Stage);
     let cases: [(&str, Change); 2] =
         [("VOLUME_RENAMED", |s| s.volumes[0].name = "mine".into()), ("VOLUME_UNTAGGED", |s| s.volumes[0].tags.clear())];
@@ -240,14 +240,14 @@ fn a_kept_volume_gets_its_name_and_tags_back_after_its_instance_has_ended() {
         let (words, planned) = stage.step();
         assert_eq!(one(&planned, name).resource_id.as_deref(), Some("data"));
         assert_eq!(words, ["TAG_VOLUME"], "{name}");
-        assert!(!planned.recorded.instance.settled, "until it has its name");
-        // Written, and not yet shown.
+        assert!(!planned.recorded.instance.settled, "not settled until the name is set");
+        // Set, and not shown yet.
         stage.agg.volumes[2].tagged_at = Some(stage.now);
         let (words, again) = stage.step();
         assert_eq!(
             (reported(&again), words.len(), again.recorded.instance.settled),
             (vec![], 0, true),
-            "{name}: told once"
+            "{name}: reported once"
         );
         let kept = &again.recorded.volumes[2];
         assert_eq!((kept.status, kept.delete_on_terminate), (VolumeStatus::Retained, false));
@@ -256,7 +256,7 @@ fn a_kept_volume_gets_its_name_and_tags_back_after_its_instance_has_ended() {
 }
 
 #[test]
-fn a_kept_volume_that_was_never_named_is_named_when_it_can_be() {
+fn the_name_of_a_retained_volume_is_set_as_soon_as_possible() {
     let mut stage = ended_and_kept();
     stage.agg.volumes[2].tagged_at = None;
     let until = stage.now.plus_ms(60_000);
@@ -266,7 +266,7 @@ fn a_kept_volume_that_was_never_named_is_named_when_it_can_be() {
     assert!(notes(&planned).contains("setting the name and tags of a volume was refused"), "{}", notes(&planned));
     stage.now = stage.now.plus_ms(60_000);
     assert_eq!(stage.step().0, ["TAG_VOLUME"]);
-    // One that is not there has no name to be given: the audit tells that it is missing.
+    // A volume that is gone gets no name: the audit reports it as missing.
     let mut stage = ended_and_kept();
     stage.agg.volumes[2].tagged_at = None;
     stage.volumes.clear();
@@ -275,13 +275,13 @@ fn a_kept_volume_that_was_never_named_is_named_when_it_can_be() {
 }
 
 #[test]
-fn the_new_size_of_a_kept_volume_is_told_and_recorded() {
+fn the_new_size_of_a_retained_volume_is_reported_and_recorded() {
     let mut stage = ended_and_kept();
     stage.volumes[0].size_bytes = Some(300 * GB);
     assert_eq!(reported(&stage.step().1), ["VOLUME_RESIZED"]);
     let kept = &stage.agg.volumes[2];
     assert_eq!((kept.size_bytes, kept.status), (Some(300 * GB), VolumeStatus::Retained));
-    // Where somebody attaches it is theirs to decide.
+    // Attaching it elsewhere is not drift.
     (stage.volumes[0].server_id, stage.volumes[0].state) = (Some("theirs".into()), VolumeState::InUse);
     let (words, planned) = stage.step();
     assert_eq!(
@@ -291,7 +291,7 @@ fn the_new_size_of_a_kept_volume_is_told_and_recorded() {
 }
 
 #[test]
-fn what_has_ended_is_not_looked_after() {
+fn released_volumes_and_duplicates_are_not_checked_for_drift() {
     let mut stage = long_since();
     stage.agg.volumes[2].status = VolumeStatus::Released;
     (stage.volumes[2].name, stage.volumes[2].size_bytes) = ("mine".into(), Some(900 * GB));

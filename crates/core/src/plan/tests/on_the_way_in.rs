@@ -1,4 +1,4 @@
-//! What stands between a request and *ready*, and what is refused for good.
+//! From a request to *ready*, and refusals that fail an instance.
 
 use super::start::about_to_start;
 use super::*;
@@ -15,7 +15,7 @@ pub(super) fn refused(kind: ErrorKind, count: u32, not_before: Timestamp) -> Ret
     Retry { count, not_before, error: CallError { kind, effect: Effect::None, message: "no".into() } }
 }
 
-/// A server that was made and has its user data; its data volume is there and free.
+/// A server that was created and has its user data; its data volume exists and is not attached.
 pub(super) fn made() -> Stage {
     let mut stage = about_to_start();
     (stage.servers[0].allowed, stage.servers[0].state) = (vec![Allowed::Start], ServerState::Stopped);
@@ -111,7 +111,7 @@ fn a_new_attempt_at_a_data_volume_is_a_whole_row() {
 }
 
 #[test]
-fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
+fn a_name_is_never_used_twice_and_abandoned_attempts_are_counted() {
     let mut stage = Stage::new();
     stage.step();
     let first = stage.agg.servers[0].clone();
@@ -140,14 +140,14 @@ fn a_name_is_never_used_twice_and_attempts_are_counted_as_they_are_given_up() {
     let failure = planned.recorded.instance.failure.unwrap();
     assert_eq!(failure.code, "create_unconfirmed");
     assert!(failure.message.contains("3 times"), "{}", failure.message);
-    // A duplicate, refused, is no attempt of ours, and its number is taken.
+    // A duplicate is no attempt of ours, but its number is taken.
     let planned = abandon(3, &[abandoned, abandoned, (CreateState::Refused, false)]);
     let Action::Create(Creation::Server(row)) = &planned.actions[0] else { panic!("{planned:?}") };
     assert_eq!(row.attempt, 4);
 }
 
 #[test]
-fn a_refused_creation_is_made_again_at_its_very_moment() {
+fn a_refused_creation_is_retried_exactly_at_its_time() {
     for (ms, word) in [(1, None), (0, Some("CREATE"))] {
         let mut stage = Stage::new();
         stage.step();
@@ -166,7 +166,7 @@ fn a_refused_creation_is_made_again_at_its_very_moment() {
 }
 
 #[test]
-fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
+fn a_server_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
     for answered in [true, false] {
         for (listed, ms, asks) in [(true, 0, false), (true, 1, true), (false, 1, false)] {
             let mut stage = made();
@@ -184,7 +184,7 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
             );
         }
     }
-    // One that is ready, and not shown by a glance, is not fussed about.
+    // For a ready instance, a probe that does not show the server adds no note.
     let mut stage = Stage::ready();
     stage.servers.clear();
     let observed = Observed { listed: false, ..stage.observe() };
@@ -197,7 +197,7 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
 }
 
 #[test]
-fn what_is_not_named_yet_is_named_unless_it_is_still_made_or_was_refused_a_moment_ago() {
+fn names_are_set_unless_the_volume_is_being_created_or_the_call_was_just_refused() {
     let mut stage = made();
     stage.agg.servers[0].tagged_at = None;
     for v in &mut stage.agg.volumes {
@@ -230,15 +230,15 @@ fn what_is_not_named_yet_is_named_unless_it_is_still_made_or_was_refused_a_momen
 }
 
 #[test]
-fn the_boot_volume_is_grown_once_where_it_can_be() {
+fn the_boot_volume_is_grown_once_if_its_kind_allows_it() {
     type Change = fn(&mut Stage);
     let boot: fn(&mut Stage) -> &mut Volume = |s| s.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap();
     let shown = |s: &mut Stage, state| s.volumes.iter_mut().find(|v| v.id == "boot").unwrap().state = state;
     let cases: [(&str, Change, bool); 6] = [
-        ("smaller than wanted", |_| {}, true),
-        ("just as wanted", |s| s.agg.instance.spec.boot_volume_bytes = Some(20 * GB), false),
-        ("larger than wanted", |s| s.agg.instance.spec.boot_volume_bytes = Some(10 * GB), false),
-        ("nothing wanted", |s| s.agg.instance.spec.boot_volume_bytes = None, false),
+        ("smaller than requested", |_| {}, true),
+        ("as requested", |s| s.agg.instance.spec.boot_volume_bytes = Some(20 * GB), false),
+        ("larger than requested", |s| s.agg.instance.spec.boot_volume_bytes = Some(10 * GB), false),
+        ("nothing requested", |s| s.agg.instance.spec.boot_volume_bytes = None, false),
         (
             "its kind cannot grow",
             |s| s.volumes.iter_mut().find(|v| v.id == "boot").unwrap().volume_type = volume_type("l_ssd"),
@@ -278,7 +278,7 @@ fn the_boot_volume_is_grown_once_where_it_can_be() {
         assert_eq!(words(&planned).contains(&"VOLUME_RESIZE"), grows, "{state:?}");
         assert_eq!(notes(&planned).contains("show its new size"), !grows, "{state:?}");
     }
-    // Asked, and this look began no later than that.
+    // Requested, and this observation began no later than that.
     for (ms, grows) in [(0, false), (1, true)] {
         let mut stage = made();
         stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
@@ -289,7 +289,7 @@ fn the_boot_volume_is_grown_once_where_it_can_be() {
     stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
     boot(&mut stage).retry = Some(refused(ErrorKind::Conflict, 1, stage.now.plus_ms(9_000)));
     assert!(!words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"));
-    // One that has ended is none.
+    // A retained boot volume is not grown.
     let mut stage = made();
     stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
     boot(&mut stage).status = VolumeStatus::Retained;
@@ -297,8 +297,8 @@ fn the_boot_volume_is_grown_once_where_it_can_be() {
 }
 
 #[test]
-fn what_is_refused_for_good_fails_and_what_may_pass_is_waited_out() {
-    let worn = Rules::default().setbacks_max + 1;
+fn a_final_refusal_fails_the_instance_and_a_retryable_one_is_retried() {
+    let worn = Rules::default().retries_max + 1;
     for (kind, count, fails) in [
         (ErrorKind::Refused, 1, true),
         (ErrorKind::NotFound, 2, false),
@@ -326,7 +326,7 @@ fn what_is_refused_for_good_fails_and_what_may_pass_is_waited_out() {
             );
         }
     }
-    // Not of a duplicate, not of the cloud's own volumes, and not once it ran.
+    // Not for a duplicate, not for volumes that the cloud created, and not once the instance was ready.
     let never = |change: fn(&mut Stage, Retry)| {
         let mut stage = made();
         let retry = refused(ErrorKind::Refused, 1, stage.now.plus_ms(60_000));
@@ -348,7 +348,7 @@ fn what_is_refused_for_good_fails_and_what_may_pass_is_waited_out() {
 }
 
 #[test]
-fn a_data_volume_is_asked_for_again_under_a_new_number_and_not_for_ever() {
+fn a_data_volume_is_requested_again_with_a_new_number_but_not_for_ever() {
     let refusal = refused(ErrorKind::RateLimited, 1, T0);
     for (states, wanted) in [
         (vec![CreateState::Abandoned, CreateState::Abandoned], Some(3)),

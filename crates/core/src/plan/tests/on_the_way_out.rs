@@ -1,4 +1,4 @@
-//! What a removal waits for, and what it may never do.
+//! What a removal waits for, and what it must never do.
 
 use super::*;
 use crate::observed::ObservedServer;
@@ -21,7 +21,7 @@ fn ending() -> Stage {
     stage
 }
 
-/// The server is proven gone, its volumes are free.
+/// The server is proven gone, and its volumes are detached.
 fn server_gone() -> Stage {
     let mut stage = ending();
     let row = &mut stage.agg.servers[0];
@@ -36,14 +36,14 @@ fn server_gone() -> Stage {
 }
 
 #[test]
-fn only_data_that_was_surely_never_written_goes_against_its_policy() {
+fn only_volumes_that_were_certainly_never_written_are_deleted_against_their_policy() {
     type Change = fn(&mut Stage);
     let failed: Change = |s| s.agg.instance.failure = Some(Failure { code: "x".into(), message: "y".into() });
     let cases: [(&str, Change, Change, bool); 5] = [
         ("failed before it ran", failed, |_| {}, true),
-        ("called off before it ran", |_| {}, |_| {}, false),
-        ("it was ready once", failed, |s| s.agg.instance.ready_at = Some(T0), false),
-        ("a start was meant", failed, |s| s.agg.servers[0].start_intended_at = Some(T0), false),
+        ("terminated before it ran", |_| {}, |_| {}, false),
+        ("it was ready", failed, |s| s.agg.instance.ready_at = Some(T0), false),
+        ("a start was intended", failed, |s| s.agg.servers[0].start_intended_at = Some(T0), false),
         ("a start was sent", failed, |s| s.agg.servers[0].start_sent_at = Some(T0), false),
     ];
     for (what, fails, ran, goes) in cases {
@@ -61,7 +61,7 @@ fn only_data_that_was_surely_never_written_goes_against_its_policy() {
             assert_eq!(v.delete_on_terminate, goes && v.origin == Origin::Ours, "{what}: {}", v.name);
         }
     }
-    // What is kept already stays kept.
+    // What is retained already stays retained.
     let mut stage = server_gone();
     failed(&mut stage);
     stage.agg.instance.ready_at = None;
@@ -76,13 +76,13 @@ fn data_of(planned: &Plan) -> &Volume {
 }
 
 #[test]
-fn a_creation_in_doubt_is_waited_for_until_its_grace_is_over() {
+fn an_unconfirmed_creation_is_waited_for_until_its_grace_is_over() {
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.create(&planned.actions[0]);
     stage.step();
     stage.cancel();
-    // The data volume's creation has no answer.
+    // The creation of the data volume has no response.
     let made = stage.now;
     let planned = upon(&mut stage);
     let text = "waits to learn whether the creation of the data volume, whose response was lost, took effect";
@@ -94,7 +94,7 @@ fn a_creation_in_doubt_is_waited_for_until_its_grace_is_over() {
     let observed = Observed { complete: false, ..stage.observe() };
     let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     let note = planned.recorded.instance.notes.iter().find(|n| n.text == text).unwrap();
-    assert_eq!(note.until, Some(made.plus_ms(7)), "the cloud said why: one listing settles it");
+    assert_eq!(note.until, Some(made.plus_ms(7)), "the cloud said why: one listing is enough");
     // A server's.
     let mut stage = Stage::new();
     stage.step();
@@ -106,7 +106,7 @@ fn a_creation_in_doubt_is_waited_for_until_its_grace_is_over() {
 }
 
 #[test]
-fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
+fn a_server_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
     let mut stage = ending();
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
     let sent = stage.now.plus_ms(1_000);
@@ -117,7 +117,7 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
         assert_eq!(words(&planned).contains(&"PROVIDER_PROVE_SERVER_GONE"), tells, "{ms}");
         assert_eq!(notes(&planned).contains("to see whether the server is gone"), !tells, "{ms}");
     }
-    // Never asked to go: then since its creation was answered, or meant.
+    // No removal was requested: counted from the response to its creation, or from the intent.
     for answered in [true, false] {
         stage.agg.servers[0].delete_sent_at = None;
         stage.agg.servers[0].answered_at = answered.then_some(sent);
@@ -130,11 +130,11 @@ fn a_server_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
     }
     stage.agg.servers[0].retry = Some(retry(stage.now.plus_ms(9_000)));
     stage.now = stage.now.plus_ms(2_000);
-    assert!(!words(&upon(&mut stage)).contains(&"PROVIDER_PROVE_SERVER_GONE"), "it was refused a moment ago");
+    assert!(!words(&upon(&mut stage)).contains(&"PROVIDER_PROVE_SERVER_GONE"), "it was just refused");
 }
 
 #[test]
-fn a_removal_that_was_accepted_is_asked_again_only_when_it_is_overdue_or_was_refused() {
+fn an_accepted_removal_is_requested_again_only_if_it_is_overdue_or_was_refused() {
     let patience = 120_000;
     for (ms, refused, again) in [(patience, false, false), (patience + 1, false, true), (5, true, true)] {
         let mut stage = ending();
@@ -150,8 +150,8 @@ fn a_removal_that_was_accepted_is_asked_again_only_when_it_is_overdue_or_was_ref
 }
 
 #[test]
-fn a_duplicate_needs_no_look_begun_after_the_wish() {
-    // A look that began before the request says nothing of the server that the request is about.
+fn the_removal_of_a_duplicate_needs_no_observation_begun_after_the_request() {
+    // For the primary server, the observation must begin after the request.
     for (keep, ms, goes) in [(true, -1, false), (true, 0, true), (false, -1, true)] {
         let mut stage = ending();
         stage.agg.servers[0].is_primary = keep;
@@ -162,7 +162,7 @@ fn a_duplicate_needs_no_look_begun_after_the_wish() {
 }
 
 #[test]
-fn flexible_addresses_are_told_and_stay() {
+fn flexible_addresses_are_reported_and_stay() {
     for state in [ServerState::Running, ServerState::Stopped] {
         let mut stage = ending();
         stage.servers[0].foreign_addresses = vec!["51.15.0.1".into(), "51.15.0.2".into()];
@@ -175,7 +175,7 @@ fn flexible_addresses_are_told_and_stay() {
     }
 }
 
-/// A running server with a local volume that is to be kept.
+/// A running server with a local volume that is to be retained.
 fn keeps_local() -> Stage {
     let mut stage = ending();
     let row = stage.agg.volumes.iter_mut().find(|v| v.volume_type.name == "scratch").unwrap();
@@ -185,7 +185,7 @@ fn keeps_local() -> Stage {
 }
 
 #[test]
-fn a_stop_is_waited_for_and_asked_again_when_it_is_overdue() {
+fn a_stop_is_waited_for_and_requested_again_if_it_is_overdue() {
     let patience = 120_000;
     for (ms, again) in [(patience - 1, false), (patience, true)] {
         let mut stage = keeps_local();
@@ -205,7 +205,7 @@ fn a_stop_is_waited_for_and_asked_again_when_it_is_overdue() {
 }
 
 #[test]
-fn a_local_volume_that_is_kept_holds_its_server_for_as_long_as_it_takes() {
+fn a_local_volume_to_be_retained_delays_the_removal_of_its_server_without_limit() {
     let mut stage = keeps_local();
     stage.servers[0].state = ServerState::Stopped;
     let local = |s: &Stage| s.agg.volumes.iter().position(|v| v.volume_type.name == "l_ssd").unwrap();
@@ -227,7 +227,7 @@ fn a_local_volume_that_is_kept_holds_its_server_for_as_long_as_it_takes() {
 }
 
 #[test]
-fn a_foreign_block_volume_holds_its_server_only_for_a_while() {
+fn a_foreign_block_volume_delays_the_removal_of_its_server_only_for_a_while() {
     let patience = 120_000;
     for state in [ServerState::Running, ServerState::Stopped] {
         for (ms, holds) in [(patience, true), (patience + 1, false)] {
@@ -247,32 +247,32 @@ fn a_foreign_block_volume_holds_its_server_only_for_a_while() {
 
 #[test]
 fn a_volume_waits_for_its_server() {
-    // The server is there, and holds it: nothing is done about it, whatever the volume says of itself.
+    // The server exists and shows it: nothing is done, whatever the volume itself shows.
     let mut stage = ending();
     stage.volumes[2].state = VolumeState::Available;
     stage.volumes[2].server_id = None;
     assert!(!words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
-    // Off it, and free: it goes, though the server is still there.
+    // Detached and free: it is deleted, although the server still exists.
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
     assert!(words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
-    // Not free: it waits.
+    // In use: it waits.
     stage.volumes[2].state = VolumeState::InUse;
     stage.volumes[2].server_id = Some("s1".into());
     assert!(!words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
-    // Kept: it is not let go of before the server is gone.
+    // To be retained: its status does not change before the server is gone.
     let mut stage = ending();
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
     (stage.volumes[2].state, stage.volumes[2].server_id) = (VolumeState::Available, None);
     data(&mut stage).delete_on_terminate = false;
     assert_eq!(data_of(&upon(&mut stage)).status, VolumeStatus::Available);
-    // On a server that is not ours, while ours is there: ours is no reason to wait.
+    // On another server, while ours exists: our server is no reason to wait.
     let mut stage = ending();
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
     let foreign = vec![attachment(0, "data", "sbs_volume")];
     stage.servers.push(ObservedServer { attachments: foreign, ..observed_server("x", "x", ServerState::Running) });
     (stage.volumes[2].state, stage.volumes[2].server_id) = (VolumeState::Available, None);
     assert!(words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
-    // On a server that is no instance's of ours: that is no reason to wait for ours, which is gone.
+    // On another server, while ours is gone: it does not wait for a server of ours.
     let mut stage = server_gone();
     stage.servers.push(ObservedServer {
         attachments: vec![attachment(0, "data", "sbs_volume")],
@@ -282,7 +282,7 @@ fn a_volume_waits_for_its_server() {
 }
 
 #[test]
-fn a_volumes_deletion_waits_for_its_state_and_says_for_what() {
+fn a_volumes_deletion_waits_for_its_state_with_a_note() {
     for (state, on, wanted) in [
         (VolumeState::Available, None, ""),
         (VolumeState::Error, None, ""),
@@ -318,12 +318,12 @@ fn a_deletion_that_was_accepted_is_sent_again_after_ten_polls() {
 }
 
 #[test]
-fn a_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
+fn a_volume_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
     type Sent = fn(&mut Stage, Timestamp);
     let cases: [(&str, Sent); 3] = [
         ("its own deletion", |s, t| data(s).delete_sent_at = Some(t)),
-        ("the server that it went with", |s, t| s.agg.servers[0].delete_sent_at = Some(t)),
-        ("since it was made", |s, t| {
+        ("the removal of its server", |s, t| s.agg.servers[0].delete_sent_at = Some(t)),
+        ("since its creation", |s, t| {
             s.agg.servers[0].delete_sent_at = None;
             data(s).created_at = t;
         }),
@@ -347,11 +347,11 @@ fn a_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
     for v in &mut stage.agg.volumes {
         v.retry = Some(retry(stage.now.plus_ms(9_000)));
     }
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new(), "refused a moment ago");
+    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new(), "just refused");
 }
 
 #[test]
-fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
+fn a_volume_to_be_retained_is_named_so_and_then_retained_once_it_is_shown() {
     let keeps = || {
         let mut stage = server_gone();
         stage.agg.volumes.retain(|v| v.origin == Origin::Ours);
@@ -362,11 +362,11 @@ fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
     let mut stage = keeps();
     data(&mut stage).tagged_at = None;
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), ["PROVIDER_TAG_VOLUME"], "the name says the policy");
+    assert_eq!(words(&planned), ["PROVIDER_TAG_VOLUME"], "the name contains the policy");
     assert_eq!(planned.recorded.instance.status, Status::Terminating);
     data(&mut stage).retry = Some(retry(T0));
     let planned = upon(&mut stage);
-    assert_eq!(data_of(&planned).status, VolumeStatus::Retained, "refused: it is kept all the same");
+    assert_eq!(data_of(&planned).status, VolumeStatus::Retained, "refused: it is retained nevertheless");
     let mut stage = keeps();
     let planned = upon(&mut stage);
     assert_eq!((data_of(&planned).status, words(&planned)), (VolumeStatus::Retained, vec![]));
@@ -374,14 +374,14 @@ fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
     assert!(event.text.contains("costs money") && event.resource_id.as_deref() == Some("data"));
     assert_eq!(event.volume_id.as_ref(), Some(&data_of(&planned).id));
     assert_eq!(planned.recorded.instance.status, Status::Terminated);
-    // Somebody else's: let go without a name of ours.
+    // A third party's: released without a name of ours.
     let mut stage = keeps();
     let row = data(&mut stage);
     (row.origin, row.tagged_at) = (Origin::Foreign, None);
     let planned = upon(&mut stage);
     assert_eq!((planned.recorded.volumes[0].status, words(&planned)), (VolumeStatus::Released, vec![]));
     assert!(planned.events.iter().any(|e| e.kind.text() == "FOREIGN_VOLUME_RELEASED"));
-    // Not shown: asked for, once a listing begun after the server's end can tell.
+    // Not shown: checked after a listing that began after the server's end.
     for (ms, tells) in [(0, false), (1, true)] {
         let mut stage = keeps();
         stage.volumes.clear();
@@ -398,14 +398,14 @@ fn what_is_kept_is_named_so_and_then_let_go_once_it_was_seen() {
 }
 
 #[test]
-fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
+fn unneeded_volumes_are_deleted_while_the_instance_lives_and_used_ones_are_not() {
     type Change = fn(&mut Volume);
     let cases: [(&str, Change, bool); 5] = [
         ("an older attempt", |_| {}, true),
-        ("it was attached once", |v| v.attached_at = Some(T0), false),
+        ("it was attached", |v| v.attached_at = Some(T0), false),
         ("the newest", |v| v.attempt = 9, false),
-        ("the cloud's own", |v| v.origin = Origin::Cloud, false),
-        ("it boots", |v| v.is_boot = true, false),
+        ("created by the cloud", |v| v.origin = Origin::Cloud, false),
+        ("the server boots from it", |v| v.is_boot = true, false),
     ];
     for (what, change, goes) in cases {
         let mut stage = Stage::ready();
@@ -430,7 +430,7 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
             .collect();
         assert_eq!(deletes.contains(&VolumeId::new(70)), goes, "{what}: {deletes:?}");
     }
-    // The cloud's own volumes are no attempts of ours.
+    // Volumes that the cloud created are no attempts of ours.
     let mut stage = Stage::ready();
     stage.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap().attempt = 9;
     data(&mut stage).attached_at = None;
@@ -442,7 +442,7 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
         "{}",
         notes(&planned)
     );
-    // What came with a duplicate goes only after the duplicate, and if it is not kept.
+    // A volume that came with a duplicate is deleted only after the duplicate, and only if its policy says so.
     for (keep, gone, policy, origin, goes) in [
         (false, true, true, Origin::Cloud, true),
         (true, true, true, Origin::Cloud, false),
@@ -477,8 +477,8 @@ fn strays_go_while_the_instance_lives_and_what_is_in_use_does_not() {
 }
 
 #[test]
-fn an_end_that_has_nothing_to_do_and_nothing_to_say_still_says_that_it_waits() {
-    // A kept volume on somebody else's server, ours being gone: held by nobody of ours, shown, let go.
+fn an_instance_ends_once_and_its_final_status_depends_on_failure_and_readiness() {
+    // The server and every volume are gone.
     let mut stage = server_gone();
     for v in &mut stage.agg.volumes {
         (v.status, v.proof) = (VolumeStatus::Deleted, Some(proof_of("v")));
@@ -492,7 +492,7 @@ fn an_end_that_has_nothing_to_do_and_nothing_to_say_still_says_that_it_waits() {
     stage.agg = planned.recorded;
     let again = upon(&mut stage);
     assert!(again.events.is_empty(), "it ends once: {:?}", again.events);
-    // A failure after it had run is an end like any other.
+    // A failure after the instance was ready is an ordinary end.
     for (ready, status) in [(true, Status::Terminated), (false, Status::ProvisioningFailed)] {
         let mut stage = server_gone();
         for v in &mut stage.agg.volumes {

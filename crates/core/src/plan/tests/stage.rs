@@ -1,4 +1,4 @@
-//! A cloud of one server, moved by hand, and rows to start from.
+//! A cloud with one server that the test controls, and rows to start from.
 
 use crate::action::{Action, Creation};
 use crate::cloud::{AutomaticName, CloudProfile};
@@ -19,7 +19,7 @@ use crate::volume_type::VolumeType;
 
 pub(crate) const T0: Timestamp = Timestamp(1_000_000_000_000);
 
-/// The kinds of volumes of a cloud like the first one.
+/// The kinds of volumes of a cloud like Scaleway.
 pub(crate) fn volume_type(name: &str) -> VolumeType {
     let kind = match name {
         "sbs_volume" => VolumeKind::Network,
@@ -30,7 +30,7 @@ pub(crate) fn volume_type(name: &str) -> VolumeType {
     VolumeType::new(kind, name)
 }
 
-/// A cloud like the first one.
+/// A cloud like Scaleway.
 pub(crate) fn profile() -> CloudProfile {
     let automatic = |volume_type: Option<&str>, index, pattern: &str| AutomaticName {
         volume_type: volume_type.map(str::to_owned),
@@ -113,7 +113,7 @@ pub(crate) fn life() -> Aggregate {
     Stage::ready().agg
 }
 
-/// A volume of which we know the id.
+/// A volume whose id is known.
 pub(crate) fn owned_volume() -> Volume {
     crate::plan::found_volume(VolumeId::new(9), "v-1".into(), T0)
 }
@@ -147,10 +147,10 @@ pub(crate) fn gone_server(proof: Proof) -> Server {
     }
 }
 
-/// A cloud of one server, moved by hand.
+/// A cloud with one server that the test controls.
 pub(super) struct Stage {
     pub(super) agg: Aggregate,
-    /// How old a read may be; 0 where a test is about something else.
+    /// The consistency window; 0 unless the test is about stale reads.
     pub(super) stale_ms: i64,
     pub(super) now: Timestamp,
     pub(super) next_id: u128,
@@ -188,7 +188,7 @@ impl Stage {
         work(&mut self.agg, &mut cx)
     }
 
-    /// A second later: what the planner does upon a fresh complete look, as words; recorded as if it was committed.
+    /// Plans from a complete observation one second later, and records the plan as if it was committed.
     pub(super) fn step(&mut self) -> (Vec<String>, Plan) {
         self.now = self.now.plus_ms(1_000);
         let observed = self.observe();
@@ -206,7 +206,7 @@ impl Stage {
         self.context(|agg, cx| record_outcome(agg, &action, &outcome, cx));
     }
 
-    /// Answers a creation with a stopped server that has a boot and a scratch volume.
+    /// Responds to a creation with a stopped server that has a boot and a scratch volume.
     pub(super) fn create(&mut self, action: &Action) {
         let Action::Create(Creation::Server(row)) = action else { panic!("{action:?}") };
         let server = observed_server("s1", &row.name, ServerState::Stopped);
@@ -216,7 +216,7 @@ impl Stage {
         self.answer(action, Ok(CallResult::Server(Box::new(server))));
     }
 
-    /// Everything up to a server that runs with three volumes.
+    /// A ready instance: a server that runs with three volumes.
     pub(super) fn ready() -> Self {
         let mut stage = Self::new();
         let (_, planned) = stage.step();
@@ -257,14 +257,14 @@ impl Stage {
     }
 }
 
-/// What one look makes of the stage a second later, nothing carried out.
+/// The plan from an observation one second later. Nothing is recorded or carried out.
 pub(super) fn upon(stage: &mut Stage) -> Plan {
     stage.now = stage.now.plus_ms(1_000);
     let observed = stage.observe();
     stage.context(|agg, cx| plan(agg, &observed, cx))
 }
 
-/// The row of the volume that we made.
+/// The row of the data volume that we created.
 pub(super) fn data(stage: &mut Stage) -> &mut Volume {
     stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap()
 }
@@ -324,7 +324,7 @@ pub(super) fn proof(id: &str, at: Timestamp) -> CallResult {
     CallResult::Gone(Box::new(Proof { asked_at: at, absent_from_listing_begun_at: Some(at), ..proof_of(id) }))
 }
 
-/// That something was gone at the beginning.
+/// A proof that a resource was gone at the beginning.
 pub(crate) fn proof_of(id: &str) -> Proof {
     Proof {
         resource_id: id.into(),

@@ -1,4 +1,4 @@
-//! Reads may be stale, and records older than the cloud: what is believed, when, and what is never done.
+//! Stale reads, and records that are older than the cloud: when an observation counts, and what is never done.
 
 use super::*;
 use crate::name::CloudName;
@@ -7,11 +7,11 @@ use crate::recorded::{CloudPolicy, PendingFact};
 
 const WINDOW_MS: i64 = 60_000;
 
-/// An instance that is ready, looked at over a cloud whose reads may be stale.
+/// A ready instance in a cloud whose reads may be stale.
 fn ready() -> Stage {
     let mut stage = Stage::ready();
     stage.stale_ms = WINDOW_MS;
-    // Nothing that the window is counted from is younger than it.
+    // Every recorded time is older than the window.
     stage.now = stage.now.plus_ms(10 * WINDOW_MS);
     stage
 }
@@ -36,12 +36,12 @@ fn one_pair_of_stale_reads_does_not_make_a_server_disappear() {
     let words = seconds_later(&mut stage, 1);
     assert!(!words.iter().any(|w| w.contains("PROVE")), "{words:?}");
     assert_eq!(stage.agg.servers[0].pending_observation.as_ref().map(|u| u.what), Some(PendingFact::Absent));
-    // The first not-found after the window is written down, and not believed.
+    // The first not-found after the window is recorded, but does not count yet.
     let words = seconds_later(&mut stage, 62);
     assert!(words.iter().any(|w| w == "PROVE_SERVER_GONE"), "{words:?}");
     assert_eq!(stage.agg.servers[0].gone_at, None);
     assert_eq!(stage.agg.instance.status, Status::Ready);
-    // Shown again: everything begins anew.
+    // Shown again: the count starts again.
     (stage.servers, stage.volumes) = (servers, volumes);
     seconds_later(&mut stage, 1);
     assert_eq!(stage.agg.servers[0].pending_observation, None);
@@ -49,7 +49,7 @@ fn one_pair_of_stale_reads_does_not_make_a_server_disappear() {
 }
 
 #[test]
-fn a_server_that_stays_away_has_disappeared_after_two_not_founds_a_window_apart() {
+fn a_server_has_disappeared_after_two_not_founds_a_window_apart() {
     let mut stage = ready();
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
     let mut asked = 0;
@@ -103,7 +103,7 @@ fn an_end_is_provisional_until_a_later_listing_confirms_it() {
 #[test]
 fn what_is_shown_again_after_the_window_is_deleted_again() {
     let (mut stage, servers, volumes) = ended();
-    // Within the window it may be an old state that is shown.
+    // Within the window, the read may show an old state.
     (stage.servers, stage.volumes) = (servers, volumes);
     seconds_later(&mut stage, 20);
     assert_eq!(stage.agg.instance.status, Status::Terminated);
@@ -124,7 +124,7 @@ fn what_is_confirmed_and_shown_again_is_deleted_again() {
 }
 
 #[test]
-fn a_policy_that_is_newer_in_the_cloud_freezes_the_instance_until_somebody_decides() {
+fn a_newer_policy_in_the_cloud_freezes_the_instance_until_an_operator_decides() {
     // The name in the cloud (policy, version), the record, whether it is frozen.
     let cases = [
         ((false, 1), (true, 0), true),
@@ -150,7 +150,7 @@ fn a_policy_that_is_newer_in_the_cloud_freezes_the_instance_until_somebody_decid
         assert_eq!(notes(&planned).contains("frozen"), frozen, "{case}");
         let cloud = frozen.then_some(CloudPolicy { delete, version });
         assert_eq!(stage.agg.volumes[n].cloud_policy, cloud, "{case}");
-        // A person decides, and that is newer than both.
+        // An operator decides. The new version is higher than both.
         stage.agg.volumes[n].set_policy(true);
         assert!(stage.agg.volumes[n].policy_version > version.max(known), "{case}");
         let (words, planned) = stage.step();
@@ -159,12 +159,12 @@ fn a_policy_that_is_newer_in_the_cloud_freezes_the_instance_until_somebody_decid
 }
 
 fn unwitnessed() -> CallError {
-    let message = "not found, but nothing tells whether the credentials see block storage".to_owned();
+    let message = "not found, but nothing shows whether the credentials see block storage".to_owned();
     CallError { kind: ErrorKind::Unwitnessed, effect: Effect::None, message }
 }
 
-/// An instance whose server is gone, and whose last block volume is neither shown nor seen to be gone.
-fn waits_for_a_witness(stage: &mut Stage) {
+/// An instance whose server is gone, and whose last block volume is not shown and not proven gone.
+fn needs_a_witness(stage: &mut Stage) {
     stage.cancel();
     let sent = Some(stage.now);
     for s in &mut stage.agg.servers {
@@ -181,9 +181,9 @@ fn waits_for_a_witness(stage: &mut Stage) {
 }
 
 #[test]
-fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_proof() {
+fn a_witness_is_created_after_checks_without_a_result_and_deleted_after_the_proof() {
     let mut stage = ready();
-    waits_for_a_witness(&mut stage);
+    needs_a_witness(&mut stage);
     let mut asked = 0;
     let made = loop {
         let (words, planned) = stage.step();
@@ -202,7 +202,7 @@ fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_p
     let witness = observed_volume("w1", &made.name, "sbs_volume", None);
     stage.volumes.push(witness.clone());
     stage.answer(&Action::Create(Creation::Volume(made)), Ok(CallResult::Volume(Box::new(witness))));
-    // It stays while the other is asked for, and no second one is made.
+    // It stays while the other volume is checked, and no second one is created.
     let (words, planned) = stage.step();
     assert!(notes(&planned).contains("witness"), "{}", notes(&planned));
     assert_eq!(words, ["PROVE_VOLUME_GONE"]);
@@ -221,9 +221,9 @@ fn a_witness_is_made_once_the_absence_was_asked_for_in_vain_and_goes_after_the_p
 }
 
 #[test]
-fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
+fn the_response_to_the_deletion_of_a_witness_may_be_lost_too() {
     let mut stage = ready();
-    waits_for_a_witness(&mut stage);
+    needs_a_witness(&mut stage);
     let mut made = Vec::new();
     for _ in 0..60 {
         let (_, planned) = stage.step();
@@ -237,7 +237,7 @@ fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
                     stage.volumes.push(witness.clone());
                     Ok(CallResult::Volume(Box::new(witness)))
                 }
-                // The first answer is lost, the second is not.
+                // The first response is lost, the second is not.
                 Action::Volume(id, VolumeCall::Delete) => {
                     let gone = stage.agg.volume(id).unwrap().provider_id.clone().unwrap();
                     stage.volumes.retain(|v| v.id != gone);
@@ -269,9 +269,9 @@ fn the_answer_to_the_deletion_of_a_witness_may_be_lost_too() {
 }
 
 #[test]
-fn a_witness_that_somebody_else_deleted_is_replaced() {
+fn a_witness_that_a_third_party_deleted_is_replaced() {
     let mut stage = ready();
-    waits_for_a_witness(&mut stage);
+    needs_a_witness(&mut stage);
     let mut made = 0;
     for _ in 0..60 {
         let (_, planned) = stage.step();
@@ -279,7 +279,7 @@ fn a_witness_that_somebody_else_deleted_is_replaced() {
             if let Action::Create(Creation::Volume(row)) = action {
                 let witness = observed_volume(&format!("w{made}"), &row.name, "sbs_volume", None);
                 made += 1;
-                // The first is gone before any look shows it.
+                // The first is gone before any observation shows it.
                 if made > 1 {
                     stage.volumes.push(witness.clone());
                 }
@@ -293,14 +293,14 @@ fn a_witness_that_somebody_else_deleted_is_replaced() {
     assert_eq!(
         (made, stage.volumes.len()),
         (2, 1),
-        "one that is shown stands; one that is not shown stands for the window"
+        "a witness that is not shown counts for the length of the window"
     );
 }
 
 #[test]
-fn a_witness_that_is_refused_is_asked_for_again_and_nothing_is_concluded() {
+fn a_refused_witness_is_requested_again_and_nothing_is_concluded() {
     let mut stage = ready();
-    waits_for_a_witness(&mut stage);
+    needs_a_witness(&mut stage);
     let mut refused = 0;
     for _ in 0..40 {
         let (_, planned) = stage.step();
@@ -316,7 +316,7 @@ fn a_witness_that_is_refused_is_asked_for_again_and_nothing_is_concluded() {
 }
 
 #[test]
-fn an_accepted_deletion_is_no_evidence_any_more_once_the_volume_is_shown_after_the_window() {
+fn an_accepted_deletion_is_no_evidence_once_the_volume_is_shown_after_the_window() {
     let mut stage = ready();
     let at = stage.now;
     data(&mut stage).delete_accepted_at = Some(at);

@@ -1,10 +1,10 @@
-//! From a server that was made to *ready*: its data volume, its user data, its start.
+//! From a created server to *ready*: data volume, user data, start.
 
 use super::on_the_way_in::{free, made, refused, words};
 use super::*;
 use crate::plan::Rules;
 
-/// Up to the moment when only the start is missing.
+/// An instance of which only the start is missing.
 pub(super) fn about_to_start() -> Stage {
     let mut stage = Stage::ready();
     for s in &mut stage.agg.servers {
@@ -27,7 +27,7 @@ fn a_start_waits_until_the_cloud_allows_it() {
     assert_eq!(stage.step().0, ["START"]);
 }
 
-/// Somebody deleted the server, and what had come with it.
+/// A third party deleted the server and the volumes that came with it.
 fn only_the_data_volume_is_left(stage: &mut Stage) {
     stage.servers.clear();
     stage.volumes.retain(|v| v.id == "data");
@@ -35,11 +35,11 @@ fn only_the_data_volume_is_left(stage: &mut Stage) {
 }
 
 #[test]
-fn the_intent_to_start_alone_protects_what_is_to_be_kept() {
+fn the_intent_of_a_start_protects_the_volumes_to_be_retained() {
     let mut stage = about_to_start();
     data(&mut stage).delete_on_terminate = false;
     assert_eq!(stage.step().0, ["START"]);
-    // The process dies here; the server ran for an hour, and was deleted before anybody looked again.
+    // The process is killed here. The server runs for an hour, and is deleted before the next observation.
     only_the_data_volume_is_left(&mut stage);
     for _ in 0..5 {
         let (words, planned) = stage.step();
@@ -51,8 +51,8 @@ fn the_intent_to_start_alone_protects_what_is_to_be_kept() {
     }
 }
 
-/// Up to a start whose answer was lost, on an instance whose data volume is to be kept.
-fn started_without_an_answer() -> Stage {
+/// The response to the start was lost, and the data volume is to be retained.
+fn started_without_a_response() -> Stage {
     let mut stage = Stage::ready();
     for s in &mut stage.agg.servers {
         (s.starts, s.start_sent_at) = (0, None);
@@ -64,8 +64,8 @@ fn started_without_an_answer() -> Stage {
 }
 
 #[test]
-fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept() {
-    let mut stage = started_without_an_answer();
+fn a_start_whose_response_was_lost_counts_as_a_start_so_that_data_is_retained() {
+    let mut stage = started_without_a_response();
     only_the_data_volume_is_left(&mut stage);
     for _ in 0..6 {
         let (words, planned) = stage.step();
@@ -87,18 +87,18 @@ fn a_start_whose_answer_was_lost_counts_as_a_start_so_what_is_to_be_kept_is_kept
 }
 
 #[test]
-fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
+fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
     type Change = fn(&mut Stage);
     let seen: fn(&mut Stage) -> &mut ObservedVolume = |s| s.volumes.iter_mut().find(|v| v.id == "data").unwrap();
     let cases: [(&str, Change, &[&str], &str); 11] = [
         ("free", |_| {}, &["ATTACH_VOLUME"], ""),
         (
-            "asked for just now",
+            "requested just now",
             |s| data(s).attach_sent_at = Some(s.now),
             &[],
             "waits for the data volume to be attached",
         ),
-        ("asked for a while ago", |s| data(s).attach_sent_at = Some(s.now.plus_ms(-1)), &["ATTACH_VOLUME"], ""),
+        ("requested a while ago", |s| data(s).attach_sent_at = Some(s.now.plus_ms(-1)), &["ATTACH_VOLUME"], ""),
         (
             "refused a moment ago",
             |s| data(s).retry = Some(refused(ErrorKind::Conflict, 1, s.now.plus_ms(9_000))),
@@ -106,14 +106,14 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
             "attaching the data volume was refused",
         ),
         (
-            "on our server's list already",
+            "already shown by our server",
             |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume")),
             &["START"],
             "",
         ),
-        ("on its way", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
+        ("being attached", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
         ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to server s9"),
-        ("being made", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be created"),
+        ("being created", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be created"),
         ("in use by nobody", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
         ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
         (
@@ -139,14 +139,14 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_says_why() {
             notes(&planned)
         );
     }
-    // Settled on another server, it is not attached to ours.
+    // Attached to another server, it is not attached to ours.
     let mut stage = made();
     free(&mut stage);
     (seen(&mut stage).server_id, seen(&mut stage).attachment_settled) = (Some("s9".into()), true);
     let planned = upon(&mut stage);
     assert_eq!(words(&planned), Vec::<&str>::new());
     assert!(notes(&planned).contains("attached to server s9"), "{}", notes(&planned));
-    // It was attached once, and the server never ran; or the server ran, and it never was: attached now.
+    // It was attached, and the server never ran; or the server ran, and it was never attached: attached now.
     let mut stage = made();
     free(&mut stage);
     data(&mut stage).attached_at = Some(T0);
@@ -166,7 +166,7 @@ fn seen_data(stage: &mut Stage) -> &mut ObservedVolume {
 }
 
 #[test]
-fn a_data_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
+fn a_data_volume_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
     for answered in [true, false] {
         for (listed, ms, asks) in [(true, 0, false), (true, 1, true), (false, 1, false)] {
             let mut stage = made();
@@ -189,7 +189,7 @@ fn a_data_volume_that_is_not_shown_is_asked_for_once_the_look_can_tell() {
 }
 
 #[test]
-fn what_happened_to_the_data_volume_of_a_server_that_ran_is_told_and_not_made_good() {
+fn changes_of_the_data_volume_after_the_server_ran_are_reported_and_not_reverted() {
     let mut stage = Stage::ready();
     free(&mut stage);
     data(&mut stage).attached_at = Some(T0);
@@ -206,9 +206,9 @@ fn what_happened_to_the_data_volume_of_a_server_that_ran_is_told_and_not_made_go
     data(&mut stage).status = VolumeStatus::Deleted;
     data(&mut stage).proof = Some(proof_of("data"));
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), Vec::<&str>::new(), "what was on it is lost: it is not made again");
+    assert_eq!(words(&planned), Vec::<&str>::new(), "its data is lost: it is not created again");
     assert!(notes(&planned).contains("the data volume disappeared"));
-    // Before it ever ran, it held nothing; it is gone all the same, and not by us.
+    // Before the server ever ran, the volume was empty. Its disappearance is a failure nevertheless.
     let mut stage = made();
     data(&mut stage).status = VolumeStatus::Deleted;
     data(&mut stage).proof = Some(proof_of("data"));
@@ -225,7 +225,7 @@ fn user_data_is_set_when_the_data_volume_is_known_and_before_the_start() {
     assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
     stage.agg.servers[0].retry = None;
     stage.agg.instance.spec.data_volume = None;
-    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"], "none is wanted");
+    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"], "none is requested");
     let mut stage = made();
     stage.agg.servers[0].user_data_at = None;
     let row = data(&mut stage);
@@ -236,7 +236,7 @@ fn user_data_is_set_when_the_data_volume_is_known_and_before_the_start() {
 }
 
 /// `ms` after its start was accepted, stopped.
-fn fell_back(ms: i64, starts: u32) -> Stage {
+fn stopped_again(ms: i64, starts: u32) -> Stage {
     let mut stage = made();
     stage.servers[0].state = ServerState::Stopped;
     let sent = stage.now.plus_ms(1_000 - ms);
@@ -246,7 +246,7 @@ fn fell_back(ms: i64, starts: u32) -> Stage {
 }
 
 #[test]
-fn a_server_that_falls_back_is_started_again_and_not_for_ever() {
+fn a_server_that_stops_again_is_started_again_but_not_for_ever() {
     for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
         for (ms, starts, word, note) in [
             (29_999, 1, None, "waits for the cloud to show the start of the server"),
@@ -254,20 +254,20 @@ fn a_server_that_falls_back_is_started_again_and_not_for_ever() {
             (30_000, 2, Some("START"), ""),
             (0, 1, None, "waits for the server to run"),
         ] {
-            let mut stage = fell_back(ms, starts);
+            let mut stage = stopped_again(ms, starts);
             stage.servers[0].state = state.clone();
             let planned = upon(&mut stage);
             assert_eq!(words(&planned).first().copied(), word, "{state:?} {ms} {starts}");
             assert_eq!(notes(&planned), note, "{state:?} {ms} {starts}");
         }
     }
-    let failure = upon(&mut fell_back(30_000, 3)).recorded.instance.failure.unwrap();
+    let failure = upon(&mut stopped_again(30_000, 3)).recorded.instance.failure.unwrap();
     assert_eq!(failure.code, "boot_failed");
     assert!(failure.message.contains("out of stock"));
 }
 
 #[test]
-fn every_other_state_is_waited_for() {
+fn every_other_state_leaves_a_note() {
     for (state, note) in [
         (ServerState::Starting, "waits for the server to run"),
         (ServerState::Locked, "the cloud has locked the server; ask the provider's support"),
@@ -301,7 +301,7 @@ fn a_server_that_does_not_run_in_time_fails() {
             assert_eq!(upon(&mut stage).recorded.instance.failure.is_some(), fails, "{sent} {ms}");
         }
     }
-    // Ready just now, or long ago: no deadline holds any more.
+    // Ready just now or long ago: the deadline no longer applies.
     for ready in [true, false] {
         let mut stage = if ready { Stage::ready() } else { made() };
         let at = stage.now.plus_ms(-deadline);
@@ -315,7 +315,7 @@ fn a_server_that_does_not_run_in_time_fails() {
 }
 
 #[test]
-fn ready_is_said_once_with_the_address() {
+fn ready_is_reported_once_with_the_address() {
     let mut stage = made();
     stage.servers[0].state = ServerState::Running;
     stage.servers[0].addresses = Vec::new();

@@ -1,20 +1,20 @@
-//! Ten transcripts in which other systems lost machines, disks or data, as the planner lives through them: one readable file each.
+//! Ten instance life cycles with faults that made other systems lose servers, volumes or data: one readable file each.
 //!
-//! What the cloud does is told here; what we do follows from the rules. `INVENTIV_UPDATE_TRANSCRIPTS=1` writes the files anew:
-//! read the difference before it is kept.
+//! The tests define what the cloud does; what the planner does follows from its rules. `INVENTIV_UPDATE_TRANSCRIPTS=1`
+//! rewrites the files: review the difference before you commit it.
 
 use super::*;
 use std::path::Path;
 
-struct Teller {
+struct Transcript {
     stage: Stage,
     lines: Vec<String>,
-    /// The last look, so that one that says the same is told once.
+    /// The last observation, so that identical ones are written once.
     last: String,
     again: usize,
 }
 
-impl Teller {
+impl Transcript {
     fn new(title: &str) -> Self {
         Self { stage: Stage::new(), lines: vec![title.to_owned(), String::new()], last: String::new(), again: 0 }
     }
@@ -32,7 +32,7 @@ impl Teller {
 
     fn flush(&mut self) {
         if self.again > 0 {
-            self.lines.push(format!("          … and {} looks more that say the same", self.again));
+            self.lines.push(format!("          … and {} more identical observation(s)", self.again));
             self.again = 0;
         }
         self.last.clear();
@@ -61,7 +61,7 @@ impl Teller {
         if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
     }
 
-    /// One look, what it led to, and the actions to be answered.
+    /// Observes once, writes what follows, and returns the actions that need a response.
     fn observe(&mut self) -> Vec<Action> {
         let before = self.stage.agg.instance.status;
         let (_, planned) = self.stage.step();
@@ -76,8 +76,8 @@ impl Teller {
             None => n.text.clone(),
         }));
         text.extend(planned.actions.iter().map(|a| format!("does {}", self.named(a))));
-        let said: String = notes.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(";");
-        let key = format!("{}|{said}|{:?}", self.seen(), self.stage.agg.instance.status);
+        let noted: String = notes.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(";");
+        let key = format!("{}|{noted}|{:?}", self.seen(), self.stage.agg.instance.status);
         if planned.actions.is_empty() && planned.events.is_empty() && key == self.last {
             self.again += 1;
             return Vec::new();
@@ -113,17 +113,17 @@ impl Teller {
         format!("{}{removal_method} {}", action.kind().text(), name.unwrap_or_default())
     }
 
-    /// Looks, and the cloud does everything as it should, so many times.
+    /// Observes so many times, while the cloud carries out every action.
     fn go(&mut self, times: usize) {
         for _ in 0..times {
             for action in self.observe() {
-                self.obey(&action);
+                self.accept(&action);
             }
         }
     }
 
-    fn lose(&mut self, action: &Action, said: &str) {
-        self.cloud(said);
+    fn lose(&mut self, action: &Action, text: &str) {
+        self.cloud(text);
         self.stage.answer(action, Err(lost()));
     }
 
@@ -132,13 +132,13 @@ impl Teller {
         self.stage.answer(action, Err(CallError { kind, effect: Effect::None, message: message.into() }));
     }
 
-    /// The cloud does it, and answers.
-    fn obey(&mut self, action: &Action) {
+    /// The cloud carries out the action, and responds.
+    fn accept(&mut self, action: &Action) {
         let reply = self.take_effect(action);
         self.stage.answer(action, Ok(reply));
     }
 
-    /// The cloud does it. What it would answer.
+    /// The cloud carries out the action. Returns its response.
     fn take_effect(&mut self, action: &Action) -> CallResult {
         let agg = self.stage.agg.clone();
         let volume = action.volume_id().and_then(|id| agg.volume(id)).and_then(|v| v.provider_id.clone());
@@ -241,7 +241,7 @@ impl Teller {
             std::fs::write(&path, &text).unwrap();
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(text, written, "{file}: INVENTIV_UPDATE_TRANSCRIPTS=1 writes it anew");
+        assert_eq!(text, written, "{file}: INVENTIV_UPDATE_TRANSCRIPTS=1 rewrites it");
     }
 }
 
@@ -249,8 +249,8 @@ fn of_size(gb: i64, volume: ObservedVolume) -> ObservedVolume {
     ObservedVolume { size_bytes: Some(gb * GB), ..volume }
 }
 
-fn ready(title: &str) -> Teller {
-    let mut t = Teller::new(title);
+fn ready(title: &str) -> Transcript {
+    let mut t = Transcript::new(title);
     t.go(6);
     assert_eq!(t.stage.agg.instance.status, Status::Ready);
     t
@@ -258,24 +258,24 @@ fn ready(title: &str) -> Teller {
 
 #[test]
 fn killed_after_the_create() {
-    let mut t = Teller::new("The controller is killed after the cloud made the server, before it wrote that down.");
+    let mut t = Transcript::new("The control plane is killed after the cloud created the server, before that is recorded.");
     let actions = t.observe();
     t.take_effect(&actions[0]);
-    t.cloud("makes server s1, and its answer is lost: the process was killed");
+    t.cloud("creates server s1; the response is lost because the process was killed");
     t.go(8);
     t.end("01-killed-after-the-create.txt");
 }
 
 #[test]
 fn a_volume_whose_creation_answers_502() {
-    let mut t = Teller::new("The creation of the data volume answers 502, and the volume exists.");
+    let mut t = Transcript::new("The response to the creation of the data volume is 502, and the volume exists.");
     t.go(1);
     for action in t.observe() {
         if matches!(action, Action::Create(Creation::Volume(_))) {
             t.take_effect(&action);
-            t.lose(&action, "makes volume data1, and answers 502");
+            t.lose(&action, "creates volume data1, and responds with 502");
         } else {
-            t.obey(&action);
+            t.accept(&action);
         }
     }
     t.go(6);
@@ -284,13 +284,13 @@ fn a_volume_whose_creation_answers_502() {
 
 #[test]
 fn the_list_lags() {
-    let mut t = Teller::new("The answer is lost, and for minutes no list shows the server.");
+    let mut t = Transcript::new("The response to the creation is lost, and for minutes no listing shows the server.");
     let actions = t.observe();
-    t.lose(&actions[0], "makes server s1, loses the answer, and shows it to nobody yet");
+    t.lose(&actions[0], "creates server s1; the response is lost, and no listing shows the server yet");
     for _ in 0..120 {
         t.observe();
     }
-    t.cloud("shows server s1 at last");
+    t.cloud("now shows server s1");
     t.take_effect(&actions[0]);
     t.go(8);
     t.end("03-the-list-lags.txt");
@@ -298,9 +298,9 @@ fn the_list_lags() {
 
 #[test]
 fn cancelled_while_it_is_made() {
-    let mut t = Teller::new("The user gives up while the server is being made, and the answer is lost.");
+    let mut t = Transcript::new("The user terminates the instance while its server is being created, and the response is lost.");
     let actions = t.observe();
-    t.lose(&actions[0], "is making server s1; the answer is lost");
+    t.lose(&actions[0], "is creating server s1; the response is lost");
     t.terminate();
     t.go(3);
     t.cloud("shows server s1");
@@ -311,7 +311,7 @@ fn cancelled_while_it_is_made() {
 
 #[test]
 fn deletion_is_refused_for_hours() {
-    let mut t = ready("The credentials lose the right to delete, for hours.");
+    let mut t = ready("For hours, the credentials lack the permission to delete.");
     t.terminate();
     t.go(1);
     for _ in 0..6 {
@@ -319,26 +319,26 @@ fn deletion_is_refused_for_hours() {
             if matches!(action, Action::Volume(_, VolumeCall::Delete)) {
                 t.refuse(&action, ErrorKind::Unauthorized, "insufficient permissions");
             } else {
-                t.obey(&action);
+                t.accept(&action);
             }
         }
         t.pass(1_800);
     }
-    t.cloud("has got the right credentials again");
+    t.cloud("accepts the credentials again");
     t.go(4);
     t.end("05-deletion-is-refused-for-hours.txt");
 }
 
 #[test]
 fn a_404_that_is_not_true() {
-    let mut t = ready("The cloud denies a volume that is there, and bills it.");
+    let mut t = ready("The cloud responds with 404 for a volume that exists and is billed.");
     t.terminate();
     t.go(1);
     for action in t.observe() {
         if matches!(action, Action::Volume(_, VolumeCall::Delete)) {
-            t.refuse(&action, ErrorKind::NotFound, "404 for a volume that is there");
+            t.refuse(&action, ErrorKind::NotFound, "404 for a volume that exists");
         } else {
-            t.obey(&action);
+            t.accept(&action);
         }
     }
     t.go(30);
@@ -347,7 +347,7 @@ fn a_404_that_is_not_true() {
 
 #[test]
 fn volumes_survive_their_server() {
-    let mut t = Teller::new("Block volumes outlive their server: what goes is deleted one by one, what is kept stays.");
+    let mut t = Transcript::new("Block volumes survive their server: each is deleted or retained separately.");
     t.stage.agg.instance.spec.data_volume.as_mut().unwrap().delete_on_terminate = false;
     t.go(6);
     t.terminate();
@@ -357,7 +357,7 @@ fn volumes_survive_their_server() {
 
 #[test]
 fn every_error_is_not_not_found() {
-    let mut t = ready("While its end is proven, the cloud answers 403, 500 and 429.");
+    let mut t = ready("While the deletions are proven, the cloud responds with 403, 500 and 429.");
     t.terminate();
     t.go(1);
     for (kind, text) in
@@ -367,7 +367,7 @@ fn every_error_is_not_not_found() {
             if matches!(action, Action::Server(_, ServerCall::ProveGone)) {
                 t.refuse(&action, kind, text);
             } else {
-                t.obey(&action);
+                t.accept(&action);
             }
         }
         t.pass(30);
@@ -379,7 +379,7 @@ fn every_error_is_not_not_found() {
 #[test]
 fn two_servers_with_one_name() {
     let mut t =
-        Teller::new("Something on the way sent the creation twice: two servers carry one name, and both would bill.");
+        Transcript::new("The create request is duplicated on its way: two servers have one name, and both are billed.");
     let actions = t.observe();
     t.take_effect(&actions[0]);
     let mut duplicate = t.stage.servers[0].clone();
@@ -388,7 +388,7 @@ fn two_servers_with_one_name() {
     duplicate.attachments = vec![attachment(0, "boot9", "sbs_volume")];
     t.stage.servers.push(duplicate);
     t.stage.volumes.push(observed_volume("boot9", "img_sbs_volume_0", "sbs_volume", Some("s9")));
-    t.lose(&actions[0], "makes server s1 and server s9, and the answer is lost");
+    t.lose(&actions[0], "creates servers s1 and s9; the response is lost");
     t.go(12);
     t.terminate();
     t.go(8);
@@ -397,9 +397,9 @@ fn two_servers_with_one_name() {
 
 #[test]
 fn a_late_arrival() {
-    let mut t = Teller::new("An attempt that was given up arrives after all, when another server runs in its place.");
+    let mut t = Transcript::new("The server of an abandoned attempt appears after all, while another server runs.");
     let actions = t.observe();
-    t.lose(&actions[0], "says nothing");
+    t.lose(&actions[0], "does not respond");
     for _ in 0..3 {
         t.observe();
     }

@@ -1,4 +1,4 @@
-//! What is written down of servers and volumes that turn up.
+//! How servers and volumes are recorded when they appear.
 
 use super::*;
 use crate::id::InstanceId;
@@ -21,7 +21,7 @@ fn volume<'p>(planned: &'p Plan, id: &str) -> &'p Volume {
 }
 
 #[test]
-fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
+fn a_row_of_a_volume_with_only_an_id_has_no_other_facts() {
     let id = VolumeId::new(3);
     let row = found_volume(id.clone(), "v".into(), T0);
     let bare = Volume {
@@ -62,7 +62,7 @@ fn a_volume_of_which_only_the_id_is_known_is_nothing_more() {
 }
 
 #[test]
-fn a_volumes_own_answer_completes_its_row_and_takes_nothing_from_it() {
+fn a_response_about_a_volume_completes_its_row_and_removes_nothing() {
     let mut row = Volume { size_bytes: Some(7), perf_iops: Some(5_000), ..owned_volume() };
     let mut seen = observed_volume("v-1", "its name", "sbs_volume", None);
     (seen.size_bytes, seen.perf_iops) = (None, None);
@@ -75,7 +75,7 @@ fn a_volumes_own_answer_completes_its_row_and_takes_nothing_from_it() {
 }
 
 #[test]
-fn a_duplicate_is_a_row_of_its_own_without_a_past() {
+fn a_duplicate_gets_its_own_row_without_history() {
     let mut stage = Stage::ready();
     let error = lost();
     let past = Some(stage.now);
@@ -119,7 +119,7 @@ fn a_duplicate_is_a_row_of_its_own_without_a_past() {
 }
 
 #[test]
-fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
+fn a_late_server_becomes_primary_only_if_there_is_no_other() {
     for (state, other, keeps) in [
         (CreateState::Intended, false, true),
         (CreateState::Unconfirmed, false, true),
@@ -147,14 +147,14 @@ fn what_turns_up_late_is_the_server_only_if_nothing_took_its_place() {
         assert_eq!(row.provider_id.as_deref(), Some("late"));
         let now = Some(stage.now);
         assert_eq!((row.create_state, row.answered_at, row.tagged_at), (CreateState::Created, now, now), "{state}");
-        assert_eq!((&row.create_error, &row.retry), (&None, &None), "however it was refused: it is there");
+        assert_eq!((&row.create_error, &row.retry), (&None, &None), "it exists, whatever the response was");
         let text = &planned.events.iter().find(|e| e.kind.text() == "SERVER_ADOPTED").unwrap().text;
         assert_eq!(text.contains("found by its name"), keeps, "{state}: {text}");
     }
 }
 
 #[test]
-fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
+fn an_unrecorded_server_is_adopted_only_if_the_instance_has_none() {
     let found = |stage: &mut Stage| {
         let named = name(Role::Server, 4, true).text();
         stage.servers.push(observed_server("off", &name(Role::Server, 3, true).text(), ServerState::Stopped));
@@ -162,17 +162,17 @@ fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
         let planned = upon(stage);
         planned.recorded.servers.iter().filter_map(|s| s.provider_id.clone()).find(|id| id == "on" || id == "off")
     };
-    assert_eq!(found(&mut Stage::new()).as_deref(), Some("on"), "the one that runs");
+    assert_eq!(found(&mut Stage::new()).as_deref(), Some("on"), "the running one");
     let mut stage = Stage::new();
     stage.agg.instance.desired = Desired::Absent;
-    assert_eq!(found(&mut stage), None, "nothing is wanted");
+    assert_eq!(found(&mut stage), None, "the instance is terminated");
     let mut stage = Stage::new();
     stage.agg.instance.failure = Some(crate::recorded::Failure { code: "x".into(), message: "y".into() });
-    assert_eq!(found(&mut stage), None, "nothing is wanted any more");
-    assert_eq!(found(&mut Stage::ready()), None, "it has one");
+    assert_eq!(found(&mut stage), None, "the instance has failed");
+    assert_eq!(found(&mut Stage::ready()), None, "the instance has a server");
     let mut stage = Stage::new();
     stage.step();
-    assert_eq!(found(&mut stage), None, "one may be under way");
+    assert_eq!(found(&mut stage), None, "a creation may be in progress");
     let mut stage = Stage::new();
     stage.step();
     (stage.agg.servers[0].create_state, stage.agg.servers[0].create_error) = (CreateState::Refused, Some(lost()));
@@ -180,7 +180,7 @@ fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
     let mut stage = Stage::ready();
     (stage.agg.servers[0].gone_at, stage.agg.servers[0].proof) = (Some(T0), Some(proof_of("s1")));
     assert_eq!(found(&mut stage).as_deref(), Some("on"), "it is gone");
-    // A duplicate on its way out is not the instance's server.
+    // A duplicate that is being removed is not the instance's server.
     let mut stage = Stage::ready();
     stage.agg.servers[0].is_primary = false;
     assert_eq!(found(&mut stage).as_deref(), Some("on"));
@@ -195,7 +195,7 @@ fn a_server_that_was_never_recorded_is_taken_over_only_where_one_is_missing() {
 }
 
 #[test]
-fn a_volume_that_carries_our_name_gets_the_role_and_policy_that_the_name_says() {
+fn a_volume_with_our_name_gets_the_role_and_policy_of_the_name() {
     for (role, origin, boots) in
         [(Role::Data, Origin::Ours, false), (Role::Boot, Origin::Cloud, true), (Role::Extra, Origin::Cloud, false)]
     {
@@ -223,7 +223,7 @@ fn a_volume_that_carries_our_name_gets_the_role_and_policy_that_the_name_says() 
 }
 
 #[test]
-fn a_data_volume_that_turns_up_is_the_one_that_was_asked_for_or_a_late_arrival() {
+fn a_data_volume_that_appears_is_the_requested_one_or_a_late_arrival() {
     for (state, late) in
         [(CreateState::Intended, false), (CreateState::Unconfirmed, false), (CreateState::Abandoned, true)]
     {
@@ -256,7 +256,7 @@ fn a_data_volume_that_turns_up_is_the_one_that_was_asked_for_or_a_late_arrival()
 }
 
 #[test]
-fn of_two_volumes_with_one_name_the_second_is_a_stray_whatever_its_name_says() {
+fn of_two_volumes_with_one_name_the_second_is_a_duplicate_whatever_its_name_says() {
     let mut stage = Stage::ready();
     let agg = stage.agg.clone();
     let data = agg.volumes.iter().find(|v| v.origin == Origin::Ours).unwrap();
@@ -266,7 +266,7 @@ fn of_two_volumes_with_one_name_the_second_is_a_stray_whatever_its_name_says() {
     let row = volume(&planned, "duplicate");
     assert_eq!((row.attempt, row.delete_on_terminate, row.origin), (0, true, Origin::Ours));
     assert!(planned.events.iter().any(|e| e.text.contains("a duplicate, to be removed")));
-    // A boot volume of that name is no reason to think so.
+    // A boot volume with that name does not make it a duplicate.
     let mut stage = Stage::new();
     stage.agg.volumes.push(Volume { name: name(Role::Data, 1, false).text(), ..owned_volume() });
     stage.volumes.push(observed_volume("d", &name(Role::Data, 1, false).text(), "sbs_volume", None));
@@ -275,18 +275,18 @@ fn of_two_volumes_with_one_name_the_second_is_a_stray_whatever_its_name_says() {
 }
 
 #[test]
-fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebody_elses() {
+fn a_volume_on_our_server_is_ours_by_name_the_clouds_by_automatic_name_or_foreign() {
     let ours = name(Role::Extra, 1, true).text();
     for (what, shown, index, origin) in [
         ("our name", ours.as_str(), 5, Origin::Ours),
-        ("the cloud's habit", "img_sbs_volume_0", 0, Origin::Cloud),
+        ("the cloud's automatic name", "img_sbs_volume_0", 0, Origin::Cloud),
         ("anything else", "photos", 5, Origin::Foreign),
-        ("the cloud's name in another place", "img_sbs_volume_0", 5, Origin::Foreign),
+        ("the cloud's automatic name at another index", "img_sbs_volume_0", 5, Origin::Foreign),
     ] {
         let mut stage = Stage::ready();
         stage.servers[0].attachments.retain(|a| a.index != index);
         stage.servers[0].attachments.push(attachment(index, "new", "sbs_volume"));
-        // Seen on the server's own list alone: a volume that carries our name would be found by it.
+        // Shown only by the server: a volume with our name in the listing would be adopted by its name.
         let mut seen = observed_volume("new", shown, "sbs_volume", Some("s1"));
         seen.size_bytes = Some(9 * GB);
         if origin == Origin::Ours {
@@ -305,7 +305,7 @@ fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebod
         assert_eq!(event.kind.text(), if foreign { "FOREIGN_VOLUME_FOUND" } else { "VOLUME_FOUND" }, "{what}");
         assert_eq!(event.text.contains("third party's volume"), foreign, "{what}");
     }
-    // Somebody else's volume, with the flag to boot on it, is not the boot volume.
+    // A third party's volume is not the boot volume, even with the boot flag.
     let mut stage = Stage::ready();
     let mut foreign = attachment(5, "theirs", "sbs_volume");
     foreign.boot = true;
@@ -315,8 +315,8 @@ fn a_volume_on_our_server_is_ours_by_its_name_the_clouds_by_its_habit_or_somebod
 }
 
 #[test]
-fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_was_just_found() {
-    // A glance at a known server: the new volume's name is not among the answers.
+fn a_volume_without_a_shown_name_is_waited_for_unless_an_adopted_server_boots_from_it() {
+    // A probe of a known server: the new volume's name is not shown.
     let mut stage = Stage::ready();
     stage.servers[0].attachments.push(attachment(5, "new", "sbs_volume"));
     stage.now = stage.now.plus_ms(1_000);
@@ -324,7 +324,7 @@ fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_
     let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
     assert!(planned.recorded.volumes.iter().all(|v| v.provider_id.as_deref() != Some("new")));
     assert!(notes(&planned).contains("waits to learn the name of volume new"), "{}", notes(&planned));
-    // A server found by its name: what it boots on came with it; what else is on it is waited for.
+    // An adopted server: the volume that it boots from came with it; the names of others are waited for.
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
@@ -337,7 +337,7 @@ fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_
     let found: Vec<_> = planned.recorded.volumes.iter().filter_map(|v| v.provider_id.as_deref()).collect();
     assert_eq!(found, ["boot", "scr"]);
     assert_eq!(volume(&planned, "boot").origin, Origin::Cloud);
-    // A complete look that shows no name either: of a server just found, the volume at index 0 is still its own.
+    // A complete listing without the name: the volume at index 0 of an adopted server still came with it.
     let mut stage = Stage::new();
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
@@ -349,7 +349,7 @@ fn a_volume_whose_name_is_not_shown_is_waited_for_unless_it_boots_a_server_that_
 }
 
 #[test]
-fn a_creation_is_given_up_only_by_a_complete_look_begun_after_its_grace() {
+fn a_creation_is_abandoned_only_after_a_complete_listing_begun_after_its_grace() {
     let grace = 600_000;
     for (complete, ms, answered, abandoned) in [
         (true, grace, None, false),
@@ -389,7 +389,7 @@ fn a_creation_is_given_up_only_by_a_complete_look_begun_after_its_grace() {
 }
 
 #[test]
-fn what_a_look_shows_of_a_server_is_written_down() {
+fn the_observed_state_of_a_server_is_recorded() {
     for (state, intended) in [
         (ServerState::Stopped, false),
         (ServerState::Starting, true),
@@ -409,14 +409,14 @@ fn what_a_look_shows_of_a_server_is_written_down() {
     let mut stage = Stage::ready();
     stage.agg.servers[0].is_primary = false;
     stage.servers[0].addresses = vec!["9.9.9.9".into()];
-    assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "a duplicate's is not ours");
+    assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "the address of a duplicate is not recorded");
     let mut stage = Stage::ready();
     stage.servers[0].addresses = Vec::new();
-    assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "not forgotten");
+    assert_eq!(upon(&mut stage).recorded.instance.ip_address.as_deref(), Some("1.2.3.4"), "the last address stays");
 }
 
 #[test]
-fn a_volumes_status_follows_what_is_shown_and_what_was_asked_for() {
+fn a_volumes_status_follows_from_observation_and_requests() {
     type Before = fn(&mut Volume);
     let nothing: Before = |_| {};
     let deleting: Before = |v| v.delete_sent_at = Some(T0);
@@ -425,17 +425,17 @@ fn a_volumes_status_follows_what_is_shown_and_what_was_asked_for() {
     type Case = (&'static str, Before, VolumeState, Option<&'static str>, bool, VolumeStatus);
     let sent: Before = |v| v.attach_sent_at = Some(T0);
     let cases: [Case; 11] = [
-        ("asked for, and not shown there yet", sent, VolumeState::Available, None, false, VolumeStatus::Attaching),
+        ("requested, and not shown yet", sent, VolumeState::Available, None, false, VolumeStatus::Attaching),
         ("deleted", deleting, VolumeState::Available, None, false, VolumeStatus::Deleting),
         ("about to be deleted", intended, VolumeState::InUse, Some("s1"), true, VolumeStatus::Deleting),
-        ("being made", nothing, VolumeState::Creating, None, false, VolumeStatus::Creating),
+        ("being created", nothing, VolumeState::Creating, None, false, VolumeStatus::Creating),
         ("detaching", detaching, VolumeState::InUse, Some("s1"), true, VolumeStatus::Detaching),
         ("attached", nothing, VolumeState::InUse, Some("s1"), true, VolumeStatus::Attached),
         ("being attached", nothing, VolumeState::InUse, Some("s1"), false, VolumeStatus::Attaching),
-        ("attached while made", nothing, VolumeState::Creating, Some("s1"), true, VolumeStatus::Attached),
+        ("attached while being created", nothing, VolumeState::Creating, Some("s1"), true, VolumeStatus::Attached),
         ("free", nothing, VolumeState::Available, None, false, VolumeStatus::Available),
-        ("free, though detached", detaching, VolumeState::Available, None, false, VolumeStatus::Available),
-        ("on another's server", nothing, VolumeState::InUse, Some("s9"), true, VolumeStatus::Attaching),
+        ("free after a detachment", detaching, VolumeState::Available, None, false, VolumeStatus::Available),
+        ("on another server", nothing, VolumeState::InUse, Some("s9"), true, VolumeStatus::Attaching),
     ];
     for (what, before, state, on, settled, wanted) in cases {
         let mut stage = Stage::ready();
@@ -450,9 +450,9 @@ fn a_volumes_status_follows_what_is_shown_and_what_was_asked_for() {
         assert_eq!(row.status, wanted, "{what}");
         let attached = wanted == VolumeStatus::Attached;
         assert_eq!(row.attached_at, attached.then_some(stage.now), "{what}");
-        assert_eq!(row.retry.is_none(), attached, "{what}: however it was refused, it is attached");
+        assert_eq!(row.retry.is_none(), attached, "{what}: it is attached, whatever the response was");
     }
-    // Attached as before: a refusal of something else stays.
+    // Attached as before: the refusal of another call stays.
     let mut stage = Stage::ready();
     let (first, retry) = (stage.now, Retry { count: 1, not_before: T0, error: lost() });
     let row = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();

@@ -95,11 +95,11 @@ impl Run {
         for v in listed["items"].as_array().into_iter().flatten() {
             let text = |key: &str| v[key].as_str().unwrap_or_default();
             // Every kept volume must have been requested: otherwise leaks could be reported as kept.
-            let wished = match self.said.get(text("id")) {
+            let requested = match self.said.get(text("id")) {
                 Some(delete) => !delete,
                 None => text("origin") == "ours" && self.keepers.contains(text("instance_id")),
             };
-            if !wished {
+            if !requested {
                 return Err(format!("kept without a request: {v}"));
             }
             kept.insert(text("provider_volume_id").to_owned());
