@@ -131,8 +131,8 @@ const MUTANTS: [Mutant; 34] = [
     Mutant {
         what: "the volumes of a new server are not recorded with it",
         file: "crates/core/src/plan/record_observation.rs",
-        find: "    record_attachments(draft);\n    burn_w",
-        replace: "    let _ = record_attachments;\n    burn_w",
+        find: "    record_attachments(draft);\n    abandon",
+        replace: "    let _ = record_attachments;\n    abandon",
         trial: Trial::Transcripts,
     },
     Mutant {
@@ -165,9 +165,9 @@ const MUTANTS: [Mutant; 34] = [
     },
     Mutant {
         what: "a server is deleted before the volumes that must survive it are detached",
-        file: "crates/core/src/plan/absent.rs",
-        find: "            if waiting == 0 {\n",
-        replace: "            if waiting < 100 {\n",
+        file: "crates/core/src/plan/remove_server.rs",
+        find: "            if !detach_all(draft, &local_survivors, row) && !blocks_wait {\n",
+        replace: "            if !detach_all(draft, &local_survivors, row) || !blocks_wait {\n",
         trial: Trial::Tests("inventiv-testkit", "a_strangers_local_volume_is_saved"),
     },
     Mutant {

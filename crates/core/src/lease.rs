@@ -202,7 +202,11 @@ mod tests {
     #[test]
     fn the_holder_renews_its_lease_in_time_and_takes_it_again_after_a_restart() {
         let mut watch = Watch::default();
-        assert_eq!(moves(&mut watch, &[(0, lease("a", 7))]), [true], "an earlier run of this process may have taken it");
+        assert_eq!(
+            moves(&mut watch, &[(0, lease("a", 7))]),
+            [true],
+            "an earlier run of this process may have taken it"
+        );
         watch.took("z", T, TERMS);
         assert_eq!(watch.held(), ["z"]);
         assert!(watch.holds("z", T.plus_ms(9_999)) && !watch.holds("z", T.plus_ms(10_000)));

@@ -78,7 +78,10 @@ fn to_the_end(agg: &Aggregate) -> Vec<String> {
         steps.push(volume_out(v));
     }
     for v in agg.volumes.iter().filter(|v| v.is_kept() && v.tagged_at.is_none()) {
-        steps.push(format!("restore our name and tags on retained volume {}", v.provider_id.as_deref().unwrap_or(&v.name)));
+        steps.push(format!(
+            "restore our name and tags on retained volume {}",
+            v.provider_id.as_deref().unwrap_or(&v.name)
+        ));
     }
     if !agg.instance.status.is_final() {
         let word = if agg.instance.failure.is_some() { "report the failure" } else { "report terminated" };

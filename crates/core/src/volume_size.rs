@@ -87,7 +87,10 @@ mod tests {
             (SizeInputs { forced_gb: None, requested_gb: None, ..all.clone() }, 500),
             (SizeInputs { model_gb: Some(0), forced_gb: None, requested_gb: None, ..all.clone() }, 0),
             (SizeInputs { model_id: qwen, default_gb: Some(300), ..SizeInputs::default() }, 200),
-            (SizeInputs { model_id: Some("my-company/our-model"), default_gb: Some(300), ..SizeInputs::default() }, 300),
+            (
+                SizeInputs { model_id: Some("my-company/our-model"), default_gb: Some(300), ..SizeInputs::default() },
+                300,
+            ),
             (SizeInputs { requested_gb: Some(0), ..all.clone() }, 0),
             (SizeInputs { forced_gb: Some(700), default_gb: Some(300), ..SizeInputs::default() }, 0),
             (SizeInputs { requested_gb: Some(20), ..SizeInputs::default() }, 20),

@@ -1,6 +1,6 @@
 //! The report: a table for people, JSON for programs.
 
-use crate::play::{Played, Match};
+use crate::play::{Match, Played};
 use crate::recording::Exchange;
 use crate::scope::{Product, is_core, kind, product};
 use serde_json::{Value, json};

@@ -37,7 +37,10 @@ impl RecordIndex<'_> {
                 known += 1;
                 if !shown.contains(id) {
                     let why = if v.status == VolumeStatus::Retained {
-                        ("it was retained on purpose, but is no longer shown; a third party may have deleted it", RELEASE)
+                        (
+                            "it was retained on purpose, but is no longer shown; a third party may have deleted it",
+                            RELEASE,
+                        )
                     } else {
                         ("it is recorded as existing, but no longer shown; a third party may have deleted it", EXPLAIN)
                     };

@@ -1,10 +1,8 @@
 //! What an operator can do about a finding.
 
 pub(super) const LOOK: &str = "it may be in use: check it; if it is not, delete it in the provider's console";
-pub(super) const FIX: &str =
-    "check it; `inventiv audit --fix --policy delete` deletes it after an hour of quarantine";
-pub(super) const WAIT_OR_ASK: &str =
-    "nothing, if the next audit no longer finds it; otherwise run `inventiv audit --fix`: its instance observes it again";
+pub(super) const FIX: &str = "check it; `inventiv audit --fix --policy delete` deletes it after an hour of quarantine";
+pub(super) const WAIT_OR_ASK: &str = "nothing, if the next audit no longer finds it; otherwise run `inventiv audit --fix`: its instance observes it again";
 pub(super) const EXPLAIN: &str = "run `inventiv explain` for the instance: it shows what is being done";
 pub(super) const LOOK_INTO: &str =
     "check it: delete it in the provider's console (the control plane never does), or rename it if it is not ours";

@@ -187,7 +187,11 @@ fn resources_without_our_name_are_counted_and_left_alone() {
     ];
     let got = recovered(servers, volumes, &[9]);
     assert_eq!((got.foreign, got.known, got.instances.len(), got.left.len()), (3, 3, 0, 0));
-    assert_eq!(got.others, BTreeMap::from([("prod".to_owned(), 1)]), "the report shows the id of the other control plane");
+    assert_eq!(
+        got.others,
+        BTreeMap::from([("prod".to_owned(), 1)]),
+        "the report shows the id of the other control plane"
+    );
 }
 
 #[test]

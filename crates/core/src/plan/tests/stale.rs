@@ -290,11 +290,7 @@ fn a_witness_that_a_third_party_deleted_is_replaced() {
         }
         stage.now = stage.now.plus_ms(20_000);
     }
-    assert_eq!(
-        (made, stage.volumes.len()),
-        (2, 1),
-        "a witness that is not shown counts for the length of the window"
-    );
+    assert_eq!((made, stage.volumes.len()), (2, 1), "a witness that is not shown counts for the length of the window");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From a created server to *ready*: data volume, user data, start.
 
-use super::on_the_way_in::{free, made, refused, words};
+use super::before_start::{free, made, refused, words};
 use super::*;
 use crate::plan::Rules;
 
@@ -111,9 +111,19 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
             &["START"],
             "",
         ),
-        ("being attached", |s| seen_data(s).server_id = Some("s1".into()), &[], "waits for the data volume to be attached"),
+        (
+            "being attached",
+            |s| seen_data(s).server_id = Some("s1".into()),
+            &[],
+            "waits for the data volume to be attached",
+        ),
         ("on another server", |s| seen_data(s).server_id = Some("s9".into()), &[], "attached to server s9"),
-        ("being created", |s| seen_data(s).state = VolumeState::Creating, &[], "waits for the data volume to be created"),
+        (
+            "being created",
+            |s| seen_data(s).state = VolumeState::Creating,
+            &[],
+            "waits for the data volume to be created",
+        ),
         ("in use by nobody", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
         ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
         (

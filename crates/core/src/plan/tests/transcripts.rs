@@ -258,7 +258,8 @@ fn ready(title: &str) -> Transcript {
 
 #[test]
 fn killed_after_the_create() {
-    let mut t = Transcript::new("The control plane is killed after the cloud created the server, before that is recorded.");
+    let mut t =
+        Transcript::new("The control plane is killed after the cloud created the server, before that is recorded.");
     let actions = t.observe();
     t.take_effect(&actions[0]);
     t.cloud("creates server s1; the response is lost because the process was killed");
@@ -298,7 +299,9 @@ fn the_list_lags() {
 
 #[test]
 fn cancelled_while_it_is_made() {
-    let mut t = Transcript::new("The user terminates the instance while its server is being created, and the response is lost.");
+    let mut t = Transcript::new(
+        "The user terminates the instance while its server is being created, and the response is lost.",
+    );
     let actions = t.observe();
     t.lose(&actions[0], "is creating server s1; the response is lost");
     t.terminate();

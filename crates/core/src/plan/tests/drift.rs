@@ -4,7 +4,7 @@ use super::*;
 use crate::action::Event;
 use crate::name::CloudName;
 use crate::plan::Plan;
-use crate::plan::tests::on_the_way_in::refused;
+use crate::plan::tests::before_start::refused;
 use crate::status::Desired;
 
 /// A ready instance whose names and tags in the cloud have matched the records for a while.
