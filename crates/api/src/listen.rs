@@ -114,7 +114,7 @@ pub async fn serve(listener: TcpListener, app: &App, stop: impl Future<Output = 
             }
         };
         match Slot::take(&counted, counted_as(from.ip()), &limits) {
-            Some(slot) => talk(stream, from, slot, router.clone(), &limits, &graceful),
+            Some(slot) => talk(Accepted { stream, from, slot }, router.clone(), &limits, &graceful),
             None => turn_away(&stream),
         }
     }
@@ -136,7 +136,15 @@ fn counted_as(address: IpAddr) -> IpAddr {
     }
 }
 
-fn talk(stream: TcpStream, from: SocketAddr, slot: Slot, router: Router, limits: &Limits, graceful: &GracefulShutdown) {
+/// A connection that was accepted.
+struct Accepted {
+    stream: TcpStream,
+    from: SocketAddr,
+    slot: Slot,
+}
+
+fn talk(accepted: Accepted, router: Router, limits: &Limits, graceful: &GracefulShutdown) {
+    let Accepted { stream, from, slot } = accepted;
     // Small responses are sent without delay.
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(error = %e, "TCP_NODELAY cannot be set; responses may be delayed");

@@ -27,8 +27,8 @@ impl AutomaticName {
         }
     }
 
-    /// Whether a name matches the pattern with any image. A pattern that consists of only the image's name never matches,
-    /// because it shows nothing without the server.
+    /// Whether a name matches the pattern with any image. A pattern that consists of only the image's name never
+    /// matches, because it shows nothing without the server.
     fn may_match(&self, name: &str) -> bool {
         match self.pattern.split_once(Self::IMAGE) {
             Some(("", "")) => false,

@@ -1,9 +1,9 @@
 //! Leases: which of several replicas works on a zone. Pure.
 //!
-//! A lease only saves calls. If two replicas both take themselves for the holder, versions still guard every write: calls
-//! may be wasted, but nothing is leaked or duplicated. Clocks are never compared: the holder increments a counter, its
-//! *heartbeat*, and a replica that has read the same heartbeat for the length of the lease, by its own clock, may take the
-//! lease. A replica that could not observe the cloud for that long gives its zone back.
+//! A lease only saves calls. If two replicas both take themselves for the holder, versions still guard every write:
+//! calls may be wasted, but nothing is leaked or duplicated. Clocks are never compared: the holder increments a
+//! counter, its *heartbeat*, and a replica that has read the same heartbeat for the length of the lease, by its own
+//! clock, may take the lease. A replica that could not observe the cloud for that long gives its zone back.
 
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -57,7 +57,7 @@ pub struct Watch {
     /// Zone → until when this replica holds it, by its own clock.
     held: HashMap<String, Timestamp>,
     /// Zone → since when every observation of it has failed.
-    blind: HashMap<String, Timestamp>,
+    unseen: HashMap<String, Timestamp>,
     /// Zone → until when it is left to others.
     left: HashMap<String, Timestamp>,
 }
@@ -73,7 +73,7 @@ impl Watch {
             (*seen, *since) = (row.clone(), now);
         }
         let unmoved_ms = now.ms_since(*since);
-        if row.holder == me && self.blind.get(zone).is_some_and(|since| now.ms_since(*since) >= terms.lease_ms) {
+        if row.holder == me && self.unseen.get(zone).is_some_and(|since| now.ms_since(*since) >= terms.lease_ms) {
             return Move::GiveBack(row.clone());
         }
         if row.holder != me && self.left.get(zone).is_some_and(|until| *until > now) {
@@ -102,16 +102,16 @@ impl Watch {
     /// An observation of the zone that began at `began` has ended; `seen`: the cloud responded.
     pub fn observed(&mut self, zone: &str, began: Timestamp, seen: bool) {
         if seen {
-            self.blind.remove(zone);
+            self.unseen.remove(zone);
         } else {
-            self.blind.entry(zone.to_owned()).or_insert(began);
+            self.unseen.entry(zone.to_owned()).or_insert(began);
         }
     }
 
     /// The lease was given back because the cloud did not respond: other replicas come first for the length of a lease.
     pub fn gave_back(&mut self, zone: &str, now: Timestamp, terms: Terms) {
         self.lost(zone);
-        self.blind.remove(zone);
+        self.unseen.remove(zone);
         self.left.insert(zone.to_owned(), now.plus_ms(terms.lease_ms));
     }
 
@@ -133,8 +133,8 @@ impl Watch {
     }
 }
 
-/// The share of the account's rate budget for `me`: the work in its zones, divided by the work in all held zones. A zone
-/// without work counts as one instance, because it is listed from time to time.
+/// The share of the account's rate budget for `me`: the work in its zones, divided by the work in all held zones. A
+/// zone without work counts as one instance, because it is listed from time to time.
 #[must_use]
 pub fn share_of_budget(me: &str, leases: &[Lease], under_way: &BTreeMap<String, i64>) -> f64 {
     let weight =

@@ -40,8 +40,8 @@ impl StoragePrices {
         }
     }
 
-    /// The price per hour of block storage, in millionths. An unknown speed counts as the cloud's default, the slowest. A
-    /// speed between two classes costs as much as the faster class.
+    /// The price per hour of block storage, in millionths. An unknown speed counts as the cloud's default, the slowest.
+    /// A speed between two classes costs as much as the faster class.
     #[must_use]
     pub fn block_hourly_micros(&self, gb: i64, perf_iops: Option<i64>) -> i64 {
         let fits = |p: &&BlockPrice| perf_iops.is_none_or(|iops| iops <= p.perf_iops);

@@ -1,11 +1,12 @@
 //! Cloud names: the name alone shows the owner of a resource, its role, and whether it may be deleted.
 //!
-//! `iva-<control plane>-<instance>-<role>-<attempt>-<d|k>[policy version]`. Tags repeat it, because a name can be edited
-//! by hand, and tags on block volumes are not evidenced for every call. A control plane's own id is configuration, so that
-//! a name with another id is never ours. Only text that [`CloudName::text`] can write is parsed as a name of ours.
+//! `iva-<control plane>-<instance>-<role>-<attempt>-<d|k>[policy version]`. Tags repeat it, because a name can be
+//! edited by hand, and tags on block volumes are not evidenced for every call. A control plane's own id is
+//! configuration, so that a name with another id is never ours. Only text that [`CloudName::text`] can write is parsed
+//! as a name of ours.
 //!
-//! The policy version counts the changes of a volume's policy. It is left out while it is 0. If the cloud shows a higher
-//! version than the records, the records are older than the cloud.
+//! The policy version counts the changes of a volume's policy. It is left out while it is 0. If the cloud shows a
+//! higher version than the records, the records are older than the cloud.
 
 use crate::id::{InstanceId, is_body};
 
@@ -98,8 +99,8 @@ impl CloudName {
         (name.text() == text).then_some(name)
     }
 
-    /// Whether `tags` contain the same control plane and instance as this name. A resource that was never recorded is ours
-    /// only if both its name and its tags say so.
+    /// Whether `tags` contain the same control plane and instance as this name. A resource that was never recorded is
+    /// ours only if both its name and its tags say so.
     #[must_use]
     pub fn is_confirmed_by(&self, tags: &[String]) -> bool {
         let has = |tag: String| tags.contains(&tag);

@@ -196,8 +196,8 @@ pub struct ZoneInventory {
     pub began_at: Timestamp,
     /// Whether no page shifted while the next was read, so that nothing is missing. What is shown exists in any case.
     pub complete: bool,
-    /// Why an absence is no evidence although the listing is complete: nothing of the account's project is shown, so that
-    /// the credentials may not see it.
+    /// Why an absence is no evidence although the listing is complete: nothing of the account's project is shown, so
+    /// that the credentials may not see it.
     pub hidden: Option<String>,
     /// The same for block volumes, whose API has separate permissions: none is shown.
     pub blocks_hidden: Option<String>,
@@ -214,10 +214,10 @@ pub struct Observed {
     pub began_at: Timestamp,
     /// Whether every name and id of the instance was searched for: a creation that is not shown had not taken effect.
     pub complete: bool,
-    /// Whether it comes from a complete listing of the zone, by credentials that see the project. Then an absence is a hint,
-    /// but no proof, that a resource is gone.
+    /// Whether it comes from a complete listing of the zone, by credentials that see the project. Then an absence is a
+    /// hint, but no proof, that a resource is gone.
     pub listed: bool,
-    /// When a complete listing of only the block volumes began that is newer than the rest. An absence is the same hint.
+    /// When a newer complete listing of only the block volumes began. An absence from it is the same hint.
     pub blocks_listed_at: Option<Timestamp>,
     /// [`ZoneInventory::hidden`] of that listing.
     pub hidden: Option<String>,

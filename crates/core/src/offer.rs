@@ -68,7 +68,7 @@ pub struct Offer {
 pub struct ImageOffer {
     /// Its label, used in requests.
     pub label: String,
-    /// Its name for people.
+    /// Its name for users.
     pub name: String,
     /// The names of the server types that it fits.
     pub instance_types: Vec<String>,

@@ -322,7 +322,7 @@ fn jittered(wait_ms: i64, drawn: u128) -> i64 {
     wait_ms - wait_ms * part / 4_000
 }
 
-/// The maximum back-off after the nth refusal in a row: it doubles, from a minimum to a maximum that depend on the kind.
+/// The maximum back-off after the nth refusal in a row: it doubles, from a minimum to a maximum that the kind sets.
 #[must_use]
 pub fn backoff_ms(count: u32, kind: ErrorKind) -> i64 {
     let (first, last) = match kind {

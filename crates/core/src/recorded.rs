@@ -1,7 +1,7 @@
 //! The recorded state of an instance, its servers and its volumes.
 //!
-//! A server row is one *attempt* to create a server; it is committed before the call. A volume row is an observed volume, or
-//! an attempt to create one. Rows are never deleted: they end with times and a proof.
+//! A server row is one *attempt* to create a server; it is committed before the call. A volume row is an observed
+//! volume, or an attempt to create one. Rows are never deleted: they end with times and a proof.
 
 mod aggregate;
 mod evidence;

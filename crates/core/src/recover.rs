@@ -1,8 +1,8 @@
 //! Recovery: rebuilds instances from names and tags in the cloud, for a database that was lost or is too old.
 //!
 //! Pure; it only makes rows. Where a volume's policy in the cloud is newer than the record, it records that. It neither
-//! starts nor deletes what it rebuilds: an instance with a server is recorded as ready, and volumes without a server are
-//! recorded as retained, whatever their names say.
+//! starts nor deletes what it rebuilds: an instance with a server is recorded as ready, and volumes without a server
+//! are recorded as retained, whatever their names say.
 
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, MODEL_TAG, Role};
@@ -142,7 +142,12 @@ pub fn recover(
             recovery.left.extend(servers.into_iter().map(|s| (s.clone(), text.to_owned())));
             continue;
         }
-        recovery.instances.push(rebuild(id, servers.first().copied(), &volumes, location, inventory.began_at, cx));
+        recovery.instances.push(rebuild(
+            &Remains { id, server: servers.first().copied(), volumes },
+            location,
+            inventory.began_at,
+            cx,
+        ));
     }
     recovery
 }
@@ -154,17 +159,18 @@ fn leave(recovery: &mut Recovery, name: &str) {
     }
 }
 
-fn rebuild(
+/// What the cloud shows of an instance that is not recorded.
+struct Remains<'a> {
     id: InstanceId,
-    server: Option<&ObservedServer>,
-    volumes: &[&ObservedVolume],
-    location: Location<'_>,
-    began_at: Timestamp,
-    cx: &mut Context<'_>,
-) -> Aggregate {
+    server: Option<&'a ObservedServer>,
+    volumes: Vec<&'a ObservedVolume>,
+}
+
+fn rebuild(remains: &Remains<'_>, location: Location<'_>, began_at: Timestamp, cx: &mut Context<'_>) -> Aggregate {
+    let Remains { server, volumes, .. } = remains;
     let created = server.and_then(|s| s.created_at).or_else(|| volumes.iter().filter_map(|v| v.created_at).min());
     let created_at = created.unwrap_or(cx.now);
-    let instance = instance(id, server, volumes, location, created_at, cx.now);
+    let instance = instance(remains, location, created_at, cx.now);
     let mut bare = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     if let Some(s) = server {
         let row = Server::found(ServerId::new((cx.ids)()), bare.attempt_of(&s.name), s, cx.now);
@@ -177,7 +183,7 @@ fn rebuild(
         listed: true,
         blocks_listed_at: None,
         hidden: None,
-        servers: server.cloned().into_iter().collect(),
+        servers: server.iter().map(|s| (*s).clone()).collect(),
         volumes: volumes.iter().map(|v| (*v).clone()).collect(),
     };
     // The normal rules record what the cloud shows. The actions of that plan are left to the next observation.
@@ -204,14 +210,8 @@ fn rebuild(
     agg
 }
 
-fn instance(
-    id: InstanceId,
-    server: Option<&ObservedServer>,
-    volumes: &[&ObservedVolume],
-    location: Location<'_>,
-    created_at: Timestamp,
-    now: Timestamp,
-) -> Instance {
+fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp, now: Timestamp) -> Instance {
+    let Remains { id, server, volumes } = remains;
     let instance_type = server.and_then(|s| s.instance_type.clone()).unwrap_or_else(|| "unknown".to_owned());
     let offer = location.offers.iter().find(|o| o.instance_type == instance_type);
     let tags: Vec<&String> =
@@ -242,7 +242,7 @@ fn instance(
     let lives = server.is_some();
     Instance {
         name: id.to_string(),
-        id,
+        id: id.clone(),
         account_id: location.account_id.to_owned(),
         provider: location.provider.to_owned(),
         zone: location.zone.to_owned(),

@@ -1,7 +1,7 @@
 //! Snapshots of our volumes: they survive the volumes and are still billed. They are reported, and never deleted.
 //!
-//! The cloud names the volume of a snapshot only while the volume exists. Snapshots are therefore recorded with the volume
-//! at every audit, and immediately before the volume is deleted.
+//! The cloud names the volume of a snapshot only while the volume exists. Snapshots are therefore recorded with the
+//! volume at every audit, and immediately before the volume is deleted.
 
 use crate::money::StoragePrices;
 use crate::recorded::{Aggregate, Volume};

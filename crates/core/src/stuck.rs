@@ -72,9 +72,9 @@ fn remedy(kind: Option<ErrorKind>, note: Option<NoteCode>) -> &'static str {
             "give the control plane credentials that can see and delete it; it continues without a restart"
         }
         Some(ErrorKind::RateLimited) => {
-            "nothing: it continues when the cloud answers; lower --calls-per-second if this lasts"
+            "nothing: it continues when the cloud responds; lower --calls-per-second if this lasts"
         }
-        Some(ErrorKind::Unavailable) => "check the provider's status page; it continues when the cloud answers",
+        Some(ErrorKind::Unavailable) => "check the provider's status page; it continues when the cloud responds",
         Some(ErrorKind::Unwitnessed) => {
             "give the control plane credentials that see block storage, or create any block volume in that zone; it then continues"
         }

@@ -3,8 +3,8 @@
 //! An orphan is never deleted at once: it is put in quarantine, and deleted only if an audit after that still finds it.
 //! Even then it is not deleted here: it becomes a row of its instance, whose planner removes it in the normal way. Its
 //! volumes are recorded first, each call is logged and each deletion is proven. The sweep is frozen, with the reason,
-//! while an audit is inconclusive, while the records look older than the cloud (a restored backup must not delete living
-//! resources), and when too much would be deleted at once.
+//! while an audit is inconclusive, while the records look older than the cloud (a restored backup must not delete
+//! living resources), and when too much would be deleted at once.
 
 use crate::audit::{Finding, FindingKind, Report};
 use crate::id::{InstanceId, ServerId, VolumeId};

@@ -1,8 +1,8 @@
 //! The rules for the size of a data volume.
 //!
 //! No model and no request: no volume. A request for 0: no volume. Otherwise the first of: the size forced for all, the
-//! request, the model's own setting (0: no volume), the recommendation, the provider's default. If none of these gives a
-//! size, the request is refused: with a guessed size, the weights might not fit.
+//! request, the model's own setting (0: no volume), the recommendation, the provider's default. If none of these gives
+//! a size, the request is refused: with a guessed size, the weights might not fit.
 
 use crate::size::GB;
 use crate::worker_storage::recommended_data_volume_gb;

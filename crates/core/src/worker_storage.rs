@@ -1,9 +1,9 @@
 //! The data volume that a model needs, estimated from its id, with the reasons.
 //!
 //! 150 GB for system, images and caches, plus twice the weights (the download and its unpacked or converted copy),
-//! rounded up to 50 GB: a 7B model gets 200 GB, a 70B model 450 GB. The weights are parameters × bits. Both are read from
-//! the id as whole tokens. A small table comes first, for well-known ids with a misleading name or without a size. An id
-//! without a size gives no recommendation: sizes are not guessed.
+//! rounded up to 50 GB: a 7B model gets 200 GB, a 70B model 450 GB. The weights are parameters × bits. Both are read
+//! from the id as whole tokens. A small table comes first, for well-known ids with a misleading name or without a size.
+//! An id without a size gives no recommendation: sizes are not guessed.
 
 mod known;
 mod tokens;

@@ -1,4 +1,4 @@
-//! Carries out one action: one provider call, no choices.
+//! Carries out one action: one provider call, without any decision.
 
 use crate::Inner;
 use inventiv_core::action::{Action, Creation, ServerCall, VolumeCall};
@@ -12,14 +12,14 @@ use inventiv_core::recorded::{Aggregate, Proof, Server, Volume};
 use inventiv_core::time::Timestamp;
 use inventiv_providers::{Answer, Error, Existence, GoneAnswer, NewServer, NewVolume, VolumeRef};
 
-/// How old an intent may be when its creation is sent: a process that was frozen in between must not send hours later.
+/// The maximum age of an intent when its creation is sent: a process that was suspended must not send it hours later.
 const INTENT_AGE_MAX_MS: i64 = 5_000;
 
-/// What a call gave.
+/// The result of a call.
 pub(crate) struct CallReport {
     pub(crate) outcome: Outcome,
     pub(crate) request_id: Option<String>,
-    /// What the call has shown, for the next plan of the same step.
+    /// The resource that the response shows, for the next plan of the same step.
     pub(crate) shown: Option<CallResult>,
 }
 
@@ -59,7 +59,7 @@ impl Inner {
 
     async fn create_server(&self, agg: &Aggregate, row: &Server) -> CallReport {
         if self.is_stale(row.intended_at) {
-            return CallReport::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
+            return CallReport::never_sent(ErrorKind::Unavailable, "not sent: the intent was older than 5 s");
         }
         let spec = &agg.instance.spec;
         let new = NewServer {
@@ -74,7 +74,7 @@ impl Inner {
 
     async fn create_volume(&self, agg: &Aggregate, row: &Volume) -> CallReport {
         if self.is_stale(row.created_at) {
-            return CallReport::never_sent(ErrorKind::Unavailable, "the intent grew old before it was sent; not sent");
+            return CallReport::never_sent(ErrorKind::Unavailable, "not sent: the intent was older than 5 s");
         }
         let new = NewVolume {
             name: row.name.clone(),
@@ -171,7 +171,7 @@ fn volume_reply(seen: ObservedVolume) -> CallResult {
     CallResult::Volume(Box::new(seen))
 }
 
-/// Ours, the model's (whoever rebuilds from the cloud reads it there), and the requester's own.
+/// Our tags, the tag with the model (`inventiv recover` reads it), and the user's own tags.
 fn tags(name: &str, agg: &Aggregate) -> Vec<String> {
     let ours = CloudName::parse(name).map(|n| n.tags()).unwrap_or_default();
     let model = agg.instance.model_id.iter().map(|m| format!("{MODEL_TAG}{m}"));
@@ -192,9 +192,12 @@ fn server<'a>(agg: &'a Aggregate, id: &ServerId) -> Option<(&'a Server, &'a str)
     Some((row, row.provider_id.as_deref()?))
 }
 
-/// The planner names only rows that it was given, with ids that it was given.
+/// Should not happen: the planner uses only rows and ids that it was given.
 fn unknown_row() -> CallReport {
-    CallReport::never_sent(ErrorKind::Refused, "the plan names a resource that is not recorded; please report this")
+    CallReport::never_sent(
+        ErrorKind::Refused,
+        "the plan contains a resource that is not recorded; please report this bug",
+    )
 }
 
 fn still_there(shown: CallResult) -> CallReport {

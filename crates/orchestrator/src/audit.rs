@@ -1,6 +1,6 @@
-//! Audits: each zone's listing against the records, every so often and whenever somebody asks.
+//! Audits: compare each zone's listing with the records, periodically and on request.
 //!
-//! What becomes of what they find is decided in `sweep`: by itself, an audit changes nothing.
+//! The `sweep` decides about the findings: an audit itself changes nothing.
 
 use crate::Orchestrator;
 use crate::observe::{Index, pages};
@@ -20,14 +20,14 @@ use tokio_util::task::TaskTracker;
 
 /// How many instances are read at once.
 const PAGE: u32 = 1_000;
-/// How often a listing that shifted while it was read is made anew.
+/// How many listings are tried until one does not shift while it is read.
 const LISTINGS_MAX: usize = 3;
 
 impl Orchestrator {
-    /// Audits every zone that is due, or for which somebody asked. Says how many.
+    /// Audits every zone that is due, or for which an audit was requested. Returns their number.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub async fn audit_due(&self) -> Result<usize, Error> {
         let inner = &self.inner;
         let before = inner.clock.now().plus_ms(-inner.config.audit_ms);
@@ -40,7 +40,7 @@ impl Orchestrator {
         zones.retain(|z| due.contains(&z.zone));
         let mut failed = None;
         for zone in &zones {
-            // One zone that cannot be read from the database must not keep the others from being audited.
+            // A database error for one zone must not prevent the audits of the others.
             if let Err(e) = self.audit_and_record(zone).await {
                 failed = Some(e);
             }
@@ -55,12 +55,12 @@ impl Orchestrator {
         let mut shown = true;
         let due = zone.quarantined.iter().any(|q| q.until <= begun_at);
         if (zone.request.is_some() || due) && report.findings.iter().any(|f| f.kind == FindingKind::Orphan && f.known) {
-            // Most of them are taken up by their instances as soon as these are shown them.
+            // Instances adopt or remove most orphans as soon as they observe them.
             let claimed = report.findings.iter().filter_map(|f| f.instance_id.clone()).collect();
-            shown = self.look_again(name, claimed).await?;
+            shown = self.observe_again(name, claimed).await?;
             (report, inventory) = self.audit_zone(name).await?;
         }
-        // What no instance was shown, none can have taken up: the request stays open, and nothing is done about it yet.
+        // If the instances could not observe the zone, the request stays open, and no orphan is touched yet.
         self.audit_snapshots(name, &mut report, inventory.as_ref()).await?;
         let swept = if shown { self.sweep(zone, &mut report, inventory.as_ref()).await? } else { Swept::default() };
         log_report(name, &report);
@@ -76,15 +76,15 @@ impl Orchestrator {
         inner.store.finish_audit(&inner.account, &done).await
     }
 
-    /// Shows every instance of a zone, and every one that something in it is named after, what a listing shows of it.
-    /// `false`: they could not be shown anything.
-    async fn look_again(&self, zone: &str, claimed: Vec<InstanceId>) -> Result<bool, Error> {
+    /// Observes every instance of a zone, and every instance in `claimed`, from a new listing. `false`: the zone could
+    /// not be listed.
+    async fn observe_again(&self, zone: &str, claimed: Vec<InstanceId>) -> Result<bool, Error> {
         let (tasks, counters) = (TaskTracker::new(), Arc::new(Counters::default()));
         let due = Due { instances: Vec::new(), epoch: self.inner.store.epoch() };
         let listed = self.list_zone(zone, due, true, &tasks, &counters).await?;
         tasks.close();
         tasks.wait().await;
-        // What the cloud named by itself is found by its id only: its instance is shown it by a step of its own.
+        // A resource with an automatic name is found only by its id: its instance needs a step of its own.
         for agg in self.inner.store.instances_by_id(&claimed).await? {
             let (zone, cloud) = (agg.instance.zone.clone(), &self.inner.provider);
             if agg.instance.status.is_final()
@@ -98,7 +98,7 @@ impl Orchestrator {
         Ok(listed)
     }
 
-    /// A report, with the listing that it is made upon, if there is one.
+    /// A report, with the listing that it is based on, if there is one.
     async fn audit_zone(&self, zone: &str) -> Result<(Report, Option<ZoneInventory>), Error> {
         let inner = &self.inner;
         let mut listings = 1;
@@ -115,7 +115,7 @@ impl Orchestrator {
             }
         };
         if empty && inventory.complete {
-            // Whoever lives here later is younger than this listing: none of them needs one of its own before it is made.
+            // Later instances are younger than this listing. None of them needs another one before its creation.
             self.zone_state(zone, |z| {
                 z.pages = pages(&inventory);
                 z.listed_at = Some((inventory.began_at, epoch));
@@ -127,14 +127,15 @@ impl Orchestrator {
         {
             return Ok((Report::inconclusive(inventory.began_at, why.clone()), None));
         }
-        // Read after the listing: what is written down by now may be in it, and what is in it is written down by now.
+        // The records are read after the listing, so that everything in the listing is recorded by now.
         let records = self.records_of(zone, &inventory).await?;
         let creations = self.creations_of(zone, &inventory).await?;
         let report = audit(&inventory, &records, &creations, inner.provider.profile(), &inner.config.control_plane);
         Ok((report, Some(inventory)))
     }
 
-    /// Every instance that anything in the inventory may belong to, and every one that should be in it.
+    /// Every instance that a resource in the inventory may belong to, and every one with resources that should be in
+    /// it.
     async fn records_of(&self, zone: &str, inventory: &ZoneInventory) -> Result<Vec<Aggregate>, Error> {
         let (store, account) = (&self.inner.store, self.inner.account.as_str());
         let mut records: Vec<Aggregate> = Vec::new();
@@ -181,27 +182,21 @@ impl Orchestrator {
 
 fn log_report(zone: &str, report: &Report) {
     if let Some(why) = &report.inconclusive {
-        tracing::warn!(zone, why, "an audit cannot say anything");
+        tracing::warn!(zone, why, "an audit is inconclusive");
     }
     if let Some(why) = &report.frozen {
-        tracing::warn!(zone, why, "orphans that are to be deleted stay");
+        tracing::warn!(zone, why, "the deletion of orphans is frozen");
     }
     for row in &report.unreadable {
-        tracing::warn!(zone, row, "a row of the listing cannot be read; nothing is decided upon it");
+        tracing::warn!(zone, row, "a row of the listing is unreadable; no decision is based on it");
     }
     for s in &report.snapshots {
         let (id, volume, instance) = (&s.snapshot.id, &s.volume_id, &s.instance_id);
-        tracing::info!(
-            zone,
-            id,
-            volume,
-            instance,
-            "a snapshot that somebody made of our volume; it is billed until somebody deletes it"
-        );
+        tracing::info!(zone, id, volume, instance, "a snapshot of our volume; it is billed until you delete it");
     }
     for f in &report.findings {
         let kind = f.kind.text();
         let (id, name, why) = (&f.provider_id, &f.name, &f.why);
-        tracing::warn!(zone, kind, resource = f.resource, id, name, why, "found by the audit");
+        tracing::warn!(zone, kind, resource = f.resource, id, name, why, "finding of the audit");
     }
 }

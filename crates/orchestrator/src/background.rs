@@ -1,4 +1,4 @@
-//! Tasks that run again and again beside the work on instances: the catalogue, audits, retention.
+//! Periodic tasks beside the work on instances: the catalogue, audits, retention.
 
 use crate::Orchestrator;
 use async_trait::async_trait;
@@ -8,24 +8,24 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A task that runs once a period until it is asked to stop. One run is over before the next begins.
+/// A task that runs once per period until it is stopped. Runs never overlap.
 #[async_trait]
 pub(crate) trait BackgroundTask: Send {
-    /// What it does, for the log.
+    /// Its name in the log.
     fn name(&self) -> &'static str;
 
-    /// How long it pauses between two runs.
+    /// The pause between two runs.
     fn period(&self) -> Duration;
 
-    /// One run. What is due is read from the clock and the database, so that a run may come late or twice.
+    /// One run. It reads from clock and database what is due, so that a run may be late or repeated.
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), Error>;
 }
 
-/// Runs a task until `stop` is cancelled. A run that fails is logged, and tried again after the period.
+/// Runs a task until `stop` is cancelled. A failed run is logged, and retried after the period.
 pub(crate) async fn keep_running(mut task: impl BackgroundTask, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if let Err(e) = task.run(&stop).await {
-            tracing::error!(task = task.name(), error = %e, "a background task failed; it is tried again");
+            tracing::error!(task = task.name(), error = %e, "a background task failed; retries");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -37,7 +37,7 @@ pub(crate) async fn keep_running(mut task: impl BackgroundTask, stop: Cancellati
 /// Reads the catalogues that are old.
 pub(crate) struct Catalogue {
     pub(crate) of: Orchestrator,
-    /// When each zone's was last tried.
+    /// When the read of each zone's catalogue was last tried.
     pub(crate) tried: HashMap<String, Timestamp>,
 }
 
@@ -56,7 +56,7 @@ impl BackgroundTask for Catalogue {
     }
 }
 
-/// Audits the zones that are due, or for which somebody asked.
+/// Audits the zones that are due, or for which an audit was requested.
 pub(crate) struct Audits {
     pub(crate) of: Orchestrator,
 }

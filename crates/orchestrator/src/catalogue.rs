@@ -1,18 +1,18 @@
-//! Keeps the catalogue of each zone fresh.
+//! Keeps the catalogue of each zone up to date.
 
 use crate::Orchestrator;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::HashMap;
 
-/// How soon a catalogue that could not be read is tried again, in milliseconds.
+/// How long after a failed read a catalogue is read again, in milliseconds.
 const AGAIN_MS: i64 = 15_000;
 
 impl Orchestrator {
-    /// Reads every zone's catalogue once; `false`: some could not be read, which is noted.
+    /// Reads every zone's catalogue once; `false`: some could not be read, which is recorded.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub async fn refresh_catalogue(&self) -> Result<bool, Error> {
         let mut all_read = true;
         for zone in &self.inner.config.zones {
@@ -29,7 +29,7 @@ impl Orchestrator {
                 Ok(true)
             }
             Err(e) => {
-                tracing::warn!(zone, kind = e.kind.text(), error = %e, "a catalogue could not be read");
+                tracing::warn!(zone, kind = e.kind.text(), error = %e, "a catalogue could not be read; retries");
                 inner.store.mark_catalogue_error(&inner.account, zone, &e.message).await?;
                 Ok(false)
             }

@@ -1,4 +1,4 @@
-//! Where time and ids come from: the system, or a test's hand.
+//! Sources of time and ids: the system, or a test.
 
 use inventiv_core::time::Timestamp;
 use inventiv_store::{Error, Store};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::ContextV7;
 
-/// Gives the time.
+/// A source of time.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
@@ -24,22 +24,22 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's clock, set by the database's where several machines share one: none of them believes its own.
+/// The system's clock, corrected by the database's clock where several machines share a database.
 #[derive(Debug, Default)]
 pub struct SharedClock {
     offset_us: AtomicI64,
 }
 
 impl SharedClock {
-    /// Asks the database for its time.
+    /// Reads the time of the database.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If it does not respond.
     pub async fn set_by(&self, store: &Store) -> Result<(), Error> {
         let before = SystemClock.now();
         let Some(there) = store.now().await? else { return Ok(()) };
         let took_us = SystemClock.now().0.saturating_sub(before.0);
-        // An answer that took long says little.
+        // A slow response is too imprecise.
         if (0..ANSWER_MAX_US).contains(&took_us) {
             let here = before.0.saturating_add(took_us / 2);
             self.offset_us.store(there.0.saturating_sub(here), Ordering::SeqCst);
@@ -49,12 +49,12 @@ impl SharedClock {
 }
 
 impl SharedClock {
-    /// Follows the database's time, for good.
+    /// Follows the database's time for ever.
     pub async fn keep(&self, store: &Store) {
         loop {
             tokio::time::sleep(FOLLOW).await;
             if let Err(e) = self.set_by(store).await {
-                tracing::debug!(error = %e, "the database did not say its time; the last known distance holds");
+                tracing::debug!(error = %e, "the time of the database could not be read; the last known offset stays");
             }
         }
     }
@@ -66,12 +66,12 @@ impl Clock for SharedClock {
     }
 }
 
-/// How often the database is asked for its time.
+/// How often the time of the database is read.
 const FOLLOW: Duration = Duration::from_secs(5);
-/// How long the database may take to say its time, in microseconds.
+/// The maximum duration of a usable read of the database's time, in microseconds.
 const ANSWER_MAX_US: i64 = 1_000_000;
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until a test moves it.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
@@ -82,7 +82,7 @@ impl ManualClock {
         Self(AtomicI64::new(at.0))
     }
 
-    /// Moves it on.
+    /// Moves it forward.
     pub fn advance_ms(&self, ms: i64) {
         self.0.fetch_add(ms.saturating_mul(1000), Ordering::SeqCst);
     }
@@ -90,25 +90,25 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        // Each look is a microsecond later, so that what follows is after what came before.
+        // Each read is a microsecond later, so that later events have later times.
         Timestamp(self.0.fetch_add(1, Ordering::SeqCst))
     }
 }
 
-/// Draws ids.
+/// A source of ids.
 pub trait Ids: Send + Sync {
     /// 128 bits that sort by time.
     fn draw(&self) -> u128;
 }
 
-/// UUIDs of version 7 by a clock that several machines share: what they draw sorts by time, whatever their own clocks say.
+/// UUIDs of version 7 from a shared clock: ids of several machines sort by time, whatever their own clocks show.
 pub struct ClockIds {
     clock: Arc<dyn Clock>,
     context: Mutex<ContextV7>,
 }
 
 impl ClockIds {
-    /// Draws by `clock`.
+    /// Uses `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, context: Mutex::new(ContextV7::new()) }
@@ -125,7 +125,7 @@ impl Ids for ClockIds {
     }
 }
 
-/// UUIDs of version 7 by the system's clock.
+/// UUIDs of version 7 from the system's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UuidIds;
 
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_sort_by_the_clock_that_is_given_and_never_go_back() {
+    fn ids_sort_by_the_given_clock_and_never_go_back() {
         let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_123_456)));
         let ids = ClockIds::new(clock.clone());
         let first = ids.draw();
@@ -152,6 +152,6 @@ mod tests {
         let last = ids.draw();
         drawn.push(last);
         assert!(drawn.iter().zip(drawn.iter().skip(1)).all(|(a, b)| a < b) && first < drawn[0]);
-        assert_eq!(last >> 80, 1_700_000_600_123 + 2, "each look at the clock moved it on by a microsecond");
+        assert_eq!(last >> 80, 1_700_000_600_123 + 2, "each read of the clock moved it by a microsecond");
     }
 }

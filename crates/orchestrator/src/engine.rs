@@ -1,4 +1,4 @@
-//! Drives several accounts in one process, each with its own driver, rate budget and zones.
+//! Runs several accounts in one process, each with its own driver, rate budget and zones.
 
 use crate::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::CloudProvider;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// One account to drive.
+/// One account with its driver.
 pub struct EngineAccount {
     /// Its driver.
     pub provider: Arc<dyn CloudProvider>,
-    /// What is set for it.
+    /// Its configuration.
     pub config: Config,
 }
 
@@ -21,8 +21,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Nothing starts until [`Engine::run`]. The retention of the action log, which is one for all accounts, is left to the
-    /// first.
+    /// Nothing starts until [`Engine::run`]. The retention of the action log is common to all accounts, and is run by
+    /// the first one.
     #[must_use]
     pub fn new(store: &Store, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>, accounts: Vec<EngineAccount>) -> Self {
         let one = |(n, account): (usize, EngineAccount)| {
@@ -33,10 +33,10 @@ impl Engine {
         Self { orchestrators: accounts.into_iter().enumerate().map(one).collect() }
     }
 
-    /// Writes the accounts down, so that instances can be created in them.
+    /// Records the accounts, so that instances can be created in them.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub async fn register(&self) -> Result<(), Error> {
         for orchestrator in &self.orchestrators {
             orchestrator.register().await?;
@@ -44,8 +44,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Works until `stop` is cancelled, then finishes the calls that are under way. If the work on one account ends by
-    /// itself, all stop: an account that nobody drives must not look like one that is.
+    /// Runs until `stop` is cancelled, then finishes the calls that are in progress. If the work on one account ends
+    /// unexpectedly, all stop: otherwise nobody would notice that the account is unattended.
     pub async fn run(&self, stop: CancellationToken) {
         let mut running = JoinSet::new();
         for orchestrator in &self.orchestrators {
@@ -54,7 +54,7 @@ impl Engine {
         }
         while let Some(ended) = running.join_next().await {
             if !stop.is_cancelled() {
-                tracing::error!(?ended, "the work on an account ended by itself; stops");
+                tracing::error!(?ended, "the work on an account ended unexpectedly; stops");
                 stop.cancel();
             }
         }

@@ -1,4 +1,4 @@
-//! What is kept of lives that are over: rows and proofs for ever, the rest of the action log for as long as is asked for.
+//! Retention of the history: rows and proofs are kept for ever, other lines of the action log for the retention time.
 
 use crate::Orchestrator;
 use inventiv_store::Error;
@@ -8,7 +8,7 @@ impl Orchestrator {
     /// Deletes lines of the action log that are older than the retention, a page at a time, until `stop` is cancelled.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub async fn delete_old_history(&self, stop: &CancellationToken) -> Result<(), Error> {
         let Some(retention_ms) = self.inner.config.action_log_retention_ms else { return Ok(()) };
         let before = self.inner.clock.now().plus_ms(-retention_ms);

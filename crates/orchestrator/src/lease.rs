@@ -1,5 +1,5 @@
-//! Several replicas on one database: each zone is worked on by whoever holds its lease. Spares calls; what is right is
-//! kept right by versions.
+//! Several replicas on one database: the holder of a zone's lease works on the zone. Leases only save calls; versions
+//! ensure correctness.
 
 use crate::Orchestrator;
 use inventiv_core::lease::{Lease, Move, Terms, Watch, share_of_budget};
@@ -10,34 +10,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// How often the leases are looked at at most, in milliseconds, when somebody says that something has changed.
+/// The minimum pause between two reads of the leases after a hint that something has changed, in milliseconds.
 const HINTED_MS: i64 = 100;
 
-/// What a replica knows of the leases.
+/// The state of the leases in one replica.
 pub(crate) struct Leases {
-    /// Its name, another one in each life.
+    /// Its id, a new one for each process.
     me: String,
     terms: Terms,
-    /// Alone on its database, it works everywhere.
+    /// Whether leases are used. Without them, the replica works in every zone.
     on: AtomicBool,
     watch: Mutex<Watch>,
     /// Zones in which there was something to do.
     wanted: Mutex<BTreeSet<String>>,
     rounds: Mutex<Rounds>,
-    /// Its own time begins here: leases live by it, whatever happens to clocks.
-    born: Instant,
+    /// The start of its own monotonic time, which leases use whatever happens to clocks.
+    started: Instant,
 }
 
-/// When the leases are looked at.
+/// When the leases are read.
 #[derive(Default)]
 struct Rounds {
     last: Option<Timestamp>,
-    /// Somebody has said since that something has changed.
+    /// A hint came since that something has changed.
     heard: bool,
 }
 
 impl Rounds {
-    /// In how many milliseconds they are looked at next, if that is every `round`; 0: now.
+    /// The milliseconds until they are read next, if that is every `round`; 0: now.
     fn due_in_ms(&self, now: Timestamp, round: i64) -> i64 {
         let pause = if self.heard { HINTED_MS.min(round) } else { round };
         self.last.map_or(0, |at| pause.saturating_sub(now.ms_since(at)).max(0))
@@ -53,12 +53,12 @@ impl Leases {
             watch: Mutex::default(),
             wanted: Mutex::default(),
             rounds: Mutex::default(),
-            born: Instant::now(),
+            started: Instant::now(),
         }
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp(i64::try_from(self.born.elapsed().as_micros()).unwrap_or(i64::MAX))
+        Timestamp(i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX))
     }
 
     fn round_ms(&self) -> i64 {
@@ -75,12 +75,12 @@ impl Leases {
 }
 
 impl Orchestrator {
-    /// From now on, it works in a zone only while it holds its lease.
+    /// From now on, the replica works in a zone only while it holds the zone's lease.
     pub(crate) fn work_by_lease(&self) {
         self.inner.leases.on.store(true, Ordering::SeqCst);
     }
 
-    /// Whether this replica is to work in a zone.
+    /// Whether this replica may work in a zone. If not, remembers that there was work to do.
     pub(crate) fn may_work(&self, zone: &str) -> bool {
         let leases = &self.inner.leases;
         if !leases.on.load(Ordering::SeqCst) {
@@ -93,7 +93,7 @@ impl Orchestrator {
         mine
     }
 
-    /// The zones whose leases it holds; `None`: it works everywhere.
+    /// The zones whose leases this replica holds; `None`: it works in every zone.
     pub(crate) fn own_zones(&self) -> Option<Vec<String>> {
         let leases = &self.inner.leases;
         let now = leases.now();
@@ -101,7 +101,7 @@ impl Orchestrator {
         leases.on.load(Ordering::SeqCst).then(held)
     }
 
-    /// In how long the leases are to be looked at again: three times for each heartbeat, and soon after somebody has said that
+    /// The milliseconds until the leases are read again: three times per heartbeat, and soon after a hint that
     /// something has changed.
     pub(crate) fn lease_round_ms(&self) -> u64 {
         let leases = &self.inner.leases;
@@ -112,10 +112,10 @@ impl Orchestrator {
         u64::try_from(due).unwrap_or_default().max(1)
     }
 
-    /// Moves the heartbeats of what it holds on, and takes what is free or dead, if it is time to look. `true`: it took one.
+    /// If it is time: increments the heartbeats of held leases, and takes free or expired ones. `true`: it took one.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub(crate) async fn keep_leases(&self, hinted: bool) -> Result<bool, Error> {
         let (inner, leases) = (&self.inner, &self.inner.leases);
         if !leases.on.load(Ordering::SeqCst) || !self.is_round_due(hinted) {
@@ -148,9 +148,9 @@ impl Orchestrator {
                 continue;
             }
             if !leases.watch(|w| w.holds(&zone, now)) {
-                // Somebody else may have worked there: it is listed whole before anything is made in it.
+                // Another replica may have worked there: the zone is listed before anything is created in it.
                 self.zone_state(&zone, |z| z.listed_at = None);
-                tracing::info!(zone, "works in this zone from now on");
+                tracing::info!(zone, "this replica works in the zone from now on");
                 took_one = true;
             }
             leases.watch(|w| w.took(&zone, now, leases.terms));
@@ -158,11 +158,14 @@ impl Orchestrator {
         Ok(took_one)
     }
 
-    /// Leaves a zone to others, who may see what this one does not.
+    /// Gives a zone back to other replicas, which may be able to observe it.
     async fn give_back(&self, seen: &Lease) -> Result<(), Error> {
         let (inner, leases) = (&self.inner, &self.inner.leases);
         let zone = &seen.zone;
-        tracing::warn!(zone, "the cloud could not be seen for the length of a lease; leaves the zone to other servers");
+        tracing::warn!(
+            zone,
+            "the cloud could not be observed for the length of a lease; gives the zone back to other replicas"
+        );
         inner.store.give_lease_back(&inner.account, seen).await?;
         leases.watch(|w| w.gave_back(zone, leases.now(), leases.terms));
         inner.store.tell_change();
@@ -174,12 +177,12 @@ impl Orchestrator {
         self.inner.leases.now()
     }
 
-    /// A look at a zone, begun at `began`, has ended; `seen`: the cloud answered.
+    /// An observation of a zone that began at `began` has ended; `seen`: the cloud responded.
     pub(crate) fn observed(&self, zone: &str, began: Timestamp, seen: bool) {
         self.inner.leases.watch(|w| w.observed(zone, began, seen));
     }
 
-    /// Gives everything back: whoever sees that first goes on with it.
+    /// Gives all leases back, so that other replicas can take them at once.
     pub(crate) async fn release_leases(&self) {
         let (inner, leases) = (&self.inner, &self.inner.leases);
         if !leases.on.load(Ordering::SeqCst) {
@@ -190,7 +193,7 @@ impl Orchestrator {
         }
         match inner.store.release_leases(&inner.account, &leases.me).await {
             Ok(()) => inner.store.tell_last_change().await,
-            Err(e) => tracing::warn!(error = %e, "the leases were not given back; they run out by themselves"),
+            Err(e) => tracing::warn!(error = %e, "the leases could not be given back; they expire"),
         }
     }
 
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn a_hint_that_comes_too_early_is_kept_and_not_forgotten() {
         let at = |ms: i64| Timestamp(ms * 1_000);
-        // The last look, whether somebody has said something since, now, and in how long the next one is.
+        // The last read, whether a hint came since, the time, and the milliseconds until the next read.
         for (last, heard, now, due) in [
             (None, false, 0, 0),
             (Some(0), false, 10, 990),

@@ -1,7 +1,7 @@
-//! Drives every instance: observe, plan, act, record; again and again, from whatever it finds.
+//! Reconciles every instance in a loop: observe, plan, act, record.
 //!
-//! A [`tick`](Orchestrator::tick) takes what is due, looks at the cloud once for all of it, and gives each instance its
-//! step. There is no recovery code: a crash is a step that stopped early.
+//! A [`tick`](Orchestrator::tick) takes the due instances, observes the cloud once for all of them, and runs their
+//! steps. There is no code for recovery after a crash: the next tick continues from the records.
 
 mod act;
 mod audit;
@@ -41,15 +41,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How often in the time between two resyncs of a zone it is asked which zones are due.
+/// How many times per resync interval the due zones are determined.
 const RESYNC_LOOKS: i64 = 6;
 
-/// What can be set.
+/// The configuration of an orchestrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// This control plane's id: part of every name in the cloud. Configuration, not a row.
     pub control_plane: String,
-    /// How patient the planner is.
+    /// Time limits and intervals of the planner.
     pub rules: Rules,
     /// The zones whose catalogue is read.
     pub zones: Vec<String>,
@@ -57,13 +57,13 @@ pub struct Config {
     pub catalogue_ms: i64,
     /// How often each zone is audited, in milliseconds.
     pub audit_ms: i64,
-    /// What becomes of orphans when nobody asks for anything else.
+    /// The default policy for orphans.
     pub orphan_policy: Policy,
-    /// How long leases live, where several replicas share a database.
+    /// The durations of leases, where several replicas share a database.
     pub lease: Terms,
-    /// How long lines of the action log are kept that belong to no proof, in milliseconds; `None`: for ever.
+    /// How long lines of the action log that are no evidence are kept, in milliseconds; `None`: for ever.
     pub action_log_retention_ms: Option<i64>,
-    /// How many instances are worked on at once.
+    /// The maximum number of concurrent steps.
     pub concurrency: usize,
 }
 
@@ -83,7 +83,7 @@ impl Default for Config {
     }
 }
 
-/// Drives the instances of one account. Clones share it.
+/// Reconciles the instances of one account. Clones share their state.
 #[derive(Clone)]
 pub struct Orchestrator {
     inner: Arc<Inner>,
@@ -96,7 +96,7 @@ struct Inner {
     ids: Arc<dyn Ids>,
     config: Config,
     account: String,
-    /// Instances that are being worked on by this process.
+    /// Instances for which this process runs a step.
     in_flight: Mutex<HashSet<InstanceId>>,
     zones: Mutex<HashMap<String, ZoneState>>,
     parked: park::Parked,
@@ -109,11 +109,11 @@ struct Inner {
 struct ZoneState {
     /// How many requests the last complete listing took.
     pages: usize,
-    /// When the last complete listing began, and in which life of the database.
+    /// When the last complete listing began, and in which history of the database.
     listed_at: Option<(Timestamp, u64)>,
-    /// When the last listing began that every instance of the zone was held against.
+    /// When the last listing began that every instance of the zone was checked against.
     resynced_at: Option<Timestamp>,
-    /// It is being looked at.
+    /// A listing is in progress.
     busy: bool,
 }
 
@@ -147,24 +147,24 @@ impl Orchestrator {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Remembers the account, so that instances can be asked for in it.
+    /// Records the account, so that instances can be created in it.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub async fn register(&self) -> Result<(), inventiv_store::Error> {
         let inner = &self.inner;
-        self.remember_account().await?;
+        self.record_account().await?;
         inner.store.expect_catalogues(&inner.account, &inner.config.zones).await?;
         inner.store.expect_audits(&inner.account, &inner.config.zones).await
     }
 
-    async fn remember_account(&self) -> Result<(), inventiv_store::Error> {
+    async fn record_account(&self) -> Result<(), inventiv_store::Error> {
         let (inner, account) = (&self.inner, self.inner.provider.account());
         let now = inner.clock.now();
         inner.store.remember_account(&inner.account, &account.provider, &account.project_id, now).await
     }
 
-    /// Works until `stop` is cancelled; then finishes the calls that are under way.
+    /// Runs until `stop` is cancelled; then finishes the calls that are in progress.
     pub async fn run(&self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let mut keepers = tokio::task::JoinSet::new();
@@ -179,7 +179,7 @@ impl Orchestrator {
         }
         while !stop.is_cancelled() {
             if let Err(e) = self.work_once(&tasks, std::mem::take(&mut hinted), &mut resync_at).await {
-                tracing::error!(error = %e, "the database did not answer; tries again");
+                tracing::error!(error = %e, "the database did not respond; retries");
             }
             let pause_ms = self.inner.pause_ms().min(self.lease_round_ms());
             tokio::select! {
@@ -190,8 +190,8 @@ impl Orchestrator {
                     if stop.is_cancelled() {
                         continue;
                     }
-                    // None of them ends before it is asked to: without it, an old audit would look like a fresh one.
-                    tracing::error!(?ended, "the catalogue's, the audit's or the history's task ended by itself; stops");
+                    // None of them ends before it is stopped. Without the task, an old audit would look like a new one.
+                    tracing::error!(?ended, "a background task (catalogue, audit or retention) ended unexpectedly; stops");
                     stop.cancel();
                     return;
                 }
@@ -199,18 +199,18 @@ impl Orchestrator {
         }
         self.release_leases().await;
         tasks.close();
-        // An audit may be giving steps: the calls that are under way are finished, as far as time allows.
+        // An audit may be running steps: the calls that are in progress are finished, as far as time allows.
         let ended = async { while keepers.join_next().await.is_some() {} };
         if tokio::time::timeout(Duration::from_secs(10), ended).await.is_err() {
-            tracing::warn!("an audit was still under way at shutdown; the next start makes a new one");
+            tracing::warn!("an audit was still in progress at shutdown; the next start begins a new one");
         }
         if tokio::time::timeout(Duration::from_secs(15), tasks.wait()).await.is_err() {
-            tracing::warn!("calls still under way at shutdown; the next start resolves them");
+            tracing::warn!("calls were still in progress at shutdown; the next start finds their outcome");
         }
     }
 
     async fn work_once(&self, tasks: &TaskTracker, hinted: bool, resync_at: &mut Timestamp) -> Result<(), Error> {
-        // A zone that was just taken over is looked at whole.
+        // A zone whose lease was just taken is listed.
         let taken = self.keep_leases(hinted).await?;
         let now = self.inner.clock.now();
         let resync = if taken {
@@ -239,14 +239,14 @@ impl Orchestrator {
         state.clone()
     }
 
-    /// When the last complete listing of a zone began, if the records are still those that it was held against.
+    /// When the last complete listing of a zone began, if the history of the database is still the same.
     fn listed_at(&self, zone: &str) -> Option<Timestamp> {
         let listed = self.zone_state(zone, |_| {}).listed_at;
         listed.filter(|(_, epoch)| *epoch == self.inner.store.epoch()).map(|(at, _)| at)
     }
 }
 
-/// While it lives, no other task of this process works on the instance.
+/// While it exists, no other task of this process runs a step for the instance.
 struct Claim {
     orchestrator: Orchestrator,
     id: InstanceId,

@@ -1,4 +1,4 @@
-//! Looking at the cloud: one listing for a whole zone, or a few questions about one instance, whichever is cheaper.
+//! Observations: one listing of a whole zone, or probes for one instance, whichever is cheaper.
 
 use crate::Inner;
 use crate::park::LastObservation;
@@ -13,26 +13,26 @@ use inventiv_providers::{Error, VolumeRef};
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
-/// A listing is at least so many requests: servers, block volumes, local volumes.
+/// The minimum number of requests of a listing: servers, block volumes, local volumes.
 const LISTS: usize = 3;
 
-/// How many requests [`Inner::probe`] makes for an instance.
+/// The number of requests of [`Inner::probe`] for an instance.
 pub(crate) fn probe_cost(agg: &Aggregate) -> usize {
     let servers = agg.servers.iter().map(|s| if s.create_state.is_open() { 2 } else { usize::from(s.is_live()) });
-    let volumes = agg.volumes.iter().map(|v| if v.create_state.is_open() { 2 } else { usize::from(is_asked_for(v)) });
+    let volumes = agg.volumes.iter().map(|v| if v.create_state.is_open() { 2 } else { usize::from(is_probed(v)) });
     servers.chain(volumes).sum()
 }
 
-/// One that is kept is asked for by its instance only while it is to get its name back.
-fn is_asked_for(v: &Volume) -> bool {
+/// Whether a volume is probed. A retained one is probed only while its name must be restored.
+fn is_probed(v: &Volume) -> bool {
     v.is_live() || (v.is_kept() && v.tagged_at.is_none())
 }
 
-/// Whether a probe missed something that should be there: then only a complete listing can say that it is gone.
+/// Whether a probe did not show a resource that should exist: only a complete listing can show that it is gone.
 pub(crate) fn misses_something(agg: &Aggregate, seen: &Observed) -> bool {
     let server = |id: &String| seen.server(id).is_none();
     let volume = |id: &String| seen.volume(id).is_none();
-    // A listing of block volumes says of these what a complete one would.
+    // For block volumes, a listing of only these is as good as a complete one.
     let listed = |v: &Volume| v.is_block() && seen.blocks_listed_at.is_some();
     agg.servers.iter().filter(|s| s.is_live()).filter_map(|s| s.provider_id.as_ref()).any(server)
         || agg.volumes.iter().filter(|v| v.is_live() && !listed(v)).filter_map(|v| v.provider_id.as_ref()).any(volume)
@@ -45,7 +45,7 @@ fn holders(agg: &Aggregate, seen: &Observed) -> Vec<String> {
     held.filter(|id| seen.server(id).is_none()).collect()
 }
 
-/// How many requests a complete listing took that showed so much.
+/// The number of requests of a complete listing with that result.
 pub(crate) fn pages(inventory: &ZoneInventory) -> usize {
     let local = inventory.volumes.iter().filter(|v| !v.is_block()).count();
     let pages = |n: usize| n.div_ceil(100).max(1);
@@ -53,7 +53,7 @@ pub(crate) fn pages(inventory: &ZoneInventory) -> usize {
 }
 
 impl Inner {
-    /// Asks for each resource of one instance: by id where it is known, by name where its creation is in doubt.
+    /// Probes each resource of one instance: by id if it is known, by name if its creation is unconfirmed.
     pub(crate) async fn probe(&self, agg: &Aggregate) -> Result<Observed, Error> {
         let zone = agg.instance.zone.as_str();
         let mut seen = Observed { complete: true, ..Observed::nothing(self.clock.now()) };
@@ -72,24 +72,24 @@ impl Inner {
         }
         for row in &agg.volumes {
             match &row.provider_id {
-                Some(id) if is_asked_for(row) => {
+                Some(id) if is_probed(row) => {
                     self.ask_volume(zone, VolumeRef::new(id, row.volume_type.clone()), &mut seen).await?;
                 }
                 None if row.create_state.is_open() => self.find(zone, &row.name, &mut seen).await?,
                 _ => {}
             }
         }
-        self.ask_what_hangs_on(zone, &mut seen).await?;
+        self.probe_attachments(zone, &mut seen).await?;
         self.ask_for_holders(agg, &mut seen).await?;
         Ok(seen)
     }
 
-    /// Asks for what an instance waits for, and takes the rest from the last look. As old as that is what this shows: only
-    /// a part of it is newer.
+    /// Probes what an instance waits for, and takes the rest from the last observation. The result counts as old as
+    /// that: only a part of it is newer.
     pub(crate) async fn ask_again(&self, agg: &Aggregate, last: LastObservation) -> Result<Observed, Error> {
         let zone = agg.instance.zone.as_str();
         let LastObservation { mut seen, awaits } = last;
-        // A look with newer parts is no listing: what is missing from it proves nothing.
+        // An observation with newer parts is no listing: an absence is no evidence.
         (seen.listed, seen.blocks_listed_at, seen.hidden) = (false, None, None);
         let blocks = awaits.iter().filter(|a| matches!(&a.shows, Shows::Volume(_, kind) if kind.is_block())).count();
         let small = self.zone_pages(zone) == LISTS;
@@ -113,12 +113,12 @@ impl Inner {
                 Shows::BlockListing => {}
             }
         }
-        self.ask_what_hangs_on(zone, &mut seen).await?;
+        self.probe_attachments(zone, &mut seen).await?;
         self.ask_for_holders(agg, &mut seen).await?;
         Ok(seen)
     }
 
-    /// Lists block volumes, and takes over what belongs to the instance.
+    /// Lists block volumes, and adds those of the instance to the observation.
     async fn list_blocks(&self, agg: &Aggregate, seen: &mut Observed) -> Result<(), Error> {
         let inventory = self.provider.observe_blocks(&agg.instance.zone).await?;
         seen.volumes.retain(|v| !v.is_block());
@@ -126,14 +126,14 @@ impl Inner {
             seen.blocks_listed_at = Some(inventory.began_at);
         }
         seen.hidden.clone_from(&inventory.hidden);
-        // Ours are told by their servers, too.
+        // Volumes also belong to the instance if its servers show them.
         let inventory = ZoneInventory { servers: seen.servers.clone(), ..inventory };
         seen.volumes.extend(Index::new(inventory, &self.config.control_plane).of(agg).volumes);
         Ok(())
     }
 
-    /// What is on our servers and was not asked for: it may not be recorded yet.
-    async fn ask_what_hangs_on(&self, zone: &str, seen: &mut Observed) -> Result<(), Error> {
+    /// Probes volumes on our servers that are not in the observation: they may not be recorded yet.
+    async fn probe_attachments(&self, zone: &str, seen: &mut Observed) -> Result<(), Error> {
         let attached: Vec<(String, VolumeType)> = seen
             .servers
             .iter()
@@ -146,7 +146,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Other servers that hold volumes of the instance: an operator has to know whose they are.
+    /// Probes other servers that hold volumes of the instance: an operator needs to know who owns them.
     async fn ask_for_holders(&self, agg: &Aggregate, seen: &mut Observed) -> Result<(), Error> {
         for id in holders(agg, seen) {
             if seen.holders.iter().all(|s| s.id != id) {
@@ -156,7 +156,7 @@ impl Inner {
         Ok(())
     }
 
-    /// How many requests a listing of the zone takes, as far as is known.
+    /// The number of requests of a listing of the zone, as far as is known.
     pub(crate) fn zone_pages(&self, zone: &str) -> usize {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
         zones.get(zone).map_or(0, |z| z.pages).max(LISTS)
@@ -177,7 +177,7 @@ impl Inner {
     }
 }
 
-/// A listing with the ways to find what belongs to one instance.
+/// A listing, indexed by the instances that its resources belong to.
 pub(crate) struct Index {
     inventory: ZoneInventory,
     servers_by_id: HashMap<String, usize>,
@@ -211,12 +211,12 @@ impl Index {
         Self { inventory, servers_by_id, volumes_by_id, volumes_by_server, by_owner }
     }
 
-    /// Instances that something in the cloud is named after.
+    /// Instances whose ids are part of a name in the listing.
     pub(crate) fn owners(&self) -> impl Iterator<Item = &InstanceId> {
         self.by_owner.keys()
     }
 
-    /// What the listing shows of one instance.
+    /// The part of the listing that belongs to one instance.
     pub(crate) fn of(&self, agg: &Aggregate) -> Observed {
         let named = self.by_owner.get(&agg.instance.id);
         let by_id = agg.servers.iter().filter_map(|s| self.servers_by_id.get(s.provider_id.as_ref()?));

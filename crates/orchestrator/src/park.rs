@@ -1,7 +1,8 @@
-//! Instances that only wait: until when, for what, and what was last seen of them.
+//! Parked instances: those that only wait. Until when, for what, and their last observation.
 //!
-//! Waiting alone is not worth a write. Whoever waits for known changes asks only for these; everything else of the instance
-//! is as it was seen last. Where so many wait in one zone that a listing is cheaper, all of them wait for its next one.
+//! Waiting is not written to the database. An instance that waits for known changes is only probed for these; the rest
+//! is taken from its last observation. If so many wait in one zone that a listing is cheaper, all of them wait for
+//! that.
 
 use crate::Inner;
 use inventiv_core::id::InstanceId;
@@ -14,49 +15,49 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The shortest pause between two ticks, in milliseconds.
 const PAUSE_MIN_MS: i64 = 10;
-/// How long an instance that is due may go without a step before its rest is forgotten, in milliseconds.
+/// How long after it is due a parked instance without a step is forgotten, in milliseconds.
 const FORGOTTEN_MS: i64 = 5_000;
 
-/// By zone, because a zone is what a listing shows.
+/// By zone, because a listing shows a zone.
 type Zones = HashMap<String, HashMap<InstanceId, ParkedInstance>>;
 
-/// Who rests in this process.
+/// The parked instances of this process.
 #[derive(Default)]
 pub(crate) struct Parked(Mutex<Zones>);
 
-/// One instance's rest.
+/// One parked instance.
 struct ParkedInstance {
-    /// The version that it rests in: a newer one ends the rest.
+    /// The version that was parked. A newer version ends it.
     version: i64,
     until: Timestamp,
     look: Option<LastObservation>,
 }
 
-/// What was last seen of an instance, and which parts of that may change.
+/// The last observation of an instance, and the changes that it waits for.
 pub(crate) struct LastObservation {
     pub(crate) seen: Observed,
     pub(crate) awaits: Vec<Await>,
 }
 
-/// What a look asked the cloud for, and when it began.
+/// The scope of an observation, and when it began.
 pub(crate) struct Asked {
     at: Timestamp,
-    /// `None`: everything of the instance.
+    /// `None`: the whole instance.
     what: Option<Vec<Shows>>,
 }
 
 impl Asked {
-    /// A look at everything.
+    /// An observation of the whole instance.
     pub(crate) const fn for_all(seen: &Observed) -> Self {
         Self { at: seen.began_at, what: None }
     }
 
-    /// A look at what was waited for.
+    /// An observation of the awaited changes.
     pub(crate) fn for_these(at: Timestamp, awaits: &[Await]) -> Self {
         Self { at, what: Some(awaits.iter().map(|a| a.shows.clone()).collect()) }
     }
 
-    /// Whether the look could have shown that change.
+    /// Whether the observation could have shown that change.
     fn covers(&self, wait: &Await) -> bool {
         wait.since <= self.at && self.what.as_ref().is_none_or(|what| what.contains(&wait.shows))
     }
@@ -67,7 +68,7 @@ impl Parked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It is being worked on.
+    /// A step for the instance begins: it is no longer parked.
     pub(crate) fn wake(&self, agg: &Aggregate) {
         let mut zones = self.zones();
         if let Some(zone) = zones.get_mut(&agg.instance.zone) {
@@ -75,13 +76,13 @@ impl Parked {
         }
     }
 
-    /// Whether it waits still: nobody has written anything since, and its time has not come.
+    /// Whether the instance is still parked: nothing was written since, and its time has not come.
     pub(crate) fn has(&self, zone: &str, id: &InstanceId, version: i64, now: Timestamp) -> bool {
         self.zones().get(zone).and_then(|z| z.get(id)).is_some_and(|r| r.version == version && r.until > now)
     }
 
-    /// What was last seen of an instance that nobody has written to since, if it waits for known changes only, and if it is
-    /// not older than `age_max_ms`.
+    /// Takes the last observation of an instance that waits for known changes only, if nothing was written since and it
+    /// is not older than `age_max_ms`.
     pub(crate) fn look(&self, agg: &Aggregate, now: Timestamp, age_max_ms: i64) -> Option<LastObservation> {
         let mut zones = self.zones();
         let park = zones.get_mut(&agg.instance.zone)?.get_mut(&agg.instance.id)?;
@@ -93,8 +94,9 @@ impl Parked {
 }
 
 impl Inner {
-    /// When an instance that only waits is looked at next. What its look did not ask for is asked for as soon as it can have
-    /// changed. In a crowd, all are due together: each poll is one listing for them.
+    /// The time of the next observation of a parked instance. An awaited change that the last observation did not cover
+    /// is probed as soon as it can show. If many instances wait in a zone, all are due at the same times: each poll is
+    /// then one listing for all of them.
     pub(crate) fn look_again_at(&self, planned: &Plan, asked: &Asked) -> Timestamp {
         let (instance, rules, now) = (&planned.recorded.instance, &self.config.rules, self.clock.now());
         let pages = self.zone_pages(&instance.zone);
@@ -108,7 +110,7 @@ impl Inner {
         soonest.map_or(instance.wake_at, |at| at.min(instance.wake_at))
     }
 
-    /// Remembers that an instance only waits.
+    /// Parks an instance.
     pub(crate) fn park(&self, version: i64, until: Timestamp, planned: Plan, seen: Observed) {
         let Plan { recorded, awaits, .. } = planned;
         let look = (!awaits.is_empty()).then_some(LastObservation { seen, awaits });
@@ -116,12 +118,12 @@ impl Inner {
         self.parked.zones().entry(recorded.instance.zone).or_default().insert(recorded.instance.id, park);
     }
 
-    /// How long until the next of them may be looked at; at most one poll, because others may write, too.
+    /// The time until the next parked instance is due; at most one poll interval, because other replicas write, too.
     pub(crate) fn pause_ms(&self) -> u64 {
         let now = self.clock.now();
         let mut zones = self.parked.zones();
         for zone in zones.values_mut() {
-            // What was due long ago was settled by somebody else.
+            // An instance that was due long ago was handled by another replica.
             zone.retain(|_, park| now.ms_since(park.until) < FORGOTTEN_MS);
         }
         let next = zones.values().flat_map(HashMap::values).map(|park| park.until.ms_since(now)).min();
@@ -130,7 +132,7 @@ impl Inner {
     }
 }
 
-/// The next moment but at least half a pause away that every waiter of a crowd shares.
+/// The next common time of all waiting instances that is at least half a pause away.
 fn next_on_grid(now: Timestamp, pause_ms: i64) -> Timestamp {
     let pause_us = pause_ms.saturating_mul(1_000).max(1);
     let at_least = now.0.saturating_add(pause_us / 2);
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_shares_its_moments() {
+    fn many_waiting_instances_are_due_at_the_same_times() {
         let at = |ms: i64| next_on_grid(Timestamp(ms * 1_000), 1_000).0 / 1_000;
         assert_eq!([at(10_000), at(10_400), at(10_499)], [11_000; 3]);
         assert_eq!([at(10_500), at(10_900), at(11_499)], [12_000; 3]);

@@ -53,7 +53,7 @@ impl Inner {
         }
     }
 
-    /// A closed line for something that was no call.
+    /// A closed line for an event, which is not a call.
     pub(crate) fn event(&self, agg: &Aggregate, event: &Event, now: Timestamp) -> LogWrite {
         LogWrite::Open(Box::new(ActionLog {
             volume_id: event.volume_id.as_ref().map(ToString::to_string),
@@ -77,7 +77,7 @@ fn details(agg: &Aggregate, action: &Action) -> Option<String> {
     }
 }
 
-/// The end of a line.
+/// Closes a line.
 pub(crate) fn close(log: &ActionLog, outcome: &Outcome, request_id: Option<&str>, now: Timestamp) -> LogWrite {
     let error: Option<&CallError> = outcome.as_ref().err();
     let status = match error.map(|e| e.effect) {

@@ -1,4 +1,4 @@
-//! Recovery: what the cloud's names and tags say of instances that no record knows, as a plan, then written down.
+//! Recovery: plans which unrecorded instances can be rebuilt from names and tags in the cloud, and records them.
 
 use crate::Orchestrator;
 use inventiv_core::action::Event;
@@ -12,17 +12,17 @@ use std::collections::BTreeSet;
 /// What can be rebuilt of one zone.
 #[derive(Debug, Clone)]
 pub struct ZoneRecovery {
-    /// Where.
+    /// The zone.
     pub zone: String,
-    /// What its listing showed, or why it shows nothing that could be relied upon.
+    /// What can be rebuilt from its listing, or why nothing can.
     pub found: Result<Recovery, String>,
 }
 
 impl Orchestrator {
-    /// Looks at every zone that is worked in, and says what can be rebuilt. Writes nothing.
+    /// Lists every configured zone, and returns what can be rebuilt. Writes nothing.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub async fn plan_recovery(&self) -> Result<Vec<ZoneRecovery>, Error> {
         let mut zones = Vec::new();
         for zone in &self.inner.config.zones {
@@ -62,14 +62,14 @@ impl Orchestrator {
         Ok(Ok(Recovery { policies, ..recover(&inventory, &recorded, location, &mut cx) }))
     }
 
-    /// Writes down what a plan found; an instance that is recorded by now stays as it is. Says how many were written.
+    /// Records what a plan found. An instance that is recorded by now stays as it is. Returns the number of records.
     ///
     /// # Errors
-    /// When the database refuses; what was written stays, and the next plan has the rest.
+    /// If the database fails. What was written stays, and the next plan has the rest.
     pub async fn apply_recovery(&self, zones: &[ZoneRecovery]) -> Result<usize, Error> {
         let (inner, now) = (&self.inner, self.inner.clock.now());
-        self.remember_account().await?;
-        // Whoever follows changes may have seen what this database has lost.
+        self.record_account().await?;
+        // Readers of the change stream may have read changes that this database has lost.
         inner.store.forget_places(inner.ids.draw()).await?;
         let mut written = 0;
         for agg in zones.iter().filter_map(|z| z.found.as_ref().ok()).flat_map(|r| &r.instances) {
@@ -80,7 +80,7 @@ impl Orchestrator {
                 kind: EventKind::InstanceRecovered,
                 volume_id: None,
                 resource_id: agg.server().and_then(|s| s.provider_id.clone()),
-                text: "rebuilt from the names and tags in the cloud; what it had before is not known".to_owned(),
+                text: "rebuilt from names and tags in the cloud; earlier resources are not known".to_owned(),
             };
             inner.store.insert(agg, &[inner.event(agg, &event, now)]).await?;
             written += 1;
@@ -94,8 +94,8 @@ impl Orchestrator {
                     volume_id: Some(conflict.volume_id.clone()),
                     resource_id: Some(conflict.provider_id.clone()),
                     text: format!(
-                        "its name in the cloud is newer than the records: {}",
-                        if conflict.cloud.delete { "it goes with its instance" } else { "it is kept" }
+                        "the policy in its name in the cloud is newer than the records: {}",
+                        if conflict.cloud.delete { "it is deleted with its instance" } else { "it is retained" }
                     ),
                 };
                 Ok::<_, Error>(if taken { vec![inner.event(agg, &event, now)] } else { Vec::new() })

@@ -1,6 +1,6 @@
-//! Snapshots of our volumes: looked for right before a volume goes, and at every audit.
+//! Snapshots of our volumes: listed immediately before a volume is deleted, and at every audit.
 //!
-//! They change nothing: a list that cannot be read keeps no deletion from being made, and no audit from being clean.
+//! They are only reported: a list that cannot be read prevents no deletion and no conclusive audit.
 
 use crate::{Inner, Orchestrator};
 use inventiv_core::action::{Action, ServerCall, VolumeCall};
@@ -15,12 +15,12 @@ use inventiv_core::status::VolumeKind;
 use inventiv_store::Error;
 use std::collections::BTreeSet;
 
-/// Both kinds, each with a list of its own.
+/// Both kinds, each with its own list.
 const KINDS: [SnapshotKind; 2] = [SnapshotKind::Block, SnapshotKind::Local];
 
 impl Inner {
-    /// Writes down with the volumes that a plan deletes which snapshots of them there are: afterwards, the cloud does not say
-    /// any more what they were made of.
+    /// Records the snapshots of the volumes that a plan deletes: afterwards, the cloud no longer shows which volume
+    /// they were taken of.
     pub(crate) async fn note_snapshots(&self, planned: &mut Plan) {
         for kind in KINDS {
             if !planned.actions.iter().any(|a| deletes(&planned.recorded, a, kind)) {
@@ -31,14 +31,14 @@ impl Inner {
                 Ok(seen) => snapshots::note(agg, &seen),
                 Err(e) => {
                     let instance = &agg.instance.id;
-                    tracing::warn!(%instance, error = %e, "whether there are snapshots of its volumes is not known");
+                    tracing::warn!(%instance, error = %e, "the snapshots of its volumes cannot be listed");
                 }
             }
         }
     }
 }
 
-/// Whether an action deletes a volume of which there may be snapshots of that kind.
+/// Whether an action deletes a volume that may have snapshots of that kind.
 fn deletes(agg: &Aggregate, action: &Action, kind: SnapshotKind) -> bool {
     let has_kind = |v: &Volume| v.origin != Origin::Foreign && v.is_live() && kind_of(v) == Some(kind);
     match action {
@@ -51,7 +51,7 @@ fn deletes(agg: &Aggregate, action: &Action, kind: SnapshotKind) -> bool {
     }
 }
 
-/// What cannot be without its server has no snapshots.
+/// Volumes that cannot exist without their server have no snapshots.
 fn kind_of(v: &Volume) -> Option<SnapshotKind> {
     match v.volume_type.kind {
         VolumeKind::Network => Some(SnapshotKind::Block),
@@ -61,7 +61,7 @@ fn kind_of(v: &Volume) -> Option<SnapshotKind> {
 }
 
 impl Orchestrator {
-    /// Adds the snapshots of our volumes to an audit, and writes down what is new or gone.
+    /// Adds the snapshots of our volumes to an audit, and records which are new or gone.
     pub(crate) async fn audit_snapshots(
         &self,
         zone: &str,
@@ -70,7 +70,7 @@ impl Orchestrator {
     ) -> Result<(), Error> {
         let Some(inventory) = inventory else { return Ok(()) };
         let (store, account) = (&self.inner.store, self.inner.account.as_str());
-        let mut blind = None;
+        let mut inconclusive = None;
         for kind in KINDS {
             let began_at = self.inner.clock.now();
             let seen = match self.inner.provider.snapshots(zone, kind).await {
@@ -87,9 +87,9 @@ impl Orchestrator {
                 SnapshotKind::Block => &inventory.blocks_hidden,
                 SnapshotKind::Local => &inventory.hidden,
             };
-            // An empty list of credentials that may see nothing says nothing.
+            // An empty list is inconclusive if the credentials may not see anything.
             if let Some(why) = hidden.as_ref().filter(|_| seen.is_empty()) {
-                blind = Some(why.clone());
+                inconclusive = Some(why.clone());
             } else {
                 let ids: BTreeSet<&str> = seen.iter().map(|s| s.snapshot.id.as_str()).collect();
                 let list = List { kind, ids: &ids, began_at };
@@ -103,13 +103,13 @@ impl Orchestrator {
         if owners.is_empty() {
             return Ok(());
         }
-        if let Some(why) = blind {
-            report.snapshots_unknown.get_or_insert(format!("whether they are still there: {why}"));
+        if let Some(why) = inconclusive {
+            report.snapshots_unknown.get_or_insert(format!("it is unknown whether they are still there: {why}"));
         }
         let images = match self.inner.provider.images_of_snapshots(zone).await {
             Ok(images) => images,
             Err(e) => {
-                report.snapshots_unknown = Some(format!("whether images are made of snapshots: {e}"));
+                report.snapshots_unknown = Some(format!("it is unknown whether images use them: {e}"));
                 Default::default()
             }
         };
@@ -119,7 +119,7 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// Whose volumes these snapshots were made of.
+    /// The instances whose volumes these snapshots were taken of.
     async fn owners(&self, account: &str, seen: &[ObservedSnapshot]) -> Result<BTreeSet<InstanceId>, Error> {
         let volumes: BTreeSet<&str> = seen.iter().filter_map(|s| s.volume_id.as_deref()).collect();
         let mut owners = BTreeSet::new();

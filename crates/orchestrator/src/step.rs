@@ -1,4 +1,4 @@
-//! One instance's step: plan, commit the intent, call, commit the outcome; again while there is something to do now.
+//! One instance's step: plan, commit the intents, call, commit the outcomes; repeated while there is something to do.
 
 use crate::park::Asked;
 use crate::record;
@@ -15,19 +15,19 @@ use inventiv_core::status::NoteCode;
 use inventiv_core::time::Timestamp;
 use inventiv_store::{ActionLog, Error, LogWrite, Saved};
 
-/// How many plans one look may serve: more than a whole life needs.
+/// The maximum number of plans from one observation: more than a whole instance life cycle needs.
 const ROUNDS_MAX: usize = 24;
 
-/// How many outcomes one write records.
+/// The maximum number of outcomes per write.
 const OUTCOMES_MAX: usize = 16;
 
-/// A call that is over, with the line that was opened for it.
+/// A finished call, with the line that was opened for it.
 type Finished<'a> = (&'a Action, &'a ActionLog, CallReport);
 
 impl Inner {
-    /// Does for one instance what can be done upon this look. Says how many calls that made.
+    /// Does for one instance what this observation allows. Returns the number of calls.
     ///
-    /// `first` is the instance as it was read a moment ago: if that is out of date, the first write says so.
+    /// `first` is the instance as it was just read. If it is out of date, the first write shows that.
     pub(crate) async fn step(&self, first: Aggregate, mut seen: Observed, asked: Asked) -> Result<usize, Error> {
         let id = first.instance.id.clone();
         self.parked.wake(&first);
@@ -66,7 +66,7 @@ impl Inner {
                     Saved::Stale => continue,
                 }
             }
-            // The budget is asked before the intent is written: an intent that waits in a queue would grow old.
+            // The rate budget is acquired before the intent is written: otherwise the intent could expire in the queue.
             for _ in planned.actions.iter().filter(|a| !a.reads()) {
                 self.provider.acquire().await;
             }
@@ -83,11 +83,11 @@ impl Inner {
             }
             known = Some(current);
         }
-        tracing::warn!(instance = %id, "a step had more to do than any life needs; goes on at the next look");
+        tracing::warn!(instance = %id, "a step needed more plans than expected; continues at the next observation");
         Ok(calls)
     }
 
-    /// The plan for an instance upon a look, now.
+    /// The plan for an instance from an observation, now.
     pub(crate) fn plan_for(&self, agg: &Aggregate, seen: &Observed) -> Plan {
         let mut draw = || self.ids.draw();
         let mut cx = self.context(self.clock.now(), &mut draw);
@@ -99,7 +99,7 @@ impl Inner {
         Context { now, rules: &config.rules, profile, control_plane: &config.control_plane, ids }
     }
 
-    /// Writes intents and open log lines. `None`: somebody else wrote in between; plan again.
+    /// Writes intents and open log lines. `None`: another writer came first; plan again.
     async fn commit_intents(
         &self,
         before: &Aggregate,
@@ -130,8 +130,8 @@ impl Inner {
         })
     }
 
-    /// Makes the calls, all at once, and records each outcome as it comes. Gives the instance as it is recorded then,
-    /// and what the calls have shown.
+    /// Makes all calls at once, and records each outcome as it comes. Returns the instance as it is recorded then, and
+    /// what the calls have shown.
     async fn carry_out(
         &self,
         committed: &Aggregate,
@@ -147,7 +147,7 @@ impl Inner {
             for (action, log, done) in &outcomes {
                 self.emit(committed, action, log, done);
             }
-            // Calls that are under way are never dropped: what became of them must be recorded.
+            // Calls in progress are never dropped: their outcomes must be recorded.
             match self.record_outcomes(current.clone(), &outcomes).await {
                 Ok(recorded) => current = recorded,
                 Err(e) => failed = Some(e),
@@ -176,7 +176,7 @@ impl Inner {
             after.instance.version = version;
             return Ok(after);
         }
-        // Somebody requested something else meanwhile: an outcome is a fact, and goes on top of that.
+        // A request came in meanwhile. The outcome is a fact, and is recorded on top of it.
         let id = &current.instance.id;
         let changed = self.store.change(id, now, |agg| Ok::<_, Error>(conclusions(agg))).await?;
         Ok(changed.unwrap_or(current))
@@ -186,11 +186,11 @@ impl Inner {
         count(action, done.outcome.is_ok(), self.clock.now().ms_since(log.started_at));
         if let Err(e) = &done.outcome {
             let (instance, name) = (&agg.instance.id, action.kind().text());
-            tracing::warn!(%instance, action = name, kind = e.kind.text(), error = %e.message, "a provider call did not succeed");
+            tracing::warn!(%instance, action = name, kind = e.kind.text(), error = %e.message, "a provider call failed");
         }
     }
 
-    /// Tells people why nothing is done, when not even a look was possible.
+    /// Records a note if not even an observation was possible.
     pub(crate) async fn note(&self, id: &InstanceId, code: NoteCode, text: &str, wait_ms: i64) -> Result<(), Error> {
         let now = self.clock.now();
         let until = now.plus_ms(wait_ms);

@@ -1,4 +1,4 @@
-//! Orphans that go: into quarantine, out of it, and to their instances, which take them away.
+//! Orphans: into quarantine, out of it, and to their instances, which delete them.
 
 use crate::Orchestrator;
 use inventiv_core::action::Event;
@@ -8,7 +8,7 @@ use inventiv_core::observed::ZoneInventory;
 use inventiv_core::sweep::{Limits, Policy, Quarantined, sweep, take};
 use inventiv_store::{Error, ZoneAudit};
 
-/// What changes in quarantine.
+/// The changes of the quarantine.
 #[derive(Default)]
 pub(crate) struct Swept {
     pub(crate) held: Vec<Quarantined>,
@@ -16,7 +16,7 @@ pub(crate) struct Swept {
 }
 
 impl Orchestrator {
-    /// Does what was chosen about the orphans of a report, and writes into it what that was.
+    /// Applies the policy to the orphans of a report, and adds the result to the report.
     pub(crate) async fn sweep(
         &self,
         zone: &ZoneAudit,
@@ -26,7 +26,7 @@ impl Orchestrator {
         let inner = &self.inner;
         let policy = zone.request.map_or(inner.config.orphan_policy, |r| r.policy);
         if zone.request.is_some() && policy == Policy::Report {
-            // Somebody thought better of it.
+            // The decision to delete was revoked.
             return Ok(Swept { released: zone.quarantined.clone(), ..Swept::default() });
         }
         let usual = Limits::default();
@@ -41,7 +41,7 @@ impl Orchestrator {
         let mut swept = Swept { held: decided.quarantine, released: decided.release };
         for orphan in decided.take {
             let Some(inventory) = inventory else { break };
-            if !self.still_wished(zone, &orphan).await? {
+            if !self.is_still_requested(zone, &orphan).await? {
                 continue;
             }
             if self.take(&orphan, inventory).await? {
@@ -52,8 +52,8 @@ impl Orchestrator {
         Ok(swept)
     }
 
-    /// Nobody has thought better of it since this audit began.
-    async fn still_wished(&self, zone: &ZoneAudit, orphan: &Quarantined) -> Result<bool, Error> {
+    /// Whether the decision to delete was not revoked since this audit began.
+    async fn is_still_requested(&self, zone: &ZoneAudit, orphan: &Quarantined) -> Result<bool, Error> {
         let zones = self.inner.store.audits(&self.inner.account).await?;
         let now = zones.iter().find(|z| z.zone == zone.zone);
         Ok(now.is_some_and(|z| z.request == zone.request && z.quarantined.contains(orphan)))
@@ -70,7 +70,10 @@ impl Orchestrator {
                 kind: EventKind::OrphanTaken,
                 volume_id: None,
                 resource_id: Some(orphan.provider_id.clone()),
-                text: format!("{} {}, in quarantine since {}: it goes", orphan.resource, orphan.name, orphan.found_at),
+                text: format!(
+                    "{} {}, in quarantine since {}: its instance deletes it",
+                    orphan.resource, orphan.name, orphan.found_at
+                ),
             };
             Ok::<_, Error>(if taken { vec![inner.event(agg, &event, now)] } else { Vec::new() })
         };

@@ -1,4 +1,4 @@
-//! One tick: what is due, one look for all of it, a step for each.
+//! One tick: the due instances, one observation for all of them, a step for each.
 
 use crate::observe::{Index, misses_something, pages, probe_cost};
 use crate::park::{Asked, LastObservation};
@@ -15,50 +15,50 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::task::TaskTracker;
 
-/// How many instances one tick takes up.
+/// The maximum number of due instances per tick.
 const DUE_MAX: u32 = 2_000;
-/// How many instances are read at once in a resync.
+/// How many instances a resync reads at once.
 const LIVING_PAGE: u32 = 1_000;
-/// A zone whose listing takes at most so many requests is listed as soon as something seems to be gone.
+/// A zone whose listing takes at most so many requests is listed as soon as a resource is not shown.
 const LIST_AT_ONCE: usize = 12;
-/// With more instances due than this, a tick waits for the listing that is under way.
+/// With more due instances than this, a tick waits for the listing that is in progress.
 const MANY_DUE: usize = 32;
-/// A line of the action log that is open for so long lost its process: no call takes that long.
+/// A line of the action log that is open for so long has lost its process: no call takes that long.
 const ABANDONED_MS: i64 = 180_000;
-/// The rate budget counts as busy when a call that asks now would wait so long.
+/// The rate budget counts as busy if a call would have to wait longer than this.
 const BUSY_MS: u64 = 500;
-/// While it is busy, a zone is listed only every so many polls.
+/// While the rate budget is busy, a zone is listed at most once in so many poll intervals.
 const LISTING_PAUSE_POLLS: i64 = 5;
-/// How long an instance waits after a look at the cloud failed, in milliseconds.
-const FAILED_LOOK_MS: i64 = 5_000;
+/// How long an instance waits after a failed observation, in milliseconds.
+const FAILED_OBSERVATION_MS: i64 = 5_000;
 
-/// What a tick did.
+/// The result of a tick.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TickReport {
-    /// How many instances had their step.
+    /// The number of steps.
     pub steps: usize,
-    /// How many provider calls (listings apart) were made.
+    /// The number of provider calls, without listings.
     pub calls: usize,
 }
 
-/// Which zones a tick lists, whatever is due in them.
+/// Which zones a tick lists, even if nothing is due in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resync {
     /// None.
     No,
-    /// Those whose last resync is long enough ago.
+    /// Those whose resync is due.
     Due,
     /// Every zone.
     Every,
 }
 
-/// Instances that are to have a step, as they were read in one life of the database.
+/// Instances that need a step, as they were read from one history of the database.
 pub(crate) struct Due {
     pub(crate) instances: Vec<(Claim, Aggregate)>,
     pub(crate) epoch: u64,
 }
 
-/// Counts while a tick's tasks work.
+/// Counters for the tasks of a tick.
 #[derive(Default)]
 pub(crate) struct Counters {
     steps: AtomicUsize,
@@ -66,10 +66,10 @@ pub(crate) struct Counters {
 }
 
 impl Orchestrator {
-    /// One whole tick, every step of it finished. With `resync`, settled instances are looked at too.
+    /// Runs one tick until all of its steps are finished. With `resync`, settled instances are observed, too.
     ///
     /// # Errors
-    /// When the database refuses.
+    /// If the database fails.
     pub async fn tick(&self, resync: bool) -> Result<TickReport, Error> {
         let tasks = TaskTracker::new();
         let resync = if resync { Resync::Every } else { Resync::No };
@@ -79,7 +79,7 @@ impl Orchestrator {
         Ok(TickReport { steps: counters.steps.load(Ordering::SeqCst), calls: counters.calls.load(Ordering::SeqCst) })
     }
 
-    /// Starts a tick's work on `tasks`. Nothing waits for a slow zone or instance but itself.
+    /// Starts a tick's work on `tasks`. A slow zone or instance does not delay others.
     pub(crate) async fn tick_into(&self, tasks: &TaskTracker, resync: Resync) -> Result<Arc<Counters>, Error> {
         let counters = Arc::new(Counters::default());
         let now = self.inner.clock.now();
@@ -108,8 +108,8 @@ impl Orchestrator {
             let resync = resynced.contains(&zone);
             let (orchestrator, counters, inner_tasks) = (self.clone(), counters.clone(), tasks.clone());
             tasks.spawn(async move {
-                if let Err(e) = orchestrator.look_at_zone(&zone, claims, resync, &inner_tasks, &counters).await {
-                    tracing::error!(zone, error = %e, "the database did not answer; tries again");
+                if let Err(e) = orchestrator.observe_zone(&zone, claims, resync, &inner_tasks, &counters).await {
+                    tracing::error!(zone, error = %e, "the database did not respond; retries");
                 }
             });
         }
@@ -121,7 +121,7 @@ impl Orchestrator {
         last.is_none_or(|at| now.ms_since(at) >= self.inner.config.rules.resync_ms)
     }
 
-    /// What is due where this replica works: what waits elsewhere must not fill its hands.
+    /// The due instances of the zones in which this replica works: others must not use up the limit.
     async fn due(&self, now: Timestamp) -> Result<Vec<(InstanceId, String, i64)>, Error> {
         let (store, account) = (&self.inner.store, &self.inner.account);
         let Some(zones) = self.own_zones() else { return store.due(account, None, now, DUE_MAX).await };
@@ -132,7 +132,7 @@ impl Orchestrator {
         Ok(due)
     }
 
-    async fn look_at_zone(
+    async fn observe_zone(
         &self,
         zone: &str,
         claims: Vec<Claim>,
@@ -141,7 +141,7 @@ impl Orchestrator {
         counters: &Arc<Counters>,
     ) -> Result<(), Error> {
         if !resync && claims.len() > MANY_DUE && self.zone_state(zone, |_| {}).busy {
-            // A listing is under way, and the next one will serve them all: no need to read them until then.
+            // A listing is in progress, and the next one will serve all of them. They need not be read until then.
             return Ok(());
         }
         let epoch = self.inner.store.epoch();
@@ -154,8 +154,8 @@ impl Orchestrator {
                 due.push((claim, agg));
             }
         }
-        // What has nothing in the cloud yet needs no look: but the records may be older than the cloud, as after the restore
-        // of a backup, or when a database took over that lacks the last writes. A first listing shows that.
+        // An instance without resources needs no observation. But the records may be older than the cloud, as after the
+        // restore of a backup or the failover to a database without the last writes. A first listing shows that.
         let first = self.listed_at(zone).is_none();
         let (blank, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, agg)| !first && probe_cost(agg) == 0);
         for (claim, agg) in blank {
@@ -181,19 +181,19 @@ impl Orchestrator {
             let began = self.lease_time();
             let look = looks.get_mut(n).and_then(Option::take);
             let asked = look.as_ref().map(|l| Asked::for_these(self.inner.clock.now(), &l.awaits));
-            let glanced = match look {
+            let probed = match look {
                 Some(look) => self.inner.ask_again(&agg, look).await,
                 None => self.inner.probe(&agg).await,
             };
-            self.observed(zone, began, is_seen(&glanced));
-            match glanced {
-                // A large zone is not listed for one instance: the next resync lists it anyway.
+            self.observed(zone, began, is_seen(&probed));
+            match probed {
+                // A large zone is not listed for one instance: the next resync lists it.
                 Ok(seen) if misses_something(&agg, &seen) && known_pages <= LIST_AT_ONCE => to_list.push((claim, agg)),
                 Ok(seen) => {
                     let asked = asked.unwrap_or_else(|| Asked::for_all(&seen));
                     self.spawn_step_upon(claim, agg, (seen, asked), tasks, counters);
                 }
-                Err(e) => self.tell_failed_look(&agg.instance.id, &e).await?,
+                Err(e) => self.note_failed_observation(&agg.instance.id, &e).await?,
             }
         }
         if to_list.is_empty() {
@@ -202,7 +202,7 @@ impl Orchestrator {
         self.list_zone(zone, Due { instances: to_list, epoch }, false, tasks, counters).await.map(|_| ())
     }
 
-    /// Lists a zone and gives steps upon that; `false`: it could not be listed, or somebody else is at it.
+    /// Lists a zone and starts steps from that; `false`: it could not be listed, or another task is listing it.
     pub(crate) async fn list_zone(
         &self,
         zone: &str,
@@ -219,7 +219,7 @@ impl Orchestrator {
         }
         let busy = Busy { orchestrator: self, zone };
         if !resync && self.inner.provider.queue_delay_ms() > BUSY_MS && self.was_listed_lately(zone) {
-            // Changes are queueing: what they wait for shows as well a few seconds later, and costs fewer reads.
+            // Calls are queued. A listing a few seconds later shows the same, and costs fewer reads.
             return Ok(false);
         }
         let began = self.lease_time();
@@ -237,22 +237,23 @@ impl Orchestrator {
                 (inventory.began_at, Index::new(inventory, &self.inner.config.control_plane))
             }
             Err(e) => {
-                tracing::warn!(zone, kind = e.kind.text(), error = %e, "a zone could not be listed");
+                tracing::warn!(zone, kind = e.kind.text(), error = %e, "a zone could not be listed; retries");
                 for (_, agg) in &due {
-                    self.tell_failed_look(&agg.instance.id, &e).await?;
+                    self.note_failed_observation(&agg.instance.id, &e).await?;
                 }
                 return Ok(false);
             }
         };
-        // A listing that was made for what is due serves all others, too, if their turn comes soon.
+        // The listing also serves as the zone's resync if that is due soon.
         let resync = resync || self.is_worth_a_resync(zone);
-        // Until a zone was listed whole, nothing is made in it: what carries our name may be missing from the records.
+        // Nothing is created in a zone before its first complete listing: resources with our name may be missing from
+        // the records.
         let unsure = self.listed_at(zone).is_none();
         let taken: HashSet<InstanceId> = due.iter().map(|(c, _)| c.id.clone()).collect();
         for (claim, agg) in due {
             if unsure && probe_cost(&agg) == 0 {
-                let text = "waits for a listing of the zone that did not shift while it was read";
-                self.inner.note(&agg.instance.id, NoteCode::Waiting, text, FAILED_LOOK_MS).await?;
+                let text = "waits for a complete listing of the zone (one that did not shift while it was read)";
+                self.inner.note(&agg.instance.id, NoteCode::Waiting, text, FAILED_OBSERVATION_MS).await?;
                 continue;
             }
             let seen = index.of(&agg);
@@ -276,8 +277,8 @@ impl Orchestrator {
         self.listed_at(zone).is_some_and(|at| self.inner.clock.now().ms_since(at) < pause)
     }
 
-    /// Gives a step to every living instance of the zone, and to ended ones that keep a volume or that the cloud still
-    /// shows something of.
+    /// Checks every living instance of the zone, and ended ones that have a retained volume, an unconfirmed proof, or a
+    /// resource that the cloud still shows.
     async fn resync_zone(
         &self,
         zone: &str,
@@ -316,7 +317,7 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// Plans for an instance that is thought to be settled, and gives it a step only if that would change anything.
+    /// Plans for an instance, and starts a step only if that would change anything.
     async fn check(
         &self,
         claim: Claim,
@@ -353,14 +354,14 @@ impl Orchestrator {
                     counters.steps.fetch_add(1, Ordering::SeqCst);
                     counters.calls.fetch_add(calls, Ordering::SeqCst);
                 }
-                Err(e) => tracing::error!(instance = %claim.id, error = %e, "the database did not answer; tries again"),
+                Err(e) => tracing::error!(instance = %claim.id, error = %e, "the database did not respond; retries"),
             }
         });
     }
 
-    async fn tell_failed_look(&self, id: &InstanceId, error: &inventiv_providers::Error) -> Result<(), Error> {
+    async fn note_failed_observation(&self, id: &InstanceId, error: &inventiv_providers::Error) -> Result<(), Error> {
         let (code, prefix, ms) = match error.kind {
-            ErrorKind::Unauthorized => (NoteCode::Credentials, "blocked: credentials: ", FAILED_LOOK_MS * 6),
+            ErrorKind::Unauthorized => (NoteCode::Credentials, "blocked: credentials: ", FAILED_OBSERVATION_MS * 6),
             ErrorKind::NotFound
             | ErrorKind::Conflict
             | ErrorKind::OutOfStock
@@ -369,13 +370,15 @@ impl Orchestrator {
             | ErrorKind::RateLimited
             | ErrorKind::Unavailable
             | ErrorKind::Unwitnessed
-            | ErrorKind::Unsupported => (NoteCode::Waiting, "the cloud cannot be seen: ", FAILED_LOOK_MS),
+            | ErrorKind::Unsupported => (NoteCode::Waiting, "the cloud cannot be observed: ", FAILED_OBSERVATION_MS),
         };
-        self.inner.note(id, code, &format!("{prefix}{error}; nothing is assumed gone; looks again"), ms).await
+        self.inner
+            .note(id, code, &format!("{prefix}{error}; nothing counts as gone; waits for the next observation"), ms)
+            .await
     }
 }
 
-/// Whether the cloud answered, and as somebody that it knows: another server may be better off only if it did not.
+/// Whether the cloud responded and accepted the credentials. If not, another replica may have more success.
 fn is_seen<T>(look: &Result<T, inventiv_providers::Error>) -> bool {
     match look.as_ref().map_err(|e| e.kind) {
         Err(ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Unwitnessed) => false,
@@ -392,7 +395,7 @@ fn is_seen<T>(look: &Result<T, inventiv_providers::Error>) -> bool {
     }
 }
 
-/// While it lives, nobody else lists the zone.
+/// While it exists, no other task lists the zone.
 struct Busy<'a> {
     orchestrator: &'a Orchestrator,
     zone: &'a str,

@@ -58,38 +58,29 @@ pub(crate) fn take(
     let parent = Some((v.id.clone(), v.name.clone(), kind.to_owned()));
     let project = project.unwrap_or(&v.project).to_owned();
     let (zone, size) = (v.zone.clone(), v.size);
-    insert(world, &id, &zone, name, project, size, parent, tags);
-    Some(id)
-}
-
-#[expect(clippy::too_many_arguments, reason = "one row")]
-fn insert(
-    world: &mut World,
-    id: &str,
-    zone: &str,
-    name: &str,
-    project: String,
-    size: i64,
-    parent: Option<(String, String, String)>,
-    tags: Vec<String>,
-) {
-    let now = world.now();
     let snapshot = BlockSnapshot {
-        id: id.to_owned(),
-        zone: zone.to_owned(),
+        id: id.clone(),
+        zone: zone.clone(),
         name: name.to_owned(),
         project,
         size,
-        status: "creating".to_owned(),
         parent,
-        public: false,
         tags,
-        created_us: now,
-        updated_us: now,
+        ..BlockSnapshot::default()
     };
-    world.held.block_snapshots.insert(id.to_owned(), snapshot);
+    insert(world, snapshot);
+    Some(id)
+}
+
+/// Adds a snapshot that is being created.
+fn insert(world: &mut World, snapshot: BlockSnapshot) {
+    let id = snapshot.id.clone();
+    let now = world.now();
+    let snapshot =
+        BlockSnapshot { status: "creating".to_owned(), public: false, created_us: now, updated_us: now, ..snapshot };
+    world.held.block_snapshots.insert(id.clone(), snapshot);
     let ms = world.duration_ms(BLOCK_SNAPSHOT);
-    world.later(ms, Event::BlockSnapshot { snapshot: id.to_owned(), status: "available".to_owned() });
+    world.later(ms, Event::BlockSnapshot { snapshot: id, status: "available".to_owned() });
 }
 
 pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
@@ -127,7 +118,16 @@ pub(crate) fn import(world: &mut World, req: &Req<'_>) -> Answer {
     let size = size.unwrap_or_else(|| world.size_of_object(bucket, key));
     let project = text("project_id").unwrap_or(&world.options.project).to_owned();
     let id = world.new_id();
-    insert(world, &id, req.zone, text("name").unwrap_or("snapshot"), project, size, None, strings(body.get("tags")));
+    let snapshot = BlockSnapshot {
+        id: id.clone(),
+        zone: req.zone.to_owned(),
+        name: text("name").unwrap_or("snapshot").to_owned(),
+        project,
+        size,
+        tags: strings(body.get("tags")),
+        ..BlockSnapshot::default()
+    };
+    insert(world, snapshot);
     show(world, &id)
 }
 

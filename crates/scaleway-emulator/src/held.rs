@@ -177,7 +177,7 @@ pub(crate) struct Snapshot {
 }
 
 /// A snapshot of a block volume.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct BlockSnapshot {
     pub(crate) id: String,
     pub(crate) zone: String,

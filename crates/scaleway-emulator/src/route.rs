@@ -51,7 +51,17 @@ pub(crate) fn answer(world: &mut World, request: &Request<Bytes>) -> Response<By
         }
     };
     let evidenced = is_evidenced(&req, &parts);
-    journal(world, &req, path, query, answer.status, (implemented, evidenced));
+    let entry = Entry {
+        seq: 0,
+        at_us: 0,
+        method: req.method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        status: answer.status,
+        implemented,
+        evidenced,
+    };
+    journal(world, entry);
     let request_id = world.new_id();
     let mut response = answer::finish(answer, zone, &request_id);
     spoil(&effects, &mut response);
@@ -176,22 +186,13 @@ fn is_evidenced(req: &Req<'_>, parts: &[&str]) -> bool {
     }
 }
 
-fn journal(world: &mut World, req: &Req<'_>, path: &str, query: &str, status: u16, known: (bool, bool)) {
+/// Adds a line to the journal, as the next one and of now.
+fn journal(world: &mut World, entry: Entry) {
     world.requests += 1;
     while world.journal.len() >= world.options.journal_len.max(1) {
         world.journal.pop_front();
     }
-    let entry = Entry {
-        seq: world.requests,
-        at_us: world.now(),
-        method: req.method.to_owned(),
-        path: path.to_owned(),
-        query: query.to_owned(),
-        status,
-        implemented: known.0,
-        evidenced: known.1,
-    };
-    world.journal.push_back(entry);
+    world.journal.push_back(Entry { seq: world.requests, at_us: world.now(), ..entry });
 }
 
 /// `None`: there is no such endpoint here.

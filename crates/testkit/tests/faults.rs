@@ -290,7 +290,7 @@ async fn a_failing_listing_proves_nothing() {
     w.terminate(&id).await;
     w.tick().await;
     let shown = w.show(&id).await;
-    assert!(shown["notes"][0]["text"].as_str().unwrap().contains("cannot be seen"), "{shown:#}");
+    assert!(shown["notes"][0]["text"].as_str().unwrap().contains("cannot be observed"), "{shown:#}");
     w.wire.heal();
     w.until_status(&id, "terminated").await;
     assert_eq!(w.left(), (0, 0, 0));

@@ -62,7 +62,9 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 
 /// A line that gives an example to people, in a comment or in the OpenAPI document.
 fn is_example(line: &str) -> bool {
-    ["example", "for instance", "such as", "look like", "looks like", "e.g."].iter().any(|mark| line.to_lowercase().contains(mark))
+    ["example", "for instance", "such as", "look like", "looks like", "e.g."]
+        .iter()
+        .any(|mark| line.to_lowercase().contains(mark))
 }
 
 #[cfg(test)]

@@ -131,6 +131,13 @@ impl InstanceProof {
     }
 }
 
+/// How a resource is named: here, in the cloud, and by the cloud.
+struct Named<'a> {
+    id: String,
+    name: &'a str,
+    provider_id: Option<String>,
+}
+
 impl ResourceProof {
     fn server(s: &Server, logs: &[ActionLog]) -> Self {
         let about = |l: &&ActionLog| {
@@ -140,9 +147,7 @@ impl ResourceProof {
         };
         Self::new(
             "server",
-            s.id.to_string(),
-            &s.name,
-            s.provider_id.as_ref(),
+            Named { id: s.id.to_string(), name: &s.name, provider_id: s.provider_id.clone() },
             proof::server(s),
             logs.iter().filter(about),
         )
@@ -156,9 +161,7 @@ impl ResourceProof {
             came_with: with,
             ..Self::new(
                 "volume",
-                id.clone(),
-                &v.name,
-                v.provider_id.as_ref(),
+                Named { id: id.clone(), name: &v.name, provider_id: v.provider_id.clone() },
                 proof::volume(v),
                 logs.iter().filter(about),
             )
@@ -167,9 +170,7 @@ impl ResourceProof {
 
     fn new<'l>(
         kind: &str,
-        id: String,
-        name: &str,
-        provider_id: Option<&String>,
+        named: Named<'_>,
         cleanup_state: CleanupState<'_>,
         logs: impl Iterator<Item = &'l ActionLog>,
     ) -> Self {
@@ -184,9 +185,9 @@ impl ResourceProof {
         };
         Self {
             kind: kind.to_owned(),
-            id,
-            name: name.to_owned(),
-            provider_id: provider_id.cloned(),
+            id: named.id,
+            name: named.name.to_owned(),
+            provider_id: named.provider_id,
             cleanup_state: word.to_owned(),
             open,
             came_with: None,

@@ -18,7 +18,7 @@ pub(super) enum Classification {
     Claimed,
     Retained,
     Foreign,
-    /// Ours by name: its instance, whether that is recorded here, whether the records look older, the evidence, the remedy.
+    /// Ours by name: its instance, whether that is recorded, whether the records look older, the evidence, the remedy.
     Orphan {
         owner: Option<InstanceId>,
         known: bool,

@@ -9,8 +9,8 @@ use crate::time::Timestamp;
 use std::collections::HashSet;
 
 impl RecordIndex<'_> {
-    /// The resources that are recorded as existing and not shown, with the number of those that should be shown. Resources
-    /// that are being removed do not count.
+    /// The resources that are recorded as existing and not shown, with the number of those that should be shown.
+    /// Resources that are being removed do not count.
     pub(super) fn missing(&self) -> (usize, Vec<Finding>) {
         let began_at = self.inventory.began_at;
         let settled = |at: Option<Timestamp>| at.is_some_and(|t| t < began_at);
@@ -29,14 +29,17 @@ impl RecordIndex<'_> {
                 known += 1;
                 if !shown.contains(id) {
                     let why = "it is recorded as existing, but no longer shown; a third party may have deleted it";
-                    missing.push(missing_finding(agg, "server", id, &s.name, None, (why, EXPLAIN)));
+                    missing.push(missing_finding(
+                        agg,
+                        Missing { resource: "server", id, name: &s.name, size_bytes: None, why, remedy: EXPLAIN },
+                    ));
                 }
             }
             for v in agg.volumes.iter().filter(|v| stays(v, leaving)) {
                 let Some(id) = v.provider_id.as_deref().filter(|_| settled(v.answered_at)) else { continue };
                 known += 1;
                 if !shown.contains(id) {
-                    let why = if v.status == VolumeStatus::Retained {
+                    let (why, remedy) = if v.status == VolumeStatus::Retained {
                         (
                             "it was retained on purpose, but is no longer shown; a third party may have deleted it",
                             RELEASE,
@@ -44,7 +47,10 @@ impl RecordIndex<'_> {
                     } else {
                         ("it is recorded as existing, but no longer shown; a third party may have deleted it", EXPLAIN)
                     };
-                    missing.push(missing_finding(agg, "volume", id, &v.name, v.size_bytes, why));
+                    missing.push(missing_finding(
+                        agg,
+                        Missing { resource: "volume", id, name: &v.name, size_bytes: v.size_bytes, why, remedy },
+                    ));
                 }
             }
         }
@@ -68,20 +74,24 @@ fn stays(v: &Volume, server_leaves: bool) -> bool {
     (there && v.origin != Origin::Foreign) || v.status == VolumeStatus::Retained
 }
 
-fn missing_finding(
-    agg: &Aggregate,
-    resource: &str,
-    id: &str,
-    name: &str,
-    size: Option<i64>,
-    (why, remedy): (&str, &str),
-) -> Finding {
+/// What is said of a resource that is missing.
+struct Missing<'a> {
+    resource: &'a str,
+    id: &'a str,
+    name: &'a str,
+    size_bytes: Option<i64>,
+    why: &'a str,
+    remedy: &'a str,
+}
+
+fn missing_finding(agg: &Aggregate, missing: Missing<'_>) -> Finding {
+    let Missing { resource, id, name, size_bytes, why, remedy } = missing;
     Finding {
         kind: FindingKind::Missing,
         resource: resource.to_owned(),
         provider_id: id.to_owned(),
         name: name.to_owned(),
-        size_bytes: size,
+        size_bytes,
         created_at: None,
         instance_id: Some(agg.instance.id.clone()),
         known: true,

@@ -1,7 +1,7 @@
 //! When the next attempt to create a resource may be made, and when no further one is made.
 //!
-//! A call that creates is never repeated. A new attempt follows only a refusal that certainly had no effect, or an attempt
-//! that was abandoned.
+//! A call that creates is never repeated. A new attempt follows only a refusal that certainly had no effect, or an
+//! attempt that was abandoned.
 
 use super::Rules;
 use crate::error::{CallError, ErrorKind};

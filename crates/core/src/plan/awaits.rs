@@ -1,7 +1,7 @@
 //! What a plan waits for, and when to poll for it.
 //!
-//! The first poll comes after the shortest recorded duration of such a change. The next polls follow at short intervals,
-//! later ones with back-off.
+//! The first poll comes after the shortest recorded duration of such a change. The next polls follow at short
+//! intervals, later ones with back-off.
 
 use super::Rules;
 use crate::paces::Paces;
@@ -81,8 +81,8 @@ impl Await {
         self.since.plus_ms(rules.paces.first_ms(self.change, gpu).saturating_mul(rules.poll_ms) / 1_000)
     }
 
-    /// The time of the next poll, if the last one was just now: after half a poll interval to one and a half at first, and
-    /// later after up to five.
+    /// The time of the next poll, if the last one was just now: after half a poll interval to one and a half at first,
+    /// and later after up to five.
     #[must_use]
     pub fn due(&self, rules: &Rules, gpu: bool, now: Timestamp) -> Timestamp {
         let first = self.first(rules, gpu);

@@ -118,8 +118,8 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
             return Data::Settled;
         }
         Some((VolumeState::Available, None, _)) => {
-            // For the length of the window, a stale read may show it as detached. A second attachment would be refused, and
-            // the instance would fail.
+            // For the length of the window, a stale read may show it as detached. A second attachment would be refused,
+            // and the instance would fail.
             let patience_ms = draft.cx.rules.poll_ms.max(draft.cx.rules.stale_ms);
             let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(patience_ms));
             if !again {

@@ -1,9 +1,9 @@
 //! Drift: changes by third parties are observed, reported, and corrected where that is safe.
 //!
-//! Names and tags are restored (`tagged_at` is cleared, so that the next plan sets them again). What a third party stopped,
-//! detached or resized is reported and left as it is: it may be intended. The name of a retained volume is restored, too,
-//! because the volume is found by it. This runs before the observation is recorded, so that the records still show the
-//! previous state.
+//! Names and tags are restored (`tagged_at` is cleared, so that the next plan sets them again). What a third party
+//! stopped, detached or resized is reported and left as it is: it may be intended. The name of a retained volume is
+//! restored, too, because the volume is found by it. This runs before the observation is recorded, so that the records
+//! still show the previous state.
 
 use super::Draft;
 use crate::action::Event;

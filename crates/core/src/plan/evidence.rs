@@ -1,10 +1,10 @@
 //! Stale reads: when an absence counts, when a proof is confirmed, and what happens when a resource reappears.
 //!
 //! Any read may show the state of up to [`Rules::stale_ms`](super::Rules) ago. Three rules follow:
-//! - *Disappeared* (no deletion was requested here) is concluded from two not-founds, at least the window apart, each more
-//!   than the window after the resource was last shown. If it is shown in between, the count starts again.
-//! - *Gone after our own deletion* is concluded at once. The proof is provisional until a complete listing that began more
-//!   than the window later does not show the resource either.
+//! - *Disappeared* (no deletion was requested here) is concluded from two not-founds, at least the window apart, each
+//!   more than the window after the resource was last shown. If it is shown in between, the count starts again.
+//! - *Gone after our own deletion* is concluded at once. The proof is provisional until a complete listing that began
+//!   more than the window later does not show the resource either.
 //! - What such a listing shows exists: it is deleted again, whatever the status of its instance.
 
 use super::Draft;
@@ -159,8 +159,8 @@ fn pending(
     Some(same.unwrap_or(PendingObservation { what, since: began_at, first: None }))
 }
 
-/// Checks whether a resource that is not shown may be read by its id now: more than the window after it was last shown, or
-/// after the first not-found. If not, adds a note with the reason and the time.
+/// Checks whether a resource that is not shown may be read by its id now: more than the window after it was last shown,
+/// or after the first not-found. If not, adds a note with the reason and the time.
 pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, pending_observation: Option<&PendingObservation>) -> bool {
     /// How many polls later an absence is checked against a new observation.
     const POLLS: i64 = 5;

@@ -1,9 +1,9 @@
 //! Records that are older than the cloud: nothing is done for an instance until an operator decides.
 //!
-//! The policy of a volume is part of its name and tags, with a version that goes up with each change. A name with a higher
-//! version than the row, or one that says *keep* where the row of the same version says *delete*, is newer than the
-//! records, as after the restore of a backup. Then nothing is deleted and no name is set. `inventiv recover` records the
-//! policy of the cloud; `inventiv volume retain` or `release` replaces both.
+//! The policy of a volume is part of its name and tags, with a version that goes up with each change. A name with a
+//! higher version than the row, or one that says *keep* where the row of the same version says *delete*, is newer than
+//! the records, as after the restore of a backup. Then nothing is deleted and no name is set. `inventiv recover`
+//! records the policy of the cloud; `inventiv volume retain` or `release` replaces both.
 
 use super::Draft;
 use crate::event_kind::EventKind;
@@ -22,7 +22,7 @@ pub fn newer_policy(row: &Volume, shown: &ObservedVolume, control_plane: &str) -
     newer.then_some(CloudPolicy { delete: name.delete, version: name.policy_version })
 }
 
-/// Records every volume whose policy in the cloud is newer than the recorded one. While there is one, the plan is empty.
+/// Records volumes whose policy in the cloud is newer than the recorded one. While there is one, the plan is empty.
 pub(super) fn check(draft: &mut Draft<'_, '_>) {
     let control_plane = draft.cx.control_plane.to_owned();
     for n in 0..draft.agg.volumes.len() {

@@ -1,7 +1,7 @@
 //! Records what the cloud shows: adoptions, every attached volume whatever its kind, metadata, states.
 //!
-//! It decides nothing else. A volume on our server is ours if the cloud created it with the server (its automatic name, or
-//! index 0 when the server is adopted) or if it carries our name. Otherwise it is foreign.
+//! It decides nothing else. A volume on our server is ours if the cloud created it with the server (its automatic name,
+//! or index 0 when the server is adopted) or if it carries our name. Otherwise it is foreign.
 
 use super::{Draft, drift, evidence, frozen};
 use crate::action::Event;
@@ -42,8 +42,8 @@ fn adopt_servers(draft: &mut Draft<'_, '_>) {
     adopt_unrecorded(draft);
 }
 
-/// Adopts a server whose name carries an attempt that was never recorded, so that the records are older than the server.
-/// It happens only if the instance has no server. Otherwise the server is left alone, and the audit reports it.
+/// Adopts a server whose name carries an attempt that was never recorded, so that the records are older than the
+/// server. It happens only if the instance has no server. Otherwise the server is left alone, and the audit reports it.
 fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     let instance = &draft.agg.instance;
     let wanted = instance.desired == Desired::Present && instance.failure.is_none();

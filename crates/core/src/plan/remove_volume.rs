@@ -53,8 +53,8 @@ fn went_with_server(draft: &Draft<'_, '_>, row: &Volume, shown: bool) -> bool {
     draft.agg.servers.iter().filter(|s| s.is_live()).all(went)
 }
 
-/// Deletes volumes that a living instance does not need: late arrivals of abandoned attempts, duplicate data volumes, and
-/// volumes that came with a duplicate server.
+/// Deletes volumes that a living instance does not need: late arrivals of abandoned attempts, duplicate data volumes,
+/// and volumes that came with a duplicate server.
 pub(super) fn remove_strays(draft: &mut Draft<'_, '_>) {
     let newest = draft.agg.volumes.iter().filter(|v| v.origin == Origin::Ours).map(|v| v.attempt).max().unwrap_or(0);
     let strays: Vec<Volume> = draft

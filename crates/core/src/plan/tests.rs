@@ -189,7 +189,7 @@ fn a_proof_is_requested_only_after_a_complete_listing_begun_after_the_deletion_d
     };
     stage.now = asked.plus_ms(2_000);
     let observations = [
-        ("some answers by id", Observed { listed: false, complete: true, ..stage.observe() }),
+        ("some probes by id", Observed { listed: false, complete: true, ..stage.observe() }),
         ("a listing of a project that may be hidden", hidden(stage.observe())),
         ("begun before the deletion", Observed { began_at: asked.plus_ms(-1), ..stage.observe() }),
         ("begun in the same moment", Observed { began_at: asked, ..stage.observe() }),

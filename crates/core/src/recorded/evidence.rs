@@ -45,8 +45,8 @@ pub enum PendingFact {
     Broken,
 }
 
-/// An observation that one stale read could explain. It counts once it is repeated at least the consistency window later,
-/// if nothing contradicted it in between.
+/// An observation that one stale read could explain. It counts once it is repeated at least the consistency window
+/// later, if nothing contradicted it in between.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingObservation {
     /// What it shows.

@@ -39,8 +39,8 @@ pub struct Server {
     pub user_data_at: Option<Timestamp>,
     /// How many starts were accepted.
     pub starts: u32,
-    /// When the intent of a start was first committed, or the server was first observed as not stopped: from then on, it
-    /// may have run, and its volumes may hold data.
+    /// When the intent of a start was first committed, or the server was first observed as not stopped: from then on,
+    /// it may have run, and its volumes may hold data.
     pub start_intended_at: Option<Timestamp>,
     /// When the last start was accepted.
     pub start_sent_at: Option<Timestamp>,

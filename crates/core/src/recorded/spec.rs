@@ -47,8 +47,8 @@ pub struct Spec {
     pub hourly_micros: i64,
     /// The currency of `hourly_micros`.
     pub currency: String,
-    /// When it was rebuilt from what the cloud shows; `None`: it was requested here. After a rebuild, resources that were
-    /// gone by then are not known.
+    /// When it was rebuilt from what the cloud shows; `None`: it was requested here. After a rebuild, resources that
+    /// were gone by then are not known.
     #[serde(default)]
     pub recovered_at: Option<Timestamp>,
 }

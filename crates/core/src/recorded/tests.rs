@@ -66,7 +66,7 @@ fn a_row_is_found_by_its_id_alone() {
 }
 
 #[test]
-fn a_volume_is_named_after_what_it_is_for() {
+fn a_volume_is_named_after_its_role() {
     let mut agg = crate::plan::tests::instance();
     let row = |n: u128, is_boot: bool, origin: Origin, attempt: u32| Volume {
         id: crate::id::VolumeId::new(n),
@@ -88,6 +88,6 @@ fn a_volume_is_named_after_what_it_is_for() {
         .iter()
         .map(|v| agg.volume_name(v, "prod1").text().replace("iva-prod1-00000000000000000000000007-", ""))
         .collect();
-    // The data volume has its attempt; the others are counted, boot volumes apart from the rest.
+    // The data volume has its attempt; the others are numbered, boot volumes separately.
     assert_eq!(names, ["boot-1-d", "extra-1-k", "data-7-d", "extra-3-d", "boot-2-d"]);
 }

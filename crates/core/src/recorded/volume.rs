@@ -52,7 +52,7 @@ pub struct Volume {
     pub answered_at: Option<Timestamp>,
     /// When we set its name and tags.
     pub tagged_at: Option<Timestamp>,
-    /// Our tags were observed on it: if they are missing, a third party removed them. Not set where volumes have no tags.
+    /// Our tags were observed on it: if they are missing, a third party removed them. A cloud without tags shows none.
     pub tags_shown: bool,
     /// When a change of size or speed was last accepted.
     pub changed_at: Option<Timestamp>,
@@ -66,8 +66,8 @@ pub struct Volume {
     pub delete_intended_at: Option<Timestamp>,
     /// When its deletion was last accepted.
     pub delete_sent_at: Option<Timestamp>,
-    /// When the cloud accepted its deletion (a not-found sets only `delete_sent_at`). The credentials could see it then, so
-    /// that its absence needs no witness.
+    /// When the cloud accepted its deletion (a not-found sets only `delete_sent_at`). The credentials could see it
+    /// then, so that its absence needs no witness.
     pub delete_accepted_at: Option<Timestamp>,
     /// When it was proven gone.
     pub deleted_at: Option<Timestamp>,

@@ -6,7 +6,8 @@
 /// One family.
 pub(super) struct Entry {
     pub(super) words: &'static [&'static str],
-    /// The entry applies even if the id contains a size: that size means something else (active parameters, one expert).
+    /// The entry applies even if the id contains a size: that size means something else (active parameters, one
+    /// expert).
     pub(super) misleads: bool,
     /// The format also applies to a size in the id.
     pub(super) published: bool,

@@ -1,7 +1,7 @@
 //! Reads parameters, mixtures and quantisation out of a model id, as whole tokens.
 //!
-//! `72B` is a size and the `2.5` of `Qwen2.5` is not. `A22B` counts active and `E4B` effective parameters, so that neither
-//! is the size. `1M` after a `7B` is a context length, `4T` after a `2B` is training data.
+//! `72B` is a size and the `2.5` of `Qwen2.5` is not. `A22B` counts active and `E4B` effective parameters, so that
+//! neither is the size. `1M` after a `7B` is a context length, `4T` after a `2B` is training data.
 
 use super::Format;
 

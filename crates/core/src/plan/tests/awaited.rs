@@ -97,7 +97,7 @@ fn any_other_wait_needs_a_complete_observation() {
     stage.agg.servers[0].tagged_at = None;
     stage.agg.servers[0].retry = Some(Retry { count: 1, not_before: stage.now.plus_ms(9_000), error: lost() });
     assert_eq!(awaited(&mut stage), vec![]);
-    // A call that is made now: its answer shows what comes next.
+    // A call that is made now: its response shows what comes next.
     let mut stage = starting();
     stage.agg.servers[0].tagged_at = None;
     assert_eq!((upon(&mut stage).actions.len(), awaited(&mut stage)), (1, vec![]));

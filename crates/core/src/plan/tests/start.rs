@@ -124,7 +124,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
             &[],
             "waits for the data volume to be created",
         ),
-        ("in use by nobody", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
+        ("in use without a server", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
         ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
         (
             "attached",
