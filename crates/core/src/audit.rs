@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 /// The maximum difference between the creation times of a server and of its volumes, in milliseconds.
 pub const MADE_WITH_MS: i64 = 60_000;
 /// If so many resources are recorded as existing and none of them is shown, the audit is inconclusive.
-const UNSEEN_MAX: usize = 3;
+const INCONCLUSIVE_FROM: usize = 3;
 
 /// The creation of a server, which dates the volumes that the cloud created with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub fn audit(
         return Report::inconclusive(inventory.began_at, text);
     }
     report.unreadable = unreadable(inventory);
-    if known >= UNSEEN_MAX && missing.len() == known {
+    if known >= INCONCLUSIVE_FROM && missing.len() == known {
         let text = format!(
             "none of the {known} resources that are recorded as existing is shown: check that the credentials see this project"
         );
