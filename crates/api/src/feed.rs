@@ -13,8 +13,9 @@ use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
 use inventiv_store::{Change, Cursor, InstanceFilter};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
@@ -104,7 +105,7 @@ impl Feed {
     }
 
     fn polling(&self) -> MutexGuard<'_, bool> {
-        self.polling.lock().unwrap_or_else(PoisonError::into_inner)
+        self.polling.lock()
     }
 
     /// Subscribes to every change that is committed after `newest` was read; `epoch` was read before `newest`.

@@ -16,9 +16,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
@@ -68,7 +69,7 @@ struct Slot {
 impl Slot {
     /// Returns `None` if too many connections are open.
     fn take(counted: &Arc<Mutex<Counted>>, address: IpAddr, limits: &Limits) -> Option<Self> {
-        let mut held = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = counted.lock();
         let own = held.by_address.get(&address).copied().unwrap_or_default();
         if held.all >= limits.connections || own >= limits.connections_per_address {
             return None;
@@ -81,7 +82,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut held = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.counted.lock();
         held.all = held.all.saturating_sub(1);
         if let Some(own) = held.by_address.get_mut(&self.address) {
             *own -= 1;
@@ -254,7 +255,7 @@ mod tests {
         let third = Slot::take(&counted, b, &limits).unwrap();
         assert!(Slot::take(&counted, b, &limits).is_none(), "in all");
         drop(third);
-        assert_eq!(counted.lock().unwrap().by_address.len(), 1);
+        assert_eq!(counted.lock().by_address.len(), 1);
         drop(first);
         assert!(Slot::take(&counted, a, &limits).is_some() && Slot::take(&counted, b, &limits).is_some());
     }

@@ -2,8 +2,9 @@
 
 use inventiv_core::time::Timestamp;
 use inventiv_store::{Error, Store};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::ContextV7;
 
@@ -120,7 +121,7 @@ impl Ids for ClockIds {
         let since = u64::try_from(self.clock.now().0).unwrap_or_default();
         // Below 10^9.
         let nanos = u32::try_from(since % 1_000_000 * 1_000).unwrap_or_default();
-        let context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        let context = self.context.lock();
         uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&*context, since / 1_000_000, nanos)).as_u128()
     }
 }

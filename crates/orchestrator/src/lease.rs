@@ -5,9 +5,9 @@ use crate::Orchestrator;
 use inventiv_core::lease::{Lease, Move, Terms, Watch, share_of_budget};
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// The minimum pause between two reads of the leases after a hint that something has changed, in milliseconds.
@@ -66,11 +66,11 @@ impl Leases {
     }
 
     fn rounds(&self) -> MutexGuard<'_, Rounds> {
-        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rounds.lock()
     }
 
     fn watch<R>(&self, work: impl FnOnce(&mut Watch) -> R) -> R {
-        work(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.watch.lock())
     }
 }
 
@@ -88,7 +88,7 @@ impl Orchestrator {
         }
         let mine = leases.watch(|w| w.holds(zone, leases.now()));
         if !mine {
-            leases.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.to_owned());
+            leases.wanted.lock().insert(zone.to_owned());
         }
         mine
     }
@@ -126,7 +126,7 @@ impl Orchestrator {
         inner.provider.set_share(share_of_budget(&leases.me, &rows, &under_way));
         let mut zones: BTreeSet<String> = inner.config.zones.iter().cloned().collect();
         zones.extend(rows.iter().map(|r| r.zone.clone()));
-        zones.extend(leases.wanted.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        zones.extend(leases.wanted.lock().iter().cloned());
         let mut took_one = false;
         for zone in zones {
             let row = rows.iter().find(|r| r.zone == zone);

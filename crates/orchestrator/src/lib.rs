@@ -35,8 +35,9 @@ use inventiv_core::sweep::Policy;
 use inventiv_core::time::Timestamp;
 use inventiv_providers::CloudProvider;
 use inventiv_store::{Error, Store};
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -228,12 +229,12 @@ impl Orchestrator {
     }
 
     fn claim(&self, id: &InstanceId) -> Option<Claim> {
-        let mut held = self.inner.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.inner.in_flight.lock();
         held.insert(id.clone()).then(|| Claim { orchestrator: self.clone(), id: id.clone() })
     }
 
     fn zone_state(&self, zone: &str, change: impl FnOnce(&mut ZoneState)) -> ZoneState {
-        let mut zones = self.inner.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut zones = self.inner.zones.lock();
         let state = zones.entry(zone.to_owned()).or_default();
         change(state);
         state.clone()
@@ -254,7 +255,7 @@ struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut held = self.orchestrator.inner.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.orchestrator.inner.in_flight.lock();
         held.remove(&self.id);
     }
 }

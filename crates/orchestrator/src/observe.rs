@@ -11,7 +11,6 @@ use inventiv_core::status::{CreateState, Origin};
 use inventiv_core::volume_type::VolumeType;
 use inventiv_providers::{Error, VolumeRef};
 use std::collections::HashMap;
-use std::sync::PoisonError;
 
 /// The minimum number of requests of a listing: servers, block volumes, local volumes.
 const LISTS: usize = 3;
@@ -158,7 +157,7 @@ impl Inner {
 
     /// The number of requests of a listing of the zone, as far as is known.
     pub(crate) fn zone_pages(&self, zone: &str) -> usize {
-        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let zones = self.zones.lock();
         zones.get(zone).map_or(0, |z| z.pages).max(LISTS)
     }
 

@@ -10,8 +10,8 @@ use inventiv_core::observed::Observed;
 use inventiv_core::plan::{Await, Plan, Shows};
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::time::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The shortest pause between two ticks, in milliseconds.
 const PAUSE_MIN_MS: i64 = 10;
@@ -65,7 +65,7 @@ impl Asked {
 
 impl Parked {
     fn zones(&self) -> MutexGuard<'_, Zones> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// A step for the instance begins: it is no longer parked.

@@ -3,7 +3,7 @@
 //! After each "too many requests", the rate is lower for a while. Several replicas share the budget of an account.
 //! It reads no clock: `now` is the transport's monotonic time.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::Duration;
 
 /// Assigns time slots to callers; each caller waits until its slot.
@@ -35,7 +35,7 @@ impl Budget {
     /// Takes one slot and returns how long to wait for it; `None`: no wait.
     #[must_use]
     pub fn take(&self, now: Duration) -> Option<Duration> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let step = Duration::from_secs_f64(1.0 / (self.per_second * state.part * state.share));
         let slot = state.next.max(now);
         state.next = slot + step;
@@ -51,28 +51,28 @@ impl Budget {
 
     /// Sets this process's part of the account's rate. Other replicas have the rest.
     pub fn set_share(&self, part: f64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.part = part.clamp(0.01, 1.0);
     }
 
     /// How long a caller would currently wait, in milliseconds.
     #[must_use]
     pub fn queue_delay_ms(&self, now: Duration) -> u64 {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         let wait = state.next.saturating_sub(now).saturating_sub(self.ahead(&state));
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// After a "too many requests": halves the rate and adds a pause.
     pub fn slow_down(&self, now: Duration) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.share = (state.share / 2.0).max(0.05);
         state.next = state.next.max(now + Duration::from_secs(1) + self.ahead(&state));
     }
 
     /// After a successful call: raises the rate a little.
     pub fn speed_up(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.share = (state.share + 0.02).min(1.0);
     }
 }

@@ -8,6 +8,7 @@ use crate::transport::Transport;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use inventiv_core::error::{Effect, ErrorKind};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::sync::Arc;
@@ -220,16 +221,11 @@ impl Api {
     }
 }
 
+/// Everything but the unreserved characters of RFC 3986.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encodes one path segment or query value.
 #[must_use]
 pub fn encode(text: &str) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, b| {
-        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-            out.push(char::from(b));
-        } else {
-            let _ = write!(out, "%{b:02X}");
-        }
-        out
-    })
+    utf8_percent_encode(text, &ENCODED).to_string()
 }

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The response headers that are recorded.
@@ -66,7 +67,7 @@ impl Recording {
     /// # Errors
     /// When writing to the file fails, or has failed before.
     pub fn finish(&self) -> std::io::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         match state.failed.take() {
             Some(e) => Err(e),
             None => state.file.try_finish(),
@@ -74,7 +75,7 @@ impl Recording {
     }
 
     fn write(&self, asked: &Value, mut answered: Value, ms: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if asked["method"] == "POST" {
             ids(&answered["body"], &mut state.made);
         }

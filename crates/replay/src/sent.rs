@@ -4,6 +4,7 @@ use crate::names::Names;
 use crate::recording::Exchange;
 use bytes::Bytes;
 use http::Request;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 pub(crate) fn copy(e: &Exchange) -> Exchange {
@@ -46,7 +47,9 @@ pub(crate) fn request(e: &Exchange, names: &Names) -> Request<Bytes> {
     builder.body(body).unwrap_or_default()
 }
 
+/// Everything but the unreserved characters of RFC 3986, and the comma.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',');
+
 pub(crate) fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b',');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    utf8_percent_encode(text, &ENCODED).to_string()
 }

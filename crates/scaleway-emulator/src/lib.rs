@@ -42,7 +42,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use options::Options;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use world::World;
 
 /// The largest accepted request body, in bytes.
@@ -77,7 +78,7 @@ impl Emulator {
     /// Answers one request.
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock();
         route::answer(&mut world, request)
     }
 
@@ -126,7 +127,7 @@ impl Emulator {
     /// The whole state, as `GET /_emulator/state` shows it.
     #[must_use]
     pub fn state(&self) -> serde_json::Value {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock();
         world.settle();
         control::state(&world)
     }
@@ -134,7 +135,7 @@ impl Emulator {
     /// A summary of its servers, volumes and addresses.
     #[must_use]
     pub fn resources(&self) -> Vec<Resource> {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock();
         world.settle();
         control::resources(&world)
     }
@@ -142,12 +143,12 @@ impl Emulator {
     /// The requests in the journal, oldest first, as `GET /_emulator/journal` shows them.
     #[must_use]
     pub fn journal(&self) -> serde_json::Value {
-        control::journal(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
+        control::journal(&self.world.lock())
     }
 
     /// Advances the clock; meant for [`options::ClockMode::Manual`].
     pub fn advance_ms(&self, ms: i64) {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock();
         world.clock.advance_us(ms.saturating_mul(1_000));
         world.settle();
     }
@@ -155,14 +156,14 @@ impl Emulator {
     /// The time until the next event, in milliseconds; `None`: no event is pending.
     #[must_use]
     pub fn next_event_in_ms(&self) -> Option<i64> {
-        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = self.world.lock();
         world.next_event_us().map(|us| (us + 999) / 1_000)
     }
 
     /// An independent copy in the same state.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = self.world.lock();
         Self { world: Arc::new(Mutex::new(world.clone())) }
     }
 
@@ -171,7 +172,7 @@ impl Emulator {
     /// # Errors
     /// The fault is invalid; the message says why.
     pub fn add_fault(&self, fault: &serde_json::Value) -> Result<u64, String> {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock();
         let id = world.faults.add(fault)?;
         world.remember_past();
         Ok(id)
@@ -180,7 +181,7 @@ impl Emulator {
     /// Sets which reads are stale from now on; with an empty list, none. Earlier states are known as far back as
     /// [`Options::past_ms`] or the longest previous lag.
     pub fn set_stale_reads(&self, stale: Vec<options::StaleReads>) {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock();
         world.settle();
         world.options.stale_reads = stale;
         world.remember_past();
@@ -189,7 +190,7 @@ impl Emulator {
     /// Its state in the form that [`Emulator::load`] reads.
     #[must_use]
     pub fn saved(&self) -> String {
-        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = self.world.lock();
         control::save(&world).map_or_else(|_| String::new(), |state| state.to_string())
     }
 
@@ -199,19 +200,19 @@ impl Emulator {
     /// The state is invalid; nothing has changed.
     pub fn load(&self, saved: &str) -> Result<(), String> {
         let saved: serde_json::Value = serde_json::from_str(saved).map_err(|e| e.to_string())?;
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock();
         let done = control::load(&mut world, &saved);
         done.map(|_| ()).map_err(|_| "not a state that this version has saved".to_owned())
     }
 
     /// Adds an image in the form in which the Instance API shows it.
     pub fn add_image(&self, zone: &str, shown: &serde_json::Value) {
-        images::add(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner), zone, shown);
+        images::add(&mut self.world.lock(), zone, shown);
     }
 
     /// Changes the options of a running emulator.
     pub fn configure(&self, change: impl FnOnce(&mut Options)) {
-        change(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner).options);
+        change(&mut self.world.lock().options);
     }
 }
 

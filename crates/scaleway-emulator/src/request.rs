@@ -2,6 +2,7 @@
 
 use crate::answer::{self, Answer};
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 /// One request to a zoned or global path.
@@ -112,10 +113,12 @@ impl Req<'_> {
     }
 }
 
+/// Everything but the unreserved characters of RFC 3986.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encoding, as the real gateway writes links.
 fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 /// Splits and decodes a query string.

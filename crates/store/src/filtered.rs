@@ -6,8 +6,8 @@
 //! can serve it.
 
 use crate::args::{Args, Statement};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 /// A status to filter by.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ impl Filtered {
         }
         a.int(limit.into());
         let place = a.len();
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = self.texts.lock();
         let text = texts.get_or_insert_default().entry(condition).or_insert_with_key(|condition| {
             let table = self.table;
             // Leaks at most one statement for each set of filters.

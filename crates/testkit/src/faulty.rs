@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use inventiv_providers::transport::{NetError, Transport};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -97,18 +98,18 @@ impl Faulty {
     /// The next `times` requests with this method whose path contains `part` fail.
     pub fn fail(&self, method: &'static str, part: &str, times: usize, fault: Fault) {
         let rule = Rule { method, part: part.to_owned(), times, fault, fired: 0 };
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
+        self.rules.lock().push(rule);
     }
 
     /// How often all rules together fired. A fault that never fired proves nothing.
     #[must_use]
     pub fn fired(&self) -> usize {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|r| r.fired).sum()
+        self.rules.lock().iter().map(|r| r.fired).sum()
     }
 
     /// Ends all rules.
     pub fn heal(&self) {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(|r| r.times = 0);
+        self.rules.lock().iter_mut().for_each(|r| r.times = 0);
     }
 
     /// Kills the process in the call after so many calls, before or after it takes effect. No answer ever comes.
@@ -118,12 +119,12 @@ impl Faulty {
 
     /// Injects a fault into the call after so many calls.
     pub fn inject(&self, calls: usize, injection: Injection) {
-        *self.injection.lock().unwrap_or_else(PoisonError::into_inner) = Some((calls, injection));
+        *self.injection.lock() = Some((calls, injection));
     }
 
     /// Cancels the injection. `true`: it had not happened.
     pub fn spare(&self) -> bool {
-        self.injection.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        self.injection.lock().take().is_some()
     }
 
     /// Notified when the process must die.
@@ -135,23 +136,23 @@ impl Faulty {
     /// The pending late calls, to be delivered by the caller.
     #[must_use]
     pub fn late(&self) -> Vec<http::Request<Bytes>> {
-        std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.late.lock())
     }
 
     /// Starts to record calls and answers.
     pub fn listen(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Heard::default());
+        *self.heard.lock() = Some(Heard::default());
     }
 
     /// The recorded calls and answers.
     #[must_use]
     pub fn heard(&self) -> Heard {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+        self.heard.lock().clone().unwrap_or_default()
     }
 
     /// The fault to inject into this call.
     fn injected(&self) -> Option<Injection> {
-        let mut injection = self.injection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut injection = self.injection.lock();
         match injection.as_mut() {
             Some((0, _)) => injection.take().map(|(_, injection)| injection),
             Some((calls, _)) => {
@@ -163,22 +164,21 @@ impl Faulty {
     }
 
     fn hear_call(&self, request: &http::Request<Bytes>) {
-        if let Some(heard) = self.heard.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(heard) = self.heard.lock().as_mut() {
             let path = request.uri().path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
             heard.calls.push((request.method().to_string(), path.to_owned()));
         }
     }
 
     fn hear_answer(&self, answer: &Result<http::Response<Bytes>, NetError>) {
-        if let (Some(heard), Ok(answer)) = (self.heard.lock().unwrap_or_else(PoisonError::into_inner).as_mut(), answer)
-        {
+        if let (Some(heard), Ok(answer)) = (self.heard.lock().as_mut(), answer) {
             heard.shown.push_str(&String::from_utf8_lossy(answer.body()));
         }
     }
 
     fn pick(&self, request: &http::Request<Bytes>) -> Option<Fault> {
         let path = request.uri().path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.rules.lock();
         let fits = |r: &&mut Rule| r.times > 0 && r.method == request.method().as_str() && path.contains(&r.part);
         let rule = rules.iter_mut().find(fits)?;
         rule.times -= 1;
@@ -206,7 +206,7 @@ impl Transport for Faulty {
                 return std::future::pending().await;
             }
             Some(Injection::Late) => {
-                self.late.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                self.late.lock().push(request);
                 return Err(lost());
             }
             Some(Injection::Twice) => {

@@ -5,9 +5,10 @@ use inventiv_core::plan::Rules;
 use inventiv_orchestrator::clock::ManualClock;
 use inventiv_orchestrator::{Ids, Orchestrator};
 use inventiv_store::{Store, WriteHook, WritePhase};
+use parking_lot::Mutex;
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use tower::ServiceExt;
 
 /// Ids drawn from a seed, in ascending order.
@@ -21,7 +22,7 @@ impl Drawn {
 
 impl Ids for Drawn {
     fn draw(&self) -> u128 {
-        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drawn = self.0.lock();
         drawn.0 += 1;
         (u128::from(drawn.0) << 64) | u128::from(drawn.1.u64(..))
     }
@@ -65,12 +66,12 @@ impl Commits {
 
     /// Kills the process at the nth commit since it was first armed.
     pub(crate) fn kill_at(&self, n: usize, moment: WritePhase) {
-        *self.kill.lock().unwrap_or_else(PoisonError::into_inner) = Some((n, moment));
+        *self.kill.lock() = Some((n, moment));
     }
 
     /// Cancels the kill. `true`: it had not happened.
     pub(crate) fn spare(&self) -> bool {
-        self.kill.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        self.kill.lock().take().is_some()
     }
 
     /// How many commits were begun.
@@ -88,7 +89,7 @@ impl Commits {
             return false;
         }
         let n = self.seen[usize::from(moment == WritePhase::Committed)].fetch_add(1, Ordering::SeqCst);
-        let mut kill = self.kill.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kill = self.kill.lock();
         let here = *kill == Some((n, moment));
         if here {
             *kill = None;

@@ -2,9 +2,10 @@
 //!
 //! Data that was held back arrives once the relay is open again, however late, as on a real network.
 
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -96,7 +97,7 @@ impl Relay {
 
     /// Closes all connections; later ones go to another target.
     pub fn lead_to(&self, target: Target) {
-        *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
+        *self.shared.target.lock() = target;
         self.set(Line::Closed);
         self.set(Line::Open);
     }
@@ -129,7 +130,7 @@ async fn pass(mut client: TcpStream, shared: Arc<Shared>, state: watch::Receiver
     if !opens(&mut state.clone(), born).await {
         return;
     }
-    let target = shared.target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let target = shared.target.lock().clone();
     let server: Box<dyn Stream> = match target {
         Target::Tcp(address) => match TcpStream::connect(address).await {
             Ok(stream) => Box::new(stream),

@@ -3,12 +3,13 @@
 
 use super::{Error, Statement, Write, Written, compose, schema};
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Row};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time-out for a connection; nothing has been sent until then.
@@ -71,7 +72,7 @@ impl ServerIdentity {
     /// The session state of a connection seems outdated: no connection opened before now is reused. `false`: this was
     /// done a moment ago, so a new connection would not help.
     fn distrust(&self) -> bool {
-        let mut distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut distrusted = self.distrusted.lock();
         if distrusted.is_some_and(|at| at.elapsed() < DISTRUST_AGAIN) {
             return false;
         }
@@ -80,12 +81,12 @@ impl ServerIdentity {
     }
 
     fn is_trusted(&self, age: Duration) -> bool {
-        let distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        let distrusted = self.distrusted.lock();
         distrusted.is_none_or(|at| age < at.elapsed())
     }
 
     fn meet(&self, who: String) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if last.as_ref().is_some_and(|known| *known != who) {
             self.changes.fetch_add(1, Ordering::SeqCst);
             tracing::warn!("another database server answers, or the same after a restart: every zone is listed anew");

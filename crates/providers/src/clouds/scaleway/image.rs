@@ -9,8 +9,8 @@ use crate::http::encode;
 use futures::{StreamExt, TryStreamExt};
 use inventiv_core::error::{Effect, ErrorKind};
 use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
 
 /// How long an id is cached, in milliseconds. A marketplace image is replaced every few weeks.
 const REMEMBERED_MS: i64 = 600_000;
@@ -47,7 +47,7 @@ impl Scaleway {
         let key = (zone.to_owned(), wanted.image.to_owned(), wanted.instance_type.to_owned());
         let now_ms = (self.now)().0 / 1000;
         {
-            let known = self.images.ids.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.images.ids.lock();
             if let Some((id, _)) = known.get(&key).filter(|(_, at)| now_ms - at < REMEMBERED_MS) {
                 return Ok(id.clone());
             }
@@ -63,7 +63,7 @@ impl Scaleway {
                 found => found?,
             };
             if let Some(id) = found {
-                let mut known = self.images.ids.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut known = self.images.ids.lock();
                 known.insert(key, (id.clone(), now_ms));
                 return Ok(id);
             }
@@ -110,7 +110,7 @@ impl Scaleway {
         let _turn = self.images.listing.lock().await;
         let now_ms = (self.now)().0 / 1000;
         {
-            let known = self.images.zones.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.images.zones.lock();
             if let Some((images, _)) = known.get(zone).filter(|(_, at)| now_ms - at < REMEMBERED_MS) {
                 return Ok(images.clone());
             }
@@ -119,7 +119,7 @@ impl Scaleway {
         let asked = labels.into_iter().map(|image| self.offered_image(zone, image));
         let found: Vec<ImageOffer> = futures::stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
         let images: Vec<ImageOffer> = found.into_iter().filter(|i| !i.instance_types.is_empty()).collect();
-        let mut known = self.images.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.images.zones.lock();
         known.insert(zone.to_owned(), (images.clone(), now_ms));
         Ok(images)
     }

@@ -9,9 +9,10 @@ use super::{Scaleway, block_path, instance_path, wire};
 use crate::Existence;
 use crate::error::Error;
 use inventiv_core::error::{Effect, ErrorKind};
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -74,7 +75,7 @@ impl Drop for Reading {
 
 impl Sights {
     fn shared(&self, zone: &str, side: Side) -> Arc<Shared> {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.lock();
         shared.entry((zone.to_owned(), side)).or_default().clone()
     }
 
@@ -85,7 +86,7 @@ impl Sights {
     }
 
     fn note(&self, zone: &str, side: Side, seen: bool) {
-        let mut sights = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sights = self.seen.lock();
         if seen {
             sights.insert((zone.to_owned(), side));
         } else {
@@ -94,7 +95,7 @@ impl Sights {
     }
 
     fn has(&self, zone: &str, side: Side) -> bool {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&(zone.to_owned(), side))
+        self.seen.lock().contains(&(zone.to_owned(), side))
     }
 }
 
