@@ -295,7 +295,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "INVENTIV_LEASE_SECONDS", default_value_t = 10.0)]
     pub(crate) lease_seconds: f64,
     /// Minimum age, in days, of action log lines to delete. Only lines of ended instances that belong to no proof are
-    /// deleted, by whole months (UTC). By default nothing is deleted.
+    /// deleted. By default nothing is deleted.
     #[arg(long, env = "INVENTIV_ACTION_LOG_RETENTION_DAYS", value_parser = clap::value_parser!(i64).range(1..=36_500))]
     pub(crate) action_log_retention_days: Option<i64>,
     /// Maximum open connections.
