@@ -69,6 +69,21 @@ impl OfAccount {
     }
 }
 
+/// An account that narrows a list.
+#[derive(Args)]
+pub(crate) struct OnlyAccount {
+    /// Only in this account, by its name or id [env: INVENTIV_ACCOUNT].
+    #[arg(long)]
+    account: Option<String>,
+}
+
+impl OnlyAccount {
+    /// The account that was named.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.account.clone().or_else(|| variable("INVENTIV_ACCOUNT"))
+    }
+}
+
 /// The default URL of the control plane.
 const URL: &str = "http://127.0.0.1:8080";
 

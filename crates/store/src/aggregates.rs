@@ -27,6 +27,8 @@ pub enum Saved {
 /// Which instances to list; `None`: no filter.
 #[derive(Debug, Clone, Default)]
 pub struct InstanceFilter {
+    /// Only in this account.
+    pub account_id: Option<String>,
     /// Only in this status.
     pub status: Option<Status>,
     /// Only in this zone.
@@ -215,7 +217,11 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Aggregate>, Error> {
-        let equal = [("zone", filter.zone.as_deref()), ("model_id", filter.model_id.as_deref())];
+        let equal = [
+            ("zone", filter.zone.as_deref()),
+            ("model_id", filter.model_id.as_deref()),
+            ("account_id", filter.account_id.as_deref()),
+        ];
         let status = filter.status.map(|s| Wanted { text: s.text(), passes: !s.is_final() });
         let rows = self.db.read(LIST.statement(filter.after.as_deref(), status, &equal, filter.limit)).await?;
         self.whole(&rows).await

@@ -27,6 +27,8 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct ListInstances {
     /// Only instances with this status, or with one of several, separated by commas: `ready,booting`.
     status: Option<String>,
+    /// Only instances in this account, by its name or id.
+    account: Option<String>,
     /// Only instances in this zone.
     zone: Option<String>,
     /// Only instances for this model. `model` is an alias.
@@ -85,7 +87,9 @@ pub(crate) async fn list(
         super::check_zone(zone, &super::zones(&app).await?)?;
     }
     let statuses = statuses(query.status.as_deref())?;
+    let account = query.account.as_deref().map(|named| app.account_of_query(Some(named))).transpose()?;
     let filter = InstanceFilter {
+        account_id: account.map(|a| a.id.clone()),
         zone: query.zone,
         model_id: query.model_id,
         after: query.after,

@@ -1,6 +1,6 @@
 //! Commands on the resources of the control plane: instances, volumes, offers, images, models and accounts.
 
-use super::OfAccount;
+use super::{OfAccount, OnlyAccount};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -17,6 +17,8 @@ pub(crate) enum InstanceCommand {
         /// Only instances with this status; separate several with commas.
         #[arg(long, value_delimiter = ',', conflicts_with = "all")]
         status: Vec<String>,
+        #[command(flatten)]
+        account: OnlyAccount,
         /// Only instances in this zone.
         #[arg(long)]
         zone: Option<String>,
@@ -60,7 +62,9 @@ pub(crate) enum InstanceCommand {
         /// Instance names, ids or unique id prefixes.
         #[arg(required_unless_present = "all")]
         ids: Vec<String>,
-        /// Terminate all living instances.
+        #[command(flatten)]
+        account: OnlyAccount,
+        /// Terminate all living instances, of the named account if there is one.
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         /// Do not ask for confirmation.

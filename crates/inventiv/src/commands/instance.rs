@@ -35,9 +35,10 @@ pub(crate) async fn run(command: InstanceCommand, connection: &Connection, outpu
     let client = Client::connect(connection)?;
     match command {
         InstanceCommand::Create(args) => create(&client, *args, output).await,
-        InstanceCommand::List { all, status, zone, model } => {
+        InstanceCommand::List { account, all, status, zone, model } => {
             let status = if status.is_empty() { LIVING.to_owned() } else { status.join(",") };
-            let filters = [("status", Some(status).filter(|_| !all)), ("zone", zone), ("model_id", model)];
+            let status = Some(status).filter(|_| !all);
+            let filters = [("status", status), ("account", account.name()), ("zone", zone), ("model_id", model)];
             let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
             output::list(output, &client.all("/instances", &query).await?, &COLUMNS);
             Ok(())
@@ -61,8 +62,8 @@ pub(crate) async fn run(command: InstanceCommand, connection: &Connection, outpu
             output::one(output, &proof, "verdict", output::proof);
             if proof["clean"] == true { Ok(()) } else { Err(Failure::left_behind(text(&proof, "verdict"))) }
         }
-        InstanceCommand::Terminate { ids, all, yes, wait, timeout } => {
-            let ids = if all { all_that_live(&client, yes).await? } else { ids };
+        InstanceCommand::Terminate { account, ids, all, yes, wait, timeout } => {
+            let ids = if all { all_that_live(&client, account.name(), yes).await? } else { ids };
             let ended = terminate(&client, &ids, wait.then_some(timeout)).await;
             match ended.shown.as_slice() {
                 [one] if ids.len() == 1 => output::one(output, one, "name", output::instance),
@@ -78,8 +79,10 @@ fn path(id: &str) -> String {
 }
 
 /// The ids of all living instances, after a confirmation. Terminating ones are included, to be waited for.
-async fn all_that_live(client: &Client, sure: bool) -> Result<Vec<String>, Failure> {
-    let items = client.all("/instances", &[("status", LIVING)]).await?;
+async fn all_that_live(client: &Client, account: Option<String>, sure: bool) -> Result<Vec<String>, Failure> {
+    let mut query = vec![("status", LIVING)];
+    query.extend(account.iter().map(|a| ("account", a.as_str())));
+    let items = client.all("/instances", &query).await?;
     let ids: Vec<String> = items.iter().map(|i| text(i, "id")).collect();
     if sure || ids.is_empty() {
         return Ok(ids);

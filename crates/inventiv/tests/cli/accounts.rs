@@ -70,8 +70,17 @@ fn two_projects_live_side_by_side_and_a_command_names_its_own() {
     }
     let unknown = server.run(&["offer", "list", "--account", "test"]);
     assert!(text(&unknown.stderr).contains("works in prod, dev"), "{}", text(&unknown.stderr));
-    let end = server.run(&["instance", "terminate", "--all", "--yes", "--wait"]);
-    assert!(end.status.success(), "{}", text(&end.stderr));
+    // Lists and `--all` keep to the account that is named, as INVENTIV_ACCOUNT does.
+    let listed = |more: &[&str]| text(&server.run(&[&["instance", "list", "-o", "json"], more].concat()).stdout);
+    let id = |i: &Value| i["id"].as_str().unwrap().to_owned();
+    assert!(listed(&[]).contains(&id(&prod)) && !listed(&[]).contains(&id(&dev)));
+    assert!(listed(&["--account", "dev"]).contains(&id(&dev)) && !listed(&["--account", "dev"]).contains(&id(&prod)));
+    for account in ["dev", "prod"] {
+        let end = server.run(&["instance", "terminate", "--all", "--account", account, "--yes", "--wait"]);
+        assert!(end.status.success(), "{}", text(&end.stderr));
+        let left = cloud.emulator.state()["servers"].as_array().unwrap().len();
+        assert_eq!(left, usize::from(account == "dev"), "the other account's server stays");
+    }
     assert_eq!(cloud.left(), 0);
 }
 
