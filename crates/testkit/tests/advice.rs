@@ -71,13 +71,16 @@ fn makes_volume(world: &World, name: &str, tags: bool) -> String {
 
 /// A third party creates a server with the name of an attempt that was never recorded.
 fn makes_server(world: &World, id: &str) -> String {
-    let name = format!("iva-test-{}-server-7-d", id.trim_start_matches("ins-"));
+    makes_server_named(world, &format!("iva-test-{}-server-7-d", id.trim_start_matches("ins-")))
+}
+
+fn makes_server_named(world: &World, name: &str) -> String {
     let query = "/marketplace/v2/local-images?image_label=ubuntu_noble&type=instance_sbs&per_page=100";
     let images = world.third_party("GET", query, None);
     let fits =
         |i: &&Value| i["zone"] == ZONE && i["compatible_commercial_types"].to_string().contains("\"PLAY2-PICO\"");
     let image = images["local_images"].as_array().unwrap().iter().find(fits).unwrap()["id"].clone();
-    let tags = CloudName::parse(&name).unwrap().tags();
+    let tags = CloudName::parse(name).map(|n| n.tags()).unwrap_or_default();
     let body = json!({"name": name, "tags": tags, "commercial_type": "PLAY2-PICO", "image": image, "project": PROJECT});
     let made = world.third_party("POST", &format!("/instance/v1/zones/{ZONE}/servers"), Some(body));
     world.advance_ms(60_000);
@@ -242,4 +245,37 @@ async fn a_conflict_is_resolved_from_the_cloud_or_by_a_person() {
         world.until_status(&id, "terminated").await;
         assert_eq!(world.left().1, 1, "the volume is kept");
     }
+}
+
+#[tokio::test]
+async fn a_note_names_the_server_that_holds_our_data_volume_and_whose_it_is() {
+    let world = World::new(Database::Sqlite).await;
+    let id = ready(&world).await;
+    let data = data_volume(&world, &id).await["provider_volume_id"].clone();
+    let ours = world.show(&id).await["provider_instance_id"].as_str().unwrap().to_owned();
+    let other = makes_server_named(&world, "web-1");
+    let path = |server: &str, verb: &str| format!("/instance/v1/zones/{ZONE}/servers/{server}/{verb}");
+    world.third_party("POST", &path(&ours, "detach-volume"), Some(json!({"volume_id": data})));
+    world.advance_ms(30_000);
+    let attach = json!({"volume_id": data, "volume_type": "sbs_volume"});
+    world.third_party("POST", &path(&other, "attach-volume"), Some(attach));
+    let expected = format!("attached to server `web-1` ({other}), which a third party created");
+    // By a listing, and by questions about the instance alone.
+    for round in 0..6 {
+        world.advance_ms(61_000);
+        if round % 2 == 0 {
+            world.resync().await
+        } else {
+            world.tick().await
+        }
+        let note = world.show(&id).await["notes"][0].clone();
+        assert!(note["text"].as_str().unwrap().contains(&expected), "{round}: {note}");
+        assert_eq!(note["code"], "action_needed");
+    }
+    world.third_party("POST", &path(&other, "detach-volume"), Some(json!({"volume_id": data})));
+    world.advance_ms(30_000);
+    world.terminate(&id).await;
+    minutes(&world, 5).await;
+    assert_eq!(world.show(&id).await["status"], "terminated");
+    assert_eq!(world.left().0, 1, "the third party's server is untouched");
 }

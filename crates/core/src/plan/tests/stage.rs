@@ -155,17 +155,27 @@ pub(super) struct Stage {
     pub(super) now: Timestamp,
     pub(super) next_id: u128,
     pub(super) servers: Vec<ObservedServer>,
+    /// Other servers that hold our volumes.
+    pub(super) holders: Vec<ObservedServer>,
     pub(super) volumes: Vec<ObservedVolume>,
 }
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self { agg: instance(), stale_ms: 0, now: T0, next_id: 100, servers: Vec::new(), volumes: Vec::new() }
+        Self {
+            agg: instance(),
+            stale_ms: 0,
+            now: T0,
+            next_id: 100,
+            servers: Vec::new(),
+            holders: Vec::new(),
+            volumes: Vec::new(),
+        }
     }
 
     pub(super) fn observe(&self) -> Observed {
         Observed {
-            holders: Vec::new(),
+            holders: self.holders.clone(),
             began_at: self.now,
             complete: true,
             listed: true,

@@ -3,6 +3,7 @@
 use super::before_start::{free, made, refused, words};
 use super::*;
 use crate::plan::Rules;
+use crate::status::NoteCode;
 
 /// An instance of which only the start is missing.
 pub(super) fn about_to_start() -> Stage {
@@ -156,6 +157,19 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
     let planned = upon(&mut stage);
     assert_eq!(words(&planned), Vec::<&str>::new());
     assert!(notes(&planned).contains("attached to server s9"), "{}", notes(&planned));
+    assert_eq!(planned.recorded.instance.notes[0].code, NoteCode::ActionNeeded);
+    // An operator has to know whose that server is.
+    let ours = "iva-test-0000000000000000000000000a-server-1-d";
+    for (name, owner) in [
+        (ours, "of instance ins-0000000000000000000000000a"),
+        (&ours.replace("-test-", "-prod-"), "of control plane `prod`"),
+        ("web-1", "which a third party created"),
+    ] {
+        stage.holders = vec![observed_server("s9", name, ServerState::Running)];
+        let expected = format!("the data volume is attached to server `{name}` (s9), {owner}");
+        let planned = upon(&mut stage);
+        assert!(notes(&planned).contains(&expected), "{}", notes(&planned));
+    }
     // It was attached, and the server never ran; or the server ran, and it was never attached: attached now.
     let mut stage = made();
     free(&mut stage);
