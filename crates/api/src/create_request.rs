@@ -1,6 +1,7 @@
 //! The request to create an instance, and the checks that need no database.
 
 use crate::problem::FieldError;
+use inventiv_core::cloud::CloudProfile;
 use inventiv_core::cloud_config;
 use inventiv_core::id::InstanceId;
 use inventiv_core::model_id::{self, ModelId};
@@ -16,8 +17,6 @@ const NAME_MAX: usize = 100;
 const TAGS_MAX: usize = 20;
 /// The maximum number of public keys of a request.
 const KEYS_MAX: usize = 20;
-/// The IOPS that a volume may have.
-const IOPS: [i64; 2] = [5_000, 15_000];
 
 /// The desired instance. Only `zone` and `instance_type` are required.
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
@@ -71,8 +70,8 @@ pub(crate) struct CreateInstance {
 }
 
 /// The mistakes of a request that can be found without the catalogue and the settings.
-pub(crate) fn mistakes(request: &CreateInstance) -> Vec<FieldError> {
-    [check_texts(request), check_numbers(request)].concat()
+pub(crate) fn mistakes(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
+    [check_texts(request), check_numbers(request, profile)].concat()
 }
 
 fn check_texts(request: &CreateInstance) -> Vec<FieldError> {
@@ -129,7 +128,7 @@ pub(crate) fn is_model_id(text: &str) -> bool {
     ModelId::parse(text).is_some()
 }
 
-fn check_numbers(request: &CreateInstance) -> Vec<FieldError> {
+fn check_numbers(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
     let mut wrong = Vec::new();
     if request.data_volume_gb.is_some_and(|gb| !(0..=MAX_GB).contains(&gb)) {
         wrong.push(FieldError::field("data_volume_gb", format!("must be a whole number from 0 (none) to {MAX_GB}")));
@@ -137,8 +136,9 @@ fn check_numbers(request: &CreateInstance) -> Vec<FieldError> {
     if request.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
         wrong.push(FieldError::field("boot_volume_gb", format!("must be a whole number from 1 to {MAX_GB}")));
     }
-    if request.perf_iops.is_some_and(|n| !IOPS.contains(&n)) {
-        wrong.push(FieldError::field("perf_iops", "must be 5000 or 15000"));
+    if request.perf_iops.is_some_and(|n| !profile.volume_iops.contains(&n)) {
+        let speeds: Vec<String> = profile.volume_iops.iter().map(i64::to_string).collect();
+        wrong.push(FieldError::field("perf_iops", format!("must be {}", speeds.join(" or "))));
     }
     wrong
 }

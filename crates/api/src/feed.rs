@@ -41,6 +41,7 @@ const UNTOLD_MAX: usize = 100;
 struct Shown {
     place: Cursor,
     instance: InstanceId,
+    account_id: String,
     zone: String,
     json: String,
 }
@@ -49,12 +50,15 @@ struct Shown {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(crate) instance: Option<InstanceId>,
+    pub(crate) account_id: Option<String>,
     pub(crate) zone: Option<String>,
 }
 
 impl Filter {
-    fn is(&self, instance: &InstanceId, zone: &str) -> bool {
-        self.instance.as_ref().is_none_or(|i| i == instance) && self.zone.as_deref().is_none_or(|z| z == zone)
+    fn is(&self, instance: &InstanceId, account_id: &str, zone: &str) -> bool {
+        self.instance.as_ref().is_none_or(|i| i == instance)
+            && self.account_id.as_deref().is_none_or(|a| a == account_id)
+            && self.zone.as_deref().is_none_or(|z| z == zone)
     }
 }
 
@@ -205,6 +209,7 @@ async fn render(app: &App, changes: Vec<Change>) -> Result<Vec<Shown>, inventiv_
     let shown = places.into_iter().zip(&instances).zip(texts).map(|((place, agg), json)| Shown {
         place,
         instance: agg.instance.id.clone(),
+        account_id: agg.instance.account_id.clone(),
         zone: agg.instance.zone.clone(),
         json,
     });
@@ -331,13 +336,16 @@ impl Stream {
     async fn tell_living(&self, out: &mpsc::Sender<Event>) -> Result<(), End> {
         if let Some(id) = &self.about.instance {
             let found = self.app.store().instance(id).await?;
-            let found: Vec<Aggregate> =
-                found.into_iter().filter(|a| self.about.is(&a.instance.id, &a.instance.zone)).collect();
+            let found: Vec<Aggregate> = found
+                .into_iter()
+                .filter(|a| self.about.is(&a.instance.id, &a.instance.account_id, &a.instance.zone))
+                .collect();
             return send_these(texts(&self.app, &found).await?, out).await;
         }
         for status in Status::ALL.iter().filter(|s| !s.is_final()) {
-            let zone = self.about.zone.clone();
-            let mut filter = InstanceFilter { status: Some(*status), zone, limit: PAGE, ..InstanceFilter::default() };
+            let (zone, account_id) = (self.about.zone.clone(), self.about.account_id.clone());
+            let mut filter =
+                InstanceFilter { status: Some(*status), account_id, zone, limit: PAGE, ..InstanceFilter::default() };
             loop {
                 let (page, reported) = {
                     let _turn = self.app.inner.feed.turn().await;
@@ -374,7 +382,7 @@ impl Stream {
 
     async fn pass_on(&mut self, shown: &Shown, out: &mpsc::Sender<Event>) -> Result<(), End> {
         self.place = shown.place.clone();
-        if self.about.is(&shown.instance, &shown.zone) {
+        if self.about.is(&shown.instance, &shown.account_id, &shown.zone) {
             self.untold = 0;
             return send(out, Event::default().event("instance").id(shown.place.to_string()).data(&shown.json)).await;
         }

@@ -55,13 +55,15 @@ pub(crate) fn fingerprint(request: &impl Serialize) -> String {
 ///
 /// # Errors
 /// If that request was different, or the database is not available.
-pub(crate) async fn made_before(
-    app: &App,
-    account_id: &str,
-    key: &str,
-    fingerprint: &str,
-) -> Result<Option<Aggregate>, ApiError> {
-    let Some(used) = app.store().idempotency_key(account_id, key).await? else { return Ok(None) };
+pub(crate) async fn made_before(app: &App, key: &str, fingerprint: &str) -> Result<Option<Aggregate>, ApiError> {
+    let mut used = None;
+    // A key that was used in another account is used: the account may come from the environment of a shell.
+    for account in app.accounts() {
+        if used.is_none() {
+            used = app.store().idempotency_key(&account.id, key).await?;
+        }
+    }
+    let Some(used) = used else { return Ok(None) };
     if used.fingerprint != fingerprint {
         let text = format!(
             "Idempotency-Key: a different request with this key created instance {}; use a new key for a new instance",

@@ -17,7 +17,7 @@ use inventiv_core::status::{Desired, Origin, Status, VolumeKind, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, SizeInputs};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
-use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, ProviderSettings, VolumeWithOwner};
+use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, Named, ProviderSettings, VolumeWithOwner};
 
 /// The instance of a create request.
 pub(crate) struct Made {
@@ -31,11 +31,11 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     let fingerprint = idempotency::fingerprint(&request);
     let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
     if let Some(key) = key
-        && let Some(agg) = idempotency::made_before(app, &account.id, key, &fingerprint).await?
+        && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
     {
         return Ok(Made { agg, replayed: true });
     }
-    let wrong = mistakes(&request);
+    let wrong = mistakes(&request, &account.profile);
     if !wrong.is_empty() {
         return Err(ApiError::all(wrong));
     }
@@ -77,7 +77,7 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
         Err(inventiv_store::Error::Duplicate(_)) => {
             // The same request was sent twice concurrently, and the other one was recorded first.
             if let Some(key) = key
-                && let Some(agg) = idempotency::made_before(app, &account.id, key, &fingerprint).await?
+                && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
             {
                 return Ok(Made { agg, replayed: true });
             }
@@ -95,8 +95,11 @@ fn default_name(instance_type: &str, id: &InstanceId) -> String {
 }
 
 async fn name_taken(app: &App, account_id: &str, name: &str) -> Result<ApiError, ApiError> {
-    let holder = app.store().instances_named(account_id, name, 1).await?;
-    let holder = holder.first().map_or_else(|| "another instance".to_owned(), |id| format!("instance {id}"));
+    let holder = match app.store().instances_named(account_id, name, 1).await? {
+        Named::Living(ids) => ids.into_iter().next(),
+        Named::Ended(id) => id,
+    };
+    let holder = holder.map_or_else(|| "another instance".to_owned(), |id| format!("instance {id}"));
     Ok(ApiError::conflict(
         "name_taken",
         format!("name: {holder} has the name `{name}` until it has ended; choose another name"),

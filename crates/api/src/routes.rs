@@ -96,7 +96,7 @@ pub(crate) fn router(app: &App, document: fn() -> OpenApi) -> Router {
 #[into_params(parameter_in = Query)]
 pub(crate) struct OfAccount {
     /// The account, by name or id. Required only if the control plane works in several accounts.
-    account: Option<String>,
+    pub(crate) account: Option<String>,
 }
 
 /// The maximum number of items of a page.

@@ -3,6 +3,7 @@
 use crate::money::StoragePrices;
 use crate::observed::{Attachment, ObservedServer, ObservedVolume};
 use crate::paces::Paces;
+use crate::status::VolumeKind;
 use crate::volume_type::VolumeType;
 
 /// A name that the cloud gives to a volume that it creates with a server. Nothing else shows who created the volume.
@@ -75,7 +76,10 @@ impl CloudProfile {
     /// Whether the cloud may have created a volume with a server that it is no longer attached to.
     #[must_use]
     pub fn looks_automatic(&self, v: &ObservedVolume) -> bool {
-        v.server_id.is_none() && self.names_of(&v.volume_type.name).any(|n| n.may_match(&v.name))
+        // Of a kind that cannot be read, the name alone tells.
+        let any =
+            v.volume_type.kind == VolumeKind::Unknown && self.automatic_names.iter().any(|n| n.may_match(&v.name));
+        v.server_id.is_none() && (any || self.names_of(&v.volume_type.name).any(|n| n.may_match(&v.name)))
     }
 
     /// The device path of a data volume on its server.

@@ -57,27 +57,12 @@ pub(crate) struct Connection {
 /// Which account a command is about.
 #[derive(Args)]
 pub(crate) struct OfAccount {
-    /// Account, by its name or id; needed if the control plane works in several [env: INVENTIV_ACCOUNT].
-    #[arg(long)]
+    /// Account, by its name or id; creating, offers, images and audits need it if there are several [env: INVENTIV_ACCOUNT].
+    #[arg(long, global = true)]
     account: Option<String>,
 }
 
 impl OfAccount {
-    /// The account that was named.
-    pub(crate) fn name(&self) -> Option<String> {
-        self.account.clone().or_else(|| variable("INVENTIV_ACCOUNT"))
-    }
-}
-
-/// An account that narrows a list.
-#[derive(Args)]
-pub(crate) struct OnlyAccount {
-    /// Only in this account, by its name or id [env: INVENTIV_ACCOUNT].
-    #[arg(long)]
-    account: Option<String>,
-}
-
-impl OnlyAccount {
     /// The account that was named.
     pub(crate) fn name(&self) -> Option<String> {
         self.account.clone().or_else(|| variable("INVENTIV_ACCOUNT"))
@@ -121,6 +106,8 @@ pub(crate) enum Command {
     Instance {
         #[command(flatten)]
         connection: Connection,
+        #[command(flatten)]
+        account: OfAccount,
         #[command(subcommand)]
         command: InstanceCommand,
     },
@@ -172,6 +159,8 @@ pub(crate) enum Command {
         id: String,
         #[command(flatten)]
         connection: Connection,
+        #[command(flatten)]
+        account: OfAccount,
     },
     /// Manage models and the size of their data volumes.
     Model {
@@ -193,6 +182,8 @@ pub(crate) enum Command {
 pub(crate) struct Watch {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) account: OfAccount,
     /// Follow only this instance: name, id or unique id prefix.
     pub(crate) id: Option<String>,
     /// Follow only instances in this zone.

@@ -40,7 +40,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(serve) => commands::serve::run(serve).await,
         Command::Demo(demo) => commands::demo::run(demo, output).await,
         Command::Doctor(doctor) => commands::doctor::run(doctor, output).await,
-        Command::Instance { command, connection } => commands::instance::run(command, &connection, output).await,
+        Command::Instance { command, connection, account } => {
+            commands::instance::run(command, &connection, account.name(), output).await
+        }
         Command::Volume { command, connection } => commands::volume::run(command, &connection, output).await,
         Command::Offer { command, connection } => commands::offer::run(command, &connection, output).await,
         Command::Image { command, connection } => commands::image::run(command, &connection, output).await,
@@ -63,6 +65,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             output::print(String::from_utf8_lossy(&page).trim_end());
             Ok(())
         }
-        Command::Explain { id, connection } => commands::explain::run(&id, &connection, output).await,
+        Command::Explain { id, connection, account } => {
+            commands::explain::run(&id, &connection, account.name(), output).await
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// The settings that a control plane is started with.
@@ -42,7 +42,7 @@ const REQUESTS_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
-    orchestrator: JoinHandle<()>,
+    orchestrator: JoinHandle<Result<(), JoinError>>,
     api: JoinHandle<std::io::Result<()>>,
 }
 
@@ -152,7 +152,7 @@ impl Running {
     /// Stops taking work, and finishes the calls in progress.
     pub(crate) async fn shut_down(self) -> Result<(), Failure> {
         self.stop.cancel();
-        let orchestrator = self.orchestrator.await;
+        let orchestrator = self.orchestrator.await.and_then(|worked| worked);
         let Ok(api) = tokio::time::timeout(REQUESTS_MAX, self.api).await else {
             tracing::warn!("a client does not read its response: it is cut off");
             return orchestrator.map_err(|e| Failure::general(format!("the reconciler stopped: {e}")));

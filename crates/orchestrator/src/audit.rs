@@ -87,7 +87,9 @@ impl Orchestrator {
         // A resource with an automatic name is found only by its id: its instance needs a step of its own.
         for agg in self.inner.store.instances_by_id(&claimed).await? {
             let (zone, cloud) = (agg.instance.zone.clone(), &self.inner.provider);
+            // A name may carry the id of another account's instance: this driver knows nothing of that account.
             if agg.instance.status.is_final()
+                && agg.instance.account_id == self.inner.account
                 && let Ok(inventory) = cloud.observe(&zone).await
             {
                 let seen = Index::new(inventory, &self.inner.config.control_plane).of(&agg);

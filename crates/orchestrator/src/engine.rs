@@ -4,7 +4,7 @@ use crate::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::CloudProvider;
 use inventiv_store::{Error, Store};
 use std::sync::Arc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// One account with its driver.
@@ -46,17 +46,25 @@ impl Engine {
 
     /// Runs until `stop` is cancelled, then finishes the calls that are in progress. If the work on one account ends
     /// unexpectedly, all stop: otherwise nobody would notice that the account is unattended.
-    pub async fn run(&self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// When the work on an account panicked.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), JoinError> {
         let mut running = JoinSet::new();
         for orchestrator in &self.orchestrators {
             let (orchestrator, stop) = (orchestrator.clone(), stop.clone());
             running.spawn(async move { orchestrator.run(stop).await });
         }
+        let mut failed = None;
         while let Some(ended) = running.join_next().await {
-            if !stop.is_cancelled() {
-                tracing::error!(?ended, "the work on an account ended unexpectedly; stops");
-                stop.cancel();
+            if let Err(e) = ended {
+                tracing::error!(error = %e, "the work on an account failed");
+                failed.get_or_insert(e);
+            } else if !stop.is_cancelled() {
+                tracing::error!("the work on an account ended unexpectedly; stops");
             }
+            stop.cancel();
         }
+        failed.map_or(Ok(()), Err)
     }
 }

@@ -41,7 +41,8 @@ pub(crate) fn misses_something(agg: &Aggregate, seen: &Observed) -> bool {
 fn holders(agg: &Aggregate, seen: &Observed) -> Vec<String> {
     let ours = agg.volumes.iter().filter(|v| v.is_live() && v.origin == Origin::Ours);
     let held = ours.filter_map(|v| seen.volume(v.provider_id.as_deref()?)?.server_id.clone());
-    held.filter(|id| seen.server(id).is_none()).collect()
+    let recorded = |id: &String| agg.servers.iter().any(|s| s.provider_id.as_ref() == Some(id));
+    held.filter(|id| seen.server(id).is_none() && !recorded(id)).collect()
 }
 
 /// The number of requests of a complete listing with that result.
@@ -79,7 +80,7 @@ impl Inner {
             }
         }
         self.probe_attachments(zone, &mut seen).await?;
-        self.ask_for_holders(agg, &mut seen).await?;
+        self.ask_for_holders(agg, &mut seen).await;
         Ok(seen)
     }
 
@@ -113,7 +114,7 @@ impl Inner {
             }
         }
         self.probe_attachments(zone, &mut seen).await?;
-        self.ask_for_holders(agg, &mut seen).await?;
+        self.ask_for_holders(agg, &mut seen).await;
         Ok(seen)
     }
 
@@ -146,13 +147,20 @@ impl Inner {
     }
 
     /// Probes other servers that hold volumes of the instance: an operator needs to know who owns them.
-    async fn ask_for_holders(&self, agg: &Aggregate, seen: &mut Observed) -> Result<(), Error> {
+    async fn ask_for_holders(&self, agg: &Aggregate, seen: &mut Observed) {
+        if agg.is_ending() {
+            return;
+        }
         for id in holders(agg, seen) {
-            if seen.holders.iter().all(|s| s.id != id) {
-                seen.holders.extend(self.provider.show_server(&agg.instance.zone, &id).await?);
+            if seen.holders.iter().any(|s| s.id == id) {
+                continue;
+            }
+            match self.provider.show_server(&agg.instance.zone, &id).await {
+                Ok(holder) => seen.holders.extend(holder),
+                // Only a note is less clear without it.
+                Err(e) => tracing::debug!(server = id, error = %e, "the server that holds a volume cannot be read"),
             }
         }
-        Ok(())
     }
 
     /// The number of requests of a listing of the zone, as far as is known.

@@ -30,6 +30,10 @@ impl Inner {
     /// `first` is the instance as it was just read. If it is out of date, the first write shows that.
     pub(crate) async fn step(&self, first: Aggregate, mut seen: Observed, asked: Asked) -> Result<usize, Error> {
         let id = first.instance.id.clone();
+        if first.instance.account_id != self.account {
+            tracing::error!(instance = %id, account = first.instance.account_id, "another account's instance is left alone; please report this");
+            return Ok(0);
+        }
         self.parked.wake(&first);
         let mut known = Some(first);
         let mut calls = 0;

@@ -40,6 +40,7 @@ pub use error::Error;
 pub use idempotency::IdempotencyKey;
 pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};
 pub use models::Model;
+pub use names::Named;
 pub use settings::ProviderSettings;
 pub use volume_rows::{VolumeFilter, VolumeWithOwner};
 

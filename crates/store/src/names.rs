@@ -28,21 +28,33 @@ const LAST: &str = "z";
 /// At least as long as an id.
 const ID_LENGTH: usize = 32;
 
+/// Who has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// Instances that live.
+    Living(Vec<InstanceId>),
+    /// None that lives; the last one that had the name, if any had.
+    Ended(Option<InstanceId>),
+}
+
 impl Store {
     /// The living instances of an account with that name (one, unless an older version created more), else the last one
     /// that had it.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn instances_named(&self, account_id: &str, name: &str, limit: u32) -> Result<Vec<InstanceId>, Error> {
+    pub async fn instances_named(&self, account_id: &str, name: &str, limit: u32) -> Result<Named, Error> {
+        let id = |r| Columns(r).word("id", InstanceId::parse);
         let mut a = Args::new();
         a.text(account_id).text(name).int(limit.into());
-        let mut rows = self.db.read(a.statement(LIVING_WITH)).await?;
-        if rows.is_empty() {
-            a.text(account_id).text(name);
-            rows = self.db.read(a.statement(LAST_WITH)).await?;
+        let living = self.db.read(a.statement(LIVING_WITH)).await?;
+        if !living.is_empty() {
+            return Ok(Named::Living(living.iter().map(id).collect::<Result<_, _>>()?));
         }
-        rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
+        let mut a = Args::new();
+        a.text(account_id).text(name);
+        let ended = self.db.read(a.statement(LAST_WITH)).await?;
+        Ok(Named::Ended(ended.first().map(id).transpose()?))
     }
 
     /// At most `limit` instance ids that begin with this prefix.

@@ -36,6 +36,8 @@ static LIST: Filtered = Filtered::new("instance_volumes");
 pub struct VolumeFilter {
     /// Only in this status.
     pub status: Option<VolumeStatus>,
+    /// Only in this account.
+    pub account_id: Option<String>,
     /// Only of this instance.
     pub instance_id: Option<InstanceId>,
     /// Only in this zone.
@@ -66,7 +68,8 @@ impl Store {
     /// When the database refuses.
     pub async fn volumes(&self, filter: &VolumeFilter) -> Result<Vec<VolumeWithOwner>, Error> {
         let owner = filter.instance_id.as_ref().map(InstanceId::as_str);
-        let equal = [("instance_id", owner), ("zone", filter.zone.as_deref())];
+        let account = filter.account_id.as_deref();
+        let equal = [("instance_id", owner), ("zone", filter.zone.as_deref()), ("account_id", account)];
         let status =
             filter.status.map(|s| Wanted { text: s.text(), passes: s.counts() || s == VolumeStatus::Retained });
         self.db

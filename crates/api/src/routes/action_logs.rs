@@ -15,6 +15,8 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListLogs {
+    /// The account, by its name or id, in which `instance_id` is looked for; by default in all.
+    account: Option<String>,
     /// Only lines about this instance: its id, a unique prefix of its id, or its name.
     instance_id: Option<String>,
     /// The `next` value of the previous page.
@@ -37,7 +39,7 @@ pub(crate) async fn list(
     let limit = limit(query.limit)?;
     super::check_after(query.after.as_deref(), |id| LogId::parse(id).is_some())?;
     let instance = match query.instance_id.as_deref() {
-        Some(id) => Some(crate::resolve::instance(&app, id).await?),
+        Some(id) => Some(crate::resolve::instance(&app, id, query.account.as_deref()).await?),
         None => None,
     };
     let rows = app.store().action_logs(instance.as_ref(), query.after.as_deref(), limit + 1).await?;

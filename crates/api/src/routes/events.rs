@@ -23,6 +23,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FollowEvents {
+    /// Only changes of instances in this account, by its name or id.
+    account: Option<String>,
     /// Only changes of this instance: its id, a unique prefix of its id, or its name.
     instance_id: Option<String>,
     /// Only changes of instances in this zone.
@@ -60,16 +62,24 @@ pub(crate) async fn follow(
     if let Some(zone) = &query.zone {
         super::check_zone(zone, &super::zones(&app).await?)?;
     }
+    let account = query.account.as_deref().map(|named| app.account_of_query(Some(named))).transpose()?;
     let instance = match query.instance_id.as_deref() {
         None => None,
-        Some(id) => Some(known(&app, id).await?),
+        Some(id) => Some(known(&app, id, query.account.as_deref()).await?),
     };
     let last = headers.get("last-event-id").map(|v| v.to_str().unwrap_or("?")).filter(|id| !id.is_empty());
     let last = last
         .or(query.after.as_deref().filter(|id| !id.is_empty()))
         .map(|id| Cursor::parse(id).ok_or_else(no_place))
         .transpose()?;
-    let events = Stream::open(&app, Filter { instance, zone: query.zone }, last, room).await?.begin();
+    let events = Stream::open(
+        &app,
+        Filter { instance, account_id: account.map(|a| a.id.clone()), zone: query.zone },
+        last,
+        room,
+    )
+    .await?
+    .begin();
     let events = futures::stream::unfold(events, |mut events| async {
         let event: Event = events.recv().await?;
         Some((Ok::<_, Infallible>(event), events))
@@ -82,9 +92,9 @@ pub(crate) async fn follow(
     Ok((headers, Sse::new(events).keep_alive(KeepAlive::new().interval(SILENCE).text("keep-alive"))))
 }
 
-async fn known(app: &App, id: &str) -> Result<InstanceId, ApiError> {
+async fn known(app: &App, id: &str, account: Option<&str>) -> Result<InstanceId, ApiError> {
     let missing = || ApiError::not_found("instance", id);
-    let parsed = crate::resolve::instance(app, id).await?;
+    let parsed = crate::resolve::instance(app, id, account).await?;
     app.store().instance(&parsed).await?.map(|_| parsed).ok_or_else(missing)
 }
 

@@ -1,6 +1,6 @@
 //! `/instances`
 
-use super::limit;
+use super::{OfAccount, limit};
 use crate::App;
 use crate::create_request::CreateInstance;
 use crate::etag::{self, IfMatch, Tagged, tagged};
@@ -128,11 +128,15 @@ fn statuses(text: Option<&str>) -> Result<Vec<Option<Status>>, ApiError> {
 ///
 /// The response contains every volume that the instance has or had.
 #[utoipa::path(get, operation_id = "getInstance", path = "/instances/{id}", tag = "instances",
-    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name")),
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name")),
     responses((status = 200, description = "The instance", body = InstanceDetail,
         headers(("ETag" = String, description = "The version of the instance, for `If-Match`")))))]
-pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<InstanceDetail>, ApiError> {
-    let parsed = resolve::instance(&app, &id).await?;
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(of): Query<OfAccount>,
+) -> Result<Tagged<InstanceDetail>, ApiError> {
+    let parsed = resolve::instance(&app, &id, of.account.as_deref()).await?;
     let agg = app.store().instance(&parsed).await?.ok_or_else(|| ApiError::not_found("instance", &id))?;
     Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
@@ -142,13 +146,14 @@ pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
 /// Lists every server and volume that the instance ever had, the calls that created and removed each, and the evidence
 /// that it is gone. `clean` is true only if nothing is open.
 #[utoipa::path(get, operation_id = "getInstanceProof", path = "/instances/{id}/proof", tag = "instances",
-    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name")),
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name")),
     responses((status = 200, description = "The evidence, as of now", body = InstanceProof)))]
 pub(crate) async fn proof(
     State(app): State<App>,
     Path(id): Path<String>,
+    Query(of): Query<OfAccount>,
 ) -> Result<axum::Json<InstanceProof>, ApiError> {
-    let parsed = resolve::instance(&app, &id).await?;
+    let parsed = resolve::instance(&app, &id, of.account.as_deref()).await?;
     let agg = app.store().instance(&parsed).await?.ok_or_else(|| ApiError::not_found("instance", &id))?;
     let mut logs: Vec<ActionLog> = Vec::new();
     loop {
@@ -175,16 +180,17 @@ const LOGS_PAGE: u32 = 1_000;
 /// Removes the server, and every volume with `delete_on_terminate`. The request is idempotent. The status is
 /// `terminating` until everything that should be deleted is proven gone, then `terminated`.
 #[utoipa::path(delete, operation_id = "terminateInstance", path = "/instances/{id}", tag = "instances",
-    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
         ("If-Match" = Option<String>, Header,
             description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
     responses((status = 202, description = "The request was recorded", body = InstanceDetail)))]
 pub(crate) async fn terminate(
     State(app): State<App>,
     Path(id): Path<String>,
+    Query(of): Query<OfAccount>,
     read: IfMatch,
 ) -> Result<impl IntoResponse, ApiError> {
-    let parsed = resolve::instance(&app, &id).await?;
+    let parsed = resolve::instance(&app, &id, of.account.as_deref()).await?;
     let agg = mutations::terminate(&app, &parsed, &read).await?;
     Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
 }
@@ -202,7 +208,7 @@ pub(crate) struct ChangeInstance {
 ///
 /// Refused once the instance has ended.
 #[utoipa::path(patch, operation_id = "updateInstance", path = "/instances/{id}", tag = "instances",
-    params(("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
         ("If-Match" = Option<String>, Header,
             description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
     request_body = ChangeInstance,
@@ -210,10 +216,11 @@ pub(crate) struct ChangeInstance {
 pub(crate) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
+    Query(of): Query<OfAccount>,
     read: IfMatch,
     Json(change): Json<ChangeInstance>,
 ) -> Result<Tagged<InstanceDetail>, ApiError> {
-    let parsed = resolve::instance(&app, &id).await?;
+    let parsed = resolve::instance(&app, &id, of.account.as_deref()).await?;
     let agg = mutations::rename(&app, &parsed, &change.name, &read).await?;
     Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }

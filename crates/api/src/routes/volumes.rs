@@ -21,6 +21,8 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct ListVolumes {
     /// Only volumes with this status, for instance `retained`.
     status: Option<String>,
+    /// Only volumes in this account, by its name or id.
+    account: Option<String>,
     /// Only volumes of this instance: its id, a unique prefix of its id, or its name.
     instance_id: Option<String>,
     /// Only volumes in this zone.
@@ -56,10 +58,18 @@ pub(crate) async fn list(
     }
     let status = query.status.as_deref().map(|s| VolumeStatus::parse(s).ok_or_else(unknown_status)).transpose()?;
     let instance_id = match query.instance_id.as_deref() {
-        Some(id) => Some(crate::resolve::instance(&app, id).await?),
+        Some(id) => Some(crate::resolve::instance(&app, id, query.account.as_deref()).await?),
         None => None,
     };
-    let filter = VolumeFilter { status, instance_id, zone: query.zone, after: query.after, limit: limit + 1 };
+    let account = query.account.as_deref().map(|named| app.account_of_query(Some(named))).transpose()?;
+    let filter = VolumeFilter {
+        account_id: account.map(|a| a.id.clone()),
+        status,
+        instance_id,
+        zone: query.zone,
+        after: query.after,
+        limit: limit + 1,
+    };
     let rows = app.store().volumes(&filter).await?;
     Ok(axum::Json(Page::cut(rows, limit, |v| v.volume.id.to_string(), OwnedVolume::of)))
 }

@@ -27,6 +27,11 @@ fn is_past(draft: &Draft<'_, '_>, at: Timestamp) -> bool {
     draft.seen.began_at > at.plus_ms(draft.cx.rules.stale_ms)
 }
 
+/// What follows for a resource that is shown again.
+const fn again(going: bool) -> &'static str {
+    if going { ": it is deleted again" } else { "" }
+}
+
 fn reopen_servers(draft: &mut Draft<'_, '_>) {
     for n in 0..draft.agg.servers.len() {
         let row = &draft.agg.servers[n];
@@ -35,12 +40,13 @@ fn reopen_servers(draft: &mut Draft<'_, '_>) {
         if !is_past(draft, row.proof.as_ref().map_or(gone_at, |p| p.asked_at)) {
             continue;
         }
+        let going = draft.agg.is_server_going(row);
         let row = &mut draft.agg.servers[n];
         (row.gone_at, row.proof, row.delete_sent_at, row.retry, row.state) = (None, None, None, None, None);
         draft.emit(
             EventKind::ResourceReappeared,
             Some(id),
-            "the server was proven gone, and is shown again: it is deleted again",
+            format!("the server was proven gone, and is shown again{}", again(going)),
         );
         reopen_instance(draft);
     }
@@ -55,12 +61,13 @@ fn reopen_volumes(draft: &mut Draft<'_, '_>) {
         if !is_past(draft, row.proof.as_ref().map_or(gone_at, |p| p.asked_at)) {
             continue;
         }
+        let going = draft.agg.is_volume_going(row);
         let row = &mut draft.agg.volumes[n];
         (row.deleted_at, row.proof, row.delete_sent_at, row.retry) = (None, None, None, None);
         row.delete_accepted_at = None;
         row.status = VolumeStatus::Available;
-        let (volume_id, text) =
-            (Some(row.id.clone()), "the volume was proven gone, and is shown again: it is deleted again".to_owned());
+        let volume_id = Some(row.id.clone());
+        let text = format!("the volume was proven gone, and is shown again{}", again(going));
         draft.events.push(crate::action::Event {
             kind: EventKind::ResourceReappeared,
             volume_id,

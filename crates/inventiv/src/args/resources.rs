@@ -1,6 +1,6 @@
 //! Commands on the resources of the control plane: instances, volumes, offers, images, models and accounts.
 
-use super::{OfAccount, OnlyAccount};
+use super::OfAccount;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -17,8 +17,6 @@ pub(crate) enum InstanceCommand {
         /// Only instances with this status; separate several with commas.
         #[arg(long, value_delimiter = ',', conflicts_with = "all")]
         status: Vec<String>,
-        #[command(flatten)]
-        account: OnlyAccount,
         /// Only instances in this zone.
         #[arg(long)]
         zone: Option<String>,
@@ -62,9 +60,7 @@ pub(crate) enum InstanceCommand {
         /// Instance names, ids or unique id prefixes.
         #[arg(required_unless_present = "all")]
         ids: Vec<String>,
-        #[command(flatten)]
-        account: OnlyAccount,
-        /// Terminate all living instances, of the named account if there is one.
+        /// Terminate all living instances (of the account, if one is named).
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         /// Do not ask for confirmation.
@@ -81,8 +77,6 @@ pub(crate) enum InstanceCommand {
 
 #[derive(Args)]
 pub(crate) struct Create {
-    #[command(flatten)]
-    pub(crate) account: OfAccount,
     /// Server type, for example L40S-1-48G; see `inventiv offer list`.
     #[arg(long = "type")]
     pub(crate) instance_type: String,
@@ -135,6 +129,8 @@ pub(crate) enum VolumeCommand {
     /// List volumes.
     #[command(visible_alias = "ls")]
     List {
+        #[command(flatten)]
+        account: OfAccount,
         /// Only volumes with this status, for example retained.
         #[arg(long)]
         status: Option<String>,

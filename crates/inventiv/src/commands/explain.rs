@@ -6,9 +6,15 @@ use crate::failure::Failure;
 use crate::output::{self, note_text, text};
 use serde_json::Value;
 
-pub(crate) async fn run(id: &str, connection: &Connection, output: Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    id: &str,
+    connection: &Connection,
+    account: Option<String>,
+    output: Output,
+) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
-    let instance = client.get(&format!("/instances/{}", encode(id)), &[]).await?;
+    let query: Vec<(&str, &str)> = account.iter().map(|a| ("account", a.as_str())).collect();
+    let instance = client.get(&format!("/instances/{}", encode(id)), &query).await?;
     output::one(output, &instance, "id", explain);
     Ok(())
 }

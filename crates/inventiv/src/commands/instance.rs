@@ -31,40 +31,46 @@ const COLUMNS: Columns = Columns {
     ],
 };
 
-pub(crate) async fn run(command: InstanceCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: InstanceCommand,
+    connection: &Connection,
+    account: Option<String>,
+    output: Output,
+) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
+    let of = account.as_deref();
     match command {
-        InstanceCommand::Create(args) => create(&client, *args, output).await,
-        InstanceCommand::List { account, all, status, zone, model } => {
+        InstanceCommand::Create(args) => create(&client, *args, of, output).await,
+        InstanceCommand::List { all, status, zone, model } => {
             let status = if status.is_empty() { LIVING.to_owned() } else { status.join(",") };
             let status = Some(status).filter(|_| !all);
-            let filters = [("status", status), ("account", account.name()), ("zone", zone), ("model_id", model)];
+            let filters = [("status", status), ("account", account.clone()), ("zone", zone), ("model_id", model)];
             let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
             output::list(output, &client.all("/instances", &query).await?, &COLUMNS);
             Ok(())
         }
         InstanceCommand::Show { id } => {
-            let instance = client.get(&path(&id), &[]).await?;
+            let instance = client.get(&path(&id, "", of), &[]).await?;
             output::one(output, &instance, "name", output::instance);
             Ok(())
         }
         InstanceCommand::Rename { id, name } => {
-            let instance = client.patch(&path(&id), &json!({ "name": name })).await?;
+            let instance = client.patch(&path(&id, "", of), &json!({ "name": name })).await?;
             output::one(output, &instance, "name", output::instance);
             Ok(())
         }
         InstanceCommand::Ssh { id, login, arguments } => {
-            let instance = client.get(&path(&id), &[]).await?;
+            let instance = client.get(&path(&id, "", of), &[]).await?;
             Err(ssh(&instance, &login, &arguments))
         }
         InstanceCommand::Proof { id } => {
-            let proof = client.get(&format!("{}/proof", path(&id)), &[]).await?;
+            let proof = client.get(&path(&id, "/proof", of), &[]).await?;
             output::one(output, &proof, "verdict", output::proof);
             if proof["clean"] == true { Ok(()) } else { Err(Failure::left_behind(text(&proof, "verdict"))) }
         }
-        InstanceCommand::Terminate { account, ids, all, yes, wait, timeout } => {
-            let ids = if all { all_that_live(&client, account.name(), yes).await? } else { ids };
-            let ended = terminate(&client, &ids, wait.then_some(timeout)).await;
+        InstanceCommand::Terminate { ids, all, yes, wait, timeout } => {
+            let ids = if all { all_that_live(&client, of, yes).await? } else { ids };
+            let ended = terminate(&client, &ids, of, wait.then_some(timeout)).await;
             match ended.shown.as_slice() {
                 [one] if ids.len() == 1 => output::one(output, one, "name", output::instance),
                 several => output::list(output, several, &COLUMNS),
@@ -74,14 +80,16 @@ pub(crate) async fn run(command: InstanceCommand, connection: &Connection, outpu
     }
 }
 
-fn path(id: &str) -> String {
-    format!("/instances/{}", encode(id))
+/// The path of an instance, which is looked for in the account if one is named.
+fn path(id: &str, rest: &str, account: Option<&str>) -> String {
+    let query = account.map_or_else(String::new, |a| format!("?account={}", encode(a)));
+    format!("/instances/{}{rest}{query}", encode(id))
 }
 
 /// The ids of all living instances, after a confirmation. Terminating ones are included, to be waited for.
-async fn all_that_live(client: &Client, account: Option<String>, sure: bool) -> Result<Vec<String>, Failure> {
+async fn all_that_live(client: &Client, account: Option<&str>, sure: bool) -> Result<Vec<String>, Failure> {
     let mut query = vec![("status", LIVING)];
-    query.extend(account.iter().map(|a| ("account", a.as_str())));
+    query.extend(account.map(|a| ("account", a)));
     let items = client.all("/instances", &query).await?;
     let ids: Vec<String> = items.iter().map(|i| text(i, "id")).collect();
     if sure || ids.is_empty() {
@@ -108,10 +116,10 @@ fn instances(n: usize) -> String {
 }
 
 /// Requests all terminations first, then follows them: none waits for another. A refusal does not stop the others.
-async fn terminate(client: &Client, ids: &[String], wait: Option<u64>) -> Ended {
+async fn terminate(client: &Client, ids: &[String], account: Option<&str>, wait: Option<u64>) -> Ended {
     let (mut asked, mut failed, mut shown) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
-        match ask_for_end(client, id).await {
+        match ask_for_end(client, id, account).await {
             Ok(one) => asked.push(one),
             Err(e) => failed.push((id.clone(), e)),
         }
@@ -180,14 +188,18 @@ fn public_key(given: &str) -> Result<String, Failure> {
 }
 
 /// Resolves the name once: it may belong to another instance a moment later.
-async fn ask_for_end<'c>(client: &'c Client, id: &str) -> Result<(Progress<'c>, Value), Failure> {
-    let id = text(&client.get(&path(id), &[]).await?, "id");
+async fn ask_for_end<'c>(
+    client: &'c Client,
+    id: &str,
+    account: Option<&str>,
+) -> Result<(Progress<'c>, Value), Failure> {
+    let id = text(&client.get(&path(id, "", account), &[]).await?, "id");
     let progress = follower(client, &id).after_history().await?;
-    let instance = client.delete(&path(&id)).await?;
+    let instance = client.delete(&path(&id, "", None)).await?;
     Ok((progress, instance))
 }
 
-async fn create(client: &Client, args: Create, output: Output) -> Result<(), Failure> {
+async fn create(client: &Client, args: Create, account: Option<&str>, output: Output) -> Result<(), Failure> {
     let mut request = Map::new();
     let mut put = |key: &str, value: Value| {
         if !value.is_null() {
@@ -195,7 +207,7 @@ async fn create(client: &Client, args: Create, output: Output) -> Result<(), Fai
         }
     };
     put("instance_type", json!(args.instance_type));
-    put("account", json!(args.account.name()));
+    put("account", json!(account));
     put("zone", json!(args.zone));
     put("model_id", json!(args.model));
     put("name", json!(args.name));

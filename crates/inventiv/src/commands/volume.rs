@@ -28,8 +28,8 @@ pub(crate) async fn run(command: VolumeCommand, connection: &Connection, output:
     let client = Client::connect(connection)?;
     let path = |id: &str| format!("/volumes/{}", encode(id));
     let volume = match command {
-        VolumeCommand::List { status, instance } => {
-            let filters = [("status", status), ("instance_id", instance)];
+        VolumeCommand::List { account, status, instance } => {
+            let filters = [("status", status), ("instance_id", instance), ("account", account.name())];
             let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
             let items = client.all("/volumes", &query).await?;
             output::list(output, &items, &COLUMNS);

@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Runs until interrupted. A stream that breaks off is resumed at its position, on any replica.
 pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
     let client = Client::connect(&args.connection)?;
-    let filters = [("instance_id", args.id), ("zone", args.zone)];
+    let filters = [("instance_id", args.id), ("account", args.account.name()), ("zone", args.zone)];
     let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
     let mut shown = Shown { output, last: args.after, lines: HashMap::new() };
     let (mut is_first, mut is_told) = (true, false);

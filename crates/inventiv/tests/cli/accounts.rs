@@ -34,21 +34,25 @@ fn two_projects_live_side_by_side_and_a_command_names_its_own() {
         ("INVENTIV_ACCOUNT", "prod"),
     ];
     let server = Server::start_with(folder.path(), &cloud.url, &more);
-    let create = |account: &str| {
+    let asked = |account: &str, key: &str| {
         let args = ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "10"];
-        let more = ["--name", "same", "--account", account, "--wait", "-o", "json"];
-        json(&server.run(&[&args[..], &more].concat()))
+        let more = ["--name", "same", "--account", account, "--idempotency-key", key, "--wait", "-o", "json"];
+        server.run(&[&args[..], &more].concat())
     };
+    let create = |account: &str| json(&asked(account, &format!("key of {account}")));
     // A name is unique in its account alone; an account is named by its profile or its id.
     let (prod, dev) = (create("prod"), create(&format!("scaleway:{DEV}")));
+    let reused = asked("dev", "key of prod");
+    assert!(!reused.status.success() && text(&reused.stderr).contains("Idempotency-Key"), "{}", text(&reused.stderr));
     assert_eq!(prod["account_id"], format!("scaleway:{PROD}"));
     assert_eq!(dev["account_id"], format!("scaleway:{DEV}"));
     let state = cloud.emulator.state();
     let projects: Vec<&str> =
         state["servers"].as_array().unwrap().iter().map(|s| s["project"].as_str().unwrap()).collect();
     assert!(projects.len() == 2 && projects.contains(&PROD) && projects.contains(&DEV), "{projects:?}");
-    let ambiguous = server.run(&["instance", "get", "same"]);
-    assert!(!ambiguous.status.success() && text(&ambiguous.stderr).contains(dev["id"].as_str().unwrap()));
+    let shown = |more: &[&str]| server.run(&[&["instance", "get", "same", "-o", "json"], more].concat());
+    assert_eq!(json(&shown(&["--account", "dev"]))["id"], dev["id"]);
+    assert_eq!(json(&shown(&[]))["id"], prod["id"], "INVENTIV_ACCOUNT says which");
     for (account, id) in [("prod", PROD), ("dev", DEV)] {
         let audit = json(&server.run(&["audit", "--account", account, "-o", "json"]));
         assert_eq!((&audit["verdict"], &audit["account"]), (&"clean".into(), &format!("scaleway:{id}").into()));
@@ -70,6 +74,14 @@ fn two_projects_live_side_by_side_and_a_command_names_its_own() {
     }
     let unknown = server.run(&["offer", "list", "--account", "test"]);
     assert!(text(&unknown.stderr).contains("works in prod, dev"), "{}", text(&unknown.stderr));
+    // Another account's instance is neither found nor terminated, by whichever reference.
+    for verb in ["terminate", "show", "proof"] {
+        let out = server.run(&["instance", verb, prod["id"].as_str().unwrap(), "--account", "dev"]);
+        assert_eq!(out.status.code(), Some(3), "{verb}: {}", text(&out.stderr));
+    }
+    // Without an account, a name that several living instances have is ambiguous.
+    let anywhere = inventiv(&["instance", "get", "same"], &unnamed);
+    assert!(!anywhere.status.success() && text(&anywhere.stderr).contains(dev["id"].as_str().unwrap()));
     // Lists and `--all` keep to the account that is named, as INVENTIV_ACCOUNT does.
     let listed = |more: &[&str]| text(&server.run(&[&["instance", "list", "-o", "json"], more].concat()).stdout);
     let id = |i: &Value| i["id"].as_str().unwrap().to_owned();
@@ -80,6 +92,10 @@ fn two_projects_live_side_by_side_and_a_command_names_its_own() {
         assert!(end.status.success(), "{}", text(&end.stderr));
         let left = cloud.emulator.state()["servers"].as_array().unwrap().len();
         assert_eq!(left, usize::from(account == "dev"), "the other account's server stays");
+        // Once one has ended, the name is the other's; once both have, that of the last one.
+        let named = inventiv(&["instance", "get", "same", "-o", "json"], &unnamed);
+        let expected = if account == "dev" { &prod } else { &dev };
+        assert_eq!(json(&named)["id"], expected["id"]);
     }
     assert_eq!(cloud.left(), 0);
 }

@@ -28,6 +28,14 @@ pub(super) async fn state(pool: &AnyPool) -> Result<Schema, Error> {
     for row in &rows {
         has.push(row.try_get::<i64, _>(0).map_err(|e| Error::Open(format!("its schema cannot be read: {e}")))?);
     }
+    let first = MIGRATIONS.iter().map(|m| m.version).min().unwrap_or_default();
+    if has.iter().any(|v| *v < first) {
+        return Err(Error::Open(
+            "it was created by a version before the first release: create a new database; `inventiv recover` writes \
+             down what lives in the cloud"
+                .to_owned(),
+        ));
+    }
     if let Some(newer) = has.iter().rfind(|v| MIGRATIONS.iter().all(|m| m.version != **v)) {
         return Err(Error::Newer(*newer));
     }
