@@ -75,6 +75,8 @@ CREATE TABLE instances (
     version BIGINT NOT NULL
 );
 CREATE INDEX instances_unsettled ON instances (account_id, wake_at) WHERE settled = 0;
+-- Of two indexes that fit, SQLite takes the later one: those on what few rows have come after this one.
+CREATE INDEX instances_status ON instances (status, id);
 -- Ended rows accumulate for ever: lists and the reconciler read living rows, and find the rest by their filters.
 CREATE INDEX instances_living ON instances (account_id, zone, id)
     WHERE status IN ('provisioning', 'booting', 'ready', 'terminating');
@@ -83,7 +85,6 @@ CREATE INDEX instances_model ON instances (model_id, id) WHERE model_id IS NOT N
 CREATE INDEX instances_to_confirm ON instances (account_id, zone, id) WHERE confirm_after IS NOT NULL;
 -- Finds ended instances by their former name.
 CREATE INDEX instances_name ON instances (account_id, name, id);
-CREATE INDEX instances_status ON instances (status, id);
 
 -- The names of living instances: unique, so that a name can be used instead of an id.
 CREATE TABLE instance_names (

@@ -39,10 +39,10 @@ fn two_projects_live_side_by_side_and_a_command_names_its_own() {
         let more = ["--name", "same", "--account", account, "--idempotency-key", key, "--wait", "-o", "json"];
         server.run(&[&args[..], &more].concat())
     };
-    let create = |account: &str| json(&asked(account, &format!("key of {account}")));
+    let create = |account: &str, key: &str| json(&asked(account, key));
     // A name is unique in its account alone; an account is named by its profile or its id.
-    let (prod, dev) = (create("prod"), create(&format!("scaleway:{DEV}")));
-    let reused = asked("dev", "key of prod");
+    let (prod, dev) = (create("prod", "key-of-prod"), create(&format!("scaleway:{DEV}"), "key-of-dev"));
+    let reused = asked("dev", "key-of-prod");
     assert!(!reused.status.success() && text(&reused.stderr).contains("Idempotency-Key"), "{}", text(&reused.stderr));
     assert_eq!(prod["account_id"], format!("scaleway:{PROD}"));
     assert_eq!(dev["account_id"], format!("scaleway:{DEV}"));
