@@ -3,7 +3,7 @@
 use sqlx::{Connection, Executor};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// The database of a [`World`].
+/// The database of a [`crate::World`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
     /// A file in a temporary folder.

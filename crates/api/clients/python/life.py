@@ -58,9 +58,9 @@ def main() -> None:
         time.sleep(0.1)
     assert offers[0].hourly_micros > 0
 
-    wish = CreateInstance(zone="fr-par-2", instance_type="L40S-1-48G", name="generated", data_volume_gb=50)
-    made = create_instance.sync(client=client, body=wish, idempotency_key="one")
-    again = create_instance.sync(client=client, body=wish, idempotency_key="one")
+    request = CreateInstance(zone="fr-par-2", instance_type="L40S-1-48G", name="generated", data_volume_gb=50)
+    made = create_instance.sync(client=client, body=request, idempotency_key="one")
+    again = create_instance.sync(client=client, body=request, idempotency_key="one")
     assert again.id == made.id, "the same key made two instances"
     ready = until(client, made.id, "ready")
     assert ready.storage_count == 3 and ready.storage_sizes_gb == [20, 1600, 50], ready.storage_sizes_gb
@@ -77,7 +77,7 @@ def main() -> None:
     assert proof.clean and len(proof.resources) == 4, proof.verdict
     assert request_audit.sync_detailed(client=client, body=None).status_code == 202
     assert get_audit.sync(client=client) is not None
-    print("generated client: one life, from its wish to its proof")
+    print("generated client: one instance life cycle, from the request to the proof")
 
 
 main()

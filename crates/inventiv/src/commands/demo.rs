@@ -46,10 +46,7 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
     let left = left_behind(&emulator);
     let count = |key: &str| left[key].as_array().map_or(0, Vec::len);
     let (servers, volumes, ips) = (count("servers"), count("volumes"), count("ips"));
-    say(
-        output,
-        &format!("\nThe cloud, asked itself, still holds: {servers} servers, {volumes} volumes, {ips} addresses."),
-    );
+    say(output, &format!("\nThe cloud itself still holds: {servers} servers, {volumes} volumes, {ips} addresses."));
     if output.is_for_programs() {
         let left = json!({"servers": servers, "volumes": volumes, "ips": ips});
         output::value(output, &json!({"lives": lives, "left_behind": left}));

@@ -130,7 +130,7 @@ impl Run {
         process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
         let (_, audit) = self.call(process, "GET", "/audit", None)?;
         // A third party deleted the kept volume, and no other proves that the credentials can see block storage.
-        let unseen = audit.to_string().contains("whether the credentials see block storage");
+        let unseen = audit.to_string().contains("whether the credentials can see block storage");
         let honest = unseen && !kept.is_empty() && self.cloud.block_volumes() == 0;
         if audit["orphans"] != 0 || (audit["verdict"] == "inconclusive" && !honest) || audit["stuck"] != 0 {
             return Err(format!("the audit: {audit:#}"));
