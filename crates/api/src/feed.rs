@@ -124,7 +124,7 @@ impl Feed {
     }
 
     /// Whether there are no subscribers. If so, the next subscriber starts the polling task again.
-    fn is_deserted(&self) -> bool {
+    fn stop_if_deserted(&self) -> bool {
         let mut polling = self.polling();
         *polling = self.reported.receiver_count() > 0;
         !*polling
@@ -158,7 +158,7 @@ async fn poll(mut poll: Poller) {
     let app = poll.app.clone();
     let feed = &app.inner.feed;
     let mut fuse = RestartGuard(Some(feed));
-    while !feed.is_deserted() {
+    while !feed.stop_if_deserted() {
         match poll.once().await {
             Ok(()) => poll.seen = Instant::now(),
             Err(e) if poll.seen.elapsed() > UNREADABLE_MAX => {

@@ -178,7 +178,7 @@ impl Draft<'_, '_> {
     }
 
     /// Checks whether a call may be made now. If a retry is pending, adds a note with the reason and the time.
-    fn may_try(&mut self, what: &str, retry: Option<&Retry>) -> bool {
+    fn try_or_wait(&mut self, what: &str, retry: Option<&Retry>) -> bool {
         let Some(retry) = retry.filter(|r| r.not_before > self.cx.now) else { return true };
         self.wake = Some(self.wake.map_or(retry.not_before, |w| w.min(retry.not_before)));
         let (code, blocked) = if retry.error.kind == crate::error::ErrorKind::Unauthorized {

@@ -32,7 +32,7 @@ impl Orchestrator {
         let inner = &self.inner;
         let before = inner.clock.now().plus_ms(-inner.config.audit_ms);
         let mut due = inner.store.audits_due(&inner.account, before).await?;
-        due.retain(|zone| self.may_work(zone));
+        due.retain(|zone| self.claim_zone(zone));
         if due.is_empty() {
             return Ok(0);
         }

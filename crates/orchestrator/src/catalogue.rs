@@ -43,7 +43,7 @@ impl Orchestrator {
         for c in inner.store.catalogues(&inner.account).await? {
             let young = c.refreshed_at.is_some_and(|at| now.ms_since(at) < inner.config.catalogue_ms);
             let lately = tried.get(&c.zone).is_some_and(|at| now.ms_since(*at) < AGAIN_MS);
-            let ours = inner.config.zones.contains(&c.zone) && self.may_work(&c.zone);
+            let ours = inner.config.zones.contains(&c.zone) && self.claim_zone(&c.zone);
             if (young && c.error.is_none()) || lately || !ours {
                 continue;
             }

@@ -81,7 +81,7 @@ impl Orchestrator {
     }
 
     /// Whether this replica may work in a zone. If not, remembers that there was work to do.
-    pub(crate) fn may_work(&self, zone: &str) -> bool {
+    pub(crate) fn claim_zone(&self, zone: &str) -> bool {
         let leases = &self.inner.leases;
         if !leases.on.load(Ordering::SeqCst) {
             return true;

@@ -103,7 +103,7 @@ impl Orchestrator {
                 }
             }
         }
-        zones.retain(|zone, _| self.may_work(zone));
+        zones.retain(|zone, _| self.claim_zone(zone));
         for (zone, claims) in zones {
             let resync = resynced.contains(&zone);
             let (orchestrator, counters, inner_tasks) = (self.clone(), counters.clone(), tasks.clone());

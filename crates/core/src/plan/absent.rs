@@ -41,7 +41,7 @@ fn name_kept(draft: &mut Draft<'_, '_>) {
     for row in nameless {
         // One that is not shown may have been deleted by a third party: the audit reports it.
         let shown = row.provider_id.as_deref().is_some_and(|id| draft.seen.volume(id).is_some());
-        if shown && draft.may_try("setting the name and tags of a volume", row.retry.as_ref()) {
+        if shown && draft.try_or_wait("setting the name and tags of a volume", row.retry.as_ref()) {
             draft.actions.push(Action::Volume(row.id, VolumeCall::Tag));
         }
     }

@@ -57,7 +57,7 @@ pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen:
             );
         }
         Next::Later(retry) => {
-            draft.may_try("creating the data volume", Some(&retry));
+            draft.try_or_wait("creating the data volume", Some(&retry));
         }
         Next::Never(code, message) => draft.fail(&code, message),
     }
@@ -124,7 +124,7 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
             let again = row.attach_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(patience_ms));
             if !again {
                 attaching(draft, row);
-            } else if draft.may_try("attaching the data volume", row.retry.as_ref()) {
+            } else if draft.try_or_wait("attaching the data volume", row.retry.as_ref()) {
                 draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Attach(server.id.clone())));
             }
         }
@@ -136,8 +136,8 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
             draft.wait("waits for the data volume to become available");
         }
         None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
-            if evidence::may_ask(draft, "the data volume", row.pending_observation.as_ref())
-                && draft.may_try("checking whether the data volume is gone", row.retry.as_ref())
+            if evidence::ask_or_wait(draft, "the data volume", row.pending_observation.as_ref())
+                && draft.try_or_wait("checking whether the data volume is gone", row.retry.as_ref())
             {
                 draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
             }

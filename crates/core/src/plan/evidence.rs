@@ -168,7 +168,11 @@ fn pending(
 
 /// Checks whether a resource that is not shown may be read by its id now: more than the window after it was last shown,
 /// or after the first not-found. If not, adds a note with the reason and the time.
-pub(super) fn may_ask(draft: &mut Draft<'_, '_>, what: &str, pending_observation: Option<&PendingObservation>) -> bool {
+pub(super) fn ask_or_wait(
+    draft: &mut Draft<'_, '_>,
+    what: &str,
+    pending_observation: Option<&PendingObservation>,
+) -> bool {
     /// How many polls later an absence is checked against a new observation.
     const POLLS: i64 = 5;
     let window_ms = draft.cx.rules.stale_ms;

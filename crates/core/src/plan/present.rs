@@ -29,7 +29,8 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         unseen(draft, &server);
         return;
     };
-    if server.tagged_at.is_none() && draft.may_try("setting the name and tags of the server", server.retry.as_ref()) {
+    if server.tagged_at.is_none() && draft.try_or_wait("setting the name and tags of the server", server.retry.as_ref())
+    {
         draft.actions.push(Action::Server(server.id.clone(), ServerCall::Tag));
     }
     name_volumes(draft);
@@ -37,7 +38,8 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     let data = want_data_volume(draft, &server, &seen);
     let data_known =
         draft.agg.instance.spec.data_volume.is_none() || draft.agg.data_volume().is_some_and(|v| v.is_live());
-    if data_known && server.user_data_at.is_none() && draft.may_try("setting the user data", server.retry.as_ref()) {
+    if data_known && server.user_data_at.is_none() && draft.try_or_wait("setting the user data", server.retry.as_ref())
+    {
         draft.actions.push(Action::Server(server.id.clone(), ServerCall::SetUserData));
     }
     if data != Data::Missing && server.user_data_at.is_some() {
@@ -71,7 +73,7 @@ fn want_server(draft: &mut Draft<'_, '_>) {
             );
         }
         Next::Later(retry) => {
-            draft.may_try("creating the server", Some(&retry));
+            draft.try_or_wait("creating the server", Some(&retry));
         }
         Next::Never(code, message) => draft.fail(&code, message),
     }
@@ -116,8 +118,8 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
 fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
     let known_since = server.answered_at.unwrap_or(server.intended_at);
     if draft.seen.listed && draft.seen.began_at > known_since {
-        if evidence::may_ask(draft, "the server", server.pending_observation.as_ref())
-            && draft.may_try("checking whether the server is gone", server.retry.as_ref())
+        if evidence::ask_or_wait(draft, "the server", server.pending_observation.as_ref())
+            && draft.try_or_wait("checking whether the server is gone", server.retry.as_ref())
         {
             draft.actions.push(Action::Server(server.id.clone(), ServerCall::ProveGone));
         }
@@ -141,7 +143,7 @@ fn name_volumes(draft: &mut Draft<'_, '_>) {
         if creating && row.retry.is_some() {
             let text = "waits for a volume to be created before its name is set";
             draft.wait_for_volume(Change::VolumeMade, row, row.created_at, text);
-        } else if draft.may_try("setting the name and tags of a volume", row.retry.as_ref()) {
+        } else if draft.try_or_wait("setting the name and tags of a volume", row.retry.as_ref()) {
             draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::Tag));
         }
     }
@@ -158,7 +160,7 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
         Some(VolumeState::Available | VolumeState::InUse)
             if row.changed_at.is_none_or(|t| t.plus_ms(draft.cx.rules.stale_ms) < draft.seen.began_at) =>
         {
-            if draft.may_try("growing the boot volume", row.retry.as_ref()) {
+            if draft.try_or_wait("growing the boot volume", row.retry.as_ref()) {
                 draft.actions.push(Action::Volume(row.id, VolumeCall::Resize(want)));
             }
         }

@@ -18,7 +18,7 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
         let since = row.delete_sent_at.unwrap_or_else(|| known_since.plus_ms(draft.cx.rules.stale_ms));
         if !(draft.seen.listed && draft.seen.began_at > since) {
             wait_for_listing(draft, "to see whether the server is gone");
-        } else if draft.may_try("checking whether the server is gone", row.retry.as_ref()) {
+        } else if draft.try_or_wait("checking whether the server is gone", row.retry.as_ref()) {
             draft.actions.push(Action::Server(id.clone(), ServerCall::ProveGone));
         }
         return;
@@ -43,7 +43,7 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
             return;
         }
     }
-    if draft.may_try("removing the server", row.retry.as_ref()) {
+    if draft.try_or_wait("removing the server", row.retry.as_ref()) {
         choose_removal_method(draft, &row, &seen);
     }
 }
@@ -135,7 +135,7 @@ fn detach(draft: &mut Draft<'_, '_>, volume: &Volume, server: &Server) -> bool {
         draft.wait(format!("waits for volume {name} to be detached"));
         return true;
     }
-    if draft.may_try("detaching a volume", volume.retry.as_ref()) {
+    if draft.try_or_wait("detaching a volume", volume.retry.as_ref()) {
         draft.actions.push(Action::Volume(volume.id.clone(), VolumeCall::Detach(server.id.clone())));
     }
     true

@@ -89,10 +89,10 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
         if draft.seen.listed_at(row.is_block()).is_none_or(|at| at <= since) {
             wait_for_listing_of(draft, row, since, &format!("to see whether volume {id} is gone"));
         } else if !draft.agg.is_volume_going(row)
-            && !evidence::may_ask(draft, &format!("volume {id}"), row.pending_observation.as_ref())
+            && !evidence::ask_or_wait(draft, &format!("volume {id}"), row.pending_observation.as_ref())
         {
             // Nobody requested its deletion: wait for a second observation.
-        } else if draft.may_try("checking whether a volume is gone", row.retry.as_ref()) {
+        } else if draft.try_or_wait("checking whether a volume is gone", row.retry.as_ref()) {
             draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
         }
         return;
@@ -109,7 +109,7 @@ fn delete_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: Option<(VolumeSt
     }
     match state {
         VolumeState::Available | VolumeState::Error => {
-            if !draft.may_try("deleting a volume", row.retry.as_ref()) {
+            if !draft.try_or_wait("deleting a volume", row.retry.as_ref()) {
                 return;
             }
             if must_be_marked(draft, row) {
@@ -158,8 +158,9 @@ fn keep_volume(draft: &mut Draft<'_, '_>, row: &Volume, seen: bool) {
         wait_for_listing(draft, &format!("to see volume {id}, which is to be retained"));
     } else {
         let what = format!("volume {}, which is to be retained,", row.provider_id.as_deref().unwrap_or(&row.name));
-        let old = draft.agg.is_volume_going(row) || evidence::may_ask(draft, &what, row.pending_observation.as_ref());
-        if old && draft.may_try("checking whether a volume is gone", row.retry.as_ref()) {
+        let old =
+            draft.agg.is_volume_going(row) || evidence::ask_or_wait(draft, &what, row.pending_observation.as_ref());
+        if old && draft.try_or_wait("checking whether a volume is gone", row.retry.as_ref()) {
             draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
         }
     }

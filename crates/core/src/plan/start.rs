@@ -69,7 +69,7 @@ fn start(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
         let since = attached.or(server.answered_at).unwrap_or(server.intended_at);
         let text = "waits until the cloud allows the server to be started";
         draft.wait_for(Change::ActionsAllowed, Shows::Server(seen.id.clone()), since, text);
-    } else if draft.may_try("starting the server", server.retry.as_ref()) {
+    } else if draft.try_or_wait("starting the server", server.retry.as_ref()) {
         draft.actions.push(Action::Server(server.id.clone(), ServerCall::Start));
     }
 }

@@ -36,9 +36,10 @@ pub(super) fn witness(draft: &mut Draft<'_, '_>) {
     }
     let refused = witnesses().filter(|v| v.create_state == CreateState::Refused).max_by_key(|v| v.attempt);
     let retry = refused.and_then(|v| v.retry.clone());
-    if !draft
-        .may_try("creating a witness volume, which shows whether the credentials see block storage,", retry.as_ref())
-    {
+    if !draft.try_or_wait(
+        "creating a witness volume, which shows whether the credentials see block storage,",
+        retry.as_ref(),
+    ) {
         return;
     }
     let attempt = draft.agg.volumes.iter().map(|v| v.attempt).max().unwrap_or(0) + 1;
