@@ -59,5 +59,8 @@ fn only(found: &[InstanceId], text: &str, why: &str) -> Result<InstanceId, ApiEr
         return Ok(id.clone());
     }
     let ids: Vec<&str> = found.iter().map(InstanceId::as_str).collect();
-    Err(ApiError::conflict("ambiguous", format!("several instances {why} `{text}`; use an id: {}", ids.join(", "))))
+    Err(ApiError::conflict(
+        "ambiguous",
+        format!("several instances {why} `{text}`; name the account, or use an id: {}", ids.join(", ")),
+    ))
 }

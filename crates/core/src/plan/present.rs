@@ -88,31 +88,7 @@ fn new_server(draft: &mut Draft<'_, '_>, attempt: u32) -> Server {
         delete: true,
         policy_version: 0,
     };
-    Server {
-        id: ServerId::new((draft.cx.ids)()),
-        attempt,
-        name: name.text(),
-        is_primary: true,
-        create_state: CreateState::Intended,
-        create_error: None,
-        provider_id: None,
-        state: None,
-        intended_at: draft.cx.now,
-        answered_at: None,
-        tagged_at: None,
-        tags_shown: false,
-        user_data_at: None,
-        starts: 0,
-        start_intended_at: None,
-        start_sent_at: None,
-        stop_sent_at: None,
-        delete_intended_at: None,
-        delete_sent_at: None,
-        gone_at: None,
-        proof: None,
-        retry: None,
-        pending_observation: None,
-    }
+    Server::intended(ServerId::new((draft.cx.ids)()), attempt, name.text(), draft.cx.now)
 }
 
 fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {

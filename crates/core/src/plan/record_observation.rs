@@ -101,26 +101,15 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &ObservedServer) {
     record_server_volumes(draft, seen, true);
 }
 
+/// A row for another server with the name of an attempt, without that attempt's history.
 fn duplicate_of(row: &Server) -> Server {
     Server {
         is_primary: false,
         create_state: CreateState::Created,
-        create_error: None,
-        state: None,
+        provider_id: row.provider_id.clone(),
+        answered_at: row.answered_at,
         tagged_at: Some(row.intended_at),
-        tags_shown: false,
-        user_data_at: None,
-        starts: 0,
-        start_intended_at: None,
-        start_sent_at: None,
-        stop_sent_at: None,
-        delete_intended_at: None,
-        delete_sent_at: None,
-        gone_at: None,
-        proof: None,
-        retry: None,
-        pending_observation: None,
-        ..row.clone()
+        ..Server::intended(row.id.clone(), row.attempt, row.name.clone(), row.intended_at)
     }
 }
 

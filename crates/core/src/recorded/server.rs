@@ -61,28 +61,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// A row for a server that exists and was not recorded. It may have run: its user data is not set, and it is not
-    /// started again.
+    /// A row for an attempt whose creation was not sent yet.
     #[must_use]
-    pub fn found(id: ServerId, attempt: u32, seen: &ObservedServer, now: Timestamp) -> Self {
-        let created = seen.created_at.unwrap_or(now);
+    pub const fn intended(id: ServerId, attempt: u32, name: String, now: Timestamp) -> Self {
         Self {
             id,
             attempt,
-            name: seen.name.clone(),
+            name,
             is_primary: true,
-            create_state: CreateState::Created,
+            create_state: CreateState::Intended,
             create_error: None,
-            provider_id: Some(seen.id.clone()),
-            state: Some(seen.state.text().to_owned()),
-            intended_at: created,
-            answered_at: Some(now),
-            tagged_at: Some(now),
+            provider_id: None,
+            state: None,
+            intended_at: now,
+            answered_at: None,
+            tagged_at: None,
             tags_shown: false,
-            user_data_at: Some(now),
-            starts: 1,
-            start_intended_at: Some(created),
-            start_sent_at: Some(created),
+            user_data_at: None,
+            starts: 0,
+            start_intended_at: None,
+            start_sent_at: None,
             stop_sent_at: None,
             delete_intended_at: None,
             delete_sent_at: None,
@@ -90,6 +88,25 @@ impl Server {
             proof: None,
             retry: None,
             pending_observation: None,
+        }
+    }
+
+    /// A row for a server that exists and was not recorded. It may have run: its user data is not set, and it is not
+    /// started again.
+    #[must_use]
+    pub fn found(id: ServerId, attempt: u32, seen: &ObservedServer, now: Timestamp) -> Self {
+        let created = seen.created_at.unwrap_or(now);
+        Self {
+            create_state: CreateState::Created,
+            provider_id: Some(seen.id.clone()),
+            state: Some(seen.state.text().to_owned()),
+            answered_at: Some(now),
+            tagged_at: Some(now),
+            user_data_at: Some(now),
+            starts: 1,
+            start_intended_at: Some(created),
+            start_sent_at: Some(created),
+            ..Self::intended(id, attempt, seen.name.clone(), created)
         }
     }
 

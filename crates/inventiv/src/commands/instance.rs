@@ -23,6 +23,7 @@ const COLUMNS: Columns = Columns {
         ("EUR/h", output::hourly_of_all),
     ],
     wide: &[
+        ("account", |i| text(i, "account_id")),
         ("id", |i| text(i, "id")),
         ("model", |i| text(i, "model_id")),
         ("addresses", output::addresses),
