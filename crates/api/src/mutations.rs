@@ -400,21 +400,9 @@ async fn model(app: &App, id: &str) -> Result<Option<Model>, ApiError> {
 
 fn log(app: &App, i: &Instance, kind: EventKind, volume_id: Option<&str>, now: Timestamp) -> LogWrite {
     LogWrite::Open(Box::new(ActionLog {
-        id: LogId::new(app.draw()),
-        instance_id: Some(i.id.to_string()),
         volume_id: volume_id.map(str::to_owned),
-        action: kind.text().to_owned(),
         status: LogStatus::Completed,
-        provider: i.provider.clone(),
-        account_id: i.account_id.clone(),
-        zone: i.zone.clone(),
-        resource_id: None,
-        attempt: None,
-        request_id: None,
-        error_kind: None,
-        error: None,
-        details: None,
-        started_at: now,
         ended_at: Some(now),
+        ..ActionLog::begun(LogId::new(app.draw()), i, kind, now)
     }))
 }

@@ -13,25 +13,7 @@ use inventiv_store::{ActionLog, LogClose, LogStatus, LogWrite};
 
 impl Inner {
     fn new_log(&self, agg: &Aggregate, kind: EventKind, now: Timestamp) -> ActionLog {
-        let i = &agg.instance;
-        ActionLog {
-            id: LogId::new(self.ids.draw()),
-            instance_id: Some(i.id.to_string()),
-            volume_id: None,
-            action: kind.text().to_owned(),
-            status: LogStatus::InProgress,
-            provider: i.provider.clone(),
-            account_id: i.account_id.clone(),
-            zone: i.zone.clone(),
-            resource_id: None,
-            attempt: None,
-            request_id: None,
-            error_kind: None,
-            error: None,
-            details: None,
-            started_at: now,
-            ended_at: None,
-        }
+        ActionLog::begun(LogId::new(self.ids.draw()), &agg.instance, kind, now)
     }
 
     /// The line that is committed before a call.

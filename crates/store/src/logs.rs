@@ -82,6 +82,31 @@ pub struct ActionLog {
     pub ended_at: Option<Timestamp>,
 }
 
+impl ActionLog {
+    /// An open line about an instance that begins now.
+    #[must_use]
+    pub fn begun(id: LogId, instance: &Instance, kind: EventKind, now: Timestamp) -> Self {
+        Self {
+            id,
+            instance_id: Some(instance.id.to_string()),
+            volume_id: None,
+            action: kind.text().to_owned(),
+            status: LogStatus::InProgress,
+            provider: instance.provider.clone(),
+            account_id: instance.account_id.clone(),
+            zone: instance.zone.clone(),
+            resource_id: None,
+            attempt: None,
+            request_id: None,
+            error_kind: None,
+            error: None,
+            details: None,
+            started_at: now,
+            ended_at: None,
+        }
+    }
+}
+
 /// How a line is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogClose {
