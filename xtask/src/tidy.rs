@@ -10,15 +10,17 @@ use std::path::{Path, PathBuf};
 /// Our crates, and which of our crates each may depend on (except in tests).
 const MAY_USE: &[(&str, &[&str])] = &[
     ("core", &[]),
+    ("types", &["inventiv-core"]),
     ("providers", &["inventiv-core"]),
     ("store", &["inventiv-core"]),
     ("orchestrator", &["inventiv-core", "inventiv-providers", "inventiv-store"]),
-    ("api", &["inventiv-core", "inventiv-store"]),
+    ("api", &["inventiv-core", "inventiv-types", "inventiv-store"]),
     ("scaleway-emulator", &[]),
     ("private-postgres", &[]),
 ];
 const OURS: &[&str] = &[
     "inventiv-core",
+    "inventiv-types",
     "inventiv-providers",
     "inventiv-store",
     "inventiv-orchestrator",
@@ -134,7 +136,11 @@ fn check_file(path: &Path, text: &str, faults: &mut Vec<String>) {
     if lines > FILE_LINES_MAX {
         faults.push(format!("{shown}: {lines} lines; split the file (at most {FILE_LINES_MAX})"));
     }
+    let is_command_line = path.starts_with("crates/inventiv/src") && !is_test;
     for (n, line) in text.lines().enumerate() {
+        if is_command_line && looks_a_field_up(line) {
+            faults.push(format!("{shown}:{}: a field by its name; decode a type of `inventiv-types`", n + 1));
+        }
         if line.ends_with(' ') || line.contains('\t') {
             faults.push(format!("{shown}:{}: trailing white space, or a tab", n + 1));
         }
@@ -146,6 +152,14 @@ fn check_file(path: &Path, text: &str, faults: &mut Vec<String>) {
     if !is_test {
         check_functions(&shown.to_string(), code, faults);
     }
+}
+
+/// Whether a line reads a field of untyped JSON: `item["name"]`.
+fn looks_a_field_up(line: &str) -> bool {
+    line.split("[\"").skip(1).any(|rest| {
+        let (name, after) = rest.split_once('"').unwrap_or_default();
+        after.starts_with(']') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    }) && !line.contains("&[\"")
 }
 
 /// Relies on rustfmt: a function ends at the brace with its own indentation.

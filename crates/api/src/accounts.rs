@@ -58,8 +58,14 @@ impl App {
     /// there is none, all prices are 0.
     pub(crate) fn storage_prices(&self, account_id: &str) -> &StoragePrices {
         static UNKNOWN: StoragePrices = StoragePrices::unknown();
+        self.profile(account_id).map_or(&UNKNOWN, |profile| &profile.storage_prices)
+    }
+
+    /// The properties of an account's cloud, even without credentials for the account; `None` for a cloud in which no
+    /// account is in use.
+    pub(crate) fn profile(&self, account_id: &str) -> Option<&CloudProfile> {
         let provider = account_id.split_once(':').map(|(provider, _)| provider);
         let same_cloud = || self.accounts().iter().find(|a| Some(a.profile.provider.as_str()) == provider);
-        self.account_of(account_id).or_else(same_cloud).map_or(&UNKNOWN, |a| &a.profile.storage_prices)
+        self.account_of(account_id).or_else(same_cloud).map(|a| &a.profile)
     }
 }

@@ -1,6 +1,6 @@
-//! The request to create an instance, and the checks that need no database.
+//! The checks of a request to create an instance that need no database.
 
-use crate::problem::FieldError;
+use crate::problem::wrong_field;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::cloud_config;
 use inventiv_core::id::InstanceId;
@@ -8,8 +8,7 @@ use inventiv_core::model_id::{self, ModelId};
 use inventiv_core::ssh_key;
 use inventiv_core::text::is_hidden;
 use inventiv_core::volume_size::MAX_GB;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use inventiv_types::{CreateInstance, FieldError};
 
 /// The maximum length of a name, in characters.
 const NAME_MAX: usize = 100;
@@ -17,57 +16,6 @@ const NAME_MAX: usize = 100;
 const TAGS_MAX: usize = 20;
 /// The maximum number of public keys of a request.
 const KEYS_MAX: usize = 20;
-
-/// The desired instance. Only `zone` and `instance_type` are required.
-#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateInstance {
-    /// A name, unique among the instances of the account that have not ended. It must not begin with `ins-`. If it is
-    /// omitted, it is made from the type and the id.
-    #[schema(min_length = 1, max_length = 100, example = "qwen")]
-    pub(crate) name: Option<String>,
-    /// The account, by name or id. Required only if the control plane works in several accounts.
-    #[schema(max_length = 200, example = "prod")]
-    pub(crate) account: Option<String>,
-    /// The zone, for instance `fr-par-2`.
-    #[schema(max_length = 40, pattern = "^[A-Za-z0-9_./:-]+$", example = "fr-par-2")]
-    pub(crate) zone: String,
-    /// The provider's server type, for instance `L40S-1-48G`. `GET /offers` lists the types with their prices.
-    #[schema(max_length = 60, pattern = "^[A-Za-z0-9_./:-]+$", example = "L40S-1-48G")]
-    pub(crate) instance_type: String,
-    /// The model that the instance is for, for instance `Qwen/Qwen2.5-7B-Instruct`. It determines the size of the data
-    /// volume if `data_volume_gb` is omitted.
-    #[schema(min_length = 1, max_length = 300, example = "Qwen/Qwen2.5-7B-Instruct")]
-    pub(crate) model_id: Option<String>,
-    /// The image, by label or id. `GET /images` lists the labels. If omitted, the `default_image` of
-    /// the provider settings.
-    #[schema(max_length = 100, pattern = "^[A-Za-z0-9_./:-]+$", example = "ubuntu_jammy_gpu_os_12")]
-    pub(crate) image: Option<String>,
-    /// The size of the data volume in GB; 0 for none. If omitted, it is chosen for `model_id`; without a model, there
-    /// is none.
-    #[schema(minimum = 0, maximum = 10_000, example = 200)]
-    pub(crate) data_volume_gb: Option<i64>,
-    /// The minimum size of the boot volume in GB, for types that boot from block storage. If omitted, the size of the
-    /// image.
-    #[schema(minimum = 1, maximum = 10_000)]
-    pub(crate) boot_volume_gb: Option<i64>,
-    /// The I/O operations per second of the data volume: 5000 or 15000. If omitted, the provider's default.
-    #[schema(minimum = 5_000, maximum = 15_000, example = 5_000)]
-    pub(crate) perf_iops: Option<i64>,
-    /// Whether the data volume is deleted when the instance ends. If omitted, the provider setting
-    /// `delete_on_terminate_default` applies.
-    pub(crate) delete_on_terminate: Option<bool>,
-    /// Tags for the server and its volumes, each of 1 to 100 characters, without commas, not beginning with `inventiv`.
-    #[schema(max_items = 20)]
-    pub(crate) tags: Option<Vec<String>>,
-    /// Public SSH keys that may log in, in addition to those of the provider's project.
-    #[schema(max_items = 20, example = json!(["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop"]))]
-    pub(crate) ssh_keys: Option<Vec<String>>,
-    /// An additional cloud-init part (`#cloud-config`, or a script that begins with `#!`), at most 65536 bytes. It is
-    /// stored unencrypted in the database and can be read on the server, so it must not contain secrets.
-    #[schema(max_length = 65_536, example = "#!/bin/sh\necho hello")]
-    pub(crate) user_data: Option<String>,
-}
 
 /// The mistakes of a request that can be found without the catalogue and the settings.
 pub(crate) fn mistakes(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
@@ -78,7 +26,7 @@ fn check_texts(request: &CreateInstance) -> Vec<FieldError> {
     let mut wrong: Vec<FieldError> = request.name.as_deref().and_then(wrong_name).into_iter().collect();
     let mut refuse = |field: &str, bad: bool, text: &str| {
         if bad {
-            wrong.push(FieldError::field(field, text));
+            wrong.push(wrong_field(field, text));
         }
     };
     let word = |t: &str, max: usize| {
@@ -120,7 +68,7 @@ pub(crate) fn wrong_name(name: &str) -> Option<FieldError> {
     } else {
         return None;
     };
-    Some(FieldError::field("name", text))
+    Some(wrong_field("name", text))
 }
 
 /// Whether a text has the form of a model id.
@@ -131,14 +79,14 @@ pub(crate) fn is_model_id(text: &str) -> bool {
 fn check_numbers(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
     let mut wrong = Vec::new();
     if request.data_volume_gb.is_some_and(|gb| !(0..=MAX_GB).contains(&gb)) {
-        wrong.push(FieldError::field("data_volume_gb", format!("must be a whole number from 0 (none) to {MAX_GB}")));
+        wrong.push(wrong_field("data_volume_gb", format!("must be a whole number from 0 (none) to {MAX_GB}")));
     }
     if request.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
-        wrong.push(FieldError::field("boot_volume_gb", format!("must be a whole number from 1 to {MAX_GB}")));
+        wrong.push(wrong_field("boot_volume_gb", format!("must be a whole number from 1 to {MAX_GB}")));
     }
     if request.perf_iops.is_some_and(|n| !profile.volume_iops.contains(&n)) {
         let speeds: Vec<String> = profile.volume_iops.iter().map(i64::to_string).collect();
-        wrong.push(FieldError::field("perf_iops", format!("must be {}", speeds.join(" or "))));
+        wrong.push(wrong_field("perf_iops", format!("must be {}", speeds.join(" or "))));
     }
     wrong
 }

@@ -1,8 +1,9 @@
 //! Extractors whose refusals are problems that report every mistake of a request at once.
 
-use crate::problem::{ApiError, FieldError};
+use crate::problem::{ApiError, wrong_field, wrong_parameter};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
+use inventiv_types::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ enum Mistake {
 fn reported(path: &str, text: &str) -> (FieldError, Mistake) {
     let quoted = text.split('`').nth(1).unwrap_or_default().to_owned();
     if text.starts_with("missing field") {
-        return (FieldError::field(&quoted, "is required"), Mistake::Missing(quoted));
+        return (wrong_field(&quoted, "is required"), Mistake::Missing(quoted));
     }
     let path = path.replace('[', ".").replace(']', "");
     let field = path.split('.').next().unwrap_or_default().to_owned();
@@ -73,9 +74,9 @@ fn reported(path: &str, text: &str) -> (FieldError, Mistake) {
         let known = text.split_once("expected ").map_or("", |(_, known)| known);
         let known = listed(known);
         let (name, field) = if field.is_empty() || field == "?" { (quoted.clone(), quoted) } else { (path, field) };
-        return (FieldError::field(&name, format!("unknown field; the fields are {known}")), Mistake::Wrong(field));
+        return (wrong_field(&name, format!("unknown field; the fields are {known}")), Mistake::Wrong(field));
     }
-    (FieldError::field(&path, plain(text)), Mistake::Wrong(field))
+    (wrong_field(&path, plain(text)), Mistake::Wrong(field))
 }
 
 /// "one of `a`, `b`" and "`a` or `b`" as "a, b".
@@ -83,8 +84,12 @@ fn listed(known: &str) -> String {
     known.trim_start_matches("one of ").replace(" or ", ", ").replace('`', "")
 }
 
-/// "invalid type: integer `5`, expected a string" as "must be a string, not integer 5".
+/// "invalid type: integer `5`, expected a string" as "must be a string, not integer 5", and "unknown variant `x`,
+/// expected `a` or `b`" as "must be one of a, b".
 fn plain(text: &str) -> String {
+    if let Some((_, known)) = text.strip_prefix("unknown variant").and_then(|said| said.split_once("expected ")) {
+        return format!("must be one of {}", listed(known));
+    }
     let said = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
     match said.and_then(|said| said.rsplit_once(", expected ")) {
         Some((given, expected)) => {
@@ -146,7 +151,7 @@ fn query<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
         let before = left.len();
         let called = |pair: &&str| form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(key, _)| key == name);
         left.retain(|pair| !called(pair));
-        errors.push(FieldError::parameter(&name, detail));
+        errors.push(wrong_parameter(&name, detail));
         if left.len() == before || errors.len() >= TOLD_MAX {
             return Err(ApiError::all(errors));
         }

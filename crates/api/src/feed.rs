@@ -7,14 +7,13 @@
 use crate::App;
 use crate::problem::ApiError;
 use crate::routes::instances::shown;
-use crate::view::InstanceDetail;
 use axum::response::sse::Event;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
 use inventiv_store::{Change, Cursor, InstanceFilter};
+use inventiv_types::{InstanceDetail, SnapshotBegins, SnapshotReason};
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
@@ -233,7 +232,7 @@ pub(crate) struct Stream {
     app: App,
     about: Filter,
     /// Why the stream begins with a snapshot, if it does.
-    snapshot: Option<&'static str>,
+    snapshot: Option<SnapshotReason>,
     /// The position: later changes were not sent yet.
     place: Cursor,
     /// How many changes the filter has excluded since the position was last sent.
@@ -273,9 +272,9 @@ impl Stream {
         let newest = app.store().newest_place().await?;
         let heard = feed.listen(app, &newest, epoch);
         let (snapshot, place) = match last {
-            None => (Some("start"), newest),
+            None => (Some(SnapshotReason::Start), newest),
             Some(last) if last.is_behind(&newest) => (None, last),
-            Some(_) => (Some("unknown_id"), newest),
+            Some(_) => (Some(SnapshotReason::UnknownId), newest),
         };
         Ok(Self { app: app.clone(), about, snapshot, place, untold: 0, heard, generation, closed, _room: room })
     }
@@ -310,7 +309,8 @@ impl Stream {
 
     async fn tell_all(&mut self, out: &mpsc::Sender<Event>) -> Result<(), End> {
         if let Some(reason) = self.snapshot {
-            send(out, Event::default().event("snapshot").data(json!({ "reason": reason }).to_string())).await?;
+            let begins = serde_json::to_string(&SnapshotBegins { reason }).unwrap_or_default();
+            send(out, Event::default().event("snapshot").data(begins)).await?;
             self.tell_living(out).await?;
         }
         self.catch_up(out).await?;

@@ -6,7 +6,6 @@ mod accounts;
 mod auth;
 mod create_request;
 mod etag;
-mod events_schema;
 mod extract;
 mod feed;
 mod idempotency;

@@ -1,23 +1,24 @@
 //! Changes of the desired state by requests. A refusal says what to do and changes nothing.
 
 use crate::App;
-use crate::create_request::{CreateInstance, mistakes, wrong_name};
+use crate::create_request::{mistakes, wrong_name};
 use crate::etag::{self, IfMatch};
 use crate::idempotency;
 use crate::images;
 use crate::problem::ApiError;
-use crate::view::OwnedVolume;
+use crate::view;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::model_id::ModelId;
 use inventiv_core::offer::{Availability, BootStorage, Offer};
-use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, Server, Spec, Volume};
+use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, NewInstance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
-use inventiv_core::status::{Desired, Origin, Status, VolumeKind, VolumeStatus};
+use inventiv_core::status::{Desired, LogStatus, Origin, Status, VolumeKind, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, SizeInputs};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
-use inventiv_store::{ActionLog, LogStatus, LogWrite, Model, Named, ProviderSettings, VolumeWithOwner};
+use inventiv_store::{ActionLog, LogWrite, Model, Named, ProviderSettings, VolumeWithOwner};
+use inventiv_types::CreateInstance;
 
 /// The instance of a create request.
 pub(crate) struct Made {
@@ -44,7 +45,7 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     let spec = spec(app, &request, &offer, &settings).await?;
     images::check(account, &spec.image, &offer).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
-    let instance = Instance {
+    let new = NewInstance {
         name: request.name.unwrap_or_else(|| default_name(&request.instance_type, &id)),
         id,
         account_id: account.id.clone(),
@@ -53,21 +54,8 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
         instance_type: request.instance_type,
         model_id: request.model_id,
         spec,
-        desired: Desired::Present,
-        status: Status::Provisioning,
-        failure: None,
-        ip_address: None,
-        addresses: Vec::new(),
-        created_at: now,
-        ready_at: None,
-        terminate_requested_at: None,
-        terminated_at: None,
-        notes: Vec::new(),
-        settled: false,
-        wake_at: now,
-        confirm_after: None,
-        version: 0,
     };
+    let instance = Instance::requested(new, now);
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     let log = log(app, &agg.instance, EventKind::RequestCreate, None, now);
     let used = key.map(|key| idempotency::used(key, &fingerprint, &agg));
@@ -212,7 +200,7 @@ pub(crate) async fn set_policy(
                 .map(Server::is_live)
                 .collect();
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
-            read.check(&etag::of(&OwnedVolume::of(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
+            read.check(&etag::of(&view::owned_volume(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
             // A block volume survives the removal of its server; a local one does not.
             let going = going.into_iter().any(|live| live || !volume.is_block());
             if volume.delete_on_terminate == delete && volume.cloud_policy.is_none() {

@@ -1,15 +1,10 @@
 //! The OpenAPI 3.1 document, generated from the code.
 
-use crate::events_schema::StreamEvent;
-use crate::problem::Problem;
 use crate::routes;
-use inventiv_core::audit::FindingKind;
-use inventiv_core::status::{NoteCode, Origin, Status, VolumeStatus};
-use inventiv_store::LogStatus;
-use serde_json::Value;
+use inventiv_types::{Problem, SnapshotBegins, StreamEvent};
 use utoipa::OpenApi as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -42,7 +37,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, S
         (name = "provider settings", description = "The defaults for new instances at a provider."),
         (name = "health", description = "Liveness, readiness and metrics of the control plane.")
     ),
-    components(schemas(Problem, StreamEvent))
+    components(schemas(Problem, SnapshotBegins, StreamEvent))
 )]
 struct Base;
 
@@ -55,12 +50,6 @@ pub fn document() -> OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     if let Some(components) = &mut api.components {
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
-        for (schema, property, words) in enumerations() {
-            let object = components.schemas.get_mut(schema).and_then(|s| property_of(s, property));
-            if let Some(object) = object {
-                object.enum_values = Some(words);
-            }
-        }
     }
     api.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     for item in api.paths.paths.values_mut() {
@@ -70,38 +59,6 @@ pub fn document() -> OpenApi {
         }
     }
     api
-}
-
-/// The properties that are enumerations, with their values from the code.
-fn enumerations() -> Vec<(&'static str, &'static str, Vec<Value>)> {
-    let words = |words: Vec<&'static str>| words.into_iter().map(Value::from).collect::<Vec<Value>>();
-    let statuses = || words(Status::ALL.iter().map(|s| s.text()).collect());
-    let volume = || words(VolumeStatus::ALL.iter().map(|s| s.text()).collect());
-    let origin = || words(Origin::ALL.iter().map(|o| o.text()).collect());
-    vec![
-        ("Instance", "status", statuses()),
-        ("HistoryEntry", "to_status", statuses()),
-        ("NoteView", "code", words(NoteCode::ALL.iter().map(|c| c.text()).collect())),
-        ("Storage", "status", volume()),
-        ("Storage", "origin", origin()),
-        ("ActionLogView", "status", words(LogStatus::ALL.iter().map(|s| s.text()).collect())),
-        ("OfferView", "availability", words(vec!["available", "scarce", "shortage", "unknown"])),
-        ("FindingView", "kind", words(FindingKind::ALL.iter().map(|k| k.text()).collect())),
-        ("AuditRequest", "policy", words(vec!["report", "delete"])),
-        ("Health", "status", words(vec!["ok"])),
-    ]
-}
-
-/// A property of a schema, or of a schema that it includes with `allOf`.
-fn property_of<'s>(schema: &'s mut RefOr<Schema>, name: &str) -> Option<&'s mut utoipa::openapi::Object> {
-    match schema {
-        RefOr::T(Schema::Object(object)) => match object.properties.get_mut(name) {
-            Some(RefOr::T(Schema::Object(property))) => Some(property),
-            _ => None,
-        },
-        RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().find_map(|item| property_of(item, name)),
-        RefOr::T(_) | RefOr::Ref(_) => None,
-    }
 }
 
 /// The `default` response of every operation.

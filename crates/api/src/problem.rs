@@ -5,60 +5,24 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use inventiv_types::{FieldError, Problem};
 
-/// An error response: problem details as in RFC 9457.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Problem {
-    /// The kind of problem as a URN, for instance `urn:inventiv:not_found`. It is stable, so programs can rely on it.
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    /// The kind of problem in words, for instance `not found`.
-    pub(crate) title: String,
-    /// The HTTP status code.
-    pub(crate) status: u16,
-    /// What is wrong with this request, and what to do. The wording may change at any time.
-    pub(crate) detail: String,
-    /// Identifies this response: `urn:inventiv:request:` and the request id (header `X-Request-Id`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instance: Option<String>,
-    /// Every mistake in the request. Absent if the problem does not concern single fields or parameters.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) errors: Vec<FieldError>,
+/// A mistake in a field of the body; `tags.1` is a nested one.
+pub(crate) fn wrong_field(path: &str, detail: impl Into<String>) -> FieldError {
+    let pointer = format!("#/{}", path.replace('~', "~0").replace('/', "~1").replace('.', "/"));
+    FieldError { pointer: Some(pointer), parameter: None, detail: detail.into() }
 }
 
-/// One mistake in a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct FieldError {
-    /// The wrong field of the request body, as a JSON Pointer in a URI fragment, for instance `#/tags/1`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) pointer: Option<String>,
-    /// The name of the wrong query parameter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) parameter: Option<String>,
-    /// What is wrong, and what to do.
-    pub(crate) detail: String,
+/// A mistake in a query parameter.
+pub(crate) fn wrong_parameter(name: &str, detail: impl Into<String>) -> FieldError {
+    FieldError { pointer: None, parameter: Some(name.to_owned()), detail: detail.into() }
 }
 
-impl FieldError {
-    /// A mistake in a field of the body; `tags.1` is a nested one.
-    pub(crate) fn field(path: &str, detail: impl Into<String>) -> Self {
-        let pointer = format!("#/{}", path.replace('~', "~0").replace('/', "~1").replace('.', "/"));
-        Self { pointer: Some(pointer), parameter: None, detail: detail.into() }
-    }
-
-    /// A mistake in a query parameter.
-    pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self { pointer: None, parameter: Some(name.to_owned()), detail: detail.into() }
-    }
-
-    /// The mistake in one sentence, with its field or parameter.
-    fn sentence(&self) -> String {
-        let pointer = self.pointer.as_deref().map(|p| p.trim_start_matches("#/").replace('/', "."));
-        let place = self.parameter.clone().or(pointer).unwrap_or_default();
-        if place.is_empty() { self.detail.clone() } else { format!("{place}: {}", self.detail) }
-    }
+/// The mistake in one sentence, with its field or parameter.
+fn sentence(wrong: &FieldError) -> String {
+    let pointer = wrong.pointer.as_deref().map(|p| p.trim_start_matches("#/").replace('/', "."));
+    let place = wrong.parameter.clone().or(pointer).unwrap_or_default();
+    if place.is_empty() { wrong.detail.clone() } else { format!("{place}: {}", wrong.detail) }
 }
 
 /// An error that becomes a problem response.
@@ -88,17 +52,17 @@ impl ApiError {
 
     /// A field of the body is wrong.
     pub(crate) fn field(path: &str, detail: impl Into<String>) -> Self {
-        Self::all(vec![FieldError::field(path, detail)])
+        Self::all(vec![wrong_field(path, detail)])
     }
 
     /// A parameter of the query is wrong.
     pub(crate) fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Self::all(vec![FieldError::parameter(name, detail)])
+        Self::all(vec![wrong_parameter(name, detail)])
     }
 
     /// All mistakes of a request in one response.
     pub(crate) fn all(errors: Vec<FieldError>) -> Self {
-        let sentences: Vec<String> = errors.iter().map(FieldError::sentence).collect();
+        let sentences: Vec<String> = errors.iter().map(sentence).collect();
         Self { errors, ..Self::invalid(sentences.join("; ")) }
     }
 
@@ -154,7 +118,7 @@ impl IntoResponse for ApiError {
         let (detail, errors) = (self.detail, self.errors);
         let problem = Problem { kind, title, status: self.status, detail, instance: None, errors };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, problem.body()).into_response();
+        let mut response = (status, body(&problem)).into_response();
         response.extensions_mut().insert(problem);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -165,10 +129,9 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl Problem {
-    fn body(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
-    }
+fn body(problem: &Problem) -> Vec<u8> {
+    // Our own types always serialize.
+    serde_json::to_vec(problem).unwrap_or_default()
 }
 
 /// Sets the `instance` of each problem to the id of its request.
@@ -177,7 +140,7 @@ pub(crate) async fn name_instance(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let (Some(id), Some(mut problem)) = (id, response.extensions_mut().remove::<Problem>()) {
         problem.instance = Some(format!("urn:inventiv:request:{id}"));
-        *response.body_mut() = problem.body().into();
+        *response.body_mut() = body(&problem).into();
     }
     response
 }

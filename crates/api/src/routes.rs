@@ -90,15 +90,6 @@ pub(crate) fn router(app: &App, document: fn() -> OpenApi) -> Router {
         .with_state(app.clone())
 }
 
-/// The account that a request is about.
-#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct OfAccount {
-    /// The account, by name or id. Required only if the control plane works in several accounts.
-    pub(crate) account: Option<String>,
-}
-
 /// The maximum number of items of a page.
 pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked {

@@ -20,6 +20,7 @@ use crate::money::StoragePrices;
 use crate::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use crate::recorded::Aggregate;
 use crate::size::gb_ceil;
+use crate::status::ResourceKind;
 use crate::time::Timestamp;
 
 /// The maximum difference between the creation times of a server and of its volumes, in milliseconds.
@@ -111,7 +112,7 @@ fn block_hourly(v: &ObservedVolume, prices: &StoragePrices) -> Option<i64> {
 fn finding_server(kind: FindingKind, s: &ObservedServer, why: String, remedy: &'static str) -> Finding {
     Finding {
         kind,
-        resource: "server".to_owned(),
+        resource: ResourceKind::Server,
         provider_id: s.id.clone(),
         name: s.name.clone(),
         size_bytes: None,
@@ -127,7 +128,7 @@ fn finding_server(kind: FindingKind, s: &ObservedServer, why: String, remedy: &'
 fn finding_volume(kind: FindingKind, v: &ObservedVolume, why: String, remedy: &'static str) -> Finding {
     Finding {
         kind,
-        resource: "volume".to_owned(),
+        resource: ResourceKind::Volume,
         provider_id: v.id.clone(),
         name: v.name.clone(),
         size_bytes: v.size_bytes,

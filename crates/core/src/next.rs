@@ -1,130 +1,117 @@
-//! The remaining steps of an instance, in order.
+//! The remaining steps of an instance, in order: the planner's own plans, against a cloud that carries everything out.
 //!
-//! They are computed from the records alone, so that they are available during an outage. The planner decides from each
-//! observation. The two differ only where the cloud shows something that is not recorded yet.
+//! The steps are computed from the records alone, so that they are available during an outage. They are a forecast:
+//! the real cloud may answer otherwise, and the planner then decides from what it shows.
 
-use crate::recorded::{Aggregate, Server, Volume};
-use crate::size::gb_ceil;
-use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
+mod imagined;
 
-/// The remaining steps, one phrase each; empty if nothing is to be done.
+use crate::action::Event;
+use crate::cloud::CloudProfile;
+use crate::event_kind::EventKind;
+use crate::name::CloudName;
+use crate::plan::{Context, Plan, Rules, phrase, plan, volume_phrase};
+use crate::progress::{record_intent, record_outcome};
+use crate::recorded::Aggregate;
+use crate::time::Timestamp;
+use imagined::Imagined;
+
+/// The maximum number of plans in a forecast: more than any life cycle needs.
+const PLANS_MAX: usize = 60;
+/// The time between two plans in milliseconds.
+const TURN_MS: i64 = 1_000;
+/// The first id of a forecast, far from those of real records.
+const FIRST_ID: u128 = 1 << 120;
+
+/// The remaining steps, one phrase each; empty if nothing is to be done, or if a person has to act first.
 #[must_use]
-pub fn next(agg: &Aggregate) -> Vec<String> {
-    let i = &agg.instance;
-    if i.desired == Desired::Absent || i.failure.is_some() {
-        return to_the_end(agg);
-    }
-    if i.status == Status::Ready { Vec::new() } else { to_ready(agg) }
-}
-
-fn to_ready(agg: &Aggregate) -> Vec<String> {
-    let i = &agg.instance;
-    let mut steps = Vec::new();
-    let server = agg.server();
-    if server.is_none() {
-        let last = agg.servers.iter().rfind(|s| s.is_primary).map(|s| s.create_state);
-        steps.push(creation(&format!("{} server", i.instance_type), last));
-    }
-    let unnamed = agg.volumes.iter().filter(|v| v.is_live() && v.origin != Origin::Foreign && v.tagged_at.is_none());
-    steps.extend(some(unnamed.count()).map(|n| format!("set our name and tags on {n} volume(s)")));
-    let boot = agg.volumes.iter().find(|v| v.is_boot && v.is_live() && v.is_block());
-    if let (Some(want), have) = (i.spec.boot_volume_bytes, boot.and_then(|v| v.size_bytes))
-        && have.is_none_or(|have| have < want)
-    {
-        steps.push(format!("grow the boot volume to {} GB", gb_ceil(want)));
-    }
-    if let Some(spec) = &i.spec.data_volume {
-        let ours = agg.data_volume();
-        let live = ours.filter(|v| v.is_live());
-        // A volume that is gone after its server may have run is not created again.
-        let lost = ours.is_some() && live.is_none() && server.is_some_and(Server::may_have_run);
-        if live.is_none() && !lost {
-            steps.push(creation(&format!("{} GB data volume", gb_ceil(spec.size_bytes)), ours.map(|v| v.create_state)));
+pub fn next(agg: &Aggregate, profile: &CloudProfile, now: Timestamp) -> Vec<String> {
+    let mut forecast = Forecast {
+        cloud: Imagined::of(agg, profile, now),
+        control_plane: control_plane(agg),
+        // What an imagined cloud shows is never stale.
+        rules: Rules { stale_ms: 0, ..Rules::default() },
+        agg: agg.clone(),
+        now,
+        last_id: FIRST_ID,
+    };
+    let mut steps: Vec<String> = Vec::new();
+    let mut was_idle = false;
+    for _ in 0..PLANS_MAX {
+        let planned = forecast.turn(profile);
+        steps.extend(planned.events.iter().filter_map(|e| event_phrase(e, &planned.recorded)));
+        steps.extend(planned.actions.iter().map(|a| phrase(a, &planned.recorded)));
+        let is_idle = planned.actions.is_empty() && planned.events.is_empty();
+        if is_idle && (was_idle || planned.recorded.instance.settled) {
+            break;
         }
-        if live.is_none_or(|v| v.attached_at.is_none()) && !lost {
-            steps.push("attach the data volume".to_owned());
+        was_idle = is_idle;
+        if is_idle {
+            forecast.skip_wait(&planned);
         }
-    }
-    if server.is_none_or(|s| s.user_data_at.is_none()) {
-        steps.push("set the first-boot instructions".to_owned());
-    }
-    if server.is_none_or(|s| s.start_sent_at.is_none()) {
-        steps.push("start the server".to_owned());
-    }
-    steps.push("report ready once the server runs".to_owned());
-    steps
-}
-
-fn creation(what: &str, last: Option<CreateState>) -> String {
-    match last {
-        Some(CreateState::Intended | CreateState::Unconfirmed) => {
-            format!("adopt the {what} if a listing shows it, otherwise create it again")
-        }
-        None | Some(CreateState::Created | CreateState::Refused | CreateState::Abandoned) => {
-            format!("create the {what}")
-        }
-    }
-}
-
-fn to_the_end(agg: &Aggregate) -> Vec<String> {
-    let mut steps = Vec::new();
-    let open = agg.servers.iter().map(|s| s.create_state).chain(agg.volumes.iter().map(|v| v.create_state));
-    let open = some(open.filter(|s| s.is_open()).count());
-    steps.extend(open.map(|n| format!("find the outcome of {n} unconfirmed creation(s) in listings")));
-    for s in agg.servers.iter().filter(|s| s.is_live()) {
-        steps.extend(server_out(agg, s));
-    }
-    for v in agg.volumes.iter().filter(|v| v.is_live()) {
-        steps.push(volume_out(v));
-    }
-    for v in agg.volumes.iter().filter(|v| v.is_kept() && v.tagged_at.is_none()) {
-        steps.push(format!(
-            "restore our name and tags on retained volume {}",
-            v.provider_id.as_deref().unwrap_or(&v.name)
-        ));
-    }
-    if !agg.instance.status.is_final() {
-        let word = if agg.instance.failure.is_some() { "report the failure" } else { "report terminated" };
-        steps.push(format!("{word} once everything is proven"));
     }
     steps
 }
 
-fn server_out(agg: &Aggregate, s: &Server) -> Vec<String> {
-    let id = s.provider_id.as_deref().unwrap_or(&s.name);
-    let mut steps = Vec::new();
-    if s.delete_sent_at.is_none() {
-        // Only volumes that came with the server or were found on it could be deleted with it.
-        let on_it = |v: &&Volume| v.status == VolumeStatus::Attached && v.server_id.as_ref() == Some(&s.id);
-        let foreign = |v: &&Volume| v.is_block() && v.origin == Origin::Foreign;
-        let local = |v: &&Volume| !v.is_block() && !v.is_to_delete();
-        let foreign = some(agg.volumes.iter().filter(on_it).filter(foreign).count());
-        let local = some(agg.volumes.iter().filter(on_it).filter(local).count());
-        steps.extend(foreign.map(|n| format!("detach {n} third-party volume(s) from server {id}")));
-        steps.extend(local.map(|n| format!("stop server {id}, and detach {n} local volume(s) that must survive it")));
-        steps.push(format!("remove server {id}"));
+struct Forecast {
+    agg: Aggregate,
+    cloud: Imagined,
+    control_plane: String,
+    rules: Rules,
+    now: Timestamp,
+    last_id: u128,
+}
+
+impl Forecast {
+    /// Plans once, and carries the plan out.
+    fn turn(&mut self, profile: &CloudProfile) -> Plan {
+        self.now = self.now.plus_ms(TURN_MS);
+        let observed = self.cloud.observe(self.now);
+        let last_id = &mut self.last_id;
+        let mut ids = || {
+            *last_id += 1;
+            *last_id
+        };
+        let mut cx =
+            Context { now: self.now, rules: &self.rules, profile, control_plane: &self.control_plane, ids: &mut ids };
+        let planned = plan(&self.agg, &observed, &mut cx);
+        self.agg = planned.recorded.clone();
+        for action in &planned.actions {
+            record_intent(&mut self.agg, action, self.now);
+        }
+        for action in &planned.actions {
+            let result = self.cloud.carry_out(action, &self.agg, self.now);
+            record_outcome(&mut self.agg, action, &Ok(result), &mut cx);
+        }
+        planned
     }
-    steps.push(proof_of(&format!("server {id}")));
-    steps
-}
 
-fn volume_out(v: &Volume) -> String {
-    let id = v.provider_id.as_deref().unwrap_or(&v.name);
-    match (v.origin, v.is_to_delete(), v.delete_sent_at) {
-        (Origin::Foreign, ..) => format!("release volume {id}, which belongs to a third party"),
-        (_, false, _) => format!("retain volume {id}, and prove that it exists"),
-        (_, true, None) if v.is_block() => format!("delete volume {id} once nothing holds it, and prove it gone"),
-        (_, true, None) => format!("delete volume {id} if it is not deleted with its server, and prove it gone"),
-        (_, true, Some(_)) => proof_of(&format!("volume {id}")),
+    /// Lets the time pass that the plan waits for.
+    fn skip_wait(&mut self, planned: &Plan) {
+        let until = planned.recorded.instance.notes.iter().filter_map(|n| n.until).max();
+        self.now = self.now.max(until.unwrap_or(self.now));
     }
 }
 
-fn proof_of(what: &str) -> String {
-    format!("prove {what} gone: a complete listing without it, then a not-found for its id")
+/// The control plane that the instance belongs to, according to the names of its resources.
+fn control_plane(agg: &Aggregate) -> String {
+    let names = agg.servers.iter().map(|s| &s.name).chain(agg.volumes.iter().map(|v| &v.name));
+    names.filter_map(|n| CloudName::parse(n)).map(|n| n.control_plane).next().unwrap_or_else(|| "forecast".to_owned())
 }
 
-fn some(n: usize) -> Option<usize> {
-    (n > 0).then_some(n)
+/// An event as a step; `None` for events that only report.
+fn event_phrase(event: &Event, agg: &Aggregate) -> Option<String> {
+    let volume = || event.volume_id.as_ref().map(|id| volume_phrase(agg, id));
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events report what has happened")]
+    match event.kind {
+        EventKind::AttemptAbandoned => Some("abandon an unconfirmed creation, unless a listing shows it".to_owned()),
+        EventKind::VolumeRetained => Some(format!("retain {}", volume()?)),
+        EventKind::ForeignVolumeReleased => Some(format!("release {}", volume()?)),
+        EventKind::InstanceReady => Some("report ready".to_owned()),
+        EventKind::InstanceFailed => Some(format!("fail: {}", event.text)),
+        EventKind::InstanceTerminated if agg.instance.failure.is_some() => Some("report the failure".to_owned()),
+        EventKind::InstanceTerminated => Some("report terminated".to_owned()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

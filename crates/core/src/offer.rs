@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether a type is available now, according to the catalogue. It is not a guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
     /// In stock.
@@ -19,6 +20,7 @@ pub enum Availability {
 
 /// The default storage of a type's boot volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BootStorage {
     /// On the host's disk, with the size of the type, if an image for that exists; otherwise on block storage.

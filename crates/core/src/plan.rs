@@ -8,6 +8,7 @@ mod absent;
 mod attempt;
 mod awaits;
 mod data_volume;
+mod display;
 mod drift;
 mod evidence;
 mod frozen;
@@ -22,6 +23,8 @@ pub(crate) mod tests;
 mod witness;
 
 pub use awaits::{Await, Change, Shows};
+pub use display::phrase;
+pub(crate) use display::{IMAGINED, volume as volume_phrase};
 pub use frozen::newer_policy;
 
 use crate::action::{Action, Event};
@@ -289,14 +292,11 @@ pub(crate) fn row_from_answer(
     cx: &mut Context<'_>,
 ) -> crate::recorded::Volume {
     let id = crate::id::VolumeId::new((cx.ids)());
-    let mut row = record_observation::found_volume(id, attachment.volume_id.clone(), cx.now);
+    let mut row = crate::recorded::Volume::found(id, attachment.volume_id.clone(), cx.now);
     record_observation::describe(&mut row, attachment);
     row.is_boot = boots;
     row
 }
-
-/// A row for a volume that exists and of which only the id is known.
-pub(crate) use record_observation::found_volume;
 
 /// Records what a response shows of a volume.
 pub(crate) fn volume_from_answer(row: &mut crate::recorded::Volume, seen: &crate::observed::ObservedVolume) {

@@ -12,7 +12,7 @@ mod volume;
 
 pub use aggregate::{Aggregate, is_counted};
 pub use evidence::{PendingFact, PendingObservation, Proof};
-pub use instance::{Failure, Instance, Note, Retry};
+pub use instance::{Failure, Instance, NewInstance, Note, Retry};
 pub use server::Server;
 pub use spec::{DataVolumeSpec, Spec};
 pub use volume::{CloudPolicy, Volume};

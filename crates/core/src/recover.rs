@@ -9,7 +9,7 @@ use crate::name::{CloudName, MODEL_TAG, Role};
 use crate::observed::{Observed, ObservedServer, ObservedVolume, ZoneInventory};
 use crate::offer::{BootStorage, Offer};
 use crate::plan::{Context, newer_policy, plan};
-use crate::recorded::{Aggregate, CloudPolicy, DataVolumeSpec, Instance, Server, Spec};
+use crate::recorded::{Aggregate, CloudPolicy, DataVolumeSpec, Instance, NewInstance, Server, Spec};
 use crate::status::{Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -240,7 +240,7 @@ fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp
         recovered_at: Some(now),
     };
     let lives = server.is_some();
-    Instance {
+    let new = NewInstance {
         name: id.to_string(),
         id: id.clone(),
         account_id: location.account_id.to_owned(),
@@ -249,20 +249,18 @@ fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp
         instance_type,
         model_id: tags.iter().find_map(|t| t.strip_prefix(MODEL_TAG)).map(str::to_owned),
         spec,
+    };
+    Instance {
         desired: if lives { Desired::Present } else { Desired::Absent },
         status: if lives { Status::Ready } else { Status::Terminated },
-        failure: None,
         ip_address: server.and_then(|s| s.ip_address().map(str::to_owned)),
         addresses: server.map(|s| s.addresses.clone()).unwrap_or_default(),
         created_at,
         ready_at: lives.then_some(now),
         terminate_requested_at: (!lives).then_some(now),
         terminated_at: (!lives).then_some(now),
-        notes: Vec::new(),
         settled: !lives,
-        wake_at: now,
-        confirm_after: None,
-        version: 0,
+        ..Instance::requested(new, now)
     }
 }
 

@@ -151,5 +151,29 @@ words!(
     }
 );
 
+words!(
+    /// The kind of a resource in the cloud.
+    ResourceKind {
+        /// A server.
+        Server = "server",
+        /// A volume.
+        Volume = "volume",
+    }
+);
+
+words!(
+    /// The status of a line of the action log.
+    LogStatus {
+        /// The call may have been sent. Its process may have stopped since.
+        InProgress = "in_progress",
+        /// It succeeded.
+        Completed = "completed",
+        /// It certainly had no effect.
+        Failed = "failed",
+        /// Its response was lost, so it may have had an effect.
+        Unknown = "unknown",
+    }
+);
+
 #[cfg(test)]
 mod tests;

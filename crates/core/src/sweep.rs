@@ -10,15 +10,16 @@ use crate::audit::{Finding, FindingKind, Report};
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, Role};
 use crate::observed::{ObservedServer, ZoneInventory};
-use crate::plan::{Context, found_volume};
-use crate::recorded::{Aggregate, Server};
-use crate::status::{Origin, VolumeStatus};
+use crate::plan::Context;
+use crate::recorded::{Aggregate, Server, Volume};
+use crate::status::{Origin, ResourceKind, VolumeStatus};
 use crate::time::Timestamp;
 use crate::volume_type::VolumeType;
 use serde::{Deserialize, Serialize};
 
 /// What is done with orphans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// They are reported.
@@ -50,8 +51,8 @@ impl Default for Limits {
 pub struct Quarantined {
     /// The cloud's id.
     pub provider_id: String,
-    /// `server` or `volume`.
-    pub resource: String,
+    /// What kind of resource it is.
+    pub resource: ResourceKind,
     /// Its name.
     pub name: String,
     /// The instance in its name.
@@ -122,7 +123,7 @@ pub fn sweep(report: &Report, held: &[Quarantined], policy: Policy, limits: Limi
 fn quarantined(f: &Finding, limits: Limits, now: Timestamp) -> Option<Quarantined> {
     Some(Quarantined {
         provider_id: f.provider_id.clone(),
-        resource: f.resource.clone(),
+        resource: f.resource,
         name: f.name.clone(),
         instance_id: f.instance_id.clone()?,
         found_at: now,
@@ -176,7 +177,7 @@ fn take_volume(agg: &mut Aggregate, orphan: &Quarantined, inventory: &ZoneInvent
         return recorded_as_gone;
     }
     let name = CloudName::parse(&orphan.name);
-    let mut row = found_volume(VolumeId::new((cx.ids)()), id.to_owned(), cx.now);
+    let mut row = Volume::found(VolumeId::new((cx.ids)()), id.to_owned(), cx.now);
     row.volume_type = kind;
     row.name.clone_from(&orphan.name);
     row.origin = if name.as_ref().is_some_and(|n| n.role == Role::Data) { Origin::Ours } else { Origin::Cloud };

@@ -1,12 +1,14 @@
-//! The API's client: sends a request, returns JSON; each error is one sentence.
+//! The API's client: sends a request, returns the response; each error is one sentence.
 
 use crate::args::Connection;
 use crate::failure::Failure;
 use crate::home;
 use eventsource_stream::{Event, Eventsource};
 use futures::{Stream, StreamExt};
+use inventiv_types::{FollowEvents, Page, Problem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// How long a stream may be silent; the control plane sends keep-alives more often.
@@ -45,34 +47,38 @@ impl Client {
         Self::new(&connection.url(), token)
     }
 
-    pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
-        self.send(reqwest::Method::GET, &with_query(path, query), None, None).await
+    /// Reads one resource.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Failure> {
+        self.send(reqwest::Method::GET, &with_query(path, query)?, None::<&()>, None).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.send(reqwest::Method::POST, path, Some(body), None).await
-    }
-
-    /// The same; with an idempotency key, repeated requests take effect once.
-    pub(crate) async fn post_once(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Value, Failure> {
+    /// Sends a new resource; with an idempotency key, repeated requests take effect once.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        key: Option<&str>,
+    ) -> Result<T, Failure> {
         self.send(reqwest::Method::POST, path, Some(body), key).await
     }
 
-    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    /// Sends a change.
+    pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         self.send(reqwest::Method::PATCH, path, Some(body), None).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.send(reqwest::Method::DELETE, path, None, None).await
+    /// Requests a deletion that has a response.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(reqwest::Method::DELETE, path, None::<&()>, None).await
     }
 
     /// Server-sent events, after the one with the id `last`.
     pub(crate) async fn events(
         &self,
-        query: &[(&str, &str)],
+        query: &FollowEvents,
         last: Option<&str>,
     ) -> Result<impl Stream<Item = Event> + use<>, Failure> {
-        let path = with_query("/events", query);
+        let path = with_query("/events", query)?;
         let mut request = self.streaming.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
@@ -91,33 +97,33 @@ impl Client {
     }
 
     /// Every item of a list, page by page.
-    pub(crate) async fn all(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn all<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<Vec<T>, Failure> {
+        let first = with_query(path, query)?;
+        let glue = if first.contains('?') { '&' } else { '?' };
         let mut items = Vec::new();
-        let mut after: Option<String> = None;
+        let mut next: Option<String> = None;
         loop {
-            let mut query = query.to_vec();
-            if let Some(after) = &after {
-                query.push(("after", after));
-            }
-            let page = self.get(path, &query).await?;
-            items.extend(page["items"].as_array().into_iter().flatten().cloned());
-            after = page["next"].as_str().map(str::to_owned);
-            if after.is_none() {
+            let path =
+                next.as_ref().map_or_else(|| first.clone(), |after| format!("{first}{glue}after={}", encode(after)));
+            let page: Page<T> = self.send(reqwest::Method::GET, &path, None::<&()>, None).await?;
+            items.extend(page.items);
+            next = page.next;
+            if next.is_none() {
                 return Ok(items);
             }
         }
     }
 
-    async fn send(
+    async fn send<T: DeserializeOwned>(
         &self,
         method: reqwest::Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<&impl Serialize>,
         key: Option<&str>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<T, Failure> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request.header("content-type", "application/json").body(crate::output::json(body).to_string());
         }
         if let Some(key) = key {
             let key = reqwest::header::HeaderValue::from_str(key);
@@ -128,7 +134,9 @@ impl Client {
         let status = answer.status().as_u16();
         let bytes = answer.bytes().await.map_err(|_| Failure::unreachable("the response was cut off; try again"))?;
         if (200..300).contains(&status) {
-            return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
+            // No content is JSON's `null`, which decodes as `()`.
+            let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+            return serde_json::from_slice(bytes).map_err(|e| unexpected(&e));
         }
         Err(refusal(status, &bytes))
     }
@@ -142,10 +150,15 @@ impl Client {
     }
 }
 
+/// A response that this version does not understand.
+pub(crate) fn unexpected(e: &serde_json::Error) -> Failure {
+    Failure::general(format!("unexpected response ({e}): use the version of `inventiv` that the control plane has"))
+}
+
 /// The error of a response that is not a success.
 fn refusal(status: u16, body: &[u8]) -> Failure {
-    let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let detail = problem["detail"].as_str().map_or_else(|| format!("the response is HTTP {status}"), str::to_owned);
+    let problem: Option<Problem> = serde_json::from_slice(body).ok();
+    let detail = problem.map_or_else(|| format!("the response is HTTP {status}"), |problem| problem.detail);
     match status {
         404 => Failure::not_found(detail),
         500.. => Failure::unreachable(detail),
@@ -153,9 +166,10 @@ fn refusal(status: u16, body: &[u8]) -> Failure {
     }
 }
 
-fn with_query(path: &str, query: &[(&str, &str)]) -> String {
-    let query: Vec<String> = query.iter().map(|(k, v)| format!("{k}={}", encode(v))).collect();
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+fn with_query(path: &str, query: &impl Serialize) -> Result<String, Failure> {
+    let query = serde_urlencoded::to_string(query);
+    let query = query.map_err(|e| Failure::general(format!("cannot encode the query: {e}")))?;
+    Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })
 }
 
 /// Everything but the unreserved characters of RFC 3986.

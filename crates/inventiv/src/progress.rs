@@ -2,15 +2,16 @@
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{note_text, text};
-use serde_json::Value;
+use crate::output::{note, text};
+use inventiv_core::event_kind::EventKind;
+use inventiv_types::{ActionLog, InstanceDetail, ListLogs, LogStatus, Page, Status};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// How far to follow.
 pub(crate) struct Goal {
     /// The status to wait for.
-    pub(crate) status: &'static str,
+    pub(crate) status: Status,
     /// The time-out.
     pub(crate) timeout: Duration,
     /// The poll interval.
@@ -20,46 +21,50 @@ pub(crate) struct Goal {
 /// The longest time without output.
 const QUIET_MAX: Duration = Duration::from_secs(30);
 
-/// An action in words; an unknown one is shown unchanged.
+/// An action in words; others are shown by their code.
 fn words(action: &str) -> &str {
-    match action {
-        "REQUEST_CREATE" => "asked for",
-        "REQUEST_TERMINATE" => "its end asked for",
-        "REQUEST_RETAIN_VOLUME" => "volume to be retained",
-        "REQUEST_RELEASE_VOLUME" => "volume to be released",
-        "PROVIDER_CREATE" => "make the server",
-        "PROVIDER_CREATE_VOLUME" => "make the data volume",
-        "PROVIDER_TAG_VOLUME" => "name the volume",
-        "PROVIDER_TAG_SERVER" => "name the server",
-        "PROVIDER_VOLUME_RESIZE" => "grow the volume",
-        "PROVIDER_ATTACH_VOLUME" => "attach the volume",
-        "PROVIDER_DETACH_VOLUME" => "detach the volume",
-        "PROVIDER_SET_USER_DATA" => "set up the first boot",
-        "PROVIDER_START" => "start the server",
-        "PROVIDER_STOP" => "stop the server",
-        "PROVIDER_DELETE" => "delete the server",
-        "PROVIDER_DELETE_VOLUME" => "delete the volume",
-        "PROVIDER_PROVE_SERVER_GONE" => "prove the server gone",
-        "PROVIDER_PROVE_VOLUME_GONE" => "prove the volume gone",
-        "PROVIDER_GET_IP" => "address",
-        "VOLUME_FOUND" => "volume found",
-        "VOLUME_ADOPTED" => "volume adopted",
-        "VOLUME_RETAINED" => "volume retained",
-        "SERVER_ADOPTED" => "server adopted",
-        "INSTANCE_READY" => "ready",
-        "INSTANCE_TERMINATED" => "terminated",
-        "INSTANCE_FAILED" => "failed",
-        other => other,
-    }
+    let words = EventKind::parse(action)
+        .and_then(|kind| STEPS.iter().find_map(|(step, words)| (*step == kind).then_some(*words)));
+    words.unwrap_or(action)
 }
 
+/// The steps of a life cycle, in words.
+const STEPS: &[(EventKind, &str)] = &[
+    (EventKind::RequestCreate, "asked for"),
+    (EventKind::RequestTerminate, "its end asked for"),
+    (EventKind::RequestRetainVolume, "volume to be retained"),
+    (EventKind::RequestReleaseVolume, "volume to be released"),
+    (EventKind::ProviderCreate, "make the server"),
+    (EventKind::ProviderCreateVolume, "make the data volume"),
+    (EventKind::ProviderTagVolume, "name the volume"),
+    (EventKind::ProviderTagServer, "name the server"),
+    (EventKind::ProviderVolumeResize, "grow the volume"),
+    (EventKind::ProviderAttachVolume, "attach the volume"),
+    (EventKind::ProviderDetachVolume, "detach the volume"),
+    (EventKind::ProviderSetUserData, "set up the first boot"),
+    (EventKind::ProviderStart, "start the server"),
+    (EventKind::ProviderStop, "stop the server"),
+    (EventKind::ProviderDelete, "delete the server"),
+    (EventKind::ProviderDeleteVolume, "delete the volume"),
+    (EventKind::ProviderProveServerGone, "prove the server gone"),
+    (EventKind::ProviderProveVolumeGone, "prove the volume gone"),
+    (EventKind::ProviderGetIp, "address"),
+    (EventKind::VolumeFound, "volume found"),
+    (EventKind::VolumeAdopted, "volume adopted"),
+    (EventKind::VolumeRetained, "volume retained"),
+    (EventKind::ServerAdopted, "server adopted"),
+    (EventKind::InstanceReady, "ready"),
+    (EventKind::InstanceTerminated, "terminated"),
+    (EventKind::InstanceFailed, "failed"),
+];
+
 /// How a step ended, in words.
-fn outcome(status: &str) -> &str {
+fn outcome(status: LogStatus) -> &'static str {
     match status {
-        "completed" => "done",
-        "in_progress" => "started",
-        "unknown" => "no answer",
-        other => other,
+        LogStatus::Completed => "done",
+        LogStatus::InProgress => "started",
+        LogStatus::Unknown => "no answer",
+        LogStatus::Failed => "failed",
     }
 }
 
@@ -71,8 +76,8 @@ pub(crate) struct Progress<'c> {
     /// When the last line was printed.
     spoke: Instant,
     /// Lines that were shown, with the status that was shown.
-    shown: HashMap<String, String>,
-    after: String,
+    shown: HashMap<String, LogStatus>,
+    after: Option<String>,
     notes: String,
     say: fn(&str),
 }
@@ -87,7 +92,7 @@ impl<'c> Progress<'c> {
             began,
             spoke: began,
             shown: HashMap::new(),
-            after: String::new(),
+            after: None,
             notes: String::new(),
             say,
         }
@@ -95,27 +100,32 @@ impl<'c> Progress<'c> {
 
     /// Skips the steps so far.
     pub(crate) async fn after_history(mut self) -> Result<Self, Failure> {
-        let logs = self.client.all("/action_logs", &[("instance_id", self.id.as_str()), ("limit", "500")]).await?;
-        for log in logs.iter().filter(|l| l["status"] != "in_progress") {
-            self.shown.insert(text(log, "id"), text(log, "status"));
-        }
+        let logs: Vec<ActionLog> = self.client.all("/action_logs", &self.logs()).await?;
+        let closed = logs.into_iter().filter(|l| l.status != LogStatus::InProgress);
+        self.shown.extend(closed.map(|l| (l.id, l.status)));
         Ok(self)
     }
 
+    /// The query for the next page of the instance's log.
+    fn logs(&self) -> ListLogs {
+        let (instance_id, after) = (Some(self.id.clone()), self.after.clone());
+        ListLogs { instance_id, after, limit: Some(500), ..ListLogs::default() }
+    }
+
     /// Follows until the goal is reached.
-    pub(crate) async fn follow(&mut self, goal: &Goal) -> Result<Value, Failure> {
+    pub(crate) async fn follow(&mut self, goal: &Goal) -> Result<InstanceDetail, Failure> {
         let deadline = Instant::now() + goal.timeout;
         loop {
-            let instance = self.client.get(&format!("/instances/{}", self.id), &[]).await?;
+            let detail: InstanceDetail = self.client.get(&format!("/instances/{}", self.id), &()).await?;
             self.show_logs().await?;
-            self.show_notes(&instance);
-            let status = instance["status"].as_str().unwrap_or_default();
-            let over = goal.status == "terminated" && status == "provisioning_failed";
+            self.show_notes(&detail);
+            let status = detail.instance.status;
+            let over = goal.status == Status::Terminated && status == Status::ProvisioningFailed;
             if status == goal.status || over {
-                return Ok(instance);
+                return Ok(detail);
             }
-            if matches!(status, "terminated" | "provisioning_failed") {
-                let why = instance["error"].as_str().unwrap_or("it was terminated");
+            if status.is_final() {
+                let why = detail.instance.error.as_deref().unwrap_or("it was terminated");
                 return Err(Failure::instance_failed(format!("{} is {status}: {why}", self.id)));
             }
             if self.spoke.elapsed() > QUIET_MAX {
@@ -131,33 +141,31 @@ impl<'c> Progress<'c> {
     }
 
     async fn show_logs(&mut self) -> Result<(), Failure> {
-        let query = [("instance_id", self.id.as_str()), ("after", self.after.as_str()), ("limit", "500")];
-        let page = self.client.get("/action_logs", &query).await?;
+        let page: Page<ActionLog> = self.client.get("/action_logs", &self.logs()).await?;
         let mut all_closed = true;
-        for log in page["items"].as_array().into_iter().flatten() {
-            let (id, status) = (text(log, "id"), text(log, "status"));
+        for log in page.items {
             // Lines in progress are shown once more when they end; read again from the first of them.
-            all_closed &= status != "in_progress";
-            if self.shown.get(&id) != Some(&status) {
-                self.line(log);
-                self.shown.insert(id.clone(), status);
+            all_closed &= log.status != LogStatus::InProgress;
+            if self.shown.get(&log.id) != Some(&log.status) {
+                self.line(&log);
+                self.shown.insert(log.id.clone(), log.status);
             }
             if all_closed {
-                self.after = id;
+                self.after = Some(log.id);
             }
         }
         Ok(())
     }
 
-    fn line(&mut self, log: &Value) {
-        let took = log["duration_ms"].as_i64().filter(|ms| *ms > 0).map_or_else(String::new, |ms| format!(" {ms} ms"));
-        let about = log["error"].as_str().or(log["details"].as_str()).unwrap_or_default();
-        let resource = log["resource_id"].as_str().map_or_else(String::new, |r| format!(" {r}"));
+    fn line(&mut self, log: &ActionLog) {
+        let took = log.duration_ms.filter(|ms| *ms > 0).map_or_else(String::new, |ms| format!(" {ms} ms"));
+        let about = log.error.as_ref().or(log.details.as_ref()).map(text).unwrap_or_default();
+        let resource = log.resource_id.as_ref().map_or_else(String::new, |r| format!(" {}", text(r)));
         let elapsed = self.began.elapsed().as_secs_f32();
         let line = format!(
             "  {elapsed:6.1}s  {:<25} {:<11}{took}{resource}  {about}",
-            words(&text(log, "action")),
-            outcome(&text(log, "status"))
+            words(&log.action),
+            outcome(log.status)
         );
         self.report(line.trim_end());
     }
@@ -167,8 +175,8 @@ impl<'c> Progress<'c> {
         self.spoke = Instant::now();
     }
 
-    fn show_notes(&mut self, instance: &Value) {
-        let notes: Vec<String> = instance["notes"].as_array().into_iter().flatten().map(note_text).collect();
+    fn show_notes(&mut self, detail: &InstanceDetail) {
+        let notes: Vec<String> = detail.notes.iter().map(note).collect();
         let notes = notes.join("; ");
         if !notes.is_empty() && notes != self.notes {
             self.report(&format!("  {:6.1}s  … {notes}", self.began.elapsed().as_secs_f32()));

@@ -199,6 +199,6 @@ fn log_report(zone: &str, report: &Report) {
     for f in &report.findings {
         let kind = f.kind.text();
         let (id, name, why) = (&f.provider_id, &f.name, &f.why);
-        tracing::warn!(zone, kind, resource = f.resource, id, name, why, "finding of the audit");
+        tracing::warn!(zone, kind, resource = f.resource.text(), id, name, why, "finding of the audit");
     }
 }

@@ -8,8 +8,9 @@ use inventiv_core::id::LogId;
 use inventiv_core::progress::{CallResult, Outcome};
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::size::gb_ceil;
+use inventiv_core::status::LogStatus;
 use inventiv_core::time::Timestamp;
-use inventiv_store::{ActionLog, LogClose, LogStatus, LogWrite};
+use inventiv_store::{ActionLog, LogClose, LogWrite};
 
 impl Inner {
     fn new_log(&self, agg: &Aggregate, kind: EventKind, now: Timestamp) -> ActionLog {

@@ -145,6 +145,11 @@ impl Columns<'_> {
         parse(&text).ok_or_else(|| corrupt(&format!("{name}: `{text}`")))
     }
 
+    pub(crate) fn opt_word<T>(&self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Error> {
+        let read = |text: String| parse(&text).ok_or_else(|| corrupt(&format!("{name}: `{text}`")));
+        self.opt_text(name)?.map(read).transpose()
+    }
+
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         serde_json::from_str(&self.text(name)?).map_err(|e| corrupt(&format!("{name}: {e}")))
     }

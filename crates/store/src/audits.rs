@@ -5,6 +5,7 @@ use crate::args::{Args, Columns};
 use crate::error::Error;
 use inventiv_core::audit::{MADE_WITH_MS, Report, ServerCreation};
 use inventiv_core::id::InstanceId;
+use inventiv_core::status::ResourceKind;
 use inventiv_core::stuck::STUCK_MS;
 use inventiv_core::sweep::{Policy, Quarantined};
 use inventiv_core::time::Timestamp;
@@ -210,7 +211,7 @@ impl Store {
         }
         for q in done.held {
             let mut a = Args::new();
-            a.text(account).text(zone).text(&q.provider_id).text(&q.resource).text(&q.name);
+            a.text(account).text(zone).text(&q.provider_id).text(q.resource.text()).text(&q.name);
             a.text(q.instance_id.as_str()).time(q.found_at).time(q.until);
             statements.push(a.statement(HOLD));
         }
@@ -233,7 +234,7 @@ impl Store {
             let c = Columns(r);
             let held = Quarantined {
                 provider_id: c.text("provider_id")?,
-                resource: c.text("resource")?,
+                resource: c.word("resource", ResourceKind::parse)?,
                 name: c.text("name")?,
                 instance_id: c.word("instance_id", InstanceId::parse)?,
                 found_at: c.time("found_at")?,

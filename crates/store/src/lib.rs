@@ -38,7 +38,7 @@ pub use changes::{Change, Cursor};
 pub use db::{Moved, Schema, WriteHook, WritePhase};
 pub use error::Error;
 pub use idempotency::IdempotencyKey;
-pub use logs::{ActionLog, LogClose, LogStatus, LogWrite, StateChange};
+pub use logs::{ActionLog, LogClose, LogWrite, StateChange};
 pub use models::Model;
 pub use names::Named;
 pub use settings::ProviderSettings;

@@ -7,43 +7,10 @@ use crate::of_ids::{MANY, OfIds};
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::recorded::Instance;
-use inventiv_core::status::Status;
+use inventiv_core::status::{LogStatus, Status};
 use inventiv_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-
-/// The outcome of an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogStatus {
-    /// The call is in progress, or its process died.
-    InProgress,
-    /// It succeeded.
-    Completed,
-    /// It certainly had no effect.
-    Failed,
-    /// The response was lost: it may have taken effect.
-    Unknown,
-}
-
-impl LogStatus {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::InProgress, Self::Completed, Self::Failed, Self::Unknown];
-
-    /// The word in table and API.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::InProgress => "in_progress",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.text() == text)
-    }
-}
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,9 +108,9 @@ pub enum LogWrite {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
     /// The status before; `None` at the beginning.
-    pub from_status: Option<String>,
+    pub from_status: Option<Status>,
     /// The status after.
-    pub to_status: String,
+    pub to_status: Status,
     /// Why, if it was a failure.
     pub reason: Option<String>,
     /// When.
@@ -325,8 +292,8 @@ impl Store {
 
 fn state_change(c: &Columns<'_>) -> Result<StateChange, Error> {
     Ok(StateChange {
-        from_status: c.opt_text("from_status")?,
-        to_status: c.text("to_status")?,
+        from_status: c.opt_word("from_status", Status::parse)?,
+        to_status: c.word("to_status", Status::parse)?,
         reason: c.opt_text("reason")?,
         at: c.time("at")?,
     })

@@ -6,9 +6,9 @@ use inventiv_core::error::{CallError, Effect, ErrorKind};
 use inventiv_core::id::{InstanceId, LogId, ServerId, VolumeId};
 use inventiv_core::offer::BootStorage;
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Failure, Instance, Note, Proof, Retry, Server, Spec, Volume};
-use inventiv_core::status::{CreateState, Desired, Origin, Status, VolumeStatus};
+use inventiv_core::status::{CreateState, Desired, LogStatus, Origin, Status, VolumeStatus};
 use inventiv_core::time::Timestamp;
-use inventiv_store::{ActionLog, Error, InstanceFilter, LogStatus, LogWrite, Saved, Store, VolumeFilter};
+use inventiv_store::{ActionLog, Error, InstanceFilter, LogWrite, Saved, Store, VolumeFilter};
 use inventiv_testkit::{Database, database};
 
 const ACCOUNT: &str = "scaleway:p";
@@ -213,9 +213,8 @@ async fn every_field_comes_back_as_it_was_written() {
         after.instance.version = 1;
         assert_eq!(store.instance(&before.instance.id).await.unwrap().as_ref(), Some(&after));
         let history = store.history(&before.instance.id).await.unwrap();
-        let steps: Vec<(Option<&str>, &str)> =
-            history.iter().map(|c| (c.from_status.as_deref(), c.to_status.as_str())).collect();
-        assert_eq!(steps, [(None, "provisioning"), (Some("provisioning"), "terminating")]);
+        let steps: Vec<(Option<Status>, Status)> = history.iter().map(|c| (c.from_status, c.to_status)).collect();
+        assert_eq!(steps, [(None, Status::Provisioning), (Some(Status::Provisioning), Status::Terminating)]);
         let found = store.volumes(&VolumeFilter { limit: 10, ..VolumeFilter::default() }).await.unwrap();
         assert_eq!((found.len(), &found[0].volume), (1, &after.volumes[0]));
     }

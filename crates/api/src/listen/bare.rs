@@ -2,7 +2,7 @@
 //!
 //! The library itself refuses a head that is too long or not HTTP. Its response is replaced before it is sent.
 
-use crate::problem::Problem;
+use inventiv_types::Problem;
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -3,48 +3,23 @@
 use crate::App;
 use crate::extract::Path;
 use crate::problem::ApiError;
-use crate::view::time;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
-use utoipa::ToSchema;
-
-/// A provider account that the database has records of.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct AccountView {
-    /// The id: provider and project.
-    id: String,
-    /// The account's name in the control plane; `null` if the account is not in use.
-    name: Option<String>,
-    /// The provider, for instance `scaleway`.
-    provider: String,
-    /// The provider's id of the project.
-    project_id: String,
-    /// When the account was first used.
-    created_at: String,
-    /// Whether the control plane has credentials for the account and works in it.
-    in_use: bool,
-    /// The number of instances that have not ended.
-    instances: i64,
-    /// The number of servers that exist or may exist.
-    servers: i64,
-    /// The number of volumes that exist or may exist, including those that were kept on purpose.
-    volumes: i64,
-}
+use inventiv_types::{Account, Time};
 
 /// List accounts
 ///
 /// Each account is listed with the number of resources that it still owns.
 #[utoipa::path(get, operation_id = "listAccounts", path = "/accounts", tag = "accounts",
-    responses((status = 200, description = "All accounts", body = Vec<AccountView>)))]
-pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<AccountView>>, ApiError> {
-    let view = |a: inventiv_store::Account| AccountView {
+    responses((status = 200, description = "All accounts", body = Vec<Account>)))]
+pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<Account>>, ApiError> {
+    let view = |a: inventiv_store::Account| Account {
         in_use: app.account_of(&a.id).is_some(),
         name: app.account_of(&a.id).map(|served| served.name.clone()),
         id: a.id,
         provider: a.provider,
         project_id: a.project_id,
-        created_at: time(a.created_at),
+        created_at: Time(a.created_at),
         instances: a.instances,
         servers: a.servers,
         volumes: a.volumes,

@@ -1,50 +1,29 @@
 //! `/audit`
 
-use super::OfAccount;
 use crate::extract::{Query, object};
 use crate::problem::ApiError;
-use crate::view::Audit;
+use crate::view;
 use crate::{Account, App};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use inventiv_core::sweep::Policy;
 use inventiv_store::FixRequest;
-use serde::Deserialize;
-use utoipa::ToSchema;
+use inventiv_types::{Audit, AuditRequest, OfAccount};
 
-/// What to do about orphans. Without a body, the audit only reports.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AuditRequest {
-    /// Whether to act on orphans. The default is `false`: only report.
-    fix: Option<bool>,
-    /// What to do with orphans that no instance adopts or removes: `report` (the default) or `delete`. Requires `fix`.
-    policy: Option<String>,
-    /// The maximum number of orphans to delete at once, from 1 to 1000. The default is 10, and at most 20 % of the
-    /// resources with our name. Requires `fix`.
-    max: Option<u32>,
-}
-
-impl AuditRequest {
-    fn checked(self) -> Result<Option<FixRequest>, ApiError> {
-        let policy = match self.policy.as_deref() {
-            None | Some("report") => Policy::Report,
-            Some("delete") => Policy::Delete,
-            Some(_) => return Err(ApiError::field("policy", "must be report or delete")),
-        };
-        if self.fix != Some(true) {
-            if self.policy.is_some() || self.max.is_some() {
-                return Err(ApiError::invalid("policy and max require `fix`: true"));
-            }
-            return Ok(None);
+/// What the request asks the next audits to do about orphans; `None`: they only report.
+fn checked(request: &AuditRequest) -> Result<Option<FixRequest>, ApiError> {
+    if request.fix != Some(true) {
+        if request.policy.is_some() || request.max.is_some() {
+            return Err(ApiError::invalid("policy and max require `fix`: true"));
         }
-        match self.max {
-            Some(n @ 1..=1_000) => Ok(Some(FixRequest { policy, max: Some(n as usize) })),
-            None => Ok(Some(FixRequest { policy, max: None })),
-            Some(_) => Err(ApiError::field("max", "must be from 1 to 1000")),
-        }
+        return Ok(None);
+    }
+    let policy = request.policy.unwrap_or_default();
+    match request.max {
+        Some(n @ 1..=1_000) => Ok(Some(FixRequest { policy, max: Some(n as usize) })),
+        None => Ok(Some(FixRequest { policy, max: None })),
+        Some(_) => Err(ApiError::field("max", "must be from 1 to 1000")),
     }
 }
 
@@ -85,7 +64,7 @@ pub(crate) async fn request(
             serde_json::from_slice(&body).map_err(|e| ApiError::invalid(format!("the body is not JSON: {e}")))?;
         object(body)?
     };
-    let fix = request.checked()?;
+    let fix = checked(&request)?;
     app.store().request_audit(&account.id, app.now(), fix).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(read(&app, account).await?)))
 }
@@ -96,5 +75,5 @@ async fn read(app: &App, account: &Account) -> Result<Audit, ApiError> {
     let mut open = app.store().unfinished(&account.id, now).await?;
     // Other accounts that are in use have an audit of their own.
     open.other_accounts.retain(|id| app.account_of(id).is_none());
-    Ok(Audit::of(account, &zones, open, now))
+    Ok(view::audit(account, &zones, open, now))
 }

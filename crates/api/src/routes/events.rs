@@ -10,28 +10,12 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use inventiv_core::id::InstanceId;
 use inventiv_store::Cursor;
-use serde::Deserialize;
+use inventiv_types::FollowEvents;
 use std::convert::Infallible;
 use std::time::Duration;
-use utoipa::IntoParams;
 
 /// The interval of keep-alive comments; it is shorter than the idle time-outs of proxies.
 const SILENCE: Duration = Duration::from_secs(15);
-
-/// The filter of a stream, and the position to resume after.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct FollowEvents {
-    /// Only changes of instances in this account, by its name or id.
-    account: Option<String>,
-    /// Only changes of this instance: its id, a unique prefix of its id, or its name.
-    instance_id: Option<String>,
-    /// Only changes of instances in this zone.
-    zone: Option<String>,
-    /// The `id` of the last event that you received. The header `Last-Event-ID` has precedence.
-    after: Option<String>,
-}
 
 /// Stream all changes of instances
 ///

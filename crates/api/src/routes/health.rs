@@ -8,15 +8,7 @@ use inventiv_core::audit::FindingKind;
 use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Unfinished;
-use serde::Serialize;
-use utoipa::ToSchema;
-
-/// The health of the control plane.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Health {
-    /// Always `ok`.
-    status: String,
-}
+use inventiv_types::{Health, HealthStatus};
 
 /// Check liveness
 ///
@@ -24,7 +16,7 @@ pub(crate) struct Health {
 #[utoipa::path(get, operation_id = "getHealth", path = "/healthz", tag = "health", security(()),
     responses((status = 200, description = "The process runs", body = Health)))]
 pub(crate) async fn healthz() -> axum::Json<Health> {
-    axum::Json(Health { status: "ok".to_owned() })
+    axum::Json(Health { status: HealthStatus::Ok })
 }
 
 /// Check readiness
@@ -34,7 +26,7 @@ pub(crate) async fn healthz() -> axum::Json<Health> {
     responses((status = 200, description = "Requests can be served", body = Health)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<axum::Json<Health>, ApiError> {
     app.store().check().await?;
-    Ok(axum::Json(Health { status: "ok".to_owned() }))
+    Ok(axum::Json(Health { status: HealthStatus::Ok }))
 }
 
 /// Show metrics
@@ -54,7 +46,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
         zones.extend(app.store().audits(&account.id).await?);
         open.add(app.store().unfinished(&account.id, now).await?);
     }
-    for kind in FindingKind::ALL {
+    for &kind in FindingKind::ALL {
         gauge("inventiv_audit_findings", Some(kind.text()), count(&zones, kind));
     }
     gauge("inventiv_event_streams", None, app.inner.feed.streams());

@@ -4,35 +4,19 @@ use crate::App;
 use crate::extract::Query;
 use crate::images;
 use crate::problem::ApiError;
-use crate::view::{ImageView, Page};
+use crate::view;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
-
-/// The filters of a list of images.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListImages {
-    /// The account, by name or id. Required only if the control plane works in several accounts.
-    account: Option<String>,
-    /// The zone.
-    #[param(example = "fr-par-2")]
-    zone: String,
-    /// Only images that fit this server type.
-    #[param(example = "L40S-1-48G")]
-    instance_type: Option<String>,
-}
+use inventiv_types::{Image, ListImages, Page};
 
 /// List images
 ///
 /// The list comes from the provider and is cached for 10 minutes.
 #[utoipa::path(get, operation_id = "listImages", path = "/images", params(ListImages), tag = "offers",
-    responses((status = 200, description = "All images of the zone, sorted by label", body = Page<ImageView>)))]
+    responses((status = 200, description = "All images of the zone, sorted by label", body = Page<Image>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListImages>,
-) -> Result<axum::Json<Page<ImageView>>, ApiError> {
+) -> Result<axum::Json<Page<Image>>, ApiError> {
     super::check_words(&[Some(&query.zone), query.instance_type.as_deref()])?;
     let store = app.store();
     let account = app.account_of_query(query.account.as_deref())?;
@@ -45,5 +29,5 @@ pub(crate) async fn list(
         return Err(ApiError::parameter("instance_type", text));
     }
     let found = images::of_zone(account, &query.zone, query.instance_type.as_deref()).await?;
-    Ok(axum::Json(Page { items: found.into_iter().map(|i| ImageView::of(i, &query.zone)).collect(), next: None }))
+    Ok(axum::Json(Page { items: found.into_iter().map(|i| view::image(i, &query.zone)).collect(), next: None }))
 }

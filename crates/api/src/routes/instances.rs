@@ -1,45 +1,25 @@
 //! `/instances`
 
-use super::{OfAccount, limit};
+use super::limit;
 use crate::App;
-use crate::create_request::CreateInstance;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::idempotency::Key;
 use crate::mutations;
 use crate::problem::ApiError;
 use crate::resolve;
-use crate::view::{Instance, InstanceDetail, InstanceProof, NoteView, Page};
+use crate::view;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use inventiv_core::id::InstanceId;
+use inventiv_core::next::next;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::{NoteCode, Status};
 use inventiv_store::{ActionLog, InstanceFilter, StateChange};
-use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
-
-/// The filters and the page of a list of instances.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListInstances {
-    /// Only instances with this status, or with one of several, separated by commas: `ready,booting`.
-    status: Option<String>,
-    /// Only instances in this account, by its name or id.
-    account: Option<String>,
-    /// Only instances in this zone.
-    zone: Option<String>,
-    /// Only instances for this model. `model` is an alias.
-    #[serde(alias = "model")]
-    model_id: Option<String>,
-    /// The `next` value of the previous page.
-    after: Option<String>,
-    /// The maximum number of items, from 1 to 500. The default is 100.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-}
+use inventiv_types::{
+    ChangeInstance, CreateInstance, Instance, InstanceDetail, InstanceProof, ListInstances, Note, OfAccount, Page,
+};
 
 /// Create an instance
 ///
@@ -104,11 +84,11 @@ pub(crate) async fn list(
     rows.sort_by(|a, b| a.instance.id.cmp(&b.instance.id));
     rows.dedup_by(|a, b| a.instance.id == b.instance.id);
     rows.truncate(limit as usize + 1);
-    Ok(axum::Json(Page::cut(
+    Ok(axum::Json(view::page(
         rows,
         limit,
         |a| a.instance.id.to_string(),
-        |a| Instance::of(a, app.storage_prices(&a.instance.account_id)),
+        |a| view::instance(a, app.storage_prices(&a.instance.account_id)),
     )))
 }
 
@@ -162,7 +142,7 @@ pub(crate) async fn proof(
         let last = page.len() < LOGS_PAGE as usize;
         logs.extend(page);
         if last {
-            return Ok(axum::Json(InstanceProof::of(
+            return Ok(axum::Json(view::instance_proof(
                 &agg,
                 &logs,
                 app.storage_prices(&agg.instance.account_id),
@@ -195,15 +175,6 @@ pub(crate) async fn terminate(
     Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
 }
 
-/// A change of an instance.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChangeInstance {
-    /// The new name, unique among the instances of the account that have not ended.
-    #[schema(min_length = 1, max_length = 100, example = "qwen-2")]
-    name: String,
-}
-
 /// Rename an instance
 ///
 /// Refused once the instance has ended.
@@ -231,7 +202,9 @@ async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> 
 
 /// The detailed representation of an instance.
 pub(crate) fn shown(app: &App, agg: &Aggregate, history: &[StateChange]) -> InstanceDetail {
-    let mut shown = InstanceDetail::of(agg, history, app.storage_prices(&agg.instance.account_id), app.now());
+    let account = &agg.instance.account_id;
+    let next = app.profile(account).map(|profile| next(agg, profile, app.now())).unwrap_or_default();
+    let mut shown = view::detail(agg, history, next, app.storage_prices(account), app.now());
     if app.account_of(&agg.instance.account_id).is_none() {
         let ids: Vec<&str> = app.accounts().iter().map(|a| a.id.as_str()).collect();
         let text = format!(
@@ -240,7 +213,7 @@ pub(crate) fn shown(app: &App, agg: &Aggregate, history: &[StateChange]) -> Inst
             agg.instance.account_id,
             ids.join(", ")
         );
-        shown.notes = vec![NoteView { code: NoteCode::Credentials.to_string(), text, until: None }];
+        shown.notes = vec![Note { code: NoteCode::Credentials, text, until: None }];
     }
     shown
 }

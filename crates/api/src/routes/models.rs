@@ -6,104 +6,26 @@ use crate::create_request::is_model_id;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
-use crate::view::{ModelView, Page};
+use crate::view;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use inventiv_core::model_id;
 use inventiv_core::volume_size::MAX_GB;
 use inventiv_core::worker_storage::{self, Recommendation};
-use inventiv_store::Model;
-use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use inventiv_types::{ChangeModel, CreateModel, ListModels, Model, Page, RecommendedDataVolume, Terms};
 
-/// The page of a list of models.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListModels {
-    /// The `next` value of the previous page.
-    after: Option<String>,
-    /// The maximum number of items, from 1 to 500. The default is 100.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-}
-
-/// A new model.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateModel {
-    /// The model's id on the hub, for instance `Qwen/Qwen2.5-7B-Instruct`. It may end with `@revision` and
-    /// `:quantisation`.
-    id: String,
-    /// The size of the data volume in GB; 0 for none. If omitted, the recommended size.
-    data_volume_gb: Option<i64>,
-}
-
-/// A change of a model.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChangeModel {
-    /// The size of the data volume in GB; 0 for none; `null` for the recommended size.
-    #[serde(deserialize_with = "present")]
-    #[schema(required = true)]
-    data_volume_gb: Option<i64>,
-}
-
-/// Deserializes a field that is required and may be `null`.
-fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
-    Option::deserialize(d)
-}
-
-/// The recommended size of the data volume for a model.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RecommendedDataVolume {
-    /// The id of the model.
-    model_id: String,
-    /// The recommended size in GB; `null` if the id does not contain the size of the model.
-    data_volume_gb: Option<i64>,
-    /// How the size was computed, as a sentence.
-    reason: String,
-    /// The terms of the computation; `null` if there is no recommendation.
-    terms: Option<Terms>,
-}
-
-/// The terms of a recommendation.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Terms {
-    /// The number of parameters in millions, including all experts.
-    parameters_millions: i64,
-    /// The source of the number of parameters.
-    parameters_from: String,
-    /// The number and size of the experts, for a mixture of experts.
-    mixture: Option<String>,
-    /// The storage format of the weights.
-    format: String,
-    /// The source of the format.
-    format_from: String,
-    /// The bits per parameter, in hundredths of a bit.
-    bits_per_weight_x100: i64,
-    /// The size of the weights, in bytes.
-    weights_bytes: i64,
-    /// The space for the system, container images and caches, in bytes.
-    base_bytes: i64,
-    /// The number of copies of the weights that must fit.
-    weights_factor: i64,
-}
-
-impl Terms {
-    fn of(r: &Recommendation) -> Self {
-        Self {
-            parameters_millions: r.parameters_millions,
-            parameters_from: r.parameters_from.clone(),
-            mixture: r.mixture.clone(),
-            format: r.format.name.clone(),
-            format_from: r.format_from.clone(),
-            bits_per_weight_x100: r.format.bits_per_weight_x100,
-            weights_bytes: r.weights_bytes,
-            base_bytes: r.base_bytes,
-            weights_factor: r.weights_factor,
-        }
+fn terms(r: &Recommendation) -> Terms {
+    Terms {
+        parameters_millions: r.parameters_millions,
+        parameters_from: r.parameters_from.clone(),
+        mixture: r.mixture.clone(),
+        format: r.format.name.clone(),
+        format_from: r.format_from.clone(),
+        bits_per_weight_x100: r.format.bits_per_weight_x100,
+        weights_bytes: r.weights_bytes,
+        base_bytes: r.base_bytes,
+        weights_factor: r.weights_factor,
     }
 }
 
@@ -118,22 +40,22 @@ fn check_gb(gb: Option<i64>) -> Result<(), ApiError> {
 
 /// List models
 #[utoipa::path(get, operation_id = "listModels", path = "/models", params(ListModels), tag = "models",
-    responses((status = 200, description = "One page of models, sorted by id", body = Page<ModelView>)))]
+    responses((status = 200, description = "One page of models, sorted by id", body = Page<Model>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListModels>,
-) -> Result<axum::Json<Page<ModelView>>, ApiError> {
+) -> Result<axum::Json<Page<Model>>, ApiError> {
     let limit = limit(query.limit)?;
     super::check_after(query.after.as_deref(), is_model_id)?;
     let rows = app.store().models(query.after.as_deref(), limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, limit, |m| m.id.clone(), ModelView::of)))
+    Ok(axum::Json(view::page(rows, limit, |m| m.id.clone(), view::model)))
 }
 
 /// Add a model
 ///
 /// A model needs to be added only to set the size of its data volume.
 #[utoipa::path(post, operation_id = "createModel", path = "/models", request_body = CreateModel, tag = "models",
-    responses((status = 201, description = "The model was added", body = ModelView)))]
+    responses((status = 201, description = "The model was added", body = Model)))]
 pub(crate) async fn create(
     State(app): State<App>,
     Json(new): Json<CreateModel>,
@@ -143,26 +65,27 @@ pub(crate) async fn create(
     }
     check_gb(new.data_volume_gb)?;
     let now = app.now();
-    let model = Model { id: new.id, data_volume_gb: new.data_volume_gb, created_at: now, updated_at: now };
+    let model =
+        inventiv_store::Model { id: new.id, data_volume_gb: new.data_volume_gb, created_at: now, updated_at: now };
     app.store().add_model(&model).await?;
     let location = format!("/models/{}", model.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(ModelView::of(&model))))
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(view::model(&model))))
 }
 
 /// Show a model
 #[utoipa::path(get, operation_id = "getModel", path = "/models/{id}", tag = "models",
     params(("id" = String, Path, description = "The id of the model")),
-    responses((status = 200, description = "The model", body = ModelView)))]
-pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<ModelView>, ApiError> {
+    responses((status = 200, description = "The model", body = Model)))]
+pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<Model>, ApiError> {
     Ok(shown(&find(&app, &id).await?))
 }
 
-fn shown(model: &Model) -> Tagged<ModelView> {
-    let view = ModelView::of(model);
+fn shown(model: &inventiv_store::Model) -> Tagged<Model> {
+    let view = view::model(model);
     tagged(etag::of(&view), view)
 }
 
-async fn find(app: &App, id: &str) -> Result<Model, ApiError> {
+async fn find(app: &App, id: &str) -> Result<inventiv_store::Model, ApiError> {
     let missing = || ApiError::not_found("model", id);
     if !is_model_id(id) {
         return Err(missing());
@@ -173,19 +96,19 @@ async fn find(app: &App, id: &str) -> Result<Model, ApiError> {
 /// Change a model
 #[utoipa::path(patch, operation_id = "updateModel", path = "/models/{id}", tag = "models",
     params(("id" = String, Path, description = "The id of the model")), request_body = ChangeModel,
-    responses((status = 200, description = "The changed model", body = ModelView)))]
+    responses((status = 200, description = "The changed model", body = Model)))]
 pub(crate) async fn change(
     State(app): State<App>,
     Path(id): Path<String>,
     read: IfMatch,
     Json(change): Json<ChangeModel>,
-) -> Result<Tagged<ModelView>, ApiError> {
+) -> Result<Tagged<Model>, ApiError> {
     check_gb(change.data_volume_gb)?;
     find(&app, &id).await?;
     let changed = app
         .store()
         .change_model(&id, app.now(), |model| {
-            read.check(&etag::of(&ModelView::of(model)))?;
+            read.check(&etag::of(&view::model(model)))?;
             model.data_volume_gb = change.data_volume_gb;
             Ok::<_, ApiError>(())
         })
@@ -206,7 +129,7 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     loop {
         let model = find(&app, &id).await?;
-        read.check(&etag::of(&ModelView::of(&model)))?;
+        read.check(&etag::of(&view::model(&model)))?;
         if app.store().drop_model(&model).await? {
             return Ok(StatusCode::NO_CONTENT);
         }
@@ -242,7 +165,7 @@ pub(crate) async fn recommend(Path(id): Path<String>) -> Result<axum::Json<Recom
     );
     Ok(axum::Json(RecommendedDataVolume {
         data_volume_gb: found.as_ref().map(|r| r.data_volume_gb),
-        terms: found.as_ref().map(Terms::of),
+        terms: found.as_ref().map(terms),
         model_id: id,
         reason,
     }))
@@ -252,7 +175,7 @@ fn joined(Path((owner, name)): Path<(String, String)>) -> Path<String> {
     Path(format!("{owner}/{name}"))
 }
 
-pub(crate) async fn show_two(state: State<App>, path: Path<(String, String)>) -> Result<Tagged<ModelView>, ApiError> {
+pub(crate) async fn show_two(state: State<App>, path: Path<(String, String)>) -> Result<Tagged<Model>, ApiError> {
     show(state, joined(path)).await
 }
 
@@ -261,7 +184,7 @@ pub(crate) async fn change_two(
     path: Path<(String, String)>,
     read: IfMatch,
     body: Json<ChangeModel>,
-) -> Result<Tagged<ModelView>, ApiError> {
+) -> Result<Tagged<Model>, ApiError> {
     change(state, joined(path), read, body).await
 }
 

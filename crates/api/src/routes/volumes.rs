@@ -6,42 +6,12 @@ use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::mutations;
 use crate::problem::ApiError;
-use crate::view::{OwnedVolume, Page};
+use crate::view;
 use axum::extract::State;
 use inventiv_core::id::VolumeId;
 use inventiv_core::status::VolumeStatus;
 use inventiv_store::{VolumeFilter, VolumeWithOwner};
-use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
-
-/// The filters and the page of a list of volumes.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ListVolumes {
-    /// Only volumes with this status, for instance `retained`.
-    status: Option<String>,
-    /// Only volumes in this account, by its name or id.
-    account: Option<String>,
-    /// Only volumes of this instance: its id, a unique prefix of its id, or its name.
-    instance_id: Option<String>,
-    /// Only volumes in this zone.
-    zone: Option<String>,
-    /// The `next` value of the previous page.
-    after: Option<String>,
-    /// The maximum number of items, from 1 to 500. The default is 100.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-}
-
-/// A change of a volume.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChangeVolume {
-    /// `false`: the volume is kept when its instance ends. `true`: it is deleted when its instance ends, or now if the
-    /// instance has ended.
-    delete_on_terminate: bool,
-}
+use inventiv_types::{ChangeVolume, ListVolumes, OwnedVolume, Page};
 
 /// List volumes
 #[utoipa::path(get, operation_id = "listVolumes", path = "/volumes", params(ListVolumes), tag = "volumes",
@@ -71,7 +41,7 @@ pub(crate) async fn list(
         limit: limit + 1,
     };
     let rows = app.store().volumes(&filter).await?;
-    Ok(axum::Json(Page::cut(rows, limit, |v| v.volume.id.to_string(), OwnedVolume::of)))
+    Ok(axum::Json(view::page(rows, limit, |v| v.volume.id.to_string(), view::owned_volume)))
 }
 
 fn unknown_status() -> ApiError {
@@ -89,7 +59,7 @@ pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
 }
 
 fn shown(owned: &VolumeWithOwner) -> Tagged<OwnedVolume> {
-    let view = OwnedVolume::of(owned);
+    let view = view::owned_volume(owned);
     tagged(etag::of(&view), view)
 }
 

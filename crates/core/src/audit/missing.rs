@@ -4,7 +4,7 @@ use super::index::RecordIndex;
 use super::remedies::{EXPLAIN, RELEASE};
 use super::report::{Finding, FindingKind};
 use crate::recorded::{Aggregate, Volume};
-use crate::status::{Origin, VolumeStatus};
+use crate::status::{Origin, ResourceKind, VolumeStatus};
 use crate::time::Timestamp;
 use std::collections::HashSet;
 
@@ -31,7 +31,14 @@ impl RecordIndex<'_> {
                     let why = "it is recorded as existing, but no longer shown; a third party may have deleted it";
                     missing.push(missing_finding(
                         agg,
-                        Missing { resource: "server", id, name: &s.name, size_bytes: None, why, remedy: EXPLAIN },
+                        Missing {
+                            resource: ResourceKind::Server,
+                            id,
+                            name: &s.name,
+                            size_bytes: None,
+                            why,
+                            remedy: EXPLAIN,
+                        },
                     ));
                 }
             }
@@ -49,7 +56,14 @@ impl RecordIndex<'_> {
                     };
                     missing.push(missing_finding(
                         agg,
-                        Missing { resource: "volume", id, name: &v.name, size_bytes: v.size_bytes, why, remedy },
+                        Missing {
+                            resource: ResourceKind::Volume,
+                            id,
+                            name: &v.name,
+                            size_bytes: v.size_bytes,
+                            why,
+                            remedy,
+                        },
                     ));
                 }
             }
@@ -76,7 +90,7 @@ fn stays(v: &Volume, server_leaves: bool) -> bool {
 
 /// What is said of a resource that is missing.
 struct Missing<'a> {
-    resource: &'a str,
+    resource: ResourceKind,
     id: &'a str,
     name: &'a str,
     size_bytes: Option<i64>,
@@ -88,7 +102,7 @@ fn missing_finding(agg: &Aggregate, missing: Missing<'_>) -> Finding {
     let Missing { resource, id, name, size_bytes, why, remedy } = missing;
     Finding {
         kind: FindingKind::Missing,
-        resource: resource.to_owned(),
+        resource,
         provider_id: id.to_owned(),
         name: name.to_owned(),
         size_bytes,

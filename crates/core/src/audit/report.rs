@@ -2,47 +2,32 @@
 
 use crate::id::InstanceId;
 use crate::snapshots::SnapshotOfOurs;
+use crate::status::ResourceKind;
 use crate::time::Timestamp;
-use serde::Deserialize;
-use serde::Serialize;
+use crate::words::words;
+use serde::{Deserialize, Serialize};
 
-/// What is wrong with a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingKind {
-    /// Carries our name, and no record wants it.
-    Orphan,
-    /// Perhaps ours: the cloud may have created it with one of our servers.
-    Suspect,
-    /// Recorded as existing, and not shown.
-    Missing,
-    /// The policy in its name has a higher version than the record: the records are older than the cloud.
-    Conflict,
-}
-
-impl FindingKind {
-    /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Orphan, Self::Suspect, Self::Missing, Self::Conflict];
-
-    /// The word in tables, metrics and the API.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Orphan => "orphan",
-            Self::Suspect => "suspect",
-            Self::Missing => "missing",
-            Self::Conflict => "conflict",
-        }
+words!(
+    /// What is wrong with a resource.
+    FindingKind {
+        /// It has our name, and no record wants it.
+        Orphan = "orphan",
+        /// Perhaps ours: the cloud may have created it with one of our servers.
+        Suspect = "suspect",
+        /// It is recorded as existing, and the cloud does not show it.
+        Missing = "missing",
+        /// The policy in its name has a higher version than the record: the records are older than the cloud.
+        Conflict = "conflict",
     }
-}
+);
 
 /// A resource on which cloud and records disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What is wrong.
     pub kind: FindingKind,
-    /// `server` or `volume`.
-    pub resource: String,
+    /// What kind of resource it is.
+    pub resource: ResourceKind,
     /// The cloud's id.
     pub provider_id: String,
     /// Its name.

@@ -7,7 +7,7 @@ use crate::id::VolumeId;
 use crate::name::{CloudName, Role};
 use crate::observed::{ObservedServer, VolumeState};
 use crate::recorded::{DataVolumeSpec, Server, Volume};
-use crate::status::{CreateState, NoteCode, Origin, VolumeStatus};
+use crate::status::{CreateState, NoteCode};
 
 /// The progress of the data volume.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,20 +74,7 @@ pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, 
         policy_version: 0,
     };
     let id = VolumeId::new((draft.cx.ids)());
-    Volume {
-        attempt,
-        name: name.text(),
-        origin: Origin::Ours,
-        volume_type: draft.cx.profile.data_volume.clone(),
-        size_bytes: Some(spec.size_bytes),
-        perf_iops: spec.perf_iops,
-        delete_on_terminate: spec.delete_on_terminate,
-        status: VolumeStatus::Creating,
-        create_state: CreateState::Intended,
-        provider_id: None,
-        answered_at: None,
-        ..super::record_observation::found_volume(id, String::new(), draft.cx.now)
-    }
+    Volume::intended(id, &name, draft.cx.profile.data_volume.clone(), spec, draft.cx.now)
 }
 
 fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &ObservedServer) -> Data {

@@ -11,7 +11,6 @@ use crate::name::{CloudName, Role};
 use crate::observed::{Attachment, ObservedServer, ObservedVolume, ServerState, VolumeState};
 use crate::recorded::{Server, Volume};
 use crate::status::{CreateState, Desired, Origin, VolumeStatus};
-use crate::volume_type::VolumeType;
 
 pub(super) fn record_observation(draft: &mut Draft<'_, '_>) {
     adopt_servers(draft);
@@ -251,7 +250,7 @@ pub(crate) fn new_row(
     seen: Option<&ObservedVolume>,
 ) -> Volume {
     let id = VolumeId::new((draft.cx.ids)());
-    let mut row = found_volume(id, provider_id, draft.cx.now);
+    let mut row = Volume::found(id, provider_id, draft.cx.now);
     row.origin = origin;
     if let Some(a) = attachment {
         describe(&mut row, a);
@@ -270,44 +269,6 @@ pub(crate) fn describe(row: &mut Volume, attachment: &Attachment) {
     row.size_bytes = attachment.size_bytes;
     row.status = VolumeStatus::Attached;
     row.attached_at = Some(row.created_at);
-}
-
-/// A row for a volume that exists and of which only the id is known.
-pub(crate) fn found_volume(id: VolumeId, provider_id: String, now: crate::time::Timestamp) -> Volume {
-    Volume {
-        id,
-        server_id: None,
-        attempt: 1,
-        name: String::new(),
-        origin: Origin::Cloud,
-        is_boot: false,
-        volume_type: VolumeType::unknown(),
-        size_bytes: None,
-        perf_iops: None,
-        delete_on_terminate: true,
-        policy_version: 0,
-        cloud_policy: None,
-        status: VolumeStatus::Available,
-        create_state: CreateState::Created,
-        create_error: None,
-        provider_id: Some(provider_id),
-        created_at: now,
-        answered_at: Some(now),
-        tagged_at: None,
-        tags_shown: false,
-        changed_at: None,
-        attach_sent_at: None,
-        attached_at: None,
-        detach_sent_at: None,
-        delete_intended_at: None,
-        delete_sent_at: None,
-        delete_accepted_at: None,
-        deleted_at: None,
-        proof: None,
-        retry: None,
-        pending_observation: None,
-        snapshots: Vec::new(),
-    }
 }
 
 /// Abandons creations that do not appear in a complete listing begun after their grace.

@@ -5,8 +5,7 @@ use crate::error::CallError;
 use crate::id::InstanceId;
 use crate::status::{Desired, NoteCode, Status};
 use crate::time::Timestamp;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why an instance failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +75,59 @@ pub struct Instance {
     pub confirm_after: Option<Timestamp>,
     /// Goes up with every write, for compare-and-swap.
     pub version: i64,
+}
+
+/// What is known of an instance when it is first recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInstance {
+    /// Its id.
+    pub id: InstanceId,
+    /// The user's name for it.
+    pub name: String,
+    /// The cloud account (provider and project).
+    pub account_id: String,
+    /// The provider.
+    pub provider: String,
+    /// The zone.
+    pub zone: String,
+    /// The server type.
+    pub instance_type: String,
+    /// The model it is for.
+    pub model_id: Option<String>,
+    /// What was requested.
+    pub spec: Spec,
+}
+
+impl Instance {
+    /// An instance that was requested, and for which nothing was done yet.
+    #[must_use]
+    pub fn requested(new: NewInstance, now: Timestamp) -> Self {
+        let NewInstance { id, name, account_id, provider, zone, instance_type, model_id, spec } = new;
+        Self {
+            id,
+            name,
+            account_id,
+            provider,
+            zone,
+            instance_type,
+            model_id,
+            spec,
+            desired: Desired::Present,
+            status: Status::Provisioning,
+            failure: None,
+            ip_address: None,
+            addresses: Vec::new(),
+            created_at: now,
+            ready_at: None,
+            terminate_requested_at: None,
+            terminated_at: None,
+            notes: Vec::new(),
+            settled: false,
+            wake_at: now,
+            confirm_after: None,
+            version: 0,
+        }
+    }
 }
 
 /// When the next try of a refused call may be made.

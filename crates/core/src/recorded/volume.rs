@@ -2,14 +2,15 @@
 
 use super::evidence::{PendingObservation, Proof};
 use super::instance::Retry;
+use super::spec::DataVolumeSpec;
 use crate::error::CallError;
 use crate::id::{ServerId, VolumeId};
+use crate::name::CloudName;
 use crate::snapshots::Snapshot;
 use crate::status::{CreateState, Origin, VolumeStatus};
 use crate::time::Timestamp;
 use crate::volume_type::VolumeType;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A volume of the instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,70 @@ pub struct CloudPolicy {
 }
 
 impl Volume {
+    /// A row for a volume that exists and of which only the id is known.
+    #[must_use]
+    pub fn found(id: VolumeId, provider_id: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            server_id: None,
+            attempt: 1,
+            name: String::new(),
+            origin: Origin::Cloud,
+            is_boot: false,
+            volume_type: VolumeType::unknown(),
+            size_bytes: None,
+            perf_iops: None,
+            delete_on_terminate: true,
+            policy_version: 0,
+            cloud_policy: None,
+            status: VolumeStatus::Available,
+            create_state: CreateState::Created,
+            create_error: None,
+            provider_id: Some(provider_id),
+            created_at: now,
+            answered_at: Some(now),
+            tagged_at: None,
+            tags_shown: false,
+            changed_at: None,
+            attach_sent_at: None,
+            attached_at: None,
+            detach_sent_at: None,
+            delete_intended_at: None,
+            delete_sent_at: None,
+            delete_accepted_at: None,
+            deleted_at: None,
+            proof: None,
+            retry: None,
+            pending_observation: None,
+            snapshots: Vec::new(),
+        }
+    }
+
+    /// A row for a volume of ours whose creation was not sent yet.
+    #[must_use]
+    pub fn intended(
+        id: VolumeId,
+        name: &CloudName,
+        volume_type: VolumeType,
+        spec: &DataVolumeSpec,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            attempt: name.attempt,
+            name: name.text(),
+            origin: Origin::Ours,
+            volume_type,
+            size_bytes: Some(spec.size_bytes),
+            perf_iops: spec.perf_iops,
+            delete_on_terminate: spec.delete_on_terminate,
+            status: VolumeStatus::Creating,
+            create_state: CreateState::Intended,
+            provider_id: None,
+            answered_at: None,
+            ..Self::found(id, String::new(), now)
+        }
+    }
+
     /// Whether it exists as far as is known, its id is known, and something is still to be done about it.
     #[must_use]
     pub fn is_live(&self) -> bool {

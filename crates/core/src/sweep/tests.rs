@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp(50_000_000_000);
 fn orphan(n: usize) -> Finding {
     Finding {
         kind: FindingKind::Orphan,
-        resource: "server".into(),
+        resource: ResourceKind::Server,
         provider_id: format!("s-{n}"),
         name: format!("iva-test-{}-server-{n}-d", InstanceId::new(7).body()),
         size_bytes: None,
@@ -175,7 +175,7 @@ fn a_volume_that_is_taken_becomes_a_row_with_the_role_and_policy_of_its_name() {
             delete_on_terminate: delete,
             attempt: 3,
             tagged_at: Some(NOW),
-            ..found_volume(VolumeId::new(77), "v-9".into(), NOW)
+            ..Volume::found(VolumeId::new(77), "v-9".into(), NOW)
         };
         assert_eq!(agg.volumes, std::slice::from_ref(&wanted));
         assert!(!take(&mut agg, &orphan, &inventory, &mut cx), "it is claimed now");

@@ -4,11 +4,12 @@ use crate::accounts;
 use crate::args::{Demo, Output};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{self, print, text};
+use crate::output::{self, opt, print};
 use crate::progress::{Goal, Progress};
 use crate::server::{self, Running, Setup};
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::Config;
+use inventiv_types::{CreateInstance, InstanceDetail, ListOffers, Offer, Page, Status};
 use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
 use serde_json::{Value, json};
@@ -110,8 +111,9 @@ async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Resu
 
 async fn wait_for_catalogue(client: &Client) -> Result<(), Failure> {
     for _ in 0..200 {
-        let offers = client.get("/offers", &[("zone", ZONE)]).await?;
-        if offers["items"].as_array().is_some_and(|o| !o.is_empty()) {
+        let query = ListOffers { zone: Some(ZONE.to_owned()), ..ListOffers::default() };
+        let offers: Page<Offer> = client.get("/offers", &query).await?;
+        if !offers.items.is_empty() {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -120,41 +122,46 @@ async fn wait_for_catalogue(client: &Client) -> Result<(), Failure> {
 }
 
 async fn live(client: &Client, args: &Demo, kind: &str, sizes: &[i64], output: Output) -> Result<Value, Failure> {
-    let request = json!({"zone": ZONE, "instance_type": kind, "model_id": MODEL, "name": format!("demo {kind}")});
-    let created = client.post("/instances", &request).await?;
-    let id = text(&created, "id");
+    let request = CreateInstance {
+        name: Some(format!("demo {kind}")),
+        model_id: Some(MODEL.to_owned()),
+        ..CreateInstance::of_type(ZONE, kind)
+    };
+    let created: InstanceDetail = client.post("/instances", &request, None).await?;
+    let id = created.instance.id;
     let patience = if args.clock == ClockMode::Real { 900 } else { 120 };
     let goal = |status| Goal { status, timeout: Duration::from_secs(patience), every: Duration::from_millis(50) };
     let mut progress =
         Progress::new(client, &id, if output.is_for_programs() { |line| eprintln!("{line}") } else { print });
-    let ready = progress.follow(&goal("ready")).await?;
+    let ready = progress.follow(&goal(Status::Ready)).await?;
     say(
         output,
-        &format!("\nready: storage_count={} storage_sizes_gb={}", text(&ready, "storage_count"), output::sizes(&ready)),
+        &format!(
+            "\nready: storage_count={} storage_sizes_gb={}",
+            ready.instance.storage_count,
+            output::sizes(&ready.instance)
+        ),
     );
-    say(output, &output::storages(&ready));
-    if ready["storage_sizes_gb"] != json!(sizes) {
-        let text = format!("{id} has the volume sizes {} instead of {sizes:?}", output::sizes(&ready));
+    say(output, &output::storages(&ready.storages));
+    if ready.instance.storage_sizes_gb != sizes.iter().copied().map(Some).collect::<Vec<_>>() {
+        let text = format!("{id} has the volume sizes {} instead of {sizes:?}", output::sizes(&ready.instance));
         return Err(Failure::left_behind(text));
     }
-    client.delete(&format!("/instances/{id}")).await?;
-    let terminated = progress.follow(&goal("terminated")).await?;
+    client.delete::<InstanceDetail>(&format!("/instances/{id}")).await?;
+    let terminated = progress.follow(&goal(Status::Terminated)).await?;
     say(output, "\nterminated. The proof for each volume:");
-    for v in terminated["storages"].as_array().into_iter().flatten() {
-        let proof = &v["proof"];
-        let listing = text(proof, "absent_from_listing_begun_at");
-        say(
-            output,
-            &format!("  {} GB {} {}", text(v, "size_gb"), text(v, "volume_type"), text(v, "provider_volume_id")),
-        );
-        say(output, &format!("    asked {} at {}", text(proof, "asked"), text(proof, "asked_at")));
-        say(output, &format!("    answered {}", text(proof, "answer")));
+    for v in &terminated.storages {
+        let Some(proof) = &v.proof else {
+            return Err(Failure::left_behind(format!("volume {} has no proof", v.id)));
+        };
+        let id = opt(v.provider_volume_id.as_ref());
+        say(output, &format!("  {} GB {} {id}", opt(v.size_gb), v.volume_type));
+        say(output, &format!("    asked {} at {}", proof.asked, proof.asked_at));
+        say(output, &format!("    answered {}", proof.answer));
+        let listing = opt(proof.absent_from_listing_begun_at);
         say(output, &format!("    and absent from the complete listing begun at {listing}"));
-        if proof.is_null() {
-            return Err(Failure::left_behind(format!("volume {} has no proof", text(v, "id"))));
-        }
     }
-    Ok(json!({"instance": ready, "terminated": terminated}))
+    Ok(json!({"instance": output::json(&ready), "terminated": output::json(&terminated)}))
 }
 
 fn left_behind(emulator: &Emulator) -> Value {

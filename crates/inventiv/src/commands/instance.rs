@@ -3,31 +3,31 @@
 use crate::args::{Connection, Create, InstanceCommand, Output};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
-use crate::output::{self, Columns, text};
+use crate::output::{self, Columns, opt, text};
 use crate::progress::{Goal, Progress};
 use crate::server::Asks;
-use serde_json::{Map, Value, json};
+use inventiv_types::{ChangeInstance, CreateInstance, Instance, InstanceDetail, InstanceProof, ListInstances, Status};
 use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// The statuses that `list` shows by default.
 const LIVING: &str = "provisioning,booting,ready,terminating";
-const COLUMNS: Columns = Columns {
-    name: "name",
+const COLUMNS: Columns<Instance> = Columns {
+    name: |i| text(&i.name),
     narrow: &[
-        ("name", |i| text(i, "name")),
-        ("status", |i| text(i, "status")),
-        ("type", |i| text(i, "instance_type")),
-        ("zone", |i| text(i, "zone")),
-        ("age", |i| output::age(i, "created_at")),
+        ("name", |i| text(&i.name)),
+        ("status", |i| text(i.status)),
+        ("type", |i| text(&i.instance_type)),
+        ("zone", |i| text(&i.zone)),
+        ("age", |i| output::age(i.created_at)),
         ("EUR/h", output::hourly_of_all),
     ],
     wide: &[
-        ("account", |i| text(i, "account_id")),
-        ("id", |i| text(i, "id")),
-        ("model", |i| text(i, "model_id")),
+        ("account", |i| text(&i.account_id)),
+        ("id", |i| text(&i.id)),
+        ("model", |i| opt(i.model_id.as_ref())),
         ("addresses", output::addresses),
-        ("volumes", |i| text(i, "storage_count")),
+        ("volumes", |i| text(i.storage_count)),
         ("GB", output::sizes),
     ],
 };
@@ -44,41 +44,55 @@ pub(crate) async fn run(
         InstanceCommand::Create(args) => create(&client, *args, of, output).await,
         InstanceCommand::List { all, status, zone, model } => {
             let status = if status.is_empty() { LIVING.to_owned() } else { status.join(",") };
-            let status = Some(status).filter(|_| !all);
-            let filters = [("status", status), ("account", account.clone()), ("zone", zone), ("model_id", model)];
-            let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
-            output::list(output, &client.all("/instances", &query).await?, &COLUMNS);
+            let (status, account) = (Some(status).filter(|_| !all), account.clone());
+            let query = ListInstances { status, account, zone, model_id: model, ..ListInstances::default() };
+            let items: Vec<Instance> = client.all("/instances", &query).await?;
+            output::list(output, &items, &COLUMNS);
             Ok(())
         }
         InstanceCommand::Show { id } => {
-            let instance = client.get(&path(&id, "", of), &[]).await?;
-            output::one(output, &instance, "name", output::instance);
+            show(output, &find(&client, &id, of).await?);
             Ok(())
         }
         InstanceCommand::Rename { id, name } => {
-            let instance = client.patch(&path(&id, "", of), &json!({ "name": name })).await?;
-            output::one(output, &instance, "name", output::instance);
+            show(output, &client.patch(&path(&id, "", of), &ChangeInstance { name }).await?);
             Ok(())
         }
         InstanceCommand::Ssh { id, login, arguments } => {
-            let instance = client.get(&path(&id, "", of), &[]).await?;
-            Err(ssh(&instance, &login, &arguments))
+            Err(ssh(&find(&client, &id, of).await?.instance, &login, &arguments))
         }
         InstanceCommand::Proof { id } => {
-            let proof = client.get(&path(&id, "/proof", of), &[]).await?;
-            output::one(output, &proof, "verdict", output::proof);
-            if proof["clean"] == true { Ok(()) } else { Err(Failure::left_behind(text(&proof, "verdict"))) }
+            let proof: InstanceProof = client.get(&path(&id, "/proof", of), &()).await?;
+            output::one(output, &proof, |p| text(&p.verdict), output::proof);
+            if proof.clean { Ok(()) } else { Err(Failure::left_behind(text(&proof.verdict))) }
         }
         InstanceCommand::Terminate { ids, all, yes, wait, timeout } => {
             let ids = if all { all_that_live(&client, of, yes).await? } else { ids };
             let ended = terminate(&client, &ids, of, wait.then_some(timeout)).await;
             match ended.shown.as_slice() {
-                [one] if ids.len() == 1 => output::one(output, one, "name", output::instance),
-                several => output::list(output, several, &COLUMNS),
+                [one] if ids.len() == 1 => show(output, one),
+                several => list(output, several),
             }
             ended.failure.map_or(Ok(()), Err)
         }
     }
+}
+
+fn show(output: Output, detail: &InstanceDetail) {
+    output::one(output, detail, |d| text(&d.instance.name), output::instance);
+}
+
+/// Lists instances; programs get all that is known of each.
+fn list(output: Output, details: &[InstanceDetail]) {
+    if matches!(output, Output::Json | Output::Yaml) {
+        return output::value(output, &output::json(details));
+    }
+    let instances: Vec<Instance> = details.iter().map(|d| d.instance.clone()).collect();
+    output::list(output, &instances, &COLUMNS);
+}
+
+async fn find(client: &Client, id: &str, account: Option<&str>) -> Result<InstanceDetail, Failure> {
+    client.get(&path(id, "", account), &()).await
 }
 
 /// The path of an instance, which is looked for in the account if one is named.
@@ -89,10 +103,10 @@ fn path(id: &str, rest: &str, account: Option<&str>) -> String {
 
 /// The ids of all living instances, after a confirmation. Terminating ones are included, to be waited for.
 async fn all_that_live(client: &Client, account: Option<&str>, sure: bool) -> Result<Vec<String>, Failure> {
-    let mut query = vec![("status", LIVING)];
-    query.extend(account.map(|a| ("account", a)));
-    let items = client.all("/instances", &query).await?;
-    let ids: Vec<String> = items.iter().map(|i| text(i, "id")).collect();
+    let (status, account) = (Some(LIVING.to_owned()), account.map(str::to_owned));
+    let query = ListInstances { status, account, ..ListInstances::default() };
+    let items: Vec<Instance> = client.all("/instances", &query).await?;
+    let ids: Vec<String> = items.iter().map(|i| i.id.clone()).collect();
     if sure || ids.is_empty() {
         return Ok(ids);
     }
@@ -100,7 +114,7 @@ async fn all_that_live(client: &Client, account: Option<&str>, sure: bool) -> Re
         return Err(Failure::refused("--all terminates every living instance: confirm with --yes"));
     }
     for i in &items {
-        eprintln!("  {}  {}  {}", text(i, "name"), text(i, "status"), text(i, "instance_type"));
+        eprintln!("  {}  {}  {}", text(&i.name), i.status, text(&i.instance_type));
     }
     eprint!("Terminate {}, and delete the volumes that are not retained? [y/N] ", instances(ids.len()));
     let mut answer = String::new();
@@ -126,15 +140,15 @@ async fn terminate(client: &Client, ids: &[String], account: Option<&str>, wait:
         }
     }
     let began = Instant::now();
-    for (progress, mut instance) in asked {
-        let ended = matches!(instance["status"].as_str(), Some("terminated" | "provisioning_failed"));
+    for (progress, mut detail) in asked {
+        let ended = detail.instance.status.is_final();
         if let Some(timeout) = wait.filter(|_| !ended) {
-            let id = text(&instance, "id");
+            let id = detail.instance.id.clone();
             let goes_on =
                 format!("{id} continues to terminate: `inventiv instance proof {id}` shows when everything is gone");
             let left = timeout.saturating_sub(began.elapsed().as_secs());
-            match follow(progress, "terminated", left, goes_on).await {
-                Ok(followed) => instance = followed,
+            match follow(progress, Status::Terminated, left, goes_on).await {
+                Ok(followed) => detail = followed,
                 Err(e) if e.code == Failure::INTERRUPTED => return Ended { shown, failure: Some(e) },
                 Err(e) => {
                     failed.push((id, e));
@@ -142,7 +156,7 @@ async fn terminate(client: &Client, ids: &[String], account: Option<&str>, wait:
                 }
             }
         }
-        shown.push(instance);
+        shown.push(detail);
     }
     // The command returns the last failure; the others are printed here.
     let last = failed.pop();
@@ -154,22 +168,22 @@ async fn terminate(client: &Client, ids: &[String], account: Option<&str>, wait:
 
 /// The results of the requested terminations.
 struct Ended {
-    shown: Vec<Value>,
+    shown: Vec<InstanceDetail>,
     /// The last refusal or failure.
     failure: Option<Failure>,
 }
 
 /// Replaces this process with `ssh`; returns only on failure.
-fn ssh(instance: &Value, login: &str, arguments: &[String]) -> Failure {
+fn ssh(instance: &Instance, login: &str, arguments: &[String]) -> Failure {
     use std::os::unix::process::CommandExt;
-    let (name, status) = (text(instance, "name"), text(instance, "status"));
     // An instance that has ended is shown with the address that it had.
-    let lives = !matches!(status.as_str(), "terminating" | "terminated" | "provisioning_failed");
-    let Some(address) = instance["ip_address"].as_str().filter(|_| lives) else {
+    let lives = instance.status != Status::Terminating && !instance.status.is_final();
+    let Some(address) = instance.ip_address.as_deref().filter(|_| lives) else {
+        let (name, status) = (text(&instance.name), instance.status);
         return Failure::refused(format!("{name} is {status} and has no address to log in to"));
     };
     // Another instance with another host key may get this address later: `known_hosts` has the key by instance.
-    let alias = format!("HostKeyAlias={}", text(instance, "id"));
+    let alias = format!("HostKeyAlias={}", instance.id);
     // OpenSSH also reads options after the address.
     let error = std::process::Command::new("ssh").args(["-o", &alias, "-l", login, address]).args(arguments).exec();
     Failure::general(format!("cannot run ssh: {error}"))
@@ -193,55 +207,56 @@ async fn ask_for_end<'c>(
     client: &'c Client,
     id: &str,
     account: Option<&str>,
-) -> Result<(Progress<'c>, Value), Failure> {
-    let id = text(&client.get(&path(id, "", account), &[]).await?, "id");
+) -> Result<(Progress<'c>, InstanceDetail), Failure> {
+    let id = find(client, id, account).await?.instance.id;
     let progress = follower(client, &id).after_history().await?;
-    let instance = client.delete(&path(&id, "", None)).await?;
-    Ok((progress, instance))
+    let detail = client.delete(&path(&id, "", None)).await?;
+    Ok((progress, detail))
 }
 
 async fn create(client: &Client, args: Create, account: Option<&str>, output: Output) -> Result<(), Failure> {
-    let mut request = Map::new();
-    let mut put = |key: &str, value: Value| {
-        if !value.is_null() {
-            request.insert(key.to_owned(), value);
-        }
-    };
-    put("instance_type", json!(args.instance_type));
-    put("account", json!(account));
-    put("zone", json!(args.zone));
-    put("model_id", json!(args.model));
-    put("name", json!(args.name));
-    put("image", json!(args.image));
-    put("data_volume_gb", json!(args.data_volume_gb));
-    put("boot_volume_gb", json!(args.boot_volume_gb));
-    put("perf_iops", json!(args.perf_iops));
-    put("delete_on_terminate", if args.retain { json!(false) } else { Value::Null });
-    put("tags", if args.tags.is_empty() { Value::Null } else { json!(args.tags) });
-    let keys: Vec<String> = args.ssh_keys.iter().map(|k| public_key(k)).collect::<Result<_, _>>()?;
-    put("ssh_keys", if keys.is_empty() { Value::Null } else { json!(keys) });
-    if let Some(file) = &args.user_data {
-        let read = std::fs::read_to_string(file);
-        let part = read.map_err(|e| Failure::general(format!("--user-data: {}: {e}", file.display())))?;
-        put("user_data", json!(part));
+    let (wait, timeout, key) = (args.wait, args.timeout, args.idempotency_key.clone());
+    let mut detail: InstanceDetail = client.post("/instances", &request(args, account)?, key.as_deref()).await?;
+    for warning in &detail.warnings {
+        eprintln!("warning: {}", text(warning));
     }
-    let key = args.idempotency_key.as_deref();
-    let mut instance = client.post_once("/instances", &Value::Object(request), key).await?;
-    for warning in instance["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        eprintln!("warning: {warning}");
-    }
-    if args.wait {
+    if wait {
         // Users who interrupt the wait must know what continues and costs money.
-        let (id, name, price) = (text(&instance, "id"), text(&instance, "name"), output::hourly(&instance));
+        let i = &detail.instance;
+        let (id, name, price) = (i.id.clone(), text(&i.name), output::hourly(i.hourly_micros, &i.currency));
         eprintln!(
             "creating {name} ({id}) for {price}, not including volumes on block storage; this continues without this command. \
              A server with GPUs usually runs within half a minute."
         );
         let goes_on = format!("{name} continues and costs {price}: `inventiv instance terminate {name}` ends it");
-        instance = follow(follower(client, &id), "ready", args.timeout, goes_on).await?;
+        detail = follow(follower(client, &id), Status::Ready, timeout, goes_on).await?;
     }
-    output::one(output, &instance, "name", output::instance);
+    show(output, &detail);
     Ok(())
+}
+
+/// The request for a new instance. Reads the files that the arguments name.
+fn request(args: Create, account: Option<&str>) -> Result<CreateInstance, Failure> {
+    let keys: Vec<String> = args.ssh_keys.iter().map(|k| public_key(k)).collect::<Result<_, _>>()?;
+    let user_data = args.user_data.map(|file| {
+        let read = std::fs::read_to_string(&file);
+        read.map_err(|e| Failure::general(format!("--user-data: {}: {e}", file.display())))
+    });
+    Ok(CreateInstance {
+        name: args.name,
+        account: account.map(str::to_owned),
+        zone: args.zone,
+        instance_type: args.instance_type,
+        model_id: args.model,
+        image: args.image,
+        data_volume_gb: args.data_volume_gb,
+        boot_volume_gb: args.boot_volume_gb,
+        perf_iops: args.perf_iops,
+        delete_on_terminate: args.retain.then_some(false),
+        tags: Some(args.tags).filter(|tags| !tags.is_empty()),
+        ssh_keys: Some(keys).filter(|keys| !keys.is_empty()),
+        user_data: user_data.transpose()?,
+    })
 }
 
 /// Prints progress to standard error: standard output is for the result.
@@ -252,10 +267,10 @@ fn follower<'c>(client: &'c Client, id: &str) -> Progress<'c> {
 /// Follows until the goal; an interrupt returns the message `goes_on`.
 async fn follow(
     mut progress: Progress<'_>,
-    status: &'static str,
+    status: Status,
     timeout: u64,
     goes_on: String,
-) -> Result<Value, Failure> {
+) -> Result<InstanceDetail, Failure> {
     let goal = Goal { status, timeout: Duration::from_secs(timeout), every: Duration::from_millis(500) };
     let mut asks = Asks::listen()?;
     tokio::select! {

@@ -3,76 +3,65 @@
 use crate::args::{Connection, Output, VolumeCommand};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
-use crate::output::{self, Columns, text};
-use serde_json::{Value, json};
+use crate::output::{self, Columns, opt, text};
+use inventiv_types::{ChangeVolume, ListVolumes, OwnedVolume};
 
-const COLUMNS: Columns = Columns {
-    name: "id",
+const COLUMNS: Columns<OwnedVolume> = Columns {
+    name: |v| v.storage.id.clone(),
     narrow: &[
-        ("id", |v| text(v, "id")),
-        ("GB", |v| text(v, "size_gb")),
-        ("type", |v| text(v, "volume_type")),
-        ("status", |v| text(v, "status")),
-        ("at the end", |v| output::at_the_end(v).to_owned()),
-        ("age", |v| output::age(v, "created_at")),
+        ("id", |v| text(&v.storage.id)),
+        ("GB", |v| opt(v.storage.size_gb)),
+        ("type", |v| text(&v.storage.volume_type)),
+        ("status", |v| text(v.storage.status)),
+        ("at the end", |v| output::at_the_end(&v.storage).to_owned()),
+        ("age", |v| output::age(v.storage.created_at)),
     ],
     wide: &[
-        ("zone", |v| text(v, "zone")),
-        ("instance", |v| text(v, "instance_id")),
-        ("origin", |v| text(v, "origin")),
-        ("in the cloud", |v| text(v, "provider_volume_id")),
+        ("zone", |v| text(&v.zone)),
+        ("instance", |v| text(&v.instance_id)),
+        ("origin", |v| text(v.storage.origin)),
+        ("in the cloud", |v| opt(v.storage.provider_volume_id.as_ref())),
     ],
 };
 
 pub(crate) async fn run(command: VolumeCommand, connection: &Connection, output: Output) -> Result<(), Failure> {
     let client = Client::connect(connection)?;
     let path = |id: &str| format!("/volumes/{}", encode(id));
-    let volume = match command {
+    let change = |delete_on_terminate| ChangeVolume { delete_on_terminate };
+    let volume: OwnedVolume = match command {
         VolumeCommand::List { account, status, instance } => {
-            let filters = [("status", status), ("instance_id", instance), ("account", account.name())];
-            let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
-            let items = client.all("/volumes", &query).await?;
+            let (instance_id, account) = (instance, account.name());
+            let query = ListVolumes { status, instance_id, account, ..ListVolumes::default() };
+            let items: Vec<OwnedVolume> = client.all("/volumes", &query).await?;
             output::list(output, &items, &COLUMNS);
             return Ok(());
         }
-        VolumeCommand::Show { id } => client.get(&path(&id), &[]).await?,
-        VolumeCommand::Retain { id } => client.patch(&path(&id), &json!({"delete_on_terminate": false})).await?,
-        VolumeCommand::Release { id } => client.patch(&path(&id), &json!({"delete_on_terminate": true})).await?,
+        VolumeCommand::Show { id } => client.get(&path(&id), &()).await?,
+        VolumeCommand::Retain { id } => client.patch(&path(&id), &change(false)).await?,
+        VolumeCommand::Release { id } => client.patch(&path(&id), &change(true)).await?,
     };
-    output::one(output, &volume, "id", lines);
+    output::one(output, &volume, |v| v.storage.id.clone(), lines);
     Ok(())
 }
 
-fn lines(v: &Value) -> String {
+fn lines(owned: &OwnedVolume) -> String {
+    let v = &owned.storage;
     let mut lines = vec![
-        format!(
-            "{}  {}  {} GB {} in {}",
-            text(v, "id"),
-            text(v, "status"),
-            text(v, "size_gb"),
-            text(v, "volume_type"),
-            text(v, "zone")
-        ),
+        format!("{}  {}  {} GB {} in {}", v.id, v.status, opt(v.size_gb), text(&v.volume_type), text(&owned.zone)),
         format!(
             "  instance {}  origin {}  delete_on_terminate={}{}",
-            text(v, "instance_id"),
-            text(v, "origin"),
-            text(v, "delete_on_terminate"),
-            if v["policy_written"] == false { " (not yet written to the cloud)" } else { "" }
+            owned.instance_id,
+            v.origin,
+            v.delete_on_terminate,
+            if v.policy_written { "" } else { " (not yet written to the cloud)" }
         ),
-        format!("  in the cloud: {} ({})", text(v, "provider_volume_id"), text(v, "name")),
+        format!("  in the cloud: {} ({})", opt(v.provider_volume_id.as_ref()), text(&v.name)),
     ];
-    if let Some(proof) = v["proof"].as_object() {
-        let proof = Value::Object(proof.clone());
-        lines.push(format!(
-            "  proven gone: {} at {}: {}",
-            text(&proof, "asked"),
-            text(&proof, "asked_at"),
-            text(&proof, "answer")
-        ));
-    }
-    if !v["error"].is_null() {
-        lines.push(format!("  error: {}", text(v, "error")));
-    }
+    lines.extend(
+        v.proof.as_ref().map(|proof| {
+            format!("  proven gone: {} at {}: {}", text(&proof.asked), proof.asked_at, text(&proof.answer))
+        }),
+    );
+    lines.extend(v.error.as_ref().map(|error| format!("  error: {}", text(error))));
     lines.join("\n")
 }

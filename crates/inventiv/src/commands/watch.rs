@@ -1,11 +1,13 @@
 //! `inventiv watch`
 
 use crate::args::{Output, Watch};
-use crate::client::Client;
+use crate::client::{Client, unexpected};
 use crate::failure::Failure;
-use crate::output::{self, note_text, text};
+use crate::output::{self, note, text};
 use eventsource_stream::Event;
 use futures::StreamExt;
+use inventiv_types::{EventName, FollowEvents, InstanceDetail, SnapshotBegins, SnapshotReason};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,8 +18,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Runs until interrupted. A stream that breaks off is resumed at its position, on any replica.
 pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
     let client = Client::connect(&args.connection)?;
-    let filters = [("instance_id", args.id), ("account", args.account.name()), ("zone", args.zone)];
-    let query: Vec<(&str, &str)> = filters.iter().filter_map(|(k, v)| Some((*k, v.as_deref()?))).collect();
+    let query = FollowEvents { instance_id: args.id, account: args.account.name(), zone: args.zone, after: None };
     let mut shown = Shown { output, last: args.after, lines: HashMap::new() };
     let (mut is_first, mut is_told) = (true, false);
     loop {
@@ -50,39 +51,44 @@ struct Shown {
 
 impl Shown {
     fn show(&mut self, event: &Event) -> Result<(), Failure> {
-        let data: Value = serde_json::from_str(&event.data)
-            .map_err(|_| Failure::general("an event is not JSON: does the control plane have another version?"))?;
         if !event.id.is_empty() {
             self.last = Some(event.id.clone());
         }
         if self.output.is_for_programs() {
             let id = if event.id.is_empty() { Value::Null } else { json!(event.id) };
-            return print(&json!({ "event": event.event, "id": id, "data": data }).to_string());
+            return print(&json!({ "event": event.event, "id": id, "data": data::<Value>(event)? }).to_string());
         }
-        match event.event.as_str() {
-            "snapshot" => {
+        // A newer control plane may send events that this version does not know.
+        let name: Option<EventName> = serde_json::from_value(json!(event.event)).ok();
+        match name {
+            Some(EventName::Snapshot) => {
                 self.lines.clear();
-                if data["reason"] != "start" {
+                if data::<SnapshotBegins>(event)?.reason != SnapshotReason::Start {
                     eprintln!(
                         "inventiv: the database does not know this position: all living instances follow; \
                          `inventiv instance list --all` shows those that have ended"
                     );
                 }
             }
-            "instance" => {
-                let line = line(&data);
-                if self.lines.get(&text(&data, "id")) != Some(&line) {
+            Some(EventName::Instance) => {
+                let detail: InstanceDetail = data(event)?;
+                let (id, line) = (&detail.instance.id, line(&detail));
+                if self.lines.get(id) != Some(&line) {
                     print(&format!("{}  {line}", jiff::Timestamp::now().strftime("%H:%M:%SZ")))?;
-                    self.lines.insert(text(&data, "id"), line);
+                    self.lines.insert(id.clone(), line);
                 }
-                if matches!(data["status"].as_str(), Some("terminated" | "provisioning_failed")) {
-                    self.lines.remove(&text(&data, "id"));
+                if detail.instance.status.is_final() {
+                    self.lines.remove(id);
                 }
             }
-            _ => {}
+            Some(EventName::Live) | None => {}
         }
         Ok(())
     }
+}
+
+fn data<T: DeserializeOwned>(event: &Event) -> Result<T, Failure> {
+    serde_json::from_str(&event.data).map_err(|e| unexpected(&e))
 }
 
 /// A closed pipe (`| head`) ends the command.
@@ -91,19 +97,18 @@ fn print(text: &str) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "{text}").map_err(|_| Failure::general("the output is closed"))
 }
 
-fn line(instance: &Value) -> String {
-    let note = instance["notes"].as_array().and_then(|notes| notes.first()).map(note_text);
-    let why = instance["error"].as_str().map(str::to_owned).or(note).unwrap_or_default();
+fn line(detail: &InstanceDetail) -> String {
+    let i = &detail.instance;
+    let why = i.error.as_ref().map(text).or_else(|| detail.notes.first().map(note)).unwrap_or_default();
     // Without a name of its own, an instance is named by its id.
-    let name = instance["name"].as_str().filter(|name| instance["id"] != *name).unwrap_or_default();
+    let name = Some(&i.name).filter(|name| **name != i.id).map(text).unwrap_or_default();
     let line = format!(
-        "{}  {:<19}  {:<14}  {:<10}  {:<14}  {}  {why}",
-        text(instance, "id"),
-        text(instance, "status"),
-        text(instance, "instance_type"),
-        text(instance, "zone"),
-        output::sizes(instance),
-        name,
+        "{}  {:<19}  {:<14}  {:<10}  {:<14}  {name}  {why}",
+        i.id,
+        i.status.text(),
+        text(&i.instance_type),
+        text(&i.zone),
+        output::sizes(i),
     );
     line.trim_end().to_owned()
 }

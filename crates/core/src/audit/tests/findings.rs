@@ -178,7 +178,8 @@ fn the_words_are_the_same_in_tables_metrics_and_json() {
     for kind in FindingKind::ALL {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.text());
     }
-    assert_eq!(FindingKind::ALL.map(FindingKind::text), ["orphan", "suspect", "missing", "conflict"]);
+    let words: Vec<&str> = FindingKind::ALL.iter().map(|k| k.text()).collect();
+    assert_eq!(words, ["orphan", "suspect", "missing", "conflict"]);
 }
 
 #[test]

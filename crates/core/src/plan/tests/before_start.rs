@@ -104,7 +104,7 @@ fn a_new_attempt_at_a_data_volume_is_a_whole_row() {
             create_state: CreateState::Intended,
             provider_id: None,
             answered_at: None,
-            ..crate::plan::found_volume(row.id.clone(), String::new(), stage.now)
+            ..crate::recorded::Volume::found(row.id.clone(), String::new(), stage.now)
         };
         assert_eq!(**row, wanted);
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::id::InstanceId;
 use crate::name::{CloudName, Role};
 use crate::observed::ObservedServer;
-use crate::plan::{Plan, found_volume, volume_from_answer};
+use crate::plan::{Plan, volume_from_answer};
 use crate::recorded::{Retry, Server, Volume};
 use crate::status::Desired;
 
@@ -23,7 +23,7 @@ pub(super) fn volume<'p>(planned: &'p Plan, id: &str) -> &'p Volume {
 #[test]
 fn a_row_of_a_volume_with_only_an_id_has_no_other_facts() {
     let id = VolumeId::new(3);
-    let row = found_volume(id.clone(), "v".into(), T0);
+    let row = Volume::found(id.clone(), "v".into(), T0);
     let bare = Volume {
         id,
         server_id: None,

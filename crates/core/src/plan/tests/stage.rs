@@ -115,7 +115,7 @@ pub(crate) fn life() -> Aggregate {
 
 /// A volume whose id is known.
 pub(crate) fn owned_volume() -> Volume {
-    crate::plan::found_volume(VolumeId::new(9), "v-1".into(), T0)
+    crate::recorded::Volume::found(VolumeId::new(9), "v-1".into(), T0)
 }
 
 /// A server that has ended.

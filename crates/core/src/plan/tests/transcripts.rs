@@ -4,6 +4,7 @@
 //! rewrites the files: review the difference before you commit it.
 
 use super::*;
+use crate::plan::Plan;
 use std::path::Path;
 
 struct Transcript {
@@ -66,16 +67,10 @@ impl Transcript {
         let before = self.stage.agg.instance.status;
         let (_, planned) = self.stage.step();
         let mut text = vec![format!("sees {}", self.seen())];
-        text.extend(planned.events.iter().map(|e| format!("records {}: {}", e.kind, e.text)));
-        if planned.recorded.instance.status != before {
-            text.push(format!("is {}", planned.recorded.instance.status));
-        }
+        let changed = planned.recorded.instance.status != before;
+        let shown = planned.to_string();
+        text.extend(shown.lines().skip(usize::from(!changed)).map(|line| self.relative(line, &planned)));
         let notes = &planned.recorded.instance.notes;
-        text.extend(notes.iter().filter(|_| planned.actions.is_empty()).map(|n| match n.until {
-            Some(until) => format!("{} (until {} s from now)", n.text, until.ms_since(self.stage.now) / 1_000),
-            None => n.text.clone(),
-        }));
-        text.extend(planned.actions.iter().map(|a| format!("does {}", self.named(a))));
         let noted: String = notes.iter().map(|n| n.text.as_str()).collect::<Vec<_>>().join(";");
         let key = format!("{}|{noted}|{:?}", self.seen(), self.stage.agg.instance.status);
         if planned.actions.is_empty() && planned.events.is_empty() && key == self.last {
@@ -95,22 +90,13 @@ impl Transcript {
         planned.actions
     }
 
-    fn named(&self, action: &Action) -> String {
-        let volume = action.volume_id().and_then(|id| self.stage.agg.volume(id)).and_then(|v| v.provider_id.clone());
-        let server =
-            action.server_id().and_then(|id| self.stage.agg.server_by_id(id)).and_then(|s| s.provider_id.clone());
-        let made = if let Action::Create(Creation::Server(row)) = action {
-            Some(row.name.clone())
-        } else if let Action::Create(Creation::Volume(row)) = action {
-            Some(row.name.clone())
-        } else {
-            None
-        };
-        let name = made.or(volume).or(server);
-        let removal_method = action
-            .removal_method()
-            .map_or_else(String::new, |r| format!(" ({})", r.split(':').next().unwrap_or_default()));
-        format!("{}{removal_method} {}", action.kind().text(), name.unwrap_or_default())
+    /// A line of a plan with the time of its note from now.
+    fn relative(&self, line: &str, planned: &Plan) -> String {
+        let times = planned.recorded.instance.notes.iter().filter_map(|n| n.until);
+        times.fold(line.to_owned(), |line, until| {
+            let seconds = until.ms_since(self.stage.now) / 1_000;
+            line.replace(&format!("(until {until})"), &format!("(until {seconds} s from now)"))
+        })
     }
 
     /// Observes so many times, while the cloud carries out every action.

@@ -1,0 +1,229 @@
+//! Instances: the request, the state, the list.
+
+use crate::{Storage, Time};
+use inventiv_core::status::{NoteCode, Status};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// The desired instance. Only `zone` and `instance_type` are required.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateInstance {
+    /// A name, unique among the instances of the account that have not ended. It must not begin with `ins-`. If it is
+    /// omitted, it is made from the type and the id.
+    #[schema(min_length = 1, max_length = 100, example = "qwen")]
+    pub name: Option<String>,
+    /// The account, by name or id. Required only if the control plane works in several accounts.
+    #[schema(max_length = 200, example = "prod")]
+    pub account: Option<String>,
+    /// The zone, for instance `fr-par-2`.
+    #[schema(max_length = 40, pattern = "^[A-Za-z0-9_./:-]+$", example = "fr-par-2")]
+    pub zone: String,
+    /// The provider's server type, for instance `L40S-1-48G`. `GET /offers` lists the types with their prices.
+    #[schema(max_length = 60, pattern = "^[A-Za-z0-9_./:-]+$", example = "L40S-1-48G")]
+    pub instance_type: String,
+    /// The model that the instance is for, for instance `Qwen/Qwen2.5-7B-Instruct`. It determines the size of the data
+    /// volume if `data_volume_gb` is omitted.
+    #[schema(min_length = 1, max_length = 300, example = "Qwen/Qwen2.5-7B-Instruct")]
+    pub model_id: Option<String>,
+    /// The image, by label or id. `GET /images` lists the labels. If omitted, the `default_image` of
+    /// the provider settings.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9_./:-]+$", example = "ubuntu_jammy_gpu_os_12")]
+    pub image: Option<String>,
+    /// The size of the data volume in GB; 0 for none. If omitted, it is chosen for `model_id`; without a model, there
+    /// is none.
+    #[schema(minimum = 0, maximum = 10_000, example = 200)]
+    pub data_volume_gb: Option<i64>,
+    /// The minimum size of the boot volume in GB, for types that boot from block storage. If omitted, the size of the
+    /// image.
+    #[schema(minimum = 1, maximum = 10_000)]
+    pub boot_volume_gb: Option<i64>,
+    /// The I/O operations per second of the data volume: 5000 or 15000. If omitted, the provider's default.
+    #[schema(minimum = 5_000, maximum = 15_000, example = 5_000)]
+    pub perf_iops: Option<i64>,
+    /// Whether the data volume is deleted when the instance ends. If omitted, the provider setting
+    /// `delete_on_terminate_default` applies.
+    pub delete_on_terminate: Option<bool>,
+    /// Tags for the server and its volumes, each of 1 to 100 characters, without commas, not beginning with `inventiv`.
+    #[schema(max_items = 20)]
+    pub tags: Option<Vec<String>>,
+    /// Public SSH keys that may log in, in addition to those of the provider's project.
+    #[schema(max_items = 20, example = json!(["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop"]))]
+    pub ssh_keys: Option<Vec<String>>,
+    /// An additional cloud-init part (`#cloud-config`, or a script that begins with `#!`), at most 65536 bytes. It is
+    /// stored unencrypted in the database and can be read on the server, so it must not contain secrets.
+    #[schema(max_length = 65_536, example = "#!/bin/sh\necho hello")]
+    pub user_data: Option<String>,
+}
+
+impl CreateInstance {
+    /// A request with only the required fields.
+    #[must_use]
+    pub fn of_type(zone: &str, instance_type: &str) -> Self {
+        Self {
+            name: None,
+            account: None,
+            zone: zone.to_owned(),
+            instance_type: instance_type.to_owned(),
+            model_id: None,
+            image: None,
+            data_volume_gb: None,
+            boot_volume_gb: None,
+            perf_iops: None,
+            delete_on_terminate: None,
+            tags: None,
+            ssh_keys: None,
+            user_data: None,
+        }
+    }
+}
+
+/// A change of an instance.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeInstance {
+    /// The new name, unique among the instances of the account that have not ended.
+    #[schema(min_length = 1, max_length = 100, example = "qwen-2")]
+    pub name: String,
+}
+
+/// The filters and the page of a list of instances.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListInstances {
+    /// Only instances with this status, or with one of several, separated by commas: `ready,booting`.
+    pub status: Option<String>,
+    /// Only instances in this account, by its name or id.
+    pub account: Option<String>,
+    /// Only instances in this zone.
+    pub zone: Option<String>,
+    /// Only instances for this model. `model` is an alias.
+    #[serde(alias = "model")]
+    pub model_id: Option<String>,
+    /// The `next` value of the previous page.
+    pub after: Option<String>,
+    /// The maximum number of items, from 1 to 500. The default is 100.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+}
+
+/// An instance: a server with its volumes, for a model.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Instance {
+    /// The unique id; it begins with `ins-`.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// `provisioning`: the server and the volumes are being created. `booting`: the start of the server was requested.
+    /// `ready`: the server runs and every requested volume is attached. `terminating`: the instance is being removed,
+    /// on request or because it failed (see `error`). `terminated`: everything that should be deleted is proven gone.
+    /// `provisioning_failed`: the instance could not be created, and everything that was created is proven gone.
+    pub status: Status,
+    /// The provider, for instance `scaleway`.
+    pub provider: String,
+    /// The id of the account: provider and project.
+    pub account_id: String,
+    /// The zone, for instance `fr-par-2`.
+    pub zone: String,
+    /// The provider's server type, for instance `L40S-1-48G`.
+    pub instance_type: String,
+    /// The model that the instance is for; `null` if none was requested.
+    pub model_id: Option<String>,
+    /// The label or id of the image.
+    pub image: String,
+    /// The provider's id of the server; `null` until it is known.
+    pub provider_instance_id: Option<String>,
+    /// The public address: IPv4 if there is one, otherwise IPv6.
+    pub ip_address: Option<String>,
+    /// All public addresses, IPv4 before IPv6.
+    pub addresses: Vec<String>,
+    /// When the instance was requested.
+    pub created_at: Time,
+    /// When the instance became `ready`.
+    pub ready_at: Option<Time>,
+    /// When everything that should be deleted was proven gone.
+    pub terminated_at: Option<Time>,
+    /// Why the instance failed, and what to do; `null` if it did not fail.
+    pub error: Option<String>,
+    /// The reason of the failure as a stable code for programs.
+    pub error_code: Option<String>,
+    /// The number of volumes that exist, or may exist, and belong to the instance.
+    pub storage_count: usize,
+    /// The sizes of these volumes in GB, the boot volume first; `null` for a size that is not known yet.
+    pub storage_sizes_gb: Vec<Option<i64>>,
+    /// The price of the server per hour, in millionths of `currency`.
+    pub hourly_micros: i64,
+    /// The list price of these volumes on block storage per hour, in millionths of `currency`.
+    pub storage_hourly_micros: i64,
+    /// The currency of all prices, as an ISO 4217 code.
+    pub currency: String,
+    /// The tags of the request.
+    pub tags: Vec<String>,
+}
+
+/// An instance with its volumes, its history and what it waits for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct InstanceDetail {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: Instance,
+    /// Every volume that the instance has or had, the boot volume first.
+    pub storages: Vec<Storage>,
+    /// Why the instance waits, and until when. Empty if it waits for nothing.
+    pub notes: Vec<Note>,
+    /// What the control plane will do after that, in order.
+    pub next: Vec<String>,
+    /// Deletions that were requested more than 15 minutes ago and are not proven. A person should check them.
+    pub stuck: Vec<StuckDeletion>,
+    /// Problems that did not prevent the request: the type is at its end of service, or the model does not fit the
+    /// GPUs.
+    pub warnings: Vec<String>,
+    /// The rule that determined the size of the data volume.
+    pub data_volume_reason: String,
+    /// How the size of the boot volume is determined.
+    pub boot_volume_note: String,
+    /// The changes of the status.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// Why an instance waits, and until when.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Note {
+    /// The reason as a stable code for programs.
+    pub code: NoteCode,
+    /// The reason as a sentence. The wording may change at any time.
+    pub text: String,
+    /// The latest time until which the instance waits; `null` if there is no limit.
+    pub until: Option<Time>,
+}
+
+/// A change of an instance's status.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HistoryEntry {
+    /// The previous status; `null` for the first entry.
+    pub from_status: Option<Status>,
+    /// The new status.
+    pub to_status: Status,
+    /// Why the instance failed, if it did.
+    pub reason: Option<String>,
+    /// When the status changed.
+    pub at: Time,
+}
+
+/// A deletion that was requested more than 15 minutes ago and is not proven.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StuckDeletion {
+    /// The provider's id of the resource, or its name if the id is not known.
+    pub resource: String,
+    /// When the deletion was requested.
+    pub since: Time,
+    /// The known reason why the resource still exists.
+    pub reason: String,
+    /// The price of the resource per hour, in millionths of `currency`.
+    pub hourly_micros: i64,
+    /// The currency, as an ISO 4217 code.
+    pub currency: String,
+    /// What to do.
+    pub remedy: String,
+}

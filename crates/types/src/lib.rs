@@ -1,0 +1,55 @@
+//! The requests and responses of the HTTP API, shared by the control plane and its clients.
+//!
+//! Sizes are in bytes and whole GB (10^9 bytes), money is in millionths of a currency, times are RFC 3339 in UTC with
+//! microseconds. A client ignores fields that it does not know; the control plane refuses them.
+
+mod account;
+mod action_log;
+mod audit;
+mod event;
+mod health;
+mod instance;
+mod model;
+mod offer;
+mod page;
+mod problem;
+mod proof;
+mod settings;
+mod snapshot;
+mod time;
+mod volume;
+
+pub use account::{Account, OfAccount};
+pub use action_log::{ActionLog, ListLogs};
+pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
+pub use event::{EventName, FollowEvents, SnapshotBegins, SnapshotReason, StreamEvent};
+pub use health::{Health, HealthStatus};
+pub use instance::{
+    ChangeInstance, CreateInstance, HistoryEntry, Instance, InstanceDetail, ListInstances, Note, StuckDeletion,
+};
+pub use inventiv_core::audit::FindingKind;
+pub use inventiv_core::offer::{Availability, BootStorage};
+pub use inventiv_core::snapshot_kind::SnapshotKind;
+pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Status, VolumeStatus};
+pub use inventiv_core::sweep::Policy;
+pub use model::{ChangeModel, CreateModel, ListModels, Model, RecommendedDataVolume, Terms};
+pub use offer::{Image, ListImages, ListOffers, Offer};
+pub use page::Page;
+pub use problem::{FieldError, Problem};
+pub use proof::{Certainty, CleanupState, InstanceProof, Proof, ResourceProof};
+pub use settings::{ChangeSettings, ProviderSettings};
+pub use snapshot::Snapshot;
+pub use time::Time;
+pub use volume::{ChangeVolume, ListVolumes, OwnedVolume, Storage, VolumePolicy};
+
+use serde::{Deserialize, Deserializer};
+
+/// Deserializes a field that is required and may be `null`.
+pub(crate) fn required_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
+    Option::deserialize(d)
+}
+
+/// Deserializes a field that may be omitted or `null`, and distinguishes the two.
+pub(crate) fn omitted_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
