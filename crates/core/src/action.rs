@@ -1,5 +1,6 @@
 //! Actions: what a plan asks for, one provider call each, with their kinds in the action log.
 
+use crate::cloud::Spares;
 use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
 use crate::recorded::{Server, Volume};
@@ -86,13 +87,15 @@ impl Action {
         }
     }
 
-    /// The removal method of a server: one kind in the action log stands for both.
+    /// The removal method of a server, in a cloud whose removal of a running server spares these volumes. One kind in the
+    /// action log stands for both methods.
     #[must_use]
-    pub const fn removal_method(&self) -> Option<&'static str> {
+    pub const fn removal_method(&self, while_running: Spares) -> Option<&'static str> {
         match self {
-            Self::Server(_, ServerCall::Terminate) => {
-                Some("terminate: local volumes are deleted with the server, block volumes stay")
-            }
+            Self::Server(_, ServerCall::Terminate) => Some(match while_running {
+                Spares::BlockVolumes => "terminate: local volumes are deleted with the server, block volumes stay",
+                Spares::EveryVolume => "terminate: every volume stays",
+            }),
             Self::Server(_, ServerCall::Delete) => Some("delete: every volume stays"),
             Self::Create(_) | Self::Server(..) | Self::Volume(..) => None,
         }

@@ -39,6 +39,24 @@ impl AutomaticName {
     }
 }
 
+/// When a server gets its user data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserData {
+    /// By a call after the creation, before the first start.
+    AfterCreation,
+    /// With the creation. The data volume is created first, because the user data contains its id.
+    WithCreation,
+}
+
+/// The volumes that survive a method of removing a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spares {
+    /// All of them.
+    EveryVolume,
+    /// Those on block storage; local ones are deleted with the server.
+    BlockVolumes,
+}
+
 /// The properties of a cloud, as its driver describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudProfile {
@@ -56,6 +74,12 @@ pub struct CloudProfile {
     pub volume_iops: Vec<i64>,
     /// The device path of a data volume, with [`CloudProfile::VOLUME_ID`] as the placeholder for the volume's id.
     pub device_path: String,
+    /// Whether a server runs as soon as it is created. Otherwise it is stopped, and started by a call.
+    pub born_running: bool,
+    /// When a server gets its user data.
+    pub user_data: UserData,
+    /// The volumes that survive the removal of a server that runs; a stopped server's all do.
+    pub removal_while_running: Spares,
     /// The names of volumes that the cloud creates with a server.
     pub automatic_names: Vec<AutomaticName>,
     /// The prices of storage, for a catalogue without them.

@@ -214,12 +214,9 @@ fn server_created(
     let CallResult::Server(seen) = reply else { return Vec::new() };
     let rival = agg.servers.iter().any(|s| s.is_primary && s.is_live() && s.id != row.id);
     if let Some(s) = agg.server_mut(&row.id) {
-        s.provider_id = Some(seen.id.clone());
+        s.created(seen, cx.profile.user_data, cx.now);
         // A response that comes after the attempt was abandoned and replaced is a late arrival.
         s.is_primary &= !rival;
-        s.create_state = CreateState::Created;
-        (s.answered_at, s.tagged_at) = (Some(cx.now), Some(cx.now));
-        s.state = Some(seen.state.text().to_owned());
     }
     let mut events = Vec::new();
     for attachment in &seen.attachments {

@@ -2,6 +2,7 @@
 
 use crate::Inner;
 use inventiv_core::action::{Action, Creation, ServerCall, VolumeCall};
+use inventiv_core::cloud::UserData;
 use inventiv_core::cloud_config;
 use inventiv_core::error::{CallError, Effect, ErrorKind};
 use inventiv_core::id::{ServerId, VolumeId};
@@ -61,13 +62,14 @@ impl Inner {
         if self.is_stale(row.intended_at) {
             return CallReport::never_sent(ErrorKind::Unavailable, "not sent: the intent was older than 5 s");
         }
-        let spec = &agg.instance.spec;
+        let (spec, profile) = (&agg.instance.spec, self.provider.profile());
         let new = NewServer {
             name: row.name.clone(),
             tags: tags(&row.name, agg),
             instance_type: agg.instance.instance_type.clone(),
             image: spec.image.clone(),
             boot_storage: spec.boot_storage,
+            user_data: (profile.user_data == UserData::WithCreation).then(|| cloud_config::for_instance(agg, profile)),
         };
         CallReport::from(self.provider.create_server(&agg.instance.zone, &new).await, server_reply)
     }

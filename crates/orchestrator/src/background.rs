@@ -1,4 +1,6 @@
 //! Periodic tasks beside the work on instances: the catalogue, audits, retention.
+//!
+//! Leases are not among them: their heartbeat is part of the main loop, so that a replica whose loop hangs loses its zones.
 
 use crate::Orchestrator;
 use async_trait::async_trait;

@@ -27,11 +27,12 @@ impl Inner {
             (true, None, Some(s)) => Some(s.attempt),
             _ => None,
         };
+        let removal_method = action.removal_method(self.provider.profile().removal_while_running);
         ActionLog {
             volume_id: action.volume_id().map(ToString::to_string),
             resource_id: resource,
             attempt: attempt.map(i64::from),
-            details: action.removal_method().map(str::to_owned).or_else(|| details(agg, action)),
+            details: removal_method.map(str::to_owned).or_else(|| details(agg, action)),
             ..self.new_log(agg, action.kind(), now)
         }
     }

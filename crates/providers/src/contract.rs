@@ -213,6 +213,7 @@ impl Suite<'_> {
             instance_type: self.instance_type.clone(),
             image: self.image.clone(),
             boot_storage: BootStorage::Block,
+            user_data: None,
         };
         let made = Self::made(course, self.cloud.create_server(&self.zone, &new).await)?;
         course.servers.push(made.id.clone());

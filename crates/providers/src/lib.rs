@@ -81,6 +81,8 @@ pub struct NewServer {
     pub image: String,
     /// The storage that the server boots from; it determines which kind of image is tried first.
     pub boot_storage: BootStorage,
+    /// The cloud-init data, for clouds that take it with the creation (`CloudProfile::user_data`).
+    pub user_data: Option<String>,
 }
 
 /// An empty block volume to create.
@@ -171,7 +173,7 @@ pub trait CloudProvider: Send + Sync {
         shown(self.volume(zone, volume).await)
     }
 
-    /// Creates a server. It is stopped at first.
+    /// Creates a server. It is stopped at first, unless the profile says `born_running`.
     async fn create_server(&self, zone: &str, new: &NewServer) -> Result<Answer<ObservedServer>, Error>;
     /// Renames and tags a server.
     async fn tag_server(&self, zone: &str, id: &str, name: &str, tags: &[String]) -> Result<Answer<()>, Error>;

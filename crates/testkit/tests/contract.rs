@@ -102,6 +102,7 @@ async fn the_next_run_removes_what_a_killed_one_left_and_nothing_of_third_partie
         instance_type: "PLAY2-PICO".to_owned(),
         image: "ubuntu_noble".to_owned(),
         boot_storage: inventiv_core::offer::BootStorage::Block,
+        user_data: None,
     };
     let server = killed.create_server(ZONE, &new).await.unwrap().value;
     killed.start_server(ZONE, &server.id).await.unwrap();
@@ -195,6 +196,7 @@ async fn resources_of_third_parties_stay_even_if_attached_to_ours() {
         instance_type: "PLAY2-PICO".to_owned(),
         image: "ubuntu_noble".to_owned(),
         boot_storage: inventiv_core::offer::BootStorage::Block,
+        user_data: None,
     };
     let near = cloud.create_server(ZONE, &server("inventiv-doctorate-db".to_owned())).await.unwrap().value;
     // A third party's volume on a server that an earlier run left.

@@ -30,7 +30,7 @@ fn each_action_says_what_it_is_about() {
         assert_eq!(action.volume_id(), of_volume.then_some(&v), "{name}");
         assert_eq!(action.server_id(), of_server.then_some(&s), "{name}");
         assert_eq!((action.creates(), action.reads()), (kind == "creates", kind == "reads"), "{name}");
-        let removal_method = action.removal_method().and_then(|r| r.split(':').next());
+        let removal_method = action.removal_method(Spares::BlockVolumes).and_then(|r| r.split(':').next());
         let expected = if matches!(action, Action::Server(_, ServerCall::Terminate)) {
             Some("terminate")
         } else {

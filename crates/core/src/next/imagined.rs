@@ -1,7 +1,7 @@
 //! A cloud that carries out every call at once and agrees with the records.
 
 use crate::action::{Action, Creation, ServerCall, VolumeCall};
-use crate::cloud::{AutomaticName, CloudProfile};
+use crate::cloud::{AutomaticName, CloudProfile, Spares};
 use crate::name::CloudName;
 use crate::observed::{Allowed, Attachment, Observed, ObservedServer, ObservedVolume, ServerState, VolumeState};
 use crate::offer::BootStorage;
@@ -21,6 +21,8 @@ const ADDRESS: &str = "address";
 pub(super) struct Imagined {
     servers: Vec<ObservedServer>,
     volumes: Vec<ObservedVolume>,
+    born_running: bool,
+    removal_while_running: Spares,
     /// The kind and name of the volume that a new server boots from, if it is on block storage.
     boots_from: Option<(VolumeType, String)>,
 }
@@ -40,6 +42,8 @@ impl Imagined {
             servers: agg.servers.iter().filter(|s| s.is_live() && !removed(s)).filter_map(|s| server(agg, s)).collect(),
             volumes: agg.volumes.iter().filter(live).filter_map(|v| volume(agg, v, now)).collect(),
             boots_from,
+            born_running: profile.born_running,
+            removal_while_running: profile.removal_while_running,
         };
         for s in agg.servers.iter().filter(|s| removed(s)) {
             let went = |v: &Volume| !v.is_block() && v.server_id.as_ref() == Some(&s.id);
@@ -90,7 +94,7 @@ impl Imagined {
         let mut new = ObservedServer {
             id: format!("{IMAGINED}{}", row.name),
             name: row.name.clone(),
-            state: ServerState::Stopped,
+            state: if self.born_running { ServerState::Running } else { ServerState::Stopped },
             allowed: Vec::new(),
             attachments: Vec::new(),
             addresses: Vec::new(),
@@ -137,7 +141,9 @@ impl Imagined {
             }
             ServerCall::Terminate => {
                 let on_it = self.servers.remove(at).attachments;
-                let goes = |id: &str| on_it.iter().any(|a| a.volume_id == id && !a.volume_type.is_block());
+                let spared =
+                    |a: &Attachment| a.volume_type.is_block() || self.removal_while_running == Spares::EveryVolume;
+                let goes = |id: &str| on_it.iter().any(|a| a.volume_id == id && !spared(a));
                 self.volumes.retain(|v| !goes(&v.id));
             }
             ServerCall::Delete => drop(self.servers.remove(at)),

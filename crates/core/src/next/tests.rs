@@ -30,6 +30,21 @@ fn a_new_instance_is_forecast_up_to_ready() {
 }
 
 #[test]
+fn in_another_cloud_the_steps_are_others() {
+    let mut profile = profile();
+    profile.born_running = true;
+    profile.user_data = crate::cloud::UserData::WithCreation;
+    let all = [
+        "create the 200 GB data volume",
+        "create the L40S-1-48G server",
+        "set our name and tags on the boot volume",
+        "attach the data volume to the server",
+        "report ready",
+    ];
+    assert_eq!(next(&instance(), &profile, T0), all);
+}
+
+#[test]
 fn each_step_towards_ready_disappears_once_it_is_done() {
     let mut agg = life();
     assert_eq!(steps(&agg), Vec::<String>::new(), "it is ready");
@@ -69,7 +84,7 @@ fn the_steps_to_the_end_name_each_resource_and_what_is_retained() {
     agg.instance.terminate_requested_at = Some(agg.instance.wake_at);
     let end = |agg: &Aggregate| steps(agg).join("\n");
     let all = "\
-remove server s1 with its local volumes
+remove server s1 while it runs
 prove server s1 gone: not found by its id
 delete boot volume boot
 prove volume scr gone: not found by its id
@@ -90,7 +105,7 @@ report terminated";
         "\
 stop server s1
 detach volume scr from server s1
-remove server s1 without its volumes
+remove server s1 while it is stopped
 prove server s1 gone: not found by its id
 set our name and tags on boot volume boot
 set our name and tags on volume scr

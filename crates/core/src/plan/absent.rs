@@ -1,8 +1,8 @@
 //! Drives an instance towards *proven gone*: when servers are removed, when volumes are deleted, when it has ended.
 //!
-//! The removal method follows from the server's state and the policy of its volumes. Running: *terminate* (local
-//! volumes are deleted with it, block volumes stay). Stopped: *delete* (every volume stays). A local volume that must
-//! survive is detached while the server is stopped. A volume is deleted only once it is detached, and it counts as
+//! The removal method follows from the server's state and the policy of its volumes. Running: *terminate* (block volumes
+//! stay, local ones only where the cloud spares them: `CloudProfile::removal_while_running`). Stopped: *delete* (every
+//! volume stays). A local volume that would not survive is detached while the server is stopped. A volume is deleted only once it is detached, and it counts as
 //! deleted only with a proof.
 
 use super::Draft;

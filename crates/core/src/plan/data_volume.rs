@@ -35,7 +35,23 @@ pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen:
         );
         return Data::Settled;
     }
-    let last = row.as_ref().map(|v| Last {
+    create(draft, &spec, row.as_ref());
+    Data::Missing
+}
+
+/// Creates the data volume before its server, whose user data contains its id. `true`: it exists.
+pub(super) fn want_data_volume_first(draft: &mut Draft<'_, '_>) -> bool {
+    let Some(spec) = draft.agg.instance.spec.data_volume.clone() else { return true };
+    let row = draft.agg.data_volume().cloned();
+    let exists = row.as_ref().is_some_and(Volume::is_live);
+    if !exists {
+        create(draft, &spec, row.as_ref());
+    }
+    exists
+}
+
+fn create(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, row: Option<&Volume>) {
+    let last = row.map(|v| Last {
         attempt: v.attempt,
         abandoned: draft.agg.volumes.iter().filter(|v| v.create_state == CreateState::Abandoned).count(),
         state: v.create_state,
@@ -46,7 +62,7 @@ pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen:
     });
     match attempt::next("data volume", last.as_ref(), draft.cx.rules, draft.cx.now) {
         Next::Make(attempt) => {
-            let row = new_data_volume(draft, &spec, attempt);
+            let row = new_data_volume(draft, spec, attempt);
             draft.actions.push(Action::Create(Creation::Volume(Box::new(row))));
         }
         Next::Doubt(until) => {
@@ -61,7 +77,6 @@ pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen:
         }
         Next::Never(code, message) => draft.fail(&code, message),
     }
-    Data::Missing
 }
 
 pub(super) fn new_data_volume(draft: &mut Draft<'_, '_>, spec: &DataVolumeSpec, attempt: u32) -> Volume {

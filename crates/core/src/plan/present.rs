@@ -1,12 +1,13 @@
 //! Drives an instance towards *ready*: server, names of its volumes, data volume, start.
 
 use super::attempt::{self, Last, Next};
-use super::data_volume::{Data, want_data_volume};
+use super::data_volume::{Data, want_data_volume, want_data_volume_first};
 use super::remove_server::remove_server;
 use super::remove_volume::remove_strays;
 use super::start::run;
 use super::{Change, Draft, evidence};
 use crate::action::{Action, Creation, ServerCall, VolumeCall};
+use crate::cloud::UserData;
 use crate::error::ErrorKind;
 use crate::id::ServerId;
 use crate::name::{CloudName, Role};
@@ -21,7 +22,9 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         remove_server(draft, &extra);
     }
     let Some(server) = draft.agg.server().cloned() else {
-        want_server(draft);
+        if draft.cx.profile.user_data == UserData::AfterCreation || want_data_volume_first(draft) {
+            want_server(draft);
+        }
         return;
     };
     remove_strays(draft);

@@ -73,10 +73,7 @@ fn adopt_server(draft: &mut Draft<'_, '_>, name: &str, seen: &ObservedServer) {
         let row = &mut draft.agg.servers[slot];
         // Refused, but it exists: it becomes the primary server if there is no other.
         row.is_primary &= !kept_elsewhere && (row.create_state.is_open() || row.create_state == CreateState::Refused);
-        row.provider_id = Some(seen.id.clone());
-        row.create_state = CreateState::Created;
-        row.answered_at = Some(now);
-        row.tagged_at = Some(now);
+        row.created(seen, draft.cx.profile.user_data, now);
         // It exists, whatever the response to its creation was.
         (row.create_error, row.retry) = (None, None);
     } else {

@@ -3,6 +3,7 @@
 use super::listing::wait_for_listing;
 use super::{Change, Draft, Shows};
 use crate::action::{Action, ServerCall, VolumeCall};
+use crate::cloud::Spares;
 use crate::event_kind::EventKind;
 use crate::id::ServerId;
 use crate::observed::{Allowed, ObservedServer, ServerState};
@@ -65,8 +66,8 @@ fn choose_removal_method(draft: &mut Draft<'_, '_>, row: &Server, seen: &Observe
             if detach_all(draft, &foreign_block, row) {
                 return;
             }
-            if !local_survivors.is_empty() {
-                // *Terminate* would delete a local volume that must survive: stop, detach, delete instead.
+            if draft.cx.profile.removal_while_running == Spares::BlockVolumes && !local_survivors.is_empty() {
+                // The removal would delete a local volume that must survive: stop, detach, delete instead.
                 power_off(draft, row, seen);
             } else if seen.allowed.contains(&Allowed::Terminate) {
                 report_foreign_addresses(draft, seen);

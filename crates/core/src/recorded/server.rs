@@ -2,9 +2,10 @@
 
 use super::evidence::{PendingObservation, Proof};
 use super::instance::Retry;
+use crate::cloud::UserData;
 use crate::error::CallError;
 use crate::id::ServerId;
-use crate::observed::ObservedServer;
+use crate::observed::{ObservedServer, ServerState};
 use crate::status::CreateState;
 use crate::time::Timestamp;
 
@@ -107,6 +108,22 @@ impl Server {
             start_intended_at: Some(created),
             start_sent_at: Some(created),
             ..Self::intended(id, attempt, seen.name.clone(), created)
+        }
+    }
+
+    /// Records that the cloud created it: a response or an observation shows it. A server that runs already has been
+    /// started, so that its volumes may hold data.
+    pub fn created(&mut self, seen: &ObservedServer, user_data: UserData, now: Timestamp) {
+        self.provider_id = Some(seen.id.clone());
+        self.create_state = CreateState::Created;
+        (self.answered_at, self.tagged_at) = (Some(now), Some(now));
+        self.state = Some(seen.state.text().to_owned());
+        if user_data == UserData::WithCreation {
+            self.user_data_at = Some(now);
+        }
+        if matches!(seen.state, ServerState::Starting | ServerState::Running) && self.start_sent_at.is_none() {
+            self.starts = 1;
+            (self.start_intended_at, self.start_sent_at) = (Some(now), Some(now));
         }
     }
 

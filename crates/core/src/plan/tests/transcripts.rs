@@ -4,6 +4,7 @@
 //! rewrites the files: review the difference before you commit it.
 
 use super::*;
+use crate::cloud::{Spares, UserData};
 use crate::plan::Plan;
 use std::path::Path;
 
@@ -135,6 +136,11 @@ impl Transcript {
             Action::Create(Creation::Server(row)) => {
                 let id = format!("s{}", row.attempt);
                 let mut made = observed_server(&id, &row.name, ServerState::Stopped);
+                if stage.profile.born_running {
+                    made.state = ServerState::Running;
+                    made.allowed = vec![Allowed::Stop, Allowed::Terminate];
+                    made.addresses = vec!["1.2.3.4".into()];
+                }
                 for (a, id) in
                     made.attachments.iter_mut().zip([format!("boot{}", row.attempt), format!("scr{}", row.attempt)])
                 {
@@ -172,7 +178,8 @@ impl Transcript {
                 s.allowed = vec![Allowed::Stop, Allowed::Terminate];
             }
             Action::Server(_, ServerCall::Terminate) | Action::Server(_, ServerCall::Delete) => {
-                let terminates = matches!(action, Action::Server(_, ServerCall::Terminate));
+                let spares_all = stage.profile.removal_while_running == Spares::EveryVolume;
+                let terminates = matches!(action, Action::Server(_, ServerCall::Terminate)) && !spares_all;
                 stage.servers.retain(|s| s.id != server);
                 let on_it = |v: &ObservedVolume| v.server_id.as_deref() == Some(&server);
                 stage.volumes.retain(|v| !(terminates && on_it(v) && !v.is_block()));
@@ -398,4 +405,23 @@ fn a_late_arrival() {
     t.take_effect(&actions[0]);
     t.go(8);
     t.end("10-a-late-arrival.txt");
+}
+
+#[test]
+fn a_cloud_whose_servers_run_from_their_creation() {
+    let mut t = Transcript::new(
+        "In another cloud, servers run as soon as they are created, with their user data, and their removal spares every \
+         volume.",
+    );
+    t.stage.profile.born_running = true;
+    t.stage.profile.user_data = UserData::WithCreation;
+    t.stage.profile.removal_while_running = Spares::EveryVolume;
+    t.go(6);
+    assert_eq!(t.stage.agg.instance.status, Status::Ready);
+    t.user("retain the scratch volume");
+    let scratch = t.stage.agg.volumes.iter_mut().find(|v| v.provider_id.as_deref() == Some("scr1")).unwrap();
+    scratch.set_policy(false);
+    t.terminate();
+    t.go(10);
+    t.end("11-a-cloud-whose-servers-run-from-their-creation.txt");
 }

@@ -86,6 +86,7 @@ fn new_server() -> NewServer {
         instance_type: "L4-1-24G".into(),
         image: ID.into(),
         boot_storage: BootStorage::Block,
+        user_data: None,
     }
 }
 
