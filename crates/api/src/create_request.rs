@@ -1,5 +1,6 @@
 //! The checks of a request to create an instance that need no database.
 
+use crate::App;
 use crate::problem::wrong_field;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::cloud_config;
@@ -20,6 +21,15 @@ const KEYS_MAX: usize = 20;
 /// The mistakes of a request that can be found without the catalogue and the settings.
 pub(crate) fn mistakes(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
     [check_texts(request), check_numbers(request, profile)].concat()
+}
+
+/// The mistakes of a request's form, and of the values of its other fields.
+pub(crate) fn with_values(app: &App, request: &CreateInstance, form: Vec<FieldError>) -> Vec<FieldError> {
+    let field = |e: &FieldError| e.pointer.as_deref().and_then(|p| p.split('/').nth(1)).unwrap_or_default().to_owned();
+    let reported: Vec<String> = form.iter().map(field).collect();
+    let Ok(account) = app.account(request.account.as_deref()) else { return form };
+    let others = mistakes(request, &account.profile).into_iter().filter(|e| !reported.contains(&field(e)));
+    form.into_iter().chain(others).collect()
 }
 
 fn check_texts(request: &CreateInstance) -> Vec<FieldError> {

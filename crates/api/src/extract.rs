@@ -22,19 +22,40 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
+/// A JSON body with the mistakes of its form, for handlers that check its values, too. Fields with a mistake have no
+/// meaning.
+pub(crate) struct Draft<T> {
+    pub(crate) read: T,
+    pub(crate) errors: Vec<FieldError>,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Draft<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let axum::Json(body) = axum::Json::<Value>::from_request(request, state).await?;
+        draft(body)
+    }
+}
+
 /// Decodes a JSON object, or reports everything that is wrong with it.
+pub(crate) fn object<T: DeserializeOwned>(body: Value) -> Result<T, ApiError> {
+    let Draft { read, errors } = draft(body)?;
+    if errors.is_empty() { Ok(read) } else { Err(ApiError::all(errors)) }
+}
+
+/// Decodes a JSON object as far as its form allows.
 ///
 /// serde stops at the first mistake. So each wrong field is removed, each missing one is added, and the object decoded
 /// again.
-pub(crate) fn object<T: DeserializeOwned>(mut body: Value) -> Result<T, ApiError> {
+fn draft<T: DeserializeOwned>(mut body: Value) -> Result<Draft<T>, ApiError> {
     if !body.is_object() {
         return Err(ApiError::invalid("the body must be a JSON object"));
     }
     let mut errors: Vec<FieldError> = Vec::new();
     for _ in 0..3 * TOLD_MAX {
         let wrong = match serde_path_to_error::deserialize::<_, T>(&body) {
-            Ok(read) if errors.is_empty() => return Ok(read),
-            Ok(_) => return Err(ApiError::all(errors)),
+            Ok(read) => return Ok(Draft { read, errors }),
             Err(wrong) => wrong,
         };
         let (path, text) = (wrong.path().to_string(), wrong.into_inner().to_string());

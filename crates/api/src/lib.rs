@@ -14,6 +14,7 @@ mod listen;
 mod metrics_page;
 mod mutations;
 pub mod openapi;
+mod power;
 mod problem;
 mod resolve;
 mod routes;

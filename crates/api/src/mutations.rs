@@ -386,7 +386,7 @@ async fn model(app: &App, id: &str) -> Result<Option<Model>, ApiError> {
     }
 }
 
-fn log(app: &App, i: &Instance, kind: EventKind, volume_id: Option<&str>, now: Timestamp) -> LogWrite {
+pub(crate) fn log(app: &App, i: &Instance, kind: EventKind, volume_id: Option<&str>, now: Timestamp) -> LogWrite {
     LogWrite::Open(Box::new(ActionLog {
         volume_id: volume_id.map(str::to_owned),
         status: LogStatus::Completed,

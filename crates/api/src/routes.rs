@@ -10,6 +10,7 @@ mod images;
 pub(crate) mod instances;
 mod models;
 mod offers;
+mod power;
 mod settings;
 mod volumes;
 
@@ -34,6 +35,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(instances::create, instances::list))
         .routes(routes!(instances::show, instances::change, instances::terminate))
         .routes(routes!(instances::proof))
+        .routes(routes!(power::stop))
+        .routes(routes!(power::start))
+        .routes(routes!(power::reboot))
         .routes(routes!(events::follow))
         .routes(routes!(volumes::list))
         .routes(routes!(volumes::show, volumes::change))

@@ -36,6 +36,8 @@ pub enum ServerCall {
     Start,
     /// Power it off.
     Stop,
+    /// Reboot it.
+    Reboot,
     /// Remove it while it runs; its local volumes are deleted.
     Terminate,
     /// Remove it while it is stopped; its volumes stay.
@@ -73,6 +75,7 @@ impl Action {
                 ServerCall::SetUserData => EventKind::ProviderSetUserData,
                 ServerCall::Start => EventKind::ProviderStart,
                 ServerCall::Stop => EventKind::ProviderStop,
+                ServerCall::Reboot => EventKind::ProviderReboot,
                 ServerCall::Terminate | ServerCall::Delete => EventKind::ProviderDelete,
                 ServerCall::ProveGone => EventKind::ProviderProveServerGone,
             },

@@ -9,6 +9,12 @@ words!(
         RequestCreate = "REQUEST_CREATE",
         /// A user requested the end of an instance.
         RequestTerminate = "REQUEST_TERMINATE",
+        /// A user requested that an instance is stopped.
+        RequestStop = "REQUEST_STOP",
+        /// A user requested that a stopped instance is started.
+        RequestStart = "REQUEST_START",
+        /// A user requested a reboot.
+        RequestReboot = "REQUEST_REBOOT",
         /// A user renamed an instance.
         RequestRename = "REQUEST_RENAME",
         /// A user requested that a volume is retained after its instance's end.
@@ -35,6 +41,8 @@ words!(
         ProviderStart = "PROVIDER_START",
         /// Call: power a server off.
         ProviderStop = "PROVIDER_STOP",
+        /// Call: reboot a server.
+        ProviderReboot = "PROVIDER_REBOOT",
         /// Call: remove a server, by either method.
         ProviderDelete = "PROVIDER_DELETE",
         /// Call: delete a volume.
@@ -47,6 +55,8 @@ words!(
         ProviderGetIp = "PROVIDER_GET_IP",
         /// An instance became ready.
         InstanceReady = "INSTANCE_READY",
+        /// An instance was stopped on request.
+        InstanceStopped = "INSTANCE_STOPPED",
         /// An instance failed, and is removed.
         InstanceFailed = "INSTANCE_FAILED",
         /// Everything of an instance that should be deleted is proven gone.
@@ -128,6 +138,11 @@ impl EventKind {
             | Self::OrphanTaken => true,
             Self::RequestCreate
             | Self::RequestTerminate
+            | Self::RequestStop
+            | Self::RequestStart
+            | Self::RequestReboot
+            | Self::ProviderReboot
+            | Self::InstanceStopped
             | Self::RequestRename
             | Self::RequestRetainVolume
             | Self::RequestReleaseVolume

@@ -107,6 +107,7 @@ fn event_phrase(event: &Event, agg: &Aggregate) -> Option<String> {
         EventKind::VolumeRetained => Some(format!("retain {}", volume()?)),
         EventKind::ForeignVolumeReleased => Some(format!("release {}", volume()?)),
         EventKind::InstanceReady => Some("report ready".to_owned()),
+        EventKind::InstanceStopped => Some("report stopped".to_owned()),
         EventKind::InstanceFailed => Some(format!("fail: {}", event.text)),
         EventKind::InstanceTerminated if agg.instance.failure.is_some() => Some("report the failure".to_owned()),
         EventKind::InstanceTerminated => Some("report terminated".to_owned()),

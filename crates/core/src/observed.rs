@@ -45,6 +45,8 @@ pub enum Allowed {
     Start,
     /// Power it off.
     Stop,
+    /// Reboot it.
+    Reboot,
     /// Remove it while it runs.
     Terminate,
 }

@@ -13,6 +13,7 @@ mod drift;
 mod evidence;
 mod frozen;
 mod listing;
+mod power;
 mod present;
 mod record_observation;
 mod remove_server;
@@ -234,7 +235,7 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
         draft.wake = Some(again);
         return finish(draft);
     }
-    if draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none() {
+    if draft.agg.instance.desired != Desired::Absent && draft.agg.instance.failure.is_none() {
         present::drive(&mut draft);
     }
     // A failure that was found just now is cleaned up in the same plan.
@@ -249,7 +250,8 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     let Draft { mut agg, cx, events, actions, notes, awaits, waits_else, wake, .. } = draft;
     let instance = &mut agg.instance;
     let waits = !notes.is_empty() || !actions.is_empty();
-    let at_rest = matches!(instance.status, Status::Ready | Status::Terminated | Status::ProvisioningFailed);
+    let at_rest =
+        matches!(instance.status, Status::Ready | Status::Stopped | Status::Terminated | Status::ProvisioningFailed);
     instance.settled = at_rest && !waits;
     instance.notes = notes;
     let pending_observation = agg.proofs().filter(|p| p.is_provisional()).filter_map(|p| p.confirm_after).min();

@@ -40,7 +40,11 @@ pub fn record_intent(agg: &mut Aggregate, action: &Action, now: Timestamp) {
                 match call {
                     ServerCall::Terminate | ServerCall::Delete => s.delete_intended_at.get_or_insert(now),
                     ServerCall::Start => s.start_intended_at.get_or_insert(now),
-                    ServerCall::Tag | ServerCall::SetUserData | ServerCall::Stop | ServerCall::ProveGone => return,
+                    ServerCall::Tag
+                    | ServerCall::SetUserData
+                    | ServerCall::Stop
+                    | ServerCall::Reboot
+                    | ServerCall::ProveGone => return,
                 };
             }
         }
@@ -181,6 +185,8 @@ fn server_accepted(
         ServerCall::Tag => s.tagged_at = Some(now),
         ServerCall::Start => (s.starts, s.start_sent_at) = (s.starts + 1, Some(now)),
         ServerCall::Stop => s.stop_sent_at = Some(now),
+        // A reboot is a start of a server that runs.
+        ServerCall::Reboot => s.start_sent_at = Some(now),
         ServerCall::Terminate | ServerCall::Delete => s.delete_sent_at = Some(now),
         ServerCall::ProveGone => {
             if let CallResult::Gone(proof) = reply

@@ -11,6 +11,10 @@ words!(
         Booting = "booting",
         /// The server runs, and every requested volume is attached.
         Ready = "ready",
+        /// Its server is being stopped on request.
+        Stopping = "stopping",
+        /// Its server is stopped on request. Its volumes stay, and cost money.
+        Stopped = "stopped",
         /// Being removed: on request, or because it failed (then `error` says why).
         Terminating = "terminating",
         /// Everything that should be deleted is proven gone.
@@ -26,7 +30,9 @@ impl Status {
     pub const fn is_final(self) -> bool {
         match self {
             Self::Terminated | Self::ProvisioningFailed => true,
-            Self::Provisioning | Self::Booting | Self::Ready | Self::Terminating => false,
+            Self::Provisioning | Self::Booting | Self::Ready | Self::Stopping | Self::Stopped | Self::Terminating => {
+                false
+            }
         }
     }
 }
@@ -36,6 +42,8 @@ words!(
     Desired {
         /// It should exist and run.
         Present = "present",
+        /// It should exist, with its server stopped.
+        Stopped = "stopped",
         /// It should be gone.
         Absent = "absent",
     }

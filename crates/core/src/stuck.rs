@@ -35,7 +35,7 @@ pub struct Stuck {
 #[must_use]
 pub fn stuck(agg: &Aggregate, prices: &StoragePrices, now: Timestamp) -> Vec<Stuck> {
     let i = &agg.instance;
-    let wanted = i.desired == Desired::Present && i.failure.is_none();
+    let wanted = i.desired != Desired::Absent && i.failure.is_none();
     let Some(since) = i.terminate_requested_at.filter(|_| !wanted) else {
         return Vec::new();
     };

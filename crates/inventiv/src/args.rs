@@ -3,7 +3,7 @@
 mod resources;
 
 pub(crate) use resources::{
-    AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, VolumeCommand,
+    AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, VolumeCommand, Wait,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

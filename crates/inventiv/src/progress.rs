@@ -32,6 +32,9 @@ fn words(action: &str) -> &str {
 const STEPS: &[(EventKind, &str)] = &[
     (EventKind::RequestCreate, "asked for"),
     (EventKind::RequestTerminate, "its end asked for"),
+    (EventKind::RequestStop, "its stop asked for"),
+    (EventKind::RequestStart, "its start asked for"),
+    (EventKind::RequestReboot, "a reboot asked for"),
     (EventKind::RequestRetainVolume, "volume to be retained"),
     (EventKind::RequestReleaseVolume, "volume to be released"),
     (EventKind::ProviderCreate, "make the server"),
@@ -44,6 +47,7 @@ const STEPS: &[(EventKind, &str)] = &[
     (EventKind::ProviderSetUserData, "set up the first boot"),
     (EventKind::ProviderStart, "start the server"),
     (EventKind::ProviderStop, "stop the server"),
+    (EventKind::ProviderReboot, "reboot the server"),
     (EventKind::ProviderDelete, "delete the server"),
     (EventKind::ProviderDeleteVolume, "delete the volume"),
     (EventKind::ProviderProveServerGone, "prove the server gone"),
@@ -54,6 +58,7 @@ const STEPS: &[(EventKind, &str)] = &[
     (EventKind::VolumeRetained, "volume retained"),
     (EventKind::ServerAdopted, "server adopted"),
     (EventKind::InstanceReady, "ready"),
+    (EventKind::InstanceStopped, "stopped"),
     (EventKind::InstanceTerminated, "terminated"),
     (EventKind::InstanceFailed, "failed"),
 ];

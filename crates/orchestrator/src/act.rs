@@ -142,6 +142,7 @@ impl Inner {
             }
             ServerCall::Start => cloud.start_server(zone, server).await,
             ServerCall::Stop => cloud.stop_server(zone, server).await,
+            ServerCall::Reboot => cloud.reboot_server(zone, server).await,
             ServerCall::Terminate => cloud.terminate_server(zone, server).await,
             ServerCall::Delete => cloud.delete_server(zone, server).await,
             ServerCall::ProveGone => {

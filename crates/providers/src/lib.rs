@@ -183,6 +183,8 @@ pub trait CloudProvider: Send + Sync {
     async fn start_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
     /// Powers a server off.
     async fn stop_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
+    /// Reboots a running server.
+    async fn reboot_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
     /// Removes a running server with its local volumes.
     async fn terminate_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error>;
     /// Removes a stopped server; its volumes stay.

@@ -13,7 +13,8 @@ const INSERT: &str = "INSERT INTO instances (id, name, account_id, provider, zon
 
 const UPDATE: &str = "UPDATE instances SET desired = $1, status = $2, failure_json = $3, provider_instance_id = $4, \
     ip_address = $5, ready_at = $6, terminate_requested_at = $7, terminated_at = $8, notes_json = $9, settled = $10, \
-    wake_at = $11, version = $12, confirm_after = $13, addresses_json = $14, name = $15 WHERE id = $16 AND version = $17";
+    wake_at = $11, version = $12, confirm_after = $13, addresses_json = $14, name = $15, \
+    reboot_requested_at = $16 WHERE id = $17 AND version = $18";
 
 /// The server that the instance runs or ran on.
 fn provider_instance_id(agg: &Aggregate) -> Option<&str> {
@@ -40,7 +41,8 @@ pub(crate) fn update(agg: &Aggregate, read_version: i64) -> Statement {
     a.text(i.desired.text()).text(i.status.text()).opt_json(i.failure.as_ref()).opt_text(provider_instance_id(agg));
     a.opt_text(i.ip_address.as_deref()).opt_time(i.ready_at).opt_time(i.terminate_requested_at);
     a.opt_time(i.terminated_at).json(&i.notes).flag(i.settled).time(i.wake_at).int(read_version + 1);
-    a.opt_time(i.confirm_after).json(&i.addresses).text(&i.name).text(i.id.as_str()).int(read_version);
+    a.opt_time(i.confirm_after).json(&i.addresses).text(&i.name).opt_time(i.reboot_requested_at);
+    a.text(i.id.as_str()).int(read_version);
     a.guarded(UPDATE)
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Instance, Error> {
         notes: c.json("notes_json")?,
         settled: c.flag("settled")?,
         wake_at: c.time("wake_at")?,
+        reboot_requested_at: c.opt_time("reboot_requested_at")?,
         version: c.int("version")?,
         confirm_after: c.opt_time("confirm_after")?,
     })

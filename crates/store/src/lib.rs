@@ -6,7 +6,7 @@
 /// The statuses of living instances, exactly as in the partial index: both databases match the index by this text.
 macro_rules! living {
     () => {
-        "status IN ('provisioning', 'booting', 'ready', 'terminating')"
+        "status IN ('provisioning', 'booting', 'ready', 'stopping', 'stopped', 'terminating')"
     };
 }
 

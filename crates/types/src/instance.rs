@@ -116,7 +116,8 @@ pub struct Instance {
     /// The name.
     pub name: String,
     /// `provisioning`: the server and the volumes are being created. `booting`: the start of the server was requested.
-    /// `ready`: the server runs and every requested volume is attached. `terminating`: the instance is being removed,
+    /// `ready`: the server runs and every requested volume is attached. `stopping`, `stopped`: the server is powered off
+    /// on request; the volumes stay. `terminating`: the instance is being removed,
     /// on request or because it failed (see `error`). `terminated`: everything that should be deleted is proven gone.
     /// `provisioning_failed`: the instance could not be created, and everything that was created is proven gone.
     pub status: Status,

@@ -2,8 +2,9 @@
 
 use super::limit;
 use crate::App;
+use crate::create_request;
 use crate::etag::{self, IfMatch, Tagged, tagged};
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Draft, Json, Path, Query};
 use crate::idempotency::Key;
 use crate::mutations;
 use crate::problem::ApiError;
@@ -41,8 +42,11 @@ use inventiv_types::{
 pub(crate) async fn create(
     State(app): State<App>,
     Key(key): Key,
-    Json(request): Json<CreateInstance>,
+    Draft { read: request, errors }: Draft<CreateInstance>,
 ) -> Result<impl IntoResponse, ApiError> {
+    if !errors.is_empty() {
+        return Err(ApiError::all(create_request::with_values(&app, &request, errors)));
+    }
     let made = mutations::create(&app, request, key.as_deref()).await?;
     let location = format!("/instances/{}", made.agg.instance.id);
     let shown = axum::Json(detail(&app, &made.agg).await?);
@@ -196,7 +200,7 @@ pub(crate) async fn change(
     Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
 
-async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> {
+pub(crate) async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail, ApiError> {
     Ok(shown(app, agg, &app.store().history(&agg.instance.id).await?))
 }
 

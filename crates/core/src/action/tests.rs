@@ -19,6 +19,7 @@ fn each_action_says_what_it_is_about() {
         (Action::Server(s.clone(), ServerCall::SetUserData), "SET_USER_DATA", false, true, ""),
         (Action::Server(s.clone(), ServerCall::Start), "START", false, true, ""),
         (Action::Server(s.clone(), ServerCall::Stop), "STOP", false, true, ""),
+        (Action::Server(s.clone(), ServerCall::Reboot), "REBOOT", false, true, ""),
         (Action::Server(s.clone(), ServerCall::Terminate), "DELETE", false, true, ""),
         (Action::Server(s.clone(), ServerCall::Delete), "DELETE", false, true, ""),
         (Action::Volume(v.clone(), VolumeCall::Delete), "DELETE_VOLUME", true, false, ""),

@@ -147,7 +147,7 @@ impl Imagined {
                 self.volumes.retain(|v| !goes(&v.id));
             }
             ServerCall::Delete => drop(self.servers.remove(at)),
-            ServerCall::SetUserData => {}
+            ServerCall::SetUserData | ServerCall::Reboot => {}
             ServerCall::ProveGone => return CallResult::StillThere,
         }
         CallResult::Accepted
@@ -181,7 +181,7 @@ impl Imagined {
         for server in &mut self.servers {
             let runs = server.state == ServerState::Running;
             server.allowed = match server.state {
-                ServerState::Running => vec![Allowed::Stop, Allowed::Terminate],
+                ServerState::Running => vec![Allowed::Stop, Allowed::Terminate, Allowed::Reboot],
                 ServerState::StoppedInPlace => vec![Allowed::Start, Allowed::Terminate],
                 ServerState::Stopped => vec![Allowed::Start],
                 ServerState::Starting | ServerState::Stopping | ServerState::Locked | ServerState::Other(_) => {
@@ -229,7 +229,8 @@ fn server(agg: &Aggregate, row: &Server) -> Option<ObservedServer> {
 fn state(agg: &Aggregate, row: &Server) -> ServerState {
     let recorded = row.state.as_deref();
     let is = |state: ServerState| recorded == Some(state.text());
-    let starts = row.start_sent_at.is_some() && agg.instance.status != Status::Ready && !agg.is_ending();
+    let starts = row.start_sent_at.is_some() && matches!(agg.instance.status, Status::Provisioning | Status::Booting);
+    let starts = starts && !agg.is_ending();
     if is(ServerState::Locked) {
         ServerState::Locked
     } else if starts || is(ServerState::Running) || is(ServerState::Starting) {

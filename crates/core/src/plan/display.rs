@@ -28,6 +28,7 @@ pub fn phrase(action: &Action, agg: &Aggregate) -> String {
                 ServerCall::SetUserData => format!("set the first-boot instructions of {server}"),
                 ServerCall::Start => format!("start {server}"),
                 ServerCall::Stop => format!("stop {server}"),
+                ServerCall::Reboot => format!("reboot {server}"),
                 ServerCall::Terminate => format!("remove {server} while it runs"),
                 ServerCall::Delete => format!("remove {server} while it is stopped"),
                 ServerCall::ProveGone => format!("prove {server} gone: not found by its id"),

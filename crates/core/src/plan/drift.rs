@@ -11,7 +11,7 @@ use crate::event_kind::EventKind;
 use crate::name::CloudName;
 use crate::observed::{Observed, ObservedServer, ObservedVolume, ServerState};
 use crate::recorded::{Aggregate, Server, Volume};
-use crate::status::{Desired, Origin, VolumeStatus};
+use crate::status::{Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 
 pub(super) fn notice(draft: &mut Draft<'_, '_>) {
@@ -21,7 +21,8 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let settled_ms = draft.cx.rules.resync_ms.max(stale_ms);
     // Ready since before the oldest state that this observation can show.
     let was_ready = draft.agg.instance.ready_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
-    let present = draft.agg.instance.desired == Desired::Present && draft.agg.instance.failure.is_none();
+    let present = draft.agg.instance.desired != Desired::Absent && draft.agg.instance.failure.is_none();
+    let runs = draft.agg.instance.desired == Desired::Present && draft.agg.instance.status == Status::Ready;
     let mut events = Vec::new();
     for n in 0..draft.agg.servers.len() {
         let row = &mut draft.agg.servers[n];
@@ -35,7 +36,12 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         if present {
             named_server(row, shown, settled, &mut events);
         }
-        if present && (was_ready || stale_ms == 0) && row.stop_sent_at.is_none() && row.delete_intended_at.is_none() {
+        if present
+            && runs
+            && (was_ready || stale_ms == 0)
+            && row.stop_sent_at.is_none()
+            && row.delete_intended_at.is_none()
+        {
             stopped(row, shown, &mut events);
         }
     }

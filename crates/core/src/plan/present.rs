@@ -5,7 +5,7 @@ use super::data_volume::{Data, want_data_volume, want_data_volume_first};
 use super::remove_server::remove_server;
 use super::remove_volume::remove_strays;
 use super::start::run;
-use super::{Change, Draft, evidence};
+use super::{Change, Draft, evidence, power};
 use crate::action::{Action, Creation, ServerCall, VolumeCall};
 use crate::cloud::UserData;
 use crate::error::ErrorKind;
@@ -13,7 +13,7 @@ use crate::id::ServerId;
 use crate::name::{CloudName, Role};
 use crate::observed::VolumeState;
 use crate::recorded::{Retry, Server, Volume};
-use crate::status::{CreateState, NoteCode, Origin, Status};
+use crate::status::{CreateState, Desired, NoteCode, Origin, Status};
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     for extra in
@@ -21,7 +21,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     {
         remove_server(draft, &extra);
     }
-    let Some(server) = draft.agg.server().cloned() else {
+    let Some(mut server) = draft.agg.server().cloned() else {
         if draft.cx.profile.user_data == UserData::AfterCreation || want_data_volume_first(draft) {
             want_server(draft);
         }
@@ -38,6 +38,13 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     }
     name_volumes(draft);
     grow_boot_volume(draft);
+    if draft.agg.instance.desired == Desired::Stopped {
+        power::stop(draft, &server, &seen);
+        return;
+    }
+    if !power::start_again(draft, &mut server, &seen) {
+        return;
+    }
     let data = want_data_volume(draft, &server, &seen);
     let data_known =
         draft.agg.instance.spec.data_volume.is_none() || draft.agg.data_volume().is_some_and(|v| v.is_live());
@@ -48,6 +55,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     if data != Data::Missing && server.user_data_at.is_some() {
         run(draft, &server, &seen, data);
     }
+    power::reboot(draft, &server, &seen);
     check_refusals(draft);
 }
 
@@ -149,7 +157,7 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
 
 /// Fails an instance whose calls are refused for good, or too often, before it was ever ready.
 fn check_refusals(draft: &mut Draft<'_, '_>) {
-    if draft.agg.instance.status == Status::Ready {
+    if draft.agg.instance.ready_at.is_some() {
         return;
     }
     let rules = draft.cx.rules;

@@ -45,7 +45,7 @@ fn adopt_servers(draft: &mut Draft<'_, '_>) {
 /// server. It happens only if the instance has no server. Otherwise the server is left alone, and the audit reports it.
 fn adopt_unrecorded(draft: &mut Draft<'_, '_>) {
     let instance = &draft.agg.instance;
-    let wanted = instance.desired == Desired::Present && instance.failure.is_none();
+    let wanted = instance.desired != Desired::Absent && instance.failure.is_none();
     if !wanted || draft.agg.servers.iter().any(|s| s.is_primary && (s.is_live() || s.create_state.is_open())) {
         return;
     }

@@ -103,7 +103,7 @@ fn report_foreign_addresses(draft: &mut Draft<'_, '_>, seen: &ObservedServer) {
     }
 }
 
-fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &ObservedServer) {
+pub(super) fn power_off(draft: &mut Draft<'_, '_>, row: &Server, seen: &ObservedServer) {
     if row.stop_sent_at.is_some_and(|t| draft.seen.began_at < t.plus_ms(draft.cx.rules.removal_patience_ms)) {
         let since = row.stop_sent_at.unwrap_or(row.intended_at);
         draft.wait_for(Change::ServerStopped, Shows::Server(seen.id.clone()), since, "waits for the server to stop");

@@ -8,6 +8,9 @@ use crate::observed::{Allowed, ObservedServer, ServerState};
 use crate::recorded::Server;
 use crate::status::{NoteCode, Status};
 
+/// How long a server that was ready once stays stopped before its start is tried again, in milliseconds.
+const START_AGAIN_MS: i64 = 600_000;
+
 /// Starts the server and waits until it runs.
 pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: Data) {
     let now = draft.cx.now;
@@ -31,6 +34,16 @@ pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSer
                 runs(draft, server, seen, "waits for the cloud to show the start of the server");
             } else if server.starts < draft.cx.rules.starts_max {
                 start(draft, server, seen);
+            } else if draft.agg.instance.ready_at.is_some() {
+                // It has data: it never fails for this.
+                draft.wait_because(
+                    NoteCode::ActionNeeded,
+                    "the server stopped again after every start; the zone is probably out of stock: the start is tried \
+                     again every 10 minutes; to give up, stop or terminate the instance",
+                );
+                if since > START_AGAIN_MS {
+                    start(draft, server, seen);
+                }
             } else {
                 let text =
                     "the server stopped again after every start; the zone is probably out of stock: try another zone";
@@ -52,7 +65,7 @@ pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSer
     // What is shown then may be older by the consistency window.
     let patience_ms = draft.cx.rules.boot_deadline_ms.saturating_add(draft.cx.rules.stale_ms);
     let deadline = started.map(|t| t.plus_ms(patience_ms));
-    if !ready && deadline.is_some_and(|d| now > d) {
+    if !ready && draft.agg.instance.ready_at.is_none() && deadline.is_some_and(|d| now > d) {
         let what = if seen.state == ServerState::Running && !seen.addresses.is_empty() {
             "its data volume was not attached"
         } else {
@@ -97,7 +110,7 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, da
         return;
     }
     draft.agg.instance.status = Status::Ready;
-    draft.agg.instance.ready_at = Some(draft.cx.now);
+    draft.agg.instance.ready_at.get_or_insert(draft.cx.now);
     draft.emit(EventKind::ProviderGetIp, Some(seen.id.clone()), format!("{ip}, as the server shows it"));
     draft.emit(EventKind::InstanceReady, Some(seen.id.clone()), "running, every requested volume attached");
 }

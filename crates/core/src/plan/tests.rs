@@ -21,7 +21,7 @@ use crate::id::{ServerId, VolumeId};
 use crate::observed::{Allowed, Observed, ObservedVolume, ServerState, VolumeState};
 use crate::progress::CallResult;
 use crate::size::GB;
-use crate::status::{CreateState, Origin, Status, VolumeStatus};
+use crate::status::{CreateState, Desired, Origin, Status, VolumeStatus};
 use stage::*;
 pub(crate) use stage::{
     T0, attachment, gone_server, instance, life, observed_server, observed_volume, owned_volume, profile, proof_of,

@@ -65,6 +65,8 @@ pub struct Instance {
     pub terminate_requested_at: Option<Timestamp>,
     /// When everything was proven gone.
     pub terminated_at: Option<Timestamp>,
+    /// When a reboot was last requested.
+    pub reboot_requested_at: Option<Timestamp>,
     /// Why nothing more is done now.
     pub notes: Vec<Note>,
     /// Nothing is left to do until a request or a change in the cloud.
@@ -121,6 +123,7 @@ impl Instance {
             ready_at: None,
             terminate_requested_at: None,
             terminated_at: None,
+            reboot_requested_at: None,
             notes: Vec::new(),
             settled: false,
             wake_at: now,

@@ -49,6 +49,25 @@ pub(crate) enum InstanceCommand {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Stop an instance: power its server off and keep its volumes, which still cost money.
+    Stop {
+        /// Instance name, id or unique id prefix.
+        id: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Start a stopped instance.
+    Start {
+        /// Instance name, id or unique id prefix.
+        id: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Reboot a ready instance.
+    Reboot {
+        /// Instance name, id or unique id prefix.
+        id: String,
+    },
     /// Show the evidence that an instance's resources are gone; exits with 8 until the proof is clean.
     Proof {
         /// Instance name, id or unique id prefix.
@@ -73,6 +92,17 @@ pub(crate) enum InstanceCommand {
         #[arg(long, default_value_t = 3_600)]
         timeout: u64,
     },
+}
+
+/// Whether a command waits for what it requested.
+#[derive(Args)]
+pub(crate) struct Wait {
+    /// Wait until it is done.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait at most, in seconds.
+    #[arg(long, default_value_t = 3_600)]
+    pub(crate) timeout: u64,
 }
 
 #[derive(Args)]

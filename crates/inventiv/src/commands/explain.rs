@@ -25,6 +25,8 @@ fn explain(detail: &InstanceDetail) -> String {
             "to become ready: server, volumes named, data volume attached, started, running"
         }
         Status::Ready => "to stay ready",
+        Status::Stopping => "to be stopped: server powered off, volumes kept",
+        Status::Stopped => "to stay stopped",
         Status::Terminating => "to be gone: server deleted, volumes deleted or retained, each proven",
         Status::Terminated | Status::ProvisioningFailed => "nothing: it has ended",
     };

@@ -1,6 +1,6 @@
 //! `inventiv instance`
 
-use crate::args::{Connection, Create, InstanceCommand, Output};
+use crate::args::{Connection, Create, InstanceCommand, Output, Wait};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::output::{self, Columns, opt, text};
@@ -11,7 +11,7 @@ use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// The statuses that `list` shows by default.
-const LIVING: &str = "provisioning,booting,ready,terminating";
+const LIVING: &str = "provisioning,booting,ready,stopping,stopped,terminating";
 const COLUMNS: Columns<Instance> = Columns {
     name: |i| text(&i.name),
     narrow: &[
@@ -61,6 +61,9 @@ pub(crate) async fn run(
         InstanceCommand::Ssh { id, login, arguments } => {
             Err(ssh(&find(&client, &id, of).await?.instance, &login, &arguments))
         }
+        InstanceCommand::Stop { id, wait } => power(&client, &id, of, Power::Stop, Some(wait), output).await,
+        InstanceCommand::Start { id, wait } => power(&client, &id, of, Power::Start, Some(wait), output).await,
+        InstanceCommand::Reboot { id } => power(&client, &id, of, Power::Reboot, None, output).await,
         InstanceCommand::Proof { id } => {
             let proof: InstanceProof = client.get(&path(&id, "/proof", of), &()).await?;
             output::one(output, &proof, |p| text(&p.verdict), output::proof);
@@ -93,6 +96,39 @@ fn list(output: Output, details: &[InstanceDetail]) {
 
 async fn find(client: &Client, id: &str, account: Option<&str>) -> Result<InstanceDetail, Failure> {
     client.get(&path(id, "", account), &()).await
+}
+
+/// Stops, starts or reboots an instance.
+#[derive(Clone, Copy)]
+enum Power {
+    Stop,
+    Start,
+    Reboot,
+}
+
+async fn power(
+    client: &Client,
+    id: &str,
+    account: Option<&str>,
+    power: Power,
+    wait: Option<Wait>,
+    output: Output,
+) -> Result<(), Failure> {
+    let (rest, goal) = match power {
+        Power::Stop => ("/stop", Status::Stopped),
+        Power::Start => ("/start", Status::Ready),
+        Power::Reboot => ("/reboot", Status::Ready),
+    };
+    // The name is resolved once: it may belong to another instance a moment later.
+    let id = find(client, id, account).await?.instance.id;
+    let progress = follower(client, &id).after_history().await?;
+    let mut detail: InstanceDetail = client.post(&path(&id, rest, None), &(), None).await?;
+    if let Some(wait) = wait.filter(|w| w.wait) {
+        let goes_on = format!("{id} goes on: `inventiv instance show {id}` shows its status");
+        detail = follow(progress, goal, wait.timeout, goes_on).await?;
+    }
+    show(output, &detail);
+    Ok(())
 }
 
 /// The path of an instance, which is looked for in the account if one is named.
@@ -177,7 +213,8 @@ struct Ended {
 fn ssh(instance: &Instance, login: &str, arguments: &[String]) -> Failure {
     use std::os::unix::process::CommandExt;
     // An instance that has ended is shown with the address that it had.
-    let lives = instance.status != Status::Terminating && !instance.status.is_final();
+    let off = matches!(instance.status, Status::Stopping | Status::Stopped | Status::Terminating);
+    let lives = !off && !instance.status.is_final();
     let Some(address) = instance.ip_address.as_deref().filter(|_| lives) else {
         let (name, status) = (text(&instance.name), instance.status);
         return Failure::refused(format!("{name} is {status} and has no address to log in to"));

@@ -3,14 +3,16 @@
 use super::table::{Columns, table};
 use super::{decimal, hourly, opt, text};
 use crate::args::Output;
-use inventiv_types::{Instance, InstanceDetail, Note, Origin, Storage};
+use inventiv_types::{Instance, InstanceDetail, Note, Origin, Status, Storage};
 
 /// The price per hour of an instance with its volumes on block storage; a dash after its end.
 pub(crate) fn hourly_of_all(i: &Instance) -> String {
     if i.status.is_final() {
         return "-".to_owned();
     }
-    decimal(i.hourly_micros.saturating_add(i.storage_hourly_micros))
+    // A server that is powered off costs nothing.
+    let server = if i.status == Status::Stopped { 0 } else { i.hourly_micros };
+    decimal(server.saturating_add(i.storage_hourly_micros))
 }
 
 /// Sizes as `[400, 200]`.

@@ -70,9 +70,8 @@ fn cell(title: &str, text: String) -> Cell {
         _ if !matches!(title, "status" | "availability") => None,
         "ready" | "attached" | "available" => Some(Color::Green),
         "provisioning_failed" | "failed" | "shortage" => Some(Color::Red),
-        "provisioning" | "booting" | "terminating" | "creating" | "attaching" | "detaching" | "deleting" | "scarce" => {
-            Some(Color::Yellow)
-        }
+        "provisioning" | "booting" | "stopping" | "terminating" | "creating" | "attaching" | "detaching"
+        | "deleting" | "scarce" => Some(Color::Yellow),
         _ => None,
     };
     let cell = Cell::new(text);

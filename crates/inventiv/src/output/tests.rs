@@ -43,6 +43,8 @@ fn an_instance_costs_its_server_and_its_volumes_until_it_ends() {
     }))
     .expect("an instance");
     assert_eq!(hourly_of_all(&instance), "1.4959");
+    instance.status = inventiv_types::Status::Stopped;
+    assert_eq!(hourly_of_all(&instance), "0.0260");
     instance.status = inventiv_types::Status::Terminated;
     assert_eq!(hourly_of_all(&instance), "-");
 }

@@ -231,6 +231,10 @@ impl CloudProvider for Scaleway {
         self.post_action(zone, id, "poweroff").await
     }
 
+    async fn reboot_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
+        self.post_action(zone, id, "reboot").await
+    }
+
     async fn terminate_server(&self, zone: &str, id: &str) -> Result<Answer<()>, Error> {
         self.post_action(zone, id, "terminate").await
     }

@@ -249,6 +249,12 @@ impl Run {
             self.note(format!("user: terminate {id} → {status}"));
             return Ok(());
         }
+        if self.rng.bool() {
+            let power = ["stop", "start", "reboot"][self.rng.usize(..3)];
+            let (status, _) = self.call(process, "POST", &format!("/instances/{id}/{power}"), None)?;
+            self.note(format!("user: {power} {id} → {status}"));
+            return Ok(());
+        }
         let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
         let volumes = shown["storages"].as_array().cloned().unwrap_or_default();
         let Some(volume) = volumes.get(self.rng.usize(..volumes.len().max(1))) else { return Ok(()) };

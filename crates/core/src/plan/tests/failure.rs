@@ -14,7 +14,7 @@ fn the_removal_method_follows_from_state_and_policy() {
         let row = s.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours);
         row.unwrap().delete_on_terminate = false;
     };
-    let all = vec![Allowed::Stop, Allowed::Terminate];
+    let all = vec![Allowed::Stop, Allowed::Terminate, Allowed::Reboot];
     let cases: Vec<Case> = vec![
         ("running", ServerState::Running, all.clone(), nothing, &["DELETE"]),
         ("running, nothing allowed for the moment", ServerState::Running, vec![], nothing, &[]),

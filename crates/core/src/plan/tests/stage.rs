@@ -106,6 +106,7 @@ pub(crate) fn instance() -> Aggregate {
         settled: false,
         wake_at: T0,
         confirm_after: None,
+        reboot_requested_at: None,
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }
@@ -258,7 +259,7 @@ impl Stage {
         assert_eq!(words, ["START"]);
         stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
         stage.servers[0].state = ServerState::Running;
-        stage.servers[0].allowed = vec![Allowed::Stop, Allowed::Terminate];
+        stage.servers[0].allowed = vec![Allowed::Stop, Allowed::Terminate, Allowed::Reboot];
         stage.servers[0].addresses = vec!["1.2.3.4".into()];
         let (words, planned) = stage.step();
         assert!(words.is_empty());

@@ -256,7 +256,7 @@ fn the_response_to_the_deletion_of_a_witness_may_be_lost_too() {
                 | Action::Volume(_, VolumeCall::Detach(_))
                 | Action::Server(_, ServerCall::SetUserData)
                 | Action::Server(_, ServerCall::Start)
-                | Action::Server(_, ServerCall::Stop)
+                | Action::Server(_, ServerCall::Stop | ServerCall::Reboot)
                 | Action::Server(_, ServerCall::Terminate)
                 | Action::Server(_, ServerCall::Delete)
                 | Action::Server(_, ServerCall::ProveGone)) => panic!("{other:?}"),

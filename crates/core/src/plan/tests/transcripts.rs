@@ -138,7 +138,7 @@ impl Transcript {
                 let mut made = observed_server(&id, &row.name, ServerState::Stopped);
                 if stage.profile.born_running {
                     made.state = ServerState::Running;
-                    made.allowed = vec![Allowed::Stop, Allowed::Terminate];
+                    made.allowed = vec![Allowed::Stop, Allowed::Terminate, Allowed::Reboot];
                     made.addresses = vec!["1.2.3.4".into()];
                 }
                 for (a, id) in
@@ -175,7 +175,11 @@ impl Transcript {
             Action::Server(_, ServerCall::Start) => {
                 let s = stage.servers.iter_mut().find(|s| s.id == server).unwrap();
                 (s.state, s.addresses) = (ServerState::Running, vec!["1.2.3.4".into()]);
-                s.allowed = vec![Allowed::Stop, Allowed::Terminate];
+                s.allowed = vec![Allowed::Stop, Allowed::Terminate, Allowed::Reboot];
+            }
+            Action::Server(_, ServerCall::Stop) => {
+                let s = stage.servers.iter_mut().find(|s| s.id == server).unwrap();
+                (s.state, s.addresses, s.allowed) = (ServerState::Stopped, Vec::new(), vec![Allowed::Start]);
             }
             Action::Server(_, ServerCall::Terminate) | Action::Server(_, ServerCall::Delete) => {
                 let spares_all = stage.profile.removal_while_running == Spares::EveryVolume;
@@ -205,7 +209,7 @@ impl Transcript {
             }
             Action::Server(_, ServerCall::Tag)
             | Action::Server(_, ServerCall::SetUserData)
-            | Action::Server(_, ServerCall::Stop)
+            | Action::Server(_, ServerCall::Reboot)
             | Action::Volume(_, VolumeCall::Resize(_)) => {}
         }
         CallResult::Accepted
@@ -424,4 +428,36 @@ fn a_cloud_whose_servers_run_from_their_creation() {
     t.terminate();
     t.go(10);
     t.end("11-a-cloud-whose-servers-run-from-their-creation.txt");
+}
+
+#[test]
+fn stopped_and_started_again_while_its_zone_is_out_of_stock() {
+    let mut t = ready("The user stops the instance, and starts it again while its zone is out of stock.");
+    t.user("stop it");
+    t.stage.agg.instance.desired = Desired::Stopped;
+    t.go(4);
+    t.user("start it");
+    t.stage.agg.instance.desired = Desired::Present;
+    for _ in 0..160 {
+        for action in t.observe() {
+            if matches!(action, Action::Server(_, ServerCall::Start)) {
+                t.stage.answer(&action, Ok(CallResult::Accepted));
+                t.cloud("accepts the start, and the server stays stopped: the zone is out of stock");
+            } else {
+                t.accept(&action);
+            }
+        }
+        t.pass(9);
+    }
+    assert_eq!(t.stage.agg.instance.failure, None, "its volumes hold data");
+    t.cloud("has stock again");
+    t.pass(600);
+    t.go(3);
+    assert_eq!(t.stage.agg.instance.status, Status::Ready);
+    t.user("reboot it");
+    t.stage.agg.instance.reboot_requested_at = Some(t.stage.now);
+    t.go(3);
+    t.terminate();
+    t.go(8);
+    t.end("12-stopped-and-started-while-out-of-stock.txt");
 }

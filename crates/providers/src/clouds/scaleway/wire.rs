@@ -83,6 +83,7 @@ pub(super) fn server(value: &Value) -> ObservedServer {
     let allowed = read.allowed_actions.0.iter().filter_map(|a| match a.as_str() {
         "poweron" => Some(Allowed::Start),
         "poweroff" => Some(Allowed::Stop),
+        "reboot" => Some(Allowed::Reboot),
         "terminate" => Some(Allowed::Terminate),
         _ => None,
     });

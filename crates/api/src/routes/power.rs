@@ -1,0 +1,77 @@
+//! `/instances/{id}/stop`, `/start` and `/reboot`
+
+use super::instances::detail;
+use crate::App;
+use crate::etag::{self, IfMatch, Tagged, tagged};
+use crate::extract::{Path, Query};
+use crate::power::{self, Power};
+use crate::problem::ApiError;
+use crate::resolve;
+use axum::extract::State;
+use axum::http::StatusCode;
+use inventiv_types::{InstanceDetail, OfAccount};
+
+/// Stop an instance
+///
+/// Powers the server off and keeps its volumes, which still cost money. Local volumes marked as scratch may lose their
+/// data. The request is idempotent. The status is `stopping`, then `stopped`.
+#[utoipa::path(post, operation_id = "stopInstance", path = "/instances/{id}/stop", tag = "instances",
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
+    responses((status = 202, description = "The request was recorded", body = InstanceDetail)))]
+pub(crate) async fn stop(
+    app: State<App>,
+    id: Path<String>,
+    of: Query<OfAccount>,
+    read: IfMatch,
+) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
+    answer(app.0, &id.0, &of.0, Power::Stop, &read).await
+}
+
+/// Start a stopped instance
+///
+/// The request is idempotent. The status is `booting`, then `ready`. If the zone is out of stock, the start is tried
+/// again until it succeeds, or until the instance is stopped or terminated: its volumes are kept.
+#[utoipa::path(post, operation_id = "startInstance", path = "/instances/{id}/start", tag = "instances",
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
+    responses((status = 202, description = "The request was recorded", body = InstanceDetail)))]
+pub(crate) async fn start(
+    app: State<App>,
+    id: Path<String>,
+    of: Query<OfAccount>,
+    read: IfMatch,
+) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
+    answer(app.0, &id.0, &of.0, Power::Start, &read).await
+}
+
+/// Reboot an instance
+///
+/// Refused unless the instance is `ready`. The status does not change.
+#[utoipa::path(post, operation_id = "rebootInstance", path = "/instances/{id}/reboot", tag = "instances",
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
+    responses((status = 202, description = "The request was recorded", body = InstanceDetail)))]
+pub(crate) async fn reboot(
+    app: State<App>,
+    id: Path<String>,
+    of: Query<OfAccount>,
+    read: IfMatch,
+) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
+    answer(app.0, &id.0, &of.0, Power::Reboot, &read).await
+}
+
+async fn answer(
+    app: App,
+    id: &str,
+    of: &OfAccount,
+    power: Power,
+    read: &IfMatch,
+) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
+    let parsed = resolve::instance(&app, id, of.account.as_deref()).await?;
+    let agg = power::request(&app, &parsed, power, read).await?;
+    Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
+}
