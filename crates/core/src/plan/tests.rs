@@ -11,6 +11,7 @@ mod remove_volume;
 mod stage;
 mod stale;
 mod start;
+mod transcript;
 mod transcripts;
 mod turns;
 
