@@ -1,6 +1,6 @@
 //! The durations of changes in a cloud.
 
-/// The shortest observed duration of each change, in milliseconds.
+/// The shortest observed duration of each change, in milliseconds, and the usual one (the median) of the longest.
 ///
 /// A property of the cloud, taken from recordings. Servers with GPUs take longer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub struct Paces {
     pub server_runs_ms: i64,
     /// The same with GPUs.
     pub gpu_server_runs_ms: i64,
+    /// The usual duration until a server runs.
+    pub server_usually_runs_ms: i64,
+    /// The same with GPUs.
+    pub gpu_server_usually_runs_ms: i64,
     /// See [`crate::plan::Change::ServerStopped`].
     pub server_stopped_ms: i64,
     /// See [`crate::plan::Change::ServerGone`].
@@ -34,6 +38,8 @@ impl Default for Paces {
             actions_allowed_ms: 1_000,
             server_runs_ms: 1_000,
             gpu_server_runs_ms: 1_000,
+            server_usually_runs_ms: 1_000,
+            gpu_server_usually_runs_ms: 1_000,
             server_stopped_ms: 1_000,
             server_gone_ms: 1_000,
             gpu_server_gone_ms: 1_000,

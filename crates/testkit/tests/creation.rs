@@ -206,3 +206,25 @@ async fn first_boot_instructions_name_the_data_volume() {
     assert!(text.contains(&format!("scsi-0SCW_sbs_volume-{data}")), "{text}");
     assert!(text.contains("INVENTIV_MODEL_ID=Qwen/Qwen2.5-7B-Instruct"), "{text}");
 }
+
+#[tokio::test]
+async fn an_instance_whose_only_address_is_ipv6_lives_and_ends_like_any_other() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let id = w.create(request("L40S-1-48G")).await;
+        w.until(5, "its server exists", async |w| w.show(&id).await["provider_instance_id"].is_string()).await;
+        let server = w.show(&id).await["provider_instance_id"].as_str().unwrap().to_owned();
+        let path = format!("/instance/v1/zones/fr-par-2/servers/{server}");
+        w.third_party("PATCH", &path, Some(json!({"dynamic_ip_required": false})));
+        let flexible = json!({"type": "routed_ipv6", "server": server});
+        w.third_party("POST", "/instance/v1/zones/fr-par-2/ips", Some(flexible));
+        let shown = w.until_status(&id, "ready").await;
+        let address = shown["ip_address"].as_str().unwrap();
+        assert!(address.parse::<std::net::Ipv6Addr>().is_ok(), "{shown:#}");
+        assert_eq!(shown["addresses"], json!([address]));
+        w.terminate(&id).await;
+        w.until_status(&id, "terminated").await;
+        assert_eq!(w.left(), (0, 0, 1), "the address belongs to a third party and is left alone");
+        assert!(w.actions(&id).await.contains(&"FOREIGN_ADDRESS_LEFT".to_owned()));
+    }
+}

@@ -1,7 +1,7 @@
 //! What a plan waits for, and when to poll for it.
 //!
-//! The first poll comes after the shortest recorded duration of such a change. The next polls follow at short
-//! intervals, later ones with back-off.
+//! The first poll comes after the shortest recorded duration of such a change. The next polls come closer together the
+//! nearer the usual duration is, if it is known, and at short intervals if it is not. Later ones come with back-off.
 
 use super::Rules;
 use crate::paces::Paces;
@@ -48,6 +48,24 @@ impl Paces {
     }
 }
 
+impl Paces {
+    /// The usual duration of a change, if it is known and much longer than the shortest.
+    fn usual_ms(&self, change: Change, gpu: bool) -> Option<i64> {
+        match change {
+            Change::ServerRuns if gpu => Some(self.gpu_server_usually_runs_ms),
+            Change::ServerRuns => Some(self.server_usually_runs_ms),
+            Change::VolumeMade
+            | Change::VolumeAttached
+            | Change::ActionsAllowed
+            | Change::AddressShown
+            | Change::ServerStopped
+            | Change::ServerGone
+            | Change::VolumeFree
+            | Change::VolumeGone => None,
+        }
+    }
+}
+
 /// The resource that shows a change, by the cloud's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shows {
@@ -81,8 +99,8 @@ impl Await {
         self.since.plus_ms(rules.paces.first_ms(self.change, gpu).saturating_mul(rules.poll_ms) / 1_000)
     }
 
-    /// The time of the next poll, if the last one was just now: after half a poll interval to one and a half at first,
-    /// and later after up to five.
+    /// The time of the next poll, if the last one was just now: after half of what is left of the usual duration, then
+    /// after half a poll interval to one and a half, and later after up to five.
     #[must_use]
     pub fn due(&self, rules: &Rules, gpu: bool, now: Timestamp) -> Timestamp {
         let first = self.first(rules, gpu);
@@ -93,8 +111,13 @@ impl Await {
         // Users wait for a start. For the end of a volume, which costs next to nothing, one poll interval is enough.
         let ends = matches!(self.change, Change::VolumeFree | Change::VolumeGone);
         let least_ms = if ends { poll_ms } else { poll_ms / 2 };
-        let pause_ms = if passed_ms <= poll_ms.saturating_mul(CLOSE_POLLS) {
-            (passed_ms / 8).clamp(least_ms, poll_ms * 3 / 2)
+        let usual_ms = rules.paces.usual_ms(self.change, gpu).map(|ms| ms.saturating_mul(poll_ms) / 1_000);
+        // How far it is from when the change is likely.
+        let off_ms = usual_ms.map_or(passed_ms / 8, |usual| (usual - passed_ms).abs() / 2);
+        let pause_ms = if usual_ms.is_some_and(|usual| passed_ms < usual) {
+            off_ms.max(least_ms)
+        } else if passed_ms <= poll_ms.saturating_mul(CLOSE_POLLS) {
+            off_ms.clamp(least_ms, poll_ms * 3 / 2)
         } else {
             (passed_ms / 20).clamp(poll_ms, poll_ms.saturating_mul(5))
         };

@@ -73,6 +73,7 @@ pub(crate) async fn run(
             let ids = if all { all_that_live(&client, of, yes).await? } else { ids };
             let ended = terminate(&client, &ids, of, wait.then_some(timeout)).await;
             match ended.shown.as_slice() {
+                [] if !output.is_for_programs() => {}
                 [one] if ids.len() == 1 => show(output, one),
                 several => list(output, several),
             }

@@ -1,4 +1,4 @@
-//! Instance life cycles with faults that made other systems lose servers, volumes or data, and in other clouds: one readable file each.
+//! Instance life cycles in which other systems lost servers, volumes or data: one readable file each.
 //!
 //! The tests define what the cloud does; what the planner does follows from its rules. `INVENTIV_UPDATE_TRANSCRIPTS=1`
 //! rewrites the files: review the difference before you commit it.

@@ -22,6 +22,8 @@ const PACES: Paces = Paces {
     actions_allowed_ms: 1_000,
     server_runs_ms: 3_000,
     gpu_server_runs_ms: 15_000,
+    server_usually_runs_ms: 6_000,
+    gpu_server_usually_runs_ms: 21_000,
     server_stopped_ms: 15_000,
     server_gone_ms: 3_000,
     gpu_server_gone_ms: 13_000,

@@ -191,12 +191,14 @@ impl Scaleway {
             reading = self.sights.reading(zone, side);
             found = ask().await?;
         }
+        // Before other checks learn that the read has ended: one of them may serve this read, too.
+        let ended = reading.0.clock.fetch_add(1, Ordering::SeqCst);
         drop(reading);
         if matches!(found, Existence::Exists(_)) {
             self.saw(zone, side);
             return Ok(found);
         }
-        let hidden = match self.hidden_after(zone, side, id).await {
+        let hidden = match self.hidden_after(zone, (side, id), ended).await {
             None if seen_before => return Ok(found),
             None => "the project was not visible before the read".to_owned(),
             Some(hidden) => hidden,
@@ -204,9 +206,9 @@ impl Scaleway {
         Err(Error::new(ErrorKind::Unwitnessed, Effect::None, format!("not found, but {hidden}")))
     }
 
-    /// Checks the visibility of the project after a read. Reads that are in flight meanwhile share the check: it begins
+    /// Checks the visibility of the project after a read that ended at `ended`. Reads that are in flight meanwhile share the check: it begins
     /// after they have ended, too.
-    async fn hidden_after(&self, zone: &str, side: Side, but: &str) -> Option<String> {
+    async fn hidden_after(&self, zone: &str, (side, but): (Side, &str), ended: u64) -> Option<String> {
         if side == Side::Block {
             // The check must find another volume than the one in question.
             return self.hidden_now(zone, side, but).await;
@@ -214,7 +216,6 @@ impl Scaleway {
         let shared = self.sights.shared(zone, side);
         // Lets reads that were requested together begin before this check.
         tokio::task::yield_now().await;
-        let ended = shared.clock.fetch_add(1, Ordering::SeqCst);
         let mut last = shared.last.lock().await;
         if let Some((began, hidden)) = last.as_ref()
             && *began > ended
