@@ -106,10 +106,10 @@ fn listed(known: &str) -> String {
 }
 
 /// "invalid type: integer `5`, expected a string" as "must be a string, not integer 5", and "unknown variant `x`,
-/// expected `a` or `b`" as "must be one of a, b".
+/// expected `a` or `b`" as "must be a or b".
 fn plain(text: &str) -> String {
     if let Some((_, known)) = text.strip_prefix("unknown variant").and_then(|said| said.split_once("expected ")) {
-        return format!("must be one of {}", listed(known));
+        return format!("must be {}", known.replace('`', ""));
     }
     let said = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
     match said.and_then(|said| said.rsplit_once(", expected ")) {

@@ -99,8 +99,9 @@ impl Await {
         self.since.plus_ms(rules.paces.first_ms(self.change, gpu).saturating_mul(rules.poll_ms) / 1_000)
     }
 
-    /// The time of the next poll, if the last one was just now: after half of what is left of the usual duration, then
-    /// after half a poll interval to one and a half, and later after up to five.
+    /// The time of the next poll, if the last one was just now. Before the usual duration: after half of what is left of
+    /// it, two poll intervals at most. After it: after half a poll interval to one and a half, and later after up to
+    /// five.
     #[must_use]
     pub fn due(&self, rules: &Rules, gpu: bool, now: Timestamp) -> Timestamp {
         let first = self.first(rules, gpu);
@@ -115,7 +116,7 @@ impl Await {
         // How far it is from when the change is likely.
         let off_ms = usual_ms.map_or(passed_ms / 8, |usual| (usual - passed_ms).abs() / 2);
         let pause_ms = if usual_ms.is_some_and(|usual| passed_ms < usual) {
-            off_ms.max(least_ms)
+            off_ms.clamp(least_ms, poll_ms * 2)
         } else if passed_ms <= poll_ms.saturating_mul(CLOSE_POLLS) {
             off_ms.clamp(least_ms, poll_ms * 3 / 2)
         } else {
