@@ -158,3 +158,16 @@ async fn an_audit_that_cannot_see_block_storage_is_inconclusive() {
         world.advance_ms(60_000);
     }
 }
+
+#[tokio::test]
+async fn an_unused_zone_is_not_reported_as_hidden_while_another_zone_is_visible() {
+    let w = World::new(Database::Sqlite).await;
+    let hidden = async |w: &World| {
+        let plan = w.orchestrator.plan_recovery().await.unwrap();
+        plan.into_iter().map(|z| (z.zone, z.found.unwrap().hidden.is_some())).collect::<Vec<_>>()
+    };
+    assert!(hidden(&w).await.iter().all(|(_, hidden)| *hidden), "no zone shows anything");
+    let id = w.create(json!({"zone": ZONE, "instance_type": "L4-1-24G"})).await;
+    w.until_status(&id, "ready").await;
+    assert!(hidden(&w).await.iter().all(|(_, hidden)| !*hidden), "fr-par-2 proves that the project is visible");
+}

@@ -36,7 +36,9 @@ pub(crate) fn instance_proof(
     let proven = agg.proofs().next().is_some();
     let certainty =
         proven.then_some(if proof::is_provisional(agg) { Certainty::Provisional } else { Certainty::Confirmed });
-    if let Some(at) = i.confirm_after.filter(|_| open.is_empty()) {
+    // The last of them: an earlier listing confirms only some.
+    let confirmed_by = agg.proofs().filter(|p| p.is_provisional()).filter_map(|p| p.confirm_after).max();
+    if let Some(at) = confirmed_by.filter(|_| open.is_empty()) {
         verdict.push_str(&format!("; provisional until a listing that begins after {at} confirms it"));
     }
     let snapshots = snapshots::of(agg, &BTreeMap::new());

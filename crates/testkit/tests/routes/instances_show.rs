@@ -1,108 +1,64 @@
-//! Tests of warnings: types at their end of service, models that do not fit, zones that do not exist. Also of names.
+//! Tests of `GET /instances/{id}`: its storages, and the names that identify it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
-
+use crate::helpers::request_for_model;
 use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-
-fn request(kind: &str, model: Option<&str>) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": model})
-}
 
 #[tokio::test]
-async fn a_model_that_does_not_fit_the_gpus_causes_a_warning() {
-    let w = World::new(Database::Sqlite).await;
-    for (kind, model, needs) in [
-        ("L4-1-24G", "meta-llama/Llama-3.1-405B-Instruct", Some("810 GB")),
-        ("L4-1-24G", "Qwen/Qwen2.5-32B-Instruct", Some("64 GB")),
-        ("L40S-1-48G", "Qwen/Qwen2.5-7B-Instruct", None),
-        ("L4-1-24G", "Qwen/Qwen2.5-32B-Instruct-AWQ", None),
-    ] {
-        let (status, made) = w.call("POST", "/instances", Some(request(kind, Some(model)))).await;
-        assert_eq!(status, 202, "{made}");
-        let warnings = made["warnings"].as_array().unwrap();
-        assert_eq!(warnings.len(), usize::from(needs.is_some()), "{kind} {model}: {warnings:?}");
-        let reported = needs.is_none_or(|gb| warnings[0].as_str().is_some_and(|t| t.contains(gb) && t.contains(kind)));
-        assert!(reported, "{warnings:?}");
-        // Later reads show it, too.
-        assert_eq!(w.show(made["id"].as_str().unwrap()).await["warnings"], made["warnings"]);
-    }
-}
-
-#[tokio::test]
-async fn a_type_at_its_end_of_service_causes_a_warning_in_offers_and_on_creation() {
-    let w = World::new(Database::Sqlite).await;
-    let (_, offers) = w.call("GET", "/offers", None).await;
-    let offers = offers["items"].as_array().unwrap();
-    for ends in [true, false] {
-        let fits = |o: &&Value| o["end_of_service"] == ends && o["availability"] != "shortage";
-        let offer = offers.iter().find(fits).unwrap();
-        let kind = offer["instance_type"].as_str().unwrap();
-        let mut request = request(kind, None);
-        request["zone"] = offer["zone"].clone();
-        let (status, made) = w.call("POST", "/instances", Some(request)).await;
-        assert_eq!(status, 202, "{made}");
-        let reported = made["warnings"].to_string().contains("end of service");
-        assert_eq!(reported, ends, "{kind}: {}", made["warnings"]);
-    }
-}
-
-#[tokio::test]
-async fn an_unknown_zone_is_an_error_and_not_an_empty_list() {
-    let w = World::new(Database::Sqlite).await;
-    for path in ["/offers?zone=fr-par-9", "/instances?zone=fr-par-9"] {
-        let (status, problem) = w.call("GET", path, None).await;
-        assert_eq!(status, 422, "{path}: {problem}");
-        assert!(problem["detail"].as_str().unwrap().contains("fr-par-2"), "{path}: {problem}");
-    }
-    for path in ["/offers?zone=fr-par-2", "/instances?zone=fr-par-2"] {
-        assert_eq!(w.call("GET", path, None).await.0, 200, "{path}");
-    }
-}
-
-#[tokio::test]
-async fn an_unused_zone_is_not_reported_as_hidden_while_another_zone_is_visible() {
-    let w = World::new(Database::Sqlite).await;
-    let hidden = async |w: &World| {
-        let plan = w.orchestrator.plan_recovery().await.unwrap();
-        plan.into_iter().map(|z| (z.zone, z.found.unwrap().hidden.is_some())).collect::<Vec<_>>()
-    };
-    assert!(hidden(&w).await.iter().all(|(_, hidden)| *hidden), "no zone shows anything");
-    let id = w.create(request("L4-1-24G", None)).await;
-    w.until_status(&id, "ready").await;
-    assert!(hidden(&w).await.iter().all(|(_, hidden)| !*hidden), "fr-par-2 proves that the project is visible");
-}
-
-#[tokio::test]
-async fn the_authorization_scheme_is_case_insensitive() {
-    let w = World::new(Database::Sqlite).await;
-    for (header, status) in [
-        (format!("bearer {}", inventiv_testkit::TOKEN), 200),
-        (format!("BEARER  {}", inventiv_testkit::TOKEN), 200),
-        (format!("Basic {}", inventiv_testkit::TOKEN), 401),
-        (inventiv_testkit::TOKEN.to_owned(), 401),
-        ("bearer".to_owned(), 401),
-    ] {
-        let request = http::Request::builder().uri("/instances").header("authorization", &header);
-        let request = request.body(axum::body::Body::empty()).unwrap();
-        let answer = tower::ServiceExt::oneshot(w.api.clone(), request).await.unwrap();
-        assert_eq!(answer.status().as_u16(), status, "{header}");
-    }
-}
-
-#[test]
-fn every_operation_has_a_unique_id() {
-    let document = serde_json::to_value(inventiv_api::openapi::document()).unwrap();
-    let (mut ids, mut count) = (BTreeSet::new(), 0);
-    for operation in document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
-    {
-        if let Some(id) = operation["operationId"].as_str() {
-            count += 1;
-            assert!(ids.insert(id.to_owned()), "{id} occurs twice");
+async fn storages_are_complete_and_counts_are_right_in_lists_and_details() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let id = w.create(request_for_model()).await;
+        w.until_status(&id, "ready").await;
+        let shown = w.show(&id).await;
+        let (_, page) =
+            w.call("GET", "/instances?status=ready&zone=fr-par-2&model_id=Qwen/Qwen2.5-7B-Instruct", None).await;
+        let listed = &page["items"][0];
+        for key in [
+            "id",
+            "name",
+            "status",
+            "provider",
+            "zone",
+            "instance_type",
+            "model_id",
+            "provider_instance_id",
+            "ip_address",
+            "created_at",
+            "ready_at",
+            "terminated_at",
+            "error",
+            "storage_count",
+            "storage_sizes_gb",
+        ] {
+            assert!(listed.get(key).is_some(), "{key} is missing in {listed:#}");
+            assert_eq!(listed[key], shown[key], "{key}");
         }
+        let storages = shown["storages"].as_array().unwrap();
+        assert_eq!(shown["storage_count"], json!(storages.len()));
+        for v in storages {
+            for key in [
+                "id",
+                "provider_volume_id",
+                "name",
+                "volume_type",
+                "size_bytes",
+                "size_gb",
+                "perf_iops",
+                "is_boot",
+                "delete_on_terminate",
+                "status",
+                "created_at",
+                "attached_at",
+                "deleted_at",
+            ] {
+                assert!(v.get(key).is_some(), "{key} is missing in {v:#}");
+            }
+            assert_eq!(v["size_bytes"].as_i64().unwrap(), v["size_gb"].as_i64().unwrap() * 1_000_000_000);
+        }
+        let (_, page) = w.call("GET", &format!("/volumes?instance_id={id}"), None).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), 3);
     }
-    assert!(count > 20, "{count}");
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
-//! Tests of the change stream: first all existing objects, then every change, through any replica.
+//! Tests of `GET /events`: first all existing objects, then every change, through any replica.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
-
+use crate::helpers::{bearer, get, request};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -9,7 +8,7 @@ use eventsource_stream::{Event, Eventsource};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use inventiv_store::{Cursor, Store};
-use inventiv_testkit::{Database, TOKEN, World};
+use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 use std::collections::BTreeMap;
@@ -19,17 +18,13 @@ use tower::ServiceExt;
 /// Longer than any step takes; a test that reaches it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn request() -> Value {
-    json!({"instance_type": "L40S-1-48G", "zone": "fr-par-2", "data_volume_gb": 50})
-}
-
 struct Reader {
     events: BoxStream<'static, Event>,
 }
 
 impl Reader {
     async fn open(api: &Router, path: &str, last: Option<&str>) -> Self {
-        let answer = ask(api, path, last).await;
+        let answer = follow(api, path, last).await;
         assert_eq!(answer.status().as_u16(), 200);
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         let events = answer.into_body().into_data_stream().eventsource().map(|e| e.expect("events are well-formed"));
@@ -82,8 +77,8 @@ impl Reader {
     }
 }
 
-async fn ask(api: &Router, path: &str, last: Option<&str>) -> axum::response::Response {
-    let mut request = Request::builder().uri(path).header("authorization", format!("Bearer {TOKEN}"));
+async fn follow(api: &Router, path: &str, last: Option<&str>) -> axum::response::Response {
+    let mut request = Request::builder().uri(path).header("authorization", bearer());
     if let Some(last) = last {
         request = request.header("last-event-id", last);
     }
@@ -194,14 +189,13 @@ async fn an_unknown_event_id_starts_over_and_an_invalid_one_is_refused() {
             ("/events?zone=%00", None, 422, "invalid"),
             ("/events?colour=blue", None, 422, "invalid"),
         ] {
-            let answer = ask(&world.api, path, last).await;
+            let answer = follow(&world.api, path, last).await;
             assert_eq!(answer.status().as_u16(), status, "{path} {last:?}");
             let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
             let problem: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(problem["type"], format!("urn:inventiv:{code}"), "{path} {last:?}");
         }
-        let without = Request::builder().uri("/events").body(Body::empty()).unwrap();
-        assert_eq!(world.api.clone().oneshot(without).await.unwrap().status().as_u16(), 401);
+        assert_eq!(get(&world.api, "/events", &[]).await.status, 401);
     }
 }
 
@@ -212,7 +206,7 @@ async fn streams_end_when_their_replica_stops_and_their_number_is_limited() {
     let api = app.router();
     let mut readers = Vec::new();
     let refused = loop {
-        let answer = ask(&api, "/events", None).await;
+        let answer = follow(&api, "/events", None).await;
         if answer.status().as_u16() != 200 {
             break answer;
         }
@@ -223,7 +217,7 @@ async fn streams_end_when_their_replica_stops_and_their_number_is_limited() {
     // A closed stream frees its slot.
     readers.pop();
     tokio::time::timeout(PATIENCE, async {
-        while ask(&api, "/events", None).await.status().as_u16() != 200 {
+        while follow(&api, "/events", None).await.status().as_u16() != 200 {
             tokio::task::yield_now().await;
         }
     })
@@ -236,7 +230,7 @@ async fn streams_end_when_their_replica_stops_and_their_number_is_limited() {
         let whole = tokio::time::timeout(PATIENCE, axum::body::to_bytes(reader.into_body(), 1 << 20)).await;
         whole.expect("it ends").unwrap();
     }
-    assert_eq!(ask(&api, "/events", None).await.status().as_u16(), 503);
+    assert_eq!(follow(&api, "/events", None).await.status().as_u16(), 503);
     // The other replica's stream continues.
     let id = world.create(request()).await;
     reader.until_status(&id, "provisioning").await;

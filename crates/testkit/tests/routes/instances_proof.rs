@@ -1,7 +1,6 @@
-//! Tests of third parties' snapshots of our volumes: the proof and the audit report them; they are never deleted.
+//! Tests of `GET /instances/{id}/proof`: it and the audit report third parties' snapshots of our volumes, which stay.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
-
+use crate::helpers::audit;
 use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 
@@ -17,13 +16,6 @@ async fn end(w: &World, id: &str) -> Value {
     w.call("DELETE", &format!("/instances/{id}"), None).await;
     w.until_status(id, "terminated").await;
     w.call("GET", &format!("/instances/{id}/proof"), None).await.1
-}
-
-async fn audit(w: &World) -> Value {
-    w.call("POST", "/audit", None).await;
-    w.advance_ms(1);
-    w.orchestrator.audit_due().await.unwrap();
-    w.call("GET", "/audit", None).await.1
 }
 
 fn block_snapshot(w: &World, volume: &str, name: &str) -> String {

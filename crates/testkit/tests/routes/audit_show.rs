@@ -1,26 +1,11 @@
-//! Tests of the audit and the proof: what they report, and what they must not conclude.
+//! Tests of `GET /audit`: what audits and proofs report, and what they must not conclude.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
-
+use crate::helpers::{audit, request};
 use inventiv_core::name::CloudName;
 use inventiv_testkit::{Database, Fault, PROJECT, World};
 use serde_json::{Value, json};
 
 const ZONE: &str = "fr-par-2";
-
-fn request() -> Value {
-    json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50})
-}
-
-/// Requests an audit, runs it and returns its result.
-async fn audit(world: &World) -> Value {
-    let (status, _) = world.call("POST", "/audit", None).await;
-    assert_eq!(status, 202);
-    // The clock must differ between the request and the start of the audit.
-    world.advance_ms(1);
-    world.orchestrator.audit_due().await.unwrap();
-    world.call("GET", "/audit", None).await.1
-}
 
 fn zone(audit: &Value) -> &Value {
     audit["zones"].as_array().unwrap().iter().find(|z| z["zone"] == ZONE).unwrap()
