@@ -34,6 +34,7 @@ async fn an_instance_is_stopped_and_started_with_the_same_volumes_and_ends_clean
         let stopped = w.until_status(&id, "stopped").await;
         assert_eq!((&stopped["notes"], &stopped["next"]), (&json!([]), &json!([])));
         assert_eq!(stopped["storage_sizes_gb"], ready["storage_sizes_gb"]);
+        assert_eq!((&stopped["ip_address"], &stopped["addresses"]), (&json!(null), &json!([])), "it is released");
         let (status, again) = w.call("POST", &format!("/instances/{id}/stop"), None).await;
         assert_eq!((status, &again["status"]), (202, &json!("stopped")), "stopping twice changes nothing");
         let (status, refused) = w.call("POST", &format!("/instances/{id}/reboot"), None).await;
@@ -47,6 +48,7 @@ async fn an_instance_is_stopped_and_started_with_the_same_volumes_and_ends_clean
         let started = w.until_status(&id, "ready").await;
         assert_eq!(started["storages"].as_array().unwrap().len(), ready["storages"].as_array().unwrap().len());
         assert_eq!(started["ready_at"], ready["ready_at"], "when it was ready first");
+        assert!(started["ip_address"].is_string(), "{started:#}");
         assert_eq!((count(&w, &id, "PROVIDER_STOP").await, count(&w, &id, "PROVIDER_START").await), (1, 2));
 
         assert_eq!(w.call("POST", &format!("/instances/{id}/reboot"), None).await.0, 202);

@@ -18,6 +18,9 @@ pub(super) fn stop(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSe
         ServerState::Stopped => {
             if !was_stopped {
                 draft.agg.instance.status = Status::Stopped;
+                // Its dynamic address is released with the stop.
+                draft.agg.instance.ip_address = None;
+                draft.agg.instance.addresses.clear();
                 draft.emit(EventKind::InstanceStopped, Some(seen.id.clone()), "stopped; its volumes still cost money");
             }
         }
