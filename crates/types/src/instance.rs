@@ -141,7 +141,7 @@ pub struct Instance {
     pub addresses: Vec<String>,
     /// When the instance was requested.
     pub created_at: Time,
-    /// When the instance became `ready`.
+    /// When the instance first became `ready`.
     pub ready_at: Option<Time>,
     /// When everything that should be deleted was proven gone.
     pub terminated_at: Option<Time>,

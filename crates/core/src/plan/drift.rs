@@ -14,6 +14,9 @@ use crate::recorded::{Aggregate, Server, Volume};
 use crate::status::{Desired, Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 
+/// How long a server that is rebooted may be shown as stopping, in milliseconds: recorded are up to 47 s.
+const REBOOT_MS: i64 = 120_000;
+
 pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let (seen, control_plane) = (draft.seen, draft.cx.control_plane.to_owned());
     // For a while, a listing may show the state before our own change.
@@ -23,6 +26,7 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let was_ready = draft.agg.instance.ready_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
     let present = draft.agg.instance.desired != Desired::Absent && draft.agg.instance.failure.is_none();
     let runs = draft.agg.instance.desired == Desired::Present && draft.agg.instance.status == Status::Ready;
+    let reboot = draft.agg.instance.reboot_requested_at;
     let mut events = Vec::new();
     for n in 0..draft.agg.servers.len() {
         let row = &mut draft.agg.servers[n];
@@ -36,12 +40,8 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
         if present {
             named_server(row, shown, settled, &mut events);
         }
-        if present
-            && runs
-            && (was_ready || stale_ms == 0)
-            && row.stop_sent_at.is_none()
-            && row.delete_intended_at.is_none()
-        {
+        let sure = (was_ready || stale_ms == 0) && has_settled(row, reboot, stale_ms, seen);
+        if present && runs && sure && row.stop_sent_at.is_none() && row.delete_intended_at.is_none() {
             stopped(row, shown, &mut events);
         }
     }
@@ -125,6 +125,14 @@ fn drift(
         *tagged_at = None;
     }
     found
+}
+
+/// Whether an observation can no longer show the state before the last start, or that of a reboot in progress.
+fn has_settled(row: &Server, reboot: Option<Timestamp>, stale_ms: i64, seen: &Observed) -> bool {
+    let Some(started) = row.start_sent_at else { return true };
+    let rebooted = reboot.is_some_and(|asked| started >= asked);
+    let calm_ms = if rebooted { stale_ms.max(REBOOT_MS) } else { stale_ms };
+    calm_ms == 0 || seen.began_at > started.plus_ms(calm_ms)
 }
 
 fn stopped(row: &Server, shown: &ObservedServer, events: &mut Vec<Event>) {

@@ -145,6 +145,23 @@ fn a_server_that_a_third_party_stopped_is_reported() {
 }
 
 #[test]
+fn a_reboot_and_a_start_are_not_taken_for_a_stop_by_a_third_party() {
+    let reported_after = |reboots: bool, stale_ms: i64, seconds: i64| {
+        let mut stage = long_since();
+        stage.stale_ms = stale_ms;
+        if reboots {
+            stage.agg.instance.reboot_requested_at = Some(stage.now);
+        }
+        stage.agg.servers[0].start_sent_at = Some(stage.now);
+        stage.now = stage.now.plus_ms(seconds * 1_000);
+        stage.servers[0].state = ServerState::Stopping;
+        reported(&stage.step().1).contains(&"SERVER_STOPPED")
+    };
+    assert_eq!([10, 100, 125].map(|s| reported_after(true, 0, s)), [false, false, true], "a reboot");
+    assert_eq!([10, 50, 65].map(|s| reported_after(false, 60_000, s)), [false, false, true], "a start");
+}
+
+#[test]
 fn a_volume_that_a_third_party_detached_is_reported_once() {
     let off = |stage: &mut Stage| {
         stage.servers[0].attachments.retain(|a| a.volume_id != "data");
