@@ -24,7 +24,10 @@ pub(super) fn stop(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSe
                 draft.emit(EventKind::InstanceStopped, Some(seen.id.clone()), "stopped; its volumes still cost money");
             }
         }
-        ServerState::Running | ServerState::Starting | ServerState::StoppedInPlace if was_stopped => {
+        // Without a stop of ours, it may be our own start that takes effect late: then it is stopped below.
+        ServerState::Running | ServerState::Starting | ServerState::StoppedInPlace
+            if was_stopped && server.stop_sent_at.is_some() =>
+        {
             draft.wait_because(
                 NoteCode::ActionNeeded,
                 "a third party started the server, which costs money; start the instance, or stop the server in the \
