@@ -12,6 +12,7 @@ use crate::name::CloudName;
 use crate::plan::{Context, Plan, Rules, phrase, plan, volume_phrase};
 use crate::progress::{record_intent, record_outcome};
 use crate::recorded::Aggregate;
+use crate::status::NoteCode;
 use crate::time::Timestamp;
 use imagined::Imagined;
 
@@ -40,6 +41,9 @@ pub fn next(agg: &Aggregate, profile: &CloudProfile, now: Timestamp) -> Vec<Stri
         let planned = forecast.turn(profile);
         steps.extend(planned.events.iter().filter_map(|e| event_phrase(e, &planned.recorded)));
         steps.extend(planned.actions.iter().map(|a| phrase(a, &planned.recorded)));
+        if planned.recorded.instance.notes.iter().any(|n| n.code == NoteCode::Frozen) {
+            break;
+        }
         let is_idle = planned.actions.is_empty() && planned.events.is_empty();
         if is_idle && (was_idle || planned.recorded.instance.settled) {
             break;

@@ -277,9 +277,17 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
 /// The time of the latest recorded change of the instance.
 fn latest_mark(agg: &Aggregate) -> Timestamp {
     let i = &agg.instance;
-    let own = [Some(i.created_at), i.ready_at, i.terminate_requested_at];
+    let own = [Some(i.created_at), i.ready_at, i.reboot_requested_at, i.terminate_requested_at];
     let servers = agg.servers.iter().flat_map(|s| {
-        [Some(s.intended_at), s.answered_at, s.start_sent_at, s.stop_sent_at, s.delete_sent_at, s.gone_at]
+        [
+            Some(s.intended_at),
+            s.answered_at,
+            s.start_intended_at,
+            s.start_sent_at,
+            s.stop_sent_at,
+            s.delete_sent_at,
+            s.gone_at,
+        ]
     });
     let volumes = agg.volumes.iter().flat_map(|v| {
         [Some(v.created_at), v.attached_at, v.detach_sent_at, v.delete_sent_at, v.deleted_at, v.changed_at]

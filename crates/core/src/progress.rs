@@ -36,15 +36,15 @@ pub fn record_intent(agg: &mut Aggregate, action: &Action, now: Timestamp) {
         Action::Create(Creation::Server(row)) => agg.servers.push((**row).clone()),
         Action::Create(Creation::Volume(row)) => agg.volumes.push((**row).clone()),
         Action::Server(id, call) => {
+            let asked = agg.instance.reboot_requested_at;
             if let Some(s) = agg.server_mut(id) {
                 match call {
                     ServerCall::Terminate | ServerCall::Delete => s.delete_intended_at.get_or_insert(now),
                     ServerCall::Start => s.start_intended_at.get_or_insert(now),
-                    ServerCall::Tag
-                    | ServerCall::SetUserData
-                    | ServerCall::Stop
-                    | ServerCall::Reboot
-                    | ServerCall::ProveGone => return,
+                    // After a crash, it may be stopping, or rebooting.
+                    ServerCall::Stop => s.stop_sent_at.insert(now),
+                    ServerCall::Reboot => s.start_sent_at.insert(asked.map_or(now, |asked| asked.max(now))),
+                    ServerCall::Tag | ServerCall::SetUserData | ServerCall::ProveGone => return,
                 };
             }
         }
@@ -185,8 +185,8 @@ fn server_accepted(
         ServerCall::Tag => s.tagged_at = Some(now),
         ServerCall::Start => (s.starts, s.start_sent_at) = (s.starts + 1, Some(now)),
         ServerCall::Stop => s.stop_sent_at = Some(now),
-        // A reboot is a start of a server that runs.
-        ServerCall::Reboot => s.start_sent_at = Some(now),
+        // A reboot is a start of a server that runs; the intent has recorded it.
+        ServerCall::Reboot => {}
         ServerCall::Terminate | ServerCall::Delete => s.delete_sent_at = Some(now),
         ServerCall::ProveGone => {
             if let CallResult::Gone(proof) = reply
@@ -255,6 +255,7 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
     let now = cx.now;
     let open = if error.effect == Effect::Unknown { CreateState::Unconfirmed } else { CreateState::Refused };
     let before = refused_before(agg, action);
+    let asked = agg.instance.reboot_requested_at;
     let removes = matches!(
         action,
         Action::Server(_, ServerCall::Terminate | ServerCall::Delete) | Action::Volume(_, VolumeCall::Delete)
@@ -283,6 +284,14 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
             return;
         }
         s.retry = Some(again(s.retry.as_ref().or(before.as_ref()), error, cx));
+        if error.effect == Effect::None {
+            // The intent had no effect.
+            match action {
+                Action::Server(_, ServerCall::Stop) => s.stop_sent_at = None,
+                Action::Server(_, ServerCall::Reboot) => s.start_sent_at = asked.map(|t| t.plus_ms(-1)),
+                Action::Create(_) | Action::Server(..) | Action::Volume(..) => {}
+            }
+        }
         if removes && error.kind == ErrorKind::NotFound {
             s.delete_sent_at = Some(now);
             s.retry = None;

@@ -6,7 +6,7 @@
 
 use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::{CloudName, MODEL_TAG, Role};
-use crate::observed::{Observed, ObservedServer, ObservedVolume, ZoneInventory};
+use crate::observed::{Observed, ObservedServer, ObservedVolume, ServerState, ZoneInventory};
 use crate::offer::{BootStorage, Offer};
 use crate::plan::{Context, newer_policy, plan};
 use crate::recorded::{Aggregate, CloudPolicy, DataVolumeSpec, Instance, NewInstance, Server, Spec};
@@ -173,7 +173,9 @@ fn rebuild(remains: &Remains<'_>, location: Location<'_>, began_at: Timestamp, c
     let instance = instance(remains, location, created_at, cx.now);
     let mut bare = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     if let Some(s) = server {
-        let row = Server::found(ServerId::new((cx.ids)()), bare.attempt_of(&s.name), s, cx.now);
+        let mut row = Server::found(ServerId::new((cx.ids)()), bare.attempt_of(&s.name), s, cx.now);
+        // Whoever starts it from now on is a third party: it is not stopped again.
+        row.stop_sent_at = is_off(s).then_some(cx.now);
         bare.servers.push(row);
     }
     let seen = Observed {
@@ -208,6 +210,12 @@ fn rebuild(remains: &Remains<'_>, location: Location<'_>, began_at: Timestamp, c
         v.tagged_at = None;
     }
     agg
+}
+
+/// Whether a server is stopped, on request or by a third party: its instance is recovered as stopped, so that a user can
+/// start it.
+fn is_off(server: &ObservedServer) -> bool {
+    matches!(server.state, ServerState::Stopped | ServerState::StoppedInPlace)
 }
 
 fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp, now: Timestamp) -> Instance {
@@ -250,9 +258,14 @@ fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp
         model_id: tags.iter().find_map(|t| t.strip_prefix(MODEL_TAG)).map(str::to_owned),
         spec,
     };
+    let (desired, status) = match server {
+        Some(s) if is_off(s) => (Desired::Stopped, Status::Stopped),
+        Some(_) => (Desired::Present, Status::Ready),
+        None => (Desired::Absent, Status::Terminated),
+    };
     Instance {
-        desired: if lives { Desired::Present } else { Desired::Absent },
-        status: if lives { Status::Ready } else { Status::Terminated },
+        desired,
+        status,
         ip_address: server.and_then(|s| s.ip_address().map(str::to_owned)),
         addresses: server.map(|s| s.addresses.clone()).unwrap_or_default(),
         created_at,

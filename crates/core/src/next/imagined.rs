@@ -46,7 +46,10 @@ impl Imagined {
             removal_while_running: profile.removal_while_running,
         };
         for s in agg.servers.iter().filter(|s| removed(s)) {
-            let went = |v: &Volume| !v.is_block() && v.server_id.as_ref() == Some(&s.id);
+            let spared = |v: &Volume| {
+                v.is_block() || v.detach_sent_at.is_some() || profile.removal_while_running == Spares::EveryVolume
+            };
+            let went = |v: &Volume| !spared(v) && v.server_id.as_ref() == Some(&s.id);
             let ids: Vec<&str> =
                 agg.volumes.iter().filter(|v| went(v)).filter_map(|v| v.provider_id.as_deref()).collect();
             cloud.volumes.retain(|v| !ids.contains(&v.id.as_str()));
@@ -250,7 +253,7 @@ fn volume(agg: &Aggregate, row: &Volume, now: Timestamp) -> Option<ObservedVolum
         // The name of a volume with a newer policy in the cloud says so.
         Some(_) | None if row.cloud_policy.is_some() => {
             let policy = row.cloud_policy?;
-            let of_row = agg.volume_name(row, "");
+            let of_row = agg.volume_name(row, &super::control_plane(agg));
             let name = CloudName { delete: policy.delete, policy_version: policy.version, ..of_row };
             (name.text(), name.tags())
         }

@@ -144,3 +144,24 @@ fn a_person_has_to_act_first() {
     agg.servers[0].state = Some("locked".to_owned());
     assert_eq!(steps(&agg), Vec::<String>::new());
 }
+
+#[test]
+fn nothing_is_forecast_while_the_records_are_older_than_the_cloud() {
+    let mut agg = life();
+    agg.instance.desired = Desired::Absent;
+    let data = agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
+    data.cloud_policy = Some(crate::recorded::CloudPolicy { delete: false, version: data.policy_version + 1 });
+    assert_eq!(steps(&agg), Vec::<String>::new());
+}
+
+#[test]
+fn a_local_volume_that_was_detached_to_survive_is_retained() {
+    let mut agg = life();
+    agg.instance.desired = Desired::Absent;
+    agg.instance.terminate_requested_at = Some(agg.instance.wake_at);
+    agg.servers[0].delete_sent_at = Some(agg.instance.wake_at);
+    let scratch = agg.volumes.iter_mut().find(|v| v.provider_id.as_deref() == Some("scr")).unwrap();
+    (scratch.delete_on_terminate, scratch.detach_sent_at) = (false, Some(agg.instance.wake_at));
+    let found = steps(&agg);
+    assert!(found.contains(&"retain volume scr".to_owned()), "{found:?}");
+}

@@ -5,9 +5,9 @@ use super::{Change, Draft, attempt, evidence};
 use crate::action::{Action, Creation, VolumeCall};
 use crate::id::VolumeId;
 use crate::name::{CloudName, Role};
-use crate::observed::{ObservedServer, VolumeState};
+use crate::observed::{ObservedServer, ServerState, VolumeState};
 use crate::recorded::{DataVolumeSpec, Server, Volume};
-use crate::status::{CreateState, NoteCode};
+use crate::status::{CreateState, NoteCode, Status};
 
 /// The progress of the data volume.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,13 +27,15 @@ pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen:
     if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
         return attach(draft, row, server, seen);
     }
+    // A server that is to be started again stays off until its data volume is there.
+    let goes_on = if starts_again(draft, seen) { Data::Missing } else { Data::Settled };
     if server.may_have_run() && row.is_some() {
         // It existed and is gone with its data: reported, not created again.
         draft.wait_because(
             NoteCode::ActionNeeded,
             "the data volume disappeared; terminate the instance and create a new one",
         );
-        return Data::Settled;
+        return goes_on;
     }
     create(draft, &spec, row.as_ref());
     Data::Missing
@@ -107,9 +109,11 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
                 NoteCode::ActionNeeded,
                 format!("the data volume is attached to {owner}; detach it there"),
             );
-            return if server.may_have_run() { Data::Settled } else { Data::Missing };
+            return if server.may_have_run() && !starts_again(draft, seen) { Data::Settled } else { Data::Missing };
         }
-        Some((VolumeState::Available, None, _)) if server.may_have_run() && row.attached_at.is_some() => {
+        Some((VolumeState::Available, None, _))
+            if server.may_have_run() && row.attached_at.is_some() && !starts_again(draft, seen) =>
+        {
             // For the length of the window after that, a stale read may show it as detached.
             if row.attached_at.is_some_and(|t| draft.seen.began_at > t.plus_ms(draft.cx.rules.stale_ms)) {
                 draft.wait_because(
@@ -147,6 +151,12 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
         None => draft.wait("waits for the cloud to show the data volume"),
     }
     Data::Missing
+}
+
+/// Whether the server is off and about to be started again.
+fn starts_again(draft: &Draft<'_, '_>, seen: &ObservedServer) -> bool {
+    let off = matches!(seen.state, ServerState::Stopped | ServerState::StoppedInPlace);
+    off && draft.agg.instance.status == Status::Booting && draft.agg.instance.ready_at.is_some()
 }
 
 /// A text for operators about a server that holds our volume: its name, its id, and who created it.

@@ -10,30 +10,35 @@ use crate::event_kind::EventKind;
 use crate::observed::{Allowed, ObservedServer, ServerState};
 use crate::recorded::Server;
 use crate::status::{NoteCode, Status};
+use crate::time::Timestamp;
+
+/// How long after its request a reboot is carried out, in milliseconds: later, it would surprise.
+const REBOOT_WITHIN_MS: i64 = 600_000;
 
 /// Stops the server. Once it was observed as stopped, a third party that starts it is reported, not overruled.
 pub(super) fn stop(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
     let was_stopped = draft.agg.instance.status == Status::Stopped;
+    let started = server.start_sent_at.max(server.start_intended_at);
     match &seen.state {
-        ServerState::Stopped => {
-            if !was_stopped {
-                draft.agg.instance.status = Status::Stopped;
-                // Its dynamic address is released with the stop.
-                draft.agg.instance.ip_address = None;
-                draft.agg.instance.addresses.clear();
-                draft.emit(EventKind::InstanceStopped, Some(seen.id.clone()), "stopped; its volumes still cost money");
-            }
+        ServerState::Stopped if !was_stopped && !shows_later_than(draft, started) => {
+            draft.agg.instance.status = Status::Stopping;
+            draft.wait("waits for an observation that cannot be older than the server's start");
         }
-        // Without a stop of ours, it may be our own start that takes effect late: then it is stopped below.
-        ServerState::Running | ServerState::Starting | ServerState::StoppedInPlace
+        ServerState::Stopped => stopped(draft, was_stopped, seen),
+        ServerState::Running | ServerState::Starting | ServerState::Stopping | ServerState::StoppedInPlace
             if was_stopped && server.stop_sent_at.is_some() =>
         {
-            draft.wait_because(
-                NoteCode::ActionNeeded,
-                "a third party started the server, which costs money; start the instance, or stop the server in the \
-                 provider's console",
-            );
+            if seen.state == ServerState::Stopping || !shows_later_than(draft, server.stop_sent_at) {
+                draft.wait("waits for a newer observation of the stopped server");
+            } else {
+                draft.wait_because(
+                    NoteCode::ActionNeeded,
+                    "a third party started the server, which costs money; start the instance, or stop the server in \
+                     the provider's console",
+                );
+            }
         }
+        // Of a stopped instance without a stop of ours, it may be our own start that takes effect late.
         ServerState::Running | ServerState::StoppedInPlace => {
             draft.agg.instance.status = Status::Stopping;
             if draft.try_or_wait("stopping the server", server.retry.as_ref()) {
@@ -46,11 +51,31 @@ pub(super) fn stop(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSe
             let text = format!("waits: the server is {}", seen.state.text());
             draft.wait_for(Change::ServerStopped, Shows::Server(seen.id.clone()), since, text);
         }
-        ServerState::Locked => {
-            draft.wait_because(NoteCode::ActionNeeded, "the cloud has locked the server; ask the provider's support");
-        }
+        ServerState::Locked => locked(draft),
         ServerState::Other(word) => draft.wait(format!("waits: the server is {word}")),
     }
+}
+
+fn stopped(draft: &mut Draft<'_, '_>, was_stopped: bool, seen: &ObservedServer) {
+    let instance = &mut draft.agg.instance;
+    instance.status = Status::Stopped;
+    if seen.addresses.is_empty() {
+        // Its dynamic address is released with the stop.
+        instance.ip_address = None;
+        instance.addresses.clear();
+    }
+    if !was_stopped {
+        draft.emit(EventKind::InstanceStopped, Some(seen.id.clone()), "stopped; its volumes still cost money");
+    }
+}
+
+fn locked(draft: &mut Draft<'_, '_>) {
+    draft.wait_because(NoteCode::ActionNeeded, "the cloud has locked the server; ask the provider's support");
+}
+
+/// Whether the observation cannot show the state before a time: reads may be stale by the consistency window.
+pub(super) fn shows_later_than(draft: &Draft<'_, '_>, at: Option<Timestamp>) -> bool {
+    at.is_none_or(|at| draft.seen.began_at > at.plus_ms(draft.cx.rules.stale_ms))
 }
 
 /// Prepares the start of a server that was stopped on request. `false`: it must stop first.
@@ -59,30 +84,32 @@ pub(super) fn start_again(draft: &mut Draft<'_, '_>, server: &mut Server, seen: 
         return true;
     }
     let off = matches!(seen.state, ServerState::Stopped | ServerState::StoppedInPlace);
-    // For the length of the window after the stop, a stale read may show the server as running.
-    let window_ms = draft.cx.rules.stale_ms;
-    let is_sure = server.stop_sent_at.is_none_or(|t| draft.seen.began_at > t.plus_ms(window_ms));
-    let runs_on = seen.state == ServerState::Running && is_sure;
+    let runs_on = seen.state == ServerState::Running && shows_later_than(draft, server.stop_sent_at);
+    if seen.state == ServerState::Locked {
+        locked(draft);
+        return false;
+    }
     if !(off || runs_on) {
         draft.wait("waits for the server to stop before it is started again");
         return false;
     }
     draft.agg.instance.status = Status::Booting;
     if off {
-        // It may have run before: the intent stays set.
+        // It may have run before: the intent stays set. So does the time of the stop: until the server runs, a stale
+        // read may show it as it was before.
         server.start_intended_at = Some(draft.cx.now);
         (server.start_sent_at, server.starts) = (None, 0);
     }
-    server.stop_sent_at = None;
     if let Some(row) = draft.agg.server_mut(&server.id) {
         *row = server.clone();
     }
     true
 }
 
-/// Reboots the server if that was requested after its last start or reboot.
+/// Reboots the server if that was requested after its last start or reboot, and not long ago.
 pub(super) fn reboot(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
-    let asked = draft.agg.instance.reboot_requested_at;
+    let now = draft.cx.now;
+    let asked = draft.agg.instance.reboot_requested_at.filter(|t| now.ms_since(*t) < REBOOT_WITHIN_MS);
     let due = asked.is_some_and(|t| server.start_sent_at.is_none_or(|started| t > started));
     if !due || draft.agg.instance.status != Status::Ready || seen.state != ServerState::Running {
         return;

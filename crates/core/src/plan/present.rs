@@ -112,7 +112,7 @@ fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
         }
     } else if let Some(hidden) = draft.seen.hidden.clone() {
         draft.wait_because(NoteCode::Credentials, hidden);
-    } else if draft.agg.instance.status != Status::Ready {
+    } else if draft.agg.instance.status != Status::Ready || draft.agg.instance.desired == Desired::Stopped {
         draft.wait("waits for the cloud to show the server");
     }
 }

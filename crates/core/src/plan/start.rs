@@ -1,6 +1,7 @@
 //! Starts a server, and waits until the instance is ready.
 
 use super::data_volume::{Data, attaching};
+use super::power::shows_later_than;
 use super::{Change, Draft, Shows};
 use crate::action::{Action, ServerCall};
 use crate::event_kind::EventKind;
@@ -21,7 +22,7 @@ pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSer
         ServerState::Stopped | ServerState::StoppedInPlace if ready => {
             draft.wait_because(
                 NoteCode::ActionNeeded,
-                "a third party stopped the server; start it in the provider's console, or terminate the instance",
+                "a third party stopped the server; stop and start the instance to run it again, or terminate it",
             );
             return;
         }
@@ -36,13 +37,14 @@ pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSer
                 start(draft, server, seen);
             } else if draft.agg.instance.ready_at.is_some() {
                 // It has data: it never fails for this.
-                draft.wait_because(
-                    NoteCode::ActionNeeded,
-                    "the server stopped again after every start; the zone is probably out of stock: the start is tried \
-                     again every 10 minutes; to give up, stop or terminate the instance",
-                );
-                if since > START_AGAIN_MS {
+                let again = server.start_sent_at.unwrap_or(now).plus_ms(START_AGAIN_MS);
+                if now >= again {
                     start(draft, server, seen);
+                } else {
+                    draft.wake = Some(again);
+                    let text = "the server stopped again after every start; the zone is probably out of stock; to give \
+                                up, stop or terminate the instance; waits for the next start";
+                    draft.wait_until(NoteCode::ActionNeeded, text, again);
                 }
             } else {
                 let text =
@@ -96,6 +98,10 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, da
     if draft.agg.instance.status == Status::Ready {
         return;
     }
+    if !shows_later_than(draft, server.stop_sent_at) {
+        draft.wait("waits for an observation that cannot be older than the server's stop");
+        return;
+    }
     let Some(ip) = seen.ip_address() else {
         draft.agg.instance.status = Status::Booting;
         let since = server.start_sent_at.or(server.start_intended_at).unwrap_or(server.intended_at);
@@ -108,6 +114,9 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, da
             attaching(draft, &row);
         }
         return;
+    }
+    if let Some(row) = draft.agg.server_mut(&server.id) {
+        row.stop_sent_at = None;
     }
     draft.agg.instance.status = Status::Ready;
     draft.agg.instance.ready_at.get_or_insert(draft.cx.now);

@@ -4,6 +4,7 @@ mod awaited;
 mod before_start;
 mod drift;
 mod failure;
+mod power;
 mod record_observation;
 mod recorded_state;
 mod remove_server;

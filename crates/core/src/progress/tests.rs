@@ -107,7 +107,6 @@ fn an_intent_records_what_a_crash_must_not_hide_and_nothing_else() {
         Action::Volume(v.clone(), VolumeCall::Detach(s.clone())),
         Action::Server(s.clone(), ServerCall::Tag),
         Action::Server(s.clone(), ServerCall::SetUserData),
-        Action::Server(s.clone(), ServerCall::Stop),
         Action::Server(s, ServerCall::ProveGone),
         Action::Volume(v, VolumeCall::ProveGone),
     ] {
@@ -397,4 +396,27 @@ fn a_creation_is_refused_or_unconfirmed_and_the_next_attempt_continues_its_count
     let second = Action::Create(Creation::Volume(Box::new(agg.volumes[1].clone())));
     concluded(&mut agg, &second, &Err(error(ErrorKind::Quota, Effect::None)));
     assert_eq!(agg.volumes[1].retry.as_ref().map(|r| r.count), Some(1));
+}
+
+#[test]
+fn a_stop_and_a_reboot_are_marked_with_their_intent_and_unmarked_if_they_certainly_had_no_effect() {
+    let asked = NOW.plus_ms(5);
+    for (effect, none) in [(Effect::Unknown, false), (Effect::None, true)] {
+        for call in [ServerCall::Stop, ServerCall::Reboot] {
+            let mut agg = before();
+            agg.instance.reboot_requested_at = Some(asked);
+            let id = agg.servers[0].id.clone();
+            let action = Action::Server(id, call);
+            record_intent(&mut agg, &action, NOW);
+            // A reboot is due until a start or reboot after its request.
+            let rebooted = |s: &Server| s.start_sent_at.is_some_and(|t| t >= asked);
+            let marked = |agg: &Aggregate| {
+                let s = &agg.servers[0];
+                if call == ServerCall::Stop { s.stop_sent_at.is_some() } else { rebooted(s) }
+            };
+            assert!(marked(&agg), "{call:?}: a crash may follow");
+            concluded(&mut agg, &action, &Err(error(ErrorKind::Unavailable, effect)));
+            assert_eq!(marked(&agg), !none, "{call:?} {effect:?}");
+        }
+    }
 }

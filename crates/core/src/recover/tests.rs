@@ -109,7 +109,7 @@ fn a_living_instance_comes_back_with_every_volume_its_role_and_its_policy() {
 
 #[test]
 fn the_next_observation_of_a_recovered_instance_changes_nothing_in_the_cloud() {
-    for state in [ServerState::Running, ServerState::Stopped] {
+    for (state, status) in [(ServerState::Running, Status::Ready), (ServerState::Stopped, Status::Stopped)] {
         let servers = vec![server("s-1", &name(7, Role::Server, 1, true), state, &["boot"])];
         let volumes = vec![
             volume("boot", &name(7, Role::Boot, 1, true), Some("s-1")),
@@ -132,7 +132,7 @@ fn the_next_observation_of_a_recovered_instance_changes_nothing_in_the_cloud() {
             Context { now: NOW.plus_ms(1), rules: &rules, profile: &profile(), control_plane: "test", ids: &mut ids };
         let next = plan(&agg, &seen, &mut cx);
         assert_eq!(next.actions, [], "{:?}", next.recorded.instance.notes);
-        assert_eq!(next.recorded.instance.status, Status::Ready);
+        assert_eq!(next.recorded.instance.status, status);
     }
 }
 

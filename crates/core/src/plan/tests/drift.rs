@@ -8,7 +8,7 @@ use crate::plan::tests::before_start::refused;
 use crate::status::Desired;
 
 /// A ready instance whose names and tags in the cloud have matched the records for a while.
-fn long_since() -> Stage {
+pub(super) fn long_since() -> Stage {
     let mut stage = Stage::ready();
     let agg = stage.agg.clone();
     for server in &mut stage.servers {

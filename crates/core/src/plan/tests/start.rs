@@ -357,15 +357,3 @@ fn ready_is_reported_once_with_the_address() {
     stage.agg = planned.recorded;
     assert!(upon(&mut stage).events.is_empty());
 }
-
-#[test]
-fn a_start_that_takes_effect_after_the_stop_was_recorded_is_stopped() {
-    let mut stage = Stage::ready();
-    stage.agg.instance.desired = Desired::Stopped;
-    stage.agg.instance.status = Status::Stopped;
-    assert_eq!(stage.step().0, ["STOP"], "no stop was sent: the start was ours");
-    stage.agg.instance.status = Status::Stopped;
-    stage.agg.servers[0].stop_sent_at = Some(T0);
-    let (words, planned) = stage.step();
-    assert!(words.is_empty() && notes(&planned).contains("a third party started the server"), "{}", notes(&planned));
-}
