@@ -261,7 +261,7 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
         Action::Server(_, ServerCall::Terminate | ServerCall::Delete) | Action::Volume(_, VolumeCall::Delete)
     );
     if let Some(v) = action.volume_id().and_then(|id| agg.volumes.iter_mut().find(|v| &v.id == id)) {
-        v.retry = Some(again(v.retry.as_ref().or(before.as_ref()), error, cx));
+        v.retry = Some(again(action, v.retry.as_ref().or(before.as_ref()), error, cx));
         if removes && error.kind == ErrorKind::NotFound {
             v.delete_sent_at = Some(now);
             v.retry = None;
@@ -283,7 +283,9 @@ fn refused(agg: &mut Aggregate, action: &Action, error: &CallError, cx: &mut Con
             s.tagged_at = Some(now);
             return;
         }
-        s.retry = Some(again(s.retry.as_ref().or(before.as_ref()), error, cx));
+        // Another call begins its own back-off.
+        let same = s.retry.as_ref().filter(|r| r.call.is_none_or(|call| call == action.kind()));
+        s.retry = Some(again(action, same.or(before.as_ref()), error, cx));
         if error.effect == Effect::None {
             // The intent had no effect.
             match action {
@@ -321,10 +323,10 @@ fn refused_before(agg: &Aggregate, action: &Action) -> Option<Retry> {
     }
 }
 
-fn again(before: Option<&Retry>, error: &CallError, cx: &mut Context<'_>) -> Retry {
+fn again(action: &Action, before: Option<&Retry>, error: &CallError, cx: &mut Context<'_>) -> Retry {
     let count = before.map_or(1, |r| r.count.saturating_add(1));
     let wait_ms = jittered(backoff_ms(count, error.kind), (cx.ids)());
-    Retry { count, not_before: cx.now.plus_ms(wait_ms), error: error.clone() }
+    Retry { count, not_before: cx.now.plus_ms(wait_ms), error: error.clone(), call: Some(action.kind()) }
 }
 
 /// Between three quarters of a delay and all of it, so that calls that were refused together are not retried together.

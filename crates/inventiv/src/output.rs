@@ -60,6 +60,11 @@ fn yaml(value: &Value) -> String {
     serde_yaml_ng::to_string(value).unwrap_or_default()
 }
 
+/// The word of an enumeration, as the API writes it.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    json(value).as_str().unwrap_or_default().to_owned()
+}
+
 /// A value as text. Some names were given by third parties, so hidden characters are escaped.
 pub(crate) fn text(value: impl Display) -> String {
     legible(&value.to_string())

@@ -30,13 +30,13 @@ fn words(action: &str) -> &str {
 
 /// The steps of a life cycle, in words.
 const STEPS: &[(EventKind, &str)] = &[
-    (EventKind::RequestCreate, "asked for"),
-    (EventKind::RequestTerminate, "its end asked for"),
-    (EventKind::RequestStop, "its stop asked for"),
-    (EventKind::RequestStart, "its start asked for"),
-    (EventKind::RequestReboot, "a reboot asked for"),
-    (EventKind::RequestRetainVolume, "volume to be retained"),
-    (EventKind::RequestReleaseVolume, "volume to be released"),
+    (EventKind::RequestCreate, "requested"),
+    (EventKind::RequestTerminate, "end requested"),
+    (EventKind::RequestStop, "stop requested"),
+    (EventKind::RequestStart, "start requested"),
+    (EventKind::RequestReboot, "reboot requested"),
+    (EventKind::RequestRetainVolume, "retention requested"),
+    (EventKind::RequestReleaseVolume, "release requested"),
     (EventKind::ProviderCreate, "make the server"),
     (EventKind::ProviderCreateVolume, "make the data volume"),
     (EventKind::ProviderTagVolume, "name the volume"),

@@ -70,7 +70,7 @@ fn error() -> CallError {
 }
 
 fn retry() -> Retry {
-    Retry { count: 3, not_before: at(9), error: error() }
+    Retry { count: 3, not_before: at(9), error: error(), call: None }
 }
 
 fn proof() -> Proof {

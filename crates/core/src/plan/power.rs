@@ -41,7 +41,7 @@ pub(super) fn stop(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSe
         // Of a stopped instance without a stop of ours, it may be our own start that takes effect late.
         ServerState::Running | ServerState::StoppedInPlace => {
             draft.agg.instance.status = Status::Stopping;
-            if draft.try_or_wait("stopping the server", server.retry.as_ref()) {
+            if draft.try_or_wait("stopping the server", server.retry_of_end()) {
                 power_off(draft, server, seen);
             }
         }

@@ -19,7 +19,7 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
         let since = row.delete_sent_at.unwrap_or_else(|| known_since.plus_ms(draft.cx.rules.stale_ms));
         if !(draft.seen.listed && draft.seen.began_at > since) {
             wait_for_listing(draft, "to see whether the server is gone");
-        } else if draft.try_or_wait("checking whether the server is gone", row.retry.as_ref()) {
+        } else if draft.try_or_wait("checking whether the server is gone", row.retry_of_end()) {
             draft.actions.push(Action::Server(id.clone(), ServerCall::ProveGone));
         }
         return;
@@ -37,14 +37,14 @@ pub(super) fn remove_server(draft: &mut Draft<'_, '_>, id: &ServerId) {
     if let Some(sent) = row.delete_sent_at {
         let patience_ms = draft.cx.rules.removal_patience_ms.max(draft.cx.rules.stale_ms);
         let overdue = draft.seen.began_at > sent.plus_ms(patience_ms);
-        let asked_again = row.retry.is_some();
+        let asked_again = row.retry_of_end().is_some();
         if !overdue && !asked_again {
             let text = format!("waits for the server, {}, to be gone", seen.state.text());
             draft.wait_for(Change::ServerGone, Shows::Server(seen.id.clone()), sent, text);
             return;
         }
     }
-    if draft.try_or_wait("removing the server", row.retry.as_ref()) {
+    if draft.try_or_wait("removing the server", row.retry_of_end()) {
         choose_removal_method(draft, &row, &seen);
     }
 }

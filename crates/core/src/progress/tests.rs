@@ -50,7 +50,7 @@ fn error(kind: ErrorKind, effect: Effect) -> CallError {
 }
 
 fn waiting() -> Retry {
-    Retry { count: 3, not_before: NOW.plus_ms(9_000), error: error(ErrorKind::Conflict, Effect::None) }
+    Retry { count: 3, not_before: NOW.plus_ms(9_000), error: error(ErrorKind::Conflict, Effect::None), call: None }
 }
 
 #[test]
@@ -282,12 +282,16 @@ fn a_new_data_volume_is_recorded_as_the_response_shows_it() {
 fn a_refusal_waits_and_a_removal_of_what_is_not_found_counts_as_sent() {
     let (v, s) = (owned_volume().id, ServerId::new(8));
     let conflict = error(ErrorKind::Conflict, Effect::None);
-    let again = |count| Some(Retry { count, not_before: NOW.plus_ms(1_000 << (count - 1)), error: conflict.clone() });
+    let again = |count, call| {
+        let not_before = NOW.plus_ms(1_000_i64 << (count - 1));
+        Some(Retry { count, not_before, error: conflict.clone(), call: Some(call) })
+    };
     let mut agg = before();
     for count in 1..4 {
         concluded(&mut agg, &Action::Volume(v.clone(), VolumeCall::Delete), &Err(conflict.clone()));
         concluded(&mut agg, &Action::Server(s.clone(), ServerCall::Terminate), &Err(conflict.clone()));
-        assert_eq!((&agg.volumes[0].retry, &agg.servers[0].retry), (&again(count), &again(count)));
+        assert_eq!(agg.volumes[0].retry, again(count, EventKind::ProviderDeleteVolume));
+        assert_eq!(agg.servers[0].retry, again(count, EventKind::ProviderDelete));
     }
     let rest = (before().volumes.remove(1), before().servers.remove(1));
     assert_eq!((&agg.volumes[1], &agg.servers[1]), (&rest.0, &rest.1));

@@ -2,6 +2,7 @@
 
 use super::spec::Spec;
 use crate::error::CallError;
+use crate::event_kind::EventKind;
 use crate::id::InstanceId;
 use crate::status::{Desired, NoteCode, Status};
 use crate::time::Timestamp;
@@ -142,4 +143,7 @@ pub struct Retry {
     pub not_before: Timestamp,
     /// The last refusal.
     pub error: CallError,
+    /// The call that was refused; `None` in rows of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<EventKind>,
 }

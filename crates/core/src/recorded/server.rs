@@ -4,6 +4,7 @@ use super::evidence::{PendingObservation, Proof};
 use super::instance::Retry;
 use crate::cloud::UserData;
 use crate::error::CallError;
+use crate::event_kind::EventKind;
 use crate::id::ServerId;
 use crate::observed::{ObservedServer, ServerState};
 use crate::status::CreateState;
@@ -131,6 +132,13 @@ impl Server {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.create_state == CreateState::Created && self.gone_at.is_none()
+    }
+
+    /// The retry that a stop or a removal waits for. A refused start or reboot delays neither: the server may cost money.
+    #[must_use]
+    pub fn retry_of_end(&self) -> Option<&Retry> {
+        let other = [EventKind::ProviderStart, EventKind::ProviderReboot];
+        self.retry.as_ref().filter(|r| r.call.is_none_or(|call| !other.contains(&call)))
     }
 
     /// Whether anything may have been written to its volumes.

@@ -26,6 +26,7 @@ fn a_deletion_that_takes_longer_than_15_minutes_is_stuck_with_its_cost_and_a_rem
     let found = stuck(&agg, &profile().storage_prices, late);
     assert_eq!((found.len(), found[0].hourly_micros), (1, 130_000));
     agg.volumes[0].retry = Some(Retry {
+        call: None,
         count: 3,
         not_before: late,
         error: CallError { kind: ErrorKind::Unauthorized, effect: Effect::None, message: "denied".into() },

@@ -3,7 +3,7 @@
 use crate::args::{self, OrphanPolicy, Output};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
-use crate::output::{self, hourly, json, opt, text};
+use crate::output::{self, hourly, opt, text, word};
 use inventiv_types::{Audit, AuditRequest, Finding, OfAccount, Policy, Verdict, ZoneAudit};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_millis(300);
 pub(crate) async fn run(args: &args::Audit, output: Output) -> Result<(), Failure> {
     let client = Client::connect(&args.connection)?;
     let audit = if args.last { last(&client, args).await? } else { fresh(&client, args).await? };
-    output::one(output, &audit, |a| verdict(a.verdict), shown);
+    output::one(output, &audit, |a| word(&a.verdict), shown);
     match audit.verdict {
         Verdict::Clean => Ok(()),
         Verdict::Findings => Err(Failure::left_behind(format!(
@@ -22,10 +22,6 @@ pub(crate) async fn run(args: &args::Audit, output: Output) -> Result<(), Failur
         ))),
         Verdict::Inconclusive => Err(Failure::unreachable("the audit is inconclusive; the lines above say why")),
     }
-}
-
-fn verdict(verdict: Verdict) -> String {
-    json(&verdict).as_str().unwrap_or_default().to_owned()
 }
 
 /// The results of the last audits.
@@ -62,7 +58,7 @@ fn is_done(zone: &ZoneAudit) -> bool {
 
 fn shown(audit: &Audit) -> String {
     let mut lines = vec![
-        format!("{}: {}", text(&audit.account), verdict(audit.verdict)),
+        format!("{}: {}", text(&audit.account), word(&audit.verdict)),
         format!(
             "  {} orphan(s), {} suspect(s), {} missing, {} conflict(s); {} retained ({})",
             audit.orphans,

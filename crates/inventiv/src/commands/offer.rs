@@ -3,7 +3,7 @@
 use crate::args::{Connection, OfferCommand, Output};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{self, Columns, json, opt, text};
+use crate::output::{self, Columns, opt, text, word};
 use inventiv_types::{ListOffers, Offer};
 
 const COLUMNS: Columns<Offer> = Columns {
@@ -20,7 +20,7 @@ const COLUMNS: Columns<Offer> = Columns {
         ("vCPUs", |o| text(o.vcpus)),
         ("local GB", |o| gb(o.local_storage_bytes)),
         ("scratch GB", |o| gb(o.scratch_bytes)),
-        ("boots on", |o| json(&o.boot_storage).as_str().unwrap_or_default().to_owned()),
+        ("boots on", |o| word(&o.boot_storage)),
     ],
 };
 
@@ -43,7 +43,7 @@ fn gpus(offer: &Offer) -> String {
 
 /// The availability, with a mark on offers that end.
 fn availability(offer: &Offer) -> String {
-    let word = json(&offer.availability).as_str().unwrap_or_default().to_owned();
+    let word = word(&offer.availability);
     if offer.end_of_service { format!("{word}, ends") } else { word }
 }
 

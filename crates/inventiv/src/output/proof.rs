@@ -1,6 +1,6 @@
 //! The evidence of an instance's end, for people.
 
-use super::{hourly, opt, text};
+use super::{hourly, opt, text, word};
 use inventiv_core::text::legible;
 use inventiv_types::{ActionLog, InstanceProof, Proof, ResourceProof, Snapshot};
 
@@ -37,8 +37,7 @@ pub(crate) fn proof(p: &InstanceProof) -> String {
 
 fn resource(r: &ResourceProof) -> Vec<String> {
     let id = r.provider_id.as_ref().unwrap_or(&r.name);
-    let state = super::json(&r.cleanup_state);
-    let mut lines = vec![format!("  {} {}  {}", r.kind, text(id), state.as_str().unwrap_or_default().to_uppercase())];
+    let mut lines = vec![format!("  {} {}  {}", r.kind, text(id), word(&r.cleanup_state).to_uppercase())];
     lines.extend(r.came_with.as_ref().map(|server| format!("    came with server {}", text(server))));
     lines.extend(r.calls.iter().map(call));
     lines.extend(r.proof.iter().flat_map(evidence));

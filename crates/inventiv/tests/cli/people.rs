@@ -124,7 +124,7 @@ fn who_interrupts_the_wait_is_told_what_goes_on_and_costs() {
     let mut waits = command.env_clear().envs(server.env.iter().cloned()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reported = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
     // It listens for signals before it shows the first step.
-    let step = reported.find(|l| l.contains("asked for")).unwrap();
+    let step = reported.find(|l| l.contains("requested")).unwrap();
     assert!(Command::new("kill").arg("-INT").arg(waits.id().to_string()).status().unwrap().success(), "{step}");
     let said: Vec<String> = reported.collect();
     let ended = waits.wait().unwrap();

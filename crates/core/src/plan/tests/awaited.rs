@@ -95,7 +95,8 @@ fn any_other_wait_needs_a_complete_observation() {
     // A call that was refused.
     let mut stage = starting();
     stage.agg.servers[0].tagged_at = None;
-    stage.agg.servers[0].retry = Some(Retry { count: 1, not_before: stage.now.plus_ms(9_000), error: lost() });
+    stage.agg.servers[0].retry =
+        Some(Retry { count: 1, not_before: stage.now.plus_ms(9_000), error: lost(), call: None });
     assert_eq!(awaited(&mut stage), vec![]);
     // A call that is made now: its response shows what comes next.
     let mut stage = starting();

@@ -12,7 +12,7 @@ pub(super) fn words(planned: &Plan) -> Vec<&'static str> {
 }
 
 pub(super) fn refused(kind: ErrorKind, count: u32, not_before: Timestamp) -> Retry {
-    Retry { count, not_before, error: CallError { kind, effect: Effect::None, message: "no".into() } }
+    Retry { count, not_before, error: CallError { kind, effect: Effect::None, message: "no".into() }, call: None }
 }
 
 /// A server that was created and has its user data; its data volume exists and is not attached.

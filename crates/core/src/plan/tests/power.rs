@@ -117,3 +117,22 @@ fn a_reboot_is_sent_once_and_not_long_after_it_was_requested() {
     stage.now = stage.now.plus_ms(600_000);
     assert!(stage.step().0.is_empty(), "ten minutes later");
 }
+
+#[test]
+fn a_refused_start_delays_neither_a_termination_nor_the_back_off_of_a_stop() {
+    let mut stage = ready();
+    stage.agg.instance.status = Status::Stopped;
+    shows(&mut stage, ServerState::Stopped);
+    let refused = CallError { kind: ErrorKind::OutOfStock, effect: Effect::None, message: "no stock".into() };
+    for _ in 0..3 {
+        let (words, planned) = stage.step();
+        assert_eq!(words, ["START"]);
+        stage.answer(&planned.actions[0], Err(refused.clone()));
+        stage.now = stage.now.plus_ms(600_000);
+    }
+    let (_, planned) = stage.step();
+    stage.answer(&planned.actions[0], Err(refused));
+    assert!(notes(&upon(&mut stage)).contains("starting the server was refused 4 time(s)"));
+    stage.cancel();
+    assert_eq!(stage.step().0, ["DELETE"], "at once");
+}

@@ -83,7 +83,7 @@ fn a_duplicate_gets_its_own_row_without_history() {
     (row.create_error, row.stop_sent_at, row.tags_shown) = (Some(error.clone()), past, true);
     (row.tagged_at, row.delete_intended_at, row.delete_sent_at) = (past, past, past);
     (row.gone_at, row.proof) = (past, Some(proof_of("s1")));
-    row.retry = Some(Retry { count: 1, not_before: T0, error });
+    row.retry = Some(Retry { count: 1, not_before: T0, error, call: None });
     let original = row.clone();
     let duplicate = observed_server("s2", &original.name, ServerState::Stopped);
     stage.servers.push(ObservedServer { attachments: Vec::new(), created_at: Some(T0.plus_ms(9)), ..duplicate });
@@ -133,7 +133,7 @@ fn a_late_server_becomes_primary_only_if_there_is_no_other() {
         let late = row.name.clone();
         let first = &mut stage.agg.servers[0];
         (first.create_state, first.create_error, first.answered_at) = (state, Some(lost()), Some(stage.now));
-        first.retry = Some(Retry { count: 1, not_before: T0, error: lost() });
+        first.retry = Some(Retry { count: 1, not_before: T0, error: lost(), call: None });
         if other {
             let (id, named) = (ServerId::new(50), name(Role::Server, 2, true).text());
             let seen = observed_server("s2", &named, ServerState::Stopped);
@@ -238,7 +238,7 @@ fn a_data_volume_that_appears_is_the_requested_one_or_a_late_arrival() {
             create_error: Some(lost()),
             provider_id: None,
             answered_at: None,
-            retry: Some(Retry { count: 1, not_before: T0, error: lost() }),
+            retry: Some(Retry { count: 1, not_before: T0, error: lost(), call: None }),
             ..owned_volume()
         };
         stage.agg.volumes.push(row);

@@ -102,7 +102,7 @@ fn a_volumes_status_follows_from_observation_and_requests() {
         let mut stage = Stage::ready();
         let row = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
         (row.status, row.attached_at, row.attach_sent_at) = (VolumeStatus::Attaching, None, None);
-        row.retry = Some(Retry { count: 1, not_before: T0, error: lost() });
+        row.retry = Some(Retry { count: 1, not_before: T0, error: lost(), call: None });
         before(row);
         let seen = &mut stage.volumes[2];
         (seen.state, seen.server_id, seen.attachment_settled) = (state, on.map(str::to_owned), settled);
@@ -115,7 +115,7 @@ fn a_volumes_status_follows_from_observation_and_requests() {
     }
     // Attached as before: the refusal of another call stays.
     let mut stage = Stage::ready();
-    let (first, retry) = (stage.now, Retry { count: 1, not_before: T0, error: lost() });
+    let (first, retry) = (stage.now, Retry { count: 1, not_before: T0, error: lost(), call: None });
     let row = stage.agg.volumes.iter_mut().find(|v| v.origin == Origin::Ours).unwrap();
     (row.status, row.attached_at, row.retry) = (VolumeStatus::Attached, Some(first), Some(retry));
     let planned = upon(&mut stage);

@@ -11,7 +11,7 @@ pub(super) fn words(planned: &Plan) -> Vec<&'static str> {
 
 pub(super) fn retry(not_before: Timestamp) -> Retry {
     let error = CallError { kind: ErrorKind::Conflict, effect: Effect::None, message: "not now".into() };
-    Retry { count: 1, not_before, error }
+    Retry { count: 1, not_before, error, call: None }
 }
 
 pub(super) fn ending() -> Stage {

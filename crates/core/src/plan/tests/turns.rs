@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 
 fn retry(not_before: Timestamp) -> Retry {
     let error = CallError { kind: ErrorKind::Conflict, effect: Effect::None, message: "not now".into() };
-    Retry { count: 1, not_before, error }
+    Retry { count: 1, not_before, error, call: None }
 }
 
 #[test]
