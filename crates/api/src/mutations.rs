@@ -13,7 +13,7 @@ use inventiv_core::model_id::ModelId;
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, NewInstance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
-use inventiv_core::status::{Desired, LogStatus, Origin, Status, VolumeKind, VolumeStatus};
+use inventiv_core::status::{LogStatus, Origin, VolumeKind, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, SizeInputs};
 use inventiv_core::worker_storage::recommended_data_volume_gb;
@@ -104,29 +104,6 @@ async fn written_after_all(app: &App, id: &InstanceId, why: &str) -> Result<Aggr
         "the connection to the database broke while instance {id} was being recorded, so the outcome is unknown; call \
          GET /instances/{id} in a moment, and create the instance again only if it is not found"
     )))
-}
-
-/// Sets the desired state of an instance to absent. It is idempotent.
-pub(crate) async fn terminate(app: &App, id: &InstanceId, read: &IfMatch) -> Result<Aggregate, ApiError> {
-    let now = app.now();
-    let changed = app
-        .store()
-        .change(id, now, |agg| {
-            read.check(&etag::of_version(agg.instance.version))?;
-            if agg.instance.desired == Desired::Absent || agg.instance.status.is_final() {
-                return Ok::<_, ApiError>(Vec::new());
-            }
-            let i = &mut agg.instance;
-            i.desired = Desired::Absent;
-            i.status = Status::Terminating;
-            i.terminate_requested_at.get_or_insert(now);
-            i.settled = false;
-            i.wake_at = now;
-            Ok(vec![log(app, &agg.instance, EventKind::RequestTerminate, None, now)])
-        })
-        .await?;
-    app.store().tell_change();
-    changed.ok_or_else(|| ApiError::not_found("instance", id.as_str()))
 }
 
 /// Renames an instance.

@@ -24,6 +24,7 @@ pub mod progress;
 pub mod proof;
 pub mod recorded;
 pub mod recover;
+pub mod request;
 pub mod size;
 pub mod snapshot_kind;
 pub mod snapshots;

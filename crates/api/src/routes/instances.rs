@@ -8,6 +8,7 @@ use crate::extract::{Draft, Json, Path, Query};
 use crate::idempotency::Key;
 use crate::mutations;
 use crate::problem::ApiError;
+use crate::requests;
 use crate::resolve;
 use crate::view;
 use axum::extract::State;
@@ -16,6 +17,7 @@ use axum::response::IntoResponse;
 use inventiv_core::id::InstanceId;
 use inventiv_core::next::next;
 use inventiv_core::recorded::Aggregate;
+use inventiv_core::request::Request;
 use inventiv_core::status::{NoteCode, Status};
 use inventiv_store::{ActionLog, InstanceFilter, StateChange};
 use inventiv_types::{
@@ -175,7 +177,7 @@ pub(crate) async fn terminate(
     read: IfMatch,
 ) -> Result<impl IntoResponse, ApiError> {
     let parsed = resolve::instance(&app, &id, of.account.as_deref()).await?;
-    let agg = mutations::terminate(&app, &parsed, &read).await?;
+    let agg = requests::record(&app, &parsed, Request::Terminate, &read).await?;
     Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
 }
 

@@ -4,11 +4,12 @@ use super::instances::detail;
 use crate::App;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Path, Query};
-use crate::power::{self, Power};
 use crate::problem::ApiError;
+use crate::requests;
 use crate::resolve;
 use axum::extract::State;
 use axum::http::StatusCode;
+use inventiv_core::request::Request;
 use inventiv_types::{InstanceDetail, OfAccount};
 
 /// Stop an instance
@@ -26,7 +27,7 @@ pub(crate) async fn stop(
     of: Query<OfAccount>,
     read: IfMatch,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
-    answer(app.0, &id.0, &of.0, Power::Stop, &read).await
+    answer(app.0, &id.0, &of.0, Request::Stop, &read).await
 }
 
 /// Start a stopped instance
@@ -44,7 +45,7 @@ pub(crate) async fn start(
     of: Query<OfAccount>,
     read: IfMatch,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
-    answer(app.0, &id.0, &of.0, Power::Start, &read).await
+    answer(app.0, &id.0, &of.0, Request::Start, &read).await
 }
 
 /// Reboot an instance
@@ -61,17 +62,17 @@ pub(crate) async fn reboot(
     of: Query<OfAccount>,
     read: IfMatch,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
-    answer(app.0, &id.0, &of.0, Power::Reboot, &read).await
+    answer(app.0, &id.0, &of.0, Request::Reboot, &read).await
 }
 
 async fn answer(
     app: App,
     id: &str,
     of: &OfAccount,
-    power: Power,
+    what: Request,
     read: &IfMatch,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
     let parsed = resolve::instance(&app, id, of.account.as_deref()).await?;
-    let agg = power::request(&app, &parsed, power, read).await?;
+    let agg = requests::record(&app, &parsed, what, read).await?;
     Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
 }
