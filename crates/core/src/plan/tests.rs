@@ -33,8 +33,8 @@ pub(crate) use stage::{
 #[test]
 fn a_new_servers_volumes_are_rows_in_the_same_step_whatever_their_kind() {
     let mut stage = Stage::new();
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["CREATE"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["create the L40S-1-48G server"]);
     assert_eq!(stage.agg.servers[0].create_state, CreateState::Intended, "the intent is written before the call");
     let Action::Create(Creation::Server(row)) = &planned.actions[0] else { panic!() };
     let mut server = observed_server("s1", &row.name, ServerState::Stopped);
@@ -56,24 +56,28 @@ fn index_0_boots_unless_another_volume_has_the_flag() {
 #[test]
 fn an_instance_life_cycle_does_each_step_once_and_then_plans_nothing() {
     let mut stage = Stage::ready();
-    let (words, planned) = stage.step();
-    assert!(words.is_empty() && planned.recorded.instance.settled, "{:?}", planned.recorded.instance.notes);
+    let (acts, planned) = stage.step();
+    assert!(acts.is_empty() && planned.recorded.instance.settled, "{:?}", planned.recorded.instance.notes);
     let again = stage.step().1;
     assert_eq!(again.recorded, stage.agg);
     stage.cancel();
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["DELETE"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["remove server s1 while it runs"]);
     stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     assert!(stage.step().0.is_empty(), "it waits for the server to be gone");
     stage.servers.clear();
     stage.volumes.retain(|v| v.id != "scr");
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["PROVE_SERVER_GONE", "PROVE_VOLUME_GONE"], "scratch was deleted with the server");
+    let (acts, planned) = stage.step();
+    assert_eq!(
+        acts,
+        ["prove server s1 gone: not found by its id", "prove volume scr gone: not found by its id"],
+        "scratch was deleted with the server"
+    );
     let now = stage.now;
     stage.answer(&planned.actions[0], Ok(proof("s1", now)));
     stage.answer(&planned.actions[1], Ok(proof("scr", now)));
-    let (words, planned) = stage.step();
-    assert_eq!(words, Vec::<&str>::new(), "the others are still in use");
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, NOTHING, "the others are still in use");
     assert!(notes(&planned).contains("to be detached from server s1"), "{}", notes(&planned));
     for v in &mut stage.volumes {
         (v.state, v.server_id) = (VolumeState::InUse, None);
@@ -82,15 +86,18 @@ fn an_instance_life_cycle_does_each_step_once_and_then_plans_nothing() {
     for v in &mut stage.volumes {
         v.state = VolumeState::Available;
     }
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["DELETE_VOLUME", "DELETE_VOLUME"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["delete boot volume boot", "delete data volume data"]);
     for action in &planned.actions {
         stage.answer(action, Ok(CallResult::Accepted));
     }
     assert!(stage.step().0.is_empty());
     stage.volumes.clear();
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["PROVE_VOLUME_GONE", "PROVE_VOLUME_GONE"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(
+        acts,
+        ["prove boot volume boot gone: not found by its id", "prove data volume data gone: not found by its id"]
+    );
     assert_eq!(planned.recorded.instance.status, Status::Terminating, "absence from a listing alone is no proof");
     let now = stage.now;
     for (action, id) in planned.actions.iter().zip(["boot", "data"]) {
@@ -122,7 +129,7 @@ fn an_unconfirmed_creation_is_adopted_or_abandoned_and_never_repeated() {
         assert!(stage.step().0.is_empty(), "{:?}", stage.now);
     }
     stage.now = stage.now.plus_ms(20_000);
-    assert_eq!(stage.step().0, ["CREATE"]);
+    assert_eq!(stage.step().0, ["create the L40S-1-48G server"]);
     assert_eq!(stage.agg.servers[0].create_state, CreateState::Abandoned);
     assert_ne!(stage.agg.servers[0].name, stage.agg.servers[1].name);
 }
@@ -131,8 +138,8 @@ fn an_unconfirmed_creation_is_adopted_or_abandoned_and_never_repeated() {
 fn an_intent_without_outcome_after_a_crash_is_unconfirmed_and_not_sent_again() {
     let mut stage = Stage::new();
     stage.step();
-    let (words, planned) = stage.step();
-    assert!(words.is_empty());
+    let (acts, planned) = stage.step();
+    assert!(acts.is_empty());
     assert!(notes(&planned).contains("whose response was lost"), "{}", notes(&planned));
 }
 
@@ -148,8 +155,8 @@ fn of_two_servers_with_one_name_the_oldest_is_kept_and_the_volumes_of_the_other_
     stage.servers.push(duplicate);
     stage.servers.push(observed_server("older", &name, ServerState::Stopped));
     stage.volumes.push(observed_volume("boot2", "img_sbs_volume_0", "sbs_volume", Some("younger")));
-    let (words, planned) = stage.step();
-    assert!(words.contains(&"DELETE".to_owned()), "{words:?}");
+    let (acts, planned) = stage.step();
+    assert!(acts.contains(&"remove server younger while it is stopped".to_owned()), "{acts:?}");
     let kept: Vec<_> =
         planned.recorded.servers.iter().filter(|s| s.is_primary).filter_map(|s| s.provider_id.clone()).collect();
     assert_eq!(kept, ["older"]);
@@ -169,8 +176,8 @@ fn a_server_whose_volumes_are_not_all_recorded_is_not_removed() {
     assert!(planned.actions.is_empty(), "{:?}", planned.actions);
     assert!(notes(&planned).contains("who owns"), "{}", notes(&planned));
     // A complete listing does not show its name either: it is foreign, and is detached.
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["DETACH_VOLUME"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["detach third-party volume unknown from server s1"]);
     let row = planned.recorded.volumes.iter().find(|v| v.provider_id.as_deref() == Some("unknown"));
     assert!(row.is_some_and(|v| v.origin == Origin::Foreign && !v.delete_on_terminate));
 }
@@ -179,16 +186,12 @@ fn a_server_whose_volumes_are_not_all_recorded_is_not_removed() {
 fn a_proof_is_requested_only_after_a_complete_listing_begun_after_the_deletion_does_not_show_it() {
     let mut stage = Stage::ready();
     stage.cancel();
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["DELETE"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["remove server s1 while it runs"]);
     stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     let asked = stage.now;
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
-    let upon = |stage: &mut Stage, observed: Observed| -> Vec<&'static str> {
-        let mut planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        planned.actions.dedup_by_key(|a| a.kind().text());
-        planned.actions.iter().map(|a| a.kind().text()).collect()
-    };
+    let upon = |stage: &mut Stage, observed: Observed| actions_of(&stage.context(|agg, cx| plan(agg, &observed, cx)));
     stage.now = asked.plus_ms(2_000);
     let observations = [
         ("some probes by id", Observed { listed: false, complete: true, ..stage.observe() }),
@@ -197,20 +200,30 @@ fn a_proof_is_requested_only_after_a_complete_listing_begun_after_the_deletion_d
         ("begun in the same moment", Observed { began_at: asked, ..stage.observe() }),
     ];
     for (what, observed) in observations {
-        assert_eq!(upon(&mut stage, observed), Vec::<&str>::new(), "{what}");
+        assert_eq!(upon(&mut stage, observed), NOTHING, "{what}");
     }
     let observed = stage.observe();
-    assert_eq!(upon(&mut stage, observed), ["PROVIDER_PROVE_SERVER_GONE", "PROVIDER_PROVE_VOLUME_GONE"]);
+    assert_eq!(
+        upon(&mut stage, observed),
+        ["prove server s1 gone: not found by its id", "prove volume scr gone: not found by its id"]
+    );
     // The server is gone; its volumes are another matter.
     for row in &mut stage.agg.servers {
         row.gone_at = Some(stage.now);
     }
     let by_id = Observed { listed: false, complete: true, ..stage.observe() };
-    assert_eq!(upon(&mut stage, by_id), Vec::<&str>::new(), "volumes by id alone");
+    assert_eq!(upon(&mut stage, by_id), NOTHING, "volumes by id alone");
     let observed = hidden(stage.observe());
-    assert_eq!(upon(&mut stage, observed), Vec::<&str>::new(), "volumes of a project that may be hidden");
+    assert_eq!(upon(&mut stage, observed), NOTHING, "volumes of a project that may be hidden");
     let observed = stage.observe();
-    assert_eq!(upon(&mut stage, observed), ["PROVIDER_PROVE_VOLUME_GONE"]);
+    assert_eq!(
+        upon(&mut stage, observed),
+        [
+            "prove boot volume boot gone: not found by its id",
+            "prove volume scr gone: not found by its id",
+            "prove data volume data gone: not found by its id"
+        ]
+    );
 }
 
 fn hidden(observed: Observed) -> Observed {

@@ -7,10 +7,6 @@ use crate::plan::{Plan, Rules};
 use crate::recorded::{Retry, Server, Volume};
 use crate::time::Timestamp;
 
-pub(super) fn words(planned: &Plan) -> Vec<&'static str> {
-    planned.actions.iter().map(|a| a.kind().text().strip_prefix("PROVIDER_").unwrap_or_default()).collect()
-}
-
 pub(super) fn refused(kind: ErrorKind, count: u32, not_before: Timestamp) -> Retry {
     Retry { count, not_before, error: CallError { kind, effect: Effect::None, message: "no".into() }, call: None }
 }
@@ -148,7 +144,7 @@ fn a_name_is_never_used_twice_and_abandoned_attempts_are_counted() {
 
 #[test]
 fn a_refused_creation_is_retried_exactly_at_its_time() {
-    for (ms, word) in [(1, None), (0, Some("CREATE"))] {
+    for (ms, word) in [(1, None), (0, Some("create the L40S-1-48G server"))] {
         let mut stage = Stage::new();
         stage.step();
         let at = stage.now.plus_ms(1_000 + ms);
@@ -157,7 +153,7 @@ fn a_refused_creation_is_retried_exactly_at_its_time() {
         (row.create_error, row.retry) =
             (Some(refused(ErrorKind::RateLimited, 1, at).error), Some(refused(ErrorKind::RateLimited, 1, at)));
         let planned = upon(&mut stage);
-        assert_eq!(words(&planned).first().copied(), word, "{ms}: {}", notes(&planned));
+        assert_eq!(actions_of(&planned).first().map(String::as_str), word, "{ms}: {}", notes(&planned));
         if word.is_none() {
             assert_eq!(notes(&planned), "creating the server was refused 1 time(s): no; waits for the next attempt");
             assert_eq!(planned.recorded.instance.wake_at, at);
@@ -176,7 +172,11 @@ fn a_server_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
             stage.agg.servers[0].intended_at = since;
             let observed = Observed { began_at: since.plus_ms(ms), listed, ..stage.observe() };
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-            assert_eq!(words(&planned) == ["PROVE_SERVER_GONE"], asks, "{answered} {listed} {ms}");
+            assert_eq!(
+                actions_of(&planned) == ["prove server s1 gone: not found by its id"],
+                asks,
+                "{answered} {listed} {ms}"
+            );
             assert_eq!(
                 notes(&planned).contains("waits for the cloud to show the server"),
                 !asks,
@@ -189,11 +189,11 @@ fn a_server_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
     stage.servers.clear();
     let observed = Observed { listed: false, ..stage.observe() };
     let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-    assert_eq!((words(&planned), notes(&planned)), (vec![], String::new()));
+    assert_eq!((actions_of(&planned), notes(&planned)), (vec![], String::new()));
     let mut stage = made();
     stage.servers.clear();
     stage.agg.servers[0].retry = Some(refused(ErrorKind::Unavailable, 1, stage.now.plus_ms(9_000)));
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+    assert_eq!(actions_of(&upon(&mut stage)), NOTHING);
 }
 
 #[test]
@@ -204,10 +204,19 @@ fn names_are_set_unless_the_volume_is_being_created_or_the_call_was_just_refused
         v.tagged_at = None;
     }
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), ["TAG_SERVER", "TAG_VOLUME", "TAG_VOLUME", "TAG_VOLUME", "START"]);
+    assert_eq!(
+        actions_of(&planned),
+        [
+            "set our name and tags on server s1",
+            "set our name and tags on boot volume boot",
+            "set our name and tags on volume scr",
+            "set our name and tags on data volume data",
+            "start server s1"
+        ]
+    );
     let at = stage.now;
     stage.agg.servers[0].retry = Some(refused(ErrorKind::Conflict, 1, at.plus_ms(9_000)));
-    assert!(!words(&upon(&mut stage)).contains(&"TAG_SERVER"));
+    assert!(!does(&upon(&mut stage), "set our name and tags on server s1"));
     for (creating, retry, names) in [(true, false, true), (true, true, false), (false, true, true)] {
         let mut stage = made();
         let row = stage.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap();
@@ -215,7 +224,7 @@ fn names_are_set_unless_the_volume_is_being_created_or_the_call_was_just_refused
         let seen = stage.volumes.iter_mut().find(|v| v.id == "boot").unwrap();
         seen.state = if creating { VolumeState::Creating } else { VolumeState::InUse };
         let planned = upon(&mut stage);
-        assert_eq!(words(&planned).contains(&"TAG_VOLUME"), names, "{creating} {retry}");
+        assert_eq!(does(&planned, "set our name and tags on boot volume boot"), names, "{creating} {retry}");
         assert_eq!(notes(&planned).contains("to be created before its name is set"), !names, "{creating} {retry}");
     }
     type Change = fn(&mut Volume);
@@ -225,7 +234,7 @@ fn names_are_set_unless_the_volume_is_being_created_or_the_call_was_just_refused
         let row = stage.agg.volumes.iter_mut().find(|v| v.is_boot).unwrap();
         row.tagged_at = None;
         change(row);
-        assert!(!words(&upon(&mut stage)).contains(&"TAG_VOLUME"));
+        assert!(!does(&upon(&mut stage), "set our name and tags on boot volume boot"));
     }
 }
 
@@ -258,7 +267,7 @@ fn the_boot_volume_is_grown_once_if_its_kind_allows_it() {
         stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
         change(&mut stage);
         let planned = upon(&mut stage);
-        assert_eq!(words(&planned).contains(&"VOLUME_RESIZE"), grows, "{what}");
+        assert_eq!(does(&planned, "grow boot volume boot to 40 GB"), grows, "{what}");
         assert!(!notes(&planned).contains("new size"), "{what}");
         if grows {
             let id = boot(&mut stage).id.clone();
@@ -275,7 +284,7 @@ fn the_boot_volume_is_grown_once_if_its_kind_allows_it() {
         stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
         shown(&mut stage, state.clone());
         let planned = upon(&mut stage);
-        assert_eq!(words(&planned).contains(&"VOLUME_RESIZE"), grows, "{state:?}");
+        assert_eq!(does(&planned, "grow boot volume boot to 40 GB"), grows, "{state:?}");
         assert_eq!(notes(&planned).contains("show its new size"), !grows, "{state:?}");
     }
     // Requested, and this observation began no later than that.
@@ -283,17 +292,17 @@ fn the_boot_volume_is_grown_once_if_its_kind_allows_it() {
         let mut stage = made();
         stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
         boot(&mut stage).changed_at = Some(stage.now.plus_ms(1_000 - ms));
-        assert_eq!(words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"), grows, "{ms}");
+        assert_eq!(does(&upon(&mut stage), "grow boot volume boot to 40 GB"), grows, "{ms}");
     }
     let mut stage = made();
     stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
     boot(&mut stage).retry = Some(refused(ErrorKind::Conflict, 1, stage.now.plus_ms(9_000)));
-    assert!(!words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"));
+    assert!(!does(&upon(&mut stage), "grow boot volume boot to 40 GB"));
     // A retained boot volume is not grown.
     let mut stage = made();
     stage.agg.instance.spec.boot_volume_bytes = Some(40 * GB);
     boot(&mut stage).status = VolumeStatus::Retained;
-    assert!(!words(&upon(&mut stage)).contains(&"VOLUME_RESIZE"));
+    assert!(!does(&upon(&mut stage), "grow boot volume boot to 40 GB"));
 }
 
 #[test]

@@ -42,27 +42,37 @@ fn one<'p>(planned: &'p Plan, name: &str) -> &'p Event {
 fn a_name_or_tag_that_a_third_party_changed_is_reported_and_restored() {
     type Change = fn(&mut Stage);
     let cases: [(&str, Change, &str, &str); 4] = [
-        ("SERVER_RENAMED", |s| s.servers[0].name = "mine".into(), "TAG_SERVER", "renamed it to \"mine\""),
-        ("SERVER_UNTAGGED", |s| s.servers[0].tags.clear(), "TAG_SERVER", "removed our tags"),
-        ("VOLUME_RENAMED", |s| s.volumes[2].name = "mine".into(), "TAG_VOLUME", "renamed it to \"mine\""),
+        (
+            "SERVER_RENAMED",
+            |s| s.servers[0].name = "mine".into(),
+            "set our name and tags on server s1",
+            "renamed it to \"mine\"",
+        ),
+        ("SERVER_UNTAGGED", |s| s.servers[0].tags.clear(), "set our name and tags on server s1", "removed our tags"),
+        (
+            "VOLUME_RENAMED",
+            |s| s.volumes[2].name = "mine".into(),
+            "set our name and tags on data volume data",
+            "renamed it to \"mine\"",
+        ),
         (
             "VOLUME_UNTAGGED",
             |s| {
                 s.volumes[2].tags.pop();
             },
-            "TAG_VOLUME",
+            "set our name and tags on data volume data",
             "removed our tags",
         ),
     ];
     for (name, change, action, text) in cases {
         let mut stage = long_since();
         change(&mut stage);
-        let (words, planned) = stage.step();
+        let (acts, planned) = stage.step();
         let event = one(&planned, name);
         assert!(event.text.contains(text), "{name}: {}", event.text);
         assert_eq!(event.resource_id.as_deref(), Some(if name.starts_with('S') { "s1" } else { "data" }));
         assert_eq!(event.volume_id.is_some(), name.starts_with('V'));
-        assert_eq!(words, [action], "{name}");
+        assert_eq!(acts, [action], "{name}");
         let again = stage.step().1;
         assert_eq!(reported(&again), Vec::<&str>::new(), "{name}: reported once");
     }
@@ -100,8 +110,8 @@ fn a_name_of_another_control_plane_is_left_alone() {
     let mut stage = long_since();
     stage.servers[0].name = stage.servers[0].name.replace("-test-", "-other-");
     stage.volumes[2].name = stage.volumes[2].name.replace("-test-", "-other-");
-    let (words, planned) = stage.step();
-    assert_eq!((reported(&planned), words.len()), (vec![], 0));
+    let (acts, planned) = stage.step();
+    assert_eq!((reported(&planned), acts.len()), (vec![], 0));
     // A name of another instance is drift.
     let mut stage = long_since();
     let other = crate::id::InstanceId::new(99);
@@ -241,8 +251,8 @@ fn ended_and_kept() -> Stage {
     agg.volumes[2].deleted_at = None;
     let name = agg.volume_name(&agg.volumes[2], "test");
     (stage.volumes[0].name, stage.volumes[0].tags) = (name.text(), name.tags());
-    let (words, planned) = stage.step();
-    assert_eq!((reported(&planned), words.len(), planned.recorded.instance.settled), (vec![], 0, true));
+    let (acts, planned) = stage.step();
+    assert_eq!((reported(&planned), acts.len(), planned.recorded.instance.settled), (vec![], 0, true));
     stage
 }
 
@@ -254,15 +264,15 @@ fn name_and_tags_of_a_retained_volume_are_restored_after_its_instance_has_ended(
     for (name, change) in cases {
         let mut stage = ended_and_kept();
         change(&mut stage);
-        let (words, planned) = stage.step();
+        let (acts, planned) = stage.step();
         assert_eq!(one(&planned, name).resource_id.as_deref(), Some("data"));
-        assert_eq!(words, ["TAG_VOLUME"], "{name}");
+        assert_eq!(acts, ["set our name and tags on data volume data"], "{name}");
         assert!(!planned.recorded.instance.settled, "not settled until the name is set");
         // Set, and not shown yet.
         stage.agg.volumes[2].tagged_at = Some(stage.now);
-        let (words, again) = stage.step();
+        let (acts, again) = stage.step();
         assert_eq!(
-            (reported(&again), words.len(), again.recorded.instance.settled),
+            (reported(&again), acts.len(), again.recorded.instance.settled),
             (vec![], 0, true),
             "{name}: reported once"
         );
@@ -278,17 +288,17 @@ fn the_name_of_a_retained_volume_is_set_as_soon_as_possible() {
     stage.agg.volumes[2].tagged_at = None;
     let until = stage.now.plus_ms(60_000);
     stage.agg.volumes[2].retry = Some(refused(ErrorKind::Unavailable, 1, until));
-    let (words, planned) = stage.step();
-    assert_eq!((words.len(), planned.recorded.instance.wake_at), (0, until));
+    let (acts, planned) = stage.step();
+    assert_eq!((acts.len(), planned.recorded.instance.wake_at), (0, until));
     assert!(notes(&planned).contains("setting the name and tags of a volume was refused"), "{}", notes(&planned));
     stage.now = stage.now.plus_ms(60_000);
-    assert_eq!(stage.step().0, ["TAG_VOLUME"]);
+    assert_eq!(stage.step().0, ["set our name and tags on data volume data"]);
     // A volume that is gone gets no name: the audit reports it as missing.
     let mut stage = ended_and_kept();
     stage.agg.volumes[2].tagged_at = None;
     stage.volumes.clear();
-    let (words, planned) = stage.step();
-    assert_eq!((words.len(), planned.recorded.instance.settled), (0, true));
+    let (acts, planned) = stage.step();
+    assert_eq!((acts.len(), planned.recorded.instance.settled), (0, true));
 }
 
 #[test]
@@ -300,9 +310,9 @@ fn the_new_size_of_a_retained_volume_is_reported_and_recorded() {
     assert_eq!((kept.size_bytes, kept.status), (Some(300 * GB), VolumeStatus::Retained));
     // Attaching it elsewhere is not drift.
     (stage.volumes[0].server_id, stage.volumes[0].state) = (Some("theirs".into()), VolumeState::InUse);
-    let (words, planned) = stage.step();
+    let (acts, planned) = stage.step();
     assert_eq!(
-        (reported(&planned), words.len(), planned.recorded.volumes[2].status),
+        (reported(&planned), acts.len(), planned.recorded.volumes[2].status),
         (vec![], 0, VolumeStatus::Retained)
     );
 }

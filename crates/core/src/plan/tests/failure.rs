@@ -16,13 +16,25 @@ fn the_removal_method_follows_from_state_and_policy() {
     };
     let all = vec![Allowed::Stop, Allowed::Terminate, Allowed::Reboot];
     let cases: Vec<Case> = vec![
-        ("running", ServerState::Running, all.clone(), nothing, &["DELETE"]),
+        ("running", ServerState::Running, all.clone(), nothing, &["remove server s1 while it runs"]),
         ("running, nothing allowed for the moment", ServerState::Running, vec![], nothing, &[]),
-        ("running, local volume kept", ServerState::Running, all.clone(), keep_scratch, &["STOP"]),
-        ("running, block volume kept", ServerState::Running, all.clone(), keep_data, &["DELETE"]),
-        ("stopped in place", ServerState::StoppedInPlace, all.clone(), nothing, &["DELETE"]),
-        ("stopped", ServerState::Stopped, vec![Allowed::Start], nothing, &["DELETE"]),
-        ("stopped, local volume kept", ServerState::Stopped, vec![Allowed::Start], keep_scratch, &["DETACH_VOLUME"]),
+        ("running, local volume kept", ServerState::Running, all.clone(), keep_scratch, &["stop server s1"]),
+        (
+            "running, block volume kept",
+            ServerState::Running,
+            all.clone(),
+            keep_data,
+            &["remove server s1 while it runs"],
+        ),
+        ("stopped in place", ServerState::StoppedInPlace, all.clone(), nothing, &["remove server s1 while it runs"]),
+        ("stopped", ServerState::Stopped, vec![Allowed::Start], nothing, &["remove server s1 while it is stopped"]),
+        (
+            "stopped, local volume kept",
+            ServerState::Stopped,
+            vec![Allowed::Start],
+            keep_scratch,
+            &["detach volume scr from server s1"],
+        ),
         ("starting", ServerState::Starting, vec![], nothing, &[]),
         ("stopping", ServerState::Stopping, vec![], nothing, &[]),
         ("locked", ServerState::Locked, vec![], nothing, &[]),
@@ -34,8 +46,8 @@ fn the_removal_method_follows_from_state_and_policy() {
         stage.servers[0].allowed = allowed;
         change(&mut stage);
         stage.cancel();
-        let (words, planned) = stage.step();
-        assert_eq!(words, wanted, "{what}: {}", notes(&planned));
+        let (acts, planned) = stage.step();
+        assert_eq!(acts, wanted, "{what}: {}", notes(&planned));
         assert_eq!(wanted.is_empty(), !planned.recorded.instance.notes.is_empty(), "{what}: a wait says why");
     }
 }
@@ -46,12 +58,12 @@ fn a_termination_first_resolves_an_unconfirmed_creation() {
     let planned = stage.step().1;
     stage.answer(&planned.actions[0], Err(lost()));
     stage.cancel();
-    let (words, planned) = stage.step();
-    assert!(words.is_empty());
+    let (acts, planned) = stage.step();
+    assert!(acts.is_empty());
     assert_eq!(planned.recorded.instance.status, Status::Terminating, "not terminated: the server may still appear");
     let name = stage.agg.servers[0].name.clone();
     stage.servers.push(observed_server("late", &name, ServerState::Stopped));
-    assert_eq!(stage.step().0, ["DELETE"], "found, recorded, removed");
+    assert_eq!(stage.step().0, ["remove server late while it is stopped"], "found, recorded, removed");
 }
 
 #[test]
@@ -102,13 +114,20 @@ fn a_data_volume_to_be_retained_is_deleted_if_its_instance_fails_before_it_ever_
         agg.instance.terminate_requested_at = Some(cx.now);
     });
     // Its name says *delete* before it is deleted.
-    let (words, planned) = stage.step();
-    assert!(words.contains(&"TAG_VOLUME".to_owned()) && !words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
+    let (acts, planned) = stage.step();
+    assert!(
+        acts.contains(&"set our name and tags on data volume data".to_owned())
+            && !acts.contains(&"delete data volume data".to_owned()),
+        "{acts:?}"
+    );
     for action in planned.actions.iter().filter(|a| matches!(a, Action::Volume(_, VolumeCall::Tag))) {
         stage.answer(action, Ok(CallResult::Accepted));
     }
-    let (words, _) = stage.step();
-    assert!(words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}: empty, and nothing that was created stays behind");
+    let (acts, _) = stage.step();
+    assert!(
+        acts.contains(&"delete data volume data".to_owned()),
+        "{acts:?}: empty, and nothing that was created stays behind"
+    );
 }
 
 #[test]
@@ -118,8 +137,8 @@ fn a_refusal_is_retried_and_noted() {
     let planned = stage.step().1;
     let refusal = CallError { kind: ErrorKind::Unauthorized, effect: Effect::None, message: "no".into() };
     stage.answer(&planned.actions[0], Err(refusal));
-    let (words, planned) = stage.step();
-    assert!(words.is_empty());
+    let (acts, planned) = stage.step();
+    assert!(acts.is_empty());
     assert!(notes(&planned).starts_with("blocked: credentials"), "{}", notes(&planned));
     assert!(planned.recorded.instance.notes[0].until.is_some());
     assert!(planned.recorded.instance.wake_at > stage.now.plus_ms(5_000), "the retry backs off");
@@ -141,13 +160,13 @@ fn a_creation_that_is_refused_again_and_again_backs_off_and_fails() {
     let mut stage = Stage::new();
     let (mut sent, mut seconds) = (0, 0);
     while stage.agg.instance.status != Status::ProvisioningFailed {
-        let (words, planned) = stage.step();
+        let (acts, planned) = stage.step();
         for action in &planned.actions {
             stage.answer(action, Err(refusal.clone()));
             sent += 1;
         }
         seconds += 1;
-        assert!(seconds < 3_600, "{words:?}");
+        assert!(seconds < 3_600, "{acts:?}");
     }
     assert_eq!(sent, 41);
     assert!(seconds > 500, "the back-off doubles: {seconds} s");
@@ -175,8 +194,8 @@ fn volumes_of_a_removed_duplicate_are_deleted_while_the_instance_lives() {
     let prove = planned.actions.iter().find(|a| matches!(a, Action::Server(_, ServerCall::ProveGone))).unwrap().clone();
     let now = stage.now;
     stage.answer(&prove, Ok(proof("younger", now)));
-    let (words, planned) = stage.step();
-    assert!(words.contains(&"DELETE_VOLUME".to_owned()), "{words:?} {}", notes(&planned));
+    let (acts, planned) = stage.step();
+    assert!(acts.contains(&"delete boot volume boot2".to_owned()), "{acts:?} {}", notes(&planned));
 }
 
 #[test]
@@ -187,12 +206,12 @@ fn a_foreign_volume_whose_detachment_is_refused_does_not_keep_the_server_running
     stage.cancel();
     let refusal = CallError { kind: ErrorKind::Refused, effect: Effect::None, message: "no".into() };
     for seconds in 0.. {
-        let (words, planned) = stage.step();
-        if words == ["DELETE"] {
+        let (acts, planned) = stage.step();
+        if acts == ["remove server s1 while it runs"] {
             assert!((100..400).contains(&seconds), "{seconds}");
             break;
         }
-        assert!(seconds < 400, "{words:?} {}", notes(&planned));
+        assert!(seconds < 400, "{acts:?} {}", notes(&planned));
         for action in &planned.actions {
             stage.answer(action, Err(refusal.clone()));
         }
@@ -210,9 +229,9 @@ fn of_two_data_volumes_with_one_name_one_is_attached_and_the_other_removed() {
     let Action::Create(Creation::Volume(row)) = &create else { panic!() };
     stage.volumes.push(observed_volume("data", &row.name, "sbs_volume", None));
     stage.volumes.push(observed_volume("data2", &row.name, "sbs_volume", None));
-    let (words, planned) = stage.step();
-    let count = |w: &str| words.iter().filter(|x| *x == w).count();
-    assert_eq!((count("ATTACH_VOLUME"), count("DELETE_VOLUME")), (1, 1), "{words:?}");
+    let (acts, planned) = stage.step();
+    let count = |w: &str| acts.iter().filter(|x| *x == w).count();
+    assert_eq!((count("attach data volume data to server s1"), count("delete data volume data2")), (1, 1), "{acts:?}");
     let delete = planned.actions.iter().find(|a| matches!(a, Action::Volume(_, VolumeCall::Delete))).unwrap();
     let deleted = delete.volume_id().and_then(|id| planned.recorded.volume(id)?.provider_id.clone());
     assert_eq!(deleted.as_deref(), Some("data2"));
@@ -226,8 +245,8 @@ fn a_server_that_appears_after_out_of_stock_is_kept() {
     stage.answer(&planned.actions[0], Err(stock));
     let name = stage.agg.servers[0].name.clone();
     stage.servers.push(observed_server("s1", &name, ServerState::Stopped));
-    let (words, planned) = stage.step();
-    assert!(words.contains(&"TAG_VOLUME".to_owned()), "{words:?}");
+    let (acts, planned) = stage.step();
+    assert!(acts.contains(&"set our name and tags on boot volume boot".to_owned()), "{acts:?}");
     assert!(planned.recorded.instance.failure.is_none(), "{:?}", planned.recorded.instance.failure);
 }
 

@@ -25,11 +25,11 @@ fn a_start_that_takes_effect_after_the_stop_was_recorded_is_stopped() {
     let mut stage = Stage::ready();
     stage.agg.instance.desired = Desired::Stopped;
     stage.agg.instance.status = Status::Stopped;
-    assert_eq!(stage.step().0, ["STOP"], "no stop was sent: the start was ours");
+    assert_eq!(stage.step().0, ["stop server s1"], "no stop was sent: the start was ours");
     stage.agg.instance.status = Status::Stopped;
     stage.agg.servers[0].stop_sent_at = Some(T0);
-    let (words, planned) = stage.step();
-    assert!(words.is_empty() && notes(&planned).contains("a third party started the server"), "{}", notes(&planned));
+    let (acts, planned) = stage.step();
+    assert!(acts.is_empty() && notes(&planned).contains("a third party started the server"), "{}", notes(&planned));
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn a_stopped_instance_stays_stopped_whatever_a_stale_read_shows() {
         stage.agg.instance.status = Status::Stopped;
         stage.agg.servers[0].stop_sent_at = Some(stage.now);
         shows(&mut stage, state.clone());
-        let (words, planned) = stage.step();
-        assert!(words.is_empty() && planned.events.is_empty(), "{state:?}: {planned}");
+        let (acts, planned) = stage.step();
+        assert!(acts.is_empty() && planned.events.is_empty(), "{state:?}: {planned}");
         assert_eq!(stage.agg.instance.status, Status::Stopped, "{state:?}");
         assert!(!notes(&planned).contains("third party"), "{state:?}: {planned}");
     }
@@ -65,16 +65,16 @@ fn after_a_stop_ready_is_not_believed_from_a_read_that_may_show_the_time_before_
     // The response to the stop was lost, and the user starts the instance at once.
     let mut stage = ready();
     stage.agg.instance.desired = Desired::Stopped;
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["STOP"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["stop server s1"]);
     stage.answer(&planned.actions[0], Err(lost()));
     stage.agg.instance.desired = Desired::Present;
     stage.step();
     assert_ne!(stage.agg.instance.status, Status::Ready, "it is stopping");
     // It stopped; it is started again; and a read shows it as it ran before.
     shows(&mut stage, ServerState::Stopped);
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["START"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["start server s1"]);
     stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     shows(&mut stage, ServerState::Running);
     stage.step();
@@ -92,23 +92,27 @@ fn a_server_is_not_started_again_without_its_data_volume() {
     shows(&mut stage, ServerState::Stopped);
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
     (stage.volumes[2].server_id, stage.volumes[2].state) = (None, VolumeState::Available);
-    assert_eq!(stage.step().0, ["ATTACH_VOLUME"], "a third party detached it while the server was off");
+    assert_eq!(
+        stage.step().0,
+        ["attach data volume data to server s1"],
+        "a third party detached it while the server was off"
+    );
     let mut stage = ready();
     stage.stale_ms = 0;
     stage.agg.instance.status = Status::Stopped;
     shows(&mut stage, ServerState::Stopped);
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
     stage.volumes[2].server_id = Some("another".into());
-    let (words, planned) = stage.step();
-    assert!(words.is_empty() && notes(&planned).contains("detach it there"), "{planned}");
+    let (acts, planned) = stage.step();
+    assert!(acts.is_empty() && notes(&planned).contains("detach it there"), "{planned}");
 }
 
 #[test]
 fn a_reboot_is_sent_once_and_not_long_after_it_was_requested() {
     let mut stage = ready();
     stage.agg.instance.reboot_requested_at = Some(stage.now);
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["REBOOT"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["reboot server s1"]);
     stage.answer(&planned.actions[0], Err(lost()));
     stage.now = stage.now.plus_ms(120_000);
     assert!(stage.step().0.is_empty(), "its response was lost");
@@ -125,8 +129,8 @@ fn a_refused_start_delays_neither_a_termination_nor_the_back_off_of_a_stop() {
     shows(&mut stage, ServerState::Stopped);
     let refused = CallError { kind: ErrorKind::OutOfStock, effect: Effect::None, message: "no stock".into() };
     for _ in 0..3 {
-        let (words, planned) = stage.step();
-        assert_eq!(words, ["START"]);
+        let (acts, planned) = stage.step();
+        assert_eq!(acts, ["start server s1"]);
         stage.answer(&planned.actions[0], Err(refused.clone()));
         stage.now = stage.now.plus_ms(600_000);
     }
@@ -134,5 +138,5 @@ fn a_refused_start_delays_neither_a_termination_nor_the_back_off_of_a_stop() {
     stage.answer(&planned.actions[0], Err(refused));
     assert!(notes(&upon(&mut stage)).contains("starting the server was refused 4 time(s)"));
     stage.cancel();
-    assert_eq!(stage.step().0, ["DELETE"], "at once");
+    assert_eq!(stage.step().0, ["remove server s1 while it is stopped"], "at once");
 }

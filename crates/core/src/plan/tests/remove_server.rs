@@ -5,10 +5,6 @@ use crate::plan::Plan;
 use crate::recorded::{Failure, Retry, Volume};
 use crate::time::Timestamp;
 
-pub(super) fn words(planned: &Plan) -> Vec<&'static str> {
-    planned.actions.iter().map(|a| a.kind().text()).collect()
-}
-
 pub(super) fn retry(not_before: Timestamp) -> Retry {
     let error = CallError { kind: ErrorKind::Conflict, effect: Effect::None, message: "not now".into() };
     Retry { count: 1, not_before, error, call: None }
@@ -113,7 +109,7 @@ fn a_server_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
         stage.agg.servers[0].delete_sent_at = Some(sent);
         let observed = Observed { began_at: sent.plus_ms(ms), ..stage.observe() };
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        assert_eq!(words(&planned).contains(&"PROVIDER_PROVE_SERVER_GONE"), tells, "{ms}");
+        assert_eq!(does(&planned, "prove server s1 gone: not found by its id"), tells, "{ms}");
         assert_eq!(notes(&planned).contains("to see whether the server is gone"), !tells, "{ms}");
     }
     // No removal was requested: counted from the response to its creation, or from the intent.
@@ -124,12 +120,12 @@ fn a_server_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
         for (ms, tells) in [(0, false), (1, true)] {
             let observed = Observed { began_at: sent.plus_ms(ms), ..stage.observe() };
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-            assert_eq!(words(&planned).contains(&"PROVIDER_PROVE_SERVER_GONE"), tells, "{answered} {ms}");
+            assert_eq!(does(&planned, "prove server s1 gone: not found by its id"), tells, "{answered} {ms}");
         }
     }
     stage.agg.servers[0].retry = Some(retry(stage.now.plus_ms(9_000)));
     stage.now = stage.now.plus_ms(2_000);
-    assert!(!words(&upon(&mut stage)).contains(&"PROVIDER_PROVE_SERVER_GONE"), "it was just refused");
+    assert!(!does(&upon(&mut stage), "prove server s1 gone: not found by its id"), "it was just refused");
 }
 
 #[test]
@@ -143,7 +139,7 @@ fn an_accepted_removal_is_requested_again_only_if_it_is_overdue_or_was_refused()
         stage.now = sent.plus_ms(ms);
         let observed = stage.observe();
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        assert_eq!(words(&planned).contains(&"PROVIDER_DELETE"), again, "{ms} {refused}: {}", notes(&planned));
+        assert_eq!(does(&planned, "remove server s1 while it runs"), again, "{ms} {refused}: {}", notes(&planned));
         assert_eq!(notes(&planned).contains("waits for the server, running, to be gone"), !again, "{ms}");
     }
 }
@@ -156,13 +152,20 @@ fn the_removal_of_a_duplicate_needs_no_observation_begun_after_the_request() {
         stage.agg.servers[0].is_primary = keep;
         let observed = Observed { began_at: stage.now.plus_ms(ms), ..stage.observe() };
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        assert_eq!(words(&planned).contains(&"PROVIDER_DELETE"), goes, "{keep} {ms}");
+        assert_eq!(does(&planned, "remove server s1 while it runs"), goes, "{keep} {ms}");
     }
+}
+
+fn removals() -> [(ServerState, &'static str); 2] {
+    [
+        (ServerState::Running, "remove server s1 while it runs"),
+        (ServerState::Stopped, "remove server s1 while it is stopped"),
+    ]
 }
 
 #[test]
 fn flexible_addresses_are_reported_and_stay() {
-    for state in [ServerState::Running, ServerState::Stopped] {
+    for (state, removal) in removals() {
         let mut stage = ending();
         stage.servers[0].foreign_addresses = vec!["51.15.0.1".into(), "51.15.0.2".into()];
         stage.servers[0].state = state;
@@ -170,7 +173,7 @@ fn flexible_addresses_are_reported_and_stay() {
         let reported: Vec<_> = planned.events.iter().filter(|e| e.kind.text() == "FOREIGN_ADDRESS_LEFT").collect();
         assert_eq!(reported.len(), 2);
         assert!(reported[1].text.contains("51.15.0.2") && reported[1].resource_id.as_deref() == Some("s1"));
-        assert_eq!(words(&planned), ["PROVIDER_DELETE"]);
+        assert_eq!(actions_of(&planned), [removal]);
     }
 }
 
@@ -193,13 +196,13 @@ fn a_stop_is_waited_for_and_requested_again_if_it_is_overdue() {
         stage.now = sent.plus_ms(ms);
         let observed = stage.observe();
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        assert_eq!(words(&planned) == ["PROVIDER_STOP"], again, "{ms}: {:?}", words(&planned));
+        assert_eq!(actions_of(&planned) == ["stop server s1"], again, "{ms}: {:?}", actions_of(&planned));
         assert_eq!(notes(&planned).contains("waits for the server to stop"), !again);
     }
     let mut stage = keeps_local();
     stage.servers[0].allowed = vec![Allowed::Terminate];
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), Vec::<&str>::new());
+    assert_eq!(actions_of(&planned), NOTHING);
     assert!(notes(&planned).contains("allows the server to be stopped"), "{}", notes(&planned));
 }
 
@@ -208,7 +211,7 @@ fn a_local_volume_to_be_retained_delays_the_removal_of_its_server_without_limit(
     let mut stage = keeps_local();
     stage.servers[0].state = ServerState::Stopped;
     let local = |s: &Stage| s.agg.volumes.iter().position(|v| v.volume_type.name == "l_ssd").unwrap();
-    assert_eq!(words(&upon(&mut stage)), ["PROVIDER_DETACH_VOLUME"]);
+    assert_eq!(actions_of(&upon(&mut stage)), ["detach volume scr from server s1"]);
     let (n, sent) = (local(&stage), stage.now);
     stage.agg.volumes[n].detach_sent_at = Some(sent);
     let patience = 120_000;
@@ -216,19 +219,24 @@ fn a_local_volume_to_be_retained_delays_the_removal_of_its_server_without_limit(
         stage.now = sent.plus_ms(ms);
         let observed = stage.observe();
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        assert_eq!(words(&planned) == ["PROVIDER_DETACH_VOLUME"], again, "{ms}: {:?}", words(&planned));
+        assert_eq!(
+            actions_of(&planned) == ["detach volume scr from server s1"],
+            again,
+            "{ms}: {:?}",
+            actions_of(&planned)
+        );
         assert_eq!(notes(&planned).contains("to be detached"), !again, "{ms}: {}", notes(&planned));
     }
     stage.agg.volumes[n].retry = Some(retry(stage.now.plus_ms(5_000)));
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), Vec::<&str>::new(), "refused: the server still waits for it");
+    assert_eq!(actions_of(&planned), NOTHING, "refused: the server still waits for it");
     assert!(notes(&planned).contains("detaching a volume was refused"));
 }
 
 #[test]
 fn a_foreign_block_volume_delays_the_removal_of_its_server_only_for_a_while() {
     let patience = 120_000;
-    for state in [ServerState::Running, ServerState::Stopped] {
+    for (state, removal) in removals() {
         for (ms, holds) in [(patience, true), (patience + 1, false)] {
             let mut stage = ending();
             stage.servers[0].state = state.clone();
@@ -238,8 +246,8 @@ fn a_foreign_block_volume_delays_the_removal_of_its_server_only_for_a_while() {
             stage.now = asked.plus_ms(ms);
             let observed = stage.observe();
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-            let wanted = if holds { "PROVIDER_DETACH_VOLUME" } else { "PROVIDER_DELETE" };
-            assert_eq!(words(&planned), [wanted], "{state:?} {ms}");
+            let wanted = if holds { "detach third-party volume theirs from server s1" } else { removal };
+            assert_eq!(actions_of(&planned), [wanted], "{state:?} {ms}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! When a volume is deleted or retained, and when an instance ends.
 
-use super::remove_server::{data_of, ending, retry, server_gone, words};
+use super::remove_server::{data_of, ending, retry, server_gone};
 use super::*;
 use crate::observed::ObservedServer;
 use crate::recorded::{Failure, Volume};
@@ -12,14 +12,14 @@ fn a_volume_waits_for_its_server() {
     let mut stage = ending();
     stage.volumes[2].state = VolumeState::Available;
     stage.volumes[2].server_id = None;
-    assert!(!words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
+    assert!(!does(&upon(&mut stage), "delete data volume data"));
     // Detached and free: it is deleted, although the server still exists.
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
-    assert!(words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
+    assert!(does(&upon(&mut stage), "delete data volume data"));
     // In use: it waits.
     stage.volumes[2].state = VolumeState::InUse;
     stage.volumes[2].server_id = Some("s1".into());
-    assert!(!words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
+    assert!(!does(&upon(&mut stage), "delete data volume data"));
     // To be retained: its status does not change before the server is gone.
     let mut stage = ending();
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
@@ -32,14 +32,14 @@ fn a_volume_waits_for_its_server() {
     let foreign = vec![attachment(0, "data", "sbs_volume")];
     stage.servers.push(ObservedServer { attachments: foreign, ..observed_server("x", "x", ServerState::Running) });
     (stage.volumes[2].state, stage.volumes[2].server_id) = (VolumeState::Available, None);
-    assert!(words(&upon(&mut stage)).contains(&"PROVIDER_DELETE_VOLUME"));
+    assert!(does(&upon(&mut stage), "delete data volume data"));
     // On another server, while ours is gone: it does not wait for a server of ours.
     let mut stage = server_gone();
     stage.servers.push(ObservedServer {
         attachments: vec![attachment(0, "data", "sbs_volume")],
         ..observed_server("x", "x", ServerState::Running)
     });
-    assert_eq!(words(&upon(&mut stage)), ["PROVIDER_DELETE_VOLUME", "PROVIDER_DELETE_VOLUME"]);
+    assert_eq!(actions_of(&upon(&mut stage)), ["delete boot volume boot", "delete data volume data"]);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_volumes_deletion_waits_for_its_state_with_a_note() {
         (stage.volumes[0].state, stage.volumes[0].server_id) = (state.clone(), on.map(str::to_owned));
         let planned = upon(&mut stage);
         assert_eq!(notes(&planned), wanted, "{state:?}");
-        assert_eq!(words(&planned).is_empty(), !wanted.is_empty(), "{state:?}");
+        assert_eq!(actions_of(&planned).is_empty(), !wanted.is_empty(), "{state:?}");
     }
 }
 
@@ -99,7 +99,11 @@ fn a_volume_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
             sent(&mut stage, at);
             let observed = Observed { began_at: at.plus_ms(ms), ..stage.observe() };
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-            assert_eq!(words(&planned) == ["PROVIDER_PROVE_VOLUME_GONE"], tells, "{what} {ms}");
+            assert_eq!(
+                actions_of(&planned) == ["prove data volume data gone: not found by its id"],
+                tells,
+                "{what} {ms}"
+            );
             assert_eq!(notes(&planned).contains("to see whether volume data is gone"), !tells, "{what}");
         }
     }
@@ -108,7 +112,7 @@ fn a_volume_that_is_not_shown_is_checked_once_the_observation_is_new_enough() {
     for v in &mut stage.agg.volumes {
         v.retry = Some(retry(stage.now.plus_ms(9_000)));
     }
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new(), "just refused");
+    assert_eq!(actions_of(&upon(&mut stage)), NOTHING, "just refused");
 }
 
 #[test]
@@ -123,14 +127,14 @@ fn a_volume_to_be_retained_is_named_so_and_then_retained_once_it_is_shown() {
     let mut stage = keeps();
     data(&mut stage).tagged_at = None;
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), ["PROVIDER_TAG_VOLUME"], "the name contains the policy");
+    assert_eq!(actions_of(&planned), ["set our name and tags on data volume data"], "the name contains the policy");
     assert_eq!(planned.recorded.instance.status, Status::Terminating);
     data(&mut stage).retry = Some(retry(T0));
     let planned = upon(&mut stage);
     assert_eq!(data_of(&planned).status, VolumeStatus::Retained, "refused: it is retained nevertheless");
     let mut stage = keeps();
     let planned = upon(&mut stage);
-    assert_eq!((data_of(&planned).status, words(&planned)), (VolumeStatus::Retained, vec![]));
+    assert_eq!((data_of(&planned).status, actions_of(&planned)), (VolumeStatus::Retained, vec![]));
     let event = planned.events.iter().find(|e| e.kind.text() == "VOLUME_RETAINED").unwrap();
     assert!(event.text.contains("costs money") && event.resource_id.as_deref() == Some("data"));
     assert_eq!(event.volume_id.as_ref(), Some(&data_of(&planned).id));
@@ -140,7 +144,7 @@ fn a_volume_to_be_retained_is_named_so_and_then_retained_once_it_is_shown() {
     let row = data(&mut stage);
     (row.origin, row.tagged_at) = (Origin::Foreign, None);
     let planned = upon(&mut stage);
-    assert_eq!((planned.recorded.volumes[0].status, words(&planned)), (VolumeStatus::Released, vec![]));
+    assert_eq!((planned.recorded.volumes[0].status, actions_of(&planned)), (VolumeStatus::Released, vec![]));
     assert!(planned.events.iter().any(|e| e.kind.text() == "FOREIGN_VOLUME_RELEASED"));
     // Not shown: checked after a listing that began after the server's end.
     for (ms, tells) in [(0, false), (1, true)] {
@@ -149,13 +153,13 @@ fn a_volume_to_be_retained_is_named_so_and_then_retained_once_it_is_shown() {
         let gone = stage.agg.servers[0].gone_at.unwrap();
         let observed = Observed { began_at: gone.plus_ms(ms), ..stage.observe() };
         let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-        assert_eq!(words(&planned) == ["PROVIDER_PROVE_VOLUME_GONE"], tells, "{ms}");
+        assert_eq!(actions_of(&planned) == ["prove data volume data gone: not found by its id"], tells, "{ms}");
         assert_eq!(notes(&planned).contains("to see volume data, which is to be retained"), !tells, "{ms}");
     }
     let mut stage = keeps();
     stage.volumes.clear();
     data(&mut stage).retry = Some(retry(stage.now.plus_ms(9_000)));
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+    assert_eq!(actions_of(&upon(&mut stage)), NOTHING);
 }
 
 #[test]
@@ -198,7 +202,7 @@ fn unneeded_volumes_are_deleted_while_the_instance_lives_and_used_ones_are_not()
     stage.volumes[2].attachment_settled = false;
     let planned = upon(&mut stage);
     assert_eq!(
-        (words(&planned), notes(&planned).contains("to be detached from server")),
+        (actions_of(&planned), notes(&planned).contains("to be detached from server")),
         (vec![], false),
         "{}",
         notes(&planned)

@@ -214,7 +214,7 @@ impl Stage {
         for action in &planned.actions {
             record_intent(&mut self.agg, action, now);
         }
-        (planned.actions.iter().map(|a| a.kind().text().replace("PROVIDER_", "")).collect(), planned)
+        (actions_of(&planned), planned)
     }
 
     pub(super) fn answer(&mut self, action: &Action, outcome: Result<CallResult, CallError>) {
@@ -255,14 +255,14 @@ impl Stage {
         stage.volumes[2].server_id = Some("s1".into());
         stage.volumes[2].attachment_settled = true;
         stage.volumes[2].state = VolumeState::InUse;
-        let (words, planned) = stage.step();
-        assert_eq!(words, ["START"]);
+        let (acts, planned) = stage.step();
+        assert_eq!(acts, ["start server s1"]);
         stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
         stage.servers[0].state = ServerState::Running;
         stage.servers[0].allowed = vec![Allowed::Stop, Allowed::Terminate, Allowed::Reboot];
         stage.servers[0].addresses = vec!["1.2.3.4".into()];
-        let (words, planned) = stage.step();
-        assert!(words.is_empty());
+        let (acts, planned) = stage.step();
+        assert!(acts.is_empty());
         assert_eq!(planned.recorded.instance.status, Status::Ready);
         stage
     }
@@ -330,6 +330,20 @@ pub(crate) fn observed_volume(id: &str, name: &str, kind: &str, on: Option<&str>
 
 pub(super) fn lost() -> CallError {
     CallError { kind: ErrorKind::Unavailable, effect: Effect::Unknown, message: "lost".into() }
+}
+
+/// No action.
+pub(super) const NOTHING: [&str; 0] = [];
+
+/// The actions of a plan, as its text shows them.
+pub(super) fn actions_of(planned: &Plan) -> Vec<String> {
+    let text = planned.to_string();
+    text.lines().skip(1 + planned.events.len()).take(planned.actions.len()).map(str::to_owned).collect()
+}
+
+/// Whether a plan's text shows an action.
+pub(super) fn does(planned: &Plan, act: &str) -> bool {
+    actions_of(planned).iter().any(|a| a == act)
 }
 
 pub(super) fn notes(planned: &Plan) -> String {

@@ -18,14 +18,14 @@ fn ready() -> Stage {
 
 fn seconds_later(stage: &mut Stage, seconds: i64) -> Vec<String> {
     stage.now = stage.now.plus_ms((seconds - 1) * 1_000);
-    let (words, planned) = stage.step();
+    let (acts, planned) = stage.step();
     for action in &planned.actions {
         if action.reads() {
             let id = if action.volume_id().is_some() { "volume" } else { "server" };
             stage.answer(action, Ok(proof(id, stage.now)));
         }
     }
-    words
+    acts
 }
 
 #[test]
@@ -33,12 +33,12 @@ fn one_pair_of_stale_reads_does_not_make_a_server_disappear() {
     let mut stage = ready();
     let (servers, volumes) = (stage.servers.clone(), stage.volumes.clone());
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
-    let words = seconds_later(&mut stage, 1);
-    assert!(!words.iter().any(|w| w.contains("PROVE")), "{words:?}");
+    let acts = seconds_later(&mut stage, 1);
+    assert!(!acts.iter().any(|w| w.contains("PROVE")), "{acts:?}");
     assert_eq!(stage.agg.servers[0].pending_observation.as_ref().map(|u| u.what), Some(PendingFact::Absent));
     // The first not-found after the window is recorded, but does not count yet.
-    let words = seconds_later(&mut stage, 62);
-    assert!(words.iter().any(|w| w == "PROVE_SERVER_GONE"), "{words:?}");
+    let acts = seconds_later(&mut stage, 62);
+    assert!(acts.iter().any(|w| w == "prove server s1 gone: not found by its id"), "{acts:?}");
     assert_eq!(stage.agg.servers[0].gone_at, None);
     assert_eq!(stage.agg.instance.status, Status::Ready);
     // Shown again: the count starts again.
@@ -54,8 +54,8 @@ fn a_server_has_disappeared_after_two_not_founds_a_window_apart() {
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
     let mut asked = 0;
     for second in 1..=200 {
-        let words = seconds_later(&mut stage, 1);
-        asked += words.iter().filter(|w| *w == "PROVE_SERVER_GONE").count();
+        let acts = seconds_later(&mut stage, 1);
+        asked += acts.iter().filter(|w| *w == "prove server s1 gone: not found by its id").count();
         if stage.agg.servers[0].gone_at.is_some() {
             assert!((120..=130).contains(&second), "{second}");
             break;
@@ -107,10 +107,10 @@ fn what_is_shown_again_after_the_window_is_deleted_again() {
     (stage.servers, stage.volumes) = (servers, volumes);
     seconds_later(&mut stage, 20);
     assert_eq!(stage.agg.instance.status, Status::Terminated);
-    let words = seconds_later(&mut stage, 62);
-    assert_eq!(stage.agg.instance.status, Status::Terminating, "{words:?}");
+    let acts = seconds_later(&mut stage, 62);
+    assert_eq!(stage.agg.instance.status, Status::Terminating, "{acts:?}");
     assert!(stage.agg.servers[0].is_live() && stage.agg.instance.terminated_at.is_none());
-    assert!(words.iter().any(|w| w == "DELETE"), "{words:?}");
+    assert!(acts.iter().any(|w| w == "remove server s1 while it runs"), "{acts:?}");
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn a_newer_policy_in_the_cloud_freezes_the_instance_until_an_operator_decides() 
         let id = stage.agg.volumes[n].provider_id.clone().unwrap();
         stage.volumes.iter_mut().filter(|v| v.id == id).for_each(|v| v.name.clone_from(&shown));
         (stage.agg.volumes[n].delete_on_terminate, stage.agg.volumes[n].policy_version) = (recorded, known);
-        let (words, planned) = stage.step();
-        let case = format!("{delete} {version} {recorded} {known}: {words:?}");
+        let (acts, planned) = stage.step();
+        let case = format!("{delete} {version} {recorded} {known}: {acts:?}");
         assert_eq!(planned.actions.is_empty(), frozen, "{case}");
         assert_eq!(notes(&planned).contains("frozen"), frozen, "{case}");
         let cloud = frozen.then_some(CloudPolicy { delete, version });
@@ -153,8 +153,8 @@ fn a_newer_policy_in_the_cloud_freezes_the_instance_until_an_operator_decides() 
         // An operator decides. The new version is higher than both.
         stage.agg.volumes[n].set_policy(true);
         assert!(stage.agg.volumes[n].policy_version > version.max(known), "{case}");
-        let (words, planned) = stage.step();
-        assert!(!planned.actions.is_empty() && !notes(&planned).contains("frozen"), "{case}, then {words:?}");
+        let (acts, planned) = stage.step();
+        assert!(!planned.actions.is_empty() && !notes(&planned).contains("frozen"), "{case}, then {acts:?}");
     }
 }
 
@@ -186,12 +186,12 @@ fn a_witness_is_created_after_checks_without_a_result_and_deleted_after_the_proo
     needs_a_witness(&mut stage);
     let mut asked = 0;
     let made = loop {
-        let (words, planned) = stage.step();
+        let (acts, planned) = stage.step();
         if let Some(Action::Create(Creation::Volume(row))) = planned.actions.iter().find(|a| a.creates()) {
             break row.clone();
         }
         for action in &planned.actions {
-            assert!(action.reads(), "{words:?}");
+            assert!(action.reads(), "{acts:?}");
             asked += 1;
             stage.answer(action, Err(unwitnessed()));
         }
@@ -203,17 +203,17 @@ fn a_witness_is_created_after_checks_without_a_result_and_deleted_after_the_proo
     stage.volumes.push(witness.clone());
     stage.answer(&Action::Create(Creation::Volume(made)), Ok(CallResult::Volume(Box::new(witness))));
     // It stays while the other volume is checked, and no second one is created.
-    let (words, planned) = stage.step();
+    let (acts, planned) = stage.step();
     assert!(notes(&planned).contains("witness"), "{}", notes(&planned));
-    assert_eq!(words, ["PROVE_VOLUME_GONE"]);
+    assert_eq!(acts, ["prove data volume data gone: not found by its id"]);
     let at = stage.now;
     stage.answer(&planned.actions[0], Ok(proof("data", at)));
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["DELETE_VOLUME"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["delete witness volume w1"]);
     stage.answer(&planned.actions[0], Ok(CallResult::Accepted));
     stage.volumes.clear();
-    let (words, planned) = stage.step();
-    assert_eq!(words, ["PROVE_VOLUME_GONE"]);
+    let (acts, planned) = stage.step();
+    assert_eq!(acts, ["prove witness volume w1 gone: not found by its id"]);
     let at = stage.now;
     stage.answer(&planned.actions[0], Ok(proof("w1", at)));
     stage.step();

@@ -1,6 +1,6 @@
 //! From a created server to *ready*: data volume, user data, start.
 
-use super::before_start::{free, made, refused, words};
+use super::before_start::{free, made, refused};
 use super::*;
 use crate::plan::Rules;
 use crate::status::NoteCode;
@@ -22,10 +22,10 @@ pub(super) fn about_to_start() -> Stage {
 fn a_start_waits_until_the_cloud_allows_it() {
     let mut stage = about_to_start();
     stage.servers[0].allowed.clear();
-    let (words, planned) = stage.step();
-    assert!(words.is_empty() && notes(&planned).contains("allows the server to be started"), "{words:?}");
+    let (acts, planned) = stage.step();
+    assert!(acts.is_empty() && notes(&planned).contains("allows the server to be started"), "{acts:?}");
     stage.servers[0].allowed.push(Allowed::Start);
-    assert_eq!(stage.step().0, ["START"]);
+    assert_eq!(stage.step().0, ["start server s1"]);
 }
 
 /// A third party deleted the server and the volumes that came with it.
@@ -39,12 +39,12 @@ fn only_the_data_volume_is_left(stage: &mut Stage) {
 fn the_intent_of_a_start_protects_the_volumes_to_be_retained() {
     let mut stage = about_to_start();
     data(&mut stage).delete_on_terminate = false;
-    assert_eq!(stage.step().0, ["START"]);
+    assert_eq!(stage.step().0, ["start server s1"]);
     // The process is killed here. The server runs for an hour, and is deleted before the next observation.
     only_the_data_volume_is_left(&mut stage);
     for _ in 0..5 {
-        let (words, planned) = stage.step();
-        assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
+        let (acts, planned) = stage.step();
+        assert!(!acts.contains(&"delete data volume data".to_owned()), "{acts:?}");
         let now = stage.now;
         for action in planned.actions.iter().filter(|a| a.reads()) {
             stage.answer(action, Ok(proof("s1", now)));
@@ -69,8 +69,8 @@ fn a_start_whose_response_was_lost_counts_as_a_start_so_that_data_is_retained() 
     let mut stage = started_without_a_response();
     only_the_data_volume_is_left(&mut stage);
     for _ in 0..6 {
-        let (words, planned) = stage.step();
-        assert!(!words.contains(&"DELETE_VOLUME".to_owned()), "{words:?}");
+        let (acts, planned) = stage.step();
+        assert!(!acts.contains(&"delete data volume data".to_owned()), "{acts:?}");
         let now = stage.now;
         for action in &planned.actions {
             let id = if matches!(action, Action::Server(_, ServerCall::ProveGone)) { "s1" } else { "x" };
@@ -92,14 +92,19 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
     type Change = fn(&mut Stage);
     let seen: fn(&mut Stage) -> &mut ObservedVolume = |s| s.volumes.iter_mut().find(|v| v.id == "data").unwrap();
     let cases: [(&str, Change, &[&str], &str); 11] = [
-        ("free", |_| {}, &["ATTACH_VOLUME"], ""),
+        ("free", |_| {}, &["attach data volume data to server s1"], ""),
         (
             "requested just now",
             |s| data(s).attach_sent_at = Some(s.now),
             &[],
             "waits for the data volume to be attached",
         ),
-        ("requested a while ago", |s| data(s).attach_sent_at = Some(s.now.plus_ms(-1)), &["ATTACH_VOLUME"], ""),
+        (
+            "requested a while ago",
+            |s| data(s).attach_sent_at = Some(s.now.plus_ms(-1)),
+            &["attach data volume data to server s1"],
+            "",
+        ),
         (
             "refused a moment ago",
             |s| data(s).retry = Some(refused(ErrorKind::Conflict, 1, s.now.plus_ms(9_000))),
@@ -109,7 +114,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
         (
             "already shown by our server",
             |s| s.servers[0].attachments.push(attachment(2, "data", "sbs_volume")),
-            &["START"],
+            &["start server s1"],
             "",
         ),
         (
@@ -126,7 +131,12 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
             "waits for the data volume to be created",
         ),
         ("in use without a server", |s| seen_data(s).state = VolumeState::InUse, &[], "to become available"),
-        ("not shown yet", |s| s.volumes.retain(|v| v.id != "data"), &["PROVE_VOLUME_GONE"], ""),
+        (
+            "not shown yet",
+            |s| s.volumes.retain(|v| v.id != "data"),
+            &["prove data volume data gone: not found by its id"],
+            "",
+        ),
         (
             "attached",
             |s| {
@@ -134,7 +144,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
                 (v.server_id, v.attachment_settled, v.state) = (Some("s1".into()), true, VolumeState::InUse);
                 s.servers[0].attachments.push(attachment(2, "data", "sbs_volume"));
             },
-            &["START"],
+            &["start server s1"],
             "",
         ),
     ];
@@ -143,7 +153,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
         free(&mut stage);
         change(&mut stage);
         let planned = upon(&mut stage);
-        assert_eq!(words(&planned), wanted, "{what}: {}", notes(&planned));
+        assert_eq!(actions_of(&planned), wanted, "{what}: {}", notes(&planned));
         assert!(
             notes(&planned).contains(note) && notes(&planned).is_empty() == note.is_empty(),
             "{what}: {}",
@@ -155,7 +165,7 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
     free(&mut stage);
     (seen(&mut stage).server_id, seen(&mut stage).attachment_settled) = (Some("s9".into()), true);
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), Vec::<&str>::new());
+    assert_eq!(actions_of(&planned), NOTHING);
     assert!(notes(&planned).contains("attached to server s9"), "{}", notes(&planned));
     assert_eq!(planned.recorded.instance.notes[0].code, NoteCode::ActionNeeded);
     // An operator has to know whose that server is.
@@ -174,10 +184,10 @@ fn the_data_volume_is_attached_before_the_start_and_every_wait_has_a_note() {
     let mut stage = made();
     free(&mut stage);
     data(&mut stage).attached_at = Some(T0);
-    assert_eq!(words(&upon(&mut stage)), ["ATTACH_VOLUME"]);
+    assert_eq!(actions_of(&upon(&mut stage)), ["attach data volume data to server s1"]);
     let mut stage = Stage::ready();
     free(&mut stage);
-    assert_eq!(words(&upon(&mut stage)), ["ATTACH_VOLUME"]);
+    assert_eq!(actions_of(&upon(&mut stage)), ["attach data volume data to server s1"]);
     let mut stage = made();
     free(&mut stage);
     seen(&mut stage).state = VolumeState::Error;
@@ -201,7 +211,11 @@ fn a_data_volume_that_is_not_shown_is_checked_once_the_observation_is_new_enough
             (row.answered_at, row.created_at) = (answered.then_some(since), since);
             let observed = Observed { began_at: since.plus_ms(ms), listed, ..stage.observe() };
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
-            assert_eq!(words(&planned) == ["PROVE_VOLUME_GONE"], asks, "{answered} {listed} {ms}");
+            assert_eq!(
+                actions_of(&planned) == ["prove data volume data gone: not found by its id"],
+                asks,
+                "{answered} {listed} {ms}"
+            );
             assert_eq!(notes(&planned).contains("waits for the cloud to show the data volume"), !asks);
         }
     }
@@ -209,7 +223,7 @@ fn a_data_volume_that_is_not_shown_is_checked_once_the_observation_is_new_enough
     free(&mut stage);
     stage.volumes.retain(|v| v.id != "data");
     data(&mut stage).retry = Some(refused(ErrorKind::Unavailable, 1, stage.now.plus_ms(9_000)));
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+    assert_eq!(actions_of(&upon(&mut stage)), NOTHING);
 }
 
 #[test]
@@ -219,7 +233,7 @@ fn changes_of_the_data_volume_after_the_server_ran_are_reported_and_not_reverted
     data(&mut stage).attached_at = Some(T0);
     let planned = upon(&mut stage);
     assert_eq!(
-        (words(&planned), notes(&planned).as_str()),
+        (actions_of(&planned), notes(&planned).as_str()),
         (vec![], "a third party detached the data volume; attach it again, or terminate the instance")
     );
     let mut stage = Stage::ready();
@@ -230,7 +244,7 @@ fn changes_of_the_data_volume_after_the_server_ran_are_reported_and_not_reverted
     data(&mut stage).status = VolumeStatus::Deleted;
     data(&mut stage).proof = Some(proof_of("data"));
     let planned = upon(&mut stage);
-    assert_eq!(words(&planned), Vec::<&str>::new(), "its data is lost: it is not created again");
+    assert_eq!(actions_of(&planned), NOTHING, "its data is lost: it is not created again");
     assert!(notes(&planned).contains("the data volume disappeared"));
     // Before the server ever ran, the volume was empty. Its disappearance is a failure nevertheless.
     let mut stage = made();
@@ -244,19 +258,19 @@ fn changes_of_the_data_volume_after_the_server_ran_are_reported_and_not_reverted
 fn user_data_is_set_when_the_data_volume_is_known_and_before_the_start() {
     let mut stage = made();
     stage.agg.servers[0].user_data_at = None;
-    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"]);
+    assert_eq!(actions_of(&upon(&mut stage)), ["set the first-boot instructions of server s1"]);
     stage.agg.servers[0].retry = Some(refused(ErrorKind::Conflict, 1, stage.now.plus_ms(9_000)));
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new());
+    assert_eq!(actions_of(&upon(&mut stage)), NOTHING);
     stage.agg.servers[0].retry = None;
     stage.agg.instance.spec.data_volume = None;
-    assert_eq!(words(&upon(&mut stage)), ["SET_USER_DATA"], "none is requested");
+    assert_eq!(actions_of(&upon(&mut stage)), ["set the first-boot instructions of server s1"], "none is requested");
     let mut stage = made();
     stage.agg.servers[0].user_data_at = None;
     let row = data(&mut stage);
     (row.create_state, row.provider_id) = (CreateState::Unconfirmed, None);
     stage.volumes.retain(|v| v.id != "data");
     stage.servers[0].attachments.retain(|a| a.volume_id != "data");
-    assert_eq!(words(&upon(&mut stage)), Vec::<&str>::new(), "which volume to mount is not known yet");
+    assert_eq!(actions_of(&upon(&mut stage)), NOTHING, "which volume to mount is not known yet");
 }
 
 /// `ms` after its start was accepted, stopped.
@@ -274,14 +288,14 @@ fn a_server_that_stops_again_is_started_again_but_not_for_ever() {
     for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
         for (ms, starts, word, note) in [
             (29_999, 1, None, "waits for the cloud to show the start of the server"),
-            (30_000, 1, Some("START"), ""),
-            (30_000, 2, Some("START"), ""),
+            (30_000, 1, Some("start server s1"), ""),
+            (30_000, 2, Some("start server s1"), ""),
             (0, 1, None, "waits for the server to run"),
         ] {
             let mut stage = stopped_again(ms, starts);
             stage.servers[0].state = state.clone();
             let planned = upon(&mut stage);
-            assert_eq!(words(&planned).first().copied(), word, "{state:?} {ms} {starts}");
+            assert_eq!(actions_of(&planned).first().map(String::as_str), word, "{state:?} {ms} {starts}");
             assert_eq!(notes(&planned), note, "{state:?} {ms} {starts}");
         }
     }
@@ -301,14 +315,14 @@ fn every_other_state_leaves_a_note() {
         let mut stage = made();
         stage.servers[0].state = state;
         let planned = upon(&mut stage);
-        assert_eq!((words(&planned), notes(&planned).as_str()), (vec![], note));
+        assert_eq!((actions_of(&planned), notes(&planned).as_str()), (vec![], note));
     }
     for state in [ServerState::Stopped, ServerState::StoppedInPlace] {
         let mut stage = Stage::ready();
         stage.servers[0].state = state;
         let planned = upon(&mut stage);
         assert!(notes(&planned).contains("a third party stopped the server"), "{}", notes(&planned));
-        assert_eq!(words(&planned), Vec::<&str>::new());
+        assert_eq!(actions_of(&planned), NOTHING);
     }
 }
 

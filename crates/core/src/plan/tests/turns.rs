@@ -43,8 +43,8 @@ fn a_refused_call_is_retried_exactly_at_its_time() {
         let mut stage = Stage::ready();
         stage.cancel();
         stage.agg.servers[0].retry = Some(retry(stage.now.plus_ms(1_000 + early_ms)));
-        let (words, planned) = stage.step();
-        assert_eq!(!words.is_empty(), acts, "{early_ms}: {words:?}");
+        let (done, planned) = stage.step();
+        assert_eq!(!done.is_empty(), acts, "{early_ms}: {done:?}");
         if !acts {
             assert_eq!(planned.recorded.instance.wake_at, stage.now.plus_ms(1), "it is the only thing to wait for");
             assert_eq!(
