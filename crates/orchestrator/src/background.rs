@@ -27,6 +27,7 @@ pub(crate) trait BackgroundTask: Send {
 pub(crate) async fn keep_running(mut task: impl BackgroundTask, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if let Err(e) = task.run(&stop).await {
+            metrics::counter!("inventiv_background_task_failures_total", "task" => task.name()).increment(1);
             tracing::error!(task = task.name(), error = %e, "a background task failed; retries");
         }
         tokio::select! {
