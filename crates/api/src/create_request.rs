@@ -4,6 +4,7 @@ use crate::App;
 use crate::problem::wrong_field;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::cloud_config;
+use inventiv_core::engine::MAX_CONTEXT_TOKENS;
 use inventiv_core::id::InstanceId;
 use inventiv_core::model_id::{self, ModelId};
 use inventiv_core::ssh_key;
@@ -93,6 +94,16 @@ fn check_numbers(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldE
     }
     if request.boot_volume_gb.is_some_and(|gb| !(1..=MAX_GB).contains(&gb)) {
         wrong.push(wrong_field("boot_volume_gb", format!("must be a whole number from 1 to {MAX_GB}")));
+    }
+    let context = request.engine.as_ref().and_then(|e| e.context_tokens);
+    if context.is_some_and(|n| !(1..=MAX_CONTEXT_TOKENS).contains(&n)) {
+        wrong.push(wrong_field(
+            "engine.context_tokens",
+            format!("must be a whole number from 1 to {MAX_CONTEXT_TOKENS}"),
+        ));
+    }
+    if request.engine.is_some() && request.model_id.is_none() {
+        wrong.push(wrong_field("engine", "needs model_id: an engine serves a model"));
     }
     if request.perf_iops.is_some_and(|n| !profile.volume_iops.contains(&n)) {
         let speeds: Vec<String> = profile.volume_iops.iter().map(i64::to_string).collect();

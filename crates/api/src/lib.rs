@@ -12,6 +12,7 @@ mod idempotency;
 mod images;
 mod listen;
 mod metrics_page;
+mod model_fit;
 mod mutations;
 pub mod openapi;
 mod problem;

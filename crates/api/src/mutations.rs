@@ -5,6 +5,7 @@ use crate::create_request::{mistakes, wrong_name};
 use crate::etag::{self, IfMatch};
 use crate::idempotency;
 use crate::images;
+use crate::model_fit;
 use crate::problem::ApiError;
 use crate::view;
 use inventiv_core::event_kind::EventKind;
@@ -16,7 +17,6 @@ use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::status::{LogStatus, Origin, VolumeKind, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, SizeInputs};
-use inventiv_core::worker_storage::recommended_data_volume_gb;
 use inventiv_store::{ActionLog, LogWrite, Model, Named, ProviderSettings, VolumeWithOwner};
 use inventiv_types::CreateInstance;
 
@@ -283,6 +283,7 @@ async fn spec(
         );
         return Err(ApiError::field("boot_volume_gb", text));
     }
+    let fits = model_fit::check(app, request, offer).await?;
     let model = match request.model_id.as_deref() {
         Some(id) => model(app, id).await?,
         None => None,
@@ -314,7 +315,8 @@ async fn spec(
         size_reason: chosen.reason,
     });
     Ok(Spec {
-        warnings: warnings(offer, request.model_id.as_deref()),
+        warnings: warnings(offer).chain(fits.warnings).collect(),
+        engine: fits.engine,
         data_volume,
         boot_volume_bytes: request.boot_volume_gb.map(|gb| gb * GB),
         image: request.image.clone().unwrap_or_else(|| settings.default_image.clone()),
@@ -329,27 +331,10 @@ async fn spec(
     })
 }
 
-/// Reasons why an instance may be useless although it can be created.
-fn warnings(offer: &Offer, model_id: Option<&str>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if offer.end_of_service {
-        warnings.push(format!(
-            "{} is at its end of service: the provider withdraws it from its offer",
-            offer.instance_type
-        ));
-    }
-    let needs = model_id.and_then(recommended_data_volume_gb).map(|r| r.weights_bytes);
-    let has = offer.gpu_memory_bytes.map(|b| b.saturating_mul(offer.gpu_count)).filter(|b| *b > 0);
-    if let (Some(needs), Some(has)) = (needs, has)
-        && needs > has
-    {
-        let (needs, has) = (gb_ceil(needs), gb_ceil(has));
-        warnings.push(format!(
-            "the model's weights take about {needs} GB, and the GPU memory of {} is {has} GB: the model will not run on it",
-            offer.instance_type
-        ));
-    }
-    warnings
+/// Reasons why a type should not be used although it can be rented.
+fn warnings(offer: &Offer) -> impl Iterator<Item = String> {
+    let text = format!("{} is at its end of service: the provider withdraws it from its offer", offer.instance_type);
+    offer.end_of_service.then_some(text).into_iter()
 }
 
 /// The settings of a model: for this revision and quantisation, otherwise for its repository.

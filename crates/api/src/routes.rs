@@ -48,6 +48,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(models::list, models::create))
         .routes(routes!(models::show, models::change, models::remove))
         .routes(routes!(models::recommend))
+        .routes(routes!(models::fit))
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))
@@ -67,6 +68,7 @@ pub(crate) fn router(app: &App, document: fn() -> OpenApi) -> Router {
     let guarded = guarded
         .route("/models/{id}/{name}", get(models::show_two).patch(models::change_two).delete(models::remove_two))
         .route("/models/{id}/{name}/recommended-data-volume", get(models::recommend_two))
+        .route("/models/{id}/{name}/fit", get(models::fit_two))
         .route("/openapi.json", get(move || async move { axum::Json(document()) }));
     let fallback = || async { ApiError::new(404, "not_found", "no such path; GET /openapi.json lists all paths") };
     let wrong_method = || async {

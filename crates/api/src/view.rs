@@ -2,6 +2,7 @@
 
 mod action_log;
 mod audit;
+mod fit;
 mod offer;
 mod proof;
 mod settings;
@@ -10,6 +11,7 @@ mod storage;
 
 pub(crate) use action_log::action_log;
 pub(crate) use audit::{audit, count, oldest};
+pub(crate) use fit::{engine, type_fit};
 pub(crate) use offer::{image, offer};
 pub(crate) use proof::{instance_proof, stuck};
 pub(crate) use settings::{model, settings};
@@ -37,6 +39,7 @@ pub(crate) fn instance(agg: &Aggregate, prices: &StoragePrices) -> Instance {
         zone: i.zone.clone(),
         instance_type: i.instance_type.clone(),
         model_id: i.model_id.clone(),
+        engine: i.spec.engine.map(engine),
         image: i.spec.image.clone(),
         provider_instance_id: agg.server().or(last).and_then(|s| s.provider_id.clone()),
         ip_address: i.ip_address.clone(),

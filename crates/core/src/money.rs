@@ -2,6 +2,7 @@
 
 use crate::snapshot_kind::SnapshotKind;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The price of block storage of one speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,14 @@ impl HourlyPrice {
     pub fn from_euros(euros: f64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 millionths")]
         Self { micros: (euros * 1e6).round() as i64, currency: "EUR".to_owned() }
+    }
+}
+
+impl fmt::Display for HourlyPrice {
+    /// With four decimal places, rounded: `1.4699 EUR/h`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.micros.saturating_add(50) / 100;
+        write!(f, "{}.{:04} {}/h", tenths / 10_000, tenths % 10_000, self.currency)
     }
 }
 

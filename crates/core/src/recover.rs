@@ -242,6 +242,7 @@ fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp
         boot_storage: offer.map_or(BootStorage::Block, |o| o.boot_storage),
         gpu_count: offer.map_or(0, |o| o.gpu_count),
         warnings: Vec::new(),
+        engine: None,
         tags: tags.iter().filter(|t| !t.starts_with("inventiv")).map(|t| (*t).clone()).collect(),
         hourly_micros: offer.map_or(0, |o| o.price.micros),
         currency: offer.map_or_else(|| "EUR".to_owned(), |o| o.price.currency.clone()),

@@ -91,5 +91,10 @@ pub fn recommended_data_volume_gb(model_id: &str) -> Option<Recommendation> {
     })
 }
 
+/// The words of a model id in lower case, without owner and revision.
+pub(crate) fn id_words(model_id: &str) -> Vec<String> {
+    tokens::words(model_id)
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,9 @@ use inventiv_testkit::{Database, Fault, Setup, World};
 use scaleway_emulator::options::{Options, StockRefusal};
 use serde_json::{Value, json};
 
+/// The storage of every type is tried, whether the model fits its GPUs or not.
 fn request(kind: &str) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true})
 }
 
 fn error(status: u16, body: Value) -> Fault {

@@ -30,6 +30,7 @@ fn instance(n: u128) -> Aggregate {
         boot_storage: BootStorage::Local,
         gpu_count: 1,
         warnings: Vec::new(),
+        engine: None,
         tags: vec!["a=b".into()],
         hourly_micros: 1_469_916,
         currency: "EUR".into(),

@@ -1,6 +1,6 @@
 //! Instances: the request, the state, the list.
 
-use crate::{Storage, Time};
+use crate::{Engine, EngineRequest, Storage, Time};
 use inventiv_core::status::{NoteCode, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -26,6 +26,10 @@ pub struct CreateInstance {
     /// volume if `data_volume_gb` is omitted.
     #[schema(min_length = 1, max_length = 300, example = "Qwen/Qwen2.5-7B-Instruct")]
     pub model_id: Option<String>,
+    /// The engine that is to serve the model. It determines whether the model fits the GPUs.
+    pub engine: Option<EngineRequest>,
+    /// Create the instance although the model does not fit its GPUs. If omitted, such a request is refused.
+    pub force: Option<bool>,
     /// The image, by label or id. `GET /images` lists the labels. If omitted, the `default_image` of
     /// the provider settings.
     #[schema(max_length = 100, pattern = "^[A-Za-z0-9_./:-]+$", example = "ubuntu_jammy_gpu_os_12")]
@@ -66,6 +70,8 @@ impl CreateInstance {
             zone: zone.to_owned(),
             instance_type: instance_type.to_owned(),
             model_id: None,
+            engine: None,
+            force: None,
             image: None,
             data_volume_gb: None,
             boot_volume_gb: None,
@@ -131,6 +137,8 @@ pub struct Instance {
     pub instance_type: String,
     /// The model that the instance is for; `null` if none was requested.
     pub model_id: Option<String>,
+    /// The engine that is to serve the model; `null` without a model.
+    pub engine: Option<Engine>,
     /// The label or id of the image.
     pub image: String,
     /// The provider's id of the server; `null` until it is known.
@@ -177,8 +185,7 @@ pub struct InstanceDetail {
     pub next: Vec<String>,
     /// Deletions that were requested more than 15 minutes ago and are not proven. A person should check them.
     pub stuck: Vec<StuckDeletion>,
-    /// Problems that did not prevent the request: the type is at its end of service, or the model does not fit the
-    /// GPUs.
+    /// Problems that did not prevent the request: the type is at its end of service, or the model may not fit the GPUs.
     pub warnings: Vec<String>,
     /// The rule that determined the size of the data volume.
     pub data_volume_reason: String,

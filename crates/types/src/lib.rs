@@ -7,6 +7,7 @@ mod account;
 mod action_log;
 mod audit;
 mod event;
+mod fit;
 mod health;
 mod instance;
 mod model;
@@ -23,11 +24,14 @@ pub use account::{Account, OfAccount};
 pub use action_log::{ActionLog, ListLogs};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
 pub use event::{EventName, FollowEvents, SnapshotBegins, SnapshotReason, StreamEvent};
+pub use fit::{Engine, EngineRequest, FitQuery, MemoryTerms, ModelFit, TypeFit};
 pub use health::{Health, HealthStatus};
 pub use instance::{
     ChangeInstance, CreateInstance, HistoryEntry, Instance, InstanceDetail, ListInstances, Note, StuckDeletion,
 };
 pub use inventiv_core::audit::FindingKind;
+pub use inventiv_core::engine::EngineKind;
+pub use inventiv_core::fit::Verdict as FitVerdict;
 pub use inventiv_core::offer::{Availability, BootStorage};
 pub use inventiv_core::snapshot_kind::SnapshotKind;
 pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Status, VolumeStatus};

@@ -10,10 +10,13 @@ use crate::view;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use inventiv_core::engine::{Engine, MAX_CONTEXT_TOKENS};
 use inventiv_core::model_id;
 use inventiv_core::volume_size::MAX_GB;
 use inventiv_core::worker_storage::{self, Recommendation};
-use inventiv_types::{ChangeModel, CreateModel, ListModels, Model, Page, RecommendedDataVolume, Terms};
+use inventiv_types::{
+    ChangeModel, CreateModel, FitQuery, ListModels, Model, ModelFit, Page, RecommendedDataVolume, Terms,
+};
 
 fn terms(r: &Recommendation) -> Terms {
     Terms {
@@ -171,6 +174,47 @@ pub(crate) async fn recommend(Path(id): Path<String>) -> Result<axum::Json<Recom
     }))
 }
 
+/// Show which server types a model fits
+///
+/// The weights, the cache for one request and the overhead of the engine are estimated from the model's id, and compared
+/// with the memory of the type's GPUs. The model need not have been added. `POST /instances` refuses a type that the
+/// model does not fit.
+#[utoipa::path(get, operation_id = "fitModel", path = "/models/{id}/fit",
+    params(("id" = String, Path, description = "The id of the model"), FitQuery), tag = "models",
+    responses((status = 200, description = "The answer for each type, the cheapest first", body = ModelFit)))]
+pub(crate) async fn fit(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<FitQuery>,
+) -> Result<axum::Json<ModelFit>, ApiError> {
+    if !is_model_id(&id) {
+        return Err(ApiError::invalid(format!("id: {}", model_id::LOOKS_LIKE)));
+    }
+    super::check_words(&[query.zone.as_deref(), query.instance_type.as_deref()])?;
+    if query.context_tokens.is_some_and(|n| !(1..=MAX_CONTEXT_TOKENS).contains(&n)) {
+        let text = format!("must be a whole number from 1 to {MAX_CONTEXT_TOKENS}");
+        return Err(ApiError::parameter("context_tokens", text));
+    }
+    let account = app.account_of_query(query.account.as_deref())?;
+    if let Some(zone) = &query.zone {
+        let served: Vec<String> = app.store().catalogues(&account.id).await?.into_iter().map(|c| c.zone).collect();
+        super::check_zone(zone, &served)?;
+    }
+    let mut offers = app.store().offers(&account.id, query.zone.as_deref()).await?;
+    match &query.instance_type {
+        Some(wanted) => offers.retain(|o| o.instance_type == *wanted),
+        None => offers.retain(|o| o.gpu_count > 0),
+    }
+    if let (Some(wanted), true) = (&query.instance_type, offers.is_empty()) {
+        return Err(ApiError::parameter("instance_type", format!("`{wanted}` is not offered; see `GET /offers`")));
+    }
+    offers
+        .sort_by(|a, b| (a.price.micros, &a.instance_type, &a.zone).cmp(&(b.price.micros, &b.instance_type, &b.zone)));
+    let engine = Engine::choose(&id, query.engine, query.context_tokens);
+    let types = offers.iter().map(|o| view::type_fit(o, inventiv_core::fit::fit(&id, engine, o))).collect();
+    Ok(axum::Json(ModelFit { model_id: id, engine: view::engine(engine), types }))
+}
+
 fn joined(Path((owner, name)): Path<(String, String)>) -> Path<String> {
     Path(format!("{owner}/{name}"))
 }
@@ -198,4 +242,12 @@ pub(crate) async fn remove_two(
 
 pub(crate) async fn recommend_two(path: Path<(String, String)>) -> Result<axum::Json<RecommendedDataVolume>, ApiError> {
     recommend(joined(path)).await
+}
+
+pub(crate) async fn fit_two(
+    state: State<App>,
+    path: Path<(String, String)>,
+    query: Query<FitQuery>,
+) -> Result<axum::Json<ModelFit>, ApiError> {
+    fit(state, joined(path), query).await
 }

@@ -1,5 +1,6 @@
 //! What a request fixed about an instance.
 
+use crate::engine::Engine;
 use crate::offer::BootStorage;
 use crate::time::Timestamp;
 use serde::Deserialize;
@@ -25,6 +26,9 @@ pub struct Spec {
     pub data_volume: Option<DataVolumeSpec>,
     /// Minimum size of the boot volume in bytes; `None`: the cloud's default.
     pub boot_volume_bytes: Option<i64>,
+    /// The engine that is to serve the model; `None`: there is no model, or the row is older.
+    #[serde(default)]
+    pub engine: Option<Engine>,
     /// The cloud's label of the image.
     pub image: String,
     /// The storage that this type boots from.

@@ -2,6 +2,7 @@
 
 use super::OfAccount;
 use clap::{Args, Subcommand};
+use inventiv_types::{EngineKind, EngineRequest};
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
@@ -113,12 +114,17 @@ pub(crate) struct Create {
     /// Zone, for example fr-par-2.
     #[arg(long)]
     pub(crate) zone: String,
-    /// Model to size the data volume for, for example Qwen/Qwen2.5-7B-Instruct.
+    /// Model that the instance is for, for example Qwen/Qwen2.5-7B-Instruct; sizes the data volume, and must fit the GPUs.
     #[arg(long)]
     pub(crate) model: Option<String>,
     /// Name, unique among living instances.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Create the instance although the model does not fit its GPUs.
+    #[arg(long, requires = "model")]
+    pub(crate) force: bool,
     /// Image label or id; see `inventiv image list`.
     #[arg(long)]
     pub(crate) image: Option<String>,
@@ -256,6 +262,24 @@ pub(crate) enum ModelCommand {
         /// Model id.
         id: String,
     },
+    /// Show which server types a model fits, with prices; the model need not have been added.
+    Fit {
+        /// Model id.
+        id: String,
+        #[command(flatten)]
+        account: OfAccount,
+        /// Only types in this zone.
+        #[arg(long)]
+        zone: Option<String>,
+        /// Only this server type.
+        #[arg(long = "type", value_name = "TYPE")]
+        instance_type: Option<String>,
+        #[command(flatten)]
+        engine: EngineArgs,
+        /// Show types that the model does not fit, too, and why.
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -268,4 +292,27 @@ pub(crate) enum AccountCommand {
         /// Account id, for example scaleway:11111111-1111-4111-8111-111111111111.
         id: String,
     },
+}
+
+/// The engine that is to serve a model.
+#[derive(Args)]
+pub(crate) struct EngineArgs {
+    /// Engine that is to serve the model; by default llamacpp for GGUF files, otherwise vllm.
+    #[arg(long, value_name = "KIND", value_parser = ["vllm", "llamacpp", "command"])]
+    engine: Option<String>,
+    /// Context that one request may use, in tokens; by default 8192.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) context: Option<i64>,
+}
+
+impl EngineArgs {
+    pub(crate) fn kind(&self) -> Option<EngineKind> {
+        self.engine.as_deref().and_then(EngineKind::parse)
+    }
+
+    /// The engine of a request; `None`: nothing was given.
+    pub(crate) fn request(&self) -> Option<EngineRequest> {
+        let request = EngineRequest { kind: self.kind(), context_tokens: self.context };
+        Some(request).filter(|r| *r != EngineRequest::default())
+    }
 }

@@ -286,6 +286,8 @@ fn request(args: Create, account: Option<&str>) -> Result<CreateInstance, Failur
         zone: args.zone,
         instance_type: args.instance_type,
         model_id: args.model,
+        engine: args.engine.request(),
+        force: args.force.then_some(true),
         image: args.image,
         data_volume_gb: args.data_volume_gb,
         boot_volume_gb: args.boot_volume_gb,

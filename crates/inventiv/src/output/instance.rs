@@ -60,7 +60,7 @@ pub(crate) fn instance(detail: &InstanceDetail) -> String {
     let price = hourly(i.hourly_micros, &i.currency);
     let mut lines = vec![
         format!("{}  {}  {}", i.id, i.status, text(&i.name)),
-        format!("  {} in {}, {price}, model {}", text(&i.instance_type), text(&i.zone), opt(i.model_id.as_ref())),
+        format!("  {} in {}, {price}, model {}", text(&i.instance_type), text(&i.zone), model(i)),
         format!("  server {}  address {}", opt(i.provider_instance_id.as_ref()), addresses(i)),
         match hourly_of_all(i).as_str() {
             "-" => "  costs nothing".to_owned(),
@@ -74,6 +74,12 @@ pub(crate) fn instance(detail: &InstanceDetail) -> String {
         lines.push(storages(&detail.storages));
     }
     lines.join("\n")
+}
+
+/// The model, with the engine that is to serve it.
+fn model(i: &Instance) -> String {
+    let engine = i.engine.as_ref().map(|e| format!(" for {} ({} tokens)", e.kind, e.context_tokens));
+    format!("{}{}", opt(i.model_id.as_ref()), engine.unwrap_or_default())
 }
 
 /// A note, with the time until which it holds.

@@ -148,6 +148,35 @@ fn models_are_added_listed_changed_and_removed() {
 }
 
 #[test]
+fn the_types_that_a_model_fits_are_listed_and_others_are_refused() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let model = "meta-llama/Llama-3.3-70B-Instruct";
+    let fit = |more: &[&str]| server.run(&[&["model", "fit", model, "--zone", "fr-par-2"], more].concat());
+    let table = text(&fit(&[]).stdout);
+    assert!(table.lines().all(|l| l.chars().count() <= 80), "{table}");
+    assert!(table.contains("L40S-4-48G") && !table.contains("L40S-1-48G"), "{table}");
+    assert!(text(&fit(&["--all"]).stdout).contains("L40S-1-48G"));
+    let one = text(&fit(&["--type", "L40S-1-48G", "--context", "1000"]).stdout);
+    assert!(one.contains("in fr-par-2: no") && one.contains("(1000 tokens)"), "{one}");
+    let none = text(&fit(&["--context", "9000000"]).stdout);
+    assert!(none.contains("no type fits"), "{none}");
+    let found = json(&fit(&["--engine", "command", "-o", "json"]));
+    assert_eq!(found["engine"]["kind"], "command");
+    // Creating it is refused, unless it is forced.
+    let create = ["instance", "create", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--model", model];
+    let refused = server.run(&create);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains("does not fit L40S-1-48G") && said.contains("it fits H100-2-80G"), "{said}");
+    let forced = server.run(&[&create[..], &["--force", "-o", "json"]].concat());
+    assert!(text(&forced.stderr).contains("warning: the model does not fit"), "{}", text(&forced.stderr));
+    let shown = server.run(&["instance", "show", json(&forced)["id"].as_str().unwrap()]);
+    assert!(text(&shown.stdout).contains("for vllm"), "{}", text(&shown.stdout));
+}
+
+#[test]
 fn help_wraps_and_usage_names_nothing_that_need_not_be_given() {
     let home = tempfile::tempdir().unwrap();
     let env = [

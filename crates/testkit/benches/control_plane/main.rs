@@ -92,7 +92,7 @@ fn main() {
 }
 
 fn request(kind: &str) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct"})
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true})
 }
 
 fn changes(w: &World) -> usize {

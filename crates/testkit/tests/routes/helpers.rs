@@ -17,9 +17,9 @@ pub(crate) fn request_for_model() -> Value {
     request_of("L40S-1-48G", Some("Qwen/Qwen2.5-7B-Instruct"))
 }
 
-/// A request for an instance of a type, with or without a model.
+/// A request for an instance of a type, with or without a model, whether it fits or not.
 pub(crate) fn request_of(kind: &str, model: Option<&str>) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": model})
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": model, "force": true})
 }
 
 /// A whole answer.

@@ -12,6 +12,7 @@ mod instances_list;
 mod instances_proof;
 mod instances_show;
 mod models;
+mod models_fit;
 mod offers_list;
 mod representations;
 mod settings_change;

@@ -77,6 +77,7 @@ pub(crate) fn instance() -> Aggregate {
         boot_storage: BootStorage::Block,
         gpu_count: 1,
         warnings: Vec::new(),
+        engine: None,
         tags: Vec::new(),
         hourly_micros: 1,
         currency: "EUR".into(),

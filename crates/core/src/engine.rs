@@ -1,0 +1,76 @@
+//! The program that serves a model on an instance.
+
+use crate::words::words;
+use crate::worker_storage::recommended_data_volume_gb;
+use serde::{Deserialize, Serialize};
+
+/// The context that one request may use unless the engine's settings say otherwise, in tokens.
+pub const DEFAULT_CONTEXT_TOKENS: i64 = 8_192;
+/// The largest context that a request may ask for, in tokens.
+pub const MAX_CONTEXT_TOKENS: i64 = 10_000_000;
+
+words!(
+    /// A kind of engine.
+    EngineKind {
+        /// vLLM: safetensors weights on GPUs of compute capability 7.0 or newer.
+        Vllm = "vllm",
+        /// The server of llama.cpp: GGUF files, on any GPU or on the CPU.
+        Llamacpp = "llamacpp",
+        /// Any other program. Nothing is known about the memory that it needs.
+        Command = "command",
+    }
+);
+
+/// An engine with the settings that its memory depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// Its kind.
+    pub kind: EngineKind,
+    /// The context that one request may use, in tokens.
+    pub context_tokens: i64,
+}
+
+impl Engine {
+    /// The engine for a model, with the settings that were requested.
+    #[must_use]
+    pub fn choose(model_id: &str, kind: Option<EngineKind>, context_tokens: Option<i64>) -> Self {
+        Self {
+            kind: kind.unwrap_or_else(|| EngineKind::for_model(model_id)),
+            context_tokens: context_tokens.unwrap_or(DEFAULT_CONTEXT_TOKENS),
+        }
+    }
+}
+
+impl EngineKind {
+    /// The default for a model: llama.cpp for GGUF files, vLLM for everything else.
+    #[must_use]
+    pub fn for_model(model_id: &str) -> Self {
+        match recommended_data_volume_gb(model_id) {
+            Some(r) if r.format.name.starts_with("gguf") => Self::Llamacpp,
+            _ if model_id.to_ascii_lowercase().contains("gguf") => Self::Llamacpp,
+            _ => Self::Vllm,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gguf_files_are_for_llama_cpp_and_everything_else_is_for_vllm() {
+        for (model, kind) in [
+            ("Qwen/Qwen2.5-7B-Instruct", EngineKind::Vllm),
+            ("Qwen/Qwen2.5-7B-Instruct-AWQ", EngineKind::Vllm),
+            ("openai/gpt-oss-20b", EngineKind::Vllm),
+            ("my-company/our-model", EngineKind::Vllm),
+            ("Qwen/Qwen2.5-7B-Instruct-GGUF", EngineKind::Llamacpp),
+            ("bartowski/Llama-3.2-3B-Instruct:Q8_0", EngineKind::Llamacpp),
+            ("my-company/our-model-gguf", EngineKind::Llamacpp),
+        ] {
+            assert_eq!(EngineKind::for_model(model), kind, "{model}");
+        }
+        let chosen = Engine::choose("a/b-7B", Some(EngineKind::Command), Some(100));
+        assert_eq!(chosen, Engine { kind: EngineKind::Command, context_tokens: 100 });
+    }
+}

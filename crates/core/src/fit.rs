@@ -1,0 +1,175 @@
+//! Whether a model fits the GPUs of a server type, before anything is rented.
+//!
+//! The memory that a model needs is its weights, the cache for one request of the chosen context, and an overhead for
+//! each GPU. It must fit into the part of the memory that the engine uses. All sizes are estimates from the model's id
+//! and the type's GPUs: an answer of *no* is given only if the estimate is above the limit, and an answer that is close
+//! to the limit carries a warning. Compute capability and storage format decide whether the engine runs at all.
+
+mod memory;
+mod support;
+
+use crate::engine::{Engine, EngineKind};
+use crate::gpu;
+use crate::offer::{Availability, Offer};
+use crate::size::GB;
+use crate::words::words;
+use crate::worker_storage::{Recommendation, recommended_data_volume_gb};
+use serde::{Deserialize, Serialize};
+
+words!(
+    /// Whether a model fits a server type.
+    Verdict {
+        /// It fits, as far as the estimate goes.
+        Fits = "fits",
+        /// It does not fit, or the engine does not support the GPU.
+        DoesNotFit = "does_not_fit",
+        /// The id does not contain the size of the model, or nothing is known about the engine.
+        Unknown = "unknown",
+    }
+);
+
+/// The terms of an estimate, in bytes for all GPUs together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryTerms {
+    /// The weights.
+    pub weights_bytes: i64,
+    /// The cache for one request of the whole context.
+    pub cache_bytes: i64,
+    /// Context, activations and graphs of each GPU that is used.
+    pub overhead_bytes: i64,
+    /// The sum.
+    pub needed_bytes: i64,
+    /// How many GPUs the engine uses; 0: it runs on the CPU.
+    pub gpus_used: i64,
+    /// The memory of each of them (of the server, if it runs on the CPU), as the driver shows it.
+    pub memory_bytes: i64,
+    /// The part of all of it that the engine may use.
+    pub usable_bytes: i64,
+    /// The largest context of one request that would fit, in tokens; 0: none.
+    pub max_context_tokens: i64,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fit {
+    /// The answer in a word.
+    pub verdict: Verdict,
+    /// The engine that it is about.
+    pub engine: Engine,
+    /// One sentence that says why, with the terms.
+    pub reason: String,
+    /// What works, but not as one might expect.
+    pub warnings: Vec<String>,
+    /// The terms; `None`: something that they are computed from is not known.
+    pub terms: Option<MemoryTerms>,
+}
+
+/// Whether a model fits a server type.
+#[must_use]
+pub fn fit(model_id: &str, engine: Engine, offer: &Offer) -> Fit {
+    let answer = |verdict, reason: String| Fit { verdict, engine, reason, warnings: Vec::new(), terms: None };
+    let size = recommended_data_volume_gb(model_id);
+    if let Err(reason) = support::check(engine.kind, size.as_ref(), offer) {
+        return answer(Verdict::DoesNotFit, reason);
+    }
+    let Some(size) = size else {
+        let text = format!("the size of {model_id} is unknown, so nobody can say whether it fits");
+        return answer(Verdict::Unknown, text);
+    };
+    let Some(terms) = memory::terms(model_id, &size, engine, offer) else {
+        return answer(Verdict::Unknown, format!("the memory of a GPU of {} is unknown", offer.instance_type));
+    };
+    let fits = terms.needed_bytes <= terms.usable_bytes;
+    let verdict = match engine.kind {
+        _ if !fits => Verdict::DoesNotFit,
+        EngineKind::Command => Verdict::Unknown,
+        EngineKind::Vllm | EngineKind::Llamacpp => Verdict::Fits,
+    };
+    let mut warnings = support::warnings(engine.kind, &size, offer);
+    warnings.extend(idle_gpus(&terms, offer));
+    // The name says 7B, and the weights have 7.6.
+    if verdict == Verdict::Fits && terms.needed_bytes + terms.weights_bytes / 10 > terms.usable_bytes {
+        warnings.push(format!(
+            "it is close: {} of {} GB, estimated from the name; a shorter context leaves more room",
+            tenths(terms.needed_bytes),
+            tenths(terms.usable_bytes)
+        ));
+    }
+    Fit { verdict, engine, reason: reason(&size, engine, &terms), warnings, terms: Some(terms) }
+}
+
+/// The terms as a sentence.
+fn reason(size: &Recommendation, engine: Engine, t: &MemoryTerms) -> String {
+    let weights = format!("weights {} GB ({}, {})", tenths(t.weights_bytes), size.parameters_from, size.format.name);
+    let place = match t.gpus_used {
+        0 => format!("the {} GB of main memory", tenths(t.memory_bytes)),
+        n => format!("{n} × {} GB of GPU memory", tenths(t.memory_bytes)),
+    };
+    let share = memory::usable_percent(engine.kind);
+    let has = format!("{} may use {} GB ({share} % of {place})", engine.kind, tenths(t.usable_bytes));
+    if engine.kind == EngineKind::Command {
+        return format!("{weights}, and what else the program needs is unknown; {has}");
+    }
+    format!(
+        "{weights} + cache {} GB ({} tokens) + overhead {} GB = {} GB; {has}",
+        tenths(t.cache_bytes),
+        engine.context_tokens,
+        tenths(t.overhead_bytes),
+        tenths(t.needed_bytes)
+    )
+}
+
+fn idle_gpus(terms: &MemoryTerms, offer: &Offer) -> Option<String> {
+    let idle = offer.gpu_count - terms.gpus_used;
+    (terms.gpus_used > 0 && idle > 0).then(|| {
+        format!(
+            "the engine uses {} of {} GPUs: the number of attention heads of this model cannot be divided by {}",
+            terms.gpus_used, offer.gpu_count, offer.gpu_count
+        )
+    })
+}
+
+/// The cheapest types that a model fits, each in its cheapest zone: at most `most`, without those that are out of stock
+/// or at their end of service.
+#[must_use]
+pub fn cheapest<'a>(
+    model_id: &str,
+    engine: Engine,
+    offers: impl IntoIterator<Item = &'a Offer>,
+    most: usize,
+) -> Vec<&'a Offer> {
+    let rentable = |o: &&Offer| o.availability != Availability::Shortage && !o.end_of_service && o.gpu_count > 0;
+    let mut found: Vec<&Offer> = offers.into_iter().filter(rentable).collect();
+    found.sort_by(|a, b| (a.price.micros, &a.instance_type, &a.zone).cmp(&(b.price.micros, &b.instance_type, &b.zone)));
+    let mut chosen: Vec<&Offer> = Vec::new();
+    for offer in found {
+        if chosen.len() == most {
+            break;
+        }
+        let new = chosen.iter().all(|c| c.instance_type != offer.instance_type);
+        if new && fit(model_id, engine, offer).verdict == Verdict::Fits {
+            chosen.push(offer);
+        }
+    }
+    chosen
+}
+
+/// GB with one digit after the point, rounded.
+fn tenths(bytes: i64) -> String {
+    let tenth = GB / 10;
+    let n = (bytes + tenth / 2) / tenth;
+    format!("{}.{}", n / 10, n % 10)
+}
+
+/// The memory of one GPU as the driver shows it; `None`: it is not known.
+fn gpu_memory(offer: &Offer) -> Option<i64> {
+    let listed = offer.gpu_memory_bytes.filter(|b| *b > 0);
+    let known = offer.gpu_name.as_deref().and_then(gpu::by_name).map(|g| g.memory_bytes);
+    match (listed, known) {
+        (Some(listed), Some(known)) => Some(listed.min(known)),
+        (listed, known) => listed.or(known),
+    }
+}
+
+#[cfg(test)]
+mod tests;
