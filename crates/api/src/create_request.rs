@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::problem::wrong_field;
+use crate::reuse;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::cloud_config;
 use inventiv_core::engine::MAX_CONTEXT_TOKENS;
@@ -21,7 +22,7 @@ const KEYS_MAX: usize = 20;
 
 /// The mistakes of a request that can be found without the catalogue and the settings.
 pub(crate) fn mistakes(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
-    [check_texts(request), check_numbers(request, profile)].concat()
+    [check_texts(request), check_numbers(request, profile), reuse::mistakes(request)].concat()
 }
 
 /// The mistakes of a request's form, and of the values of its other fields.

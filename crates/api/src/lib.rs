@@ -18,6 +18,7 @@ pub mod openapi;
 mod problem;
 mod requests;
 mod resolve;
+mod reuse;
 mod routes;
 mod view;
 

@@ -7,6 +7,7 @@ use crate::idempotency;
 use crate::images;
 use crate::model_fit;
 use crate::problem::ApiError;
+use crate::reuse;
 use crate::view;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
@@ -17,7 +18,7 @@ use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::status::{LogStatus, Origin, VolumeKind, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::volume_size::{self, SizeInputs};
-use inventiv_store::{ActionLog, LogWrite, Model, Named, ProviderSettings, VolumeWithOwner};
+use inventiv_store::{ActionLog, Giver, IdempotencyKey, LogWrite, Model, Named, ProviderSettings, VolumeWithOwner};
 use inventiv_types::CreateInstance;
 
 /// The instance of a create request.
@@ -42,7 +43,8 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     }
     let offer = find_offer(app, &account.id, &request).await?;
     let settings = app.store().settings(&account.profile.provider).await?;
-    let spec = spec(app, &request, &offer, &settings).await?;
+    let reused = reuse::find(app, &request, account).await?;
+    let spec = spec(app, &request, &offer, &settings, reused.as_ref()).await?;
     images::check(account, &spec.image, &offer).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let new = NewInstance {
@@ -57,10 +59,9 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     };
     let instance = Instance::requested(new, now);
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
-    let log = log(app, &agg.instance, EventKind::RequestCreate, None, now);
     let used = key.map(|key| idempotency::used(key, &fingerprint, &agg));
-    let agg = match app.store().insert_new(&agg, &[log], used.as_ref()).await {
-        Ok(()) => agg,
+    let agg = match insert(app, &agg, reused.as_ref(), used.as_ref()).await? {
+        Ok(agg) => agg,
         Err(inventiv_store::Error::Doubt(why)) => written_after_all(app, &agg.instance.id, &why).await?,
         Err(inventiv_store::Error::Duplicate(_)) => {
             // The same request was sent twice concurrently, and the other one was recorded first.
@@ -74,6 +75,35 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
         Err(e) => return Err(e.into()),
     };
     Ok(Made { agg, replayed: false })
+}
+
+/// Writes a new instance, and gives it the volume that it reuses. The inner error is the database's.
+async fn insert(
+    app: &App,
+    new: &Aggregate,
+    reused: Option<&VolumeWithOwner>,
+    used: Option<&IdempotencyKey>,
+) -> Result<Result<Aggregate, inventiv_store::Error>, ApiError> {
+    let line = log(app, &new.instance, EventKind::RequestCreate, None, new.instance.created_at);
+    let Some(volume) = reused else {
+        return Ok(app.store().insert_new(new, &[line], used).await.map(|()| new.clone()));
+    };
+    loop {
+        let mut agg = new.clone();
+        let given = reuse::give(app, volume, &mut agg).await?;
+        let giver = Giver { before: &given.before, after: &given.after };
+        match app.store().insert_reusing(&agg, &[line.clone(), given.line], used, giver).await {
+            Ok(()) => return Ok(Ok(agg)),
+            Err(inventiv_store::Error::Duplicate(what)) => {
+                // If the giver did not change, the name was taken, or the key was used.
+                let now = app.store().instance(&volume.instance_id).await?;
+                if now.is_none_or(|g| g.instance.version == given.before.instance.version) {
+                    return Ok(Err(inventiv_store::Error::Duplicate(what)));
+                }
+            }
+            Err(e) => return Ok(Err(e)),
+        }
+    }
 }
 
 /// The type and the last characters of the id, which differ between instances.
@@ -205,6 +235,9 @@ fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Re
     }
     match volume.status {
         VolumeStatus::Deleted | VolumeStatus::Failed => return refuse("the volume no longer exists"),
+        VolumeStatus::Reused => {
+            return refuse("the volume was given to another instance: change it there (`reused_by`)");
+        }
         VolumeStatus::Released => return refuse("this volume belongs to a third party: its policy cannot be changed"),
         VolumeStatus::Creating
         | VolumeStatus::Available
@@ -274,6 +307,7 @@ async fn spec(
     request: &CreateInstance,
     offer: &Offer,
     settings: &ProviderSettings,
+    reused: Option<&VolumeWithOwner>,
 ) -> Result<Spec, ApiError> {
     if request.boot_volume_gb.is_some() && offer.boot_storage == BootStorage::Local {
         let text = format!(
@@ -284,6 +318,33 @@ async fn spec(
         return Err(ApiError::field("boot_volume_gb", text));
     }
     let fits = model_fit::check(app, request, offer).await?;
+    let data_volume = match reused {
+        Some(volume) => Some(reuse::spec(volume)),
+        None => data_volume(app, request, settings).await?,
+    };
+    Ok(Spec {
+        warnings: warnings(offer).chain(fits.warnings).collect(),
+        engine: fits.engine,
+        data_volume,
+        boot_volume_bytes: request.boot_volume_gb.map(|gb| gb * GB),
+        image: request.image.clone().unwrap_or_else(|| settings.default_image.clone()),
+        boot_storage: offer.boot_storage,
+        gpu_count: offer.gpu_count,
+        tags: request.tags.clone().unwrap_or_default(),
+        hourly_micros: offer.price.micros,
+        currency: offer.price.currency.clone(),
+        ssh_keys: request.ssh_keys.clone().unwrap_or_default(),
+        user_data: request.user_data.clone(),
+        recovered_at: None,
+    })
+}
+
+/// The data volume that is created for an instance; `None`: no data volume.
+async fn data_volume(
+    app: &App,
+    request: &CreateInstance,
+    settings: &ProviderSettings,
+) -> Result<Option<DataVolumeSpec>, ApiError> {
     let model = match request.model_id.as_deref() {
         Some(id) => model(app, id).await?,
         None => None,
@@ -308,27 +369,12 @@ async fn spec(
             format!("perf_iops and delete_on_terminate need a data volume, and there is none ({})", chosen.reason);
         return Err(ApiError::invalid(text));
     }
-    let data_volume = (chosen.bytes > 0).then(|| DataVolumeSpec {
+    Ok((chosen.bytes > 0).then(|| DataVolumeSpec {
         size_bytes: chosen.bytes,
         perf_iops: request.perf_iops,
         delete_on_terminate: request.delete_on_terminate.unwrap_or(settings.delete_on_terminate_default),
         size_reason: chosen.reason,
-    });
-    Ok(Spec {
-        warnings: warnings(offer).chain(fits.warnings).collect(),
-        engine: fits.engine,
-        data_volume,
-        boot_volume_bytes: request.boot_volume_gb.map(|gb| gb * GB),
-        image: request.image.clone().unwrap_or_else(|| settings.default_image.clone()),
-        boot_storage: offer.boot_storage,
-        gpu_count: offer.gpu_count,
-        tags: request.tags.clone().unwrap_or_default(),
-        hourly_micros: offer.price.micros,
-        currency: offer.price.currency.clone(),
-        ssh_keys: request.ssh_keys.clone().unwrap_or_default(),
-        user_data: request.user_data.clone(),
-        recovered_at: None,
-    })
+    }))
 }
 
 /// Reasons why a type should not be used although it can be rented.

@@ -19,6 +19,8 @@ words!(
         RequestRename = "REQUEST_RENAME",
         /// A user requested that a volume is retained after its instance's end.
         RequestRetainVolume = "REQUEST_RETAIN_VOLUME",
+        /// A user requested an instance with this retained volume.
+        RequestReuseVolume = "REQUEST_REUSE_VOLUME",
         /// A user requested that a volume is deleted with its instance, or now.
         RequestReleaseVolume = "REQUEST_RELEASE_VOLUME",
         /// Call: create a server.
@@ -128,6 +130,7 @@ impl EventKind {
             | Self::VolumeFound
             | Self::VolumeDisappeared
             | Self::VolumeRetained
+            | Self::RequestReuseVolume
             | Self::ForeignVolumeFound
             | Self::ForeignVolumeReleased
             | Self::ForeignAddressLeft

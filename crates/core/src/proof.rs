@@ -3,6 +3,7 @@
 //! An instance is clean only when nothing is open. An abandoned creation has no id to read: the evidence is that its
 //! resource was in no complete listing begun after the grace, and that its name stays watched.
 
+use crate::id::InstanceId;
 use crate::recorded::{Aggregate, Proof, Server, Volume};
 use crate::status::{CreateState, Origin, VolumeStatus};
 
@@ -13,6 +14,8 @@ pub enum CleanupState<'a> {
     Gone(&'a Proof),
     /// Retained on purpose: it exists, and costs money.
     Kept,
+    /// Given to another instance, whose proof covers it.
+    Given(&'a InstanceId),
     /// A third party's: left alone, never deleted.
     Foreign,
     /// Certainly never created: its creation was refused, or never sent.
@@ -59,9 +62,11 @@ pub fn volume(v: &Volume) -> CleanupState<'_> {
         (VolumeStatus::Deleted, Some(proof)) if is_whole(proof) => CleanupState::Gone(proof),
         (VolumeStatus::Deleted, _) => open("its deletion was recorded without complete evidence"),
         (VolumeStatus::Retained, _) if !v.is_to_delete() => CleanupState::Kept,
+        (VolumeStatus::Reused, _) if let Some(to) = &v.reused_by => CleanupState::Given(to),
         (VolumeStatus::Released, _) if v.origin == Origin::Foreign => CleanupState::Foreign,
         (
             VolumeStatus::Retained
+            | VolumeStatus::Reused
             | VolumeStatus::Released
             | VolumeStatus::Failed
             | VolumeStatus::Creating

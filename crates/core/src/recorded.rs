@@ -15,7 +15,7 @@ pub use evidence::{PendingFact, PendingObservation, Proof};
 pub use instance::{Failure, Instance, NewInstance, Note, Retry};
 pub use server::Server;
 pub use spec::{DataVolumeSpec, Spec};
-pub use volume::{CloudPolicy, Volume};
+pub use volume::{CloudPolicy, NotGiven, Volume};
 
 #[cfg(test)]
 mod tests;

@@ -95,6 +95,8 @@ words!(
         Deleted = "deleted",
         /// Kept on purpose after its instance ended. It still costs money.
         Retained = "retained",
+        /// Retained, and then given to another instance, which has a row of its own for it.
+        Reused = "reused",
         /// A third party's volume that was found on our server. It was left alone.
         Released = "released",
         /// Its creation was refused or abandoned.
@@ -110,7 +112,7 @@ impl VolumeStatus {
             Self::Available | Self::Attaching | Self::Attached | Self::Detaching | Self::Deleting | Self::Creating => {
                 true
             }
-            Self::Deleted | Self::Retained | Self::Released | Self::Failed => false,
+            Self::Deleted | Self::Retained | Self::Reused | Self::Released | Self::Failed => false,
         }
     }
 }

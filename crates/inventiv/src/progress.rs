@@ -35,6 +35,7 @@ const STEPS: &[(EventKind, &str)] = &[
     (EventKind::RequestStop, "stop requested"),
     (EventKind::RequestStart, "start requested"),
     (EventKind::RequestReboot, "reboot requested"),
+    (EventKind::RequestReuseVolume, "reuse requested"),
     (EventKind::RequestRetainVolume, "retention requested"),
     (EventKind::RequestReleaseVolume, "release requested"),
     (EventKind::ProviderCreate, "make the server"),

@@ -71,7 +71,7 @@ impl Store {
     pub async fn insert(&self, agg: &Aggregate, writes: &[LogWrite]) -> Result<(), Error> {
         // An ended instance no longer owns its name.
         let name = (!agg.instance.status.is_final()).then(|| names::take(&agg.instance, false));
-        self.insert_with(agg, writes, name, None).await
+        self.insert_with(agg, writes, name, None, Vec::new()).await
     }
 
     /// The same, only if its name is free and its idempotency key, if any, is new.
@@ -84,7 +84,22 @@ impl Store {
         writes: &[LogWrite],
         key: Option<&IdempotencyKey>,
     ) -> Result<(), Error> {
-        self.insert_with(agg, writes, Some(names::take(&agg.instance, true)), key).await
+        self.insert_with(agg, writes, Some(names::take(&agg.instance, true)), key, Vec::new()).await
+    }
+
+    /// The same, together with a change of the instance whose retained volume the new one gets: both or neither.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] also if another write to that instance came in between; when the database refuses.
+    pub async fn insert_reusing(
+        &self,
+        agg: &Aggregate,
+        writes: &[LogWrite],
+        key: Option<&IdempotencyKey>,
+        giver: Giver<'_>,
+    ) -> Result<(), Error> {
+        let given = difference(giver.before, giver.after, &[], agg.instance.created_at);
+        self.insert_with(agg, writes, Some(names::take(&agg.instance, true)), key, given).await
     }
 
     async fn insert_with(
@@ -93,8 +108,10 @@ impl Store {
         writes: &[LogWrite],
         name: Option<Statement>,
         key: Option<&IdempotencyKey>,
+        given: Vec<Statement>,
     ) -> Result<(), Error> {
         let mut statements = vec![instance_rows::insert(agg)];
+        statements.extend(given);
         statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
         statements.extend(agg.servers.iter().map(|s| server_rows::insert(&agg.instance, s)));
         statements.extend(agg.volumes.iter().map(|v| volume_rows::insert(&agg.instance, v)));
@@ -125,35 +142,7 @@ impl Store {
         if before == after && writes.is_empty() {
             return Ok(Saved::Version(version));
         }
-        let mut statements = vec![instance_rows::update(after, version)];
-        let owner = &after.instance;
-        for s in &after.servers {
-            match before.server_by_id(&s.id) {
-                None => statements.push(server_rows::insert(owner, s)),
-                Some(old) if old != s => statements.push(server_rows::update(s)),
-                Some(_) => {}
-            }
-        }
-        for v in &after.volumes {
-            match before.volume(&v.id) {
-                None => statements.push(volume_rows::insert(owner, v)),
-                Some(old) if old != v => statements.push(volume_rows::update(v)),
-                Some(_) => {}
-            }
-        }
-        if before.instance.status != owner.status {
-            statements.push(logs::history(owner, Some(before.instance.status), version + 1, now));
-        }
-        if owner.status.is_final() && !before.instance.status.is_final() {
-            statements.push(names::free(&owner.id));
-        } else if owner.name != before.instance.name {
-            statements.extend([names::free(&owner.id), names::take(owner, true)]);
-        }
-        if changes::shows_a_change(before, after) {
-            statements.push(changes::mark(&owner.id));
-        }
-        statements.extend(writes.iter().map(logs::statement));
-        Ok(match self.db.write_apart(statements).await? {
+        Ok(match self.db.write_apart(difference(before, after, writes, now)).await? {
             Written::Done => Saved::Version(version + 1),
             Written::Stale => Saved::Stale,
         })
@@ -319,4 +308,47 @@ impl Store {
         }
         Ok(all.into_values().collect())
     }
+}
+
+/// An instance that gives a volume away, as it was read and with the change.
+#[derive(Debug, Clone, Copy)]
+pub struct Giver<'a> {
+    /// As it was read: the write is guarded by its version.
+    pub before: &'a Aggregate,
+    /// With the change.
+    pub after: &'a Aggregate,
+}
+
+/// The statements that write the difference between two states of an instance, guarded by the version of the first.
+fn difference(before: &Aggregate, after: &Aggregate, writes: &[LogWrite], now: Timestamp) -> Vec<Statement> {
+    let version = before.instance.version;
+    let mut statements = vec![instance_rows::update(after, version)];
+    let owner = &after.instance;
+    for s in &after.servers {
+        match before.server_by_id(&s.id) {
+            None => statements.push(server_rows::insert(owner, s)),
+            Some(old) if old != s => statements.push(server_rows::update(s)),
+            Some(_) => {}
+        }
+    }
+    for v in &after.volumes {
+        match before.volume(&v.id) {
+            None => statements.push(volume_rows::insert(owner, v)),
+            Some(old) if old != v => statements.push(volume_rows::update(v)),
+            Some(_) => {}
+        }
+    }
+    if before.instance.status != owner.status {
+        statements.push(logs::history(owner, Some(before.instance.status), version + 1, now));
+    }
+    if owner.status.is_final() && !before.instance.status.is_final() {
+        statements.push(names::free(&owner.id));
+    } else if owner.name != before.instance.name {
+        statements.extend([names::free(&owner.id), names::take(owner, true)]);
+    }
+    if changes::shows_a_change(before, after) {
+        statements.push(changes::mark(&owner.id));
+    }
+    statements.extend(writes.iter().map(logs::statement));
+    statements
 }

@@ -31,7 +31,7 @@ mod settings;
 mod volume_rows;
 
 pub use accounts::Account;
-pub use aggregates::{InstanceFilter, Saved};
+pub use aggregates::{Giver, InstanceFilter, Saved};
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use catalogue::Catalogue;
 pub use changes::{Change, Cursor};

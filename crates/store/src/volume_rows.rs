@@ -14,9 +14,10 @@ const INSERT: &str = "INSERT INTO instance_volumes (id, instance_id, account_id,
     volume_type, size_bytes, perf_iops, delete_on_terminate, status, create_state, create_error_json, \
     provider_volume_id, created_at, answered_at, tagged_at, changed_at, attach_sent_at, attached_at, detach_sent_at, \
     delete_intended_at, delete_sent_at, deleted_at, proof_json, retry_json, instance_server_id, tags_shown, \
-    policy_version, cloud_policy_json, pending_observation_json, delete_accepted_at, snapshots_json, volume_kind) \
+    policy_version, cloud_policy_json, pending_observation_json, delete_accepted_at, snapshots_json, volume_kind, reused_from, \
+    reused_by) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
+    $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)";
 
 const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boot = $3, volume_type = $4, \
     size_bytes = $5, perf_iops = $6, delete_on_terminate = $7, status = $8, create_state = $9, \
@@ -24,7 +25,7 @@ const UPDATE: &str = "UPDATE instance_volumes SET name = $1, origin = $2, is_boo
     attach_sent_at = $15, attached_at = $16, detach_sent_at = $17, delete_intended_at = $18, delete_sent_at = $19, \
     deleted_at = $20, proof_json = $21, retry_json = $22, tags_shown = $23, policy_version = $24, \
     cloud_policy_json = $25, pending_observation_json = $26, delete_accepted_at = $27, snapshots_json = $28, \
-    volume_kind = $29 WHERE id = $30";
+    volume_kind = $29, reused_by = $30 WHERE id = $31";
 
 const WITH_SNAPSHOTS: &str = "SELECT DISTINCT instance_id FROM instance_volumes WHERE account_id = $1 AND zone = $2 \
     AND snapshots_json IS NOT NULL ORDER BY instance_id";
@@ -132,7 +133,9 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
         .opt_json(v.pending_observation.as_ref())
         .opt_time(v.delete_accepted_at)
         .opt_json(some(&v.snapshots))
-        .text(v.volume_type.kind.text());
+        .text(v.volume_type.kind.text())
+        .opt_text(v.reused_from.as_ref().map(InstanceId::as_str))
+        .opt_text(v.reused_by.as_ref().map(InstanceId::as_str));
     a.statement(INSERT)
 }
 
@@ -146,6 +149,7 @@ pub(crate) fn update(v: &Volume) -> Statement {
     a.opt_json(v.proof.as_ref()).opt_json(v.retry.as_ref()).flag(v.tags_shown).int(v.policy_version.into());
     a.opt_json(v.cloud_policy.as_ref()).opt_json(v.pending_observation.as_ref()).opt_time(v.delete_accepted_at);
     a.opt_json(some(&v.snapshots)).text(v.volume_type.kind.text());
+    a.opt_text(v.reused_by.as_ref().map(InstanceId::as_str));
     a.text(v.id.as_str());
     a.guarded(UPDATE)
 }
@@ -184,5 +188,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
         cloud_policy: c.opt_json("cloud_policy_json")?,
         pending_observation: c.opt_json("pending_observation_json")?,
         snapshots: c.opt_json("snapshots_json")?.unwrap_or_default(),
+        reused_from: c.opt_text("reused_from")?.and_then(|id| InstanceId::parse(&id)),
+        reused_by: c.opt_text("reused_by")?.and_then(|id| InstanceId::parse(&id)),
     })
 }

@@ -34,6 +34,8 @@ enum Scenario {
     Retain,
     /// Release a kept volume.
     Release,
+    /// Request an instance that reuses a kept volume.
+    Reuse,
 }
 
 impl Scenario {
@@ -46,6 +48,7 @@ impl Scenario {
             Self::Terminate => "terminate",
             Self::Retain => "retain",
             Self::Release => "release",
+            Self::Reuse => "reuse",
         }
     }
 }
@@ -122,8 +125,15 @@ fn generate(word: &str) -> Result<Vec<Numbered>, String> {
         let cell = Cell { scenario, at: At::Nowhere, kind: Kind::CrashBefore };
         Stage::new(cell).and_then(Stage::play).map_err(|e| format!("{} fails without a fault: {e}", scenario.name()))
     };
-    let fixed =
-        [Scenario::Create, Scenario::Resize, Scenario::Adopt, Scenario::Terminate, Scenario::Retain, Scenario::Release];
+    let fixed = [
+        Scenario::Create,
+        Scenario::Resize,
+        Scenario::Adopt,
+        Scenario::Terminate,
+        Scenario::Retain,
+        Scenario::Release,
+        Scenario::Reuse,
+    ];
     for scenario in fixed {
         add(&mut cells, scenario, &untouched(scenario)?, 0, word);
     }

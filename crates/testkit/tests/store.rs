@@ -159,6 +159,8 @@ fn volume(n: u128) -> Volume {
             created_at: Some(at(3)),
             missing_since: Some(at(4)),
         }],
+        reused_from: Some(InstanceId::new(5)),
+        reused_by: Some(InstanceId::new(6)),
     }
 }
 

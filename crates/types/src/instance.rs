@@ -38,6 +38,11 @@ pub struct CreateInstance {
     /// is none.
     #[schema(minimum = 0, maximum = 10_000, example = 200)]
     pub data_volume_gb: Option<i64>,
+    /// A retained volume, by its id, to be the data volume: in the same account and zone. It is attached with its content,
+    /// and retained again when the instance ends, whether the instance became ready or not. `data_volume_gb`, `perf_iops`
+    /// and `delete_on_terminate` must be omitted.
+    #[schema(max_length = 100, example = "vol-01JDXXXX")]
+    pub volume_id: Option<String>,
     /// The minimum size of the boot volume in GB, for types that boot from block storage. If omitted, the size of the
     /// image.
     #[schema(minimum = 1, maximum = 10_000)]
@@ -74,6 +79,7 @@ impl CreateInstance {
             force: None,
             image: None,
             data_volume_gb: None,
+            volume_id: None,
             boot_volume_gb: None,
             perf_iops: None,
             delete_on_terminate: None,

@@ -75,10 +75,13 @@ pub struct ResourceProof {
     pub name: String,
     /// The provider's id; `null` if it was never known.
     pub provider_id: Option<String>,
-    /// `gone`: proven gone. `kept`: kept on purpose. `foreign`: it belongs to a third party and was left alone.
+    /// `gone`: proven gone. `kept`: kept on purpose. `given`: kept, and then given
+    /// to the instance `given_to`, whose proof covers it. `foreign`: it belongs to a third party and was left alone.
     /// `never_made`: certainly never created. `watched`: its creation was never confirmed, and no complete listing
     /// after the grace shows it; its name stays watched. `open`: not known or not done yet.
     pub cleanup_state: CleanupState,
+    /// The instance that a volume was given to.
+    pub given_to: Option<String>,
     /// What is open; `null` if nothing is.
     pub open: Option<String>,
     /// The provider's id of the server that a volume belonged to.
@@ -107,6 +110,8 @@ pub enum CleanupState {
     Gone,
     /// Kept on purpose.
     Kept,
+    /// It was kept, and then given to another instance, whose proof covers it.
+    Given,
     /// It belongs to a third party and was left alone.
     Foreign,
     /// Certainly never created.

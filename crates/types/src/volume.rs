@@ -35,12 +35,16 @@ pub struct Storage {
     pub policy_written: bool,
     /// `creating`, `available`, `attaching`, `attached`, `detaching`, `deleting`: the volume exists, or may exist, and
     /// belongs to the instance. `deleted`: it is proven gone. `retained`: it was kept after its instance ended, and
-    /// still costs money. `released`: it belongs to a third party and was left alone. `failed`: its creation was
+    /// still costs money. `reused`: it was retained, and then given to another instance (`reused_by`). `released`: it belongs to a third party and was left alone. `failed`: its creation was
     /// refused or abandoned.
     pub status: VolumeStatus,
     /// Who created it. `cloud`: the provider, with the server. `ours`: the control plane. `foreign`: a third party.
     /// `witness`: the control plane, for a short time, to check that the credentials can see block storage.
     pub origin: Origin,
+    /// The instance that the volume was retained from, if it was given to this one.
+    pub reused_from: Option<String>,
+    /// The instance that the volume was given to after this one.
+    pub reused_by: Option<String>,
     /// When the volume was first recorded.
     pub created_at: Time,
     /// When the volume was first observed as attached.

@@ -116,9 +116,11 @@ fn resource<'l>(
     logs: impl Iterator<Item = &'l ActionLog>,
 ) -> ResourceProof {
     let reported = logs.filter(|l| EventKind::parse(&l.action).is_some_and(EventKind::is_evidence));
+    let given_to = if let proof::CleanupState::Given(to) = &cleanup_state { Some(to.to_string()) } else { None };
     let (word, proof, open) = match cleanup_state {
         proof::CleanupState::Gone(proof) => (CleanupState::Gone, Some(super::proof(proof)), None),
         proof::CleanupState::Kept => (CleanupState::Kept, None, None),
+        proof::CleanupState::Given(_) => (CleanupState::Given, None, None),
         proof::CleanupState::Foreign => (CleanupState::Foreign, None, None),
         proof::CleanupState::NeverMade => (CleanupState::NeverMade, None, None),
         proof::CleanupState::Watched => (CleanupState::Watched, None, None),
@@ -130,6 +132,7 @@ fn resource<'l>(
         name: named.name.to_owned(),
         provider_id: named.provider_id,
         cleanup_state: word,
+        given_to,
         open,
         came_with: None,
         proof,

@@ -22,6 +22,8 @@ pub(crate) fn storage(v: &Volume) -> Storage {
         policy_written: v.tagged_at.is_some(),
         status: v.status,
         origin: v.origin,
+        reused_from: v.reused_from.as_ref().map(ToString::to_string),
+        reused_by: v.reused_by.as_ref().map(ToString::to_string),
         created_at: Time(v.created_at),
         attached_at: v.attached_at.map(Time),
         deleted_at: v.deleted_at.map(Time),

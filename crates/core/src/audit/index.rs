@@ -57,15 +57,17 @@ impl<'a> RecordIndex<'a> {
         let servers = records.iter().flat_map(|a| a.servers.iter().map(move |s| (a, s)));
         let volumes = || records.iter().flat_map(|a| a.volumes.iter().map(move |v| (a, v)));
         // If two instances have a row of a volume, the owner's row counts, not that of the server that it was found on.
-        let (foreign, owned): (Vec<_>, Vec<_>) = volumes().partition(|(_, v)| v.origin == Origin::Foreign);
-        let volumes = foreign.into_iter().chain(owned);
+        // Of a volume that was given to another instance, the row of that instance counts.
+        let rank = |v: &Volume| (v.origin != Origin::Foreign, v.status != VolumeStatus::Reused);
+        let mut volumes: Vec<(&Aggregate, &Volume)> = volumes().collect();
+        volumes.sort_by_key(|(_, v)| rank(v));
         Self {
             inventory,
             records,
             profile,
             control_plane,
             servers: servers.filter_map(|(a, s)| Some((s.provider_id.as_deref()?, (a, s)))).collect(),
-            volumes: volumes.filter_map(|(a, v)| Some((v.provider_id.as_deref()?, (a, v)))).collect(),
+            volumes: volumes.into_iter().filter_map(|(a, v)| Some((v.provider_id.as_deref()?, (a, v)))).collect(),
             instances: records.iter().map(|a| (&a.instance.id, a)).collect(),
         }
     }
@@ -96,6 +98,7 @@ impl<'a> RecordIndex<'a> {
                 VolumeStatus::Released => Classification::Foreign,
                 VolumeStatus::Deleted if self.ended_before(row.deleted_at) => reappeared(agg),
                 VolumeStatus::Deleted
+                | VolumeStatus::Reused
                 | VolumeStatus::Creating
                 | VolumeStatus::Available
                 | VolumeStatus::Attaching

@@ -47,11 +47,14 @@ fn name_kept(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// The data volume of an instance that failed before it ever ran is empty: it is deleted whatever its policy.
+/// The data volume of an instance that failed before it ever ran is empty: it is deleted whatever its policy. One that
+/// was retained from an earlier instance is not empty.
 fn delete_unwritten_data(draft: &mut Draft<'_, '_>) {
     let ran = draft.agg.instance.ready_at.is_some() || draft.agg.servers.iter().any(Server::may_have_run);
     if draft.agg.instance.failure.is_some() && !ran {
-        let kept = |v: &&mut Volume| v.origin == Origin::Ours && v.is_live() && !v.delete_on_terminate;
+        let kept = |v: &&mut Volume| {
+            v.origin == Origin::Ours && v.is_live() && !v.delete_on_terminate && v.reused_from.is_none()
+        };
         for v in draft.agg.volumes.iter_mut().filter(kept) {
             v.set_policy(true);
         }

@@ -1,6 +1,7 @@
 //! Creates and attaches the data volume of an instance.
 
 use super::attempt::{Last, Next};
+use super::witness::needs_witness;
 use super::{Change, Draft, attempt, evidence};
 use crate::action::{Action, Creation, VolumeCall};
 use crate::id::VolumeId;
@@ -27,6 +28,10 @@ pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen:
     if let Some(row) = row.as_ref().filter(|v| v.is_live()) {
         return attach(draft, row, server, seen);
     }
+    if row.as_ref().is_some_and(|v| v.reused_from.is_some()) && !server.may_have_run() {
+        reused_is_gone(draft);
+        return Data::Missing;
+    }
     // A server that is to be started again stays off until its data volume is there.
     let goes_on = if starts_again(draft, seen) { Data::Missing } else { Data::Settled };
     if server.may_have_run() && row.is_some() {
@@ -39,6 +44,37 @@ pub(super) fn want_data_volume(draft: &mut Draft<'_, '_>, server: &Server, seen:
     }
     create(draft, &spec, row.as_ref());
     Data::Missing
+}
+
+/// Whether the data volume that was given to the instance is there and free. Until then, nothing is rented for it.
+pub(super) fn is_reused_volume_free(draft: &mut Draft<'_, '_>) -> bool {
+    let Some(row) = draft.agg.data_volume().filter(|v| v.reused_from.is_some()).cloned() else { return true };
+    if !row.is_live() {
+        reused_is_gone(draft);
+        return false;
+    }
+    let id = row.provider_id.clone().unwrap_or_default();
+    match draft.seen.volume(&id).map(|v| (v.state.clone(), v.server_id.clone())) {
+        Some((VolumeState::Available, None)) => return true,
+        Some((VolumeState::Error, _)) => broken(draft, &row),
+        Some((_, Some(on))) => {
+            let owner = described(draft, &on);
+            let text = format!("the volume to be reused is attached to {owner}; detach it there");
+            draft.wait_because(NoteCode::ActionNeeded, text);
+        }
+        Some((VolumeState::Creating | VolumeState::InUse | VolumeState::Updating, None)) => {
+            draft.wait("waits for the volume to be reused to become available");
+        }
+        Some((VolumeState::Other(word), None)) => draft.wait(format!("waits: the volume to be reused is {word}")),
+        // Its absence is proven at the instance's end, with a witness volume.
+        None if needs_witness(&row) => reused_is_gone(draft),
+        None => unseen(draft, &row),
+    }
+    false
+}
+
+fn reused_is_gone(draft: &mut Draft<'_, '_>) {
+    draft.fail("data_volume_disappeared", "the volume to be reused is not found; create an instance with a new one");
 }
 
 /// Creates the data volume before its server, whose user data contains its id. `true`: it exists.
@@ -141,16 +177,20 @@ fn attach(draft: &mut Draft<'_, '_>, row: &Volume, server: &Server, seen: &Obser
         Some((VolumeState::InUse | VolumeState::Updating | VolumeState::Other(_), None, _)) => {
             draft.wait("waits for the data volume to become available");
         }
-        None if draft.seen.listed && draft.seen.began_at > row.answered_at.unwrap_or(row.created_at) => {
-            if evidence::ask_or_wait(draft, "the data volume", row.pending_observation.as_ref())
-                && draft.try_or_wait("checking whether the data volume is gone", row.retry.as_ref())
-            {
-                draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
-            }
-        }
-        None => draft.wait("waits for the cloud to show the data volume"),
+        None => unseen(draft, row),
     }
     Data::Missing
+}
+
+/// A data volume that an observation does not show: asked for by its id, once the observation is new enough.
+fn unseen(draft: &mut Draft<'_, '_>, row: &Volume) {
+    if !draft.seen.listed || draft.seen.began_at <= row.answered_at.unwrap_or(row.created_at) {
+        draft.wait("waits for the cloud to show the data volume");
+    } else if evidence::ask_or_wait(draft, "the data volume", row.pending_observation.as_ref())
+        && draft.try_or_wait("checking whether the data volume is gone", row.retry.as_ref())
+    {
+        draft.actions.push(Action::Volume(row.id.clone(), VolumeCall::ProveGone));
+    }
 }
 
 /// Whether the server is off and about to be started again.

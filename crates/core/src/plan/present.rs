@@ -1,7 +1,7 @@
 //! Drives an instance towards *ready*: server, names of its volumes, data volume, start.
 
 use super::attempt::{self, Last, Next};
-use super::data_volume::{Data, want_data_volume, want_data_volume_first};
+use super::data_volume::{Data, is_reused_volume_free, want_data_volume, want_data_volume_first};
 use super::remove_server::remove_server;
 use super::remove_volume::remove_strays;
 use super::start::run;
@@ -22,7 +22,8 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         remove_server(draft, &extra);
     }
     let Some(mut server) = draft.agg.server().cloned() else {
-        if draft.cx.profile.user_data == UserData::AfterCreation || want_data_volume_first(draft) {
+        let known = draft.cx.profile.user_data == UserData::AfterCreation || want_data_volume_first(draft);
+        if known && is_reused_volume_free(draft) {
             want_server(draft);
         }
         return;

@@ -71,7 +71,8 @@ pub(super) fn remove_strays(draft: &mut Draft<'_, '_>) {
 }
 
 fn is_stray_data(v: &Volume, newest: u32) -> bool {
-    v.origin == Origin::Ours && !v.is_boot && v.attempt < newest && v.attached_at.is_none()
+    let unused = v.attempt < newest && v.attached_at.is_none();
+    v.origin == Origin::Ours && !v.is_boot && unused && v.reused_from.is_none()
 }
 
 fn came_with_a_duplicate(draft: &Draft<'_, '_>, v: &Volume) -> bool {

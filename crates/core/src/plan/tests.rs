@@ -9,6 +9,7 @@ mod record_observation;
 mod recorded_state;
 mod remove_server;
 mod remove_volume;
+mod reuse;
 mod stage;
 mod stale;
 mod start;

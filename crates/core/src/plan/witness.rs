@@ -14,16 +14,21 @@ pub(super) fn is_unwitnessed(v: &Volume) -> bool {
     v.is_live() && v.is_block() && unwitnessed
 }
 
+/// The same, after some checks without a result: meanwhile, a volume of another instance may serve as the witness.
+pub(super) fn needs_witness(v: &Volume) -> bool {
+    const TRIES: u32 = 4;
+    is_unwitnessed(v) && v.retry.as_ref().is_some_and(|r| r.count >= TRIES)
+}
+
 /// Creates a witness volume of the smallest size, where the absence of another volume cannot be proven without it.
 ///
 /// This happens when the response to the deletion of the last block volume in a zone was lost. The volume is not found,
 /// and credentials that cannot see Block Storage would get the same response. They could not create a volume.
 pub(super) fn witness(draft: &mut Draft<'_, '_>) {
-    /// How many checks without a result come first: meanwhile, a volume of another instance may serve as the witness.
-    const TRIES: u32 = 4;
     const BYTES: i64 = 1_000_000_000;
-    let waits = |v: &Volume| is_unwitnessed(v) && v.retry.as_ref().is_some_and(|r| r.count >= TRIES);
-    let Some(waits) = draft.agg.volumes.iter().find(|v| waits(v)).and_then(|v| v.provider_id.clone()) else { return };
+    let Some(waits) = draft.agg.volumes.iter().find(|v| needs_witness(v)).and_then(|v| v.provider_id.clone()) else {
+        return;
+    };
     let witnesses = || draft.agg.volumes.iter().filter(|v| v.origin == Origin::Witness);
     // A witness that is being deleted does not count: the response to its own deletion may have been lost, too.
     let seen = draft.seen;

@@ -64,10 +64,11 @@ impl Aggregate {
         self.servers.iter().find(|s| s.is_primary && s.is_live())
     }
 
-    /// The newest attempt to create the data volume, whatever its outcome.
+    /// The data volume that was given to the instance, or the newest attempt to create one, whatever its outcome.
     #[must_use]
     pub fn data_volume(&self) -> Option<&Volume> {
-        self.volumes.iter().filter(|v| v.origin == Origin::Ours && !v.is_boot).max_by_key(|v| v.attempt)
+        let ours = self.volumes.iter().filter(|v| v.origin == Origin::Ours && !v.is_boot);
+        ours.max_by_key(|v| (v.reused_from.is_some(), v.attempt))
     }
 
     /// The attempt number for a server that was not recorded: the one in its name, unless a row has it already.

@@ -41,7 +41,7 @@ fn the_volumes_that_exist_and_belong_to_the_instance_are_listed_boot_first() {
 fn a_live_resource_was_created_and_has_not_ended() {
     let lives = |create_state, status| Volume { create_state, status, ..owned_volume() }.is_live();
     for status in VolumeStatus::ALL {
-        let ended = matches!(status.text(), "deleted" | "retained" | "released" | "failed");
+        let ended = matches!(status.text(), "deleted" | "retained" | "reused" | "released" | "failed");
         assert_eq!(lives(CreateState::Created, *status), !ended, "{status}");
         assert!(!lives(CreateState::Unconfirmed, *status));
     }

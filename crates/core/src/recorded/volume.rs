@@ -4,7 +4,7 @@ use super::evidence::{PendingObservation, Proof};
 use super::instance::Retry;
 use super::spec::DataVolumeSpec;
 use crate::error::CallError;
-use crate::id::{ServerId, VolumeId};
+use crate::id::{InstanceId, ServerId, VolumeId};
 use crate::name::CloudName;
 use crate::snapshots::Snapshot;
 use crate::status::{CreateState, Origin, VolumeStatus};
@@ -80,6 +80,21 @@ pub struct Volume {
     pub pending_observation: Option<PendingObservation>,
     /// Snapshots of it that the cloud showed and that may still exist, by id.
     pub snapshots: Vec<Snapshot>,
+    /// The instance that it was retained from, if it was given to this one: it holds data from before.
+    pub reused_from: Option<InstanceId>,
+    /// The instance that it was given to.
+    pub reused_by: Option<InstanceId>,
+}
+
+/// Why a volume cannot be given to another instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotGiven {
+    /// It is not retained: its instance lives, or it is to be deleted, or it is a third party's.
+    NotRetained,
+    /// It is on the disk of a host.
+    Local,
+    /// The records look older than the cloud.
+    Frozen,
 }
 
 /// A volume's policy according to its name in the cloud.
@@ -128,6 +143,8 @@ impl Volume {
             retry: None,
             pending_observation: None,
             snapshots: Vec::new(),
+            reused_from: None,
+            reused_by: None,
         }
     }
 
@@ -173,8 +190,47 @@ impl Volume {
     pub fn is_ended(&self) -> bool {
         matches!(
             self.status,
-            VolumeStatus::Deleted | VolumeStatus::Retained | VolumeStatus::Released | VolumeStatus::Failed
+            VolumeStatus::Deleted
+                | VolumeStatus::Retained
+                | VolumeStatus::Reused
+                | VolumeStatus::Released
+                | VolumeStatus::Failed
         )
+    }
+
+    /// Gives a retained volume of instance `from` to instance `to`: returns the row that it has there. This row stays,
+    /// and nothing more is done about it.
+    ///
+    /// # Errors
+    /// Why it cannot be given away. Nothing was changed.
+    pub fn give(&mut self, from: &InstanceId, to: &InstanceId, id: VolumeId, now: Timestamp) -> Result<Self, NotGiven> {
+        if !self.is_kept() || self.is_to_delete() || self.origin == Origin::Foreign {
+            return Err(NotGiven::NotRetained);
+        }
+        if !self.is_block() {
+            return Err(NotGiven::Local);
+        }
+        if self.cloud_policy.is_some() {
+            return Err(NotGiven::Frozen);
+        }
+        let given = Self {
+            name: self.name.clone(),
+            origin: Origin::Ours,
+            volume_type: self.volume_type.clone(),
+            size_bytes: self.size_bytes,
+            perf_iops: self.perf_iops,
+            delete_on_terminate: false,
+            policy_version: self.policy_version,
+            snapshots: self.snapshots.clone(),
+            reused_from: Some(from.clone()),
+            ..Self::found(id, self.provider_id.clone().unwrap_or_default(), now)
+        };
+        (self.status, self.reused_by) = (VolumeStatus::Reused, Some(to.clone()));
+        // Whatever was still to be done about it is done by its new instance.
+        (self.retry, self.pending_observation) = (None, None);
+        self.tagged_at.get_or_insert(now);
+        self.snapshots = Vec::new();
+        Ok(given)
     }
 
     /// Sets whether it is deleted with the instance, with a version newer than those of the records and of the cloud.

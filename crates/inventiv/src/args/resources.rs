@@ -122,6 +122,9 @@ pub(crate) struct Create {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+    /// Retained volume to use as the data volume, with its content; see `inventiv volume list --status retained`.
+    #[arg(long = "volume", value_name = "VOLUME", conflicts_with_all = ["data_volume_gb", "perf_iops", "retain"])]
+    pub(crate) volume_id: Option<String>,
     /// Create the instance although the model does not fit its GPUs.
     #[arg(long, requires = "model")]
     pub(crate) force: bool,

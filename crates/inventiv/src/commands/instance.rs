@@ -290,6 +290,7 @@ fn request(args: Create, account: Option<&str>) -> Result<CreateInstance, Failur
         force: args.force.then_some(true),
         image: args.image,
         data_volume_gb: args.data_volume_gb,
+        volume_id: args.volume_id,
         boot_volume_gb: args.boot_volume_gb,
         perf_iops: args.perf_iops,
         delete_on_terminate: args.retain.then_some(false),

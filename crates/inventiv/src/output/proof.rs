@@ -38,6 +38,7 @@ pub(crate) fn proof(p: &InstanceProof) -> String {
 fn resource(r: &ResourceProof) -> Vec<String> {
     let id = r.provider_id.as_ref().unwrap_or(&r.name);
     let mut lines = vec![format!("  {} {}  {}", r.kind, text(id), word(&r.cleanup_state).to_uppercase())];
+    lines.extend(r.given_to.as_ref().map(|to| format!("    given to instance {}, whose proof covers it", text(to))));
     lines.extend(r.came_with.as_ref().map(|server| format!("    came with server {}", text(server))));
     lines.extend(r.calls.iter().map(call));
     lines.extend(r.proof.iter().flat_map(evidence));

@@ -148,6 +148,31 @@ fn models_are_added_listed_changed_and_removed() {
 }
 
 #[test]
+fn a_retained_volume_is_given_to_another_instance() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let first = create(&server, &["--name", "first", "--retain", "--wait", "-o", "json"]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    assert!(server.run(&["instance", "rm", "first", "--wait", "--timeout", "60"]).status.success());
+    let retained = json(&server.run(&["volume", "ls", "--status", "retained", "-o", "json"]));
+    let volume = retained[0]["id"].as_str().unwrap();
+    let reuse =
+        ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "second", "--volume", volume];
+    let conflict = server.run(&[&reuse[..], &["--data-volume-gb", "10"]].concat());
+    assert_eq!(conflict.status.code(), Some(2), "{}", text(&conflict.stderr));
+    let second = server.run(&[&reuse[..], &["--wait", "-o", "json"]].concat());
+    assert!(second.status.success(), "{}", text(&second.stderr));
+    let data = json(&second)["storages"].as_array().unwrap().iter().find(|v| v["origin"] == "ours").cloned().unwrap();
+    assert_eq!(data["reused_from"], json(&first)["id"]);
+    let proof = text(&server.run(&["instance", "proof", "first"]).stdout);
+    assert!(proof.contains("GIVEN") && proof.contains("given to instance ins-"), "{proof}");
+    let taken = server.run(&[&reuse[..7], &["third", "--volume", volume]].concat());
+    assert_eq!(taken.status.code(), Some(4), "{}", text(&taken.stderr));
+    assert!(text(&taken.stderr).contains("was given to instance ins-"), "{}", text(&taken.stderr));
+}
+
+#[test]
 fn the_types_that_a_model_fits_are_listed_and_others_are_refused() {
     let cloud = Cloud::start();
     let folder = tempfile::tempdir().unwrap();

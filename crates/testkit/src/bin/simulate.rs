@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     });
     let (sum, failed) = (sum.into_inner().unwrap_or_default(), failed.into_inner());
     println!(
-        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} suspects reported",
+        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported",
         args.seeds,
         began.elapsed().as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64(),
@@ -87,14 +87,24 @@ fn main() -> ExitCode {
         sum.third_parties,
         sum.ticks,
         sum.kept,
+        sum.reused,
         sum.suspects
     );
     let least = (0..PAIRS).map(|n| (sum.faults.get(&n).copied().unwrap_or(0), n)).min().unwrap_or_default();
     println!("{PAIRS} pairs of a call and a fault; the rarest was injected {} times: {}", least.0, pair_text(least.1));
-    let reported =
-        [sum.crashes, sum.in_commits, sum.faults.len(), sum.stale, sum.hidden, sum.late, sum.third_parties, sum.kept];
+    let reported = [
+        sum.crashes,
+        sum.in_commits,
+        sum.faults.len(),
+        sum.stale,
+        sum.hidden,
+        sum.late,
+        sum.third_parties,
+        sum.kept,
+        sum.reused,
+    ];
     if args.seeds >= 50 && reported.contains(&0) {
-        eprintln!("runs without crashes, faults, late calls, third parties or kept volumes prove nothing");
+        eprintln!("runs without crashes, faults, late calls, third parties, kept or reused volumes prove nothing");
         return ExitCode::FAILURE;
     }
     if args.seeds >= ENOUGH && least.0 < LEAST {
@@ -128,6 +138,7 @@ fn add(sum: &Mutex<Counts>, c: Counts) {
         sum.hidden += c.hidden;
         sum.third_parties += c.third_parties;
         sum.kept += c.kept;
+        sum.reused += c.reused;
         sum.ticks += c.ticks;
     }
 }

@@ -149,7 +149,7 @@ impl Stage {
                 self.ask_for_it()?;
                 self.settle("ready, before any fault")
             }
-            Scenario::Release => {
+            Scenario::Release | Scenario::Reuse => {
                 self.ask_for_it()?;
                 self.settle("ready, before any fault")?;
                 self.keep()?;
@@ -245,8 +245,21 @@ impl Stage {
                 self.must_survive.remove(&text(&volumes["items"][0], "provider_volume_id"));
                 self.user("PATCH", &format!("/volumes/{kept}"), Some(json!({"delete_on_terminate": true}))).map(|_| ())
             }
+            Scenario::Reuse => self.reuse(),
             Scenario::Adopt => Ok(()),
         }
+    }
+
+    /// Requests an instance with the kept volume. A request whose process dies may have been recorded: it is repeated
+    /// with the same key.
+    fn reuse(&mut self) -> Step<()> {
+        let volumes = self.user("GET", "/volumes?status=retained", None)?;
+        let mut request = self.request();
+        if let Some(fields) = request.as_object_mut() {
+            fields.remove("data_volume_gb");
+        }
+        request["volume_id"] = volumes["items"][0]["id"].clone();
+        self.user("POST", "/instances", Some(request)).map(|_| ())
     }
 
     fn ask_for_it(&mut self) -> Step<()> {

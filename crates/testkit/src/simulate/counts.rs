@@ -27,6 +27,8 @@ pub struct Counts {
     pub third_parties: usize,
     /// Kept volumes.
     pub kept: usize,
+    /// Kept volumes that were given to another instance.
+    pub reused: usize,
     /// Ticks.
     pub ticks: usize,
 }

@@ -224,8 +224,17 @@ impl Run {
         if self.rng.u8(..6) == 0 && kind != "RENDER-S" {
             request["boot_volume_gb"] = json!(40);
         }
+        if kind != "PLAY2-PICO" && self.rng.u8(..3) != 0 {
+            let (_, retained) = self.call(process, "GET", "/volumes?status=retained", None)?;
+            let all = retained["items"].as_array().cloned().unwrap_or_default();
+            if let Some(volume) = all.get(self.rng.usize(..all.len().max(1))) {
+                let kind = request["instance_type"].clone();
+                request = json!({"instance_type": kind, "zone": ZONE, "volume_id": volume["id"]});
+            }
+        }
         let (status, made) = self.call(process, "POST", "/instances", Some(request.clone()))?;
         self.note(format!("user: {request} → {status} {}", made["id"]));
+        self.remember_what_is_reused(&made);
         if let Some(id) = made["id"].as_str() {
             self.instances.insert(id.to_owned());
             self.counts.instances += 1;
@@ -234,6 +243,19 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// A volume that was given to an instance must survive it, whether the instance becomes ready or not.
+    fn remember_what_is_reused(&mut self, made: &Value) {
+        for v in made["storages"].as_array().into_iter().flatten().filter(|v| v["reused_from"].is_string()) {
+            let text = |key: &str| v[key].as_str().unwrap_or_default().to_owned();
+            self.said.insert(text("id"), false);
+            self.counts.reused += 1;
+            // A third party may have deleted it since.
+            if self.cloud.held().iter().any(|(_, id, ..)| *id == text("provider_volume_id")) {
+                self.kept.insert(text("provider_volume_id"), text("id"));
+            }
+        }
     }
 
     fn any_instance(&mut self) -> Option<String> {

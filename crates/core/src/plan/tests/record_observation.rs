@@ -56,6 +56,8 @@ fn a_row_of_a_volume_with_only_an_id_has_no_other_facts() {
         policy_version: 0,
         cloud_policy: None,
         pending_observation: None,
+        reused_from: None,
+        reused_by: None,
         snapshots: Vec::new(),
     };
     assert_eq!(row, bare);

@@ -73,7 +73,7 @@ impl Run {
             let cloud_id = v["provider_volume_id"].as_str().unwrap_or_default();
             let alive = there.contains(cloud_id)
                 && !self.expected_lost.contains(cloud_id)
-                && !matches!(v["status"].as_str(), Some("deleted" | "deleting"));
+                && !matches!(v["status"].as_str(), Some("deleted" | "deleting" | "reused"));
             if alive && v["delete_on_terminate"] == false && v["origin"] != "foreign" {
                 self.kept.insert(cloud_id.to_owned(), v["id"].as_str().unwrap_or_default().to_owned());
             }
