@@ -31,7 +31,9 @@ const USAGE: &str = "cargo xtask TASK
                  N replicas (3) on one PostgreSQL: kill, freeze, stop and disconnect them, and set wrong clocks
   upgrade --from COMMIT
                  replace three replicas of that commit by this one's, one after the other, while instances come and go
-  mutants [WORD] break each rule that protects money, in a copy, and check that a test fails
+  mutants [core|WORD]
+                 break each rule that protects money, in a copy, and check that a test fails; core: only with
+                 cargo-mutants; WORD: only our own mutants whose description contains it
   dist           a static executable with unit file, manual page and completions; a container image; checksums
   openapi        write openapi.json from the code";
 

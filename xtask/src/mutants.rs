@@ -1,7 +1,9 @@
 //! Mutation tests of the rules that protect money: each mutant must make its trial fail, or the trial proves nothing.
 //!
-//! The sources are copied to a separate folder with separate build output, so that no build uses a broken library by
-//! mistake.
+//! `cargo mutants` breaks the rules of `core` in every way that it knows, and runs the tests of `core`
+//! (`.cargo/mutants.toml` names the files). It cannot express the mutants in [`MUTANTS`], or their trial is in another
+//! crate. For these, the sources are copied to a separate folder with separate build output, so that no build uses a
+//! broken library by mistake.
 
 use crate::root;
 use crate::tests::Sum;
@@ -12,7 +14,7 @@ use std::process::Command;
 #[derive(PartialEq, Eq)]
 enum Trial {
     /// Simulation runs with faults and crashes.
-    Transcripts,
+    Simulation,
     /// The tests of a package whose names contain a text.
     Tests(&'static str, &'static str),
 }
@@ -29,7 +31,7 @@ struct Mutant {
 
 const STORIES: &str = "80";
 
-const MUTANTS: [Mutant; 34] = [
+const MUTANTS: [Mutant; 21] = [
     Mutant {
         what: "a block volume counts as gone although nothing proves that the credentials can see block storage",
         file: "crates/providers/src/clouds/scaleway/sight.rs",
@@ -52,46 +54,11 @@ const MUTANTS: [Mutant; 34] = [
         trial: Trial::Tests("inventiv-testkit", "what_is_recorded_and_not_shown"),
     },
     Mutant {
-        what: "no witness volume is created, and the deletion of the last block volume is never proven",
-        file: "crates/core/src/plan/absent.rs",
-        find: "    witness(draft);\n",
-        replace: "    let _ = witness;\n",
-        trial: Trial::Tests("inventiv-testkit", "the_last_volumes_of_a_zone"),
-    },
-    Mutant {
-        what: "an accepted deletion counts for ever, whatever is observed after it",
-        file: "crates/core/src/plan/evidence.rs",
-        find: "    doubt_deletions(draft);\n",
-        replace: "    let _ = doubt_deletions;\n",
-        trial: Trial::Tests("inventiv-core", "an_accepted_deletion_is_no_evidence"),
-    },
-    Mutant {
-        what: "a server whose creation got no answer is not searched for",
-        file: "crates/core/src/plan/record_observation.rs",
-        find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
-        replace: "    adopt_volumes(draft);\n    let _ = adopt_servers;\n",
-        trial: Trial::Transcripts,
-    },
-    Mutant {
-        what: "a data volume whose creation got no answer is not searched for",
-        file: "crates/core/src/plan/record_observation.rs",
-        find: "    adopt_servers(draft);\n    adopt_volumes(draft);\n",
-        replace: "    adopt_servers(draft);\n    let _ = adopt_volumes;\n",
-        trial: Trial::Transcripts,
-    },
-    Mutant {
         what: "no grace period: a creation is retried before a listing can show its resource",
         file: "crates/core/src/plan/attempt.rs",
         find: "        _ => rules.create_grace_ms.max(rules.stale_ms),\n",
         replace: "        _ => 0,\n",
         trial: Trial::Tests("inventiv-testkit", "a_creation_that_never_arrived"),
-    },
-    Mutant {
-        what: "one 404 proves a deletion, without a listing begun after it",
-        file: "crates/core/src/plan/remove_volume.rs",
-        find: "        if draft.seen.listed_at(row.is_block()).is_none_or(|at| at <= since) {\n",
-        replace: "        if since.0 < 0 {\n",
-        trial: Trial::Tests("inventiv-core", "plan"),
     },
     Mutant {
         what: "any error when reading a resource counts as not found",
@@ -105,21 +72,14 @@ const MUTANTS: [Mutant; 34] = [
         file: "crates/core/src/recorded/volume.rs",
         find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
         replace: "        self.origin != Origin::Foreign\n",
-        trial: Trial::Transcripts,
-    },
-    Mutant {
-        what: "nothing is deleted, and everything is reported as kept",
-        file: "crates/core/src/recorded/volume.rs",
-        find: "        self.delete_on_terminate && self.origin != Origin::Foreign\n",
-        replace: "        self.delete_on_terminate && self.origin == Origin::Foreign\n",
-        trial: Trial::Transcripts,
+        trial: Trial::Simulation,
     },
     Mutant {
         what: "every volume attached to our server counts as ours",
         file: "crates/core/src/plan/record_observation.rs",
         find: "        } else if draft.cx.profile.came_with(server, attachment, name) || (adopting && attachment.index == 0) {\n",
         replace: "        } else if !server.id.is_empty() {\n",
-        trial: Trial::Transcripts,
+        trial: Trial::Simulation,
     },
     Mutant {
         what: "a duplicate server is not deleted",
@@ -133,7 +93,7 @@ const MUTANTS: [Mutant; 34] = [
         file: "crates/core/src/plan/record_observation.rs",
         find: "    record_attachments(draft);\n    abandon",
         replace: "    let _ = record_attachments;\n    abandon",
-        trial: Trial::Transcripts,
+        trial: Trial::Simulation,
     },
     Mutant {
         what: "no fencing: the version is not compared when an instance is written",
@@ -150,32 +110,11 @@ const MUTANTS: [Mutant; 34] = [
         trial: Trial::Tests("inventiv-testkit", "a_late_arrival_of_a_burned_attempt"),
     },
     Mutant {
-        what: "an audit concludes from an incomplete listing",
-        file: "crates/core/src/audit.rs",
-        find: "    if !inventory.complete {\n",
-        replace: "    if inventory.began_at.0 < 0 {\n",
-        trial: Trial::Tests("inventiv-core", "it_cannot_say"),
-    },
-    Mutant {
         what: "a creation's intent is not written before the call",
         file: "crates/core/src/progress.rs",
         find: "        Action::Create(Creation::Server(row)) => agg.servers.push((**row).clone()),\n",
         replace: "        Action::Create(Creation::Server(row)) => drop((**row).clone()),\n",
         trial: Trial::Tests("inventiv-core", "plan"),
-    },
-    Mutant {
-        what: "a server is deleted before the volumes that must survive it are detached",
-        file: "crates/core/src/plan/remove_server.rs",
-        find: "            if !detach_all(draft, &local_survivors, row) && !blocks_wait {\n",
-        replace: "            if !detach_all(draft, &local_survivors, row) || !blocks_wait {\n",
-        trial: Trial::Tests("inventiv-testkit", "a_strangers_local_volume_is_saved"),
-    },
-    Mutant {
-        what: "an orphan is deleted without quarantine",
-        file: "crates/core/src/sweep.rs",
-        find: ".filter(|q| q.until <= now)",
-        replace: ".filter(|q| q.until <= now.plus_ms(86_400_000))",
-        trial: Trial::Tests("inventiv-core", "sweep"),
     },
     Mutant {
         what: "the number of orphans deleted at once is unlimited",
@@ -234,45 +173,41 @@ const MUTANTS: [Mutant; 34] = [
         trial: Trial::Tests("inventiv-testkit", "whatever_commits_late"),
     },
     Mutant {
-        what: "one pair of stale reads makes a server disappear",
-        file: "crates/core/src/progress.rs",
-        find: "    if going {\n        *pending_observation = None;\n",
-        replace: "    if going || window_ms > 0 {\n        *pending_observation = None;\n",
-        trial: Trial::Tests("inventiv-core", "one_pair_of_stale_reads"),
-    },
-    Mutant {
-        what: "a volume that was proven gone and reappears is not adopted",
-        file: "crates/core/src/plan/evidence.rs",
-        find: "    reopen_volumes(draft);\n    doubt_deletions(draft);\n",
-        replace: "    let _ = reopen_volumes;\n    doubt_deletions(draft);\n",
-        trial: Trial::Tests("inventiv-testkit", "what_stale_reads_proved_gone"),
-    },
-    Mutant {
-        what: "the recorded policy overwrites a newer one in the cloud",
-        file: "crates/core/src/plan/record_observation.rs",
-        find: "    frozen::check(draft);\n",
-        replace: "    let _ = frozen::check;\n",
-        trial: Trial::Tests("inventiv-testkit", "a_restored_backup_never_deletes"),
-    },
-    Mutant {
         what: "a not-found from credentials that cannot see the project counts as proof",
         file: "crates/providers/src/clouds/scaleway/sight.rs",
         find: "            None if seen_before => return Ok(found),\n",
         replace: "            None if seen_before => return Ok(found),\n            Some(_) if !zone.is_empty() => return Ok(found),\n",
         trial: Trial::Tests("inventiv-providers", "only_a_typed_not_found"),
     },
-    Mutant {
-        what: "names are parsed more leniently than they are written",
-        file: "crates/core/src/name.rs",
-        find: "        (name.text() == text).then_some(name)\n",
-        replace: "        Some(name)\n",
-        trial: Trial::Tests("inventiv-core", "names_of_others_are_not_ours"),
-    },
 ];
 
-/// Applies each mutant to a copy and runs its trial there. With a word: only mutants whose description contains it.
+/// Runs `cargo mutants` on `core`, or applies each of our own mutants to a copy and runs its trial there: without a
+/// word, both; with `core`, the first; with any other word, only our own mutants whose description contains it.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let word = args.first().map(String::as_str).unwrap_or_default();
+    match args.first().map(String::as_str) {
+        None => of_core(&[]).and_then(|()| ours("")),
+        Some("core") => of_core(&args[1..]),
+        Some(word) => ours(word),
+    }
+}
+
+/// The mutants that `cargo mutants` makes of `core`. `more`: further arguments, for instance `--in-diff FILE`.
+fn of_core(more: &[String]) -> Result<(), String> {
+    let mut command = Command::new("cargo");
+    command.args(["mutants", "--package", "inventiv-core", "--output", "target", "--colors", "never"]);
+    command.args(more).args(["--", "--lib"]).current_dir(root());
+    match command.status() {
+        // 3: none was missed, and some made a test loop.
+        Ok(status) if matches!(status.code(), Some(0 | 3)) => Ok(()),
+        Ok(status) if status.code() == Some(101) => {
+            Err("cargo mutants is not installed: run `cargo install cargo-mutants --locked`".to_owned())
+        }
+        Ok(status) => Err(format!("cargo mutants: {status}; target/mutants.out/missed.txt lists what no test detects")),
+        Err(e) => Err(format!("cargo mutants: {e}")),
+    }
+}
+
+fn ours(word: &str) -> Result<(), String> {
     let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|m| m.what.contains(word)).collect();
     let copy = root().join("target/mutants");
     let mut survivors = Vec::new();
@@ -332,7 +267,7 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
         command.output().map_err(|e| format!("cargo {args:?}: {e}"))
     };
     let (build, run): (Vec<&str>, Vec<&str>) = match trial {
-        Trial::Transcripts => (
+        Trial::Simulation => (
             vec!["build", "--profile", crate::PROFILE, "--quiet", "--package", "inventiv-testkit", "--bin", "simulate"],
             vec![
                 "run",
@@ -363,7 +298,7 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     Ok(match (done.status.success(), trial) {
         (false, _) => Played::Red,
         (true, Trial::Tests(..)) if sum.passed == 0 => Played::Nothing,
-        (true, Trial::Tests(..) | Trial::Transcripts) => Played::Green,
+        (true, Trial::Tests(..) | Trial::Simulation) => Played::Green,
     })
 }
 

@@ -75,3 +75,16 @@ fn tags_repeat_what_the_name_says() {
     assert_eq!(name.tags(), expected);
     assert_eq!(CloudName { delete: false, ..name }.tags()[5], "inventiv-policy=keep");
 }
+
+#[test]
+fn a_name_is_confirmed_only_by_both_tags() {
+    let name = CloudName::parse(&format!("iva-test-{}-server-1-d", InstanceId::new(7).body())).unwrap();
+    let tags = name.tags();
+    assert!(name.is_confirmed_by(&tags));
+    for key in ["inventiv-control-plane=", "inventiv-instance="] {
+        let fewer: Vec<String> = tags.iter().filter(|t| !t.starts_with(key)).cloned().collect();
+        assert_eq!(fewer.len() + 1, tags.len(), "{tags:?}");
+        assert!(!name.is_confirmed_by(&fewer), "{key}");
+    }
+    assert!(!name.is_confirmed_by(&[]));
+}

@@ -3,6 +3,7 @@
 mod awaited;
 mod before_start;
 mod drift;
+mod evidence;
 mod failure;
 mod power;
 mod record_observation;

@@ -118,6 +118,18 @@ fn an_orphan_that_is_taken_becomes_a_row_that_is_deleted() {
 }
 
 #[test]
+fn an_orphan_whose_quarantine_ended_long_ago_is_quarantined_anew() {
+    let limits = Limits::default();
+    for (late_ms, takes) in [(0, true), (limits.quarantine_ms, true), (limits.quarantine_ms + 1, false)] {
+        let old = held(0, NOW.plus_ms(-late_ms));
+        let got = sweep(&report(1, 9), std::slice::from_ref(&old), Policy::Report, limits, NOW);
+        assert_eq!(got.take.len(), usize::from(takes), "{late_ms}");
+        let again = Quarantined { found_at: NOW, until: NOW.plus_ms(limits.quarantine_ms), ..old };
+        assert_eq!(got.quarantine, if takes { vec![] } else { vec![again] }, "{late_ms}");
+    }
+}
+
+#[test]
 fn what_is_in_quarantine_is_not_added_again_and_counts_among_ours() {
     let limits = Limits { max: 100, percent: 50, ..Limits::default() };
     let got = sweep(&report(2, 0), &[held(0, NOW.plus_ms(1))], Policy::Delete, limits, NOW);

@@ -5,10 +5,10 @@ use crate::name::CloudName;
 use crate::observed::ObservedServer;
 use crate::recorded::{CloudPolicy, PendingFact};
 
-const WINDOW_MS: i64 = 60_000;
+pub(super) const WINDOW_MS: i64 = 60_000;
 
 /// A ready instance in a cloud whose reads may be stale.
-fn ready() -> Stage {
+pub(super) fn ready() -> Stage {
     let mut stage = Stage::ready();
     stage.stale_ms = WINDOW_MS;
     // Every recorded time is older than the window.
@@ -34,7 +34,7 @@ fn one_pair_of_stale_reads_does_not_make_a_server_disappear() {
     let (servers, volumes) = (stage.servers.clone(), stage.volumes.clone());
     (stage.servers, stage.volumes) = (Vec::new(), Vec::new());
     let acts = seconds_later(&mut stage, 1);
-    assert!(!acts.iter().any(|w| w.contains("PROVE")), "{acts:?}");
+    assert!(!acts.iter().any(|w| w.contains("prove")), "{acts:?}");
     assert_eq!(stage.agg.servers[0].pending_observation.as_ref().map(|u| u.what), Some(PendingFact::Absent));
     // The first not-found after the window is recorded, but does not count yet.
     let acts = seconds_later(&mut stage, 62);
@@ -70,7 +70,7 @@ fn a_server_has_disappeared_after_two_not_founds_a_window_apart() {
 }
 
 /// Everything was deleted, and is proven gone.
-fn ended() -> (Stage, Vec<ObservedServer>, Vec<ObservedVolume>) {
+pub(super) fn ended() -> (Stage, Vec<ObservedServer>, Vec<ObservedVolume>) {
     let mut stage = ready();
     stage.cancel();
     let (servers, volumes) = (stage.servers.clone(), stage.volumes.clone());
