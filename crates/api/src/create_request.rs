@@ -2,7 +2,6 @@
 
 use crate::App;
 use crate::problem::wrong_field;
-use crate::reuse;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::cloud_config;
 use inventiv_core::engine::MAX_CONTEXT_TOKENS;
@@ -22,7 +21,7 @@ const KEYS_MAX: usize = 20;
 
 /// The mistakes of a request that can be found without the catalogue and the settings.
 pub(crate) fn mistakes(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
-    [check_texts(request), check_numbers(request, profile), reuse::mistakes(request)].concat()
+    [check_texts(request), check_numbers(request, profile), check_reused_volume(request)].concat()
 }
 
 /// The mistakes of a request's form, and of the values of its other fields.
@@ -66,6 +65,20 @@ fn check_texts(request: &CreateInstance) -> Vec<FieldError> {
     );
     refuse("tags", tags.len() > TAGS_MAX || !tags.iter().all(good), &text);
     wrong
+}
+
+/// The fields that a reused volume answers already.
+fn check_reused_volume(request: &CreateInstance) -> Vec<FieldError> {
+    if request.volume_id.is_none() {
+        return Vec::new();
+    }
+    let given = [
+        ("data_volume_gb", request.data_volume_gb.is_some(), "the volume keeps its size"),
+        ("perf_iops", request.perf_iops.is_some(), "the volume keeps its speed"),
+        ("delete_on_terminate", request.delete_on_terminate.is_some(), "the volume is retained again"),
+    ];
+    let wrong = given.into_iter().filter(|(_, given, _)| *given);
+    wrong.map(|(field, _, why)| wrong_field(field, format!("must be omitted with volume_id: {why}"))).collect()
 }
 
 /// What is wrong with an instance's name, if anything is.

@@ -16,6 +16,7 @@ mod model_fit;
 mod mutations;
 pub mod openapi;
 mod problem;
+mod request_log;
 mod requests;
 mod resolve;
 mod reuse;

@@ -7,18 +7,18 @@ use crate::idempotency;
 use crate::images;
 use crate::model_fit;
 use crate::problem::ApiError;
+use crate::request_log::log;
 use crate::reuse;
 use crate::view;
 use inventiv_core::event_kind::EventKind;
-use inventiv_core::id::{InstanceId, LogId};
+use inventiv_core::id::InstanceId;
 use inventiv_core::model_id::ModelId;
 use inventiv_core::offer::{Availability, BootStorage, Offer};
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, NewInstance, Server, Spec, Volume};
 use inventiv_core::size::{GB, gb_ceil};
-use inventiv_core::status::{LogStatus, Origin, VolumeKind, VolumeStatus};
-use inventiv_core::time::Timestamp;
+use inventiv_core::status::{Origin, VolumeKind, VolumeStatus};
 use inventiv_core::volume_size::{self, SizeInputs};
-use inventiv_store::{ActionLog, Giver, IdempotencyKey, LogWrite, Model, Named, ProviderSettings, VolumeWithOwner};
+use inventiv_store::{Giver, IdempotencyKey, Model, Named, ProviderSettings, VolumeWithOwner};
 use inventiv_types::CreateInstance;
 
 /// The instance of a create request.
@@ -392,13 +392,4 @@ async fn model(app: &App, id: &str) -> Result<Option<Model>, ApiError> {
         Some(m) => Ok(app.store().model(m.repo).await?),
         None => Ok(None),
     }
-}
-
-pub(crate) fn log(app: &App, i: &Instance, kind: EventKind, volume_id: Option<&str>, now: Timestamp) -> LogWrite {
-    LogWrite::Open(Box::new(ActionLog {
-        volume_id: volume_id.map(str::to_owned),
-        status: LogStatus::Completed,
-        ended_at: Some(now),
-        ..ActionLog::begun(LogId::new(app.draw()), i, kind, now)
-    }))
 }

@@ -2,8 +2,8 @@
 
 use crate::App;
 use crate::etag::{self, IfMatch};
-use crate::mutations::log;
 use crate::problem::ApiError;
+use crate::request_log::log;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::request::{Refusal, Request};

@@ -2,29 +2,15 @@
 
 use crate::App;
 use crate::accounts::Account;
-use crate::mutations::log;
-use crate::problem::{ApiError, wrong_field};
+use crate::problem::ApiError;
+use crate::request_log::log;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::VolumeId;
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, NotGiven};
 use inventiv_core::size::gb_ceil;
 use inventiv_core::status::VolumeStatus;
 use inventiv_store::{LogWrite, VolumeWithOwner};
-use inventiv_types::{CreateInstance, FieldError};
-
-/// The fields that a reused volume answers already.
-pub(crate) fn mistakes(request: &CreateInstance) -> Vec<FieldError> {
-    if request.volume_id.is_none() {
-        return Vec::new();
-    }
-    let given = [
-        ("data_volume_gb", request.data_volume_gb.is_some(), "the volume keeps its size"),
-        ("perf_iops", request.perf_iops.is_some(), "the volume keeps its speed"),
-        ("delete_on_terminate", request.delete_on_terminate.is_some(), "the volume is retained again"),
-    ];
-    let wrong = given.into_iter().filter(|(_, given, _)| *given);
-    wrong.map(|(field, _, why)| wrong_field(field, format!("must be omitted with volume_id: {why}"))).collect()
-}
+use inventiv_types::CreateInstance;
 
 /// The volume that a request names, if it can be given to an instance in the account and zone of the request.
 pub(crate) async fn find(

@@ -1,7 +1,8 @@
 //! The audit: compares a zone's listing with the records, in both directions. Pure; it deletes nothing.
 //!
-//! *Orphan*: carries our name, and no record wants it. *Suspect*: has an automatic name of the cloud, is attached to
-//! nothing, and was created together with one of our servers. *Missing*: recorded as existing, and absent from a
+//! *Orphan*: carries our name, and no record wants it. *Suspect*: a volume that has an automatic name of the cloud, is
+//! attached to nothing, and was created together with one of our servers; or a server of the type of a creation of ours
+//! whose outcome was never learnt, created at that time: somebody may have renamed it before it was seen. *Missing*: recorded as existing, and absent from a
 //! complete listing. Everything else in the project is foreign, and only counted. An incomplete listing, or one that
 //! shows none of the recorded resources, is inconclusive.
 
@@ -28,6 +29,9 @@ pub const MADE_WITH_MS: i64 = 60_000;
 /// If so many resources are recorded as existing and none of them is shown, the audit is inconclusive.
 const INCONCLUSIVE_FROM: usize = 3;
 
+/// The tag with which people say that a server is not ours.
+const NOT_OURS: &str = "inventiv-foreign";
+
 /// The creation of a server, which dates the volumes that the cloud created with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerCreation {
@@ -39,13 +43,23 @@ pub struct ServerCreation {
     pub from: Timestamp,
     /// When the response to its creation came, or was given up; `None`: not yet.
     pub until: Option<Timestamp>,
+    /// The server type, if no server was ever found for this creation, although one may have been created.
+    pub lost: Option<String>,
+}
+
+impl ServerCreation {
+    /// Whether a resource that was created at this time may have come from it.
+    fn covers(&self, created_at: Timestamp) -> bool {
+        let ended = self.until.is_some_and(|until| created_at > until.plus_ms(MADE_WITH_MS));
+        created_at >= self.from.plus_ms(-MADE_WITH_MS) && !ended
+    }
 }
 
 /// Compares a listing with the records.
 ///
 /// `records` holds every living instance of the zone, every one with a retained volume in it, and every one that a name
 /// or an id in the inventory belongs to, read after the listing. `creations` are the servers that were created at about
-/// the time of a volume that [`CloudProfile::looks_automatic`].
+/// the time of a volume that [`CloudProfile::looks_automatic`], and those whose outcome was never learnt.
 #[must_use]
 pub fn audit(
     inventory: &ZoneInventory,
@@ -63,7 +77,7 @@ pub fn audit(
     let index = RecordIndex::new(inventory, records, profile, control_plane);
     let mut report = Report { inconclusive: None, ..Report::inconclusive(inventory.began_at, "") };
     for server in &inventory.servers {
-        let classification = index.server(server);
+        let classification = index.server(server, creations);
         index.count(&mut report, classification, |kind, why, remedy| finding_server(kind, server, why, remedy));
     }
     for volume in &inventory.volumes {

@@ -174,7 +174,7 @@ impl Orchestrator {
 
     async fn creations_of(&self, zone: &str, inventory: &ZoneInventory) -> Result<Vec<ServerCreation>, Error> {
         let profile = self.inner.provider.profile();
-        let mut creations = Vec::new();
+        let mut creations = self.inner.store.lost_creations(&self.inner.account, zone).await?;
         for at in inventory.volumes.iter().filter(|v| profile.looks_automatic(v)).filter_map(|v| v.created_at) {
             creations.extend(self.inner.store.creations(&self.inner.account, zone, at).await?);
         }

@@ -119,6 +119,13 @@ const EVER_MADE: &str = "SELECT id FROM instance_servers WHERE account_id = $1 A
     AND provider_server_id IS NOT NULL LIMIT 1";
 const BIRTHS: &str = "SELECT instance_id, name, intended_at, answered_at FROM instance_servers WHERE account_id = $1 \
     AND zone = $2 AND intended_at <= $3 AND intended_at >= $4 ORDER BY intended_at DESC LIMIT 100";
+/// Creations whose outcome was never learnt.
+const LOST: &str = "SELECT s.instance_id, s.name, s.intended_at, s.answered_at, i.instance_type FROM instance_servers s \
+    JOIN instances i ON i.id = s.instance_id WHERE s.account_id = $1 AND s.zone = $2 AND s.create_state = 'abandoned' \
+    AND s.provider_server_id IS NULL ORDER BY s.intended_at DESC LIMIT 1000";
+const OPEN: &str = "SELECT s.instance_id, s.name, s.intended_at, s.answered_at, i.instance_type FROM instance_servers s \
+    JOIN instances i ON i.id = s.instance_id WHERE s.account_id = $1 AND s.zone = $2 \
+    AND s.create_state IN ('intended', 'unconfirmed') ORDER BY s.intended_at DESC LIMIT 1000";
 /// Resources to be deleted that are not proven gone, with the time of the request. A volume that was released after its
 /// instance had ended counts from its first deletion call.
 macro_rules! leaving {
@@ -325,17 +332,24 @@ impl Store {
     pub async fn creations(&self, account: &str, zone: &str, at: Timestamp) -> Result<Vec<ServerCreation>, Error> {
         let mut a = Args::new();
         a.text(account).text(zone).time(at.plus_ms(MADE_WITH_MS)).time(at.plus_ms(-CREATION_MAX_MS - MADE_WITH_MS));
-        let one = |r| {
-            let c = Columns(r);
-            Ok(ServerCreation {
-                instance_id: c.word("instance_id", InstanceId::parse)?,
-                name: c.text("name")?,
-                from: c.time("intended_at")?,
-                // A process that died recorded no response; no call takes longer than this.
-                until: c.opt_time("answered_at")?.or(Some(c.time("intended_at")?.plus_ms(CREATION_MAX_MS))),
-            })
-        };
-        self.db.read(a.statement(BIRTHS)).await?.iter().map(one).collect()
+        self.db.read(a.statement(BIRTHS)).await?.iter().map(|r| creation(&Columns(r), None)).collect()
+    }
+
+    /// The creations of servers in a zone whose outcome is not known, or was never learnt, the newest first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn lost_creations(&self, account: &str, zone: &str) -> Result<Vec<ServerCreation>, Error> {
+        let mut found = Vec::new();
+        for query in [OPEN, LOST] {
+            let mut a = Args::new();
+            a.text(account).text(zone);
+            for row in &self.db.read(a.statement(query)).await? {
+                let c = Columns(row);
+                found.push(creation(&c, Some(c.text("instance_type")?))?);
+            }
+        }
+        Ok(found)
     }
 
     /// What is unfinished, according to the records.
@@ -369,4 +383,15 @@ impl Store {
         }
         Ok(open)
     }
+}
+
+fn creation(c: &Columns<'_>, lost: Option<String>) -> Result<ServerCreation, Error> {
+    Ok(ServerCreation {
+        instance_id: c.word("instance_id", InstanceId::parse)?,
+        name: c.text("name")?,
+        from: c.time("intended_at")?,
+        // A process that died recorded no response; no call takes longer than this.
+        until: c.opt_time("answered_at")?.or(Some(c.time("intended_at")?.plus_ms(CREATION_MAX_MS))),
+        lost,
+    })
 }

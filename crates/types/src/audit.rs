@@ -30,8 +30,8 @@ pub struct Audit {
     pub account: String,
     /// The number of orphans: resources with our name that no record wants.
     pub orphans: usize,
-    /// The number of suspects: volumes that the provider probably created with one of our servers. They are never
-    /// deleted.
+    /// The number of suspects: volumes that the provider probably created with one of our servers, and servers that may
+    /// have come from a creation whose response was lost. They are never deleted.
     pub suspects: usize,
     /// The number of missing resources: recorded as existing, and not shown by the cloud.
     pub missing: usize,
@@ -140,7 +140,7 @@ pub struct Quarantined {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// `orphan`: it has our name, and no record wants it. `suspect`: the provider probably created it with one of our
-    /// servers. `missing`: it is recorded as existing, and the cloud does not show it. `conflict`: its policy in the
+    /// servers, or it may be a server of ours whose creation was never confirmed. `missing`: it is recorded as existing, and the cloud does not show it. `conflict`: its policy in the
     /// cloud is newer than in the records.
     pub kind: FindingKind,
     /// What kind of resource it is.

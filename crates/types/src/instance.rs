@@ -41,7 +41,7 @@ pub struct CreateInstance {
     /// A retained volume, by its id, to be the data volume: in the same account and zone. It is attached with its content,
     /// and retained again when the instance ends, whether the instance became ready or not. `data_volume_gb`, `perf_iops`
     /// and `delete_on_terminate` must be omitted.
-    #[schema(max_length = 100, example = "vol-01JDXXXX")]
+    #[schema(max_length = 100, example = "vol-01jd5x8mzr0bq5n6g7h8")]
     pub volume_id: Option<String>,
     /// The minimum size of the boot volume in GB, for types that boot from block storage. If omitted, the size of the
     /// image.

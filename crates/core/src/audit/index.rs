@@ -1,8 +1,8 @@
 //! An index of the records of a zone, and the classification of each resource of a listing.
 
-use super::remedies::{DECIDE, FIX, LOOK, LOOK_INTO, ROLLED_BACK, WAIT_OR_ASK};
+use super::remedies::{DECIDE, FIX, LOOK, LOOK_INTO, OURS_OR_NOT, ROLLED_BACK, WAIT_OR_ASK};
 use super::report::{Finding, FindingKind, Report};
-use super::{MADE_WITH_MS, ServerCreation};
+use super::{NOT_OURS, ServerCreation};
 use crate::cloud::CloudProfile;
 use crate::id::InstanceId;
 use crate::name::{CloudName, Role};
@@ -72,11 +72,14 @@ impl<'a> RecordIndex<'a> {
         }
     }
 
-    pub(super) fn server(&self, seen: &ObservedServer) -> Classification {
+    pub(super) fn server(&self, seen: &ObservedServer, creations: &[ServerCreation]) -> Classification {
         match self.servers.get(seen.id.as_str()) {
             Some((agg, row)) if self.ended_before(row.gone_at) => reappeared(agg),
             Some(_) => Classification::Claimed,
-            None => self.by_name(&seen.name, &seen.tags).unwrap_or(Classification::Foreign),
+            None => self
+                .by_name(&seen.name, &seen.tags)
+                .or_else(|| lost_server(seen, creations))
+                .unwrap_or(Classification::Foreign),
         }
     }
 
@@ -113,14 +116,11 @@ impl<'a> RecordIndex<'a> {
         }
         // On our server: the next observation records it, as ours or as foreign.
         let holder = self.inventory.servers.iter().find(|s| s.has(&seen.id) || Some(&s.id) == seen.server_id.as_ref());
-        if holder.is_some_and(|s| matches!(self.server(s), Classification::Claimed)) {
+        if holder.is_some_and(|s| matches!(self.server(s, &[]), Classification::Claimed)) {
             return Classification::Claimed;
         }
-        let creation = creations.iter().filter(|_| self.profile.looks_automatic(seen)).find(|b| {
-            seen.created_at.is_some_and(|at| {
-                at >= b.from.plus_ms(-MADE_WITH_MS) && b.until.is_none_or(|until| at <= until.plus_ms(MADE_WITH_MS))
-            })
-        });
+        let made = seen.created_at.filter(|_| self.profile.looks_automatic(seen));
+        let creation = made.and_then(|at| creations.iter().find(|b| b.covers(at)));
         creation.map_or(Classification::Foreign, |b| Classification::Suspect {
             owner: b.instance_id.clone(),
             remedy: LOOK_INTO,
@@ -206,6 +206,24 @@ impl<'a> RecordIndex<'a> {
             }
         }
     }
+}
+
+/// A server without our name that may have come from a creation of ours, unless somebody said that it is not ours.
+fn lost_server(seen: &ObservedServer, creations: &[ServerCreation]) -> Option<Classification> {
+    let (kind, at) = (seen.instance_type.as_ref()?, seen.created_at?);
+    if seen.tags.iter().any(|t| t == NOT_OURS) {
+        return None;
+    }
+    let from = creations.iter().find(|c| c.lost.as_ref() == Some(kind) && c.covers(at))?;
+    Some(Classification::Suspect {
+        owner: from.instance_id.clone(),
+        remedy: OURS_OR_NOT,
+        why: format!(
+            "it is a {kind} that was created when the response to the creation of server {} was lost, and that server was \
+             never seen: somebody may have renamed it",
+            from.name
+        ),
+    })
 }
 
 pub(super) fn reappeared(agg: &Aggregate) -> Classification {

@@ -6,6 +6,8 @@ pub(super) const WAIT_OR_ASK: &str = "nothing, if the next audit no longer finds
 pub(super) const EXPLAIN: &str = "run `inventiv explain` for the instance: it shows what is being done";
 pub(super) const LOOK_INTO: &str =
     "check it: delete it in the provider's console (the control plane never does), or rename it if it is not ours";
+pub(super) const OURS_OR_NOT: &str = "check it: if it is ours, delete it in the provider's console (the control plane never does); if it is not, \
+     give it the tag `inventiv-foreign`";
 pub(super) const DECIDE: &str = "nothing is changed or deleted until you run `inventiv recover --apply` to record the cloud's policy, \
      or `inventiv volume retain` or `release` to set it";
 pub(super) const RELEASE: &str =

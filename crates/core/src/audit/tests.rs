@@ -259,6 +259,7 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         name: "iva-test-x".into(),
         from: BEGAN.plus_ms(-101_000),
         until: Some(BEGAN.plus_ms(-99_000)),
+        lost: None,
     };
     for (what, inventory, records, findings, counts) in cases {
         let report = audit(&inventory, &records, std::slice::from_ref(&creation), &profile(), "test");
@@ -279,6 +280,7 @@ fn a_suspect_was_created_together_with_one_of_our_servers() {
             name: "n".into(),
             from: at.plus_ms(from),
             until: until.map(|u| at.plus_ms(u)),
+            lost: None,
         };
         audit(&inventory(vec![], vec![volume.clone()]), &[], &[creation], &profile(), "test").findings.len()
     };
@@ -287,6 +289,45 @@ fn a_suspect_was_created_together_with_one_of_our_servers() {
     assert_eq!(found(MADE_WITH_MS + 1, None), 0, "before");
     assert_eq!(found(-900_000, Some(-MADE_WITH_MS - 1)), 0, "after");
     assert_eq!(found(-900_000, None), 1, "its response has not come yet");
+}
+
+#[test]
+fn a_server_that_may_have_come_from_a_lost_creation_is_a_suspect() {
+    let at = BEGAN.plus_ms(-100_000);
+    let lost = ServerCreation {
+        instance_id: InstanceId::new(3),
+        name: "iva-lost".into(),
+        from: at.plus_ms(-2_000),
+        until: Some(at.plus_ms(1_000)),
+        lost: Some("L40S-1-48G".into()),
+    };
+    let renamed = || ObservedServer {
+        instance_type: Some("L40S-1-48G".into()),
+        created_at: Some(at),
+        ..server("s-9", "renamed by hand")
+    };
+    type Change = fn(&mut ObservedServer, &mut ServerCreation);
+    let cases: [(&str, Change, usize); 8] = [
+        ("renamed", |_, _| {}, 1),
+        ("another type", |s, _| s.instance_type = Some("L4-1-24G".into()), 0),
+        ("a type that is not shown", |s, _| s.instance_type = None, 0),
+        ("a time that is not shown", |s, _| s.created_at = None, 0),
+        ("created long before", |s, c| s.created_at = Some(c.from.plus_ms(-MADE_WITH_MS - 1)), 0),
+        ("created long after", |s, c| s.created_at = c.until.map(|t| t.plus_ms(MADE_WITH_MS + 1)), 0),
+        ("the creation had an outcome", |_, c| c.lost = None, 0),
+        ("a person said that it is not ours", |s, _| s.tags.push("inventiv-foreign".into()), 0),
+    ];
+    for (what, change, suspects) in cases {
+        let (mut seen, mut creation) = (renamed(), lost.clone());
+        change(&mut seen, &mut creation);
+        let report = audit(&inventory(vec![seen], vec![]), &[], &[creation], &profile(), "test");
+        assert_eq!(report.findings.len(), suspects, "{what}: {report:#?}");
+        assert_eq!(report.foreign, 1 - suspects, "{what}");
+        if let [found] = report.findings.as_slice() {
+            assert_eq!((found.kind, &found.instance_id), (FindingKind::Suspect, &Some(InstanceId::new(3))));
+            assert!(found.why.contains("iva-lost") && found.remedy.contains("inventiv-foreign"), "{found:#?}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Creates and attaches the data volume of an instance.
 
 use super::attempt::{Last, Next};
-use super::witness::needs_witness;
 use super::{Change, Draft, attempt, evidence};
 use crate::action::{Action, Creation, VolumeCall};
 use crate::id::VolumeId;
@@ -67,7 +66,7 @@ pub(super) fn is_reused_volume_free(draft: &mut Draft<'_, '_>) -> bool {
         }
         Some((VolumeState::Other(word), None)) => draft.wait(format!("waits: the volume to be reused is {word}")),
         // Its absence is proven at the instance's end, with a witness volume.
-        None if needs_witness(&row) => reused_is_gone(draft),
+        None if evidence::needs_witness(&row) => reused_is_gone(draft),
         None => unseen(draft, &row),
     }
     false

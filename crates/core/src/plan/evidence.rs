@@ -8,9 +8,10 @@
 //! - What such a listing shows exists: it is deleted again, whatever the status of its instance.
 
 use super::Draft;
+use crate::error::ErrorKind;
 use crate::event_kind::EventKind;
 use crate::observed::{Observed, VolumeState};
-use crate::recorded::{PendingFact, PendingObservation};
+use crate::recorded::{PendingFact, PendingObservation, Volume};
 use crate::status::{Origin, Status, VolumeStatus};
 use crate::time::Timestamp;
 
@@ -201,4 +202,16 @@ pub(super) fn ask_or_wait(
 pub(super) fn is_broken(draft: &Draft<'_, '_>, pending_observation: Option<&PendingObservation>) -> bool {
     draft.cx.rules.stale_ms == 0
         || pending_observation.is_some_and(|u| u.what == PendingFact::Broken && is_past(draft, u.since))
+}
+
+/// Whether the cloud reports the volume as not found, while nothing shows that the credentials can see Block Storage.
+pub(super) fn is_unwitnessed(v: &Volume) -> bool {
+    let unwitnessed = v.retry.as_ref().is_some_and(|r| r.error.kind == ErrorKind::Unwitnessed);
+    v.is_live() && v.is_block() && unwitnessed
+}
+
+/// The same, after some checks without a result: meanwhile, a volume of another instance may serve as the witness.
+pub(super) fn needs_witness(v: &Volume) -> bool {
+    const TRIES: u32 = 4;
+    is_unwitnessed(v) && v.retry.as_ref().is_some_and(|r| r.count >= TRIES)
 }

@@ -1,7 +1,6 @@
 //! When a volume is deleted, retained or released.
 
 use super::listing::{wait_for_listing, wait_for_listing_of};
-use super::witness::is_unwitnessed;
 use super::{Change, Draft, Shows, evidence};
 use crate::action::{Action, VolumeCall};
 use crate::event_kind::EventKind;
@@ -24,7 +23,7 @@ pub(super) fn remove_volume(draft: &mut Draft<'_, '_>, id: &VolumeId) {
         // The server's own note says what is waited for.
         return;
     }
-    let needs_it = |v: &&Volume| v.id != row.id && is_unwitnessed(v);
+    let needs_it = |v: &&Volume| v.id != row.id && evidence::is_unwitnessed(v);
     if row.origin == Origin::Witness
         && row.delete_intended_at.is_none()
         && seen.is_some()

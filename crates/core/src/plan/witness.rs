@@ -2,23 +2,11 @@
 
 use super::Draft;
 use super::data_volume::new_data_volume;
+use super::evidence::needs_witness;
 use crate::action::{Action, Creation};
-use crate::error::ErrorKind;
 use crate::event_kind::EventKind;
 use crate::recorded::{DataVolumeSpec, Volume};
 use crate::status::{CreateState, Origin};
-
-/// Whether the cloud reports the volume as not found, while nothing shows that the credentials can see Block Storage.
-pub(super) fn is_unwitnessed(v: &Volume) -> bool {
-    let unwitnessed = v.retry.as_ref().is_some_and(|r| r.error.kind == ErrorKind::Unwitnessed);
-    v.is_live() && v.is_block() && unwitnessed
-}
-
-/// The same, after some checks without a result: meanwhile, a volume of another instance may serve as the witness.
-pub(super) fn needs_witness(v: &Volume) -> bool {
-    const TRIES: u32 = 4;
-    is_unwitnessed(v) && v.retry.as_ref().is_some_and(|r| r.count >= TRIES)
-}
 
 /// Creates a witness volume of the smallest size, where the absence of another volume cannot be proven without it.
 ///

@@ -4,7 +4,7 @@ use inventiv_testkit::simulate::{Counts, Failed, PAIRS, pair_text, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const USAGE: &str = "simulate [--seeds N] [--first SEED]: executes N runs (default 200), seeds from SEED (default 1)";
 
@@ -72,24 +72,7 @@ fn main() -> ExitCode {
         }
     });
     let (sum, failed) = (sum.into_inner().unwrap_or_default(), failed.into_inner());
-    println!(
-        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported",
-        args.seeds,
-        began.elapsed().as_secs_f32(),
-        f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64(),
-        sum.instances,
-        sum.crashes,
-        sum.in_commits,
-        sum.faults.values().sum::<u64>(),
-        sum.stale,
-        sum.hidden,
-        sum.late,
-        sum.third_parties,
-        sum.ticks,
-        sum.kept,
-        sum.reused,
-        sum.suspects
-    );
+    print_sum(&args, &sum, failed, began.elapsed());
     let least = (0..PAIRS).map(|n| (sum.faults.get(&n).copied().unwrap_or(0), n)).min().unwrap_or_default();
     println!("{PAIRS} pairs of a call and a fault; the rarest was injected {} times: {}", least.0, pair_text(least.1));
     let reported = [
@@ -112,6 +95,27 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_sum(args: &Args, sum: &Counts, failed: u64, took: Duration) {
+    println!(
+        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported",
+        args.seeds,
+        took.as_secs_f32(),
+        f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / took.as_secs_f64(),
+        sum.instances,
+        sum.crashes,
+        sum.in_commits,
+        sum.faults.values().sum::<u64>(),
+        sum.stale,
+        sum.hidden,
+        sum.late,
+        sum.third_parties,
+        sum.ticks,
+        sum.kept,
+        sum.reused,
+        sum.suspects
+    );
 }
 
 /// Executes a run, and some runs twice: both must be equal, or a failing seed could not be reproduced.

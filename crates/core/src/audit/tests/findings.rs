@@ -109,6 +109,7 @@ fn a_suspect_names_the_server_that_it_was_created_with() {
         name: "iva-x".into(),
         from: BEGAN.plus_ms(-100_500),
         until: None,
+        lost: None,
     };
     let report = audit(&inventory(vec![], vec![seen]), &[], &[creation], &profile(), "test");
     let reported: Vec<String> = report.findings.iter().map(read).collect();

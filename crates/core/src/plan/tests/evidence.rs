@@ -224,7 +224,8 @@ fn a_policy_in_the_cloud_is_newer_only_for_volumes_that_exist_and_are_ours() {
     let (keep, delete) =
         (Some(CloudPolicy { delete: false, version: 2 }), Some(CloudPolicy { delete: true, version: 2 }));
     // The recorded volume says *delete*, version 2, unless it is changed.
-    let cases: [(&str, Change, (bool, u32), Option<CloudPolicy>); 9] = [
+    type Case = (&'static str, Change, (bool, u32), Option<CloudPolicy>);
+    let cases: [Case; 9] = [
         ("the same", |_| {}, (true, 2), None),
         ("keep, same version", |_| {}, (false, 2), keep),
         ("keep in both", |v| v.delete_on_terminate = false, (false, 2), None),
@@ -250,14 +251,20 @@ fn a_policy_in_the_cloud_is_newer_only_for_volumes_that_exist_and_are_ours() {
 
 #[test]
 fn a_local_volume_is_proven_gone_with_its_server_once_a_later_listing_shows_neither() {
-    for (local, shown, ms, at_once) in
-        [(true, false, 1, true), (true, false, 0, false), (true, true, 1, false), (false, false, 1, false)]
-    {
+    for (local, shown, server_shown, ms, at_once) in [
+        (true, false, false, 1, true),
+        (true, false, false, 0, false),
+        (true, false, true, 1, false),
+        (true, true, false, 1, false),
+        (false, false, false, 1, false),
+    ] {
         let mut stage = super::remove_server::ending();
         let sent = stage.now;
         stage.agg.servers[0].delete_intended_at = Some(sent);
         stage.agg.servers[0].delete_sent_at = Some(sent);
-        stage.servers.clear();
+        stage.servers[0].state = ServerState::Stopping;
+        stage.servers[0].attachments.clear();
+        stage.servers.retain(|_| server_shown);
         let id = if local { "scr" } else { "data" };
         stage.volumes.retain(|v| shown && v.id == id);
         for v in &mut stage.volumes {
@@ -266,7 +273,7 @@ fn a_local_volume_is_proven_gone_with_its_server_once_a_later_listing_shows_neit
         let planned = after(&mut stage, sent, ms);
         let what = if local { "volume scr" } else { "data volume data" };
         let prove = format!("prove {what} gone: not found by its id");
-        assert_eq!(does(&planned, &prove), at_once, "{local} {shown} {ms}: {planned}");
+        assert_eq!(does(&planned, &prove), at_once, "{local} {shown} {server_shown} {ms}: {planned}");
     }
 }
 

@@ -272,13 +272,14 @@ fn the_response_to_the_deletion_of_a_witness_may_be_lost_too() {
 fn a_witness_that_a_third_party_deleted_is_replaced() {
     let mut stage = ready();
     needs_a_witness(&mut stage);
-    let mut made = 0;
+    let (mut made, mut times) = (0, Vec::new());
     for _ in 0..60 {
         let (_, planned) = stage.step();
         for action in &planned.actions {
             if let Action::Create(Creation::Volume(row)) = action {
                 let witness = observed_volume(&format!("w{made}"), &row.name, "sbs_volume", None);
                 made += 1;
+                times.push(stage.now);
                 // The first is gone before any observation shows it.
                 if made > 1 {
                     stage.volumes.push(witness.clone());
@@ -290,7 +291,9 @@ fn a_witness_that_a_third_party_deleted_is_replaced() {
         }
         stage.now = stage.now.plus_ms(20_000);
     }
-    assert_eq!((made, stage.volumes.len()), (2, 1), "a witness that is not shown counts for the length of the window");
+    assert_eq!((made, stage.volumes.len()), (2, 1));
+    let apart = times[1].ms_since(times[0]);
+    assert!(apart > WINDOW_MS, "a witness that is not shown counts for the length of the window: {apart}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{Stage, Step, text};
 use crate::matrix::Scenario;
 use crate::matrix::injection::Kind;
+use crate::simulate::cloud::ZONE;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -64,8 +65,8 @@ impl Stage {
         self.cloud.heal();
         self.check_records()?;
         if matches!(self.cell.scenario, Scenario::Adopt) && self.cell.kind.is_a_strangers() {
-            // A third party may remove the server before it is shown to us. Nothing ties its boot volume to it then: the
-            // volume is left alone, but the audit must name it.
+            // A third party may remove the server before it is shown to us, or rename it. Nothing ties it or its boot
+            // volume to us then: they are left alone, but the audit must name them.
             let suspects = self.suspects()?;
             self.must_survive.extend(suspects);
         }
@@ -142,11 +143,19 @@ impl Stage {
         self.user("GET", "/audit", None)
     }
 
-    /// The volumes that an audit suspects to have come with one of our servers.
+    /// The servers that an audit suspects to be ours, with their volumes, and the volumes that it suspects to have come
+    /// with one of our servers.
     fn suspects(&mut self) -> Step<Vec<String>> {
         let audit = self.audit()?;
         let zones = audit["zones"].as_array().into_iter().flatten();
         let findings = zones.flat_map(|zone| zone["findings"].as_array().into_iter().flatten());
-        Ok(findings.filter(|f| f["kind"] == "suspect").map(|f| text(f, "provider_id")).collect())
+        let named: Vec<String> = findings.filter(|f| f["kind"] == "suspect").map(|f| text(f, "provider_id")).collect();
+        let mut with_volumes = named.clone();
+        for id in named {
+            let (_, shown) = self.cloud.ask("GET", &format!("/instance/v1/zones/{ZONE}/servers/{id}"), None);
+            let volumes = shown["server"]["volumes"].as_object().into_iter().flatten();
+            with_volumes.extend(volumes.map(|(_, volume)| text(volume, "id")));
+        }
+        Ok(with_volumes)
     }
 }
