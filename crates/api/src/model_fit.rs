@@ -53,6 +53,10 @@ fn instead(model: &str, engine: Engine, offers: &[Offer], zone: &str) -> String 
         return format!("in {zone}, it fits {}", named(&here, false));
     }
     let elsewhere = fit::cheapest(model, engine, offers, NAMED);
+    let size_decides = offers.iter().any(|o| o.gpu_count > 0 && fit::fit(model, engine, o).terms.is_some());
+    if elsewhere.is_empty() && !size_decides {
+        return "no type suits this engine and these files; choose another engine or another model".to_owned();
+    }
     if elsewhere.is_empty() {
         return "no type that is in stock has enough memory; choose a smaller model or quantisation".to_owned();
     }

@@ -60,7 +60,19 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     let instance = Instance::requested(new, now);
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     let used = key.map(|key| idempotency::used(key, &fingerprint, &agg));
-    let agg = match insert(app, &agg, reused.as_ref(), used.as_ref()).await? {
+    let written = match insert(app, &agg, reused.as_ref(), used.as_ref()).await {
+        Ok(written) => written,
+        Err(refusal) => {
+            // The same request was sent twice concurrently, and the other one got the volume.
+            if let Some(key) = key
+                && let Some(agg) = idempotency::made_before(app, key, &fingerprint).await?
+            {
+                return Ok(Made { agg, replayed: true });
+            }
+            return Err(refusal);
+        }
+    };
+    let agg = match written {
         Ok(agg) => agg,
         Err(inventiv_store::Error::Doubt(why)) => written_after_all(app, &agg.instance.id, &why).await?,
         Err(inventiv_store::Error::Duplicate(_)) => {
@@ -208,6 +220,10 @@ pub(crate) async fn set_policy(
                 .collect();
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
             read.check(&etag::of(&view::owned_volume(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
+            if let Some(owner) = &volume.reused_by {
+                let text = format!("the volume was given to instance {owner}: change it there; `inventiv volume list --instance {owner}` shows its id");
+                return Err(ApiError::conflict("too_late", text));
+            }
             // A block volume survives the removal of its server; a local one does not.
             let going = going.into_iter().any(|live| live || !volume.is_block());
             if volume.delete_on_terminate == delete && volume.cloud_policy.is_none() {

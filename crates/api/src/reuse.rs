@@ -63,7 +63,9 @@ pub(crate) async fn give(app: &App, of: &VolumeWithOwner, to: &mut Aggregate) ->
     let (status, reused_by) = (row.status, row.reused_by.clone());
     let given = row.give(&of.instance_id, &to.instance.id, VolumeId::new(app.draw()), now).map_err(|why| {
         let text = match (why, reused_by) {
-            (NotGiven::NotRetained, Some(by)) => format!("the volume was given to instance {by}"),
+            (NotGiven::NotRetained, Some(by)) => format!(
+                "the volume was given to instance {by}; `inventiv volume list --instance {by}` shows what became of it"
+            ),
             (NotGiven::NotRetained, None) if status == VolumeStatus::Retained => {
                 "the volume is being deleted".to_owned()
             }
@@ -72,6 +74,7 @@ pub(crate) async fn give(app: &App, of: &VolumeWithOwner, to: &mut Aggregate) ->
                     "the volume is {status}, and only a retained volume of an instance that has ended can be reused"
                 )
             }
+            (NotGiven::NotData, _) => "only a data volume can be reused, not one that a server booted from".to_owned(),
             (NotGiven::Local, _) => "the volume is on the disk of a host; only block storage can be reused".to_owned(),
             (NotGiven::Frozen, _) => {
                 "the records look older than the cloud; see the notes of the volume's instance".to_owned()

@@ -5,7 +5,6 @@
 
 use crate::cloud::CloudProfile;
 use crate::recorded::Aggregate;
-use crate::status::Origin;
 
 /// Where the data volume is mounted.
 const MOUNT_POINT: &str = "/data";
@@ -62,7 +61,7 @@ pub fn for_instance(agg: &Aggregate, profile: &CloudProfile) -> String {
 /// Our part: the mount of the data volume, the SSH keys, and the environment of the worker.
 fn own_part(agg: &Aggregate, profile: &CloudProfile) -> String {
     let instance = &agg.instance;
-    let data = agg.volumes.iter().rfind(|v| v.origin == Origin::Ours && !v.is_boot && v.is_live());
+    let data = agg.data_volume().filter(|v| v.is_live());
     let device = data.and_then(|v| v.provider_id.as_deref()).map(|id| profile.device_of(id));
     let mut text = String::from("#cloud-config\n");
     if instance.spec.user_data.is_some() {

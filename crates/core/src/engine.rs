@@ -1,7 +1,7 @@
 //! The program that serves a model on an instance.
 
 use crate::words::words;
-use crate::worker_storage::recommended_data_volume_gb;
+use crate::worker_storage::{id_words, recommended_data_volume_gb};
 use serde::{Deserialize, Serialize};
 
 /// The context that one request may use unless the engine's settings say otherwise, in tokens.
@@ -45,11 +45,9 @@ impl EngineKind {
     /// The default for a model: llama.cpp for GGUF files, vLLM for everything else.
     #[must_use]
     pub fn for_model(model_id: &str) -> Self {
-        match recommended_data_volume_gb(model_id) {
-            Some(r) if r.format.name.starts_with("gguf") => Self::Llamacpp,
-            _ if model_id.to_ascii_lowercase().contains("gguf") => Self::Llamacpp,
-            _ => Self::Vllm,
-        }
+        let level = recommended_data_volume_gb(model_id).is_some_and(|r| r.format.name.starts_with("gguf"));
+        let word = id_words(model_id).iter().any(|w| w == "gguf");
+        if level || word { Self::Llamacpp } else { Self::Vllm }
     }
 }
 
@@ -67,6 +65,9 @@ mod tests {
             ("Qwen/Qwen2.5-7B-Instruct-GGUF", EngineKind::Llamacpp),
             ("bartowski/Llama-3.2-3B-Instruct:Q8_0", EngineKind::Llamacpp),
             ("my-company/our-model-gguf", EngineKind::Llamacpp),
+            ("gguf-company/our-model", EngineKind::Vllm),
+            ("bartowski/Qwen2.5-7B-Instruct-GGUF:F16", EngineKind::Llamacpp),
+            ("ggml-org/gpt-oss-20b-GGUF:MXFP4", EngineKind::Llamacpp),
         ] {
             assert_eq!(EngineKind::for_model(model), kind, "{model}");
         }

@@ -2,8 +2,8 @@
 //!
 //! The memory that a model needs is its weights, the cache for one request of the chosen context, and an overhead for
 //! each GPU. It must fit into the part of the memory that the engine uses. All sizes are estimates from the model's id
-//! and the type's GPUs: an answer of *no* is given only if the estimate is above the limit, and an answer that is close
-//! to the limit carries a warning. Compute capability and storage format decide whether the engine runs at all.
+//! and the type's GPUs: the answer is *no* only if even the least cache is too large, and an answer that is close to the
+//! limit, or depends on the architecture, carries a warning. Compute capability and storage format decide whether the engine runs at all.
 
 mod memory;
 mod support;
@@ -69,7 +69,7 @@ pub struct Fit {
 pub fn fit(model_id: &str, engine: Engine, offer: &Offer) -> Fit {
     let answer = |verdict, reason: String| Fit { verdict, engine, reason, warnings: Vec::new(), terms: None };
     let size = recommended_data_volume_gb(model_id);
-    if let Err(reason) = support::check(engine.kind, size.as_ref(), offer) {
+    if let Err(reason) = support::check(model_id, engine.kind, size.as_ref(), offer) {
         return answer(Verdict::DoesNotFit, reason);
     }
     let Some(size) = size else {
@@ -79,16 +79,25 @@ pub fn fit(model_id: &str, engine: Engine, offer: &Offer) -> Fit {
     let Some(terms) = memory::terms(model_id, &size, engine, offer) else {
         return answer(Verdict::Unknown, format!("the memory of a GPU of {} is unknown", offer.instance_type));
     };
-    let fits = terms.needed_bytes <= terms.usable_bytes;
+    // The cache is an upper estimate: some architectures need an eighth of it. Nothing is refused because of the rest.
+    let least = terms.needed_bytes - terms.cache_bytes + terms.cache_bytes / memory::CACHE_SPREAD;
+    let fits = least <= terms.usable_bytes;
     let verdict = match engine.kind {
         _ if !fits => Verdict::DoesNotFit,
         EngineKind::Command => Verdict::Unknown,
         EngineKind::Vllm | EngineKind::Llamacpp => Verdict::Fits,
     };
-    let mut warnings = support::warnings(engine.kind, &size, offer);
+    let mut warnings = support::warnings(model_id, engine.kind, &size, offer);
     warnings.extend(idle_gpus(&terms, offer));
+    if verdict == Verdict::Fits && terms.needed_bytes > terms.usable_bytes {
+        warnings.push(format!(
+            "the cache for {} tokens may be too large: {} of {} GB, unless the model's architecture needs less",
+            engine.context_tokens,
+            tenths(terms.needed_bytes),
+            tenths(terms.usable_bytes)
+        ));
     // The name says 7B, and the weights have 7.6.
-    if verdict == Verdict::Fits && terms.needed_bytes + terms.weights_bytes / 10 > terms.usable_bytes {
+    } else if verdict == Verdict::Fits && terms.needed_bytes + terms.weights_bytes / 10 > terms.usable_bytes {
         warnings.push(format!(
             "it is close: {} of {} GB, estimated from the name; a shorter context leaves more room",
             tenths(terms.needed_bytes),
@@ -147,7 +156,14 @@ pub fn cheapest<'a>(
             break;
         }
         let new = chosen.iter().all(|c| c.instance_type != offer.instance_type);
-        if new && fit(model_id, engine, offer).verdict == Verdict::Fits {
+        let found = fit(model_id, engine, offer);
+        // Of a command, only the weights are known.
+        let fits = match found.verdict {
+            Verdict::Fits => found.terms.is_some_and(|t| t.needed_bytes <= t.usable_bytes),
+            Verdict::Unknown => engine.kind == EngineKind::Command && found.terms.is_some(),
+            Verdict::DoesNotFit => false,
+        };
+        if new && fits {
             chosen.push(offer);
         }
     }

@@ -94,6 +94,10 @@ fn volume_accepted(
     cx: &Context<'_>,
 ) -> Vec<Event> {
     let now = cx.now;
+    // A late outcome: the volume has another owner by now, whose observations show what became of it.
+    if agg.volume(id).is_some_and(|v| v.status == VolumeStatus::Reused) {
+        return Vec::new();
+    }
     if let (VolumeCall::ProveGone, CallResult::Gone(proof)) = (call, reply) {
         return volume_gone(agg, id, proof, cx.rules.stale_ms);
     }

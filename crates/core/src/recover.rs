@@ -84,6 +84,21 @@ pub fn take_policy(agg: &mut Aggregate, conflict: &PolicyConflict, now: Timestam
     true
 }
 
+/// Makes a rebuilt instance the only owner of the volumes that the records show as retained from `keeper`: their names in
+/// the cloud say that they were given to it, after the records were saved. `false`: there is none.
+pub fn hand_over(rebuilt: &mut Aggregate, keeper: &mut Aggregate) -> bool {
+    let (from, to) = (keeper.instance.id.clone(), rebuilt.instance.id.clone());
+    let mut any = false;
+    for row in keeper.volumes.iter_mut().filter(|v| v.is_kept() && v.provider_id.is_some()) {
+        let Some(given) = rebuilt.volumes.iter_mut().find(|v| v.provider_id == row.provider_id) else { continue };
+        (row.status, row.reused_by, row.cloud_policy) = (VolumeStatus::Reused, Some(to.clone()), None);
+        (row.retry, row.pending_observation) = (None, None);
+        given.reused_from = Some(from.clone());
+        any = true;
+    }
+    any
+}
+
 /// An account and a zone.
 #[derive(Debug, Clone, Copy)]
 pub struct Location<'a> {

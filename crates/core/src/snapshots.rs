@@ -60,9 +60,10 @@ pub struct SnapshotOfOurs {
     pub images: Vec<String>,
 }
 
-/// Records with an instance's volumes which snapshots of them the cloud shows. Volumes of third parties are skipped.
+/// Records with an instance's volumes which snapshots of them the cloud shows. Volumes of third parties, and those that were given
+/// to another instance, are skipped.
 pub fn note(agg: &mut Aggregate, seen: &[ObservedSnapshot]) {
-    for volume in agg.volumes.iter_mut().filter(|v| v.origin != Origin::Foreign) {
+    for volume in agg.volumes.iter_mut().filter(|v| v.origin != Origin::Foreign && v.reused_by.is_none()) {
         let of_it = seen.iter().filter(|s| s.volume_id.is_some() && s.volume_id == volume.provider_id);
         for s in of_it {
             volume.snapshots.retain(|known| known.id != s.snapshot.id);

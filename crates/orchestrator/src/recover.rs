@@ -5,8 +5,9 @@ use inventiv_core::action::Event;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
-use inventiv_core::recover::{Location, Recovery, policy_conflicts, recover, take_policy};
-use inventiv_store::Error;
+use inventiv_core::recorded::Aggregate;
+use inventiv_core::recover::{Location, Recovery, hand_over, policy_conflicts, recover, take_policy};
+use inventiv_store::{Error, Giver};
 use std::collections::BTreeSet;
 
 /// What can be rebuilt of one zone.
@@ -82,12 +83,16 @@ impl Orchestrator {
                 resource_id: agg.server().and_then(|s| s.provider_id.clone()),
                 text: "rebuilt from names and tags in the cloud; earlier resources are not known".to_owned(),
             };
-            inner.store.insert(agg, &[inner.event(agg, &event, now)]).await?;
+            let mut agg = agg.clone();
+            let keepers = self.keepers_of(&mut agg).await?;
+            let givers: Vec<Giver<'_>> = keepers.iter().map(|(before, after)| Giver { before, after }).collect();
+            let line = inner.event(&agg, &event, now);
+            inner.store.insert_recovered(&agg, &[line], &givers).await?;
             written += 1;
         }
         for conflict in zones.iter().filter_map(|z| z.found.as_ref().ok()).flat_map(|r| &r.policies) {
             let mut taken = false;
-            let change = |agg: &mut inventiv_core::recorded::Aggregate| {
+            let change = |agg: &mut Aggregate| {
                 taken = take_policy(agg, conflict, now);
                 let event = Event {
                     kind: EventKind::PolicyRecovered,
@@ -104,5 +109,25 @@ impl Orchestrator {
             written += usize::from(taken);
         }
         Ok(written)
+    }
+
+    /// The instances that the records show as owners of a rebuilt instance's volumes, before and after they are handed
+    /// over.
+    async fn keepers_of(&self, agg: &mut Aggregate) -> Result<Vec<(Aggregate, Aggregate)>, Error> {
+        let (store, account) = (&self.inner.store, self.inner.account.as_str());
+        let ids: Vec<String> = agg.volumes.iter().filter_map(|v| v.provider_id.clone()).collect();
+        let mut keepers: Vec<(Aggregate, Aggregate)> = Vec::new();
+        for id in ids {
+            let Some(owner) = store.owner_of(account, &id).await? else { continue };
+            if owner == agg.instance.id || keepers.iter().any(|(k, _)| k.instance.id == owner) {
+                continue;
+            }
+            let Some(before) = store.instance(&owner).await? else { continue };
+            let mut after = before.clone();
+            if hand_over(agg, &mut after) {
+                keepers.push((before, after));
+            }
+        }
+        Ok(keepers)
     }
 }

@@ -102,6 +102,22 @@ impl Store {
         self.insert_with(agg, writes, Some(names::take(&agg.instance, true)), key, given).await
     }
 
+    /// Inserts an instance that was rebuilt from the cloud, together with changes of the instances that its volumes were
+    /// retained from: all or none.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] if another write to one of these came in between; when the database refuses.
+    pub async fn insert_recovered(
+        &self,
+        agg: &Aggregate,
+        writes: &[LogWrite],
+        givers: &[Giver<'_>],
+    ) -> Result<(), Error> {
+        let given = givers.iter().flat_map(|g| difference(g.before, g.after, &[], agg.instance.created_at)).collect();
+        let name = (!agg.instance.status.is_final()).then(|| names::take(&agg.instance, false));
+        self.insert_with(agg, writes, name, None, given).await
+    }
+
     async fn insert_with(
         &self,
         agg: &Aggregate,

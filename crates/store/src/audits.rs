@@ -112,7 +112,7 @@ const ALL_ZONES: &str = "WITH RECURSIVE steps(zone) AS (SELECT MIN(zone) FROM in
 const OWNER_OF_SERVER: &str =
     "SELECT instance_id FROM instance_servers WHERE provider_server_id = $1 AND account_id = $2";
 const OWNER_OF_VOLUME: &str =
-    "SELECT instance_id FROM instance_volumes WHERE provider_volume_id = $1 AND account_id = $2";
+    "SELECT instance_id FROM instance_volumes WHERE provider_volume_id = $1 AND account_id = $2 AND status <> 'reused'";
 const RETAINED: &str = "SELECT DISTINCT instance_id FROM instance_volumes WHERE status = 'retained' AND account_id = $1 \
     AND zone = $2";
 const EVER_MADE: &str = "SELECT id FROM instance_servers WHERE account_id = $1 AND zone = $2 \

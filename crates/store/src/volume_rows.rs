@@ -113,6 +113,14 @@ fn owned(c: &Columns<'_>) -> Result<VolumeWithOwner, Error> {
     })
 }
 
+/// The origin as it is stored. Versions that do not know reused volumes would take one for an empty volume of an instance
+/// that failed before it ran, and delete it: they cannot read this word, and leave the whole instance alone.
+const REUSED: &str = "reused";
+
+fn origin(v: &Volume) -> &'static str {
+    if v.reused_from.is_some() && v.origin == Origin::Ours { REUSED } else { v.origin.text() }
+}
+
 /// An empty list is NULL: few rows have snapshots, and a partial index covers those.
 fn some(snapshots: &Vec<Snapshot>) -> Option<&Vec<Snapshot>> {
     Some(snapshots).filter(|s| !s.is_empty())
@@ -121,7 +129,7 @@ fn some(snapshots: &Vec<Snapshot>) -> Option<&Vec<Snapshot>> {
 pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
     let mut a = Args::new();
     a.text(v.id.as_str()).text(owner.id.as_str()).text(&owner.account_id).text(&owner.zone).int(v.attempt.into());
-    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type.name).opt_int(v.size_bytes);
+    a.text(&v.name).text(origin(v)).flag(v.is_boot).text(&v.volume_type.name).opt_int(v.size_bytes);
     a.opt_int(v.perf_iops).flag(v.delete_on_terminate).text(v.status.text()).text(v.create_state.text());
     a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).time(v.created_at).opt_time(v.answered_at);
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
@@ -141,7 +149,7 @@ pub(crate) fn insert(owner: &Instance, v: &Volume) -> Statement {
 
 pub(crate) fn update(v: &Volume) -> Statement {
     let mut a = Args::new();
-    a.text(&v.name).text(v.origin.text()).flag(v.is_boot).text(&v.volume_type.name).opt_int(v.size_bytes);
+    a.text(&v.name).text(origin(v)).flag(v.is_boot).text(&v.volume_type.name).opt_int(v.size_bytes);
     a.opt_int(v.perf_iops).flag(v.delete_on_terminate).text(v.status.text()).text(v.create_state.text());
     a.opt_json(v.create_error.as_ref()).opt_text(v.provider_id.as_deref()).opt_time(v.answered_at);
     a.opt_time(v.tagged_at).opt_time(v.changed_at).opt_time(v.attach_sent_at).opt_time(v.attached_at);
@@ -160,7 +168,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Volume, Error> {
         server_id: c.opt_text("instance_server_id")?.and_then(|id| ServerId::parse(&id)),
         attempt: c.small("attempt")?,
         name: c.text("name")?,
-        origin: c.word("origin", Origin::parse)?,
+        origin: c.word("origin", |word| if word == REUSED { Some(Origin::Ours) } else { Origin::parse(word) })?,
         is_boot: c.flag("is_boot")?,
         volume_type: VolumeType::new(c.word("volume_kind", VolumeKind::parse)?, c.text("volume_type")?),
         size_bytes: c.opt_int("size_bytes")?,

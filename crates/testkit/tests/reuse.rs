@@ -87,7 +87,9 @@ async fn a_retained_volume_lives_on_in_another_instance_and_is_retained_again() 
         let path = |v: &Value| format!("/volumes/{}", id(v));
         let (status, refused) = w.call("PATCH", &path(&old), Some(json!({"delete_on_terminate": true}))).await;
         assert_eq!(status, 409, "{refused}");
-        assert!(refused["detail"].as_str().unwrap().contains("given to another instance"), "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(&second), "{refused}");
+        let keep = Some(json!({"delete_on_terminate": false}));
+        assert_eq!(w.call("PATCH", &path(&old), keep).await.0, 409, "not even what it says already");
         // It is retained again, and a third instance gets it. Then it is released.
         w.terminate(&second).await;
         let kept = data(&w.until_status(&second, "terminated").await);
@@ -186,9 +188,43 @@ async fn a_key_that_was_used_gives_the_volume_once_and_a_taken_name_gives_it_to_
 }
 
 #[tokio::test]
+async fn a_repeated_request_gets_the_instance_although_the_volume_is_given() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let (_, volume) = retained(&w).await;
+        let other = w.another_api().await.router();
+        let all = (0..6).map(|n| {
+            let api = if n % 2 == 0 { w.api.clone() } else { other.clone() };
+            create(api, request(Some(&id(&volume))), Some("key"))
+        });
+        let answers: Vec<(u16, Value)> = futures::future::join_all(all).await;
+        let ids: std::collections::BTreeSet<String> = answers.iter().map(|(_, made)| id(made)).collect();
+        assert!(answers.iter().all(|(status, _)| *status == 202) && ids.len() == 1, "{answers:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_a_server_booted_from_is_not_given() {
+    let w = World::new(Database::Sqlite).await;
+    let first = w.create(request(None)).await;
+    let shown = w.until_status(&first, "ready").await;
+    let boot = shown["storages"].as_array().unwrap().iter().find(|v| v["is_boot"] == true).unwrap().clone();
+    let path = format!("/volumes/{}", id(&boot));
+    assert_eq!(w.call("PATCH", &path, Some(json!({"delete_on_terminate": false}))).await.0, 200);
+    w.terminate(&first).await;
+    w.until_status(&first, "terminated").await;
+    let (status, problem) = w.call("POST", "/instances", Some(request(Some(&id(&boot))))).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("only a data volume"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_volume_that_disappears_before_its_server_is_rented_costs_no_server() {
     let w = World::new(Database::Sqlite).await;
     let (_, volume) = retained(&w).await;
+    // Any other block volume shows that the credentials see block storage.
+    let other = json!({"name": "theirs", "from_empty": {"size": 10_000_000_000_i64}});
+    w.third_party("POST", "/block/v1/zones/fr-par-2/volumes", Some(other));
     let path = format!("/block/v1/zones/fr-par-2/volumes/{}", volume["provider_volume_id"].as_str().unwrap());
     w.third_party("DELETE", &path, None);
     w.advance_ms(60_000);
@@ -197,5 +233,39 @@ async fn a_volume_that_disappears_before_its_server_is_rented_costs_no_server() 
     let ended = w.until_status(&second, "provisioning_failed").await;
     assert_eq!(ended["error_code"], "data_volume_disappeared", "{ended:#}");
     assert_eq!(w.requests("POST", "/servers"), servers, "no server was created");
-    assert_eq!(w.left(), (0, 0, 0));
+    assert_eq!(w.left(), (0, 1, 0), "theirs");
+}
+
+/// The database as it was before the volume was given away, restored after that.
+#[tokio::test]
+async fn a_backup_from_before_the_reuse_is_recovered_with_one_owner() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let (first, volume) = retained(&w).await;
+        w.settle().await;
+        let backup = w.backup().await;
+        let second = w.create(request(Some(&id(&volume)))).await;
+        w.until_status(&second, "ready").await;
+        w.advance_ms(120_000);
+        w.settle().await;
+        let w = w.restored(backup).await;
+        assert_eq!(data(&w.show(&first).await)["status"], "retained");
+        let plan = w.orchestrator.plan_recovery().await.unwrap();
+        assert_eq!(w.orchestrator.apply_recovery(&plan).await.unwrap(), 1);
+        let old = data(&w.show(&first).await);
+        assert_eq!((&old["status"], &old["reused_by"]), (&json!("reused"), &json!(second)));
+        let new = data(&w.show(&second).await);
+        assert_eq!((&new["reused_from"], &new["delete_on_terminate"]), (&json!(first), &json!(false)), "{new:#}");
+        // Nobody fights about its name.
+        for _ in 0..5 {
+            w.advance_ms(120_000);
+            w.settle().await;
+        }
+        let renamed =
+            w.actions(&first).await.iter().chain(&w.actions(&second).await).filter(|a| *a == "VOLUME_RENAMED").count();
+        assert_eq!(renamed, 0);
+        w.terminate(&second).await;
+        assert_eq!(data(&w.until_status(&second, "terminated").await)["status"], "retained");
+        assert_eq!(w.left(), (0, 1, 0));
+    }
 }

@@ -16,6 +16,9 @@ const CACHE_PER_TOKEN: [(i64, i64); 6] = [
     (40_000, 262_144),  // Qwen2.5-32B: 64 layers, 8 heads of 128
     (100_000, 327_680), // Llama-3.3-70B: 80 layers, 8 heads of 128
 ];
+/// The estimate is an upper one: mixtures of experts and latent attention need down to so many times less. gpt-oss-120b
+/// needs a seventh of its class, DeepSeek-V3 too.
+pub(super) const CACHE_SPREAD: i64 = 8;
 /// Larger models: Llama-3.1-405B has 126 layers and 8 heads of 128.
 const CACHE_PER_TOKEN_OF_THE_LARGEST: i64 = 516_096;
 
@@ -42,9 +45,13 @@ const fn overhead(engine: EngineKind) -> i64 {
     }
 }
 
-/// Models whose number of attention heads is no multiple of 8, by words of their ids: the heads must be divided evenly
-/// among the GPUs. From `num_attention_heads` in their `config.json`.
-const ODD_HEADS: [(&[&str], i64); 12] = [
+/// Models whose number of attention heads is no multiple of 8, or whose number of key-value heads does not suit every
+/// number of GPUs, by words of their ids: the number that the GPUs must divide. From `num_attention_heads` and
+/// `num_key_value_heads` in their `config.json`.
+const ODD_HEADS: [(&[&str], i64); 15] = [
+    (&["phi", "4", "mini"], 8),
+    (&["phi", "4"], 10),
+    (&["phi", "3", "medium"], 10),
     (&["qwen2", "0.5b"], 14),
     (&["qwen2.5", "0.5b"], 14),
     (&["qwen2", "1.5b"], 12),
@@ -68,7 +75,6 @@ fn gpus_used(model_id: &str, engine: EngineKind, gpus: i64) -> i64 {
     let words = id_words(model_id);
     let has = |all: &[&str]| all.iter().all(|wanted| words.iter().any(|w| w == wanted));
     let Some((_, heads)) = ODD_HEADS.iter().find(|(all, _)| has(all)) else { return gpus };
-    // Key-value heads are shared or copied evenly, too, which powers of two always allow.
     [8, 4, 2].into_iter().find(|n| *n <= gpus && heads % n == 0).unwrap_or(gpus.min(1))
 }
 

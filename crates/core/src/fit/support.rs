@@ -3,7 +3,7 @@
 use crate::engine::EngineKind;
 use crate::gpu::{self, GpuModel};
 use crate::offer::Offer;
-use crate::worker_storage::Recommendation;
+use crate::worker_storage::{Recommendation, id_words};
 
 /// The least compute capability of an engine, times 10. vLLM: docs.vllm.ai, requirements of GPUs.
 const VLLM_LEAST: i64 = 70;
@@ -31,16 +31,22 @@ fn gpu_of(offer: &Offer) -> Option<&'static GpuModel> {
     offer.gpu_name.as_deref().and_then(gpu::by_name)
 }
 
-fn is_gguf(size: Option<&Recommendation>) -> bool {
-    size.is_some_and(|r| r.format.name.starts_with("gguf"))
+/// Whether an id names GGUF files: by a level (`Q4_K_M`), or by the word (`…-GGUF:F16`).
+fn is_gguf(model_id: &str, size: Option<&Recommendation>) -> bool {
+    size.is_some_and(|r| r.format.name.starts_with("gguf")) || id_words(model_id).iter().any(|w| w == "gguf")
 }
 
 /// Refuses what cannot run at all, with what to do.
-pub(super) fn check(engine: EngineKind, size: Option<&Recommendation>, offer: &Offer) -> Result<(), String> {
+pub(super) fn check(
+    model_id: &str,
+    engine: EngineKind,
+    size: Option<&Recommendation>,
+    offer: &Offer,
+) -> Result<(), String> {
     let kind = &offer.instance_type;
     match engine {
         EngineKind::Command => Ok(()),
-        EngineKind::Llamacpp if size.is_some() && !is_gguf(size) => {
+        EngineKind::Llamacpp if size.is_some() && !is_gguf(model_id, size) => {
             Err("llamacpp serves GGUF files, and the id names none: add their quantisation, as in `…-GGUF:Q4_K_M`"
                 .into())
         }
@@ -76,7 +82,7 @@ pub(super) fn check(engine: EngineKind, size: Option<&Recommendation>, offer: &O
 }
 
 /// What runs, but slower or less well than one might expect.
-pub(super) fn warnings(engine: EngineKind, size: &Recommendation, offer: &Offer) -> Vec<String> {
+pub(super) fn warnings(model_id: &str, engine: EngineKind, size: &Recommendation, offer: &Offer) -> Vec<String> {
     let mut warnings = Vec::new();
     if engine == EngineKind::Llamacpp && offer.gpu_count == 0 {
         warnings.push(format!("{} has no GPU: llamacpp runs on the CPU, which is slow", offer.instance_type));
@@ -85,7 +91,7 @@ pub(super) fn warnings(engine: EngineKind, size: &Recommendation, offer: &Offer)
         return warnings;
     }
     let format = size.format.name.as_str();
-    if is_gguf(Some(size)) {
+    if is_gguf(model_id, Some(size)) {
         warnings.push("vllm's support of GGUF files is experimental; the engine llamacpp is made for them".to_owned());
     }
     if let Some(gpu) = gpu_of(offer)

@@ -78,6 +78,9 @@ fn well_known_models_on_each_type() {
         ("openai/gpt-oss-120b", h100(1), Fits),
         ("Qwen/Qwen2.5-7B-Instruct-GGUF:Q4_K_M", render(), Fits),
         ("bartowski/Llama-3.3-70B-Instruct-GGUF:Q4_K_M", render(), DoesNotFit),
+        ("bartowski/Qwen2.5-7B-Instruct-GGUF:F16", l4(), Fits),
+        ("ggml-org/gpt-oss-20b-GGUF:MXFP4", render(), Fits),
+        ("microsoft/phi-4", l40s(1), Fits),
         ("my-company/our-model", h100(8), Unknown),
     ] {
         let found = fit(model, usual(model), &on);
@@ -108,13 +111,21 @@ fn the_terms_add_up_and_are_told() {
         "weights 64.0 GB (the name says 32B, bf16) + cache 2.1 GB (8192 tokens) + overhead 4.0 GB = 70.1 GB; vllm may \
          use 87.0 GB (90 % of 2 × 48.3 GB of GPU memory)"
     );
-    // A context exactly as large as the largest one fits, and one token more does not.
-    for (tokens, verdict) in
-        [(terms.max_context_tokens, Verdict::Fits), (terms.max_context_tokens + 1, Verdict::DoesNotFit)]
-    {
+    // One token more than the largest context may not fit; what even the least cache makes too large is refused.
+    let least = terms.max_context_tokens * 8;
+    for (tokens, verdict, warned) in [
+        (terms.max_context_tokens, Verdict::Fits, "it is close"),
+        (terms.max_context_tokens + 1, Verdict::Fits, "tokens may be too large"),
+        (least, Verdict::Fits, "may be too large"),
+        (least + 16, Verdict::DoesNotFit, ""),
+    ] {
         let engine = Engine { context_tokens: tokens, ..usual(model) };
-        assert_eq!(fit(model, engine, &l40s(2)).verdict, verdict, "{tokens}");
+        let found = fit(model, engine, &l40s(2));
+        assert_eq!(found.verdict, verdict, "{tokens}");
+        assert!(found.warnings.join("; ").contains(warned), "{tokens}: {:?}", found.warnings);
     }
+    let long = Engine { context_tokens: terms.max_context_tokens + 1, ..usual(model) };
+    assert!(cheapest(model, long, &[l40s(2)], 3).is_empty(), "what may not fit is not recommended");
 }
 
 #[test]
@@ -169,6 +180,8 @@ fn what_runs_otherwise_than_expected_is_warned_about() {
         ("Qwen/Qwen2.5-Coder-1.5B", l40s(8), "the engine uses 4 of 8 GPUs"),
         ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", l40s(8), "the engine uses 4 of 8 GPUs"),
         ("meta-llama/Llama-3.1-8B", l40s(8), ""),
+        ("microsoft/phi-4", l40s(4), "the engine uses 2 of 4 GPUs"),
+        ("microsoft/Phi-4-mini-instruct", l40s(4), ""),
         ("HuggingFaceTB/SmolLM2-135M-Instruct", l40s(2), "the engine uses 1 of 2 GPUs"),
         ("a/b-7B-GGUF:Q4_K_M", cpu(), "PRO2-M has no GPU: llamacpp runs on the CPU"),
         ("meta-llama/Llama-3.1-8B", l4(), ""),
@@ -200,4 +213,7 @@ fn the_cheapest_types_are_those_that_can_be_rented() {
     let all = [("H100-1-80G", "pl-waw-2"), ("L40S-2-48G", "fr-par-2"), ("H100-2-80G", "fr-par-2")];
     assert_eq!(found(9), all);
     assert_eq!(found(2), all[..2]);
+    // Of a command, only the weights are known; without an engine that suits the files, nothing is recommended.
+    let of = |kind| cheapest(model, Engine::choose(model, Some(kind), None), &offers, 1).len();
+    assert_eq!((of(EngineKind::Command), of(EngineKind::Llamacpp)), (1, 0));
 }

@@ -65,8 +65,6 @@ pub(super) fn is_reused_volume_free(draft: &mut Draft<'_, '_>) -> bool {
             draft.wait("waits for the volume to be reused to become available");
         }
         Some((VolumeState::Other(word), None)) => draft.wait(format!("waits: the volume to be reused is {word}")),
-        // Its absence is proven at the instance's end, with a witness volume.
-        None if evidence::needs_witness(&row) => reused_is_gone(draft),
         None => unseen(draft, &row),
     }
     false

@@ -22,6 +22,8 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         remove_server(draft, &extra);
     }
     let Some(mut server) = draft.agg.server().cloned() else {
+        // Its name shows from the beginning whose it is now.
+        name_volumes(draft);
         let known = draft.cx.profile.user_data == UserData::AfterCreation || want_data_volume_first(draft);
         if known && is_reused_volume_free(draft) {
             want_server(draft);

@@ -91,6 +91,8 @@ pub struct Volume {
 pub enum NotGiven {
     /// It is not retained: its instance lives, or it is to be deleted, or it is a third party's.
     NotRetained,
+    /// It is no data volume: a server booted from it, or the cloud or a third party created it.
+    NotData,
     /// It is on the disk of a host.
     Local,
     /// The records look older than the cloud.
@@ -204,8 +206,11 @@ impl Volume {
     /// # Errors
     /// Why it cannot be given away. Nothing was changed.
     pub fn give(&mut self, from: &InstanceId, to: &InstanceId, id: VolumeId, now: Timestamp) -> Result<Self, NotGiven> {
-        if !self.is_kept() || self.is_to_delete() || self.origin == Origin::Foreign {
+        if !self.is_kept() || self.is_to_delete() {
             return Err(NotGiven::NotRetained);
+        }
+        if self.is_boot || self.origin != Origin::Ours {
+            return Err(NotGiven::NotData);
         }
         if !self.is_block() {
             return Err(NotGiven::Local);

@@ -279,7 +279,7 @@ pub(crate) enum ModelCommand {
         instance_type: Option<String>,
         #[command(flatten)]
         engine: EngineArgs,
-        /// Show types that the model does not fit, too, and why.
+        /// Show types that the model does not fit, too; with `-o wide`, the reasons.
         #[arg(long)]
         all: bool,
     },

@@ -67,9 +67,10 @@ const FIT: Columns<TypeFit> = Columns {
         ("fits", |t| text(verdict(t.verdict))),
         ("needs GB", |t| output::opt(t.terms.as_ref().map(|m| gb(m.needed_bytes)))),
         ("of GB", |t| output::opt(t.terms.as_ref().map(|m| gb(m.usable_bytes)))),
-        ("max context", |t| output::opt(t.terms.as_ref().map(|m| m.max_context_tokens))),
+        ("context", |t| output::opt(t.terms.as_ref().map(|m| m.max_context_tokens))),
+        ("stock", |t| output::word(&t.offer.availability)),
     ],
-    wide: &[("availability", |t| output::word(&t.offer.availability)), ("why", |t| text(&t.reason))],
+    wide: &[("why", |t| text(&t.reason))],
 };
 
 /// A table of the types; for a single type, the whole answer.

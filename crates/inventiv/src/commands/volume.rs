@@ -20,6 +20,7 @@ const COLUMNS: Columns<OwnedVolume> = Columns {
         ("zone", |v| text(&v.zone)),
         ("instance", |v| text(&v.instance_id)),
         ("origin", |v| text(v.storage.origin)),
+        ("reused by", |v| opt(v.storage.reused_by.as_ref())),
         ("in the cloud", |v| opt(v.storage.provider_volume_id.as_ref())),
     ],
 };
@@ -57,6 +58,11 @@ fn lines(owned: &OwnedVolume) -> String {
         ),
         format!("  in the cloud: {} ({})", opt(v.provider_volume_id.as_ref()), text(&v.name)),
     ];
+    lines.extend(v.reused_from.as_ref().map(|from| format!("  retained from instance {}", text(from))));
+    lines.extend(v.reused_by.as_ref().map(|by| {
+        let by = text(by);
+        format!("  given to instance {by}, where it has another id: `inventiv volume list --instance {by}`")
+    }));
     lines.extend(
         v.proof.as_ref().map(|proof| {
             format!("  proven gone: {} at {}: {}", text(&proof.asked), proof.asked_at, text(&proof.answer))

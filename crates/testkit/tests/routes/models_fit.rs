@@ -34,11 +34,12 @@ async fn a_model_that_does_not_fit_is_refused_with_its_terms_and_types_that_it_f
                 vec!["1000000 tokens"],
             ),
             ("RENDER-S", "Qwen/Qwen2.5-7B-Instruct", json!({}), vec!["compute capability 7.0", "llamacpp"]),
+            ("L40S-1-48G", "big/model-3000B", json!({}), vec!["no type that is in stock has enough memory"]),
             (
                 "L40S-1-48G",
-                "moonshotai/Kimi-K2-Instruct",
-                json!({"engine": {"context_tokens": 9_000_000}}),
-                vec!["no type"],
+                "Qwen/Qwen2.5-7B-Instruct",
+                json!({"engine": {"kind": "llamacpp"}}),
+                vec!["serves GGUF files", "another engine"],
             ),
         ] {
             let (status, problem) = post(&w, kind, model, more).await;
