@@ -8,6 +8,7 @@ mod create_request;
 mod etag;
 mod extract;
 mod feed;
+mod find_offer;
 mod idempotency;
 mod images;
 mod listen;
@@ -22,6 +23,7 @@ mod resolve;
 mod reuse;
 mod routes;
 mod view;
+mod volume_policy;
 
 pub use accounts::Account;
 pub use images::{AskAll, AskFits, Images};

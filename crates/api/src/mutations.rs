@@ -3,20 +3,19 @@
 use crate::App;
 use crate::create_request::{mistakes, wrong_name};
 use crate::etag::{self, IfMatch};
+use crate::find_offer;
 use crate::idempotency;
 use crate::images;
 use crate::model_fit;
 use crate::problem::ApiError;
 use crate::request_log::log;
 use crate::reuse;
-use crate::view;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::model_id::ModelId;
-use inventiv_core::offer::{Availability, BootStorage, Offer};
-use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, NewInstance, Server, Spec, Volume};
+use inventiv_core::offer::{BootStorage, Offer};
+use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, NewInstance, Spec};
 use inventiv_core::size::{GB, gb_ceil};
-use inventiv_core::status::{Origin, VolumeKind, VolumeStatus};
 use inventiv_core::volume_size::{self, SizeInputs};
 use inventiv_store::{Giver, IdempotencyKey, Model, Named, ProviderSettings, VolumeWithOwner};
 use inventiv_types::CreateInstance;
@@ -41,7 +40,7 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     if !wrong.is_empty() {
         return Err(ApiError::all(wrong));
     }
-    let offer = find_offer(app, &account.id, &request).await?;
+    let offer = find_offer::find(app, &account.id, &request).await?;
     let settings = app.store().settings(&account.profile.provider).await?;
     let reused = reuse::find(app, &request, account).await?;
     let spec = spec(app, &request, &offer, &settings, reused.as_ref()).await?;
@@ -199,123 +198,6 @@ impl From<ApiError> for Renamed {
     fn from(e: ApiError) -> Self {
         Self::Refused(e)
     }
-}
-
-/// Sets whether a volume is deleted when its instance ends. If it is already retained, `delete` releases it now.
-pub(crate) async fn set_policy(
-    app: &App,
-    owned: &VolumeWithOwner,
-    delete: bool,
-    read: &IfMatch,
-) -> Result<(), ApiError> {
-    let now = app.now();
-    let id = owned.volume.id.clone();
-    app.store()
-        .change(&owned.instance_id, now, |agg| {
-            let going: Vec<bool> = agg
-                .servers
-                .iter()
-                .filter(|s| s.is_primary && s.delete_intended_at.is_some())
-                .map(Server::is_live)
-                .collect();
-            let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
-            read.check(&etag::of(&view::owned_volume(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
-            if let Some(owner) = &volume.reused_by {
-                let text = format!("the volume was given to instance {owner}: change it there; `inventiv volume list --instance {owner}` shows its id");
-                return Err(ApiError::conflict("too_late", text));
-            }
-            // A block volume survives the removal of its server; a local one does not.
-            let going = going.into_iter().any(|live| live || !volume.is_block());
-            if volume.delete_on_terminate == delete && volume.cloud_policy.is_none() {
-                return Ok(Vec::new());
-            }
-            may_change_policy(volume, delete, going)?;
-            volume.set_policy(delete);
-            if volume.status == VolumeStatus::Retained {
-                volume.status = VolumeStatus::Available;
-            }
-            agg.instance.settled = false;
-            agg.instance.wake_at = now;
-            let kind = if delete { EventKind::RequestReleaseVolume } else { EventKind::RequestRetainVolume };
-            Ok(vec![log(app, &agg.instance, kind, Some(id.as_str()), now)])
-        })
-        .await?;
-    app.store().tell_change();
-    Ok(())
-}
-
-fn may_change_policy(volume: &Volume, delete: bool, server_is_going: bool) -> Result<(), ApiError> {
-    let refuse = |text: &str| Err(ApiError::conflict("too_late", text));
-    if volume.origin == Origin::Foreign {
-        return refuse("this volume belongs to a third party: it is never deleted, and its policy cannot be changed");
-    }
-    match volume.status {
-        VolumeStatus::Deleted | VolumeStatus::Failed => return refuse("the volume no longer exists"),
-        VolumeStatus::Reused => {
-            return refuse("the volume was given to another instance: change it there (`reused_by`)");
-        }
-        VolumeStatus::Released => return refuse("this volume belongs to a third party: its policy cannot be changed"),
-        VolumeStatus::Creating
-        | VolumeStatus::Available
-        | VolumeStatus::Attaching
-        | VolumeStatus::Attached
-        | VolumeStatus::Detaching
-        | VolumeStatus::Deleting
-        | VolumeStatus::Retained => {}
-    }
-    if delete {
-        return Ok(());
-    }
-    if volume.volume_type.kind == VolumeKind::LocalWithServer {
-        return refuse("a scratch volume is always deleted with its server; copy its contents to a data volume");
-    }
-    if volume.delete_intended_at.is_some() {
-        return refuse("the deletion of the volume is already in progress");
-    }
-    if server_is_going {
-        return refuse("the removal of the server is already in progress: it is too late to keep the volume");
-    }
-    Ok(())
-}
-
-async fn find_offer(app: &App, account: &str, request: &CreateInstance) -> Result<Offer, ApiError> {
-    let catalogues = app.store().catalogues(account).await?;
-    if catalogues.is_empty() {
-        return Err(ApiError::unavailable(
-            "the provider's catalogue is being read for the first time; try again in a moment",
-        ));
-    }
-    let Some(catalogue) = catalogues.iter().find(|c| c.zone == request.zone) else {
-        let zones: Vec<&str> = catalogues.iter().map(|c| c.zone.as_str()).collect();
-        return Err(ApiError::field("zone", format!("this control plane works in {}", zones.join(", "))));
-    };
-    if catalogue.refreshed_at.is_none() {
-        let why = catalogue.error.as_deref().unwrap_or("it is being read for the first time");
-        let text =
-            format!("the catalogue of {} is not available yet: {why}; it is read again in a few seconds", request.zone);
-        return Err(ApiError::unavailable(text));
-    }
-    let Some(offer) = app.store().offer(account, &request.zone, &request.instance_type).await? else {
-        return Err(ApiError::field("instance_type", unknown_type(app, account, request).await?));
-    };
-    if offer.availability == Availability::Shortage {
-        let text =
-            format!("{} is out of stock in {}; `GET /offers` shows what is available", offer.instance_type, offer.zone);
-        return Err(ApiError::conflict("out_of_stock", text));
-    }
-    Ok(offer)
-}
-
-async fn unknown_type(app: &App, account: &str, request: &CreateInstance) -> Result<String, ApiError> {
-    let all = app.store().offers(account, None).await?;
-    let elsewhere: Vec<&str> =
-        all.iter().filter(|o| o.instance_type == request.instance_type).map(|o| o.zone.as_str()).collect();
-    if !elsewhere.is_empty() {
-        return Ok(format!("not offered in {}; it is offered in {}", request.zone, elsewhere.join(", ")));
-    }
-    let here = all.iter().filter(|o| o.zone == request.zone && o.gpu_count > 0);
-    let here: Vec<&str> = here.map(|o| o.instance_type.as_str()).take(30).collect();
-    Ok(format!("unknown type; the types with GPUs in {} are {}", request.zone, here.join(", ")))
 }
 
 async fn spec(

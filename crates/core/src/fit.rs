@@ -5,12 +5,15 @@
 //! and the type's GPUs: the answer is *no* only if even the least cache is too large, and an answer that is close to the
 //! limit, or depends on the architecture, carries a warning. Compute capability and storage format decide whether the engine runs at all.
 
+mod cheapest;
 mod memory;
 mod support;
 
+pub use cheapest::cheapest;
+
 use crate::engine::{Engine, EngineKind};
 use crate::gpu;
-use crate::offer::{Availability, Offer};
+use crate::offer::Offer;
 use crate::size::GB;
 use crate::words::words;
 use crate::worker_storage::{Recommendation, recommended_data_volume_gb};
@@ -136,38 +139,6 @@ fn idle_gpus(terms: &MemoryTerms, offer: &Offer) -> Option<String> {
             terms.gpus_used, offer.gpu_count, offer.gpu_count
         )
     })
-}
-
-/// The cheapest types that a model fits, each in its cheapest zone: at most `most`, without those that are out of stock
-/// or at their end of service.
-#[must_use]
-pub fn cheapest<'a>(
-    model_id: &str,
-    engine: Engine,
-    offers: impl IntoIterator<Item = &'a Offer>,
-    most: usize,
-) -> Vec<&'a Offer> {
-    let rentable = |o: &&Offer| o.availability != Availability::Shortage && !o.end_of_service && o.gpu_count > 0;
-    let mut found: Vec<&Offer> = offers.into_iter().filter(rentable).collect();
-    found.sort_by(|a, b| (a.price.micros, &a.instance_type, &a.zone).cmp(&(b.price.micros, &b.instance_type, &b.zone)));
-    let mut chosen: Vec<&Offer> = Vec::new();
-    for offer in found {
-        if chosen.len() == most {
-            break;
-        }
-        let new = chosen.iter().all(|c| c.instance_type != offer.instance_type);
-        let found = fit(model_id, engine, offer);
-        // Of a command, only the weights are known.
-        let fits = match found.verdict {
-            Verdict::Fits => found.terms.is_some_and(|t| t.needed_bytes <= t.usable_bytes),
-            Verdict::Unknown => engine.kind == EngineKind::Command && found.terms.is_some(),
-            Verdict::DoesNotFit => false,
-        };
-        if new && fits {
-            chosen.push(offer);
-        }
-    }
-    chosen
 }
 
 /// GB with one digit after the point, rounded.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod engine;
 mod resources;
 
 pub(crate) use resources::{

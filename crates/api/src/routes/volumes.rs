@@ -4,9 +4,9 @@ use super::limit;
 use crate::App;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
-use crate::mutations;
 use crate::problem::ApiError;
 use crate::view;
+use crate::volume_policy;
 use axum::extract::State;
 use inventiv_core::id::VolumeId;
 use inventiv_core::status::VolumeStatus;
@@ -93,7 +93,7 @@ pub(crate) async fn change(
     Json(change): Json<ChangeVolume>,
 ) -> Result<Tagged<OwnedVolume>, ApiError> {
     let owned = find(&app, &id).await?;
-    mutations::set_policy(&app, &owned, change.delete_on_terminate, &read).await?;
+    volume_policy::set(&app, &owned, change.delete_on_terminate, &read).await?;
     Ok(shown(&written(&app, &id).await?))
 }
 

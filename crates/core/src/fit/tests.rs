@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::DEFAULT_CONTEXT_TOKENS;
 use crate::money::HourlyPrice;
-use crate::offer::BootStorage;
+use crate::offer::{Availability, BootStorage};
 
 const GIB: i64 = 1 << 30;
 

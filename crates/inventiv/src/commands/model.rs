@@ -1,12 +1,12 @@
 //! `inventiv model`: models, and the size of the data volume for each.
 
+mod fit;
+
 use crate::args::{Connection, ModelCommand, Output};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::output::{self, Columns, text};
-use inventiv_types::{
-    ChangeModel, CreateModel, FitQuery, FitVerdict, ListModels, Model, ModelFit, RecommendedDataVolume, TypeFit,
-};
+use inventiv_types::{ChangeModel, CreateModel, FitQuery, ListModels, Model, ModelFit, RecommendedDataVolume};
 
 const COLUMNS: Columns<Model> = Columns {
     name: |m| text(&m.id),
@@ -38,7 +38,7 @@ pub(crate) async fn run(command: ModelCommand, connection: &Connection, output: 
                 context_tokens: engine.context,
             };
             let found: ModelFit = client.get(&format!("{}/fit", path(&id)), &query).await?;
-            show_fit(output, &found, all || query.instance_type.is_some());
+            fit::show(output, &found, all || query.instance_type.is_some());
             return Ok(());
         }
         ModelCommand::Remove { id } => {
@@ -56,64 +56,6 @@ pub(crate) async fn run(command: ModelCommand, connection: &Connection, output: 
     };
     output::one(output, &model, |m| text(&m.id), |m| format!("{}  data volume: {}", text(&m.id), volume(m)));
     Ok(())
-}
-
-const FIT: Columns<TypeFit> = Columns {
-    name: |t| text(&t.offer.instance_type),
-    narrow: &[
-        ("type", |t| text(&t.offer.instance_type)),
-        ("zone", |t| text(&t.offer.zone)),
-        ("EUR/h", |t| output::decimal(t.offer.hourly_micros)),
-        ("fits", |t| text(verdict(t.verdict))),
-        ("needs GB", |t| output::opt(t.terms.as_ref().map(|m| gb(m.needed_bytes)))),
-        ("of GB", |t| output::opt(t.terms.as_ref().map(|m| gb(m.usable_bytes)))),
-        ("context", |t| output::opt(t.terms.as_ref().map(|m| m.max_context_tokens))),
-        ("stock", |t| output::word(&t.offer.availability)),
-    ],
-    wide: &[("why", |t| text(&t.reason))],
-};
-
-/// A table of the types; for a single type, the whole answer.
-fn show_fit(output: Output, found: &ModelFit, all: bool) {
-    if output.is_for_programs() {
-        output::one(output, found, |f| text(&f.model_id), |_| String::new());
-        return;
-    }
-    let shown: Vec<TypeFit> =
-        found.types.iter().filter(|t| all || t.verdict != FitVerdict::DoesNotFit).cloned().collect();
-    if let [only] = found.types.as_slice() {
-        let of = &only.offer;
-        output::print(&format!(
-            "{} on {} in {}: {}",
-            text(&found.model_id),
-            text(&of.instance_type),
-            text(&of.zone),
-            verdict(only.verdict)
-        ));
-        for line in std::iter::once(&only.reason).chain(&only.warnings) {
-            output::print(&format!("  {}", text(line)));
-        }
-        return;
-    }
-    if shown.is_empty() {
-        output::print("no type fits; --all shows why, and a smaller model, quantisation or --context needs less");
-        return;
-    }
-    output::list(output, &shown, &FIT);
-}
-
-fn verdict(verdict: FitVerdict) -> &'static str {
-    match verdict {
-        FitVerdict::Fits => "yes",
-        FitVerdict::DoesNotFit => "no",
-        FitVerdict::Unknown => "unknown",
-    }
-}
-
-/// GB with one decimal place.
-fn gb(bytes: i64) -> String {
-    let tenths = (bytes + 50_000_000) / 100_000_000;
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn recommendation(found: &RecommendedDataVolume) -> String {

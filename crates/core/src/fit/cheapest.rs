@@ -1,0 +1,37 @@
+//! The types that a model fits, for a refusal to name.
+
+use super::{Verdict, fit};
+use crate::engine::{Engine, EngineKind};
+use crate::offer::{Availability, Offer};
+
+/// The cheapest types that a model fits, each in its cheapest zone: at most `most`, without those that are out of stock
+/// or at their end of service.
+#[must_use]
+pub fn cheapest<'a>(
+    model_id: &str,
+    engine: Engine,
+    offers: impl IntoIterator<Item = &'a Offer>,
+    most: usize,
+) -> Vec<&'a Offer> {
+    let rentable = |o: &&Offer| o.availability != Availability::Shortage && !o.end_of_service && o.gpu_count > 0;
+    let mut found: Vec<&Offer> = offers.into_iter().filter(rentable).collect();
+    found.sort_by(|a, b| (a.price.micros, &a.instance_type, &a.zone).cmp(&(b.price.micros, &b.instance_type, &b.zone)));
+    let mut chosen: Vec<&Offer> = Vec::new();
+    for offer in found {
+        if chosen.len() == most {
+            break;
+        }
+        let new = chosen.iter().all(|c| c.instance_type != offer.instance_type);
+        let found = fit(model_id, engine, offer);
+        // Of a command, only the weights are known.
+        let fits = match found.verdict {
+            Verdict::Fits => found.terms.is_some_and(|t| t.needed_bytes <= t.usable_bytes),
+            Verdict::Unknown => engine.kind == EngineKind::Command && found.terms.is_some(),
+            Verdict::DoesNotFit => false,
+        };
+        if new && fits {
+            chosen.push(offer);
+        }
+    }
+    chosen
+}
