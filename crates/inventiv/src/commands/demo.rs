@@ -21,15 +21,30 @@ const ZONE: &str = "fr-par-2";
 const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "22222222-2222-4222-8222-222222222222";
 
-/// A server type, a model that fits it, what is special about it, and the volume sizes that its instance must show.
-const LIVES: [(&str, &str, &str, &[i64]); 2] = [
-    ("RENDER-S", "Qwen/Qwen2.5-7B-Instruct-GGUF:Q4_K_M", "boots on the 400 GB disk that comes with it", &[400, 200]),
-    (
-        "L40S-1-48G",
-        MODEL,
-        "boots on a block volume that survives every server operation; the cloud adds a scratch volume",
-        &[20, 1600, 200],
-    ),
+/// An instance of the demo.
+struct Life {
+    instance_type: &'static str,
+    /// A model that fits it.
+    model: &'static str,
+    /// What is special about its storage.
+    special: &'static str,
+    /// The volume sizes that it must show, in GB.
+    sizes: &'static [i64],
+}
+
+const LIVES: [Life; 2] = [
+    Life {
+        instance_type: "RENDER-S",
+        model: "Qwen/Qwen2.5-7B-Instruct-GGUF:Q4_K_M",
+        special: "boots on the 400 GB disk that comes with it",
+        sizes: &[400, 200],
+    },
+    Life {
+        instance_type: "L40S-1-48G",
+        model: MODEL,
+        special: "boots on a block volume that survives every server operation; the cloud adds a scratch volume",
+        sizes: &[20, 1600, 200],
+    },
 ];
 
 pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
@@ -41,9 +56,10 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
     let client = Client::new(&format!("http://{}", running.address), crate::home::read_token(&token_file)?)?;
     wait_for_catalogue(&client).await?;
     let mut lives = Vec::new();
-    for (instance_type, model, special, sizes) in LIVES {
+    for life in LIVES {
+        let Life { instance_type, model, special, .. } = life;
         say(output, &format!("\n== {instance_type} in {ZONE} for {model}: {special}"));
-        lives.push(live(&client, &args, (instance_type, model), sizes, output).await?);
+        lives.push(live(&client, &args, &life, output).await?);
     }
     let left = left_behind(&emulator);
     let count = |key: &str| left[key].as_array().map_or(0, Vec::len);
@@ -122,8 +138,8 @@ async fn wait_for_catalogue(client: &Client) -> Result<(), Failure> {
     Err(Failure::timeout("the catalogue of the emulated cloud could not be read within 10 seconds"))
 }
 
-async fn live(client: &Client, args: &Demo, of: (&str, &str), sizes: &[i64], output: Output) -> Result<Value, Failure> {
-    let (kind, model) = of;
+async fn live(client: &Client, args: &Demo, life: &Life, output: Output) -> Result<Value, Failure> {
+    let Life { instance_type: kind, model, sizes, .. } = *life;
     let request = CreateInstance {
         name: Some(format!("demo {kind}")),
         model_id: Some(model.to_owned()),
