@@ -185,7 +185,9 @@ fn the_types_that_a_model_fits_are_listed_and_others_are_refused() {
     assert!(text(&fit(&["--all"]).stdout).contains("L40S-1-48G"));
     let one = text(&fit(&["--type", "L40S-1-48G", "--context", "1000"]).stdout);
     assert!(one.contains("in fr-par-2: no") && one.contains("(1000 tokens)"), "{one}");
-    let none = text(&fit(&["--context", "9000000"]).stdout);
+    let long = text(&fit(&["--context", "9000000"]).stdout);
+    assert!(long.contains("maybe") && !long.contains("yes"), "{long}");
+    let none = text(&server.run(&["model", "fit", "big/model-3000B", "--zone", "fr-par-2"]).stdout);
     assert!(none.contains("no type fits"), "{none}");
     let found = json(&fit(&["--engine", "command", "-o", "json"]));
     assert_eq!(found["engine"]["kind"], "command");

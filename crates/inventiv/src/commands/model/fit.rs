@@ -10,7 +10,7 @@ const FIT: Columns<TypeFit> = Columns {
         ("type", |t| text(&t.offer.instance_type)),
         ("zone", |t| text(&t.offer.zone)),
         ("EUR/h", |t| output::decimal(t.offer.hourly_micros)),
-        ("fits", |t| text(verdict(t.verdict))),
+        ("fits", |t| text(verdict(t))),
         ("needs GB", |t| output::opt(t.terms.as_ref().map(|m| gb(m.needed_bytes)))),
         ("of GB", |t| output::opt(t.terms.as_ref().map(|m| gb(m.usable_bytes)))),
         ("context", |t| output::opt(t.terms.as_ref().map(|m| m.max_context_tokens))),
@@ -34,7 +34,7 @@ pub(super) fn show(output: Output, found: &ModelFit, all: bool) {
             text(&found.model_id),
             text(&of.instance_type),
             text(&of.zone),
-            verdict(only.verdict)
+            verdict(only)
         ));
         for line in std::iter::once(&only.reason).chain(&only.warnings) {
             output::print(&format!("  {}", text(line)));
@@ -48,8 +48,11 @@ pub(super) fn show(output: Output, found: &ModelFit, all: bool) {
     output::list(output, &shown, &FIT);
 }
 
-fn verdict(verdict: FitVerdict) -> &'static str {
-    match verdict {
+/// The answer in a word. *Maybe*: only the cache, of which the estimate is an upper one, is too large.
+fn verdict(fit: &TypeFit) -> &'static str {
+    let too_large = fit.terms.as_ref().is_some_and(|t| t.needed_bytes > t.usable_bytes);
+    match fit.verdict {
+        FitVerdict::Fits if too_large => "maybe",
         FitVerdict::Fits => "yes",
         FitVerdict::DoesNotFit => "no",
         FitVerdict::Unknown => "unknown",
