@@ -3,7 +3,7 @@
 use crate::App;
 use crate::problem::ApiError;
 use inventiv_core::engine::Engine;
-use inventiv_core::fit::{self, Verdict};
+use inventiv_core::fit::{self, FitVerdict};
 use inventiv_core::offer::Offer;
 use inventiv_types::CreateInstance;
 
@@ -26,12 +26,12 @@ pub(crate) async fn check(app: &App, request: &CreateInstance, offer: &Offer) ->
     let found = fit::fit(model, engine, offer);
     let mut warnings = found.warnings;
     match found.verdict {
-        Verdict::Fits => {}
-        Verdict::Unknown => warnings.push(found.reason),
-        Verdict::DoesNotFit if request.force == Some(true) => {
+        FitVerdict::Fits => {}
+        FitVerdict::Unknown => warnings.push(found.reason),
+        FitVerdict::DoesNotFit if request.force == Some(true) => {
             warnings.push(format!("the model does not fit {}: {}", offer.instance_type, found.reason));
         }
-        Verdict::DoesNotFit => {
+        FitVerdict::DoesNotFit => {
             let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
             let all = app.store().offers(&account.id, None).await?;
             let text = format!(

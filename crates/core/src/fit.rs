@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 words!(
     /// Whether a model fits a server type.
-    Verdict {
+    FitVerdict {
         /// It fits, as far as the estimate goes.
         Fits = "fits",
         /// It does not fit, or the engine does not support the GPU.
@@ -56,7 +56,7 @@ pub struct MemoryTerms {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fit {
     /// The answer in a word.
-    pub verdict: Verdict,
+    pub verdict: FitVerdict,
     /// The engine that it is about.
     pub engine: Engine,
     /// One sentence that says why, with the terms.
@@ -73,26 +73,26 @@ pub fn fit(model_id: &str, engine: Engine, offer: &Offer) -> Fit {
     let answer = |verdict, reason: String| Fit { verdict, engine, reason, warnings: Vec::new(), terms: None };
     let size = recommended_data_volume_gb(model_id);
     if let Err(reason) = support::check(model_id, engine.kind, size.as_ref(), offer) {
-        return answer(Verdict::DoesNotFit, reason);
+        return answer(FitVerdict::DoesNotFit, reason);
     }
     let Some(size) = size else {
         let text = format!("the size of {model_id} is unknown, so nobody can say whether it fits");
-        return answer(Verdict::Unknown, text);
+        return answer(FitVerdict::Unknown, text);
     };
     let Some(terms) = memory::terms(model_id, &size, engine, offer) else {
-        return answer(Verdict::Unknown, format!("the memory of a GPU of {} is unknown", offer.instance_type));
+        return answer(FitVerdict::Unknown, format!("the memory of a GPU of {} is unknown", offer.instance_type));
     };
     // The cache is an upper estimate: some architectures need an eighth of it. Nothing is refused because of the rest.
     let least = terms.needed_bytes - terms.cache_bytes + terms.cache_bytes / memory::CACHE_SPREAD;
     let fits = least <= terms.usable_bytes;
     let verdict = match engine.kind {
-        _ if !fits => Verdict::DoesNotFit,
-        EngineKind::Command => Verdict::Unknown,
-        EngineKind::Vllm | EngineKind::Llamacpp => Verdict::Fits,
+        _ if !fits => FitVerdict::DoesNotFit,
+        EngineKind::Command => FitVerdict::Unknown,
+        EngineKind::Vllm | EngineKind::Llamacpp => FitVerdict::Fits,
     };
     let mut warnings = support::warnings(model_id, engine.kind, &size, offer);
     warnings.extend(idle_gpus(&terms, offer));
-    if verdict == Verdict::Fits && terms.needed_bytes > terms.usable_bytes {
+    if verdict == FitVerdict::Fits && terms.needed_bytes > terms.usable_bytes {
         warnings.push(format!(
             "the cache for {} tokens may be too large: {} of {} GB, unless the model's architecture needs less",
             engine.context_tokens,
@@ -100,7 +100,7 @@ pub fn fit(model_id: &str, engine: Engine, offer: &Offer) -> Fit {
             tenths(terms.usable_bytes)
         ));
     // The name says 7B, and the weights have 7.6.
-    } else if verdict == Verdict::Fits && terms.needed_bytes + terms.weights_bytes / 10 > terms.usable_bytes {
+    } else if verdict == FitVerdict::Fits && terms.needed_bytes + terms.weights_bytes / 10 > terms.usable_bytes {
         warnings.push(format!(
             "it is close: {} of {} GB, estimated from the name; a shorter context leaves more room",
             tenths(terms.needed_bytes),

@@ -2,7 +2,7 @@
 
 use crate::Offer;
 use inventiv_core::engine::EngineKind;
-use inventiv_core::fit::Verdict;
+use inventiv_core::fit::FitVerdict;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -66,7 +66,7 @@ pub struct TypeFit {
     pub offer: Offer,
     /// `fits`; `does_not_fit`; `unknown`: the id does not contain the size of the model, or nothing is known about the
     /// engine.
-    pub verdict: Verdict,
+    pub verdict: FitVerdict,
     /// Why, with the terms of the estimate, as a sentence. The wording may change at any time.
     pub reason: String,
     /// What works, but not as one might expect.

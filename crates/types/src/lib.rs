@@ -31,7 +31,7 @@ pub use instance::{
 };
 pub use inventiv_core::audit::FindingKind;
 pub use inventiv_core::engine::EngineKind;
-pub use inventiv_core::fit::Verdict as FitVerdict;
+pub use inventiv_core::fit::FitVerdict;
 pub use inventiv_core::offer::{Availability, BootStorage};
 pub use inventiv_core::snapshot_kind::SnapshotKind;
 pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Status, VolumeStatus};

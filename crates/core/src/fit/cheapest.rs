@@ -1,6 +1,6 @@
 //! The types that a model fits, for a refusal to name.
 
-use super::{Verdict, fit};
+use super::{FitVerdict, fit};
 use crate::engine::{Engine, EngineKind};
 use crate::offer::{Availability, Offer};
 
@@ -25,9 +25,9 @@ pub fn cheapest<'a>(
         let found = fit(model_id, engine, offer);
         // Of a command, only the weights are known.
         let fits = match found.verdict {
-            Verdict::Fits => found.terms.is_some_and(|t| t.needed_bytes <= t.usable_bytes),
-            Verdict::Unknown => engine.kind == EngineKind::Command && found.terms.is_some(),
-            Verdict::DoesNotFit => false,
+            FitVerdict::Fits => found.terms.is_some_and(|t| t.needed_bytes <= t.usable_bytes),
+            FitVerdict::Unknown => engine.kind == EngineKind::Command && found.terms.is_some(),
+            FitVerdict::DoesNotFit => false,
         };
         if new && fits {
             chosen.push(offer);

@@ -57,7 +57,7 @@ fn usual(model: &str) -> Engine {
 
 #[test]
 fn well_known_models_on_each_type() {
-    use Verdict::{DoesNotFit, Fits, Unknown};
+    use FitVerdict::{DoesNotFit, Fits, Unknown};
     for (model, on, verdict) in [
         ("Qwen/Qwen2.5-7B-Instruct", l4(), Fits),
         ("Qwen/Qwen2.5-7B-Instruct", l40s(1), Fits),
@@ -114,10 +114,10 @@ fn the_terms_add_up_and_are_told() {
     // One token more than the largest context may not fit; what even the least cache makes too large is refused.
     let least = terms.max_context_tokens * 8;
     for (tokens, verdict, warned) in [
-        (terms.max_context_tokens, Verdict::Fits, "it is close"),
-        (terms.max_context_tokens + 1, Verdict::Fits, "tokens may be too large"),
-        (least, Verdict::Fits, "may be too large"),
-        (least + 16, Verdict::DoesNotFit, ""),
+        (terms.max_context_tokens, FitVerdict::Fits, "it is close"),
+        (terms.max_context_tokens + 1, FitVerdict::Fits, "tokens may be too large"),
+        (least, FitVerdict::Fits, "may be too large"),
+        (least + 16, FitVerdict::DoesNotFit, ""),
     ] {
         let engine = Engine { context_tokens: tokens, ..usual(model) };
         let found = fit(model, engine, &l40s(2));
@@ -137,14 +137,14 @@ fn the_memory_is_what_the_driver_shows_or_what_the_catalogue_says_if_that_is_les
     assert_eq!(memory(&offer("X", 1, "L4", 0, 1)), Some(23_034 << 20));
     let strange = offer("X", 1, "GB9000", 0, 1);
     let found = fit("a/b-7B", usual("a/b-7B"), &strange);
-    assert_eq!((found.verdict, found.reason.as_str()), (Verdict::Unknown, "the memory of a GPU of X is unknown"));
+    assert_eq!((found.verdict, found.reason.as_str()), (FitVerdict::Unknown, "the memory of a GPU of X is unknown"));
 }
 
 #[test]
 fn what_an_engine_does_not_support_is_refused_with_what_to_do() {
     let refused = |model: &str, kind: EngineKind, on: &Offer| {
         let found = fit(model, Engine::choose(model, Some(kind), None), on);
-        assert_eq!((found.verdict, found.terms), (Verdict::DoesNotFit, None), "{model}");
+        assert_eq!((found.verdict, found.terms), (FitVerdict::DoesNotFit, None), "{model}");
         found.reason
     };
     for (model, kind, on, says) in [
@@ -163,9 +163,9 @@ fn what_an_engine_does_not_support_is_refused_with_what_to_do() {
     }
     // Nothing is known about a command, unless the weights alone are too large.
     let command = |model: &str, on: &Offer| fit(model, Engine::choose(model, Some(EngineKind::Command), None), on);
-    assert_eq!(command("a/b-7B", &render()).verdict, Verdict::Unknown);
-    assert_eq!(command("a/b-70B", &render()).verdict, Verdict::DoesNotFit);
-    assert_eq!(command("a/b-7B", &cpu()).verdict, Verdict::Unknown);
+    assert_eq!(command("a/b-7B", &render()).verdict, FitVerdict::Unknown);
+    assert_eq!(command("a/b-70B", &render()).verdict, FitVerdict::DoesNotFit);
+    assert_eq!(command("a/b-7B", &cpu()).verdict, FitVerdict::Unknown);
 }
 
 #[test]
