@@ -14,6 +14,7 @@ use inventiv_core::engine::{Engine, MAX_CONTEXT_TOKENS};
 use inventiv_core::model_id;
 use inventiv_core::volume_size::MAX_GB;
 use inventiv_core::worker_storage::{self, Recommendation};
+use inventiv_store::Catalogue;
 use inventiv_types::{
     ChangeModel, CreateModel, FitQuery, ListModels, Model, ModelFit, Page, RecommendedDataVolume, Terms,
 };
@@ -196,9 +197,16 @@ pub(crate) async fn fit(
         return Err(ApiError::parameter("context_tokens", text));
     }
     let account = app.account_of_query(query.account.as_deref())?;
+    let catalogues = app.store().catalogues(&account.id).await?;
     if let Some(zone) = &query.zone {
-        let served: Vec<String> = app.store().catalogues(&account.id).await?.into_iter().map(|c| c.zone).collect();
+        let served: Vec<String> = catalogues.iter().map(|c| c.zone.clone()).collect();
         super::check_zone(zone, &served)?;
+    }
+    // Without a catalogue, no type would seem to fit.
+    let wanted = |c: &&Catalogue| query.zone.as_ref().is_none_or(|zone| *zone == c.zone);
+    if catalogues.iter().filter(wanted).all(|c| c.refreshed_at.is_none()) {
+        let text = "the provider's catalogue has not been read yet; try again in a moment";
+        return Err(ApiError::unavailable(text));
     }
     let mut offers = app.store().offers(&account.id, query.zone.as_deref()).await?;
     match &query.instance_type {

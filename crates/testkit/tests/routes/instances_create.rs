@@ -120,6 +120,12 @@ async fn before_the_catalogue_is_read_a_request_gets_a_503_with_the_reason() {
     store.mark_catalogue_error("scaleway:x", "fr-par-2", "connection refused").await.unwrap();
     let (status, said) = ask().await;
     assert!(status == 503 && said.contains("connection refused"), "{status} {said}");
+    // Which types a model fits is not known, either.
+    for path in ["/models/a/b-7B/fit", "/models/a/b-7B/fit?zone=fr-par-2"] {
+        let token = bearer();
+        let answer = send(&app.router(), "GET", path, &[("authorization", token.as_str())], String::new()).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.json());
+    }
 }
 
 #[tokio::test]
