@@ -2,6 +2,7 @@
 
 mod clients;
 mod dist;
+mod engines;
 mod mutants;
 mod postgres;
 mod tests;
@@ -18,6 +19,9 @@ const USAGE: &str = "cargo xtask TASK
   bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, past, replicas,
                  failover, fleet or emulator alone
   clients        Scaleway's official clients against the emulator, a generated client against the control plane
+  engines [--require]
+                 a real engine with a real model on the CPU, downloaded from a stand-in hub and asked by the official
+                 OpenAI client; --require: fail instead of skip where the packages cannot be had
   replay DIR [--report FILE.json]
                  replay recordings of the real API against the emulator, compare every exchange, print the score
   simulate [--seeds N] [--first SEED]
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(&root()),
         "bench" => bench(rest),
         "clients" => clients::run(),
+        "engines" => engines::run(rest),
         "replay" => replay(rest),
         "simulate" => simulate(rest),
         "crash-matrix" => crash_matrix(rest),

@@ -10,19 +10,28 @@ use std::path::{Path, PathBuf};
 /// Our crates, and which of our crates each may depend on (except in tests).
 const MAY_USE: &[(&str, &[&str])] = &[
     ("core", &[]),
+    ("keyring", &[]),
     ("types", &["inventiv-core"]),
     ("providers", &["inventiv-core"]),
     ("store", &["inventiv-core"]),
-    ("orchestrator", &["inventiv-core", "inventiv-providers", "inventiv-store"]),
-    ("api", &["inventiv-core", "inventiv-types", "inventiv-store"]),
+    ("worker-api", &["inventiv-core"]),
+    ("worker", &["inventiv-core", "inventiv-worker-api"]),
+    (
+        "orchestrator",
+        &["inventiv-core", "inventiv-keyring", "inventiv-providers", "inventiv-store", "inventiv-worker-api"],
+    ),
+    ("api", &["inventiv-core", "inventiv-keyring", "inventiv-types", "inventiv-store", "inventiv-worker-api"]),
     ("scaleway-emulator", &[]),
     ("private-postgres", &[]),
 ];
 const OURS: &[&str] = &[
     "inventiv-core",
+    "inventiv-keyring",
     "inventiv-types",
     "inventiv-providers",
     "inventiv-store",
+    "inventiv-worker-api",
+    "inventiv-worker",
     "inventiv-orchestrator",
     "inventiv-api",
     "scaleway-emulator",
@@ -32,8 +41,23 @@ const OURS: &[&str] = &[
 /// Libraries that only certain crates may use.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "testkit"]),
-    ("axum", &["api", "scaleway-emulator", "testkit"]),
-    ("tokio", &["providers", "store", "orchestrator", "api", "scaleway-emulator", "testkit", "inventiv"]),
+    // The executable serves a stand-in for engines with it.
+    ("axum", &["api", "scaleway-emulator", "testkit", "inventiv"]),
+    (
+        "tokio",
+        &[
+            "providers",
+            "store",
+            "worker-api",
+            "worker",
+            "orchestrator",
+            "api",
+            "scaleway-emulator",
+            "testkit",
+            "inventiv",
+            "vm-trial",
+        ],
+    ),
 ];
 const FILE_LINES_MAX: usize = 450;
 const FUNCTION_LINES_MAX: usize = 70;

@@ -2,9 +2,10 @@
 
 use crate::App;
 use crate::problem::wrong_field;
+use crate::serving;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::cloud_config;
-use inventiv_core::engine::MAX_CONTEXT_TOKENS;
+use inventiv_core::engine::{EngineKind, MAX_CONTEXT_TOKENS};
 use inventiv_core::id::InstanceId;
 use inventiv_core::model_id::{self, ModelId};
 use inventiv_core::ssh_key;
@@ -21,7 +22,8 @@ const KEYS_MAX: usize = 20;
 
 /// The mistakes of a request that can be found without the catalogue and the settings.
 pub(crate) fn mistakes(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
-    [check_texts(request), check_numbers(request, profile), check_reused_volume(request)].concat()
+    [check_texts(request), check_numbers(request, profile), check_reused_volume(request), serving::mistakes(request)]
+        .concat()
 }
 
 /// The mistakes of a request's form, and of the values of its other fields.
@@ -116,7 +118,8 @@ fn check_numbers(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldE
             format!("must be a whole number from 1 to {MAX_CONTEXT_TOKENS}"),
         ));
     }
-    if request.engine.is_some() && request.model_id.is_none() {
+    let serves = request.engine.as_ref().is_some_and(|e| e.kind != Some(EngineKind::None));
+    if serves && request.model_id.is_none() {
         wrong.push(wrong_field("engine", "needs model_id: an engine serves a model"));
     }
     if request.perf_iops.is_some_and(|n| !profile.volume_iops.contains(&n)) {

@@ -22,6 +22,7 @@ mod requests;
 mod resolve;
 mod reuse;
 mod routes;
+mod serving;
 mod view;
 mod volume_policy;
 
@@ -32,7 +33,9 @@ pub use metrics_page::install_metrics;
 
 use axum::Router;
 use inventiv_core::time::Timestamp;
+use inventiv_keyring::Keyring;
 use inventiv_store::Store;
+use rustls::ClientConfig;
 use std::sync::Arc;
 
 /// The maximum length of a request body, in bytes.
@@ -66,6 +69,10 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// The bearer token that every path except `/healthz`, `/readyz` and `/docs` requires.
     pub token: String,
+    /// The keys that seal secrets.
+    pub keyring: Arc<Keyring>,
+    /// How to connect to workers; `None`: there are none.
+    pub workers: Option<Arc<ClientConfig>>,
     /// Limits for clients.
     pub limits: Limits,
     /// On loopback: host names that the `Host` header may have besides `localhost`, in lower case; `None`: any.
@@ -93,6 +100,10 @@ impl App {
 
     fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
     }
 
     fn now(&self) -> Timestamp {

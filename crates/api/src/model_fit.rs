@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::problem::ApiError;
-use inventiv_core::engine::Engine;
+use inventiv_core::engine::{Engine, EngineKind};
 use inventiv_core::fit::{self, FitVerdict};
 use inventiv_core::offer::Offer;
 use inventiv_types::CreateInstance;
@@ -23,6 +23,10 @@ pub(crate) async fn check(app: &App, request: &CreateInstance, offer: &Offer) ->
     let Some(model) = request.model_id.as_deref() else { return Ok(Fits::default()) };
     let wanted = request.engine.clone().unwrap_or_default();
     let engine = Engine::choose(model, wanted.kind, wanted.context_tokens);
+    if engine.kind == EngineKind::None {
+        // Nothing is known about what serves it.
+        return Ok(Fits { engine: Some(engine), warnings: Vec::new() });
+    }
     let found = fit::fit(model, engine, offer);
     let mut warnings = found.warnings;
     match found.verdict {

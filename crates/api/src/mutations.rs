@@ -10,6 +10,7 @@ use crate::model_fit;
 use crate::problem::ApiError;
 use crate::request_log::log;
 use crate::reuse;
+use crate::serving;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::model_id::ModelId;
@@ -223,6 +224,7 @@ async fn spec(
     Ok(Spec {
         warnings: warnings(offer).chain(fits.warnings).collect(),
         engine: fits.engine,
+        serving: serving::serving(app, request, fits.engine).await?,
         data_volume,
         boot_volume_bytes: request.boot_volume_gb.map(|gb| gb * GB),
         image: request.image.clone().unwrap_or_else(|| settings.default_image.clone()),

@@ -31,6 +31,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
         (name = "events", description = "A stream of all changes of instances, as server-sent events."),
         (name = "offers", description = "Server types with prices and availability, and images."),
         (name = "models", description = "Models, and the size of the data volume that each needs."),
+        (name = "secrets", description = "Texts that are stored sealed. Their values are never shown."),
         (name = "audit", description = "The comparison of what the cloud shows with the records, in both directions."),
         (name = "action logs", description = "The log of requests, events and provider calls that change something."),
         (name = "accounts", description = "Accounts at providers, and the resources that each still owns."),

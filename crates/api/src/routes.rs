@@ -11,8 +11,10 @@ pub(crate) mod instances;
 mod models;
 mod offers;
 mod power;
+mod secrets;
 mod settings;
 mod volumes;
+mod worker;
 
 use crate::problem::ApiError;
 use crate::{App, BODY_MAX, auth, listen, problem};
@@ -35,6 +37,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(instances::create, instances::list))
         .routes(routes!(instances::show, instances::change, instances::terminate))
         .routes(routes!(instances::proof))
+        .routes(routes!(worker::logs))
         .routes(routes!(power::stop))
         .routes(routes!(power::start))
         .routes(routes!(power::reboot))
@@ -49,6 +52,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(models::show, models::change, models::remove))
         .routes(routes!(models::recommend))
         .routes(routes!(models::fit))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))
@@ -69,6 +74,7 @@ pub(crate) fn router(app: &App, document: fn() -> OpenApi) -> Router {
         .route("/models/{id}/{name}", get(models::show_two).patch(models::change_two).delete(models::remove_two))
         .route("/models/{id}/{name}/recommended-data-volume", get(models::recommend_two))
         .route("/models/{id}/{name}/fit", get(models::fit_two))
+        .route("/instances/{id}/v1/{*path}", get(worker::ask).post(worker::ask))
         .route("/openapi.json", get(move || async move { axum::Json(document()) }));
     let fallback = || async { ApiError::new(404, "not_found", "no such path; GET /openapi.json lists all paths") };
     let wrong_method = || async {

@@ -8,10 +8,12 @@ mod proof;
 mod settings;
 mod snapshot;
 mod storage;
+mod worker;
 
 pub(crate) use action_log::action_log;
 pub(crate) use audit::{audit, count, oldest};
-pub(crate) use fit::{engine, type_fit};
+use fit::engine;
+pub(crate) use fit::type_fit;
 pub(crate) use offer::{image, offer};
 pub(crate) use proof::{instance_proof, stuck};
 pub(crate) use settings::{model, settings};
@@ -39,7 +41,7 @@ pub(crate) fn instance(agg: &Aggregate, prices: &StoragePrices) -> Instance {
         zone: i.zone.clone(),
         instance_type: i.instance_type.clone(),
         model_id: i.model_id.clone(),
-        engine: i.spec.engine.map(engine),
+        engine: i.spec.engine.map(|e| engine(e, i.spec.serving.as_ref())),
         image: i.spec.image.clone(),
         provider_instance_id: agg.server().or(last).and_then(|s| s.provider_id.clone()),
         ip_address: i.ip_address.clone(),
@@ -84,7 +86,9 @@ pub(crate) fn detail(
     InstanceDetail {
         instance: instance(agg, prices),
         storages: volumes.into_iter().map(storage).collect(),
-        notes: agg.instance.notes.iter().map(note).collect(),
+        worker: worker::worker(&agg.instance),
+        endpoint: agg.instance.worker.is_some().then(|| format!("/instances/{}/v1", agg.instance.id)),
+        notes: agg.instance.notes.iter().map(note).chain(worker::worker_note(&agg.instance)).collect(),
         next,
         stuck: stuck(agg, prices, now),
         warnings: spec.warnings.clone(),

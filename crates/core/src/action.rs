@@ -148,6 +148,18 @@ pub struct Event {
     pub resource_id: Option<String>,
     /// One sentence.
     pub text: String,
+    /// How long it took until now, in milliseconds; `None`: it happened at once.
+    pub lasted_ms: Option<i64>,
+    /// Whether it is about something that did not succeed.
+    pub failed: bool,
+}
+
+impl Event {
+    /// An event about the whole instance.
+    #[must_use]
+    pub fn told(kind: EventKind, text: impl Into<String>) -> Self {
+        Self { kind, volume_id: None, resource_id: None, text: text.into(), lasted_ms: None, failed: false }
+    }
 }
 
 #[cfg(test)]

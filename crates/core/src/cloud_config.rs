@@ -36,10 +36,31 @@ pub fn wrong_part(part: &str) -> Option<String> {
     None
 }
 
-/// The first-boot instructions for the server of an instance.
+/// A file that a server gets for its worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerFile {
+    /// Where.
+    pub path: String,
+    /// Its permissions, in octal digits.
+    pub mode: &'static str,
+    /// Its content.
+    pub content: String,
+}
+
+/// What a server gets so that a worker can be installed on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerFiles {
+    /// Its files.
+    pub files: Vec<WorkerFile>,
+    /// Commands that are run once, in order.
+    pub commands: Vec<String>,
+}
+
+/// The first-boot instructions for the server of an instance. With `worker`, a worker is installed, and it prepares the
+/// data volume; otherwise cloud-init does.
 #[must_use]
-pub fn for_instance(agg: &Aggregate, profile: &CloudProfile) -> String {
-    let own = own_part(agg, profile);
+pub fn for_instance(agg: &Aggregate, profile: &CloudProfile, worker: Option<&WorkerFiles>) -> String {
+    let own = own_part(agg, profile, worker);
     let Some((part, kind)) = agg.instance.spec.user_data.as_deref().and_then(|p| kind_of(p).map(|k| (p, k))) else {
         return own;
     };
@@ -59,7 +80,7 @@ pub fn for_instance(agg: &Aggregate, profile: &CloudProfile) -> String {
 }
 
 /// Our part: the mount of the data volume, the SSH keys, and the environment of the worker.
-fn own_part(agg: &Aggregate, profile: &CloudProfile) -> String {
+fn own_part(agg: &Aggregate, profile: &CloudProfile, files: Option<&WorkerFiles>) -> String {
     let instance = &agg.instance;
     let data = agg.data_volume().filter(|v| v.is_live());
     let device = data.and_then(|v| v.provider_id.as_deref()).map(|id| profile.device_of(id));
@@ -69,7 +90,7 @@ fn own_part(agg: &Aggregate, profile: &CloudProfile) -> String {
             "merge_how:\n  - {name: list, settings: [append]}\n  - {name: dict, settings: [no_replace, recurse_list]}\n",
         );
     }
-    if let Some(device) = &device {
+    if let Some(device) = device.as_ref().filter(|_| files.is_none()) {
         text.push_str(&format!(
             "fs_setup:\n  - device: {device}\n    filesystem: ext4\n    label: inventiv-data\n    overwrite: false\n\
              mounts:\n  - [{device}, {MOUNT_POINT}, ext4, \"defaults,nofail,x-systemd.device-timeout=60s\", \"0\", \"2\"]\n"
@@ -87,10 +108,16 @@ fn own_part(agg: &Aggregate, profile: &CloudProfile) -> String {
     if device.is_some() {
         worker.push_str(&line("INVENTIV_DATA_DIR", MOUNT_POINT));
     }
-    text.push_str(&format!(
-        "write_files:\n  - path: /etc/inventiv/worker.env\n    permissions: \"0644\"\n    content: {}\n",
-        quoted(&worker)
-    ));
+    let file = |path: &str, mode: &str, content: &str| {
+        format!("  - path: {path}\n    permissions: \"{mode}\"\n    content: {}\n", quoted(content))
+    };
+    text.push_str("write_files:\n");
+    text.push_str(&file("/etc/inventiv/worker.env", "0644", &worker));
+    if let Some(worker) = files {
+        text.extend(worker.files.iter().map(|f| file(&f.path, f.mode, &f.content)));
+        text.push_str("runcmd:\n");
+        text.extend(worker.commands.iter().map(|command| format!("  - {}\n", quoted(command))));
+    }
     text
 }
 

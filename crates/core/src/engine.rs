@@ -3,6 +3,7 @@
 use crate::words::words;
 use crate::worker_storage::{id_words, recommended_data_volume_gb};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The context that one request may use unless the engine's settings say otherwise, in tokens.
 pub const DEFAULT_CONTEXT_TOKENS: i64 = 8_192;
@@ -18,6 +19,8 @@ words!(
         Llamacpp = "llamacpp",
         /// Any other program. Nothing is known about the memory that it needs.
         Command = "command",
+        /// Nothing of ours: the server is rented, and the user serves the model.
+        None = "none",
     }
 );
 
@@ -28,6 +31,29 @@ pub struct Engine {
     pub kind: EngineKind,
     /// The context that one request may use, in tokens.
     pub context_tokens: i64,
+}
+
+/// How an engine is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// The container image; `None`: the default of the kind.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// More arguments for the engine.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// The program and its arguments, for [`EngineKind::Command`].
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Environment variables of the engine.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Environment variables of the engine, with the names of the secrets that they are set to.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    /// Whether an instance whose model will not answer stays until somebody ends it.
+    #[serde(default)]
+    pub keep_failed: bool,
 }
 
 impl Engine {
@@ -42,6 +68,12 @@ impl Engine {
 }
 
 impl EngineKind {
+    /// Whether nothing is known about the memory that it needs.
+    #[must_use]
+    pub fn is_opaque(self) -> bool {
+        matches!(self, Self::Command | Self::None)
+    }
+
     /// The default for a model: llama.cpp for GGUF files, vLLM for everything else.
     #[must_use]
     pub fn for_model(model_id: &str) -> Self {

@@ -57,6 +57,26 @@ words!(
         ProviderGetIp = "PROVIDER_GET_IP",
         /// An instance became ready.
         InstanceReady = "INSTANCE_READY",
+        /// The worker's program was installed, and runs.
+        WorkerBootstrap = "WORKER_BOOTSTRAP",
+        /// The worker's program started again.
+        WorkerRestarted = "WORKER_RESTARTED",
+        /// The worker prepared the data volume.
+        WorkerDataVolume = "WORKER_DATA_VOLUME",
+        /// The worker fetched the image of the engine.
+        EngineImagePull = "ENGINE_IMAGE_PULL",
+        /// The worker downloaded the model.
+        ModelDownload = "MODEL_DOWNLOAD",
+        /// The engine started and loaded the model.
+        EngineStart = "ENGINE_START",
+        /// The model answered a request of the worker.
+        EngineProbe = "ENGINE_PROBE",
+        /// The model of an instance that was ready does not answer.
+        InstanceUnavailable = "INSTANCE_UNAVAILABLE",
+        /// The requests that a model is answering are finished before its instance ends.
+        InstanceDraining = "INSTANCE_DRAINING",
+        /// The model of an instance will not answer.
+        InstanceStartupFailed = "INSTANCE_STARTUP_FAILED",
         /// An instance was stopped on request.
         InstanceStopped = "INSTANCE_STOPPED",
         /// An instance failed, and is removed.
@@ -159,6 +179,16 @@ impl EventKind {
             | Self::ProviderStop
             | Self::ProviderGetIp
             | Self::InstanceReady
+            | Self::WorkerBootstrap
+            | Self::WorkerRestarted
+            | Self::WorkerDataVolume
+            | Self::EngineImagePull
+            | Self::ModelDownload
+            | Self::EngineStart
+            | Self::EngineProbe
+            | Self::InstanceUnavailable
+            | Self::InstanceDraining
+            | Self::InstanceStartupFailed
             | Self::InstanceFailed
             | Self::InstanceTerminated
             | Self::ServerRenamed

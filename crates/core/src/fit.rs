@@ -87,7 +87,7 @@ pub fn fit(model_id: &str, engine: Engine, offer: &Offer) -> Fit {
     let fits = least <= terms.usable_bytes;
     let verdict = match engine.kind {
         _ if !fits => FitVerdict::DoesNotFit,
-        EngineKind::Command => FitVerdict::Unknown,
+        EngineKind::Command | EngineKind::None => FitVerdict::Unknown,
         EngineKind::Vllm | EngineKind::Llamacpp => FitVerdict::Fits,
     };
     let mut warnings = support::warnings(model_id, engine.kind, &size, offer);
@@ -119,7 +119,7 @@ fn reason(size: &Recommendation, engine: Engine, t: &MemoryTerms) -> String {
     };
     let share = memory::usable_percent(engine.kind);
     let has = format!("{} may use {} GB ({share} % of {place})", engine.kind, tenths(t.usable_bytes));
-    if engine.kind == EngineKind::Command {
+    if engine.kind.is_opaque() {
         return format!("{weights}, and what else the program needs is unknown; {has}");
     }
     format!(

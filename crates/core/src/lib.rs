@@ -40,4 +40,5 @@ pub mod time;
 pub mod volume_size;
 pub mod volume_type;
 mod words;
+pub mod worker;
 pub mod worker_storage;

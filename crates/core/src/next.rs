@@ -11,8 +11,8 @@ use crate::event_kind::EventKind;
 use crate::name::CloudName;
 use crate::plan::{Context, Plan, Rules, phrase, plan, volume_phrase};
 use crate::progress::{record_intent, record_outcome};
-use crate::recorded::Aggregate;
-use crate::status::NoteCode;
+use crate::recorded::{Aggregate, Instance};
+use crate::status::{Desired, NoteCode, Status};
 use crate::time::Timestamp;
 use imagined::Imagined;
 
@@ -53,7 +53,44 @@ pub fn next(agg: &Aggregate, profile: &CloudProfile, now: Timestamp) -> Vec<Stri
             forecast.skip_wait(&planned);
         }
     }
+    steps.extend(on_the_server(&forecast.agg.instance).iter().map(|s| (*s).to_owned()));
     steps
+}
+
+/// What the worker still has to do.
+fn on_the_server(i: &Instance) -> &'static [&'static str] {
+    let serves = i.worker.is_some() && i.desired == Desired::Present && i.failure.is_none();
+    match i.status {
+        Status::Booting if serves => &[
+            "install the worker",
+            "mount the data volume and fetch the engine",
+            "download and load the model",
+            "ask the model, and report ready",
+        ],
+        Status::Installing if serves => &[
+            "mount the data volume and fetch the engine",
+            "download and load the model",
+            "ask the model, and report ready",
+        ],
+        Status::Starting if serves => &["download and load the model", "ask the model, and report ready"],
+        Status::Unavailable if serves => &["ask the model, and report ready"],
+        Status::StartupFailed if i.spec.serving.as_ref().is_some_and(|s| !s.keep_failed) => {
+            &["end the instance, because its model will not answer"]
+        }
+        Status::Provisioning
+        | Status::Booting
+        | Status::Installing
+        | Status::Starting
+        | Status::Ready
+        | Status::Unavailable
+        | Status::StartupFailed
+        | Status::Draining
+        | Status::Stopping
+        | Status::Stopped
+        | Status::Terminating
+        | Status::Terminated
+        | Status::ProvisioningFailed => &[],
+    }
 }
 
 struct Forecast {

@@ -9,6 +9,7 @@ mod attempt;
 mod awaits;
 mod data_volume;
 mod display;
+mod drain;
 mod drift;
 mod evidence;
 mod frozen;
@@ -36,6 +37,7 @@ use crate::paces::Paces;
 use crate::recorded::{Aggregate, Failure, Note, Retry, Volume};
 use crate::status::{Desired, NoteCode, Status};
 use crate::time::Timestamp;
+use crate::worker::WorkerRules;
 
 /// Time limits and intervals of the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub struct Rules {
     pub removal_patience_ms: i64,
     /// How many refusals in a row are retried before the instance fails.
     pub retries_max: u32,
+    /// Limits about workers.
+    pub worker: WorkerRules,
 }
 
 impl Default for Rules {
@@ -84,6 +88,7 @@ impl Default for Rules {
             detach_patience_ms: 120_000,
             removal_patience_ms: 120_000,
             retries_max: 40,
+            worker: WorkerRules::default(),
         }
     }
 }
@@ -178,7 +183,7 @@ impl Draft<'_, '_> {
     }
 
     fn emit(&mut self, kind: EventKind, resource_id: Option<String>, text: impl Into<String>) {
-        self.events.push(Event { kind, volume_id: None, resource_id, text: text.into() });
+        self.events.push(Event { resource_id, ..Event::told(kind, text) });
     }
 
     /// Checks whether a call may be made now. If a retry is pending, adds a note with the reason and the time.
@@ -241,6 +246,9 @@ pub fn plan(recorded: &Aggregate, observed: &Observed, cx: &mut Context<'_>) -> 
     // A failure that was found just now is cleaned up in the same plan.
     if draft.agg.instance.desired == Desired::Absent || draft.agg.instance.failure.is_some() {
         draft.actions.clear();
+        if drain::waits(&mut draft) {
+            return finish(draft);
+        }
         absent::drive(&mut draft);
     }
     finish(draft)
@@ -250,8 +258,9 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
     let Draft { mut agg, cx, events, actions, notes, awaits, waits_else, wake, .. } = draft;
     let instance = &mut agg.instance;
     let waits = !notes.is_empty() || !actions.is_empty();
-    let at_rest =
-        matches!(instance.status, Status::Ready | Status::Stopped | Status::Terminated | Status::ProvisioningFailed);
+    let ended = matches!(instance.status, Status::Stopped | Status::Terminated | Status::ProvisioningFailed);
+    let ending = instance.desired == Desired::Absent || instance.failure.is_some();
+    let at_rest = ended || (instance.is_up() && !ending && instance.desired == Desired::Present);
     instance.settled = at_rest && !waits;
     instance.notes = notes;
     let pending_observation = agg.proofs().filter(|p| p.is_provisional()).filter_map(|p| p.confirm_after).min();
@@ -277,7 +286,7 @@ fn finish(draft: Draft<'_, '_>) -> Plan {
 /// The time of the latest recorded change of the instance.
 fn latest_mark(agg: &Aggregate) -> Timestamp {
     let i = &agg.instance;
-    let own = [Some(i.created_at), i.ready_at, i.reboot_requested_at, i.terminate_requested_at];
+    let own = [Some(i.created_at), i.up_at, i.reboot_requested_at, i.terminate_requested_at];
     let servers = agg.servers.iter().flat_map(|s| {
         [
             Some(s.intended_at),

@@ -118,7 +118,7 @@ fn volume_accepted(
 }
 
 fn reported(kind: EventKind, volume_id: Option<VolumeId>, resource_id: Option<String>, text: &str) -> Event {
-    Event { kind, volume_id, resource_id, text: text.to_owned() }
+    Event { volume_id, resource_id, ..Event::told(kind, text) }
 }
 
 /// Records that a volume is gone. Reports it if no deletion was requested here and it was not deleted with its server.
@@ -237,6 +237,8 @@ fn server_created(
         let mut volume = row_from_answer(attachment, boots, cx);
         volume.server_id = Some(row.id.clone());
         events.push(Event {
+            lasted_ms: None,
+            failed: false,
             kind: EventKind::VolumeFound,
             volume_id: Some(volume.id.clone()),
             resource_id: volume.provider_id.clone(),

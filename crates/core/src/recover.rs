@@ -249,6 +249,7 @@ fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp
         })
     });
     let spec = Spec {
+        serving: None,
         ssh_keys: Vec::new(),
         user_data: None,
         data_volume: data.filter(|_| server.is_some()),
@@ -285,6 +286,7 @@ fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp
         ip_address: server.and_then(|s| s.ip_address().map(str::to_owned)),
         addresses: server.map(|s| s.addresses.clone()).unwrap_or_default(),
         created_at,
+        up_at: lives.then_some(now),
         ready_at: lives.then_some(now),
         terminate_requested_at: (!lives).then_some(now),
         terminated_at: (!lives).then_some(now),

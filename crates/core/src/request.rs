@@ -58,7 +58,9 @@ impl Request {
             if i.desired == desired || i.status.is_final() {
                 return Ok(false);
             }
-            i.status = Status::Terminating;
+            // What a model is answering is finished first.
+            let drains = i.status == Status::Ready && i.worker.is_some();
+            i.status = if drains { Status::Draining } else { Status::Terminating };
             i.terminate_requested_at.get_or_insert(now);
         } else {
             self.allowed(i)?;
@@ -79,10 +81,10 @@ impl Request {
         if i.desired == Desired::Absent || i.failure.is_some() || i.status.is_final() {
             return Err(Refusal::Ending);
         }
-        if i.ready_at.is_none() {
+        if i.up_at.is_none() {
             return Err(Refusal::NeverReady);
         }
-        if self == Self::Reboot && (i.status != Status::Ready || i.desired != Desired::Present) {
+        if self == Self::Reboot && (!i.is_up() || i.desired != Desired::Present) {
             return Err(Refusal::NotReady);
         }
         Ok(())

@@ -9,12 +9,22 @@ words!(
         Provisioning = "provisioning",
         /// The start of the server was requested.
         Booting = "booting",
-        /// The server runs, and every requested volume is attached.
+        /// The worker prepares the data volume and the engine.
+        Installing = "installing",
+        /// The model is downloaded, and the engine loads it.
+        Starting = "starting",
+        /// The model answers. Without a model: the server runs, and every requested volume is attached.
         Ready = "ready",
+        /// It was ready, and the model does not answer now.
+        Unavailable = "unavailable",
+        /// The model will not answer. It still costs money, and ends soon unless it is kept.
+        StartupFailed = "startup_failed",
         /// Its server is being stopped on request.
         Stopping = "stopping",
         /// Its server is stopped on request. Its volumes stay, and cost money.
         Stopped = "stopped",
+        /// Its end was requested, and the requests that its model is answering are finished first.
+        Draining = "draining",
         /// Being removed: on request, or because it failed (then `error` says why).
         Terminating = "terminating",
         /// Everything that should be deleted is proven gone.
@@ -30,9 +40,17 @@ impl Status {
     pub const fn is_final(self) -> bool {
         match self {
             Self::Terminated | Self::ProvisioningFailed => true,
-            Self::Provisioning | Self::Booting | Self::Ready | Self::Stopping | Self::Stopped | Self::Terminating => {
-                false
-            }
+            Self::Provisioning
+            | Self::Booting
+            | Self::Installing
+            | Self::Starting
+            | Self::Ready
+            | Self::Unavailable
+            | Self::StartupFailed
+            | Self::Draining
+            | Self::Stopping
+            | Self::Stopped
+            | Self::Terminating => false,
         }
     }
 }

@@ -2,10 +2,14 @@
 
 mod engine;
 mod resources;
+mod worker;
 
 pub(crate) use resources::{
-    AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, VolumeCommand, Wait,
+    AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, SecretCommand, VolumeCommand,
+    Wait,
 };
+
+pub(crate) use worker::{EmulatedServer, Misbehaviour, StandInEngine, WorkerArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -170,6 +174,21 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Manage secrets: texts that the control plane stores sealed and never shows.
+    Secret {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
+    /// Run the worker on a server with a GPU. A control plane installs it; systemd starts it.
+    Worker(WorkerArgs),
+    /// Behave like a server that boots: the command for `scaleway-emulator --boot`.
+    #[command(hide = true)]
+    EmulatedServer(EmulatedServer),
+    /// A stand-in for an engine: it loads no model, and says so in each answer.
+    #[command(hide = true)]
+    StandInEngine(StandInEngine),
     /// Print shell completions; load them with `source <(inventiv completions bash)`.
     Completions {
         /// The shell to complete commands in.
@@ -270,6 +289,9 @@ pub(crate) struct Serve {
     /// Token file, created if missing; by default in the state folder.
     #[arg(long, env = "INVENTIV_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Key file that seals secrets, created if missing; by default `key` beside the token file.
+    #[arg(long, env = "INVENTIV_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Id of this control plane: 1 to 16 of a-z and 0-9. It is part of every name in the cloud: never change it.
     #[arg(long, env = "INVENTIV_CONTROL_PLANE", default_value = "main")]
     pub(crate) control_plane: String,
@@ -283,6 +305,13 @@ pub(crate) struct Serve {
     /// Maximum provider calls per second and account; by default what is usual for the cloud (Scaleway: 20).
     #[arg(long, env = "INVENTIV_CALLS_PER_SECOND")]
     pub(crate) calls_per_second: Option<f64>,
+    /// Program that is installed on servers with a model; by default this executable. It must run on x86-64 Linux.
+    #[arg(long, env = "INVENTIV_WORKER_BINARY", value_name = "FILE")]
+    pub(crate) worker_binary: Option<PathBuf>,
+    /// How long an instance whose model will not answer is left for inspection, in seconds, before it ends.
+    #[arg(long, env = "INVENTIV_STARTUP_FAILURE_TTL_SECONDS", default_value_t = 900,
+        value_parser = clap::value_parser!(i64).range(0..=86_400))]
+    pub(crate) startup_failure_ttl_seconds: i64,
     /// Size of every data volume in GB; overrides requests and models.
     #[arg(long, env = "WORKER_DATA_VOLUME_GB", value_parser = clap::value_parser!(i64).range(0..=10_000))]
     pub(crate) worker_data_volume_gb: Option<i64>,

@@ -62,6 +62,11 @@ impl Client {
         self.send(reqwest::Method::POST, path, Some(body), key).await
     }
 
+    /// Sends a resource that is created, or replaces one.
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.send(reqwest::Method::PUT, path, Some(body), None).await
+    }
+
     /// Sends a change.
     pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         self.send(reqwest::Method::PATCH, path, Some(body), None).await
@@ -78,7 +83,15 @@ impl Client {
         query: &FollowEvents,
         last: Option<&str>,
     ) -> Result<impl Stream<Item = Event> + use<>, Failure> {
-        let path = with_query("/events", query)?;
+        self.open_stream(&with_query("/events", query)?, last).await
+    }
+
+    /// Server-sent events of a path, after the one with the id `last`.
+    pub(crate) async fn open_stream(
+        &self,
+        path: &str,
+        last: Option<&str>,
+    ) -> Result<impl Stream<Item = Event> + use<>, Failure> {
         let mut request = self.streaming.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
@@ -166,7 +179,7 @@ fn refusal(status: u16, body: &[u8]) -> Failure {
     }
 }
 
-fn with_query(path: &str, query: &impl Serialize) -> Result<String, Failure> {
+pub(crate) fn with_query(path: &str, query: &impl Serialize) -> Result<String, Failure> {
     let query = serde_urlencoded::to_string(query);
     let query = query.map_err(|e| Failure::general(format!("cannot encode the query: {e}")))?;
     Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })

@@ -1,6 +1,7 @@
 //! The state folder of the control plane, and its token.
 
 use crate::failure::Failure;
+use inventiv_keyring::Keyring;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,19 @@ pub(crate) fn described(url: &str) -> String {
 /// The token file: the given one, or one in the state folder.
 pub(crate) fn token_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
     named.map_or_else(|| state_folder().map(|f| f.join("token")), |p| Ok(p.to_owned()))
+}
+
+/// The key file: the given one, or one beside the token file.
+pub(crate) fn key_file(named: Option<&Path>, token: Option<&Path>) -> Result<PathBuf, Failure> {
+    named.map_or_else(|| token_file(token).map(|t| t.with_file_name("key")), |p| Ok(p.to_owned()))
+}
+
+/// Reads the key file, or creates one that only this user can read.
+pub(crate) fn keyring(path: &Path) -> Result<Keyring, Failure> {
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        make_folder(folder)?;
+    }
+    Keyring::read_or_create(path).map_err(|e| Failure::general(e.to_string()))
 }
 
 /// Reads the token of the control plane.

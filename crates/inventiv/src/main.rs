@@ -1,6 +1,6 @@
 //! `inventiv`: rent GPU instances, track every volume, leave nothing behind.
 //!
-//! One executable: the control plane (`serve`), its client (`instance`, `volume`, `offer`, `watch`, `explain`), and
+//! One executable: the control plane (`serve`), its client (`instance`, `volume`, `offer`, `watch`, `explain`, …), and
 //! `demo`, which needs nothing else.
 
 mod accounts;
@@ -11,6 +11,7 @@ mod failure;
 mod home;
 mod output;
 mod progress;
+mod sealed;
 mod server;
 
 use args::{Cli, Command};
@@ -52,6 +53,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Account { command, connection } => commands::account::run(command, &connection, output).await,
         Command::Watch(watch) => commands::watch::run(watch, output).await,
         Command::Model { command, connection } => commands::model::run(command, &connection, output).await,
+        Command::Secret { command, connection } => commands::secret::run(command, &connection, output).await,
+        Command::Worker(worker) => commands::worker::run(worker).await,
+        Command::EmulatedServer(server) => commands::emulated_server::run(server).await,
+        Command::StandInEngine(engine) => commands::stand_in_engine::run(engine).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "inventiv", &mut script);

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{note, text};
 use inventiv_core::event_kind::EventKind;
-use inventiv_types::{ActionLog, InstanceDetail, ListLogs, LogStatus, Page, Status};
+use inventiv_types::{ActionLog, DownloadProgress, InstanceDetail, ListLogs, LogStatus, Page, Status};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,16 @@ const STEPS: &[(EventKind, &str)] = &[
     (EventKind::VolumeAdopted, "volume adopted"),
     (EventKind::VolumeRetained, "volume retained"),
     (EventKind::ServerAdopted, "server adopted"),
+    (EventKind::WorkerBootstrap, "install the worker"),
+    (EventKind::WorkerRestarted, "worker restarted"),
+    (EventKind::WorkerDataVolume, "mount the data volume"),
+    (EventKind::EngineImagePull, "fetch the engine's image"),
+    (EventKind::ModelDownload, "download the model"),
+    (EventKind::EngineStart, "start the engine"),
+    (EventKind::EngineProbe, "ask the model"),
+    (EventKind::InstanceUnavailable, "unavailable"),
+    (EventKind::InstanceDraining, "drain"),
+    (EventKind::InstanceStartupFailed, "the model will not answer"),
     (EventKind::InstanceReady, "ready"),
     (EventKind::InstanceStopped, "stopped"),
     (EventKind::InstanceTerminated, "terminated"),
@@ -85,7 +95,23 @@ pub(crate) struct Progress<'c> {
     shown: HashMap<String, LogStatus>,
     after: Option<String>,
     notes: String,
+    /// How many bytes of a download were shown.
+    downloaded: i64,
     say: fn(&str),
+}
+
+/// How far a download is: `[#####     ] 7.6 of 15.2 GB`.
+fn bar(progress: &DownloadProgress) -> String {
+    const WIDTH: i64 = 30;
+    let gb = |bytes: i64| format!("{}.{}", bytes / 1_000_000_000, bytes / 100_000_000 % 10);
+    let Some(total) = progress.total_bytes.filter(|t| *t > 0) else {
+        return format!("{} GB downloaded", gb(progress.done_bytes));
+    };
+    let done = progress.done_bytes.clamp(0, total);
+    let filled = i128::from(done) * i128::from(WIDTH) / i128::from(total);
+    let filled = usize::try_from(filled).unwrap_or(0);
+    let empty = usize::try_from(WIDTH).unwrap_or(0).saturating_sub(filled);
+    format!("[{}{}] {} of {} GB", "#".repeat(filled), " ".repeat(empty), gb(done), gb(total))
 }
 
 impl<'c> Progress<'c> {
@@ -100,6 +126,7 @@ impl<'c> Progress<'c> {
             shown: HashMap::new(),
             after: None,
             notes: String::new(),
+            downloaded: 0,
             say,
         }
     }
@@ -125,10 +152,20 @@ impl<'c> Progress<'c> {
             let detail: InstanceDetail = self.client.get(&format!("/instances/{}", self.id), &()).await?;
             self.show_logs().await?;
             self.show_notes(&detail);
+            self.show_download(&detail);
             let status = detail.instance.status;
             let over = goal.status == Status::Terminated && status == Status::ProvisioningFailed;
             if status == goal.status || over {
                 return Ok(detail);
+            }
+            if status == Status::StartupFailed && goal.status == Status::Ready {
+                let failure = detail.worker.as_ref().and_then(|w| w.failure.as_ref());
+                let why = failure.map_or("the worker does not say why", |f| f.message.as_str());
+                let end = match failure.and_then(|f| f.ends_at) {
+                    Some(at) => format!("it ends at {at}"),
+                    None => format!("it is kept and costs money: `inventiv instance terminate {}` ends it", self.id),
+                };
+                return Err(Failure::instance_failed(format!("{} will not become ready: {why}; {end}", self.id)));
             }
             if status.is_final() {
                 let why = detail.instance.error.as_deref().unwrap_or("it was terminated");
@@ -179,6 +216,17 @@ impl<'c> Progress<'c> {
     fn report(&mut self, line: &str) {
         (self.say)(line);
         self.spoke = Instant::now();
+    }
+
+    /// A bar for a download, at most one line a second.
+    fn show_download(&mut self, detail: &InstanceDetail) {
+        let Some(progress) = detail.worker.as_ref().and_then(|w| w.progress.as_ref()) else { return };
+        if self.downloaded == progress.done_bytes || self.spoke.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        self.downloaded = progress.done_bytes;
+        let line = format!("  {:6.1}s  {}", self.began.elapsed().as_secs_f32(), bar(progress));
+        self.report(&line);
     }
 
     fn show_notes(&mut self, detail: &InstanceDetail) {

@@ -2,12 +2,18 @@
 
 use crate::accounts::{self, LoggedIn};
 use crate::failure::Failure;
+use crate::sealed::{self, WORKER_AUTHORITY};
 use inventiv_api::{Account, App, Images, Limits, Settings};
+use inventiv_core::time::Timestamp;
+use inventiv_keyring::Keyring;
+use inventiv_keyring::authority_context;
 use inventiv_orchestrator::clock::{ClockIds, SharedClock};
-use inventiv_orchestrator::{Clock, Config, Engine, EngineAccount, Ids};
+use inventiv_orchestrator::{Clock, Config, Engine, EngineAccount, Ids, MutualTls, WorkerLink};
 use inventiv_providers::CloudProvider;
-use inventiv_store::Store;
+use inventiv_store::{AuthorityRow, Store};
+use inventiv_worker_api::tls::{Authority, Identity};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -20,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) listen: SocketAddr,
     pub(crate) database: String,
     pub(crate) token: String,
+    /// The keys that seal secrets.
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) limits: Limits,
     /// Host names to accept besides the machine's own, if it listens on loopback.
     pub(crate) allowed_hosts: Vec<String>,
@@ -33,6 +41,8 @@ pub(crate) struct Setup {
     /// How many calls a second each account makes; `None`: as is usual for its cloud.
     pub(crate) calls_per_second: Option<f64>,
     pub(crate) forced_data_volume_gb: Option<i64>,
+    /// The worker's program; `None`: this executable.
+    pub(crate) worker_binary: Option<PathBuf>,
 }
 
 /// How long requests may continue after everything else has stopped.
@@ -54,6 +64,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;
     let store = Store::open(&setup.database).await.map_err(|e| Failure::general(e.to_string()))?;
     check_owner(&store, &setup.config.control_plane).await?;
+    sealed::bring_up_to_date(&store, &setup.keyring).await?;
     let clock = Arc::new(SharedClock::default());
     clock.set_by(&store).await.map_err(|e| Failure::general(e.to_string()))?;
     let api_clock = clock.clone();
@@ -66,7 +77,10 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         accounts.push(shown);
     }
     let (engine_clock, engine_ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (clock.clone(), ids);
-    let engine = Engine::new(&store, &engine_clock, &engine_ids, driven);
+    let workers = Arc::new(workers(&store, &setup, clock.now()).await?);
+    let tls = workers.client_config();
+    let link: Arc<dyn WorkerLink> = workers;
+    let engine = Engine::new(&store, &engine_clock, &engine_ids, &link, driven);
     engine.register().await.map_err(|e| Failure::general(e.to_string()))?;
     let stop = CancellationToken::new();
     let (kept_by, clock_stop) = (store.clone(), stop.clone());
@@ -77,6 +91,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
         // Beyond loopback, any host name may be valid.
         hosts: address.ip().is_loopback().then_some(setup.allowed_hosts),
         token: setup.token,
+        keyring: setup.keyring,
+        workers: Some(tls),
         forced_data_volume_gb: setup.forced_data_volume_gb,
         now: Box::new(move || api_clock.now()),
         ids: Box::new(move || drawn.draw()),
@@ -91,6 +107,36 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
             async move { inventiv_api::serve(listener, &app, async move { api_stop.cancelled().await }).await },
         );
     Ok(Running { address, stop, orchestrator, api })
+}
+
+/// The way to the workers, with the authority that all replicas share.
+async fn workers(store: &Store, setup: &Setup, now: Timestamp) -> Result<MutualTls, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure::general(e.to_string());
+    let context = authority_context(WORKER_AUTHORITY);
+    let row = match store.authority(WORKER_AUTHORITY).await.map_err(|e| failed(&e))? {
+        Some(row) => row,
+        None => {
+            let made = Authority::create().map_err(|e| failed(&e))?.identity();
+            let sealed_key = setup.keyring.seal(&context, made.key_pem.as_bytes()).map_err(|e| failed(&e))?;
+            let row = AuthorityRow {
+                id: WORKER_AUTHORITY.to_owned(),
+                certificate_pem: made.certificate_pem,
+                sealed_key,
+                created_at: now,
+            };
+            // Of several replicas that start at once, one is the first.
+            store.begin_authority(&row).await.map_err(|e| failed(&e))?
+        }
+    };
+    let key = setup.keyring.open(&context, &row.sealed_key).map_err(|e| failed(&e))?;
+    let key_pem = String::from_utf8_lossy(&key).into_owned();
+    let authority = Authority::read(Identity { certificate_pem: row.certificate_pem, key_pem });
+    let program = match &setup.worker_binary {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().map_err(|e| failed(&e))?,
+    };
+    let authority = authority.map_err(|e| failed(&e))?;
+    MutualTls::new(authority, setup.keyring.clone(), program).map_err(|e| failed(&e))
 }
 
 /// An account as the engine drives it, and as the API shows it.

@@ -63,13 +63,17 @@ impl Inner {
             return CallReport::never_sent(ErrorKind::Unavailable, "not sent: the intent was older than 5 s");
         }
         let (spec, profile) = (&agg.instance.spec, self.provider.profile());
+        let user_data = match (profile.user_data == UserData::WithCreation).then(|| self.user_data(agg)).transpose() {
+            Ok(user_data) => user_data,
+            Err(e) => return CallReport::never_sent(ErrorKind::Unavailable, &e),
+        };
         let new = NewServer {
             name: row.name.clone(),
             tags: tags(&row.name, agg),
             instance_type: agg.instance.instance_type.clone(),
             image: spec.image.clone(),
             boot_storage: spec.boot_storage,
-            user_data: (profile.user_data == UserData::WithCreation).then(|| cloud_config::for_instance(agg, profile)),
+            user_data,
         };
         CallReport::from(self.provider.create_server(&agg.instance.zone, &new).await, server_reply)
     }
@@ -137,7 +141,10 @@ impl Inner {
         let done = match call {
             ServerCall::Tag => cloud.tag_server(zone, server, &row.name, &tags(&row.name, agg)).await,
             ServerCall::SetUserData => {
-                let user_data = cloud_config::for_instance(agg, cloud.profile());
+                let user_data = match self.user_data(agg) {
+                    Ok(user_data) => user_data,
+                    Err(e) => return CallReport::never_sent(ErrorKind::Unavailable, &e),
+                };
                 cloud.set_user_data(zone, server, &user_data).await
             }
             ServerCall::Start => cloud.start_server(zone, server).await,
@@ -155,6 +162,14 @@ impl Inner {
             }
         };
         CallReport::from(done, accepted)
+    }
+
+    /// The first-boot instructions of a server, with a new certificate for its worker if it serves a model.
+    fn user_data(&self, agg: &Aggregate) -> Result<String, String> {
+        let serves = agg.instance.spec.serving.is_some();
+        let link = self.workers.get().filter(|_| serves);
+        let files = link.map(|l| l.files(agg.instance.id.as_str())).transpose().map_err(|e| e.to_string())?;
+        Ok(cloud_config::for_instance(agg, self.provider.profile(), files.as_ref()))
     }
 
     fn is_stale(&self, intended_at: Timestamp) -> bool {

@@ -1,6 +1,6 @@
 //! Runs several accounts in one process, each with its own driver, rate budget and zones.
 
-use crate::{Clock, Config, Ids, Orchestrator};
+use crate::{Clock, Config, Ids, Orchestrator, WorkerLink};
 use inventiv_providers::CloudProvider;
 use inventiv_store::{Error, Store};
 use std::sync::Arc;
@@ -24,11 +24,19 @@ impl Engine {
     /// Nothing starts until [`Engine::run`]. The retention of the action log is common to all accounts, and is run by
     /// the first one.
     #[must_use]
-    pub fn new(store: &Store, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>, accounts: Vec<EngineAccount>) -> Self {
+    pub fn new(
+        store: &Store,
+        clock: &Arc<dyn Clock>,
+        ids: &Arc<dyn Ids>,
+        workers: &Arc<dyn WorkerLink>,
+        accounts: Vec<EngineAccount>,
+    ) -> Self {
         let one = |(n, account): (usize, EngineAccount)| {
             let retention = account.config.action_log_retention_ms.filter(|_| n == 0);
             let config = Config { action_log_retention_ms: retention, ..account.config };
-            Orchestrator::new(store.clone(), account.provider, clock.clone(), ids.clone(), config)
+            let orchestrator = Orchestrator::new(store.clone(), account.provider, clock.clone(), ids.clone(), config);
+            orchestrator.use_workers(workers.clone());
+            orchestrator
         };
         Self { orchestrators: accounts.into_iter().enumerate().map(one).collect() }
     }

@@ -19,11 +19,13 @@ mod snapshots;
 mod step;
 mod sweep;
 mod tick;
+mod workers;
 
 pub use clock::{Clock, Ids};
 pub use engine::{Engine, EngineAccount};
 pub use recover::ZoneRecovery;
 pub use tick::TickReport;
+pub use workers::{MutualTls, WorkerLink, WorkerSession};
 
 use background::{Audits, Catalogue, Retention, keep_running};
 use tick::Resync;
@@ -37,7 +39,7 @@ use inventiv_providers::CloudProvider;
 use inventiv_store::{Error, Store};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -103,6 +105,8 @@ struct Inner {
     parked: park::Parked,
     leases: lease::Leases,
     steps: tokio::sync::Semaphore,
+    /// The way to the workers; unset: there is none.
+    workers: OnceLock<Arc<dyn WorkerLink>>,
 }
 
 /// What this process remembers of a zone.
@@ -144,6 +148,7 @@ impl Orchestrator {
             parked: park::Parked::default(),
             leases,
             steps,
+            workers: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -172,6 +177,7 @@ impl Orchestrator {
         keepers.spawn(keep_running(Catalogue { of: self.clone(), tried: HashMap::new() }, stop.clone()));
         keepers.spawn(keep_running(Audits { of: self.clone() }, stop.clone()));
         keepers.spawn(keep_running(Retention { of: self.clone() }, stop.clone()));
+        keepers.spawn(self.clone().watch_workers(stop.clone()));
         let mut hints = self.inner.store.hints();
         let mut resync_at = self.inner.clock.now();
         let mut hinted = false;
@@ -192,7 +198,7 @@ impl Orchestrator {
                         continue;
                     }
                     // None of them ends before it is stopped. Without the task, an old audit would look like a new one.
-                    tracing::error!(?ended, "a background task (catalogue, audit or retention) ended unexpectedly; stops");
+                    tracing::error!(?ended, "a background task (catalogue, audit, retention or workers) ended unexpectedly; stops");
                     stop.cancel();
                     return;
                 }

@@ -39,11 +39,13 @@ impl Inner {
 
     /// A closed line for an event, which is not a call.
     pub(crate) fn event(&self, agg: &Aggregate, event: &Event, now: Timestamp) -> LogWrite {
+        let status = if event.failed { LogStatus::Failed } else { LogStatus::Completed };
         LogWrite::Open(Box::new(ActionLog {
             volume_id: event.volume_id.as_ref().map(ToString::to_string),
             resource_id: event.resource_id.clone(),
             details: Some(event.text.clone()),
-            status: LogStatus::Completed,
+            status,
+            started_at: event.lasted_ms.map_or(now, |ms| now.plus_ms(-ms)),
             ended_at: Some(now),
             ..self.new_log(agg, event.kind, now)
         }))

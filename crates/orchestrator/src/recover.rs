@@ -78,6 +78,8 @@ impl Orchestrator {
                 continue;
             }
             let event = Event {
+                lasted_ms: None,
+                failed: false,
                 kind: EventKind::InstanceRecovered,
                 volume_id: None,
                 resource_id: agg.server().and_then(|s| s.provider_id.clone()),
@@ -95,6 +97,8 @@ impl Orchestrator {
             let change = |agg: &mut Aggregate| {
                 taken = take_policy(agg, conflict, now);
                 let event = Event {
+                    lasted_ms: None,
+                    failed: false,
                     kind: EventKind::PolicyRecovered,
                     volume_id: Some(conflict.volume_id.clone()),
                     resource_id: Some(conflict.provider_id.clone()),

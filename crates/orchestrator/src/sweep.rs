@@ -67,6 +67,8 @@ impl Orchestrator {
             let mut cx = inner.context(now, &mut draw);
             taken = take(agg, orphan, inventory, &mut cx);
             let event = Event {
+                lasted_ms: None,
+                failed: false,
                 kind: EventKind::OrphanTaken,
                 volume_id: None,
                 resource_id: Some(orphan.provider_id.clone()),

@@ -1,7 +1,8 @@
-//! `/_emulator/…`: the control API for state, journal, clock, faults and options. It needs no credentials.
+//! `/_emulator/…`: the control API for state, journal, clock, faults, options and machines. It needs no credentials.
 
 use crate::Resource;
 use crate::answer::{self, Answer};
+use crate::boot;
 use crate::clock::{block_time, moment_us};
 use crate::held::Held;
 use crate::options::{ClockMode, DeleteInUse, Reads, StaleReads, StockRefusal};
@@ -41,6 +42,7 @@ pub(crate) fn answer(world: &mut World, req: &Req<'_>, rest: &[&str]) -> Answer 
         ("GET", ["options"]) => Ok(options(world)),
         ("PATCH", ["options"]) => body().and_then(|b| set_options(world, &b)),
         ("POST", ["third-parties"]) => body().and_then(|b| third_parties(world, req, &b)),
+        ("POST", ["servers", id, "vm"]) => body().and_then(|b| boot::order(world, id, &b)),
         ("POST", ["reset"]) => body().map(|b| reset(world, &b)),
         _ => Err(answer::unknown_path()),
     };
@@ -236,7 +238,9 @@ fn reset(world: &mut World, body: &Value) -> Value {
     if let Some(seed) = body.get("seed").and_then(Value::as_u64) {
         options.seed = Some(seed);
     }
+    let has_machines = world.has_machines;
     *world = World::new(options);
+    world.has_machines = has_machines;
     clock(world)
 }
 

@@ -1,7 +1,7 @@
 //! What each [`Event`] does when it is due.
 
 use crate::event::Event;
-use crate::held::Block;
+use crate::held::{Block, Ordered};
 use crate::options::{GUEST_BOOT, GUEST_READY};
 use crate::world::World;
 
@@ -130,6 +130,7 @@ impl World {
             return;
         }
         server.boots += 1;
+        server.machine = Ordered::default();
         server.is_silent = false;
         let boots = server.boots;
         self.give_dynamic_ip(id);

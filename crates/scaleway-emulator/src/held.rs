@@ -26,6 +26,8 @@ pub(crate) struct Held {
     /// Pending events: time, order, event.
     pub(crate) due: BinaryHeap<Reverse<(i64, u64, Event)>>,
     pub(crate) seq: u64,
+    /// The number of the last loopback address.
+    pub(crate) last_loopback: Option<u32>,
 }
 
 /// A server.
@@ -59,6 +61,9 @@ pub(crate) struct Server {
     pub(crate) mac: String,
     /// How often it has started.
     pub(crate) boots: u64,
+    /// What the control API did to its machine since.
+    #[serde(default)]
+    pub(crate) machine: Ordered,
     /// The guest is up but has no address to report it through.
     #[serde(default)]
     pub(crate) is_silent: bool,
@@ -68,6 +73,14 @@ pub(crate) struct Server {
     pub(crate) deleting: bool,
     /// Counts its actions: events of an earlier epoch are void.
     pub(crate) epoch: u64,
+}
+
+/// Orders of the control API to a server's machine, since the server's last start.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Ordered {
+    pub(crate) restarts: u64,
+    pub(crate) is_killed: bool,
+    pub(crate) is_frozen: bool,
 }
 
 /// A volume attached to a server at an index.

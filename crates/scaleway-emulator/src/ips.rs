@@ -67,7 +67,7 @@ pub(crate) fn create(world: &mut World, req: &Req<'_>) -> Answer {
     }
     let (id, other) = (world.new_id(), world.new_id());
     let ipam = if world.has(Change::OneAddressId) { id.clone() } else { other };
-    let address = format!("51.158.{}.{}", world.pick(250) + 1, world.pick(250) + 1);
+    let address = world.new_address("51.158");
     let prefix = format!("2001:bc8:{:x}:{:x}::/64", world.pick(0xefff) + 0x1000, world.pick(0xefff) + 0x1000);
     world.held.seq += 1;
     let ip = Ip {

@@ -9,9 +9,11 @@ mod answer;
 mod attach;
 mod block;
 mod block_snapshots;
+mod boot;
 mod catalogue;
 mod clock;
 mod control;
+mod disks;
 mod event;
 mod faults;
 mod happen;
@@ -20,11 +22,14 @@ mod history;
 mod iam;
 mod images;
 mod ips;
+mod loopback;
+mod machines;
 mod market;
 mod nics;
 pub mod options;
 mod placements;
 mod prices;
+mod process;
 mod request;
 mod route;
 mod security;
@@ -37,6 +42,9 @@ mod user_data;
 mod volumes;
 mod wire;
 mod world;
+
+pub use boot::Boot;
+pub use machines::Machines;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -66,20 +74,39 @@ pub struct Resource {
 #[derive(Clone)]
 pub struct Emulator {
     world: Arc<Mutex<World>>,
+    bell: machines::Bell,
 }
 
 impl Emulator {
     /// An empty account.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { world: Arc::new(Mutex::new(World::new(options))) }
+        Self::of(World::new(options))
+    }
+
+    fn of(world: World) -> Self {
+        Self { world: Arc::new(Mutex::new(world)), bell: machines::Bell::default() }
+    }
+
+    /// From now on, runs a command for each server that runs, as its machine, and gives loopback addresses instead of
+    /// public ones. The machines are killed when the result is dropped; clones of the emulator do not keep them.
+    ///
+    /// # Errors
+    /// The folder for the disks cannot be created, or the servers have machines already.
+    pub fn boot(&self, boot: &Boot) -> std::io::Result<Machines> {
+        Machines::start(&self.world, &self.bell, boot)
     }
 
     /// Answers one request.
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let mut world = self.world.lock();
-        route::answer(&mut world, request)
+        let answer = route::answer(&mut self.world.lock(), request);
+        if request.method() != http::Method::GET
+            && let Some(machines) = self.bell.lock().as_ref()
+        {
+            machines.unpark();
+        }
+        answer
     }
 
     /// An axum router that serves it over HTTP.
@@ -160,11 +187,12 @@ impl Emulator {
         world.next_event_us().map(|us| (us + 999) / 1_000)
     }
 
-    /// An independent copy in the same state.
+    /// An independent copy in the same state; its servers have no machines.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let world = self.world.lock();
-        Self { world: Arc::new(Mutex::new(world.clone())) }
+        let mut world = self.world.lock().clone();
+        world.has_machines = false;
+        Self::of(world)
     }
 
     /// Adds a fault, as `POST /_emulator/faults` does.

@@ -1,10 +1,12 @@
 //! The emulator as a program: `scaleway-emulator --listen 127.0.0.1:8081 --clock x20`.
 
 use clap::Parser;
-use scaleway_emulator::{Emulator, options::ClockMode, options::Options};
+use scaleway_emulator::options::{ClockMode, Options};
+use scaleway_emulator::{Boot, Emulator};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A local emulator of Scaleway. Point any official client at it with SCW_API_URL.
 #[derive(Parser)]
@@ -28,9 +30,21 @@ struct Args {
     /// Start from a state saved by `--save` or GET /_emulator/state/saved.
     #[arg(long)]
     load: Option<PathBuf>,
-    /// Write the state to this file on exit (Ctrl-C).
+    /// Write the state to this file on exit (Ctrl-C or SIGTERM).
     #[arg(long)]
     save: Option<PathBuf>,
+    /// Command that plays the machine of a server: started with `/bin/sh -c` while the server runs.
+    ///
+    /// It finds what it needs in EMULATED_VM_ID, EMULATED_VM_SERVER_TYPE, EMULATED_VM_ADDRESS (IPv4, a loopback address
+    /// of its own), EMULATED_VM_DIR (a folder that is kept until the server is deleted), EMULATED_VM_USER_DATA (a file
+    /// with the user data `cloud-init`) and EMULATED_VM_VOLUMES (a folder with a file for each block volume). Its output
+    /// goes to console.log in EMULATED_VM_DIR. When the server stops, its process group gets SIGTERM, and SIGKILL after
+    /// 2 s.
+    #[arg(long, value_name = "COMMAND")]
+    boot: Option<String>,
+    /// Folder for the disks of `--boot`: servers/ID and volumes/ID; default: a temporary one, deleted on exit.
+    #[arg(long, value_name = "DIR", requires = "boot")]
+    state_dir: Option<PathBuf>,
 }
 
 fn moment(text: &str) -> Result<i64, String> {
@@ -67,9 +81,19 @@ async fn serve(args: Args) -> Result<(), String> {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
         emulator.load(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     }
+    let listen = |kind| signal(kind).map_err(|e| format!("cannot listen for signals: {e}"));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let machines = args.boot.map(|command| emulator.boot(&Boot { command, state_dir: args.state_dir })).transpose();
+    let machines =
+        machines.map_err(|e| format!("cannot create the disks for --boot: {e}; choose another --state-dir"))?;
     println!("listening on http://{address} (SCW_API_URL=http://{address})");
-    let stop = async {
-        let _ = tokio::signal::ctrl_c().await;
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        // Kills all machines.
+        drop(machines);
     };
     emulator.serve(listener, stop).await.map_err(|e| e.to_string())?;
     match &args.save {

@@ -3,7 +3,7 @@
 use crate::answer::{self, Answer};
 use crate::catalogue::{self, Type};
 use crate::event::Event;
-use crate::held::{Block, ImageVolume, Local, Server, Slot};
+use crate::held::{Block, ImageVolume, Local, Ordered, Server, Slot};
 use crate::images::{self, Source};
 use crate::options::{BLOCK_CREATE, StockRefusal};
 use crate::request::Req;
@@ -165,6 +165,7 @@ fn make(world: &mut World, req: &Req<'_>, body: &Value, wanted: &Wanted) -> Answ
         modified_us: now,
         mac,
         boots: 0,
+        machine: Ordered::default(),
         is_silent: false,
         actions_from_us: 0,
         deleting: false,

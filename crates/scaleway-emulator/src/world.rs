@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::faults::Faults;
 use crate::held::{Block, Held, Ip, Reference, SecurityGroup};
 use crate::history::{self, Change};
+use crate::loopback;
 use crate::options::{ClockMode, Options, Spread};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -45,6 +46,8 @@ pub(crate) struct World {
     /// While an event is applied: when it was due.
     moment: Option<i64>,
     pub(crate) rng: fastrand::Rng,
+    /// Servers have machines, so their addresses are loopback addresses.
+    pub(crate) has_machines: bool,
     /// Images as shown, by id: thousands of servers share one value.
     shown: HashMap<String, Arc<Value>>,
     /// The states before recent changes, kept only while reads may be stale.
@@ -64,6 +67,7 @@ impl World {
             requests: 0,
             moment: None,
             rng,
+            has_machines: false,
             shown: HashMap::new(),
             past: VecDeque::new(),
         }
@@ -144,6 +148,18 @@ impl World {
         self.held.objects.get(&format!("{bucket}/{key}")).copied().unwrap_or(ANOTHERS)
     }
 
+    /// A new IPv4 address in a network of the cloud, or a loopback address.
+    pub(crate) fn new_address(&mut self, network: &str) -> String {
+        if !self.has_machines {
+            return format!("{network}.{}.{}", self.pick(250) + 1, self.pick(250) + 1);
+        }
+        // The first is drawn, so that emulators on one computer hardly ever give the same address.
+        let last = self.held.last_loopback.unwrap_or_else(|| self.rng.u32(..loopback::COUNT));
+        let number = (last + 1) % loopback::COUNT;
+        self.held.last_loopback = Some(number);
+        loopback::address(number).to_string()
+    }
+
     /// Gives a running server a dynamic address if it wants one and has no flexible IPv4 address.
     pub(crate) fn give_dynamic_ip(&mut self, id: &str) {
         let v4_of = |ip: &Ip| ip.server.as_deref() == Some(id) && ip.prefix.is_none();
@@ -159,7 +175,7 @@ impl World {
         else {
             return;
         };
-        let address = format!("51.15.{}.{}", self.pick(250) + 1, self.pick(250) + 1);
+        let address = self.new_address("51.15");
         let (ip_id, other) = (self.new_id(), self.new_id());
         let ipam = if self.has(Change::OneAddressId) { ip_id.clone() } else { other };
         let ip = Ip {

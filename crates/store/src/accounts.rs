@@ -38,7 +38,8 @@ const REMEMBER: &str = "INSERT INTO provider_accounts (id, provider, project_id,
     ON CONFLICT (id) DO UPDATE SET removed_at = NULL";
 const LIST: &str = "SELECT * FROM (SELECT a.id, a.provider, a.project_id, a.created_at, a.removed_at, \
     (SELECT COUNT(*) FROM instances i WHERE i.account_id = a.id AND i.status IN \
-    ('provisioning', 'booting', 'ready', 'stopping', 'stopped', 'terminating')) AS instances, \
+    ('provisioning', 'booting', 'installing', 'starting', 'ready', 'unavailable', \
+    'startup_failed', 'stopping', 'stopped', 'draining', 'terminating')) AS instances, \
     (SELECT COUNT(*) FROM instance_servers s WHERE s.account_id = a.id AND s.gone_at IS NULL AND s.create_state IN \
     ('intended', 'unconfirmed', 'created')) AS servers, \
     (SELECT COUNT(*) FROM instance_volumes v WHERE v.account_id = a.id AND v.deleted_at IS NULL AND v.create_state IN \
@@ -47,7 +48,8 @@ const LIST: &str = "SELECT * FROM (SELECT a.id, a.provider, a.project_id, a.crea
 /// Only if nothing of it is left, checked in the same statement.
 const REMOVE: &str = "UPDATE provider_accounts SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL \
     AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.account_id = $1 AND i.status IN \
-    ('provisioning', 'booting', 'ready', 'stopping', 'stopped', 'terminating')) \
+    ('provisioning', 'booting', 'installing', 'starting', 'ready', 'unavailable', \
+    'startup_failed', 'stopping', 'stopped', 'draining', 'terminating')) \
     AND NOT EXISTS (SELECT 1 FROM instance_servers s WHERE s.account_id = $1 AND s.gone_at IS NULL \
     AND s.create_state IN ('intended', 'unconfirmed', 'created')) \
     AND NOT EXISTS (SELECT 1 FROM instance_volumes v WHERE v.account_id = $1 AND v.deleted_at IS NULL \

@@ -6,7 +6,7 @@
 /// The statuses of living instances, exactly as in the partial index: both databases match the index by this text.
 macro_rules! living {
     () => {
-        "status IN ('provisioning', 'booting', 'ready', 'stopping', 'stopped', 'terminating')"
+        "status IN ('provisioning', 'booting', 'installing', 'starting', 'ready', 'unavailable', 'startup_failed', 'stopping', 'stopped', 'draining', 'terminating')"
     };
 }
 
@@ -14,6 +14,7 @@ mod accounts;
 mod aggregates;
 mod args;
 mod audits;
+mod authorities;
 mod catalogue;
 mod changes;
 mod db;
@@ -27,13 +28,16 @@ mod logs;
 mod models;
 mod names;
 mod of_ids;
+mod secrets;
 mod server_rows;
 mod settings;
 mod volume_rows;
+mod workers;
 
 pub use accounts::Account;
 pub use aggregates::{InstanceFilter, Saved};
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
+pub use authorities::AuthorityRow;
 pub use catalogue::Catalogue;
 pub use changes::{Change, Cursor};
 pub use db::{Moved, Schema, WriteHook, WritePhase};
@@ -43,8 +47,10 @@ pub use idempotency::IdempotencyKey;
 pub use logs::{ActionLog, LogClose, LogWrite, StateChange};
 pub use models::Model;
 pub use names::Named;
+pub use secrets::SecretRow;
 pub use settings::ProviderSettings;
 pub use volume_rows::{VolumeFilter, VolumeWithOwner};
+pub use workers::EngineLog;
 
 use db::Db;
 use inventiv_core::time::Timestamp;

@@ -8,6 +8,7 @@
 mod backup;
 mod database;
 mod faulty;
+mod fleet;
 mod in_process;
 pub mod matrix;
 pub mod past;
@@ -19,6 +20,7 @@ mod wiring;
 pub use backup::Backup;
 pub use database::{Database, Home, database};
 pub use faulty::{Fault, Faulty, Heard, Injection};
+pub use fleet::{Fleet, WorkerFault};
 pub use in_process::InProcess;
 pub use relay::{Line, Relay, Target};
 pub use wiring::account;

@@ -36,6 +36,10 @@ enum Scenario {
     Release,
     /// Request an instance that reuses a kept volume.
     Reuse,
+    /// Request an instance with a model, which its worker serves.
+    Serve,
+    /// Terminate one whose model answers.
+    Drain,
 }
 
 impl Scenario {
@@ -49,6 +53,8 @@ impl Scenario {
             Self::Retain => "retain",
             Self::Release => "release",
             Self::Reuse => "reuse",
+            Self::Serve => "serve",
+            Self::Drain => "drain",
         }
     }
 }
@@ -133,6 +139,8 @@ fn generate(word: &str) -> Result<Vec<Numbered>, String> {
         Scenario::Retain,
         Scenario::Release,
         Scenario::Reuse,
+        Scenario::Serve,
+        Scenario::Drain,
     ];
     for scenario in fixed {
         add(&mut cells, scenario, &untouched(scenario)?, 0, word);

@@ -1,6 +1,6 @@
 //! A control-plane process on virtual time: store, orchestrator, API. Once killed, nothing of it continues.
 
-use crate::{Faulty, TOKEN, app, orchestrator};
+use crate::{Faulty, Fleet, TOKEN, app, orchestrator};
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::clock::ManualClock;
 use inventiv_orchestrator::{Ids, Orchestrator};
@@ -35,6 +35,8 @@ pub(crate) struct Environment {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) ids: Arc<Drawn>,
     pub(crate) rules: Rules,
+    /// The workers on the cloud's servers.
+    pub(crate) fleet: Fleet,
     /// Called around every database write.
     pub(crate) write_hook: Option<WriteHook>,
 }
@@ -135,7 +137,10 @@ impl Process {
             }
             let (wire, clock, rules) = (&environment.wire, &environment.clock, &environment.rules);
             let new = |store: &Store| {
-                orchestrator(store.clone(), wire.clone(), clock.clone(), rules.clone(), environment.ids.clone())
+                let made =
+                    orchestrator(store.clone(), wire.clone(), clock.clone(), rules.clone(), environment.ids.clone());
+                made.use_workers(Arc::new(environment.fleet.clone()));
+                made
             };
             new(&store).register().await.map_err(|e| e.to_string())?;
             if let Some(write_hook) = &environment.write_hook {

@@ -4,12 +4,13 @@ use crate::{Faulty, PROJECT, SECRET, TOKEN};
 use inventiv_api::{Account, App, Settings};
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::plan::Rules;
+use inventiv_keyring::Keyring;
 use inventiv_orchestrator::clock::ManualClock;
 use inventiv_orchestrator::{Clock, Config, Ids, Orchestrator};
 use inventiv_providers::clouds::scaleway::{self, Scaleway};
 use inventiv_providers::transport::Transport;
 use inventiv_store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(crate) fn app(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>, forced: Option<i64>) -> App {
     App::new(settings(store, clock, ids, forced))
@@ -23,11 +24,20 @@ pub(crate) fn settings(store: Store, clock: Arc<ManualClock>, ids: Arc<dyn Ids>,
         limits: inventiv_api::Limits::default(),
         hosts: None,
         token: TOKEN.to_owned(),
+        keyring: keyring(),
+        workers: None,
         forced_data_volume_gb: forced,
         now: Box::new(move || clock.now()),
         ids: Box::new(move || ids.draw()),
         metrics: Box::new(String::new),
     }
+}
+
+/// The keys that seal the secrets of every world of this process: also of one that goes on after a crash.
+pub(crate) fn keyring() -> Arc<Keyring> {
+    static KEYRING: LazyLock<Arc<Keyring>> =
+        LazyLock::new(|| Arc::new(Keyring::generate().expect("the system gives random bits")));
+    KEYRING.clone()
 }
 
 /// The account of all test resources, as the API shows it.

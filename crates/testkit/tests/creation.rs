@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 /// The storage of every type is tried, whether the model fits its GPUs or not.
 fn request(kind: &str) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true})
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true,
+        "engine": {"kind": "none"}})
 }
 
 #[tokio::test]
@@ -141,12 +142,16 @@ async fn a_models_own_size_and_the_providers_default_are_used() {
     assert_eq!(shown["storages"][1]["delete_on_terminate"], false, "the provider's setting");
     let id = w
         .create(
-            json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": "my-company/our-model", "force": true}),
+            json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": "my-company/our-model", "force": true,
+        "engine": {"kind": "none"}}),
         )
         .await;
     assert_eq!(w.until_status(&id, "ready").await["storage_sizes_gb"], json!([400, 66]));
     // The size of a repository applies to its revisions, unless they have their own.
-    let model = |id: &str| json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": id, "force": true});
+    let model = |id: &str| {
+        json!({"zone": "fr-par-2", "instance_type": "RENDER-S", "model_id": id, "force": true,
+        "engine": {"kind": "none"}})
+    };
     let id = w.create(model("Qwen/Qwen2.5-7B-Instruct@v1")).await;
     assert_eq!(w.show(&id).await["data_volume_reason"], "the model's data_volume_gb says 55 GB");
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 /// The storage of every type is tried, whether the model fits its GPUs or not.
 fn request(kind: &str) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true})
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true,
+        "engine": {"kind": "none"}})
 }
 
 fn error(status: u16, body: Value) -> Fault {

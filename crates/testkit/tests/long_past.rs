@@ -18,7 +18,8 @@ const LIVES: u32 = 5_000;
 const DAY_MS: i64 = 86_400_000;
 
 fn request() -> Value {
-    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "data_volume_gb": 20})
+    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "data_volume_gb": 20,
+        "engine": {"kind": "none"}})
 }
 
 /// Rows read by sequential scans, by large table or partition. For small ones, a scan is the best plan.

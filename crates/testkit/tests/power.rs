@@ -6,7 +6,8 @@ use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 
 fn request() -> Value {
-    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "name": "qwen"})
+    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "name": "qwen",
+        "engine": {"kind": "none"}})
 }
 
 /// How often a call is in the action log of an instance.

@@ -9,6 +9,7 @@ const ZONE: &str = "fr-par-2";
 
 fn request(keep: bool) -> Value {
     json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50, "model_id": "Qwen/Qwen2.5-7B-Instruct",
+        "engine": {"kind": "none"},
         "delete_on_terminate": !keep, "tags": ["team=a"]})
 }
 

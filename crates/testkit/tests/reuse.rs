@@ -12,7 +12,8 @@ use tower::ServiceExt;
 const MODEL: &str = "Qwen/Qwen2.5-7B-Instruct";
 
 fn request(volume: Option<&str>) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": MODEL, "volume_id": volume})
+    json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": MODEL, "volume_id": volume,
+        "engine": {"kind": "none"}})
 }
 
 /// The data volume that an instance shows.

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_core::engine::{Engine, EngineKind, Serving};
 use inventiv_core::error::{CallError, Effect, ErrorKind};
 use inventiv_core::id::{InstanceId, LogId, ServerId, VolumeId};
 use inventiv_core::offer::BootStorage;
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Failure, Instance, Note, Proof, Retry, Server, Spec, Volume};
 use inventiv_core::status::{CreateState, Desired, LogStatus, Origin, Status, VolumeStatus};
 use inventiv_core::time::Timestamp;
+use inventiv_core::worker::record::WorkerRecord;
 use inventiv_store::{ActionLog, Error, InstanceFilter, LogWrite, Saved, Store, VolumeFilter};
 use inventiv_testkit::{Database, database};
 
@@ -30,7 +32,15 @@ fn instance(n: u128) -> Aggregate {
         boot_storage: BootStorage::Local,
         gpu_count: 1,
         warnings: Vec::new(),
-        engine: None,
+        engine: Some(Engine { kind: EngineKind::Command, context_tokens: 100 }),
+        serving: Some(Serving {
+            image: Some("x:y".into()),
+            args: vec!["--a b".into()],
+            command: vec!["c".into()],
+            env: [("A".to_owned(), "ü".to_owned())].into(),
+            secrets: [("B".to_owned(), "b".to_owned())].into(),
+            keep_failed: true,
+        }),
         tags: vec!["a=b".into()],
         hourly_micros: 1_469_916,
         currency: "EUR".into(),
@@ -53,7 +63,9 @@ fn instance(n: u128) -> Aggregate {
         ip_address: None,
         addresses: vec!["10.0.0.1".into(), "2001:db8::1".into()],
         created_at: at(1),
+        up_at: Some(at(2)),
         ready_at: None,
+        worker: Some(Box::new(WorkerRecord::expected(at(2)))),
         terminate_requested_at: None,
         terminated_at: None,
         notes: Vec::new(),

@@ -4,24 +4,66 @@ use crate::Offer;
 use inventiv_core::engine::EngineKind;
 use inventiv_core::fit::FitVerdict;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// The engine that is to serve the model, and the settings that its memory depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EngineRequest {
-    /// `vllm`; `llamacpp` for GGUF files; `command` for any other program. If omitted, `llamacpp` for a model whose id
-    /// names a GGUF file, otherwise `vllm`.
+    /// `vllm`; `llamacpp` for GGUF files; `command` for any other program; `none`: the server is rented, and nothing is
+    /// installed. If omitted, `llamacpp` for a model whose id names a GGUF file, otherwise `vllm`.
     pub kind: Option<EngineKind>,
     /// The context that one request may use, in tokens. If omitted, 8192.
     #[schema(minimum = 1, maximum = 10_000_000, example = 8_192)]
     pub context_tokens: Option<i64>,
+    /// The container image of the engine. If omitted, the default of the kind.
+    #[schema(max_length = 300, example = "vllm/vllm-openai:v0.11.0")]
+    pub image: Option<String>,
+    /// More arguments for the engine.
+    #[schema(max_items = 100, example = json!(["--enable-prefix-caching"]))]
+    pub args: Option<Vec<String>>,
+    /// The program and its arguments, for `command`. `{port}` is replaced by the port to listen on, `{host}` by the
+    /// address, `{model}` by the id of the model, `{context}` by the context. With `{model_dir}` or `{model_file}`, the
+    /// model is downloaded, and they are replaced by its folder or its GGUF file.
+    #[schema(max_items = 100, example = json!(["llama-server", "--port", "{port}", "--model", "{model_file}"]))]
+    pub command: Option<Vec<String>>,
+    /// Environment variables of the engine. They are stored unencrypted: use `secrets` for what is secret.
+    #[schema(example = json!({"VLLM_LOGGING_LEVEL": "DEBUG"}))]
+    pub env: Option<BTreeMap<String, String>>,
+    /// Environment variables of the engine, with the names of the secrets that they are set to. If there is a secret
+    /// `hf-token`, `HF_TOKEN` is set to it unless it is given here.
+    #[schema(example = json!({"HF_TOKEN": "hf-token"}))]
+    pub secrets: Option<BTreeMap<String, String>>,
+    /// Whether the instance is kept if its model will not answer. If omitted, it ends after 15 minutes.
+    pub keep_failed: Option<bool>,
 }
 
 /// The engine that a model is meant for, and the settings that its memory depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Engine {
-    /// `vllm`, `llamacpp` or `command`.
+    /// `vllm`, `llamacpp`, `command` or `none`.
+    pub kind: EngineKind,
+    /// The context that one request may use, in tokens.
+    pub context_tokens: i64,
+    /// The container image; `null`: the default of the kind.
+    pub image: Option<String>,
+    /// More arguments for the engine.
+    pub args: Vec<String>,
+    /// The program and its arguments, for `command`.
+    pub command: Vec<String>,
+    /// Environment variables of the engine.
+    pub env: BTreeMap<String, String>,
+    /// Environment variables of the engine, with the names of the secrets that they are set to.
+    pub secrets: BTreeMap<String, String>,
+    /// Whether the instance is kept if its model will not answer.
+    pub keep_failed: bool,
+}
+
+/// The engine that an answer about a model is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FitEngine {
+    /// `vllm`, `llamacpp`, `command` or `none`.
     pub kind: EngineKind,
     /// The context that one request may use, in tokens.
     pub context_tokens: i64,
@@ -54,7 +96,7 @@ pub struct ModelFit {
     /// The id of the model.
     pub model_id: String,
     /// The engine that the answers are about.
-    pub engine: Engine,
+    pub engine: FitEngine,
     /// The answer for each type with a GPU, the cheapest first.
     pub types: Vec<TypeFit>,
 }

@@ -1,6 +1,6 @@
 //! Instances: the request, the state, the list.
 
-use crate::{Engine, EngineRequest, Storage, Time};
+use crate::{Engine, EngineRequest, Storage, Time, Worker};
 use inventiv_core::status::{NoteCode, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -128,7 +128,11 @@ pub struct Instance {
     /// The name.
     pub name: String,
     /// `provisioning`: the server and the volumes are being created. `booting`: the start of the server was requested.
-    /// `ready`: the server runs and every requested volume is attached. `stopping`, `stopped`: the server is powered off
+    /// `installing`: its worker prepares the data volume and the engine. `starting`: the model is downloaded, and the
+    /// engine loads it. `ready`: the model answered a request; without a model, the server runs and every requested
+    /// volume is attached. `unavailable`: it was ready, and the model does not answer now. `startup_failed`: the model
+    /// will not answer (see `worker.failure`); the instance costs money, and ends soon unless it is kept. `draining`: its
+    /// end was requested, and the requests that its model is answering are finished first, within two minutes. `stopping`, `stopped`: the server is powered off
     /// on request; the volumes stay. `terminating`: the instance is being removed,
     /// on request or because it failed (see `error`). `terminated`: everything that should be deleted is proven gone.
     /// `provisioning_failed`: the instance could not be created, and everything that was created is proven gone.
@@ -185,6 +189,11 @@ pub struct InstanceDetail {
     pub instance: Instance,
     /// Every volume that the instance has or had, the boot volume first.
     pub storages: Vec<Storage>,
+    /// The worker that serves the model; `null` without a model, and while the server does not run.
+    pub worker: Option<Worker>,
+    /// The path of the model's OpenAI-compatible API on this control plane, for the operator's token; `null` before
+    /// there is a worker.
+    pub endpoint: Option<String>,
     /// Why the instance waits, and until when. Empty if it waits for nothing.
     pub notes: Vec<Note>,
     /// What the control plane will do after that, in order.

@@ -15,16 +15,18 @@ mod offer;
 mod page;
 mod problem;
 mod proof;
+mod secret;
 mod settings;
 mod snapshot;
 mod time;
 mod volume;
+mod worker;
 
 pub use account::{Account, OfAccount};
 pub use action_log::{ActionLog, ListLogs};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
 pub use event::{EventName, FollowEvents, SnapshotBegins, SnapshotReason, StreamEvent};
-pub use fit::{Engine, EngineRequest, FitQuery, MemoryTerms, ModelFit, TypeFit};
+pub use fit::{Engine, EngineRequest, FitEngine, FitQuery, MemoryTerms, ModelFit, TypeFit};
 pub use health::{Health, HealthStatus};
 pub use instance::{
     ChangeInstance, CreateInstance, HistoryEntry, Instance, InstanceDetail, ListInstances, Note, StuckDeletion,
@@ -36,15 +38,22 @@ pub use inventiv_core::offer::{Availability, BootStorage};
 pub use inventiv_core::snapshot_kind::SnapshotKind;
 pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Status, VolumeStatus};
 pub use inventiv_core::sweep::Policy;
+pub use inventiv_core::worker::report::Phase;
 pub use model::{ChangeModel, CreateModel, ListModels, Model, RecommendedDataVolume, Terms};
 pub use offer::{Image, ListImages, ListOffers, Offer};
 pub use page::Page;
 pub use problem::{FieldError, Problem};
 pub use proof::{Certainty, CleanupState, InstanceProof, Proof, ResourceProof};
+pub use secret::{
+    PutSecret, SECRET_NAME_MAX, SECRET_NAME_RULE, SECRET_VALUE_MAX_BYTES, Secret, SecretValue, is_secret_name,
+};
 pub use settings::{ChangeSettings, ProviderSettings};
 pub use snapshot::Snapshot;
 pub use time::Time;
 pub use volume::{ChangeVolume, ListVolumes, OwnedVolume, Storage, VolumePolicy};
+pub use worker::{
+    Disk, DownloadProgress, EngineState, Gpu, InstanceLogLine, ListLogLines, ProbeResult, ServingFailure, Worker,
+};
 
 use serde::{Deserialize, Deserializer};
 

@@ -16,7 +16,7 @@ use inventiv_core::volume_size::MAX_GB;
 use inventiv_core::worker_storage::{self, Recommendation};
 use inventiv_store::Catalogue;
 use inventiv_types::{
-    ChangeModel, CreateModel, FitQuery, ListModels, Model, ModelFit, Page, RecommendedDataVolume, Terms,
+    ChangeModel, CreateModel, FitEngine, FitQuery, ListModels, Model, ModelFit, Page, RecommendedDataVolume, Terms,
 };
 
 fn terms(r: &Recommendation) -> Terms {
@@ -220,7 +220,11 @@ pub(crate) async fn fit(
         .sort_by(|a, b| (a.price.micros, &a.instance_type, &a.zone).cmp(&(b.price.micros, &b.instance_type, &b.zone)));
     let engine = Engine::choose(&id, query.engine, query.context_tokens);
     let types = offers.iter().map(|o| view::type_fit(o, inventiv_core::fit::fit(&id, engine, o))).collect();
-    Ok(axum::Json(ModelFit { model_id: id, engine: view::engine(engine), types }))
+    Ok(axum::Json(ModelFit {
+        model_id: id,
+        engine: FitEngine { kind: engine.kind, context_tokens: engine.context_tokens },
+        types,
+    }))
 }
 
 fn joined(Path((owner, name)): Path<(String, String)>) -> Path<String> {

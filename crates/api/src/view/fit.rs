@@ -6,8 +6,18 @@ use inventiv_core::fit::{self, Fit};
 use inventiv_core::offer;
 use inventiv_types::{Engine, MemoryTerms, TypeFit};
 
-pub(crate) fn engine(e: engine::Engine) -> Engine {
-    Engine { kind: e.kind, context_tokens: e.context_tokens }
+pub(super) fn engine(e: engine::Engine, serving: Option<&engine::Serving>) -> Engine {
+    let serving = serving.cloned().unwrap_or_default();
+    Engine {
+        kind: e.kind,
+        context_tokens: e.context_tokens,
+        image: serving.image,
+        args: serving.args,
+        command: serving.command,
+        env: serving.env,
+        secrets: serving.secrets,
+        keep_failed: serving.keep_failed,
+    }
 }
 
 pub(crate) fn type_fit(of: &offer::Offer, found: Fit) -> TypeFit {

@@ -1,7 +1,7 @@
 //! The types that a model fits, for a refusal to name.
 
 use super::{FitVerdict, fit};
-use crate::engine::{Engine, EngineKind};
+use crate::engine::Engine;
 use crate::offer::{Availability, Offer};
 
 /// The cheapest types that a model fits, each in its cheapest zone: at most `most`, without those that are out of stock
@@ -26,7 +26,7 @@ pub fn cheapest<'a>(
         // Of a command, only the weights are known.
         let fits = match found.verdict {
             FitVerdict::Fits => found.terms.is_some_and(|t| t.needed_bytes <= t.usable_bytes),
-            FitVerdict::Unknown => engine.kind == EngineKind::Command && found.terms.is_some(),
+            FitVerdict::Unknown => engine.kind.is_opaque() && found.terms.is_some(),
             FitVerdict::DoesNotFit => false,
         };
         if new && fits {

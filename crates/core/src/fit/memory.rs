@@ -32,7 +32,7 @@ pub(super) const fn usable_percent(engine: EngineKind) -> i64 {
     match engine {
         EngineKind::Vllm => 90,
         EngineKind::Llamacpp => 95,
-        EngineKind::Command => 100,
+        EngineKind::Command | EngineKind::None => 100,
     }
 }
 
@@ -41,7 +41,7 @@ const fn overhead(engine: EngineKind) -> i64 {
     match engine {
         EngineKind::Vllm => 2 * GB,
         EngineKind::Llamacpp => GB,
-        EngineKind::Command => 0,
+        EngineKind::Command | EngineKind::None => 0,
     }
 }
 
@@ -85,8 +85,7 @@ pub(super) fn terms(model_id: &str, size: &Recommendation, engine: Engine, offer
     let (places, memory_bytes) =
         if offer.gpu_count == 0 { (1, offer.ram_bytes) } else { (gpus_used, gpu_memory(offer)?) };
     let per_token = cache_per_token(size.parameters_millions);
-    let cache_bytes =
-        if engine.kind == EngineKind::Command { 0 } else { per_token.saturating_mul(engine.context_tokens) };
+    let cache_bytes = if engine.kind.is_opaque() { 0 } else { per_token.saturating_mul(engine.context_tokens) };
     let overhead_bytes = overhead(engine.kind) * places;
     let fixed = size.weights_bytes.saturating_add(overhead_bytes);
     let usable_bytes = memory_bytes.saturating_mul(places) / 100 * usable_percent(engine.kind);

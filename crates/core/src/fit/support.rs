@@ -45,7 +45,7 @@ pub(super) fn check(
 ) -> Result<(), String> {
     let kind = &offer.instance_type;
     match engine {
-        EngineKind::Command => Ok(()),
+        EngineKind::Command | EngineKind::None => Ok(()),
         EngineKind::Llamacpp if size.is_some() && !is_gguf(model_id, size) => {
             Err("llamacpp serves GGUF files, and the id names none: add their quantisation, as in `…-GGUF:Q4_K_M`"
                 .into())

@@ -65,6 +65,38 @@ fn each_step_towards_ready_disappears_once_it_is_done() {
 }
 
 #[test]
+fn the_steps_on_the_server_follow_those_in_the_cloud() {
+    let mut agg = instance();
+    agg.instance.model_id = Some("a/b-7B".into());
+    agg.instance.spec.serving = Some(crate::engine::Serving::default());
+    let on_the_server = [
+        "install the worker",
+        "mount the data volume and fetch the engine",
+        "download and load the model",
+        "ask the model, and report ready",
+    ];
+    let found = steps(&agg);
+    assert_eq!(found[found.len() - 5], "start the server");
+    assert_eq!(found[found.len() - 4..], on_the_server);
+    let mut agg = life();
+    agg.instance.spec.serving = Some(crate::engine::Serving::default());
+    agg.instance.worker = Some(Box::new(crate::worker::record::WorkerRecord::expected(T0)));
+    for (status, left) in [
+        (Status::Booting, &on_the_server[..]),
+        (Status::Installing, &on_the_server[1..]),
+        (Status::Starting, &on_the_server[2..]),
+        (Status::Unavailable, &on_the_server[3..]),
+        (Status::Ready, &[]),
+        (Status::StartupFailed, &["end the instance, because its model will not answer"]),
+    ] {
+        agg.instance.status = status;
+        assert_eq!(steps(&agg), left, "{status}");
+    }
+    agg.instance.spec.serving = Some(crate::engine::Serving { keep_failed: true, ..Default::default() });
+    assert_eq!(steps(&agg), Vec::<String>::new(), "it is kept");
+}
+
+#[test]
 fn an_unconfirmed_creation_is_given_up_and_repeated() {
     let mut agg = instance();
     let row = crate::recorded::Server::intended(crate::id::ServerId::new(1), 1, "iva-test-1".into(), T0);

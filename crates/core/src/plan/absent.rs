@@ -50,7 +50,7 @@ fn name_kept(draft: &mut Draft<'_, '_>) {
 /// The data volume of an instance that failed before it ever ran is empty: it is deleted whatever its policy. One that
 /// was retained from an earlier instance is not empty.
 fn delete_unwritten_data(draft: &mut Draft<'_, '_>) {
-    let ran = draft.agg.instance.ready_at.is_some() || draft.agg.servers.iter().any(Server::may_have_run);
+    let ran = draft.agg.instance.up_at.is_some() || draft.agg.servers.iter().any(Server::may_have_run);
     if draft.agg.instance.failure.is_some() && !ran {
         let kept = |v: &&mut Volume| {
             v.origin == Origin::Ours && v.is_live() && !v.delete_on_terminate && v.reused_from.is_none()
@@ -93,7 +93,7 @@ fn complete_end(draft: &mut Draft<'_, '_>) {
     if open || draft.agg.instance.status.is_final() {
         return;
     }
-    let failed = draft.agg.instance.failure.is_some() && draft.agg.instance.ready_at.is_none();
+    let failed = draft.agg.instance.failure.is_some() && draft.agg.instance.up_at.is_none();
     draft.agg.instance.status = if failed { Status::ProvisioningFailed } else { Status::Terminated };
     draft.agg.instance.terminated_at = Some(draft.cx.now);
     draft.emit(EventKind::InstanceTerminated, None, "everything that should be deleted is proven gone");

@@ -193,7 +193,7 @@ fn unseen(draft: &mut Draft<'_, '_>, row: &Volume) {
 /// Whether the server is off and about to be started again.
 fn starts_again(draft: &Draft<'_, '_>, seen: &ObservedServer) -> bool {
     let off = matches!(seen.state, ServerState::Stopped | ServerState::StoppedInPlace);
-    off && draft.agg.instance.status == Status::Booting && draft.agg.instance.ready_at.is_some()
+    off && draft.agg.instance.status == Status::Booting && draft.agg.instance.up_at.is_some()
 }
 
 /// A text for operators about a server that holds our volume: its name, its id, and who created it.

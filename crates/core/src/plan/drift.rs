@@ -11,7 +11,7 @@ use crate::event_kind::EventKind;
 use crate::name::CloudName;
 use crate::observed::{Observed, ObservedServer, ObservedVolume, ServerState};
 use crate::recorded::{Aggregate, Server, Volume};
-use crate::status::{Desired, Origin, Status, VolumeStatus};
+use crate::status::{Desired, Origin, VolumeStatus};
 use crate::time::Timestamp;
 
 /// How long a server that is rebooted may be shown as stopping, in milliseconds: recorded are up to 47 s.
@@ -23,9 +23,9 @@ pub(super) fn notice(draft: &mut Draft<'_, '_>) {
     let stale_ms = draft.cx.rules.stale_ms;
     let settled_ms = draft.cx.rules.resync_ms.max(stale_ms);
     // Ready since before the oldest state that this observation can show.
-    let was_ready = draft.agg.instance.ready_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
+    let was_ready = draft.agg.instance.up_at.is_some_and(|t| seen.began_at > t.plus_ms(stale_ms));
     let present = draft.agg.instance.desired != Desired::Absent && draft.agg.instance.failure.is_none();
-    let runs = draft.agg.instance.desired == Desired::Present && draft.agg.instance.status == Status::Ready;
+    let runs = draft.agg.instance.desired == Desired::Present && draft.agg.instance.is_up();
     let reboot = draft.agg.instance.reboot_requested_at;
     let mut events = Vec::new();
     for n in 0..draft.agg.servers.len() {
@@ -79,7 +79,7 @@ fn named_server(row: &mut Server, shown: &ObservedServer, settled: bool, events:
         drift(&mut row.tagged_at, &mut row.tags_shown, settled, (&shown.name, &row.name), (&shown.tags, &ours));
     if let Some((what, text)) = reported {
         let kind = if what == Drift::Renamed { EventKind::ServerRenamed } else { EventKind::ServerUntagged };
-        events.push(Event { kind, volume_id: None, resource_id: row.provider_id.clone(), text });
+        events.push(Event { resource_id: row.provider_id.clone(), ..Event::told(kind, text) });
     }
 }
 
@@ -141,6 +141,8 @@ fn stopped(row: &Server, shown: &ObservedServer, events: &mut Vec<Event>) {
     if ran && stops {
         let text = format!("a third party stopped the server: it is {}; it still costs money", shown.state.text());
         events.push(Event {
+            lasted_ms: None,
+            failed: false,
             kind: EventKind::ServerStopped,
             volume_id: None,
             resource_id: row.provider_id.clone(),
@@ -173,5 +175,5 @@ fn resized(row: &Volume, shown: &ObservedVolume, wanted: Option<i64>, events: &m
 }
 
 fn event(kind: EventKind, row: &Volume, text: String) -> Event {
-    Event { kind, volume_id: Some(row.id.clone()), resource_id: row.provider_id.clone(), text }
+    Event { volume_id: Some(row.id.clone()), resource_id: row.provider_id.clone(), ..Event::told(kind, text) }
 }

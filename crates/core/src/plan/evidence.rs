@@ -70,6 +70,8 @@ fn reopen_volumes(draft: &mut Draft<'_, '_>) {
         let volume_id = Some(row.id.clone());
         let text = format!("the volume was proven gone, and is shown again{}", again(going));
         draft.events.push(crate::action::Event {
+            lasted_ms: None,
+            failed: false,
             kind: EventKind::ResourceReappeared,
             volume_id,
             resource_id: Some(id),

@@ -17,6 +17,8 @@ const REBOOT_WITHIN_MS: i64 = 600_000;
 
 /// Stops the server. Once it was observed as stopped, a third party that starts it is reported, not overruled.
 pub(super) fn stop(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
+    // The worker goes with its server, and is expected again when the server runs.
+    draft.agg.instance.worker = None;
     let was_stopped = draft.agg.instance.status == Status::Stopped;
     let started = server.start_sent_at.max(server.start_intended_at);
     match &seen.state {
@@ -111,7 +113,7 @@ pub(super) fn reboot(draft: &mut Draft<'_, '_>, server: &Server, seen: &Observed
     let now = draft.cx.now;
     let asked = draft.agg.instance.reboot_requested_at.filter(|t| now.ms_since(*t) < REBOOT_WITHIN_MS);
     let due = asked.is_some_and(|t| server.start_sent_at.is_none_or(|started| t > started));
-    if !due || draft.agg.instance.status != Status::Ready || seen.state != ServerState::Running {
+    if !due || !draft.agg.instance.is_up() || seen.state != ServerState::Running {
         return;
     }
     if !seen.allowed.contains(&Allowed::Reboot) {

@@ -13,7 +13,7 @@ use crate::id::ServerId;
 use crate::name::{CloudName, Role};
 use crate::observed::VolumeState;
 use crate::recorded::{Retry, Server, Volume};
-use crate::status::{CreateState, Desired, NoteCode, Origin, Status};
+use crate::status::{CreateState, Desired, NoteCode, Origin};
 
 pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     for extra in
@@ -115,7 +115,7 @@ fn unseen(draft: &mut Draft<'_, '_>, server: &Server) {
         }
     } else if let Some(hidden) = draft.seen.hidden.clone() {
         draft.wait_because(NoteCode::Credentials, hidden);
-    } else if draft.agg.instance.status != Status::Ready || draft.agg.instance.desired == Desired::Stopped {
+    } else if !draft.agg.instance.is_up() || draft.agg.instance.desired == Desired::Stopped {
         draft.wait("waits for the cloud to show the server");
     }
 }
@@ -160,7 +160,7 @@ fn grow_boot_volume(draft: &mut Draft<'_, '_>) {
 
 /// Fails an instance whose calls are refused for good, or too often, before it was ever ready.
 fn check_refusals(draft: &mut Draft<'_, '_>) {
-    if draft.agg.instance.ready_at.is_some() {
+    if draft.agg.instance.up_at.is_some() {
         return;
     }
     let rules = draft.cx.rules;

@@ -362,6 +362,8 @@ pub(crate) fn take_over(row: &mut Volume, seen: &ObservedVolume) {
 
 fn emit_volume(draft: &mut Draft<'_, '_>, kind: EventKind, id: &VolumeId, resource: &str, text: &str) {
     draft.events.push(Event {
+        lasted_ms: None,
+        failed: false,
         kind,
         volume_id: Some(id.clone()),
         resource_id: Some(resource.to_owned()),

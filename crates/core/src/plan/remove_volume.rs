@@ -178,6 +178,8 @@ fn release(draft: &mut Draft<'_, '_>, row: &Volume) {
         (EventKind::VolumeRetained, "retained on purpose; it costs money until it is released")
     };
     draft.events.push(crate::action::Event {
+        lasted_ms: None,
+        failed: false,
         kind,
         volume_id: Some(row.id.clone()),
         resource_id: row.provider_id.clone(),

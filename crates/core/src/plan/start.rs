@@ -8,6 +8,7 @@ use crate::event_kind::EventKind;
 use crate::observed::{Allowed, ObservedServer, ServerState};
 use crate::recorded::Server;
 use crate::status::{NoteCode, Status};
+use crate::worker::record::WorkerRecord;
 
 /// How long a server that was ready once stays stopped before its start is tried again, in milliseconds.
 const START_AGAIN_MS: i64 = 600_000;
@@ -15,7 +16,7 @@ const START_AGAIN_MS: i64 = 600_000;
 /// Starts the server and waits until it runs.
 pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: Data) {
     let now = draft.cx.now;
-    let ready = draft.agg.instance.status == Status::Ready;
+    let ready = draft.agg.instance.is_up();
     let fresh = server.start_sent_at.is_none_or(|t| draft.seen.began_at > t);
     match &seen.state {
         ServerState::Running => running(draft, server, seen, data),
@@ -35,7 +36,7 @@ pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSer
                 runs(draft, server, seen, "waits for the cloud to show the start of the server");
             } else if server.starts < draft.cx.rules.starts_max {
                 start(draft, server, seen);
-            } else if draft.agg.instance.ready_at.is_some() {
+            } else if draft.agg.instance.up_at.is_some() {
                 // It has data: it never fails for this.
                 let again = server.start_sent_at.unwrap_or(now).plus_ms(START_AGAIN_MS);
                 if now >= again {
@@ -62,12 +63,12 @@ pub(super) fn run(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedSer
             draft.wait(format!("waits: the server is {}", seen.state.text()));
         }
     }
-    let ready = ready || draft.agg.instance.status == Status::Ready;
+    let ready = ready || draft.agg.instance.is_up();
     let started = server.start_sent_at.or(server.start_intended_at);
     // What is shown then may be older by the consistency window.
     let patience_ms = draft.cx.rules.boot_deadline_ms.saturating_add(draft.cx.rules.stale_ms);
     let deadline = started.map(|t| t.plus_ms(patience_ms));
-    if !ready && draft.agg.instance.ready_at.is_none() && deadline.is_some_and(|d| now > d) {
+    if !ready && draft.agg.instance.up_at.is_none() && deadline.is_some_and(|d| now > d) {
         let what = if seen.state == ServerState::Running && !seen.addresses.is_empty() {
             "its data volume was not attached"
         } else {
@@ -95,7 +96,7 @@ fn runs(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, text:
 }
 
 fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, data: Data) {
-    if draft.agg.instance.status == Status::Ready {
+    if draft.agg.instance.is_up() {
         return;
     }
     if !shows_later_than(draft, server.stop_sent_at) {
@@ -118,8 +119,20 @@ fn running(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer, da
     if let Some(row) = draft.agg.server_mut(&server.id) {
         row.stop_sent_at = None;
     }
-    draft.agg.instance.status = Status::Ready;
-    draft.agg.instance.ready_at.get_or_insert(draft.cx.now);
+    let (now, instance) = (draft.cx.now, &mut draft.agg.instance);
+    instance.up_at.get_or_insert(now);
+    let serves = instance.spec.serving.is_some() && instance.model_id.is_some();
+    if serves {
+        // From here on, its worker decides about its status.
+        instance.status = Status::Booting;
+        instance.worker = Some(Box::new(WorkerRecord::expected(now)));
+    } else {
+        instance.status = Status::Ready;
+        instance.ready_at.get_or_insert(now);
+    }
     draft.emit(EventKind::ProviderGetIp, Some(seen.id.clone()), format!("{ip}, as the server shows it"));
+    if serves {
+        return;
+    }
     draft.emit(EventKind::InstanceReady, Some(seen.id.clone()), "running, every requested volume attached");
 }

@@ -6,6 +6,7 @@ use crate::event_kind::EventKind;
 use crate::id::InstanceId;
 use crate::status::{Desired, NoteCode, Status};
 use crate::time::Timestamp;
+use crate::worker::record::WorkerRecord;
 use serde::{Deserialize, Serialize};
 
 /// Why an instance failed.
@@ -60,8 +61,12 @@ pub struct Instance {
     pub addresses: Vec<String>,
     /// When it was requested.
     pub created_at: Timestamp,
+    /// When its server first ran with everything attached.
+    pub up_at: Option<Timestamp>,
     /// When it became ready.
     pub ready_at: Option<Timestamp>,
+    /// What is known of its worker; `None`: none is expected now.
+    pub worker: Option<Box<WorkerRecord>>,
     /// When its end was requested, or when it failed.
     pub terminate_requested_at: Option<Timestamp>,
     /// When everything was proven gone.
@@ -102,6 +107,12 @@ pub struct NewInstance {
 }
 
 impl Instance {
+    /// Whether its server runs with everything attached, as far as is known.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.status == Status::Ready || self.worker.is_some()
+    }
+
     /// An instance that was requested, and for which nothing was done yet.
     #[must_use]
     pub fn requested(new: NewInstance, now: Timestamp) -> Self {
@@ -121,7 +132,9 @@ impl Instance {
             ip_address: None,
             addresses: Vec::new(),
             created_at: now,
+            up_at: None,
             ready_at: None,
+            worker: None,
             terminate_requested_at: None,
             terminated_at: None,
             reboot_requested_at: None,

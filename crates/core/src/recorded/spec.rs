@@ -1,6 +1,6 @@
 //! What a request fixed about an instance.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Serving};
 use crate::offer::BootStorage;
 use crate::time::Timestamp;
 use serde::Deserialize;
@@ -29,6 +29,9 @@ pub struct Spec {
     /// The engine that is to serve the model; `None`: there is no model, or the row is older.
     #[serde(default)]
     pub engine: Option<Engine>,
+    /// How the engine is run; `None`: nothing of ours serves the model.
+    #[serde(default)]
+    pub serving: Option<Serving>,
     /// The cloud's label of the image.
     pub image: String,
     /// The storage that this type boots from.

@@ -6,8 +6,8 @@ use crate::recorded::{Failure, Instance};
 use crate::status::{Desired, Status};
 
 fn with(status: Status, desired: Desired, was_ready: bool) -> Instance {
-    let ready_at = was_ready.then_some(T0);
-    Instance { status, desired, ready_at, settled: true, wake_at: T0.plus_ms(9_000), ..instance().instance }
+    let up_at = was_ready.then_some(T0);
+    Instance { status, desired, up_at, settled: true, wake_at: T0.plus_ms(9_000), ..instance().instance }
 }
 
 #[test]

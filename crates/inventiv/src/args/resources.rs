@@ -1,7 +1,7 @@
-//! Commands on the resources of the control plane: instances, volumes, offers, images, models and accounts.
+//! Commands on the resources of the control plane: instances, volumes, offers, images, models, secrets and accounts.
 
 use super::OfAccount;
-use super::engine::EngineArgs;
+use super::engine::{EngineArgs, ServingArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -38,6 +38,21 @@ pub(crate) enum InstanceCommand {
         id: String,
         /// The new name.
         name: String,
+    },
+    /// Show what the engine, the worker and the installation of an instance wrote.
+    #[command(visible_alias = "log")]
+    Logs {
+        /// Instance name, id or unique id prefix.
+        id: String,
+        /// Go on with new lines until Ctrl-C.
+        #[arg(long, short)]
+        follow: bool,
+        /// Only lines from one source.
+        #[arg(long, value_parser = ["engine", "worker", "install"])]
+        source: Option<String>,
+        /// At most so many of the last lines.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
+        tail: u32,
     },
     /// Log in to an instance with this machine's `ssh`.
     Ssh {
@@ -121,7 +136,7 @@ pub(crate) struct Create {
     #[arg(long)]
     pub(crate) name: Option<String>,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) engine: ServingArgs,
     /// Retained volume to use as the data volume, with its content; see `inventiv volume list --status retained`.
     #[arg(long = "volume", value_name = "VOLUME", conflicts_with_all = ["data_volume_gb", "perf_iops", "retain"])]
     pub(crate) volume_id: Option<String>,
@@ -282,6 +297,37 @@ pub(crate) enum ModelCommand {
         /// Show types that the model does not fit, too; with `-o wide`, the reasons.
         #[arg(long)]
         all: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Set a secret to a value from standard input, a file or an environment variable; one line break at its end is
+    /// removed.
+    Set {
+        /// Name: 1 to 64 characters of a-z, 0-9, `-` and `_`; the first one is a letter.
+        name: String,
+        /// Read the value from this file.
+        #[arg(long, value_name = "FILE", conflicts_with = "from_env")]
+        from_file: Option<PathBuf>,
+        /// Read the value from this environment variable.
+        #[arg(long, value_name = "VARIABLE")]
+        from_env: Option<String>,
+    },
+    /// List secrets, without their values.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Delete a secret.
+    #[command(visible_alias = "rm")]
+    Delete {
+        /// Name.
+        name: String,
+    },
+    /// Add a new key to the key file of this machine; `inventiv serve` seals with it from its next start on.
+    RotateKey {
+        /// Key file; by default `key` beside the token file.
+        #[arg(long, value_name = "FILE", env = "INVENTIV_KEY_FILE")]
+        key_file: Option<PathBuf>,
     },
 }
 

@@ -10,14 +10,16 @@ use crate::server::{self, Running, Setup};
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::Config;
 use inventiv_types::{CreateInstance, InstanceDetail, ListOffers, Offer, Page, Status};
-use scaleway_emulator::Emulator;
 use scaleway_emulator::options::{ClockMode, Options};
+use scaleway_emulator::{Boot, Emulator};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 const MODEL: &str = "Qwen/Qwen2.5-7B-Instruct";
 const ZONE: &str = "fr-par-2";
+const QUESTION: &str = "What do you cost when nobody asks?";
 const PROJECT: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "22222222-2222-4222-8222-222222222222";
 
@@ -50,6 +52,10 @@ const LIVES: [Life; 2] = [
 pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(|e| Failure::general(format!("cannot create a temporary folder: {e}")))?;
     let emulator = Emulator::new(Options { clock: args.clock, ..Options::default() });
+    let program = this_program()?;
+    let boot = Boot { command: format!("exec '{program}' emulated-server"), state_dir: None };
+    let machines =
+        emulator.boot(&boot).map_err(|e| Failure::general(format!("the emulated servers cannot boot: {e}")))?;
     let cloud = serve_emulator(&emulator).await?;
     let mut running = serve(&args, cloud, folder.path()).await?;
     let token_file = folder.path().join("token");
@@ -73,11 +79,21 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
         stay(&mut running, cloud, &token_file).await?;
     }
     running.shut_down().await?;
+    drop(machines);
     if servers + volumes + ips > 0 {
         return Err(Failure::left_behind(format!("something is left behind: {left}")));
     }
     say(output, "Nothing is left behind.");
     Ok(())
+}
+
+/// The path of this executable, as the shell can use it between quotes.
+fn this_program() -> Result<String, Failure> {
+    let path = std::env::current_exe().map_err(|e| Failure::general(format!("cannot find this executable: {e}")))?;
+    match path.to_str().filter(|p| !p.contains('\'')) {
+        Some(path) => Ok(path.to_owned()),
+        None => Err(Failure::general("the path of this executable contains a quote or is no text: move it")),
+    }
 }
 
 /// Prints results for people; for programs, only the final object goes to standard output.
@@ -114,6 +130,7 @@ async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Resu
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         database: format!("sqlite:{}", folder.join("demo.db").display()),
         token: crate::home::token(&folder.join("token"))?,
+        keyring: Arc::new(crate::home::keyring(&folder.join("key"))?),
         limits: inventiv_api::Limits::default(),
         allowed_hosts: Vec::new(),
         accounts: vec![account],
@@ -122,6 +139,7 @@ async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Resu
         consistency_window_ms: None,
         calls_per_second: Some(500.0),
         forced_data_volume_gb: None,
+        worker_binary: None,
     })
     .await
 }
@@ -165,6 +183,7 @@ async fn live(client: &Client, args: &Demo, life: &Life, output: Output) -> Resu
         let text = format!("{id} has the volume sizes {} instead of {sizes:?}", output::sizes(&ready.instance));
         return Err(Failure::left_behind(text));
     }
+    say(output, &format!("\nasked: {QUESTION}\nanswered: {}", ask(client, &id, model).await?));
     client.delete::<InstanceDetail>(&format!("/instances/{id}")).await?;
     let terminated = progress.follow(&goal(Status::Terminated)).await?;
     say(output, "\nterminated. The proof for each volume:");
@@ -180,6 +199,14 @@ async fn live(client: &Client, args: &Demo, life: &Life, output: Output) -> Resu
         say(output, &format!("    and absent from the complete listing begun at {listing}"));
     }
     Ok(json!({"instance": output::json(&ready), "terminated": output::json(&terminated)}))
+}
+
+/// Asks the model of an instance one question, through its worker.
+async fn ask(client: &Client, id: &str, model: &str) -> Result<String, Failure> {
+    let question = json!({"model": model, "messages": [{"role": "user", "content": QUESTION}]});
+    let answer: Value = client.post(&format!("/instances/{id}/v1/chat/completions"), &question, None).await?;
+    let text = answer.pointer("/choices/0/message/content").and_then(Value::as_str);
+    text.map(output::text).ok_or_else(|| Failure::general(format!("{id} answered without a text")))
 }
 
 fn left_behind(emulator: &Emulator) -> Value {

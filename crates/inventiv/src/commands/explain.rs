@@ -24,7 +24,12 @@ fn explain(detail: &InstanceDetail) -> String {
         Status::Provisioning | Status::Booting => {
             "to become ready: server, volumes named, data volume attached, started, running"
         }
+        Status::Installing => "to become ready: data volume mounted, engine there, model answers",
+        Status::Starting => "to become ready: model downloaded, engine running, model answers",
         Status::Ready => "to stay ready",
+        Status::Unavailable => "to become ready again: the model answers a request",
+        Status::StartupFailed => "an end, or somebody who mends it: the model will not answer",
+        Status::Draining => "to finish the requests that its model is answering, and then to be gone",
         Status::Stopping => "to be stopped: server powered off, volumes kept",
         Status::Stopped => "to stay stopped",
         Status::Terminating => "to be gone: server deleted, volumes deleted or retained, each proven",

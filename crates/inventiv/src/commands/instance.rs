@@ -6,12 +6,15 @@ use crate::failure::Failure;
 use crate::output::{self, Columns, opt, text};
 use crate::progress::{Goal, Progress};
 use crate::server::Asks;
-use inventiv_types::{ChangeInstance, CreateInstance, Instance, InstanceDetail, InstanceProof, ListInstances, Status};
+use inventiv_types::{
+    ChangeInstance, CreateInstance, Instance, InstanceDetail, InstanceProof, ListInstances, ListLogLines, Status,
+};
 use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// The statuses that `list` shows by default.
-const LIVING: &str = "provisioning,booting,ready,stopping,stopped,terminating";
+const LIVING: &str =
+    "provisioning,booting,installing,starting,ready,unavailable,startup_failed,draining,stopping,stopped,terminating";
 const COLUMNS: Columns<Instance> = Columns {
     name: |i| text(&i.name),
     narrow: &[
@@ -57,6 +60,10 @@ pub(crate) async fn run(
         InstanceCommand::Rename { id, name } => {
             show(output, &client.patch(&path(&id, "", of), &ChangeInstance { name }).await?);
             Ok(())
+        }
+        InstanceCommand::Logs { id, follow, source, tail } => {
+            let query = ListLogLines { account, follow: Some(follow), source, tail: Some(tail) };
+            super::logs::run(&client, &id, &query, output).await
         }
         InstanceCommand::Ssh { id, login, arguments } => {
             Err(ssh(&find(&client, &id, of).await?.instance, &login, &arguments))
@@ -264,7 +271,7 @@ async fn create(client: &Client, args: Create, account: Option<&str>, output: Ou
         let (id, name, price) = (i.id.clone(), text(&i.name), output::hourly(i.hourly_micros, &i.currency));
         eprintln!(
             "creating {name} ({id}) for {price}, not including volumes on block storage; this continues without this command. \
-             A server with GPUs usually runs within half a minute."
+             A server with GPUs usually runs within half a minute; the model follows."
         );
         let goes_on = format!("{name} continues and costs {price}: `inventiv instance terminate {name}` ends it");
         detail = follow(follower(client, &id), Status::Ready, timeout, goes_on).await?;
@@ -286,7 +293,7 @@ fn request(args: Create, account: Option<&str>) -> Result<CreateInstance, Failur
         zone: args.zone,
         instance_type: args.instance_type,
         model_id: args.model,
-        engine: args.engine.request(),
+        engine: args.engine.request()?,
         force: args.force.then_some(true),
         image: args.image,
         data_volume_gb: args.data_volume_gb,

@@ -10,9 +10,11 @@ use inventiv_core::lease::Terms;
 use inventiv_core::name::is_control_plane;
 use inventiv_core::plan::Rules;
 use inventiv_core::sweep::Policy;
+use inventiv_core::worker::WorkerRules;
 use inventiv_orchestrator::Config;
 use inventiv_providers::transport::is_loopback;
 use std::io::IsTerminal;
+use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
 /// Minimum grace against a real cloud, in seconds: longer than a creation takes and than a listing lags.
@@ -32,6 +34,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     for account in &logged_in {
         accounts::zones(account.cloud, &args.zones)?;
     }
+    check_delays(&args, logged_in.iter().any(|a| !is_loopback(a.login.api_url())))?;
     let database = home::database(args.database)?;
     let orphan_policy = match args.orphan_policy {
         OrphanPolicy::Report => Policy::Report,
@@ -39,24 +42,19 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     };
     let token_file = home::token_file(args.token_file.as_deref())?;
     let token = home::token(&token_file)?;
-    let real_cloud = logged_in.iter().any(|a| !is_loopback(a.login.api_url()));
-    if args.create_grace_seconds < GRACE_MIN_S && real_cloud {
-        let text = format!("--create-grace-seconds: at least {GRACE_MIN_S} against a real cloud: listings lag");
-        return Err(Failure::refused(text));
-    }
-    if args.consistency_window_seconds.is_some_and(|s| s < WINDOW_MIN_S) && real_cloud {
-        let text =
-            format!("--consistency-window-seconds: at least {WINDOW_MIN_S} against a real cloud: reads may be stale");
-        return Err(Failure::refused(text));
-    }
+    let key_file = home::key_file(args.key_file.as_deref(), Some(&token_file))?;
+    let keyring = Arc::new(home::keyring(&key_file)?);
     let (served, zones) = (described(&logged_in), zones_of(&logged_in, &args.zones)?);
     let (control_plane, database_kind) = (args.control_plane.clone(), home::described(&database));
     let lease = lease(args.lease_seconds)?;
-    let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, ..Rules::default() };
+    let worker =
+        WorkerRules { startup_failure_ttl_ms: args.startup_failure_ttl_seconds * 1_000, ..WorkerRules::default() };
+    let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, worker, ..Rules::default() };
     let mut running = server::start(Setup {
         listen: args.listen,
         database,
         token,
+        keyring,
         limits: Limits {
             connections: connections(args.max_connections),
             connections_per_address: args.max_connections_per_address,
@@ -76,16 +74,31 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
         consistency_window_ms: args.consistency_window_seconds.map(|s| s * 1_000),
         calls_per_second: args.calls_per_second,
         forced_data_volume_gb: args.worker_data_volume_gb,
+        worker_binary: args.worker_binary,
     })
     .await?;
     let address = running.address;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond this machine: anyone who reaches this port can try to guess the token; put a TLS proxy in front");
     }
-    tracing::info!(%address, accounts = served, zones, control_plane, database = database_kind, token_file = %token_file.display(), "serving");
+    tracing::info!(%address, accounts = served, zones, control_plane, database = database_kind, token_file = %token_file.display(), key_file = %key_file.display(), "serving");
     running.until_asked_to_stop().await?;
     tracing::info!("stopping: finishing the calls in progress");
     running.shut_down().await
+}
+
+/// Refuses a grace or a consistency window that is shorter than what a real cloud takes.
+fn check_delays(args: &Serve, is_real_cloud: bool) -> Result<(), Failure> {
+    if args.create_grace_seconds < GRACE_MIN_S && is_real_cloud {
+        let text = format!("--create-grace-seconds: at least {GRACE_MIN_S} against a real cloud: listings lag");
+        return Err(Failure::refused(text));
+    }
+    if args.consistency_window_seconds.is_some_and(|s| s < WINDOW_MIN_S) && is_real_cloud {
+        let text =
+            format!("--consistency-window-seconds: at least {WINDOW_MIN_S} against a real cloud: reads may be stale");
+        return Err(Failure::refused(text));
+    }
+    Ok(())
 }
 
 /// Which accounts, for the log: name, address and project of each.

@@ -6,7 +6,9 @@ mod accounts;
 mod images;
 mod people;
 mod samples;
+mod secrets;
 mod server;
+mod workers;
 
 use inventiv_testkit::{Database, World};
 use scaleway_emulator::Emulator;
@@ -105,6 +107,8 @@ fn a_server_that_is_killed_again_and_again_finishes_every_life() {
         "L40S-1-48G",
         "--model",
         "Qwen/Qwen2.5-7B-Instruct",
+        "--engine",
+        "none",
         "--output",
         "json",
     ];

@@ -1,6 +1,7 @@
 //! Runs every command of the README unchanged, against a control plane and an emulated cloud.
 
 use crate::server::{Cloud, Server, inventiv, text};
+use scaleway_emulator::Boot;
 use serde_json::Value;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
     let all = lines(&std::fs::read_to_string(readme).unwrap());
     let cloud = Cloud::start();
+    let command = format!("exec {} emulated-server", env!("CARGO_BIN_EXE_inventiv"));
+    let _machines = cloud.emulator.boot(&Boot { command, state_dir: None }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &cloud.url);
     let (mut id, mut volume, mut ran) = (String::new(), String::new(), 0);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// The tables to move, in the order of their references, with their keys. Leases belong to running replicas, and
 /// `changes` is derived from `instance_changes`.
-const TABLES: [(&str, &[&str]); 15] = [
+const TABLES: [(&str, &[&str]); 18] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
@@ -28,6 +28,9 @@ const TABLES: [(&str, &[&str]); 15] = [
     ("instance_state_history", &["id"]),
     ("audits", &["account_id", "zone"]),
     ("quarantine", &["account_id", "zone", "provider_id"]),
+    ("secrets", &["name"]),
+    ("authorities", &["id"]),
+    ("engine_logs", &["instance_id"]),
 ];
 /// Rows per statement: PostgreSQL limits the number of values.
 const PAGE: usize = 200;

@@ -92,7 +92,8 @@ fn main() {
 }
 
 fn request(kind: &str) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true})
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": "Qwen/Qwen2.5-7B-Instruct", "force": true,
+        "engine": {"kind": "none"}})
 }
 
 fn changes(w: &World) -> usize {

@@ -70,6 +70,8 @@ pub(crate) fn app(store: Store) -> App {
         limits: inventiv_api::Limits::default(),
         hosts: None,
         token: TOKEN.into(),
+        keyring: Arc::new(inventiv_keyring::Keyring::generate().unwrap()),
+        workers: None,
         forced_data_volume_gb: None,
         now: Box::new(|| SystemClock.now()),
         ids: Box::new(|| UuidIds.draw()),

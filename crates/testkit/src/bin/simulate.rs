@@ -85,6 +85,8 @@ fn main() -> ExitCode {
         sum.third_parties,
         sum.kept,
         sum.reused,
+        sum.served,
+        sum.worker_calls,
     ];
     if args.seeds >= 50 && reported.contains(&0) {
         eprintln!("runs without crashes, faults, late calls, third parties, kept or reused volumes prove nothing");
@@ -99,11 +101,13 @@ fn main() -> ExitCode {
 
 fn print_sum(args: &Args, sum: &Counts, failed: u64, took: Duration) {
     println!(
-        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances, {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported",
+        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances ({} with a model, {} calls to workers), {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported",
         args.seeds,
         took.as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / took.as_secs_f64(),
         sum.instances,
+        sum.served,
+        sum.worker_calls,
         sum.crashes,
         sum.in_commits,
         sum.faults.values().sum::<u64>(),
@@ -143,6 +147,8 @@ fn add(sum: &Mutex<Counts>, c: Counts) {
         sum.third_parties += c.third_parties;
         sum.kept += c.kept;
         sum.reused += c.reused;
+        sum.served += c.served;
+        sum.worker_calls += c.worker_calls;
         sum.ticks += c.ticks;
     }
 }

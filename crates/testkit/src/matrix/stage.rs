@@ -6,7 +6,7 @@ use super::injection::{Kind, Period};
 use super::{At, Cell, Scenario};
 use crate::process::{Commits, Drawn, Environment, Process};
 use crate::simulate::cloud::{Cloud, START_US, ZONE};
-use crate::{Fault, Faulty, Home, InProcess, Injection};
+use crate::{Fault, Faulty, Fleet, Home, InProcess, Injection};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::Clock;
@@ -73,9 +73,11 @@ impl Stage {
         let home = Home::in_memory();
         let wire = Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router()))));
         let commits = Arc::new(Commits::default());
+        let clock = Arc::new(ManualClock::new(Timestamp(START_US)));
         let environment = Environment {
+            fleet: Fleet::new(&cloud.emulator, &clock),
             url: format!("sqlite:{}", home.path().join("cell.db").display()),
-            clock: Arc::new(ManualClock::new(Timestamp(START_US))),
+            clock,
             ids: Arc::new(Drawn::new(1 << 20, fastrand::Rng::with_seed(7))),
             rules: Rules { create_grace_ms: GRACE_MS, stale_ms: STALE_MS, ..Rules::default() },
             write_hook: Some(commits.write_hook(&wire)),
@@ -138,14 +140,18 @@ impl Stage {
         if self.cell.scenario == Scenario::Resize {
             request["boot_volume_gb"] = json!(40);
         }
+        if matches!(self.cell.scenario, Scenario::Serve | Scenario::Drain) {
+            request["model_id"] = json!("Qwen/Qwen2.5-0.5B-Instruct");
+            request["engine"] = json!({"kind": "command", "command": ["serve", "{port}"]});
+        }
         request
     }
 
     /// Creates the initial state, before any fault.
     fn prepare(&mut self) -> Step<()> {
         match self.cell.scenario {
-            Scenario::Create | Scenario::Cancel(_) | Scenario::Resize => Ok(()),
-            Scenario::Terminate | Scenario::Retain => {
+            Scenario::Create | Scenario::Cancel(_) | Scenario::Resize | Scenario::Serve => Ok(()),
+            Scenario::Terminate | Scenario::Retain | Scenario::Drain => {
                 self.ask_for_it()?;
                 self.settle("ready, before any fault")
             }
@@ -223,8 +229,8 @@ impl Stage {
     /// What users do after arming.
     fn act(&mut self) -> Step<()> {
         match self.cell.scenario {
-            Scenario::Create | Scenario::Resize => self.ask_for_it(),
-            Scenario::Terminate => self.terminate(),
+            Scenario::Create | Scenario::Resize | Scenario::Serve => self.ask_for_it(),
+            Scenario::Terminate | Scenario::Drain => self.terminate(),
             Scenario::Cancel(moment) => {
                 self.ask_for_it()?;
                 for _ in 0..TICKS_MAX {
@@ -333,10 +339,14 @@ impl Stage {
         let killed = self.environment.wire.killed();
         let process = self.process()?;
         let ticked = process.runtime.block_on(async {
+            let both = async {
+                process.orchestrator.tick(resync).await?;
+                process.orchestrator.contact_workers().await
+            };
             tokio::select! {
                 biased;
                 () = killed.notified() => None,
-                done = process.orchestrator.tick(resync) => Some(done),
+                done = both => Some(done),
             }
         });
         match ticked {
@@ -364,7 +374,15 @@ impl Stage {
 
     /// Whether no instance waits and no call is late.
     fn is_settled(&self) -> Step<bool> {
-        Ok(self.wake()?.is_none() && self.late.is_empty())
+        Ok(self.wake()?.is_none() && self.late.is_empty() && !self.starts_a_model()?)
+    }
+
+    /// Whether a worker is on its way to a model that answers.
+    fn starts_a_model(&self) -> Step<bool> {
+        let process = self.process()?;
+        let counts = process.runtime.block_on(process.store.living_counts()).map_err(|e| e.to_string())?;
+        let on_the_way = ["booting", "installing", "starting"];
+        Ok(counts.keys().any(|status| on_the_way.contains(&status.as_str())))
     }
 
     fn settle(&mut self, what: &str) -> Step<()> {

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 pub struct Counts {
     /// Requested instances.
     pub instances: usize,
+    /// Those of them that serve a model.
+    pub served: usize,
+    /// Calls to workers.
+    pub worker_calls: usize,
     /// Processes killed, in a call or between two.
     pub crashes: usize,
     /// How often each pair of a call and a fault was injected.

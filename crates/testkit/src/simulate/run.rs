@@ -5,7 +5,7 @@ mod check;
 use super::cloud::{Cloud, STALE_MS, START_US, ZONE};
 use super::counts::{Counts, Failed};
 use crate::process::{Commits, Drawn, Environment, Process};
-use crate::{Faulty, Home, InProcess, Injection};
+use crate::{Faulty, Fleet, Home, InProcess, Injection, WorkerFault};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::ManualClock;
@@ -70,10 +70,12 @@ impl Run {
         let stale = rng.u8(..3) == 0;
         let cloud = Cloud::drawn(&mut rng, stale);
         let home = Home::in_memory();
+        let clock = Arc::new(ManualClock::new(Timestamp(START_US)));
         let environment = Environment {
+            fleet: Fleet::new(&cloud.emulator, &clock),
             url: format!("sqlite:{}", home.path().join("run.db").display()),
             wire: Arc::new(Faulty::new(Arc::new(InProcess::new(cloud.emulator.router())))),
-            clock: Arc::new(ManualClock::new(Timestamp(START_US))),
+            clock,
             ids: Arc::new(Drawn::new(seed << 20, rng.fork())),
             rules: Rules { create_grace_ms: GRACE_MS, stale_ms: STALE_MS, ..Rules::default() },
             write_hook: None,
@@ -194,6 +196,11 @@ impl Run {
             let what = self.cloud.break_something(&mut self.rng)?;
             self.note(format!("fault: {what}"));
         }
+        if self.rng.u8(..100) < wildness {
+            let fault = WorkerFault::ALL[self.rng.usize(..WorkerFault::ALL.len())];
+            self.environment.fleet.inject(self.rng.usize(..4), fault);
+            self.note(format!("fault of a worker: {fault:?}"));
+        }
         if self.rng.u8(..40) == 0 {
             let what = self.cloud.stranger_makes(&mut self.rng);
             self.note(what);
@@ -232,12 +239,18 @@ impl Run {
                 request = json!({"instance_type": kind, "zone": ZONE, "volume_id": volume["id"]});
             }
         }
+        if self.rng.bool() {
+            let command = json!({"kind": "command", "command": ["serve", "{port}"]});
+            request["model_id"] = json!("Qwen/Qwen2.5-0.5B-Instruct");
+            (request["engine"], request["force"]) = (command, json!(true));
+        }
         let (status, made) = self.call(process, "POST", "/instances", Some(request.clone()))?;
         self.note(format!("user: {request} → {status} {}", made["id"]));
         self.remember_what_is_reused(&made);
         if let Some(id) = made["id"].as_str() {
             self.instances.insert(id.to_owned());
             self.counts.instances += 1;
+            self.counts.served += usize::from(request["model_id"].is_string());
             if request["delete_on_terminate"] == false {
                 self.keepers.insert(id.to_owned());
             }
@@ -373,13 +386,14 @@ impl Run {
                 match at_once {
                     3 => {
                         let (a, b, c) = tokio::join!(first.tick(resync), second.tick(false), third.tick(false));
-                        a.and(b).and(c)
+                        let (d, e) = tokio::join!(first.contact_workers(), second.contact_workers());
+                        a.and(b).and(c).and(d).and(e).map(drop)
                     }
                     2 => {
                         let (a, b) = tokio::join!(first.tick(resync), second.tick(false));
-                        a.and(b)
+                        a.and(b).and(first.contact_workers().await).map(drop)
                     }
-                    _ => first.tick(resync).await,
+                    _ => first.tick(resync).await.and(first.contact_workers().await).map(drop),
                 }
             };
             tokio::select! {

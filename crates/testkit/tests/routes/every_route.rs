@@ -23,6 +23,7 @@ async fn everything_but_health_requires_the_token() {
         "/action_logs",
         "/models",
         "/provider_settings",
+        "/secrets",
         "/offers",
         "/metrics",
         "/openapi.json",

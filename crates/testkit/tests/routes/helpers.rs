@@ -19,7 +19,8 @@ pub(crate) fn request_for_model() -> Value {
 
 /// A request for an instance of a type, with or without a model, whether it fits or not.
 pub(crate) fn request_of(kind: &str, model: Option<&str>) -> Value {
-    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": model, "force": true})
+    json!({"zone": "fr-par-2", "instance_type": kind, "model_id": model, "force": true,
+        "engine": {"kind": "none"}})
 }
 
 /// A whole answer.

@@ -104,6 +104,8 @@ async fn before_the_catalogue_is_read_a_request_gets_a_503_with_the_reason() {
         limits: inventiv_api::Limits::default(),
         hosts: None,
         token: inventiv_testkit::TOKEN.into(),
+        keyring: std::sync::Arc::new(inventiv_keyring::Keyring::generate().unwrap()),
+        workers: None,
         forced_data_volume_gb: None,
         now: Box::new(|| inventiv_core::time::Timestamp(0)),
         ids: Box::new(|| 1),

@@ -15,4 +15,5 @@ mod models;
 mod models_fit;
 mod offers_list;
 mod representations;
+mod secrets;
 mod settings_change;

@@ -159,6 +159,9 @@ async fn no_answer_of_a_life_cycle_changes_unnoticed() {
     let get = async |path: &str| w.call("GET", path, None).await;
     check("healthz", 200, get("/healthz").await);
     check("settings_list", 200, get("/provider_settings").await);
+    let secret = json!({"value": "hf_secret"});
+    check("secrets_put", 201, w.call("PUT", "/secrets/hf-token", Some(secret)).await);
+    check("secrets_list", 200, get("/secrets").await);
     check("offers_list", 200, get("/offers?zone=fr-par-2&gpu=true").await);
     check("images_list", 200, get("/images?zone=fr-par-2&instance_type=L40S-1-48G").await);
     let model = "/models/Qwen%2FQwen2.5-7B-Instruct/recommended-data-volume";
@@ -166,6 +169,7 @@ async fn no_answer_of_a_life_cycle_changes_unnoticed() {
 
     let request = json!({
         "zone": "fr-par-2", "instance_type": "L40S-1-48G", "model_id": "Qwen/Qwen2.5-7B-Instruct", "name": "qwen",
+        "engine": {"kind": "none"},
         "perf_iops": 15000, "tags": ["team=a"],
     });
     let post = async |body: &Value| w.call("POST", "/instances", Some(body.clone())).await;

@@ -166,7 +166,7 @@ fn a_broken_volume_is_pending_at_once_and_fails_the_instance_after_the_window() 
         let seen = stage.volumes.iter_mut().find(|v| v.id == "data").unwrap();
         (seen.state, seen.server_id, seen.attachment_settled) = (VolumeState::Error, None, false);
         stage.servers[0].attachments.retain(|a| a.volume_id != "data");
-        stage.agg.instance.ready_at = None;
+        stage.agg.instance.up_at = None;
     };
     for (before, ms, listed, fails) in [
         (None, 1, true, false),

@@ -37,13 +37,13 @@ fn only_volumes_that_were_certainly_never_written_are_deleted_against_their_poli
     let cases: [(&str, Change, Change, bool); 5] = [
         ("failed before it ran", failed, |_| {}, true),
         ("terminated before it ran", |_| {}, |_| {}, false),
-        ("it was ready", failed, |s| s.agg.instance.ready_at = Some(T0), false),
+        ("it was ready", failed, |s| s.agg.instance.up_at = Some(T0), false),
         ("a start was intended", failed, |s| s.agg.servers[0].start_intended_at = Some(T0), false),
         ("a start was sent", failed, |s| s.agg.servers[0].start_sent_at = Some(T0), false),
     ];
     for (what, fails, ran, goes) in cases {
         let mut stage = server_gone();
-        stage.agg.instance.ready_at = None;
+        stage.agg.instance.up_at = None;
         let row = &mut stage.agg.servers[0];
         (row.start_intended_at, row.start_sent_at) = (None, None);
         for v in &mut stage.agg.volumes {
@@ -59,7 +59,7 @@ fn only_volumes_that_were_certainly_never_written_are_deleted_against_their_poli
     // What is retained already stays retained.
     let mut stage = server_gone();
     failed(&mut stage);
-    stage.agg.instance.ready_at = None;
+    stage.agg.instance.up_at = None;
     (stage.agg.servers[0].start_intended_at, stage.agg.servers[0].start_sent_at) = (None, None);
     let row = data(&mut stage);
     (row.delete_on_terminate, row.status) = (false, VolumeStatus::Retained);
@@ -248,6 +248,31 @@ fn a_foreign_block_volume_delays_the_removal_of_its_server_only_for_a_while() {
             let planned = stage.context(|agg, cx| plan(agg, &observed, cx));
             let wanted = if holds { "detach third-party volume theirs from server s1" } else { removal };
             assert_eq!(actions_of(&planned), [wanted], "{state:?} {ms}");
+        }
+    }
+}
+
+#[test]
+fn a_removal_waits_for_answers_of_the_model_and_never_beyond_the_limit() {
+    let limit = crate::worker::WorkerRules::default().drain_ms;
+    for (what, status, worker, after_ms, waits) in [
+        ("it drains", Status::Draining, true, limit - 1, true),
+        ("the limit is over", Status::Draining, true, limit, false),
+        ("nothing is left to wait for", Status::Terminating, true, 0, false),
+        ("there is no worker", Status::Draining, false, 0, false),
+    ] {
+        let mut stage = Stage::ready();
+        let i = &mut stage.agg.instance;
+        (i.desired, i.status) = (Desired::Absent, status);
+        i.worker = worker.then(|| Box::new(crate::worker::record::WorkerRecord::expected(T0)));
+        // A step begins a second later.
+        i.terminate_requested_at = Some(stage.now.plus_ms(1_000 - after_ms));
+        let (does, planned) = stage.step();
+        assert_eq!(does.is_empty(), waits, "{what}: {does:?}");
+        assert_eq!(planned.recorded.instance.status == Status::Draining, waits, "{what}");
+        if waits {
+            let until = stage.now.plus_ms(limit - after_ms);
+            assert_eq!(planned.recorded.instance.wake_at, until, "{what}");
         }
     }
 }

@@ -263,7 +263,7 @@ fn an_instance_ends_once_and_its_final_status_depends_on_failure_and_readiness()
         for v in &mut stage.agg.volumes {
             (v.status, v.proof) = (VolumeStatus::Deleted, Some(proof_of("v")));
         }
-        stage.agg.instance.ready_at = ready.then_some(T0);
+        stage.agg.instance.up_at = ready.then_some(T0);
         stage.agg.instance.failure = Some(Failure { code: "x".into(), message: "y".into() });
         assert_eq!(upon(&mut stage).recorded.instance.status, status);
     }

@@ -208,7 +208,7 @@ fn another_volume_with_a_name_of_the_instance_neither_replaces_it_nor_makes_it_u
     assert!(acts.contains(&"attach data volume data to server s1".to_owned()), "{acts:?}");
     assert!(!acts.contains(&"delete data volume data".to_owned()), "{acts:?}");
     // The server mounts it, not the other one.
-    let user_data = crate::cloud_config::for_instance(&planned.recorded, &stage.profile);
+    let user_data = crate::cloud_config::for_instance(&planned.recorded, &stage.profile, None);
     assert!(user_data.contains(&stage.profile.device_of("data")), "{user_data}");
     assert!(!user_data.contains(&stage.profile.device_of("copy")), "{user_data}");
 }

@@ -11,7 +11,7 @@ pub(super) fn about_to_start() -> Stage {
     for s in &mut stage.agg.servers {
         (s.starts, s.start_sent_at, s.start_intended_at) = (0, None, None);
     }
-    stage.agg.instance.ready_at = None;
+    stage.agg.instance.up_at = None;
     stage.agg.instance.status = Status::Provisioning;
     stage.servers[0].state = ServerState::Stopped;
     stage.servers[0].allowed = vec![Allowed::Start];
@@ -58,7 +58,7 @@ fn started_without_a_response() -> Stage {
     for s in &mut stage.agg.servers {
         (s.starts, s.start_sent_at) = (0, None);
     }
-    stage.agg.instance.ready_at = None;
+    stage.agg.instance.up_at = None;
     stage.agg.instance.status = Status::Provisioning;
     data(&mut stage).delete_on_terminate = false;
     stage
@@ -367,7 +367,7 @@ fn ready_is_reported_once_with_the_address() {
     let planned = upon(&mut stage);
     let reported: Vec<_> = planned.events.iter().map(|e| (e.kind.text(), e.resource_id.as_deref())).collect();
     assert_eq!(reported, [("PROVIDER_GET_IP", Some("s1")), ("INSTANCE_READY", Some("s1"))]);
-    assert_eq!(planned.recorded.instance.ready_at, Some(stage.now));
+    assert_eq!(planned.recorded.instance.up_at, Some(stage.now));
     stage.agg = planned.recorded;
     assert!(upon(&mut stage).events.is_empty());
 }

@@ -25,12 +25,7 @@ fn a_plan_that_only_waits_changes_nothing_but_the_next_observation() {
     assert!(!waits(|p| p.recorded.servers[0].starts += 1));
     assert!(!waits(|p| p.recorded.volumes[0].attempt += 1));
     assert!(!waits(|p| p.actions.push(Action::Server(ServerId::new(1), ServerCall::Stop))));
-    let event = crate::action::Event {
-        kind: crate::event_kind::EventKind::InstanceReady,
-        volume_id: None,
-        resource_id: None,
-        text: String::new(),
-    };
+    let event = crate::action::Event::told(crate::event_kind::EventKind::InstanceReady, "");
     let mut planned = Plan { recorded: before.clone(), events: vec![event], actions: Vec::new(), awaits: Vec::new() };
     assert!(!planned.only_waits(&before));
     planned.events.clear();
@@ -103,7 +98,7 @@ fn an_instance_without_changes_is_observed_less_often() {
 fn every_recorded_time_counts_as_a_change() {
     type Mark = fn(&mut Aggregate, Option<Timestamp>);
     let marks: [(&str, Mark); 14] = [
-        ("ready_at", |a, t| a.instance.ready_at = t),
+        ("up_at", |a, t| a.instance.up_at = t),
         ("terminate_requested_at", |a, t| a.instance.terminate_requested_at = t),
         ("created_at", |a, t| a.instance.created_at = t.unwrap_or(T0)),
         ("intended_at", |a, t| a.servers[0].intended_at = t.unwrap_or(T0)),

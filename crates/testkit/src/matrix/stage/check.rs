@@ -77,9 +77,10 @@ impl Stage {
             let goal: &[&str] = match self.cell.scenario {
                 _ if self.cell.kind.is_a_strangers() => &["ready", "terminated", "provisioning_failed", "booting"],
                 Scenario::Create | Scenario::Resize | Scenario::Adopt => &["ready", "provisioning_failed"],
+                Scenario::Serve => &["ready", "unavailable", "provisioning_failed", "terminated"],
                 // The instance that it was retained from has ended.
                 Scenario::Reuse => &["ready", "provisioning_failed", "terminated"],
-                Scenario::Terminate | Scenario::Retain | Scenario::Release => &["terminated"],
+                Scenario::Terminate | Scenario::Retain | Scenario::Release | Scenario::Drain => &["terminated"],
                 Scenario::Cancel(_) => &["terminated", "provisioning_failed"],
             };
             if !goal.contains(&status.as_str()) {

@@ -37,6 +37,7 @@ impl Run {
             *self.counts.faults.entry(pair).or_default() += times;
         }
         self.cloud.heal();
+        self.environment.fleet.heal();
         self.sees_at = None;
         self.note("all faults end, and every instance is terminated");
         for id in self.instances.clone() {
@@ -48,6 +49,8 @@ impl Run {
             self.counts.ticks += 1;
             let ticked = process.runtime.block_on(process.orchestrator.tick(n % 40 == 0));
             ticked.map_err(|e| format!("a tick at the end: {e}"))?;
+            let contacted = process.runtime.block_on(process.orchestrator.contact_workers());
+            contacted.map_err(|e| format!("the workers at the end: {e}"))?;
             self.check_meanwhile()?;
             let wake = process.runtime.block_on(process.store.next_wake(&account)).map_err(|e| e.to_string())?;
             let Some(wake) = wake else { break };
@@ -144,6 +147,7 @@ impl Run {
             }
         }
         self.counts.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+        self.counts.worker_calls = self.environment.fleet.calls().len();
         self.counts.fingerprint = self.fingerprint();
         Ok(())
     }

@@ -1,0 +1,142 @@
+//! What is stored sealed, when a control plane starts: the key file must open it, and the newest key seals it again.
+
+use crate::failure::Failure;
+use inventiv_keyring::{KeyError, Keyring, authority_context, secret_context};
+use inventiv_store::{Error, Store};
+
+/// The id of the certificate authority of workers.
+pub(crate) const WORKER_AUTHORITY: &str = "worker";
+/// The ids of the certificate authorities that a control plane may have.
+const AUTHORITIES: [&str; 1] = [WORKER_AUTHORITY];
+
+/// A sealed text of the database.
+struct SealedRow {
+    kind: Kind,
+    name: String,
+    sealed: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Authority,
+    Secret,
+}
+
+impl SealedRow {
+    fn context(&self) -> String {
+        match self.kind {
+            Kind::Authority => authority_context(&self.name),
+            Kind::Secret => secret_context(&self.name),
+        }
+    }
+
+    /// Replaces the sealed text; `false`: another replica has changed it since it was read.
+    async fn replace(&self, store: &Store, to: &str) -> Result<bool, Error> {
+        match self.kind {
+            Kind::Authority => store.reseal_authority(&self.name, &self.sealed, to).await,
+            Kind::Secret => store.reseal_secret(&self.name, &self.sealed, to).await,
+        }
+    }
+}
+
+/// Checks that the key file opens what is stored, and seals with the newest key what an older one has sealed.
+///
+/// A secret that cannot be opened is reported and kept: instances must not wait for it. If it is a certificate authority,
+/// or if nothing can be opened, it is the wrong key file.
+pub(crate) async fn bring_up_to_date(store: &Store, keyring: &Keyring) -> Result<(), Failure> {
+    let rows = rows(store).await.map_err(|e| Failure::general(e.to_string()))?;
+    let (mut opened, mut resealed) = (0_usize, 0_usize);
+    let mut refused: Vec<KeyError> = Vec::new();
+    for row in &rows {
+        let plain = match keyring.open(&row.context(), &row.sealed) {
+            Ok(plain) => plain,
+            Err(e) if row.kind == Kind::Authority => return Err(wrong_keys(&e)),
+            Err(e) => {
+                refused.push(e);
+                continue;
+            }
+        };
+        opened += 1;
+        if keyring.seals_with_newest(&row.sealed) {
+            continue;
+        }
+        let sealed = keyring.seal(&row.context(), &plain).map_err(|e| Failure::general(e.to_string()))?;
+        let written = row.replace(store, &sealed).await.map_err(|e| Failure::general(e.to_string()))?;
+        resealed += usize::from(written);
+    }
+    if let Some(e) = refused.first().filter(|_| opened == 0) {
+        return Err(wrong_keys(e));
+    }
+    for error in refused {
+        tracing::warn!(%error, "a secret cannot be opened");
+    }
+    if resealed > 0 {
+        tracing::info!(resealed, key = keyring.newest_id(), "sealed again with the newest key");
+    }
+    Ok(())
+}
+
+async fn rows(store: &Store) -> Result<Vec<SealedRow>, Error> {
+    let mut rows = Vec::new();
+    for id in AUTHORITIES {
+        let row = store.authority(id).await?;
+        rows.extend(row.map(|a| SealedRow { kind: Kind::Authority, name: a.id, sealed: a.sealed_key }));
+    }
+    let secrets = store.secrets().await?.into_iter();
+    rows.extend(secrets.map(|s| SealedRow { kind: Kind::Secret, name: s.name, sealed: s.sealed }));
+    Ok(rows)
+}
+
+fn wrong_keys(e: &KeyError) -> Failure {
+    Failure::refused(format!("the key file does not open what is stored in the database: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inventiv_core::time::Timestamp;
+    use inventiv_store::AuthorityRow;
+
+    #[tokio::test]
+    async fn what_an_older_key_sealed_is_sealed_again_and_wrong_keys_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("x.db").display())).await.unwrap();
+        let path = folder.path().join("key");
+        let old = Keyring::read_or_create(&path).unwrap();
+        bring_up_to_date(&store, &old).await.unwrap();
+        let seal = |context: &str| old.seal(context, b"plain").unwrap();
+        for name in ["a", "b"] {
+            store.put_secret(name, &seal(&secret_context(name)), Timestamp(1)).await.unwrap();
+        }
+        let new = Keyring::rotate(&path).unwrap();
+        bring_up_to_date(&store, &new).await.unwrap();
+        for name in ["a", "b"] {
+            let row = store.secret(name).await.unwrap().unwrap();
+            assert!(new.seals_with_newest(&row.sealed));
+            assert_eq!(new.open(&secret_context(name), &row.sealed).unwrap().as_slice(), b"plain");
+            assert_eq!(row.updated_at, Timestamp(1), "the value is the same");
+        }
+        // Nothing opens.
+        let other = Keyring::generate().unwrap();
+        let refused = bring_up_to_date(&store, &other).await.unwrap_err();
+        assert!(refused.code == 4 && refused.message.contains(&new.newest_id()), "{}", refused.message);
+        // One secret is damaged: the others go on.
+        store.put_secret("a", "v1:damaged", Timestamp(2)).await.unwrap();
+        bring_up_to_date(&store, &new).await.unwrap();
+        assert_eq!(store.secret("a").await.unwrap().unwrap().sealed, "v1:damaged");
+        // A certificate authority must open, and is sealed again.
+        let row = AuthorityRow {
+            id: "worker".into(),
+            certificate_pem: "pem".into(),
+            sealed_key: seal(&authority_context("worker")),
+            created_at: Timestamp(3),
+        };
+        store.begin_authority(&row).await.unwrap();
+        bring_up_to_date(&store, &new).await.unwrap();
+        let stored = store.authority("worker").await.unwrap().unwrap();
+        assert!(new.seals_with_newest(&stored.sealed_key));
+        let newer = Keyring::generate().unwrap();
+        store.put_secret("a", &newer.seal(&secret_context("a"), b"x").unwrap(), Timestamp(4)).await.unwrap();
+        assert!(bring_up_to_date(&store, &newer).await.unwrap_err().message.contains("authority worker"));
+    }
+}

@@ -1,0 +1,31 @@
+//! Errors of the key ring, by what must be done about them. None contains a key or a plain text.
+
+/// Why a secret cannot be sealed or opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The key file cannot be used as it is.
+    #[error("{0}")]
+    File(String),
+    /// The key that sealed the text is missing: an operator must restore it.
+    #[error(
+        "{context} was sealed with key `{id}`, which is not in the key file {file}: add that key to the file again, from \
+         a backup; without it, the sealed text cannot be opened"
+    )]
+    UnknownKey {
+        /// What the sealed text is for.
+        context: String,
+        /// The id of the missing key.
+        id: String,
+        /// The key file.
+        file: String,
+    },
+    /// The sealed text was changed, or was sealed for another context: it must be set again.
+    #[error("the sealed text of {context} is damaged or was sealed for something else: set it again")]
+    Damaged {
+        /// What the sealed text should be for.
+        context: String,
+    },
+    /// The system gives no random bits, or the text is longer than the cipher allows.
+    #[error("cannot seal: the system gives no random bits, or the text is too long")]
+    Seal,
+}

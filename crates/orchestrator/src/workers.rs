@@ -1,0 +1,323 @@
+//! Watches the workers of instances whose servers run: installs them, tells them what is desired, and records what they
+//! tell.
+//!
+//! Calls to workers are idempotent and change nothing in the cloud. So there is no intent to commit before a call: each
+//! contact compares what the worker reports with what is desired, and corrects it. The zone's lease decides which replica
+//! watches; two that watch at once do no harm.
+
+mod link;
+
+pub use link::{MutualTls, WorkerLink, WorkerSession};
+
+use crate::{Inner, Orchestrator};
+use inventiv_core::event_kind::EventKind;
+use inventiv_core::id::InstanceId;
+use inventiv_core::recorded::Aggregate;
+use inventiv_core::status::Status;
+use inventiv_core::worker::report::Phase;
+use inventiv_core::worker::{Contact, ObservedWorker, WorkerDesired, plan};
+use inventiv_keyring::secret_context;
+use inventiv_store::{Error, LogWrite, Saved};
+use inventiv_worker_api::client::{ContactError, Responder};
+use inventiv_worker_api::message::DesiredRequest;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a worker may wait for news before it answers.
+const WAIT: Duration = Duration::from_secs(5);
+/// The pause after a contact that failed.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often it is looked for instances to watch.
+const LOOK: Duration = Duration::from_secs(1);
+/// How many lines of the log of a model that will not answer are kept.
+const KEPT_LINES: usize = 200;
+/// The maximum length of such a line, in characters.
+const LINE_MAX: usize = 500;
+
+/// A task that watches one worker.
+struct Watch {
+    stop: CancellationToken,
+    news: Arc<Notify>,
+    /// The status that the instance had when it was last looked at.
+    status: Status,
+}
+
+impl Watch {
+    /// Ends the task; nothing of it is kept.
+    fn end(&self) -> bool {
+        self.stop.cancel();
+        false
+    }
+}
+
+/// What is remembered between two contacts with one worker.
+#[derive(Default)]
+struct Watched {
+    session: Option<(IpAddr, Box<dyn WorkerSession>)>,
+    /// The run and the sequence of the last report.
+    heard: Option<(String, u64)>,
+    /// Whether the log of the last failure was kept.
+    kept_log: bool,
+}
+
+impl Orchestrator {
+    /// From now on, the workers of this account's instances are watched over this link.
+    pub fn use_workers(&self, link: Arc<dyn WorkerLink>) {
+        // A second link is ignored: there is one for the whole life of a process.
+        let _ = self.inner.workers.set(link);
+    }
+
+    /// Watches until `stop` is cancelled: one task for each worker.
+    pub(crate) async fn watch_workers(self, stop: CancellationToken) {
+        if self.inner.workers.get().is_none() {
+            stop.cancelled().await;
+            return;
+        }
+        let tasks = TaskTracker::new();
+        let mut watched: HashMap<InstanceId, Watch> = HashMap::new();
+        let mut hints = self.inner.store.hints();
+        while !stop.is_cancelled() {
+            match self.to_watch().await {
+                Ok(found) => {
+                    watched.retain(|id, watch| found.contains_key(id) || watch.end());
+                    for (id, status) in found {
+                        let watch = watched.entry(id.clone()).or_insert_with(|| {
+                            let watch = Watch { stop: stop.child_token(), news: Arc::default(), status };
+                            let (token, news) = (watch.stop.clone(), watch.news.clone());
+                            tasks.spawn(self.clone().watch_worker(id, token, news));
+                            watch
+                        });
+                        if std::mem::replace(&mut watch.status, status) != status && status == Status::Draining {
+                            watch.news.notify_one();
+                        }
+                    }
+                }
+                Err(e) => tracing::error!(error = %e, "the database did not respond; retries"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = hints.next() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        tasks.close();
+        let _ = tokio::time::timeout(WAIT, tasks.wait()).await;
+    }
+
+    async fn to_watch(&self) -> Result<BTreeMap<InstanceId, Status>, Error> {
+        let inner = &self.inner;
+        let zones = match self.own_zones() {
+            Some(zones) => zones,
+            None => inner.store.zones(&inner.account).await?,
+        };
+        let mut ids = BTreeMap::new();
+        for zone in zones {
+            ids.extend(inner.store.watched(&inner.account, &zone).await?);
+        }
+        Ok(ids)
+    }
+
+    /// `news` ends the wait of a contact: something was requested.
+    async fn watch_worker(self, id: InstanceId, stop: CancellationToken, news: Arc<Notify>) {
+        let mut watched = Watched::default();
+        while !stop.is_cancelled() {
+            let contact = tokio::select! {
+                () = stop.cancelled() => return,
+                () = news.notified() => {
+                    watched.heard = None;
+                    continue;
+                }
+                contact = self.inner.contact(&id, &mut watched, WAIT) => contact,
+            };
+            let pause = match contact {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => AGAIN,
+                Err(e) => {
+                    tracing::error!(instance = %id, error = %e, "the database did not respond; retries");
+                    AGAIN
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = news.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Contacts every worker once, without waiting for news: for tests on virtual time.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn contact_workers(&self) -> Result<usize, Error> {
+        let ids = self.to_watch().await?;
+        for id in ids.keys() {
+            let mut watched = Watched::default();
+            self.inner.contact(id, &mut watched, Duration::ZERO).await?;
+        }
+        Ok(ids.len())
+    }
+}
+
+impl Inner {
+    /// One contact with a worker, recorded. `false`: the next one should wait.
+    async fn contact(&self, id: &InstanceId, watched: &mut Watched, wait: Duration) -> Result<bool, Error> {
+        let Some(link) = self.workers.get() else { return Ok(false) };
+        let Some(agg) = self.store.instance(id).await? else { return Ok(false) };
+        let Some(address) = agg.instance.addresses.first().and_then(|a| a.parse::<IpAddr>().ok()) else {
+            self.record_contact(id, Contact::None("the server shows no address".to_owned())).await?;
+            return Ok(false);
+        };
+        let mut session = match watched.session.take() {
+            Some((at, session)) if at == address => session,
+            _ => {
+                watched.heard = None;
+                link.connect(id.as_str(), address)
+            }
+        };
+        if agg.instance.status == Status::Draining {
+            let contact = drain(session.as_mut()).await;
+            self.record_contact(id, contact).await?;
+            watched.session = Some((address, session));
+            return Ok(false);
+        }
+        let wanted = self.wanted(&agg).await?;
+        let contact = observe(session.as_mut(), &wanted, watched.heard.as_ref(), wait).await;
+        let goes_on = match &contact {
+            Contact::None(_) => {
+                watched.heard = None;
+                false
+            }
+            Contact::Bootstrap(_) => {
+                self.record_contact(id, contact).await?;
+                let refusal = session.install().await.err().map(|e| e.to_string());
+                if let Some(why) = &refusal {
+                    tracing::warn!(instance = %id, why, "the worker's program was not installed; retries");
+                }
+                self.record_contact(id, Contact::Bootstrap(refusal)).await?;
+                watched.session = Some((address, session));
+                return Ok(false);
+            }
+            Contact::Worker { report, current, .. } => {
+                watched.heard = Some((report.run_id.clone(), report.sequence));
+                let failed = report.phase == Phase::Failed;
+                if failed && !watched.kept_log {
+                    watched.kept_log = self.keep_log(id, session.as_mut()).await?;
+                }
+                watched.kept_log &= failed;
+                *current
+            }
+        };
+        self.record_contact(id, contact).await?;
+        if goes_on {
+            watched.session = Some((address, session));
+        }
+        Ok(goes_on)
+    }
+
+    /// What the worker should do, with the values of its secrets; or why that cannot be told.
+    async fn wanted(&self, agg: &Aggregate) -> Result<Result<DesiredRequest, String>, Error> {
+        let Some(desired) = WorkerDesired::of(agg, self.provider.profile()) else {
+            return Ok(Err("the instance has no model".to_owned()));
+        };
+        let (mut env, mut versions) = (BTreeMap::new(), Vec::new());
+        for (variable, name) in &desired.secrets {
+            let Some(row) = self.store.secret(name).await? else {
+                return Ok(Err(format!("the secret `{name}` does not exist; store it: inventiv secret set {name}")));
+            };
+            let Some(link) = self.workers.get() else { continue };
+            match link.keyring().open(&secret_context(name), &row.sealed) {
+                Ok(value) => env.insert(variable.clone(), String::from_utf8_lossy(&value).into_owned()),
+                Err(e) => return Ok(Err(format!("the secret `{name}` cannot be opened: {e}"))),
+            };
+            versions.push(row.updated_at.0);
+        }
+        Ok(Ok(DesiredRequest::new(desired, env, &versions)))
+    }
+
+    /// Keeps the last lines of an engine that failed: its server is deleted soon.
+    async fn keep_log(&self, id: &InstanceId, session: &mut dyn WorkerSession) -> Result<bool, Error> {
+        let Ok(lines) = session.log(KEPT_LINES).await else { return Ok(false) };
+        let lines: Vec<String> = lines.iter().map(|l| l.text.chars().take(LINE_MAX).collect()).collect();
+        self.store.put_engine_log(id, &lines, self.clock.now()).await?;
+        Ok(true)
+    }
+
+    async fn record_contact(&self, id: &InstanceId, contact: Contact) -> Result<(), Error> {
+        let seen = ObservedWorker { at: self.clock.now(), contact };
+        loop {
+            let Some(before) = self.store.instance(id).await? else { return Ok(()) };
+            let planned = plan(&before, &seen, &self.config.rules.worker);
+            if planned.only_waits(&before) {
+                return Ok(());
+            }
+            let writes: Vec<LogWrite> = planned.events.iter().map(|e| self.event(&before, e, seen.at)).collect();
+            if matches!(self.store.save(&before, &planned.recorded, &writes, seen.at).await?, Saved::Version(_)) {
+                for event in &planned.events {
+                    self.count(event.kind, event.failed);
+                }
+                if !planned.recorded.instance.settled {
+                    self.store.tell_change();
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    fn count(&self, kind: EventKind, failed: bool) {
+        let outcome = if failed { "error" } else { "ok" };
+        metrics::counter!("inventiv_worker_steps_total", "step" => kind.text(), "outcome" => outcome).increment(1);
+    }
+}
+
+/// Stops new requests for the model, and asks how many are being answered.
+async fn drain(session: &mut dyn WorkerSession) -> Contact {
+    if let Err(e) = session.drain().await {
+        return Contact::None(e.to_string());
+    }
+    match session.status(None, Duration::ZERO).await {
+        Ok(Responder::Worker(report)) => Contact::Worker { report, current: true, refusal: None },
+        Ok(Responder::Bootstrap) => Contact::Bootstrap(None),
+        Err(e) => Contact::None(e.to_string()),
+    }
+}
+
+/// Asks a worker, and tells it what is desired if it works on something else.
+async fn observe(
+    session: &mut dyn WorkerSession,
+    wanted: &Result<DesiredRequest, String>,
+    heard: Option<&(String, u64)>,
+    wait: Duration,
+) -> Contact {
+    let after = heard.map(|(_, sequence)| *sequence);
+    let report = match session.status(after, wait).await {
+        Ok(Responder::Worker(report)) => report,
+        Ok(Responder::Bootstrap) => return Contact::Bootstrap(None),
+        Err(e) => return Contact::None(e.to_string()),
+    };
+    let request = match wanted {
+        Ok(request) => request,
+        Err(why) => return Contact::Worker { report, current: false, refusal: Some(why.clone()) },
+    };
+    if report.desired_id.as_ref() == Some(&request.id) {
+        return Contact::Worker { report, current: true, refusal: None };
+    }
+    match session.put_desired(request).await {
+        Ok(()) => {}
+        Err(ContactError::Refused(why)) => return Contact::Worker { report, current: false, refusal: Some(why) },
+        Err(e) => return Contact::None(e.to_string()),
+    }
+    match session.status(None, Duration::ZERO).await {
+        Ok(Responder::Worker(report)) => {
+            let current = report.desired_id.as_ref() == Some(&request.id);
+            Contact::Worker { report, current, refusal: None }
+        }
+        Ok(Responder::Bootstrap) => Contact::Bootstrap(None),
+        Err(e) => Contact::None(e.to_string()),
+    }
+}

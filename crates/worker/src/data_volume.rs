@@ -1,0 +1,117 @@
+//! The data volume: waited for, formatted once, mounted.
+
+use crate::config::Config;
+use crate::disks::{Content, LABEL, UNKNOWN};
+use crate::failure::StepFailure;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the device may take to appear: it is attached before the server starts, or soon after.
+const APPEARS_WITHIN: Duration = Duration::from_secs(120);
+
+/// What is to be done with a data volume.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    Format,
+    Mount(String),
+    Refuse(String),
+}
+
+/// A disk is formatted only if nothing is on it, or if its formatting was begun by this worker and did not end.
+fn decide(content: &Content, formatting_began: bool) -> Decision {
+    match content {
+        Content::Empty => Decision::Format,
+        Content::FileSystem { kind, label, uuid } if kind == "ext4" && label == LABEL => Decision::Mount(uuid.clone()),
+        Content::Other(what) if formatting_began && what == UNKNOWN => Decision::Format,
+        Content::FileSystem { kind, label, .. } => Decision::Refuse(format!("a file system ({kind}, label `{label}`)")),
+        Content::Other(what) => Decision::Refuse(what.clone()),
+    }
+}
+
+/// Mounts the data volume, and formats it before if it is empty. Returns what was done.
+pub(crate) async fn prepare(config: &Config, device: &str) -> Result<String, StepFailure> {
+    let device = PathBuf::from(device);
+    let disks = &config.disks;
+    if !appears(config, &device).await {
+        let text = format!(
+            "the data volume did not appear as {} within {} s; see whether it is attached in the provider's console",
+            device.display(),
+            APPEARS_WITHIN.as_secs()
+        );
+        return Err(StepFailure::passing("data_volume_missing", text));
+    }
+    let failed = |e: String| StepFailure::passing("data_volume", format!("the data volume cannot be prepared: {e}"));
+    let marker = marker(config, &device);
+    let began = marker.exists();
+    let mut formatted = "";
+    let mut content = disks.content(&device).await.map_err(failed)?;
+    if decide(&content, began) == Decision::Format {
+        write_marker(&marker).map_err(failed)?;
+        disks.format(&device).await.map_err(failed)?;
+        formatted = "was empty and is formatted; ";
+        content = disks.content(&device).await.map_err(failed)?;
+    }
+    match decide(&content, false) {
+        Decision::Mount(uuid) => disks.mount(&device, &uuid, &config.data).await.map_err(failed)?,
+        Decision::Format => return Err(failed("it is still empty after it was formatted".to_owned())),
+        Decision::Refuse(what) => {
+            let text = format!(
+                "the data volume holds {what}, and is left as it is; use a volume of an earlier instance (`--volume`), or \
+                 create the instance without it"
+            );
+            return Err(StepFailure::lasting("data_volume_refused", text));
+        }
+    }
+    let _ = std::fs::remove_file(&marker);
+    Ok(format!("{formatted}mounted at {}", config.data.display()))
+}
+
+async fn appears(config: &Config, device: &Path) -> bool {
+    let wait = async {
+        while !config.disks.is_there(device).await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(APPEARS_WITHIN, wait).await.is_ok()
+}
+
+/// The note that formatting has begun: a crash before its end leaves a disk that is neither empty nor formatted.
+fn marker(config: &Config, device: &Path) -> PathBuf {
+    let name = device.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    config.state.join(format!("formatting-{name}"))
+}
+
+fn write_marker(path: &Path) -> Result<(), String> {
+    let write = || {
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+        std::fs::File::create(path)?.sync_all()
+    };
+    write().map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_disk_is_formatted() {
+        let fs =
+            |kind: &str, label: &str| Content::FileSystem { kind: kind.into(), label: label.into(), uuid: "u".into() };
+        let refused = |text: &str| Decision::Refuse(text.to_owned());
+        for (content, began, decision) in [
+            (Content::Empty, false, Decision::Format),
+            (Content::Empty, true, Decision::Format),
+            (fs("ext4", "inventiv-data"), false, Decision::Mount("u".into())),
+            (fs("ext4", "inventiv-data"), true, Decision::Mount("u".into())),
+            (fs("ext4", "other"), false, refused("a file system (ext4, label `other`)")),
+            (fs("ext4", "other"), true, refused("a file system (ext4, label `other`)")),
+            (fs("xfs", "inventiv-data"), false, refused("a file system (xfs, label `inventiv-data`)")),
+            (Content::Other("a partition table (gpt)".into()), false, refused("a partition table (gpt)")),
+            (Content::Other("a partition table (gpt)".into()), true, refused("a partition table (gpt)")),
+            (Content::Other(UNKNOWN.into()), false, refused(UNKNOWN)),
+            (Content::Other(UNKNOWN.into()), true, Decision::Format),
+        ] {
+            assert_eq!(decide(&content, began), decision, "{content:?} {began}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Lets requests through to the engine: only those for the model, and its metrics.
+
+use crate::state::State;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
+
+/// Paths of the engine that may be reached, with their methods. Everything else of an engine stays closed: some of its
+/// paths stop it or change its weights.
+const ALLOWED: [(&str, Method); 9] = [
+    ("/v1/models", Method::GET),
+    ("/v1/chat/completions", Method::POST),
+    ("/v1/completions", Method::POST),
+    ("/v1/embeddings", Method::POST),
+    ("/v1/responses", Method::POST),
+    ("/v1/rerank", Method::POST),
+    ("/v1/score", Method::POST),
+    ("/v1/audio/transcriptions", Method::POST),
+    ("/metrics", Method::GET),
+];
+
+/// Headers that are about one connection.
+const HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Whether a request may reach the engine. The path is compared as it is: no decoding, no `..`.
+pub(crate) fn is_allowed(method: &Method, path: &str) -> bool {
+    ALLOWED.iter().any(|(p, m)| *p == path && m == method)
+}
+
+/// Forwards requests.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    client: Client<HttpConnector, Incoming>,
+    state: Arc<State>,
+}
+
+impl Proxy {
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self { client: Client::builder(TokioExecutor::new()).build(connector), state }
+    }
+
+    /// Forwards an allowed request, and streams the response.
+    pub(crate) async fn forward(&self, mut request: Request<Incoming>) -> Answer {
+        let state = &self.state;
+        let is_work = request.method() == Method::POST;
+        if is_work && state.draining.load(Ordering::SeqCst) {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the worker takes no new requests: its instance ends");
+        }
+        let Some(target) = state.target() else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the model does not answer yet");
+        };
+        let held = InFlight::begin(is_work, Arc::clone(state));
+        let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
+        let Ok(uri) = Uri::builder().scheme("http").authority(target.to_string()).path_and_query(path).build() else {
+            return plain(StatusCode::BAD_REQUEST, "the path is not valid");
+        };
+        *request.uri_mut() = uri;
+        *request.version_mut() = http::Version::HTTP_11;
+        remove_hop_headers(request.headers_mut());
+        // Keys are for whoever asked, not for the engine.
+        request.headers_mut().remove(header::AUTHORIZATION);
+        request.headers_mut().remove(header::HOST);
+        match self.client.request(request).await {
+            Ok(mut response) => {
+                remove_hop_headers(response.headers_mut());
+                response.map(|body| Counted { body, _held: held }.boxed_unsync())
+            }
+            Err(e) => plain(StatusCode::BAD_GATEWAY, &format!("the engine broke the connection: {e}")),
+        }
+    }
+}
+
+fn remove_hop_headers(headers: &mut HeaderMap) {
+    for name in HOP {
+        headers.remove(name);
+    }
+}
+
+pub(crate) fn plain(status: StatusCode, text: &str) -> Answer {
+    let body = http_body_util::Full::new(Bytes::from(text.to_owned())).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+/// Counts a request for as long as it lives.
+struct InFlight {
+    counts: bool,
+    state: Arc<State>,
+}
+
+impl InFlight {
+    fn begin(counts: bool, state: Arc<State>) -> Self {
+        if counts {
+            state.in_flight.fetch_add(1, Ordering::SeqCst);
+        }
+        Self { counts, state }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.counts {
+            self.state.in_flight.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A body whose end, or whose reader's end, ends the request.
+struct Counted {
+    body: Incoming,
+    _held: InFlight,
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_for_the_model_are_open() {
+        for (method, path, open) in [
+            (Method::POST, "/v1/chat/completions", true),
+            (Method::GET, "/v1/models", true),
+            (Method::GET, "/metrics", true),
+            (Method::GET, "/v1/chat/completions", false),
+            (Method::POST, "/v1/models", false),
+            (Method::POST, "/invocations", false),
+            (Method::POST, "/pause", false),
+            (Method::POST, "/update_weights", false),
+            (Method::POST, "/tokenize", false),
+            (Method::POST, "/v1/load_lora_adapter", false),
+            (Method::GET, "/v1/../pause", false),
+            (Method::POST, "/v1/chat/completions/", false),
+            (Method::POST, "//v1/chat/completions", false),
+            (Method::POST, "/v1/chat%2Fcompletions", false),
+        ] {
+            assert_eq!(is_allowed(&method, path), open, "{method} {path}");
+        }
+    }
+}

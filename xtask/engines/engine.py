@@ -1,0 +1,48 @@
+"""Serves a GGUF file with llama.cpp's own OpenAI-compatible server, on the CPU, until it is ended.
+
+Usage: engine.py --port PORT --model FILE [--alias NAME] [--context TOKENS]
+
+The server is the C++ one of the package `xllamacpp`. It listens on 127.0.0.1 only, answers 503 while it loads the
+model, and takes the chat template from the file.
+"""
+
+import argparse
+import threading
+
+import xllamacpp as xlc
+
+# Requests that are answered at the same time: a probe must not wait for a long answer to somebody else.
+SLOTS = 2
+
+
+def params(args: argparse.Namespace) -> xlc.CommonParams:
+    params = xlc.CommonParams()
+    params.model.path = args.model
+    params.model_alias = {args.alias} if args.alias else set()
+    params.hostnames = ["127.0.0.1"]
+    params.port = args.port
+    params.n_ctx = args.context * SLOTS
+    params.n_parallel = SLOTS
+    params.endpoint_metrics = True
+    params.ui = False
+    # There is no GPU to fit the model into.
+    params.fit_params = False
+    # Threads wait for each other in busy loops: on a machine with other work, two are 100 times slower than one.
+    params.cpuparams.n_threads = 1
+    params.cpuparams_batch.n_threads = 1
+    return params
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--model", required=True, help="a GGUF file")
+    parser.add_argument("--alias", help="the name of the model in responses")
+    parser.add_argument("--context", type=int, default=2048, help="tokens that one request may use")
+    server = xlc.Server(params(parser.parse_args()))
+    print(f"listening on {server.listening_address}", flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
