@@ -1,4 +1,4 @@
-"""Serves a GGUF file with llama.cpp's own OpenAI-compatible server, on the CPU, until it is ended.
+"""Serves a GGUF file with llama.cpp's own OpenAI-compatible server, on the CPU, until it or its parent is ended.
 
 Usage: engine.py --port PORT --model FILE [--alias NAME] [--context TOKENS]
 
@@ -7,7 +7,8 @@ model, and takes the chat template from the file.
 """
 
 import argparse
-import threading
+import os
+import time
 
 import xllamacpp as xlc
 
@@ -34,6 +35,7 @@ def params(args: argparse.Namespace) -> xlc.CommonParams:
 
 
 def main() -> None:
+    parent = os.getppid()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", required=True, help="a GGUF file")
@@ -41,7 +43,9 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=2048, help="tokens that one request may use")
     server = xlc.Server(params(parser.parse_args()))
     print(f"listening on {server.listening_address}", flush=True)
-    threading.Event().wait()
+    # A worker that is killed cannot end its engine.
+    while os.getppid() == parent:
+        time.sleep(0.5)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A stand-in for the Hugging Face hub with one model, as far as a download needs it.
 
-It answers `/api/models/{repo}/revision/{revision}?blobs=true` and `/{repo}/resolve/{commit}/{file}`. As on the hub, the
-latter redirects to another host, which must not get the token. That host limits its speed, serves ranges, and breaks the
-connection once in the middle of the file.
+It answers `/api/models/{repo}/revision/{revision}?blobs=true` and `/{repo}/resolve/{commit}/{file}`. As on the hub,
+the latter redirects to another host, which must not get the token. That host limits its speed, serves ranges, and
+breaks the connection once in the middle of the file.
 """
 
 import hashlib
@@ -71,7 +71,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, status: int, value: dict, headers: dict | None = None) -> None:
         body = json.dumps(value).encode()
         self.send_response(status)
-        for name, text in {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}.items():
+        own = {"content-type": "application/json", "content-length": str(len(body))}
+        for name, text in (own | (headers or {})).items():
             self.send_header(name, text)
         self.end_headers()
         self.wfile.write(body)

@@ -75,7 +75,7 @@ class Stage:
             started = [self.inventiv, "serve"]
             out = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             self.processes.append(subprocess.Popen(started, env=self.env, **out))
-        self.until("the catalogue", lambda: "L40S-1-48G" in self.run("offer", "list", "-o", "json", fails=True).stdout)
+        self.until("catalogue", lambda: "L40S-1-48G" in self.run("offer", "list", "-o", "json", fails=True).stdout)
 
     def run(self, *args: str, fails: bool = False, env: dict | None = None) -> subprocess.CompletedProcess:
         """Runs a command; unless it may fail, it must succeed."""

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
     };
     cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
-    succeed(Command::new(python).arg(folder().join("trial.py")).arg(target.join(PROFILE)))
+    succeed(Command::new(python).arg("-B").arg(folder().join("trial.py")).arg(target.join(PROFILE)))
 }
 
 fn folder() -> PathBuf {

@@ -7,6 +7,7 @@ mod mutants;
 mod postgres;
 mod tests;
 mod tidy;
+mod vm;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -38,6 +39,8 @@ const USAGE: &str = "cargo xtask TASK
   mutants [core|WORD]
                  break each rule that protects money, in a copy, and check that a test fails; core: only with
                  cargo-mutants; WORD: only our own mutants whose description contains it
+  vm [--require] user data, bootstrap, worker and data volume in a real virtual machine (QEMU); skipped where it cannot
+                 be installed, unless it is required
   dist           a static executable with unit file, manual page and completions; a container image; checksums
   openapi        write openapi.json from the code";
 
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         "soak" => soak(rest),
         "upgrade" => upgrade(rest),
         "dist" => dist::make(),
+        "vm" => vm::run(rest),
         "mutants" => mutants::run(rest),
         "openapi" => write_openapi(),
         _ => Err(USAGE.to_owned()),

@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["inventiv-core", "inventiv-keyring", "inventiv-types", "inventiv-store", "inventiv-worker-api"]),
     ("scaleway-emulator", &[]),
     ("private-postgres", &[]),
+    ("vm-trial", &["inventiv-core", "inventiv-providers", "inventiv-worker-api"]),
 ];
 const OURS: &[&str] = &[
     "inventiv-core",

@@ -14,6 +14,7 @@ use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Status;
+use inventiv_core::time::Timestamp;
 use inventiv_core::worker::report::Phase;
 use inventiv_core::worker::{Contact, ObservedWorker, WorkerDesired, plan};
 use inventiv_keyring::secret_context;
@@ -34,6 +35,10 @@ const WAIT: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often it is looked for instances to watch.
 const LOOK: Duration = Duration::from_secs(1);
+/// A pause between two contacts that is longer counts as time in which nobody watched, in milliseconds.
+const PAUSE_MS: i64 = 60_000;
+/// The pause after a contact that succeeded: a worker that answers at once must not keep the control plane busy.
+const BREATH: Duration = Duration::from_millis(100);
 /// How many lines of the log of a model that will not answer are kept.
 const KEPT_LINES: usize = 200;
 /// The maximum length of such a line, in characters.
@@ -56,13 +61,29 @@ impl Watch {
 }
 
 /// What is remembered between two contacts with one worker.
-#[derive(Default)]
 struct Watched {
+    /// Since when it was contacted without a pause, and the last contact.
+    since: Timestamp,
+    last: Timestamp,
     session: Option<(IpAddr, Box<dyn WorkerSession>)>,
     /// The run and the sequence of the last report.
     heard: Option<(String, u64)>,
     /// Whether the log of the last failure was kept.
     kept_log: bool,
+}
+
+impl Watched {
+    fn since(since: Timestamp) -> Self {
+        Self { since, last: since, session: None, heard: None, kept_log: false }
+    }
+
+    /// Notes a contact. After a pause, for instance of a machine that slept, the time counts anew.
+    fn contacted(&mut self, now: Timestamp) {
+        if now.ms_since(self.last) > PAUSE_MS {
+            self.since = now;
+        }
+        self.last = now;
+    }
 }
 
 impl Orchestrator {
@@ -124,7 +145,7 @@ impl Orchestrator {
 
     /// `news` ends the wait of a contact: something was requested.
     async fn watch_worker(self, id: InstanceId, stop: CancellationToken, news: Arc<Notify>) {
-        let mut watched = Watched::default();
+        let mut watched = Watched::since(self.inner.clock.now());
         while !stop.is_cancelled() {
             let contact = tokio::select! {
                 () = stop.cancelled() => return,
@@ -135,7 +156,7 @@ impl Orchestrator {
                 contact = self.inner.contact(&id, &mut watched, WAIT) => contact,
             };
             let pause = match contact {
-                Ok(true) => Duration::ZERO,
+                Ok(true) => BREATH,
                 Ok(false) => AGAIN,
                 Err(e) => {
                     tracing::error!(instance = %id, error = %e, "the database did not respond; retries");
@@ -157,7 +178,8 @@ impl Orchestrator {
     pub async fn contact_workers(&self) -> Result<usize, Error> {
         let ids = self.to_watch().await?;
         for id in ids.keys() {
-            let mut watched = Watched::default();
+            let mut watched = Watched::since(Timestamp::default());
+            watched.last = self.inner.clock.now();
             self.inner.contact(id, &mut watched, Duration::ZERO).await?;
         }
         Ok(ids.len())
@@ -170,7 +192,7 @@ impl Inner {
         let Some(link) = self.workers.get() else { return Ok(false) };
         let Some(agg) = self.store.instance(id).await? else { return Ok(false) };
         let Some(address) = agg.instance.addresses.first().and_then(|a| a.parse::<IpAddr>().ok()) else {
-            self.record_contact(id, Contact::None("the server shows no address".to_owned())).await?;
+            self.record_contact(agg, watched, Contact::None("the server shows no address".to_owned())).await?;
             return Ok(false);
         };
         let mut session = match watched.session.take() {
@@ -182,7 +204,7 @@ impl Inner {
         };
         if agg.instance.status == Status::Draining {
             let contact = drain(session.as_mut()).await;
-            self.record_contact(id, contact).await?;
+            self.record_contact(agg, watched, contact).await?;
             watched.session = Some((address, session));
             return Ok(false);
         }
@@ -194,12 +216,12 @@ impl Inner {
                 false
             }
             Contact::Bootstrap(_) => {
-                self.record_contact(id, contact).await?;
+                self.record_contact(agg.clone(), watched, contact).await?;
                 let refusal = session.install().await.err().map(|e| e.to_string());
                 if let Some(why) = &refusal {
                     tracing::warn!(instance = %id, why, "the worker's program was not installed; retries");
                 }
-                self.record_contact(id, Contact::Bootstrap(refusal)).await?;
+                self.record_contact(agg, watched, Contact::Bootstrap(refusal)).await?;
                 watched.session = Some((address, session));
                 return Ok(false);
             }
@@ -213,7 +235,7 @@ impl Inner {
                 *current
             }
         };
-        self.record_contact(id, contact).await?;
+        self.record_contact(agg, watched, contact).await?;
         if goes_on {
             watched.session = Some((address, session));
         }
@@ -232,7 +254,16 @@ impl Inner {
             };
             let Some(link) = self.workers.get() else { continue };
             match link.keyring().open(&secret_context(name), &row.sealed) {
-                Ok(value) => env.insert(variable.clone(), String::from_utf8_lossy(&value).into_owned()),
+                Ok(value) => {
+                    let value = String::from_utf8_lossy(&value).into_owned();
+                    if value.chars().any(char::is_control) {
+                        let text = format!(
+                            "the secret `{name}` contains a line break or another control character, and cannot be an environment variable; store it again: inventiv secret set {name}"
+                        );
+                        return Ok(Err(text));
+                    }
+                    env.insert(variable.clone(), value)
+                }
                 Err(e) => return Ok(Err(format!("the secret `{name}` cannot be opened: {e}"))),
             };
             versions.push(row.updated_at.0);
@@ -243,15 +274,24 @@ impl Inner {
     /// Keeps the last lines of an engine that failed: its server is deleted soon.
     async fn keep_log(&self, id: &InstanceId, session: &mut dyn WorkerSession) -> Result<bool, Error> {
         let Ok(lines) = session.log(KEPT_LINES).await else { return Ok(false) };
-        let lines: Vec<String> = lines.iter().map(|l| l.text.chars().take(LINE_MAX).collect()).collect();
+        let lines: Vec<String> =
+            lines.iter().map(|l| l.text.chars().filter(|c| !c.is_control()).take(LINE_MAX).collect()).collect();
         self.store.put_engine_log(id, &lines, self.clock.now()).await?;
         Ok(true)
     }
 
-    async fn record_contact(&self, id: &InstanceId, contact: Contact) -> Result<(), Error> {
-        let seen = ObservedWorker { at: self.clock.now(), contact };
+    /// `before` is the instance as it was read before the contact. If it has changed since, and the contact tells
+    /// something new, the write shows that, and it is read again.
+    async fn record_contact(
+        &self,
+        mut before: Aggregate,
+        watched: &mut Watched,
+        contact: Contact,
+    ) -> Result<(), Error> {
+        let at = self.clock.now();
+        watched.contacted(at);
+        let seen = ObservedWorker { at, watched_since: watched.since, contact };
         loop {
-            let Some(before) = self.store.instance(id).await? else { return Ok(()) };
             let planned = plan(&before, &seen, &self.config.rules.worker);
             if planned.only_waits(&before) {
                 return Ok(());
@@ -265,6 +305,10 @@ impl Inner {
                     self.store.tell_change();
                 }
                 return Ok(());
+            }
+            match self.store.instance(&before.instance.id).await? {
+                Some(again) => before = again,
+                None => return Ok(()),
             }
         }
     }

@@ -10,6 +10,7 @@ mod steps;
 use std::process::ExitCode;
 use std::time::Instant;
 use steps::{Places, Trial};
+use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "vm_trial IMAGE PROGRAM RUN: the folder with base.img, vmlinuz and initrd.img; the worker's \
                      program; an empty folder for the disks of this run";
@@ -30,12 +31,22 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(trial(places)) {
+    match runtime.block_on(until_stopped(trial(places))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("{e}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A signal to stop ends the machine, too.
+async fn until_stopped(trial: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let mut asked = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    tokio::select! {
+        done = trial => done,
+        _ = asked.recv() => Err("the trial was stopped".to_owned()),
+        _ = tokio::signal::ctrl_c() => Err("the trial was stopped".to_owned()),
     }
 }
 

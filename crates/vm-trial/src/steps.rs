@@ -17,7 +17,7 @@ const GROWN: u64 = 512 * MIB;
 const FIRST: &str = "first-life";
 const SECOND: &str = "second-life";
 /// A user's own part of the user data, for the second life: the product sends both as a MIME archive.
-const USER_PART: &str = "#cloud-config\nwrite_files:\n  - path: /etc/user-part\n    content: written\nruncmd:\n  - \
+const USER_PART: &str = "#cloud-config\nwrite_files:\n  - path: /etc/user-part\n    content: \"written\\n\"\nruncmd:\n  - \
                          \"echo and run >> /etc/user-part\"\n";
 
 /// Where the trial finds and keeps its files.
@@ -88,15 +88,6 @@ impl Trial {
         let filesystem = self.on_disk(&mut life, FIRST).await?;
         self.done(&format!("serving: the data volume {told} ({filesystem})"));
 
-        answers(&mut life).await?;
-        closed(&mut life).await?;
-        let listens = life.line("listens:").await?;
-        expect(listens.contains("127.0.0.1:") && !listens.contains("0.0.0.0:8"), || format!("listens: {listens}"))?;
-        let refused = self.impostors(&life).await?;
-        self.done(&format!(
-            "a question is answered; /invocations, /pause: 404; the engine's only socket: {listens}; {refused} refused"
-        ));
-
         running.reset().await?;
         let before = report.run_id;
         let report =
@@ -105,29 +96,50 @@ impl Trial {
         mounted_only(&report)?;
         let same = self.on_disk(&mut life, FIRST).await?;
         expect(same == filesystem, || format!("the file system was {filesystem} and is {same}"))?;
-        answers(&mut life).await?;
-        self.done("reset without warning: the worker came back by itself, with its desired state, disk and marker");
+        self.done(
+            "reset without warning right then: worker, desired state, disk and marker are back, nothing was sent again",
+        );
 
+        answers(&mut life).await?;
+        closed(&mut life).await?;
+        let listens = life.line("listens:").await?;
+        let address = listens.split_whitespace().nth(3).unwrap_or_default();
+        let only = listens.matches("LISTEN").count() == 1 && address.starts_with("127.0.0.1:");
+        expect(only, || format!("the engine listens on: {listens}"))?;
+        let refused = self.impostors(&life).await?;
+        self.done(&format!(
+            "a question is answered; /invocations, /pause: 404; the engine listens on {address} only; {refused} refused"
+        ));
+
+        let report = life.until(&mut running, "the file system is measured", |r| size_of_data(r).is_some()).await?;
         let old = size_of_data(&report);
+        expect(fits(old, SIZE), || format!("the report says that the data volume has {} MiB", mib(old)))?;
         running.power_off().await?;
         self.done("powered off by its power button");
+        self.grown(&mut life, data, &filesystem, old).await?;
+        Ok(filesystem)
+    }
+
+    /// The volume grows while its machine is off.
+    async fn grown(&mut self, life: &mut Life, data: &Disk, filesystem: &str, old: Option<i64>) -> Result<(), String> {
         data.resize(GROWN)?;
         let mut running = life.machine.start(std::slice::from_ref(data))?;
         life.until_serving(&mut running).await?;
-        let larger = |r: &Report| size_of_data(r).is_some_and(|new| new > i64::try_from(SIZE).unwrap_or(i64::MAX));
-        let report = life.until(&mut running, "the file system is larger", larger).await?;
+        let report = life.until(&mut running, "the file system is measured", |r| size_of_data(r).is_some()).await?;
         mounted_only(&report)?;
-        expect(self.on_disk(&mut life, FIRST).await? == filesystem, || "another file system".to_owned())?;
+        let new = size_of_data(&report);
+        expect(fits(new, GROWN), || format!("the report says that the data volume has {} MiB", mib(new)))?;
+        expect(self.on_disk(life, FIRST).await? == filesystem, || "another file system".to_owned())?;
         self.done(&format!(
             "volume grown from {} to {} MiB: file system from {} to {} MiB, marker kept",
             SIZE / MIB,
             GROWN / MIB,
             mib(old),
-            mib(size_of_data(&report))
+            mib(new)
         ));
         running.power_off().await?;
         self.done("powered off");
-        Ok(filesystem)
+        Ok(())
     }
 
     /// Another instance gets the retained volume, and then one that holds something else.
@@ -225,6 +237,11 @@ fn mounted_only(report: &Report) -> Result<(), String> {
 
 fn size_of_data(report: &Report) -> Option<i64> {
     report.disks.iter().find(|d| d.mounted_at == "/data").map(|d| d.total_bytes)
+}
+
+/// Whether a file system has the size of its device, less what it needs for itself.
+fn fits(bytes: Option<i64>, device: u64) -> bool {
+    bytes.and_then(|b| u64::try_from(b).ok()).is_some_and(|b| b <= device && b > device / 10 * 8)
 }
 
 fn mib(bytes: Option<i64>) -> i64 {

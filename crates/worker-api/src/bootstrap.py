@@ -58,6 +58,11 @@ def install(source, length, sha256):
         raise Refused("the program does not have the announced SHA-256")
     os.chmod(new, 0o755)
     os.rename(new, options.program)
+    folder = os.open(os.path.dirname(options.program), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

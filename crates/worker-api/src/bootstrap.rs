@@ -32,6 +32,8 @@ pub fn files(authority_pem: &str, identity: &Identity) -> WorkerFiles {
             file("/etc/systemd/system/inventiv-worker.service", "0644", WORKER_UNIT),
         ],
         commands: vec![
+            // A reset within half a minute would leave empty files.
+            "sync".to_owned(),
             "systemctl daemon-reload".to_owned(),
             "systemctl enable inventiv-bootstrap.service inventiv-worker.service".to_owned(),
             "systemctl start --no-block inventiv-bootstrap.service".to_owned(),

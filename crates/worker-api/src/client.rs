@@ -105,7 +105,7 @@ impl WorkerClient {
         };
         let answer = self.call(Method::GET, &path, Bytes::new(), CALL + wait).await?;
         match serde_json::from_slice(&answer) {
-            Ok(Status::Worker(report)) => Ok(Responder::Worker(report)),
+            Ok(Status::Worker(report)) => Ok(Responder::Worker(Box::new(report.cleaned()))),
             Ok(Status::Bootstrap { bootstrap: 1 }) => Ok(Responder::Bootstrap),
             Ok(Status::Bootstrap { .. }) | Err(_) => {
                 Err(ContactError::NotTheWorker("it speaks another version of the protocol".to_owned()))

@@ -2,17 +2,20 @@
 
 use crate::config::Config;
 use crate::failure::StepFailure;
+use crate::log::read_lines;
 use crate::state::State;
 use inventiv_core::engine::EngineKind;
 use inventiv_worker_api::message::LogSource;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use std::time::Duration;
 use tokio::process::Command;
 
 /// The name of the container of the engine: there is one.
 pub(crate) const NAME: &str = "inventiv-engine";
+/// How long a short command of Docker or systemd may take.
+const COMMAND: Duration = Duration::from_secs(120);
 const DAEMON: &str = "/etc/docker/daemon.json";
 const CONTAINERD: &str = "/etc/containerd/config.toml";
 
@@ -37,7 +40,9 @@ pub(crate) async fn move_images(config: &Config, data: &Path) -> Result<(), Step
     let docker = with_data_root(&before, &data.join("docker")).map_err(failed)?;
     let kept = std::fs::read_to_string(CONTAINERD).unwrap_or_default();
     let containerd = with_root(&kept, &data.join("containerd"));
-    if docker == before && containerd == kept {
+    // The daemons start before the data volume is mounted: after each boot, they must look again.
+    let done = config.run.join("images-moved");
+    if docker == before && containerd == kept && done.exists() {
         return Ok(());
     }
     let write = |path: &str, text: &str| {
@@ -46,14 +51,21 @@ pub(crate) async fn move_images(config: &Config, data: &Path) -> Result<(), Step
     };
     write(CONTAINERD, &containerd).and_then(|()| write(DAEMON, &docker)).map_err(|e| failed(e.to_string()))?;
     for service in ["containerd", "docker"] {
-        let status = Command::new("systemctl").args(["restart", service]).stdin(Stdio::null()).status().await;
-        match status {
+        let mut command = Command::new("systemctl");
+        command.args(["restart", service]).stdin(Stdio::null()).kill_on_drop(true);
+        match within(command.status()).await {
             Ok(status) if status.success() => {}
             Ok(status) => return Err(failed(format!("`systemctl restart {service}` ended with {status}"))),
             Err(e) => return Err(failed(e.to_string())),
         }
     }
-    Ok(())
+    crate::files::write_note(&done).map_err(|e| failed(e.to_string()))
+}
+
+/// The result of a command that should take a moment; a daemon that hangs must not stop the worker for ever.
+async fn within<T>(command: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+    let late = |_| Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "no end within two minutes"));
+    tokio::time::timeout(COMMAND, command).await.unwrap_or_else(late)
 }
 
 /// Docker's settings with another folder; other settings stay.
@@ -87,17 +99,15 @@ fn with_root(settings: &str, folder: &Path) -> String {
 
 /// Fetches an image, unless it is there. Returns what was done.
 pub(crate) async fn pull(state: &State, image: &str) -> Result<String, StepFailure> {
-    let there = Command::new("docker")
-        .args(["image", "inspect", image])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .await
-        .map_err(|e| {
-            let text = format!("`docker` cannot be run ({e}); choose an image with Docker, for instance a GPU image");
-            StepFailure::lasting("docker_missing", text)
-        })?;
+    let mut inspect = Command::new("docker");
+    inspect.args(["image", "inspect", image]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let there = within(inspect.kill_on_drop(true).status()).await.map_err(|e| {
+        if e.kind() == std::io::ErrorKind::TimedOut {
+            return StepFailure::passing("docker", format!("Docker does not respond: {e}"));
+        }
+        let text = format!("`docker` cannot be run ({e}); choose an image with Docker, for instance a GPU image");
+        StepFailure::lasting("docker_missing", text)
+    })?;
     if there.success() {
         return Ok(format!("{image} is there already"));
     }
@@ -111,11 +121,11 @@ pub(crate) async fn pull(state: &State, image: &str) -> Result<String, StepFailu
         .map_err(|e| StepFailure::passing("docker", format!("`docker` cannot be run: {e}")))?;
     let mut last = String::new();
     if let Some(stderr) = child.stderr.take() {
-        let mut lines = BufReader::new(stderr).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            state.log.add(LogSource::Install, &line);
-            last = line;
-        }
+        read_lines(stderr, |line| {
+            state.log.add(LogSource::Install, line);
+            line.clone_into(&mut last);
+        })
+        .await;
     }
     let status = child.wait().await.map_err(|e| StepFailure::passing("docker", e.to_string()))?;
     if status.success() { Ok(format!("{image} was fetched")) } else { Err(refused(image, &last)) }
@@ -137,13 +147,9 @@ fn refused(image: &str, said: &str) -> StepFailure {
 
 /// Removes the container of an earlier run.
 pub(crate) async fn remove() {
-    let _ = Command::new("docker")
-        .args(["rm", "-f", NAME])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .await;
+    let mut command = Command::new("docker");
+    command.args(["rm", "-f", NAME]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _ = within(command.kill_on_drop(true).status()).await;
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::disks::{Content, LABEL, UNKNOWN};
 use crate::failure::StepFailure;
+use crate::files::sync_folder;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,7 +53,11 @@ pub(crate) async fn prepare(config: &Config, device: &str) -> Result<String, Ste
         content = disks.content(&device).await.map_err(failed)?;
     }
     match decide(&content, false) {
-        Decision::Mount(uuid) => disks.mount(&device, &uuid, &config.data).await.map_err(failed)?,
+        Decision::Mount(uuid) => {
+            // Before anything is written to it, and for good: the note allows to format the disk.
+            remove_marker(&marker).map_err(failed)?;
+            disks.mount(&device, &uuid, &config.data).await.map_err(failed)?;
+        }
         Decision::Format => return Err(failed("it is still empty after it was formatted".to_owned())),
         Decision::Refuse(what) => {
             let text = format!(
@@ -62,7 +67,6 @@ pub(crate) async fn prepare(config: &Config, device: &str) -> Result<String, Ste
             return Err(StepFailure::lasting("data_volume_refused", text));
         }
     }
-    let _ = std::fs::remove_file(&marker);
     Ok(format!("{formatted}mounted at {}", config.data.display()))
 }
 
@@ -87,6 +91,14 @@ fn write_marker(path: &Path) -> Result<(), String> {
         std::fs::File::create(path)?.sync_all()
     };
     write().map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+fn remove_marker(path: &Path) -> Result<(), String> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let removed = std::fs::remove_file(path).and_then(|()| sync_folder(path.parent().unwrap_or(Path::new("/"))));
+    removed.map_err(|e| format!("cannot remove {}: {e}", path.display()))
 }
 
 #[cfg(test)]

@@ -114,7 +114,11 @@ impl Disks for SystemDisks {
     }
 
     async fn format(&self, device: &Path) -> Result<(), String> {
-        must("mkfs.ext4", &["-q", "-F", "-m", "0", "-L", LABEL, &text_of(device)]).await
+        // Not in this future: it may be dropped, and a second one must not begin while the first one writes.
+        let device = text_of(device);
+        let format =
+            tokio::spawn(async move { must("mkfs.ext4", &["-q", "-F", "-m", "0", "-L", LABEL, &device]).await });
+        format.await.map_err(|e| e.to_string())?
     }
 
     async fn mount(&self, device: &Path, uuid: &str, at: &Path) -> Result<(), String> {
@@ -127,7 +131,8 @@ impl Disks for SystemDisks {
                 return Err(format!("the file system is damaged: `e2fsck` ended with {code}: {text}"));
             }
             tokio::fs::create_dir_all(&at).await.map_err(|e| format!("cannot create {at}: {e}"))?;
-            must("mount", &["-o", "noatime", "-U", uuid, &at]).await?;
+            // The device, not the id: a copy of the volume may be attached, too.
+            must("mount", &["-o", "noatime", &device, &at]).await?;
         } else if mounted.1 != uuid {
             return Err(format!("another file system ({}) is mounted at {at}", mounted.1));
         }

@@ -5,6 +5,7 @@ use crate::container;
 use crate::failure::StepFailure;
 use crate::files::{self, EnvFile};
 use crate::hub::Downloaded;
+use crate::log::read_lines;
 use crate::state::State;
 use inventiv_core::engine::EngineKind;
 use inventiv_core::worker::WorkerDesired;
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::AsyncRead;
 use tokio::process::{Child, Command};
 
 /// How long an engine may take to end by itself.
@@ -182,8 +183,8 @@ impl Engine {
             failed(e)
         })?;
         state.log.add(LogSource::Worker, &format!("starts {} {}", line.program, line.args.join(" ")));
-        read_lines(Arc::clone(state), child.stdout.take());
-        read_lines(Arc::clone(state), child.stderr.take());
+        copy_lines(Arc::clone(state), child.stdout.take());
+        copy_lines(Arc::clone(state), child.stderr.take());
         Ok(Self { child, in_container: line.in_container, target, _env: file })
     }
 
@@ -219,14 +220,10 @@ fn described(status: ExitStatus) -> String {
     }
 }
 
-fn read_lines(state: Arc<State>, stream: Option<impl AsyncRead + Unpin + Send + 'static>) {
-    let Some(stream) = stream else { return };
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(stream).split(b'\n');
-        while let Ok(Some(line)) = lines.next_segment().await {
-            state.log.add(LogSource::Engine, &String::from_utf8_lossy(&line));
-        }
-    });
+fn copy_lines(state: Arc<State>, stream: Option<impl AsyncRead + Unpin + Send + 'static>) {
+    if let Some(stream) = stream {
+        tokio::spawn(async move { read_lines(stream, |line| state.log.add(LogSource::Engine, line)).await });
+    }
 }
 
 /// An address on loopback that nothing listens on now.

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::gpu;
 use crate::state::State;
 use inventiv_core::worker::report::DiskFacts;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub(crate) async fn keep_measuring(state: Arc<State>, config: Config) {
     loop {
         let gpus = gpu::gpus().await;
         let mut disks: Vec<DiskFacts> = disk(Path::new("/")).into_iter().collect();
-        if config.data.exists() {
+        if is_mounted(&config.data) {
             disks.extend(disk(&config.data));
         }
         let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -35,6 +36,12 @@ pub(crate) async fn keep_measuring(state: Arc<State>, config: Config) {
         }
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Whether a folder is on another disk than the folder around it. A link leads to an emulated disk.
+fn is_mounted(folder: &Path) -> bool {
+    let (Ok(own), Some(parent)) = (std::fs::symlink_metadata(folder), folder.parent()) else { return false };
+    own.is_symlink() || std::fs::metadata(parent).is_ok_and(|parent| parent.dev() != own.dev())
 }
 
 fn disk(at: &Path) -> Option<DiskFacts> {
@@ -61,6 +68,16 @@ fn of_meminfo(text: &str, key: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_on_the_disk_of_its_parent_is_no_data_volume() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, link) = (place.path().join("data"), place.path().join("link"));
+        std::fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(!is_mounted(&folder) && is_mounted(&link) && is_mounted(Path::new("/proc")));
+        assert!(!is_mounted(&place.path().join("none")));
+    }
 
     #[test]
     fn the_memory_is_read() {

@@ -59,7 +59,7 @@ const SIGNS: [(&[&str], &str, &str); 6] = [
          `--secret HF_TOKEN=hf-token`",
     ),
     (
-        &["no kernel image is available", "compute capability"],
+        &["no kernel image is available", "compute capability of at least", "requires compute capability"],
         "unsupported_gpu",
         "the engine does not support this GPU; choose another type or the engine `llamacpp`",
     ),
@@ -98,6 +98,8 @@ mod tests {
             ("huggingface_hub.errors.GatedRepoError: 401 Client Error.", Some("model_gated")),
             ("vllm: error: unrecognized arguments: --wrong", Some("wrong_arguments")),
             ("INFO: started", None),
+            ("Device 0: NVIDIA L4, compute capability 8.9, VMM: yes", None),
+            ("Bfloat16 is only supported on GPUs with compute capability of at least 8.0.", Some("unsupported_gpu")),
         ] {
             assert_eq!(from_lines(&[line.to_owned()]).map(|f| f.0), code, "{line}");
         }

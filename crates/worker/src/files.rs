@@ -20,8 +20,12 @@ pub(crate) fn keep_desired(config: &Config, request: &DesiredRequest) -> Result<
     let (file, new) = (desired_file(config), config.state.join("desired.json.new"));
     let write = || {
         make_folder(&config.state)?;
-        private_file(&new)?.write_all(&text)?;
-        fs::rename(&new, &file)
+        let mut written = private_file(&new)?;
+        written.write_all(&text)?;
+        // Without this, a reset within half a minute leaves an empty file.
+        written.sync_all()?;
+        fs::rename(&new, &file)?;
+        sync_folder(&config.state)
     };
     write().map_err(|e| StepFailure::passing("disk", format!("cannot write {}: {e}", file.display())))
 }
@@ -43,6 +47,12 @@ pub(crate) fn env_file(config: &Config, env: &BTreeMap<String, String>) -> Resul
     Ok(EnvFile { path })
 }
 
+/// Writes an empty file.
+pub(crate) fn write_note(path: &Path) -> std::io::Result<()> {
+    make_folder(path.parent().unwrap_or(Path::new("/")))?;
+    fs::write(path, "")
+}
+
 /// A file that goes when it is dropped.
 pub(crate) struct EnvFile {
     pub(crate) path: PathBuf,
@@ -52,6 +62,11 @@ impl Drop for EnvFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Makes changes of names in a folder survive a loss of power.
+pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }
 
 fn private_file(path: &Path) -> std::io::Result<fs::File> {

@@ -2,17 +2,23 @@
 
 use inventiv_core::worker::report::GpuFacts;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::process::Command;
 
 const QUERY: &str = "--query-gpu=name,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw,\
     ecc.errors.uncorrected.volatile.total";
+/// How long a question to the driver may take.
+const LIMIT: Duration = Duration::from_secs(20);
 /// How many errors of the driver are shown.
 const XID_MAX: usize = 5;
 
 /// The GPUs of this machine; empty if there is none, or no driver.
 pub(crate) async fn gpus() -> Vec<GpuFacts> {
     let run = |program: &'static str, args: &'static [&'static str]| async move {
-        let output = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().await.ok()?;
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        // The driver of a broken GPU may never answer.
+        let output = tokio::time::timeout(LIMIT, command.output()).await.ok()?.ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let Some(rows) = run("nvidia-smi", &[QUERY, "--format=csv,noheader,nounits"]).await else { return Vec::new() };

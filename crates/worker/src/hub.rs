@@ -29,6 +29,8 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(60);
 /// How often a file that broke off is taken up again without any progress.
 const TRIES: u32 = 5;
+/// How often a file is taken up again at all: its size may differ from what the hub lists.
+const ROUNDS: u32 = 200;
 
 /// A model on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,18 +67,14 @@ pub(crate) async fn download(
         return Err(StepFailure::lasting("model_unknown", format!("`{model}` is not the id of a model on the hub")));
     }
     let place = Place { base: root.join("models").join(id.repo.replace('/', "--")), revision: hub.revision.clone() };
-    let found = match hub.list().await {
-        Ok(found) => found,
-        Err(failure) if failure.passes => {
-            // A retained volume may hold it already, and the hub is not needed then.
-            let kept = place
-                .known()
-                .and_then(|folder| Complete::read(&folder, engine, id.quantisation).map(|complete| (folder, complete)));
-            let Some((folder, complete)) = kept else { return Err(failure) };
-            return Ok(downloaded(folder, &complete, "is on the disk; the hub did not respond"));
-        }
-        Err(failure) => return Err(failure),
-    };
+    // What was complete once is used without asking the hub: it may be out of reach, refuse the model since, or have
+    // moved the revision to another commit.
+    let kept = place.known().and_then(|f| Complete::read(&f, engine, id.quantisation).map(|complete| (f, complete)));
+    if let Some((folder, complete)) = kept.filter(|(f, c)| c.files.iter().all(|name| f.join(name).exists())) {
+        let told = format!("{} files were on the disk already", complete.files.len());
+        return Ok(downloaded(folder, &complete, &told));
+    }
+    let found = hub.list().await?;
     let folder = place.of(found.sha.as_deref())?;
     let files = needed(&found.siblings, engine, id.quantisation);
     if files.is_empty() {
@@ -241,7 +239,7 @@ impl Hub {
         tokio::fs::create_dir_all(path.parent().unwrap_or(folder)).await.map_err(failed)?;
         let _ = tokio::fs::remove_file(&path).await;
         let mut without_progress = 0;
-        loop {
+        for _ in 0..ROUNDS {
             let before = meter.done;
             match self.fetch_rest(file, &path, sha, meter).await {
                 Ok(()) => return Ok(()),
@@ -255,6 +253,8 @@ impl Hub {
                 }
             }
         }
+        let text = format!("{} is still incomplete after {ROUNDS} attempts", file.name);
+        Err(StepFailure::lasting("model_unsuitable", text))
     }
 
     /// Fetches what is missing of a file, and gives it its name once it is complete.

@@ -4,12 +4,38 @@ use inventiv_worker_api::message::{LogLine, LogSource};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
 /// How many lines are kept.
 const KEPT: usize = 2_000;
 /// The maximum length of a line, in characters: longer ones are cut.
 const LINE_MAX: usize = 2_000;
+/// How much of a line without an end is kept, in bytes.
+const UNENDED_MAX: usize = 65_536;
+
+/// Reads lines until the end of a stream. A line without an end is cut: an engine may write without one for ever.
+pub(crate) async fn read_lines(mut stream: impl AsyncRead + Unpin, mut line: impl FnMut(&str)) {
+    let (mut rest, mut chunk) = (Vec::new(), vec![0; 8_192]);
+    loop {
+        let read = stream.read(&mut chunk).await.unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        rest.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            line(&String::from_utf8_lossy(rest.get(..end).unwrap_or_default()));
+            rest.drain(..=end);
+        }
+        if rest.len() > UNENDED_MAX {
+            line(&String::from_utf8_lossy(&rest));
+            rest.clear();
+        }
+    }
+    if !rest.is_empty() {
+        line(&String::from_utf8_lossy(&rest));
+    }
+}
 
 /// The last lines.
 pub(crate) struct Log {
@@ -64,6 +90,16 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_cut() {
+        let text = format!("one\ntwo\r\n{}\nlast", "x".repeat(200_000));
+        let mut found = Vec::new();
+        read_lines(text.as_bytes(), |line| found.push(line.len())).await;
+        assert_eq!(found[..2], [3, 4]);
+        assert!(found[2..].iter().all(|len| *len <= UNENDED_MAX + 8_192), "{found:?}");
+        assert_eq!(found[2..found.len() - 1].iter().sum::<usize>(), 200_000);
+    }
 
     #[test]
     fn the_last_lines_are_kept_and_numbered() {

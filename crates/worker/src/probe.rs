@@ -49,8 +49,20 @@ pub(crate) enum Answer {
     Answered(Question, Duration),
     /// The engine does not listen, or is still loading.
     NotYet(String),
+    /// The engine took the question and did not answer in time: it may be busy.
+    Late(String),
     /// The engine refused every kind of question.
     Refused(String),
+}
+
+impl Answer {
+    /// Why there was no answer.
+    pub(crate) fn error(self) -> String {
+        match self {
+            Self::Answered(..) => String::new(),
+            Self::NotYet(error) | Self::Late(error) | Self::Refused(error) => error,
+        }
+    }
 }
 
 /// Asks. If the kind of question that this model answers is known, only that one.
@@ -70,7 +82,7 @@ pub(crate) async fn ask(
             Ok(response) => response,
             Err(e) if e.is_connect() => return Answer::NotYet("the engine does not listen yet".to_owned()),
             Err(e) if e.is_timeout() => {
-                return Answer::NotYet(format!("the engine did not answer within {} s", limit.as_secs()));
+                return Answer::Late(format!("the engine did not answer within {} s", limit.as_secs()));
             }
             Err(e) => return Answer::NotYet(format!("the engine broke the connection: {e}")),
         };

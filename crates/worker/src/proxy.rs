@@ -83,7 +83,7 @@ impl Proxy {
         match self.client.request(request).await {
             Ok(mut response) => {
                 remove_hop_headers(response.headers_mut());
-                response.map(|body| Counted { body, _held: held }.boxed_unsync())
+                response.map(|body| Counted { body, held }.boxed_unsync())
             }
             Err(e) => plain(StatusCode::BAD_GATEWAY, &format!("the engine broke the connection: {e}")),
         }
@@ -129,7 +129,7 @@ impl Drop for InFlight {
 /// A body whose end, or whose reader's end, ends the request.
 struct Counted {
     body: Incoming,
-    _held: InFlight,
+    held: InFlight,
 }
 
 impl Body for Counted {
@@ -137,7 +137,11 @@ impl Body for Counted {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            self.held.state.flow.fetch_add(1, Ordering::Relaxed);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

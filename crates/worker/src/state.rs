@@ -7,7 +7,7 @@ use inventiv_worker_api::message::{DesiredRequest, LogSource};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -38,6 +38,8 @@ pub(crate) struct State {
     /// Where the engine listens, once its model has answered.
     target: Mutex<Option<SocketAddr>>,
     pub(crate) in_flight: AtomicU32,
+    /// Counts the pieces of answers that the engine has sent to anybody.
+    pub(crate) flow: AtomicU64,
     pub(crate) draining: AtomicBool,
     pub(crate) log: Log,
 }
@@ -69,6 +71,7 @@ impl State {
             wanted: watch::Sender::new(None),
             target: Mutex::default(),
             in_flight: AtomicU32::new(0),
+            flow: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             log: Log::new(),
         }
@@ -143,6 +146,11 @@ impl State {
         let same = self.report.lock().probe.as_ref().is_some_and(|p| p.answered == probe.answered);
         let set = |r: &mut Report| r.probe = Some(probe);
         if same { self.measure(set) } else { self.change(set) }
+    }
+
+    /// How many pieces of answers the engine has sent so far.
+    pub(crate) fn flow(&self) -> u64 {
+        self.flow.load(Ordering::Relaxed)
     }
 
     /// Where requests for the model go; `None`: nowhere.

@@ -180,7 +180,11 @@ impl Work<'_> {
             self.state.change(|r| r.engine.running = true);
             let (answered, why) = self.watch(began).await;
             self.state.set_target(None);
-            self.state.change(|r| r.engine.running = false);
+            self.state.change(|r| {
+                r.engine.running = false;
+                // To end it completely may take a while.
+                r.phase = if answered { Phase::NotAnswering } else { r.phase };
+            });
             if let Some(engine) = self.running.take() {
                 engine.stop().await;
             }
@@ -240,12 +244,12 @@ async fn keep_probing(
 ) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
     let mut known: Option<Question> = None;
-    let mut failures = 0;
+    let (mut failures, mut only_late, mut flowed) = (0, true, 0);
     loop {
         let limit = if *answered { config.probe_limit } else { FIRST_ANSWER };
         match probe::ask(&client, target, model, known, limit).await {
             Answer::Answered(question, latency) => {
-                (known, failures) = (Some(question), 0);
+                (known, failures, only_late) = (Some(question), 0, true);
                 let latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
                 state.probed(Probe { answered: true, failures: 0, latency_ms, age_ms: 0, error: None });
                 state.set_target(Some(target));
@@ -261,11 +265,17 @@ async fn keep_probing(
                     state.phase(Phase::Serving);
                 }
             }
-            Answer::NotYet(error) | Answer::Refused(error) => {
+            // It answers others: it is busy, not dead.
+            Answer::Late(_) if state.flow() != flowed => {}
+            answer @ (Answer::NotYet(_) | Answer::Late(_) | Answer::Refused(_)) => {
+                only_late &= matches!(answer, Answer::Late(_));
+                let error = answer.error();
                 failures += 1;
                 state.probed(Probe { answered: false, failures, latency_ms: 0, age_ms: 0, error: Some(error.clone()) });
                 if *answered && failures == FAILURES {
-                    state.set_target(None);
+                    if !only_late {
+                        state.set_target(None);
+                    }
                     state.phase(Phase::NotAnswering);
                 }
                 if *answered && failures >= GIVE_UP {
@@ -273,6 +283,7 @@ async fn keep_probing(
                 }
             }
         }
+        flowed = state.flow();
         tokio::time::sleep(if *answered { config.probe_every } else { ASK_EVERY }).await;
     }
 }

@@ -18,7 +18,9 @@ const REBOOT_WITHIN_MS: i64 = 600_000;
 /// Stops the server. Once it was observed as stopped, a third party that starts it is reported, not overruled.
 pub(super) fn stop(draft: &mut Draft<'_, '_>, server: &Server, seen: &ObservedServer) {
     // The worker goes with its server, and is expected again when the server runs.
-    draft.agg.instance.worker = None;
+    if draft.agg.instance.worker.take().is_some() {
+        draft.agg.instance.status = Status::Stopping;
+    }
     let was_stopped = draft.agg.instance.status == Status::Stopped;
     let started = server.start_sent_at.max(server.start_intended_at);
     match &seen.state {

@@ -65,10 +65,18 @@ pub enum Contact {
 pub struct ObservedWorker {
     /// When the attempt ended.
     pub at: Timestamp,
+    /// Since when the worker was contacted without a pause. Time in which nobody tried is no silence of the worker.
+    pub watched_since: Timestamp,
     /// Its result.
     pub contact: Contact,
 }
 
+/// How long a worker may be silent while its model finishes, in milliseconds.
+const DRAIN_SILENCE_MS: i64 = 10_000;
+/// How long a silent worker was watched before its instance may end, in milliseconds.
+const WATCHED_BEFORE_END_MS: i64 = 60_000;
+/// The codes of failures to reach a worker: any contact mends them.
+const UNREACHABLE: [&str; 2] = ["worker_unreachable", "worker_lost"];
 /// The code of a failure because nothing moved for long.
 const STALLED: &str = "startup_timeout";
 /// What an instance waits for while its model finishes.
@@ -109,7 +117,8 @@ pub fn plan(agg: &Aggregate, seen: &ObservedWorker, rules: &WorkerRules) -> Plan
     if decides(&next.instance)
         && let Some(record) = next.instance.worker.take()
     {
-        let mut draft = Draft { record: *record, events: &mut events, rules, now: seen.at };
+        let watched_ms = seen.at.ms_since(seen.watched_since);
+        let mut draft = Draft { record: *record, events: &mut events, rules, now: seen.at, watched_ms };
         match &seen.contact {
             Contact::None(reason) => draft.lost(&mut next.instance, reason),
             Contact::Bootstrap(refusal) => draft.bootstrap(&mut next.instance, refusal.as_deref()),
@@ -117,7 +126,8 @@ pub fn plan(agg: &Aggregate, seen: &ObservedWorker, rules: &WorkerRules) -> Plan
                 draft.reported(&mut next.instance, report, *current, refusal.as_deref());
             }
         }
-        draft.end_if_failed(&mut next.instance);
+        let silent = matches!(seen.contact, Contact::None(_)) && watched_ms < WATCHED_BEFORE_END_MS;
+        draft.end_if_failed(&mut next.instance, silent);
         next.instance.worker = Some(Box::new(draft.record));
     }
     Plan { recorded: next, events, actions: Vec::new(), awaits: Vec::new() }
@@ -129,7 +139,15 @@ fn drain(i: &mut Instance, seen: &ObservedWorker, events: &mut Vec<Event>) {
         Contact::Worker { report, .. } if report.draining => report.in_flight,
         // It was not told yet.
         Contact::Worker { .. } => return,
-        Contact::None(_) | Contact::Bootstrap(_) => 0,
+        Contact::Bootstrap(_) => 0,
+        Contact::None(reason) => {
+            let Some(record) = i.worker.as_mut() else { return };
+            let lost = record.lost.get_or_insert(Lost { since: seen.at, reason: reason.clone() });
+            if seen.at.ms_since(lost.since) < DRAIN_SILENCE_MS {
+                return;
+            }
+            0
+        }
     };
     if left > 0 {
         let record = i.worker.as_mut();
@@ -149,9 +167,16 @@ struct Draft<'a> {
     events: &'a mut Vec<Event>,
     rules: &'a WorkerRules,
     now: Timestamp,
+    /// How long the worker was contacted without a pause.
+    watched_ms: i64,
 }
 
 impl Draft<'_> {
+    /// How long ago a time was, but not longer than the worker was watched.
+    fn watched_since(&self, at: Timestamp) -> i64 {
+        self.now.ms_since(at).min(self.watched_ms)
+    }
+
     fn emit(&mut self, event: Event) {
         self.events.push(event);
     }
@@ -162,19 +187,19 @@ impl Draft<'_> {
 
     fn lost(&mut self, i: &mut Instance, reason: &str) {
         let now = self.now;
-        let Some(last) = self.record.handshake_at else {
+        if self.record.handshake_at.is_none() {
             self.waits(format!("waits for the server to boot and to respond to a handshake ({reason})"));
-            if now.ms_since(self.record.expected_since) > self.rules.first_contact_ms {
+            if self.watched_since(self.record.expected_since) > self.rules.first_contact_ms {
                 let minutes = self.rules.first_contact_ms / 60_000;
                 let message = format!(
                     "nothing on the server responded within {minutes} minutes ({reason}); check that the security group \
                      lets port {} in, and the server's console in the provider's console",
                     super::WORKER_PORT
                 );
-                self.fail(i, "worker_unreachable", message);
+                self.fail(i, UNREACHABLE[0], message);
             }
             return;
-        };
+        }
         let since = self.record.lost.as_ref().map_or(now, |l| l.since);
         if self.record.lost.is_none() {
             self.record.lost = Some(Lost { since, reason: reason.to_owned() });
@@ -183,14 +208,13 @@ impl Draft<'_> {
         if i.status == Status::Ready && now.ms_since(since) >= self.rules.silence_ms {
             self.unavailable(i, format!("the worker does not respond: {reason}"));
         }
-        let quiet = now.ms_since(self.record.progressed_at.max(last));
-        if i.ready_at.is_none() && quiet > self.rules.no_progress_ms {
+        if i.ready_at.is_none() && self.watched_since(since) > self.rules.no_progress_ms {
             let minutes = self.rules.no_progress_ms / 60_000;
             let message = format!(
                 "the worker stopped responding {minutes} minutes ago ({reason}); create the instance again, or look at \
                  the server's console in the provider's console"
             );
-            self.fail(i, "worker_lost", message);
+            self.fail(i, UNREACHABLE[1], message);
         }
     }
 
@@ -216,7 +240,7 @@ impl Draft<'_> {
 
     /// Fails an instance whose worker has not come further for long.
     fn fail_without_progress(&mut self, i: &mut Instance, text: &str) {
-        if self.now.ms_since(self.record.progressed_at) > self.rules.no_progress_ms {
+        if self.watched_since(self.record.progressed_at) > self.rules.no_progress_ms {
             let minutes = self.rules.no_progress_ms / 60_000;
             let message = format!("no progress for {minutes} minutes: {text}; look at `inventiv instance logs`");
             self.fail(i, STALLED, message);
@@ -234,6 +258,10 @@ impl Draft<'_> {
         }
         if !current {
             // What it tells is about an older desired state.
+            if i.ready_at.is_some() && report.phase != Phase::Serving {
+                let why = self.record.waits_for.clone().unwrap_or_default();
+                self.unavailable(i, why);
+            }
             if i.ready_at.is_none() && i.status != Status::StartupFailed {
                 i.status = Status::Installing;
                 self.fail_without_progress(i, refusal.unwrap_or("the worker did not take its desired state"));
@@ -259,7 +287,6 @@ impl Draft<'_> {
             let lasted_ms = if first { Some(self.now.ms_since(since)) } else { None };
             self.emit(Event { lasted_ms, ..Event::told(kind, format!("worker {} runs", report.version)) });
             self.record.logged = (report.run_id.clone(), 0);
-            self.record.progressed_at = self.now;
         }
         for step in report.steps.iter().filter(|s| s.number > self.record.logged.1) {
             self.events.push(Event {
@@ -268,9 +295,13 @@ impl Draft<'_> {
                 ..Event::told(step.kind.event(), step.text.clone())
             });
         }
-        if report.last_step() > self.record.logged.1 {
-            self.record.logged.1 = report.last_step();
-            self.record.progressed_at = self.now;
+        self.record.logged.1 = self.record.logged.1.max(report.last_step());
+        // Only what was never achieved before is progress: a step that fails again and again is none.
+        for step in report.steps.iter().filter(|s| s.succeeded) {
+            if !self.record.achieved.contains(&step.kind) {
+                self.record.achieved.push(step.kind);
+                self.record.progressed_at = self.now;
+            }
         }
     }
 
@@ -280,7 +311,9 @@ impl Draft<'_> {
         let before = self.record.report.as_ref();
         let differs = before.is_none_or(|b| b.differs(report));
         let moved = before.and_then(|b| b.progress) != report.progress;
-        if moved && report.progress.is_some() && (differs || age_ms >= self.rules.progress_ms) {
+        let done = report.progress.map_or(0, |p| p.done_bytes);
+        if done > self.record.downloaded_bytes && (differs || age_ms >= self.rules.progress_ms) {
+            self.record.downloaded_bytes = done;
             self.record.progressed_at = self.now;
         }
         if differs || (moved && age_ms >= self.rules.progress_ms) || age_ms >= self.rules.refresh_ms {
@@ -330,20 +363,25 @@ impl Draft<'_> {
             self.unavailable(i, error.unwrap_or_else(|| text.to_owned()));
             return;
         }
-        if self.is_stalled() {
-            return;
-        }
-        if self.record.failure.take().is_some() {
-            // A new desired state, for instance with another secret, may mend what had failed.
-            self.record.progressed_at = self.now;
+        if self.record.failure.is_some() {
+            if !self.is_mended(report) {
+                return;
+            }
+            if self.record.failure.take().is_some_and(|f| f.why.code != STALLED) {
+                self.record.progressed_at = self.now;
+            }
         }
         i.status = status;
         self.fail_without_progress(i, text);
     }
 
-    /// Whether it failed because it made no progress, and has made none since.
-    fn is_stalled(&self) -> bool {
-        self.record.failure.as_ref().is_some_and(|f| f.why.code == STALLED && self.record.progressed_at <= f.at)
+    /// Whether what had failed may succeed now: with another desired state, for instance with another secret.
+    fn is_mended(&self, report: &Report) -> bool {
+        self.record.failure.as_ref().is_none_or(|f| match f.why.code.as_str() {
+            STALLED => self.record.progressed_at > f.at,
+            code if UNREACHABLE.contains(&code) => true,
+            _ => f.desired_id != report.desired_id,
+        })
     }
 
     fn unavailable(&mut self, i: &mut Instance, reason: String) {
@@ -353,23 +391,29 @@ impl Draft<'_> {
         }
     }
 
+    /// Never fails an instance that was ready: it has data.
     fn fail(&mut self, i: &mut Instance, code: &str, message: String) {
+        if i.ready_at.is_some() {
+            return self.unavailable(i, message);
+        }
         let why = WorkerFailure { code: code.to_owned(), message };
         if self.record.failure.as_ref().is_none_or(|f| f.why.code != why.code) {
             self.emit(Event { failed: true, ..Event::told(EventKind::InstanceStartupFailed, why.message.clone()) });
             let keep = i.spec.serving.as_ref().is_some_and(|s| s.keep_failed);
             let ends_at = (!keep).then_some(self.now.plus_ms(self.rules.startup_failure_ttl_ms));
-            self.record.failure = Some(StartupFailure { at: self.now, ends_at, why });
+            let desired_id = self.record.report.as_ref().and_then(|r| r.desired_id.clone());
+            self.record.failure = Some(StartupFailure { at: self.now, desired_id, ends_at, why });
         }
         i.status = Status::StartupFailed;
     }
 
     /// An instance whose model will not answer costs money for nothing.
-    fn end_if_failed(&mut self, i: &mut Instance) {
+    /// With `silent`, nobody knows yet whether it has been mended meanwhile.
+    fn end_if_failed(&mut self, i: &mut Instance, silent: bool) {
         if i.status == Status::StartupFailed {
             self.waits(FAILED);
         }
-        let failed = self.record.failure.as_ref().filter(|_| i.status == Status::StartupFailed);
+        let failed = self.record.failure.as_ref().filter(|_| i.status == Status::StartupFailed && !silent);
         let Some(failure) = failed.filter(|f| f.ends_at.is_some_and(|at| self.now >= at)) else { return };
         let why = failure.why.clone();
         self.emit(Event::told(EventKind::InstanceFailed, why.message.clone()));

@@ -1,6 +1,6 @@
 //! What is recorded about a worker, with its instance.
 
-use super::report::{Report, WorkerFailure};
+use super::report::{Report, StepKind, WorkerFailure};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub struct Lost {
 pub struct StartupFailure {
     /// When it was first seen.
     pub at: Timestamp,
+    /// The desired state that failed; another one may mend it.
+    pub desired_id: Option<String>,
     /// When the instance ends because of it; `None`: it is kept.
     pub ends_at: Option<Timestamp>,
     /// Why.
@@ -39,6 +41,10 @@ pub struct WorkerRecord {
     pub reported_at: Option<Timestamp>,
     /// When the worker last made progress on the way to a model that answers.
     pub progressed_at: Timestamp,
+    /// The kinds of steps that have succeeded.
+    pub achieved: Vec<StepKind>,
+    /// The most bytes of a download that were reported.
+    pub downloaded_bytes: i64,
     /// The run and the number of the last step that is in the action log.
     pub logged: (String, u64),
     /// Why the model will not answer.
@@ -58,6 +64,8 @@ impl WorkerRecord {
             report: None,
             reported_at: None,
             progressed_at: now,
+            achieved: Vec::new(),
+            downloaded_bytes: 0,
             logged: (String::new(), 0),
             failure: None,
             waits_for: Some("waits for the server to boot and to respond to a handshake".to_owned()),

@@ -150,6 +150,17 @@ pub struct DiskFacts {
     pub free_bytes: i64,
 }
 
+/// The most items of a list in a report that are read.
+const ITEMS_MAX: usize = 64;
+/// The longest text in a report that is read, in characters.
+const TEXT_MAX: usize = 1_000;
+
+fn clean(text: &mut String) {
+    if text.chars().count() > TEXT_MAX || text.chars().any(char::is_control) {
+        *text = text.chars().take(TEXT_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    }
+}
+
 /// What a worker tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -194,6 +205,31 @@ impl Report {
         self.steps.last().map_or(0, |s| s.number)
     }
 
+    /// The report with texts and lists of limited length and without control characters: what a server sends is not
+    /// trusted.
+    #[must_use]
+    pub fn cleaned(mut self) -> Self {
+        let excess = self.steps.len().saturating_sub(ITEMS_MAX);
+        self.steps.drain(..excess);
+        self.gpus.truncate(ITEMS_MAX);
+        self.disks.truncate(ITEMS_MAX);
+        for gpu in &mut self.gpus {
+            gpu.xid_errors.truncate(ITEMS_MAX);
+            gpu.xid_errors.iter_mut().chain([&mut gpu.name]).for_each(clean);
+        }
+        self.disks.iter_mut().for_each(|d| clean(&mut d.mounted_at));
+        self.steps.iter_mut().for_each(|s| clean(&mut s.text));
+        if let Some(failure) = &mut self.failure {
+            clean(&mut failure.code);
+            clean(&mut failure.message);
+        }
+        let error = self.probe.as_mut().and_then(|p| p.error.as_mut());
+        error.into_iter().chain(&mut self.engine.last_exit).chain(&mut self.desired_id).for_each(clean);
+        clean(&mut self.version);
+        clean(&mut self.run_id);
+        self
+    }
+
     /// Whether two reports differ in more than measurements.
     #[must_use]
     pub fn differs(&self, other: &Self) -> bool {
@@ -203,5 +239,30 @@ impl Report {
             || answered(self) != answered(other)
             || self.engine != other.engine
             || self.gpus.len() != other.gpus.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_sends_is_limited() {
+        let step = |number| Step {
+            number,
+            kind: StepKind::EngineStart,
+            lasted_ms: 1,
+            succeeded: false,
+            text: "a\0b\n".repeat(1_000),
+        };
+        let json = serde_json::json!({"version": "1", "run_id": "r", "sequence": 1, "desired_id": null, "phase": "waiting",
+            "progress": null, "steps": (1..=1_000).map(step).collect::<Vec<_>>(), "failure": null,
+            "engine": {"running": false, "restarts": 0, "last_exit": "x\u{1b}[0m"}, "probe": null, "in_flight": 0,
+            "draining": false, "gpus": [], "disks": [], "memory_bytes": null, "memory_free_bytes": null});
+        let report: Report = serde_json::from_value(json).unwrap();
+        let cleaned = report.cleaned();
+        assert_eq!((cleaned.steps.len(), cleaned.last_step()), (ITEMS_MAX, 1_000), "the last ones are kept");
+        assert!(cleaned.steps.iter().all(|s| s.text.chars().count() == TEXT_MAX && s.text.starts_with("a b ")));
+        assert_eq!(cleaned.engine.last_exit.as_deref(), Some("x [0m"));
     }
 }

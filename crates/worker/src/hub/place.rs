@@ -39,8 +39,8 @@ impl Place {
     }
 }
 
-/// The list of a model's files, written once all of them are there. Each engine and each quantisation has one of its own:
-/// their files differ.
+/// The list of a model's files, written once all of them are there. Each engine and each quantisation has one of its
+/// own: their files differ.
 #[derive(serde::Serialize, Deserialize)]
 pub(super) struct Complete {
     pub(super) files: Vec<String>,

@@ -15,6 +15,7 @@ struct Story {
     agg: Aggregate,
     rules: WorkerRules,
     now: Timestamp,
+    watched_since: Timestamp,
 }
 
 impl Story {
@@ -26,13 +27,13 @@ impl Story {
         agg.instance.up_at = Some(now);
         agg.instance.worker = Some(Box::new(WorkerRecord::expected(now)));
         agg.instance.settled = true;
-        Self { agg, rules: WorkerRules::default(), now }
+        Self { agg, rules: WorkerRules::default(), now, watched_since: now }
     }
 
     /// The contact, so long after the one before; returns the status and the kinds of events.
     fn after(&mut self, ms: i64, contact: Contact) -> String {
         self.now = self.now.plus_ms(ms);
-        let seen = ObservedWorker { at: self.now, contact };
+        let seen = ObservedWorker { at: self.now, watched_since: self.watched_since, contact };
         let planned = plan(&self.agg, &seen, &self.rules);
         self.agg = planned.recorded;
         let again = plan(&self.agg, &seen, &self.rules);
@@ -120,6 +121,7 @@ fn an_event_says_how_long_its_step_took_and_whether_it_failed() {
     let told = Report { steps: vec![step(1, StepKind::DataVolume, false)], ..report(Phase::Retrying) };
     let seen = ObservedWorker {
         at: story.now.plus_ms(5 * S),
+        watched_since: story.now,
         contact: Contact::Worker { report: Box::new(told), current: true, refusal: None },
     };
     let events = plan(&story.agg, &seen, &story.rules).events;
@@ -197,7 +199,9 @@ fn a_failure_that_is_kept_or_mended_does_not_end_the_instance() {
     assert!(kept.agg.instance.failure.is_none());
     let mut mended = Story::begin();
     mended.tells(S, &failed("model_gated"));
-    assert_eq!(mended.tells(10 * MIN, &report(Phase::ModelDownload)), "starting", "with another secret");
+    assert_eq!(mended.tells(MIN, &report(Phase::ModelDownload)), "startup_failed", "it tries the same again");
+    let other = Report { desired_id: Some("other".into()), ..report(Phase::ModelDownload) };
+    assert_eq!(mended.tells(9 * MIN, &other), "starting", "with another secret");
     assert_eq!(mended.record().failure, None);
     assert_eq!(mended.tells(10 * MIN, &serving()), "ready INSTANCE_READY");
 }
@@ -230,11 +234,78 @@ fn what_makes_no_progress_fails_with_the_reason() {
 }
 
 #[test]
+fn a_step_that_fails_again_and_again_is_no_progress() {
+    let mut story = Story::begin();
+    let mut number = 0;
+    let mut again = |run: &str| {
+        number += 1;
+        Report {
+            run_id: run.to_owned(),
+            steps: vec![step(1, StepKind::DataVolume, true), step(number + 1, StepKind::ModelDownload, false)],
+            ..report(Phase::Retrying)
+        }
+    };
+    for n in 0..30 {
+        let told = again(if n < 15 { "a" } else { "b" });
+        story.tells(MIN, &told);
+        assert_eq!(story.record().failure, None, "minute {n}");
+    }
+    for _ in 0..3 {
+        story.tells(MIN, &again("c"));
+    }
+    assert_eq!(story.record().failure.as_ref().map(|f| f.why.code.as_str()), Some("startup_timeout"));
+}
+
+#[test]
+fn an_instance_that_was_ready_never_ends_by_itself_not_even_after_a_stop() {
+    let mut story = Story::begin();
+    story.tells(S, &serving());
+    // A stop and a start: the worker is expected again.
+    story.agg.instance.status = Status::Booting;
+    story.agg.instance.worker = Some(Box::new(WorkerRecord::expected(story.now)));
+    assert_eq!(story.lost(S), "booting");
+    assert_eq!(story.lost(60 * MIN), "unavailable INSTANCE_UNAVAILABLE");
+    assert_eq!(story.lost(60 * MIN), "unavailable");
+    assert!(story.agg.instance.failure.is_none());
+}
+
+#[test]
+fn time_in_which_nobody_watched_is_no_silence() {
+    let mut story = Story::begin();
+    story.tells(S, &report(Phase::ModelDownload));
+    story.lost(S);
+    // The control plane slept for a day.
+    story.watched_since = story.now.plus_ms(24 * 60 * MIN);
+    assert_eq!(story.lost(24 * 60 * MIN), "starting");
+    assert_eq!(story.tells(29 * MIN, &report(Phase::ModelDownload)), "starting");
+    let mut failed_before = Story::begin();
+    failed_before.tells(S, &failed("gpu_memory"));
+    failed_before.watched_since = failed_before.now.plus_ms(60 * MIN);
+    failed_before.lost(60 * MIN);
+    assert!(failed_before.agg.instance.failure.is_none(), "it may have been mended meanwhile");
+    failed_before.lost(MIN);
+    assert!(failed_before.agg.instance.failure.is_some());
+}
+
+#[test]
+fn a_ready_instance_whose_worker_cannot_take_its_desired_state_is_not_ready_if_its_model_is_silent() {
+    let mut story = Story::begin();
+    story.tells(S, &serving());
+    let stale = |phase| Contact::Worker {
+        report: Box::new(report(phase)),
+        current: false,
+        refusal: Some("the secret `x` does not exist".into()),
+    };
+    assert_eq!(story.after(S, stale(Phase::Serving)), "ready");
+    assert_eq!(story.after(S, stale(Phase::Waiting)), "unavailable INSTANCE_UNAVAILABLE");
+}
+
+#[test]
 fn a_worker_that_is_lost_before_its_model_answered_fails() {
     let mut story = Story::begin();
     story.tells(S, &report(Phase::ModelDownload));
     story.lost(S);
-    assert_eq!(story.lost(30 * MIN - S), "starting");
+    assert_eq!(story.lost(30 * MIN), "starting");
     assert_eq!(story.lost(1), "startup_failed INSTANCE_STARTUP_FAILED");
     assert_eq!(story.record().failure.as_ref().map(|f| f.why.code.as_str()), Some("worker_lost"));
 }
@@ -324,6 +395,9 @@ fn the_end_of_a_ready_instance_waits_for_what_its_model_is_answering() {
     assert_eq!(story.tells(S, &drains(0)), "terminating");
     assert!(story.agg.instance.wake_at == story.now && !story.agg.instance.settled);
     assert_eq!(begin().tells(S, &drains(0)), "terminating", "nothing is being answered");
-    assert_eq!(begin().lost(S), "terminating", "nothing can be known about it");
+    let mut silent = begin();
+    assert_eq!(silent.lost(S), "draining", "one contact failed");
+    assert_eq!(silent.lost(9_999), "draining");
+    assert_eq!(silent.lost(1), "terminating", "nothing can be known about it");
     assert_eq!(begin().after(S, Contact::Bootstrap(None)), "terminating");
 }

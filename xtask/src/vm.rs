@@ -1,0 +1,125 @@
+//! `cargo xtask vm`: makes a Debian for virtual machines, once, and runs the trial in `crates/vm-trial` with it.
+//!
+//! What is missing is installed with apt-get. Where that is not possible, the trial is skipped, unless it is required.
+
+use crate::{PROFILE, cargo, root};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Commands that the trial needs, with the Debian packages that have them.
+const NEEDED: [(&str, &str); 6] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("qemu-img", "qemu-utils"),
+    ("genisoimage", "genisoimage"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("debootstrap", "debootstrap"),
+    ("strip", "binutils"),
+];
+/// Makes the image. A change of it makes a new image.
+const SCRIPT: &str = include_str!("vm/image.sh");
+const MIRROR: &str = "http://deb.debian.org/debian";
+/// How many lines of a failed installation are shown.
+const LINES: usize = 5;
+
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let required = match args {
+        [] => false,
+        [flag] if flag == "--require" => true,
+        _ => return Err(crate::USAGE.to_owned()),
+    };
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let folder = target.join("vm");
+    let image = match prepare(&folder) {
+        Ok(image) => image,
+        Err(why) if required => return Err(why),
+        Err(why) => {
+            println!("skipped: the trial in a virtual machine: {why}");
+            return Ok(());
+        }
+    };
+    println!("building the worker's program and the trial");
+    cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "inventiv", "--package", "inventiv-vm-trial"])?;
+    let built = target.join(PROFILE);
+    // Without debug information, it is sent faster. The machine's C library is this host's, so that it can be run there.
+    let program = folder.join("inventiv");
+    crate::run(Command::new("strip").arg("-o").arg(&program).arg(built.join("inventiv")))?;
+    let files = folder.join("run");
+    let failed = |e: std::io::Error| format!("{}: {e}", files.display());
+    if files.exists() {
+        fs::remove_dir_all(&files).map_err(failed)?;
+    }
+    fs::create_dir_all(&files).map_err(failed)?;
+    crate::run(Command::new(built.join("vm_trial")).args([&image, &program, &files]))
+}
+
+/// Everything that the trial needs besides our programs; returns the folder of the image.
+fn prepare(folder: &Path) -> Result<PathBuf, String> {
+    let suite = suite()?;
+    let image = folder.join(&suite);
+    let made = fs::read_to_string(image.join("made-by")).is_ok_and(|text| text == SCRIPT);
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(command, _)| !is_there(command) && (!made || *command != "debootstrap"))
+        .map(|(_, package)| *package)
+        .collect();
+    if made && missing.is_empty() {
+        return Ok(image);
+    }
+    if !is_root() {
+        return Err("only root can install what it needs; run it once with sudo".to_owned());
+    }
+    if !missing.is_empty() {
+        println!("installing {} with apt-get", missing.join(", "));
+        quietly(Command::new("apt-get").args(["update", "-qq"]))?;
+        let install = ["install", "-y", "-qq", "--no-install-recommends"];
+        quietly(Command::new("apt-get").args(install).args(&missing).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    if !made {
+        println!("making an image of Debian {suite} in {} (some minutes, once)", image.display());
+        fs::create_dir_all(&image).map_err(|e| format!("{}: {e}", image.display()))?;
+        let script = image.join("image.sh");
+        fs::write(&script, SCRIPT).map_err(|e| format!("{}: {e}", script.display()))?;
+        quietly(Command::new("bash").arg(&script).arg(&image).args([&suite, MIRROR]))?;
+        fs::rename(&script, image.join("made-by")).map_err(|e| format!("{}: {e}", image.display()))?;
+    }
+    Ok(image)
+}
+
+/// This host's release of Debian. The machine gets the same one, with the same C library.
+fn suite() -> Result<String, String> {
+    let about = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let value = |key: &str| {
+        let line = about.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.map(|v| v.trim_matches('"').to_owned())
+    };
+    let codename = value("VERSION_CODENAME").filter(|_| value("ID").as_deref() == Some("debian"));
+    match codename {
+        Some(suite) if cfg!(target_arch = "x86_64") => Ok(suite),
+        _ => Err("it needs Debian on x86-64".to_owned()),
+    }
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|o| o.stdout.trim_ascii() == b"0")
+}
+
+fn is_there(command: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.into_iter().any(|folder| folder.join(command).exists())
+}
+
+/// Runs a command, and shows the end of what it wrote only if it fails.
+fn quietly(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{command:?}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let end = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("; ");
+    Err(format!("{:?} failed: {end}", command.get_program()))
+}
