@@ -1,8 +1,8 @@
 //! The worker: it prepares the data volume, runs the engine, asks the model real questions, and lets requests through.
 //!
-//! [`run`] starts two things. The server ([`server`]) takes the desired state, tells what is going on, and forwards
-//! allowed requests to the engine. The loop ([`work`]) makes the desired state true: data volume ([`data_volume`]), image
-//! ([`container`]), model ([`hub`]), engine ([`engine`]), probe ([`probe`]). They meet in [`state::State`].
+//! [`run`] starts two things. The server (`server`) takes the desired state, tells what is going on, and forwards
+//! allowed requests to the engine. The loop (`work`) makes the desired state true: data volume (`data_volume`), image
+//! (`container`), model (`hub`), engine (`engine`), probe (`probe`). They meet in `state::State`.
 
 pub mod config;
 mod container;

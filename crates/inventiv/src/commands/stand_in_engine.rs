@@ -30,6 +30,7 @@ pub(crate) async fn run(args: StandInEngine) -> Result<(), Failure> {
         eprintln!("torch.OutOfMemoryError: CUDA out of memory. (a stand-in says so)");
         std::process::exit(1);
     }
+    tokio::spawn(end_with(std::os::unix::process::parent_id()));
     let state = StandIn {
         model: args.model,
         ready_at: Instant::now() + Duration::from_millis(args.load_ms),
@@ -47,6 +48,14 @@ pub(crate) async fn run(args: StandInEngine) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await;
     let listener = listener.map_err(|e| Failure::general(format!("cannot listen on port {}: {e}", args.port)))?;
     axum::serve(listener, app).await.map_err(|e| Failure::general(e.to_string()))
+}
+
+/// Ends this process when its worker is gone: nobody else ends the engine of an emulated server that was killed.
+async fn end_with(worker: u32) {
+    while std::os::unix::process::parent_id() == worker {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    std::process::exit(0);
 }
 
 async fn models(State(engine): State<Arc<StandIn>>) -> Json<Value> {
