@@ -75,6 +75,10 @@ impl Stage {
             let shown = self.user("GET", &format!("/instances/{}", text(&instance, "id")), None)?;
             let status = text(&shown, "status");
             let goal: &[&str] = match self.cell.scenario {
+                // A server that a third party stopped stays stopped: its worker does not respond.
+                Scenario::Serve | Scenario::Drain if self.cell.kind.is_a_strangers() => {
+                    &["ready", "terminated", "provisioning_failed", "booting", "installing", "starting", "unavailable"]
+                }
                 _ if self.cell.kind.is_a_strangers() => &["ready", "terminated", "provisioning_failed", "booting"],
                 Scenario::Create | Scenario::Resize | Scenario::Adopt => &["ready", "provisioning_failed"],
                 Scenario::Serve => &["ready", "unavailable", "provisioning_failed", "terminated"],
