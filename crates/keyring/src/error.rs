@@ -1,6 +1,6 @@
 //! Errors of the key ring, by what must be done about them. None contains a key or a plain text.
 
-/// Why a secret cannot be sealed or opened.
+/// Why a secret cannot be sealed or opened, or an API key not be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The key file cannot be used as it is.
@@ -28,4 +28,10 @@ pub enum KeyError {
     /// The system gives no random bits, or the text is longer than the cipher allows.
     #[error("cannot seal: the system gives no random bits, or the text is too long")]
     Seal,
+    /// The system gives no random bits for a new API key.
+    #[error("cannot create an API key: the system gives no random bits")]
+    Random,
+    /// The id of a new API key does not have the form of an id. This is a bug.
+    #[error("cannot create an API key: its id must be 26 characters of base 32")]
+    KeyId,
 }

@@ -1,8 +1,10 @@
 //! Seals secrets with the keys of a key file, so that a database and its backups hold no plain secret.
 //!
 //! A sealed text is `v1:<key id>:<hex>`: AES-256-GCM with a random nonce, bound to a context that says what the text is
-//! for. The first key of the file seals, every key opens. Nothing here prints a key or a plain text.
+//! for. The first key of the file seals, every key opens. Nothing here prints a key or a plain text. The keys of users
+//! are something else: see [`api_key`].
 
+pub mod api_key;
 mod error;
 mod file;
 mod hex;
