@@ -9,7 +9,7 @@ mod cheapest;
 mod memory;
 mod support;
 
-pub use cheapest::cheapest;
+pub use cheapest::{cheapest, ranked};
 
 use crate::engine::{Engine, EngineKind};
 use crate::gpu;

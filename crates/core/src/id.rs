@@ -97,5 +97,10 @@ typed_id!(/// A volume that belongs, or belonged, to an instance.
 typed_id!(/// One line of the action log.
     LogId, "log-");
 
+typed_id!(/// A service: a model that is kept answering.
+    ServiceId, "svc-");
+typed_id!(/// A key of the gateway.
+    KeyId, "key-");
+
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,7 @@ pub mod proof;
 pub mod recorded;
 pub mod recover;
 pub mod request;
+pub mod service;
 pub mod size;
 pub mod snapshot_kind;
 pub mod snapshots;

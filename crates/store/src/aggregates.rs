@@ -7,23 +7,18 @@ use crate::error::Error;
 use crate::filtered::{Filtered, Wanted};
 use crate::logs::LogWrite;
 use crate::of_ids::{MANY, OfIds};
-use crate::{IdempotencyKey, Store, changes, idempotency, instance_rows, logs, names, server_rows, volume_rows};
+use crate::saved::Saved;
+use crate::{
+    IdempotencyKey, Store, changes, idempotency, instance_rows, logs, names, server_rows, services, volume_rows,
+};
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::{Aggregate, Instance};
+use inventiv_core::service::Service;
 use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
 use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-
-/// The result of a guarded write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Saved {
-    /// Committed; the new version of the row.
-    Version(i64),
-    /// Another write came in between: nothing was written. Read again.
-    Stale,
-}
 
 /// Which instances to list; `None`: no filter.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +96,15 @@ impl Store {
     ) -> Result<(), Error> {
         let given = difference(giver.before, giver.after, &[], agg.instance.created_at);
         self.insert_with(agg, writes, Some(names::take(&agg.instance, true)), key, given).await
+    }
+
+    /// The same, together with the write of the service that it belongs to: both or neither.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] also if another write to the service came in between; when the database refuses.
+    pub async fn insert_replica(&self, agg: &Aggregate, writes: &[LogWrite], service: &Service) -> Result<(), Error> {
+        let of = vec![services::update(service)];
+        self.insert_with(agg, writes, Some(names::take(&agg.instance, true)), None, of).await
     }
 
     /// Inserts an instance that was rebuilt from the cloud, together with changes of the instances that its volumes were

@@ -12,6 +12,7 @@ macro_rules! living {
 
 mod accounts;
 mod aggregates;
+mod api_keys;
 mod args;
 mod audits;
 mod authorities;
@@ -28,14 +29,18 @@ mod logs;
 mod models;
 mod names;
 mod of_ids;
+mod saved;
 mod secrets;
 mod server_rows;
+mod services;
 mod settings;
+mod usage;
 mod volume_rows;
 mod workers;
 
 pub use accounts::Account;
-pub use aggregates::{InstanceFilter, Saved};
+pub use aggregates::InstanceFilter;
+pub use api_keys::ApiKeyRow;
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use authorities::AuthorityRow;
 pub use catalogue::Catalogue;
@@ -47,8 +52,11 @@ pub use idempotency::IdempotencyKey;
 pub use logs::{ActionLog, LogClose, LogWrite, StateChange};
 pub use models::Model;
 pub use names::Named;
+pub use saved::Saved;
 pub use secrets::SecretRow;
+pub use services::Target;
 pub use settings::ProviderSettings;
+pub use usage::{Counted, MinuteUse, Usage, UsageKey};
 pub use volume_rows::{VolumeFilter, VolumeWithOwner};
 pub use workers::EngineLog;
 

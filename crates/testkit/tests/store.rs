@@ -47,6 +47,7 @@ fn instance(n: u128) -> Aggregate {
         ssh_keys: vec!["ssh-ed25519 AAAA…".into()],
         user_data: Some("#!/bin/sh\necho 'ü'\n".into()),
         recovered_at: Some(at(1)),
+        replica_of: None,
     };
     let instance = Instance {
         id: InstanceId::new(n),

@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, Serving};
 use crate::offer::BootStorage;
+use crate::service::ReplicaOf;
 use crate::time::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -42,6 +43,9 @@ pub struct Spec {
     /// How many GPUs this type has.
     #[serde(default)]
     pub gpu_count: i64,
+    /// The service that it belongs to; `None`: to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_of: Option<ReplicaOf>,
     /// The user's own tags.
     pub tags: Vec<String>,
     /// SSH public keys that may log in, besides those of the project.

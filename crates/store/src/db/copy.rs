@@ -12,12 +12,13 @@ use std::collections::HashMap;
 
 /// The tables to move, in the order of their references, with their keys. Leases belong to running replicas, and
 /// `changes` is derived from `instance_changes`.
-const TABLES: [(&str, &[&str]); 18] = [
+const TABLES: [(&str, &[&str]); 23] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
     ("catalogues", &["account_id", "zone"]),
     ("offers", &["account_id", "zone", "instance_type"]),
+    ("services", &["id"]),
     ("instances", &["id"]),
     ("instance_names", &["account_id", "name"]),
     ("idempotency_keys", &["account_id", "idempotency_key"]),
@@ -31,6 +32,10 @@ const TABLES: [(&str, &[&str]); 18] = [
     ("secrets", &["name"]),
     ("authorities", &["id"]),
     ("engine_logs", &["instance_id"]),
+    ("api_keys", &["id"]),
+    ("service_load", &["service_id", "replica"]),
+    ("key_minutes", &["key_id", "minute"]),
+    ("usage_hours", &["hour", "key_id", "service_id", "instance_id", "model"]),
 ];
 /// Rows per statement: PostgreSQL limits the number of values.
 const PAGE: usize = 200;

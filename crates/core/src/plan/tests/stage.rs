@@ -85,6 +85,7 @@ pub(crate) fn instance() -> Aggregate {
         ssh_keys: Vec::new(),
         user_data: None,
         recovered_at: None,
+        replica_of: None,
     };
     let instance = Instance {
         id: InstanceId::new(7),

@@ -1,0 +1,125 @@
+//! Decides from the facts of a service which replicas are created and which end. Pure.
+
+use super::live::{self, is_live};
+use super::summary::{Outcome, summarize};
+use super::{Load, Replica, Service, ServiceStatus, failures, scale};
+use crate::id::InstanceId;
+use crate::status::{Desired, Status};
+use crate::time::Timestamp;
+
+/// Time limits and bounds about services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRules {
+    /// How long a candidate is not used after it was out of stock, in milliseconds.
+    pub out_of_stock_ms: i64,
+    /// How long a replica that was ready may not answer before it is replaced, in milliseconds.
+    pub replace_after_ms: i64,
+    /// The pause after the first failure of a replica in milliseconds; it doubles with each one.
+    pub backoff_ms: i64,
+    /// After so many failures in a row, no replica is created until somebody changes the service or warms it.
+    pub max_failures: u32,
+}
+
+impl Default for ServiceRules {
+    fn default() -> Self {
+        Self { out_of_stock_ms: 600_000, replace_after_ms: 180_000, backoff_ms: 15_000, max_failures: 3 }
+    }
+}
+
+/// What to do about a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePlan {
+    /// The service as it is to be recorded.
+    pub service: Service,
+    /// The candidates (by index) in which a replica is created, one each.
+    pub create: Vec<usize>,
+    /// The replicas that end, with the reason of each.
+    pub terminate: Vec<(InstanceId, &'static str)>,
+}
+
+/// Decides what to do now. Idempotent: after it was carried out, the same facts give no further actions.
+///
+/// The result does not depend on the order of the replicas. Those that have ended may be among them. A failed one has to
+/// be among them until a plan has counted its failure.
+#[must_use]
+pub fn plan(service: &Service, replicas: &[Replica], load: &Load, now: Timestamp, rules: &ServiceRules) -> ServicePlan {
+    let mut replicas: Vec<&Replica> = replicas.iter().collect();
+    replicas.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    if service.desired == Desired::Absent {
+        return end(service, &replicas, now);
+    }
+    let mut next = service.clone();
+    failures::count(&mut next, &replicas, now, rules);
+    let (mut live, mut terminate) = sort_out(&mut next, &replicas, now, rules);
+
+    let needed = scale::needed(&next, &live, load, now);
+    let total = u32::try_from(live.len()).unwrap_or(u32::MAX);
+    let is_update = live.iter().any(|r| r.revision < next.revision);
+    // The additional replica of an update does not make the service larger.
+    let before = if is_update { total.min(next.state.size) } else { total };
+    scale::resize(&mut next.state, &next.spec, before, (needed, now));
+    let ended = scale::shrink(&mut live, next.state.size as usize, next.revision);
+    terminate.extend(ended.into_iter().map(|(r, why)| (r.id.clone(), why)));
+
+    let mut create = Vec::new();
+    let mut block = None;
+    let missing = scale::missing(&live, next.state.size, needed, next.revision);
+    if missing > 0 {
+        match failures::next_candidate(&next, now, rules) {
+            Ok(candidate) => create = vec![candidate; missing],
+            Err(why) => block = Some(why),
+        }
+    }
+    let replace_after_ms = rules.replace_after_ms;
+    summarize(&mut next, &Outcome { needed: needed as usize, live: &live, block, replace_after_ms });
+    ServicePlan { service: next, create, terminate }
+}
+
+/// The replicas that end, with the reason of each.
+type Ending = Vec<(InstanceId, &'static str)>;
+
+/// Tells the live replicas from those that end whatever the load is.
+fn sort_out<'a>(
+    next: &mut Service,
+    replicas: &[&'a Replica],
+    now: Timestamp,
+    rules: &ServiceRules,
+) -> (Vec<&'a Replica>, Ending) {
+    let mut live: Vec<&Replica> = replicas.iter().copied().filter(|r| is_live(r)).collect();
+    live::remember_unavailable(&mut next.state, &live, now);
+    let failed = replicas.iter().filter(|r| r.status == Status::StartupFailed && !r.ends && !r.is_kept);
+    let mut ending: Ending = failed.map(|r| (r.id.clone(), "its model will not answer")).collect();
+    let state = &next.state;
+    live.retain(|r| {
+        let since = state.unavailable.get(&r.id);
+        let why = if since.is_some_and(|since| now.ms_since(*since) >= rules.replace_after_ms) {
+            "its model does not answer any more"
+        } else if scale::is_useless(r, next.revision) {
+            "the settings changed before it was ready"
+        } else {
+            return true;
+        };
+        ending.push((r.id.clone(), why));
+        false
+    });
+    (live, ending)
+}
+
+/// Ends a service: every replica ends, and then the service has ended.
+fn end(service: &Service, replicas: &[&Replica], now: Timestamp) -> ServicePlan {
+    let mut next = service.clone();
+    let left = replicas.iter().filter(|r| !r.status.is_final());
+    let terminate = left.clone().filter(|r| !r.ends).map(|r| (r.id.clone(), "the service ends")).collect();
+    if service.status != ServiceStatus::Deleted {
+        (next.status, next.reason) = match left.count() {
+            0 => (ServiceStatus::Deleted, None),
+            1 => (ServiceStatus::Deleting, Some("1 replica has not ended yet".to_owned())),
+            left => (ServiceStatus::Deleting, Some(format!("{left} replicas have not ended yet"))),
+        };
+        next.deleted_at = (next.status == ServiceStatus::Deleted).then_some(now);
+    }
+    ServicePlan { service: next, create: Vec::new(), terminate }
+}
+
+#[cfg(test)]
+mod tests;
