@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["inventiv-core"]),
     ("worker-api", &["inventiv-core"]),
     ("worker", &["inventiv-core", "inventiv-worker-api"]),
+    ("gateway", &["inventiv-core", "inventiv-keyring", "inventiv-store", "inventiv-worker-api"]),
     (
         "orchestrator",
         &["inventiv-core", "inventiv-keyring", "inventiv-providers", "inventiv-store", "inventiv-worker-api"],
@@ -31,6 +32,7 @@ const OURS: &[&str] = &[
     "inventiv-types",
     "inventiv-providers",
     "inventiv-store",
+    "inventiv-gateway",
     "inventiv-worker-api",
     "inventiv-worker",
     "inventiv-orchestrator",
@@ -43,7 +45,7 @@ const OURS: &[&str] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "testkit"]),
     // The executable serves a stand-in for engines with it.
-    ("axum", &["api", "scaleway-emulator", "testkit", "inventiv"]),
+    ("axum", &["api", "gateway", "scaleway-emulator", "testkit", "inventiv"]),
     (
         "tokio",
         &[
@@ -53,6 +55,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "worker",
             "orchestrator",
             "api",
+            "gateway",
             "scaleway-emulator",
             "testkit",
             "inventiv",

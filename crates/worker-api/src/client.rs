@@ -222,32 +222,58 @@ impl WorkerClient {
     }
 
     async fn connect(&self) -> Result<SendRequest<Body>, ContactError> {
-        tokio::time::timeout(CONNECT, self.connect_without_limit())
-            .await
-            .unwrap_or_else(|_| Err(ContactError::Unreachable(format!("no connection to {}", self.address))))
+        connect(self.address, &self.name, &self.tls).await
     }
+}
 
-    async fn connect_without_limit(&self) -> Result<SendRequest<Body>, ContactError> {
-        let name = ServerName::try_from(self.name.clone())
-            .map_err(|_| ContactError::NotTheWorker("the id of the instance is no valid name".to_owned()))?;
-        let tcp = TcpStream::connect(self.address)
-            .await
-            .map_err(|e| ContactError::Unreachable(format!("no connection to {}: {e}", self.address)))?;
-        let _ = tcp.set_nodelay(true);
-        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(|e| {
-            let is_tls = e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-            let text = format!("no handshake with {}: {e}", self.address);
-            if is_tls { ContactError::NotTheWorker(text) } else { ContactError::Unreachable(text) }
-        })?;
-        let (sender, connection) = handshake(TokioIo::new(tls))
-            .await
-            .map_err(|e| ContactError::Unreachable(format!("the connection broke: {e}")))?;
-        tokio::spawn(async move {
-            // It ends with the client, or with an error that the next call reports.
-            let _ = connection.await;
-        });
-        Ok(sender)
-    }
+/// Connects to the worker of an instance. The server must prove that it is the one of this instance.
+///
+/// # Errors
+/// If nothing responds within five seconds, or something else does.
+pub async fn connect<B>(
+    address: SocketAddr,
+    instance_id: &str,
+    tls: &Arc<ClientConfig>,
+) -> Result<SendRequest<B>, ContactError>
+where
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    tokio::time::timeout(CONNECT, connect_without_limit(address, instance_id, tls))
+        .await
+        .unwrap_or_else(|_| Err(ContactError::Unreachable(format!("no connection to {address}"))))
+}
+
+async fn connect_without_limit<B>(
+    address: SocketAddr,
+    instance_id: &str,
+    tls: &Arc<ClientConfig>,
+) -> Result<SendRequest<B>, ContactError>
+where
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let name = ServerName::try_from(instance_id.to_owned())
+        .map_err(|_| ContactError::NotTheWorker("the id of the instance is no valid name".to_owned()))?;
+    let tcp = TcpStream::connect(address)
+        .await
+        .map_err(|e| ContactError::Unreachable(format!("no connection to {address}: {e}")))?;
+    let _ = tcp.set_nodelay(true);
+    let tls = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await.map_err(|e| {
+        let is_tls = e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        let text = format!("no handshake with {address}: {e}");
+        if is_tls { ContactError::NotTheWorker(text) } else { ContactError::Unreachable(text) }
+    })?;
+    let (sender, connection) = handshake(TokioIo::new(tls))
+        .await
+        .map_err(|e| ContactError::Unreachable(format!("the connection broke: {e}")))?;
+    tokio::spawn(async move {
+        // It ends with the client, or with an error that the next call reports.
+        let _ = connection.await;
+    });
+    Ok(sender)
 }
 
 /// The whole response, if it is a success.

@@ -19,6 +19,8 @@ pub const LOGS: &str = "/logs";
 pub const DRAIN: &str = "/drain";
 /// The header with the SHA-256 of a program, in hexadecimal.
 pub const SHA256: &str = "x-sha256";
+/// The header of a response that says that the engine got nothing of a request, with the reason: it may be sent elsewhere.
+pub const NOT_ACCEPTED: &str = "x-inventiv-not-accepted";
 
 /// The desired state of a worker with the values of its secrets.
 #[derive(Clone, Serialize, Deserialize)]

@@ -2,13 +2,14 @@
 
 use crate::state::State;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use inventiv_worker_api::message::NOT_ACCEPTED;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,10 +65,10 @@ impl Proxy {
         let state = &self.state;
         let is_work = request.method() == Method::POST;
         if is_work && state.draining.load(Ordering::SeqCst) {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "the worker takes no new requests: its instance ends");
+            return not_accepted("the worker takes no new requests: its instance ends");
         }
         let Some(target) = state.target() else {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "the model does not answer yet");
+            return not_accepted("the model does not answer yet");
         };
         let held = InFlight::begin(is_work, Arc::clone(state));
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
@@ -83,8 +84,10 @@ impl Proxy {
         match self.client.request(request).await {
             Ok(mut response) => {
                 remove_hop_headers(response.headers_mut());
+                response.headers_mut().remove(NOT_ACCEPTED);
                 response.map(|body| Counted { body, held }.boxed_unsync())
             }
+            Err(e) if e.is_connect() => not_accepted("the engine does not run"),
             Err(e) => plain(StatusCode::BAD_GATEWAY, &format!("the engine broke the connection: {e}")),
         }
     }
@@ -94,6 +97,13 @@ fn remove_hop_headers(headers: &mut HeaderMap) {
     for name in HOP {
         headers.remove(name);
     }
+}
+
+/// A refusal of a request that the engine got nothing of.
+fn not_accepted(why: &'static str) -> Answer {
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, why);
+    answer.headers_mut().insert(NOT_ACCEPTED, HeaderValue::from_static(why));
+    answer
 }
 
 pub(crate) fn plain(status: StatusCode, text: &str) -> Answer {

@@ -1,0 +1,210 @@
+//! What is counted: requests under way, usage, metrics.
+
+use crate::keys::KeyState;
+use crate::table::{Destination, Replica, ServiceLoad};
+use crate::usage::Tokens;
+use inventiv_core::id::ServiceId;
+use inventiv_core::service::Load;
+use inventiv_core::time::Timestamp;
+use inventiv_store::{Usage, UsageKey};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+/// How often the load of a service is told again while there is any, in microseconds.
+const TELL_AGAIN_US: i64 = 3_000_000;
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The client got all of it.
+    Complete,
+    /// The engine answered with an error, or broke off.
+    Failed,
+    /// The client went away.
+    Cancelled,
+}
+
+impl Outcome {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Adds one to a number for as long as it lives.
+pub(crate) struct Held<T: AsRef<AtomicU32>>(T);
+
+impl<T: AsRef<AtomicU32>> Held<T> {
+    pub(crate) fn new(number: T) -> Self {
+        number.as_ref().fetch_add(1, Ordering::SeqCst);
+        Self(number)
+    }
+}
+
+impl<T: AsRef<AtomicU32>> Drop for Held<T> {
+    fn drop(&mut self) {
+        self.0.as_ref().fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The outstanding requests of a replica.
+pub(crate) struct OfReplica(pub(crate) Arc<Replica>);
+
+impl AsRef<AtomicU32> for OfReplica {
+    fn as_ref(&self) -> &AtomicU32 {
+        &self.0.outstanding
+    }
+}
+
+/// The outstanding requests of a service.
+pub(crate) struct OfService(pub(crate) Arc<ServiceLoad>);
+
+impl AsRef<AtomicU32> for OfService {
+    fn as_ref(&self) -> &AtomicU32 {
+        &self.0.outstanding
+    }
+}
+
+/// The requests that wait for a replica of a service.
+pub(crate) struct Queued(pub(crate) Arc<ServiceLoad>);
+
+impl AsRef<AtomicU32> for Queued {
+    fn as_ref(&self) -> &AtomicU32 {
+        &self.0.queued
+    }
+}
+
+/// Usage that was not written yet.
+pub(crate) type Unwritten = Arc<Mutex<HashMap<UsageKey, Usage>>>;
+
+/// A request that a replica is answering.
+pub(crate) struct Answered {
+    destination: Arc<Destination>,
+    replica: Held<OfReplica>,
+    _service: Option<Held<OfService>>,
+    key: Arc<KeyState>,
+    unwritten: Unwritten,
+    began: Instant,
+    began_at: Timestamp,
+    first: Option<Instant>,
+    /// Whether its end was counted.
+    is_counted: bool,
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        if !self.is_counted {
+            // The client went away before the answer began.
+            self.count(Outcome::Cancelled, Tokens::default(), 0);
+        }
+    }
+}
+
+impl Answered {
+    pub(crate) fn begin(
+        destination: &Arc<Destination>,
+        replica: &Arc<Replica>,
+        key: &Arc<KeyState>,
+        unwritten: &Unwritten,
+        (began, began_at): (Instant, Timestamp),
+    ) -> Self {
+        Self {
+            replica: Held::new(OfReplica(replica.clone())),
+            _service: destination.service.as_ref().map(|s| Held::new(OfService(s.load.clone()))),
+            destination: destination.clone(),
+            key: key.clone(),
+            unwritten: unwritten.clone(),
+            began,
+            began_at,
+            first: None,
+            is_counted: false,
+        }
+    }
+
+    pub(crate) fn replica(&self) -> &Arc<Replica> {
+        &self.replica.0.0
+    }
+
+    /// The first part of the answer came.
+    pub(crate) fn first_token(&mut self) {
+        self.first.get_or_insert_with(Instant::now);
+    }
+
+    /// The replica did not accept it: it counts as nothing.
+    pub(crate) fn forget(mut self) {
+        self.is_counted = true;
+    }
+
+    /// Counts the end.
+    pub(crate) fn end(mut self, outcome: Outcome, tokens: Tokens, parts: i64, put_back: impl FnOnce(&Replica)) {
+        self.is_counted = true;
+        self.count(outcome, tokens, parts);
+        put_back(self.replica());
+    }
+
+    fn count(&self, outcome: Outcome, tokens: Tokens, parts: i64) {
+        let (label, now) = (self.destination.label().to_owned(), Instant::now());
+        metrics::counter!("inventiv_gateway_requests_total", "service" => label.clone(), "outcome" => outcome.text())
+            .increment(1);
+        let count = |kind: &'static str, n: i64| {
+            let n = u64::try_from(n).unwrap_or(0);
+            metrics::counter!("inventiv_gateway_tokens_total", "service" => label.clone(), "kind" => kind).increment(n);
+        };
+        count("prompt", tokens.prompt);
+        count("completion", tokens.completion);
+        let lasted = now - self.began;
+        metrics::histogram!("inventiv_gateway_duration_seconds", "service" => label.clone()).record(lasted);
+        let first = self.first.map(|f| f - self.began);
+        if let Some(first) = first {
+            metrics::histogram!("inventiv_gateway_first_token_seconds", "service" => label.clone()).record(first);
+        }
+        if let Some(first) = self.first
+            && let Ok(gaps @ 1..) = u32::try_from(parts - 1)
+        {
+            let between = (now - first) / gaps;
+            metrics::histogram!("inventiv_gateway_between_tokens_seconds", "service" => label.clone()).record(between);
+        }
+        self.key.window.lock().add_tokens(tokens.prompt + tokens.completion, self.began_at.0);
+        let ms = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        let used = Usage {
+            requests: 1,
+            errors: i64::from(outcome == Outcome::Failed),
+            prompt_tokens: tokens.prompt,
+            completion_tokens: tokens.completion,
+            first_token_ms: first.map_or(0, ms),
+            duration_ms: ms(lasted),
+        };
+        let key = UsageKey {
+            hour: UsageKey::hour_of(self.began_at),
+            key_id: self.key.row.id.to_string(),
+            service_id: self.destination.service.as_ref().map_or_else(String::new, |s| s.id.to_string()),
+            instance_id: self.replica().id.to_string(),
+            model: self.destination.model.clone(),
+        };
+        self.unwritten.lock().entry(key).or_default().add(&used);
+    }
+}
+
+/// The load of a service, if there is something new to tell.
+pub(crate) fn load_to_tell(id: &ServiceId, load: &ServiceLoad, now: Timestamp) -> Option<(ServiceId, Load)> {
+    let outstanding = load.outstanding.load(Ordering::SeqCst);
+    let queued = load.queued.load(Ordering::SeqCst);
+    let last = load.last_request_us.load(Ordering::SeqCst);
+    let mut told = load.told.lock();
+    let is_old = now.0 - told.1 >= TELL_AGAIN_US;
+    // When the last request came is told again from time to time, not with each one.
+    let changed = (outstanding, queued) != (told.0.0, told.0.1) || (last != told.0.2 && is_old);
+    let any = outstanding + queued > 0;
+    if !(changed || any && is_old) {
+        return None;
+    }
+    *told = ((outstanding, queued, last), now.0);
+    let last_request_at = (last > 0).then_some(Timestamp(last));
+    Some((id.clone(), Load { outstanding, queued, last_request_at }))
+}
