@@ -85,10 +85,15 @@ fn check_reused_volume(request: &CreateInstance) -> Vec<FieldError> {
 
 /// What is wrong with an instance's name, if anything is.
 pub(crate) fn wrong_name(name: &str) -> Option<FieldError> {
+    wrong_name_beside(name, InstanceId::PREFIX)
+}
+
+/// What is wrong with a name that is used beside ids with a prefix, if anything is.
+pub(crate) fn wrong_name_beside(name: &str, id_prefix: &str) -> Option<FieldError> {
     let text = if name.trim().is_empty() || name.chars().count() > NAME_MAX || name.chars().any(is_hidden) {
         format!("must have 1 to {NAME_MAX} characters, none of them control characters or invisible")
-    } else if name.starts_with(InstanceId::PREFIX) {
-        format!("must not begin with `{}`, because ids begin with it", InstanceId::PREFIX)
+    } else if name.starts_with(id_prefix) {
+        format!("must not begin with `{id_prefix}`, because ids begin with it")
     } else if matches!(name, "." | "..") {
         // Path normalisation removes these segments.
         "must not be `.` or `..`, which cannot be used in a path".to_owned()

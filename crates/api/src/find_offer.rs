@@ -34,7 +34,8 @@ pub(crate) async fn find(app: &App, account: &str, request: &CreateInstance) -> 
     Ok(offer)
 }
 
-async fn unknown_type(app: &App, account: &str, request: &CreateInstance) -> Result<String, ApiError> {
+/// What to say about a type that is not offered in a zone.
+pub(crate) async fn unknown_type(app: &App, account: &str, request: &CreateInstance) -> Result<String, ApiError> {
     let all = app.store().offers(account, None).await?;
     let elsewhere: Vec<&str> =
         all.iter().filter(|o| o.instance_type == request.instance_type).map(|o| o.zone.as_str()).collect();

@@ -22,13 +22,14 @@ mod requests;
 mod resolve;
 mod reuse;
 mod routes;
+mod services;
 mod serving;
 mod view;
 mod volume_policy;
 
 pub use accounts::Account;
 pub use images::{AskAll, AskFits, Images};
-pub use listen::{Limits, serve};
+pub use listen::{Limits, serve, serve_router};
 pub use metrics_page::install_metrics;
 
 use axum::Router;

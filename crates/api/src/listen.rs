@@ -93,12 +93,31 @@ impl Drop for Slot {
     }
 }
 
-/// Serves the API until `stop` completes. Then it ends the change streams and finishes the requests in progress.
+/// Serves the API, with more routes on the same listener, until `stop` completes. Then it ends the change streams and
+/// finishes the requests in progress.
 ///
 /// # Errors
 /// When the listener's address cannot be read.
-pub async fn serve(listener: TcpListener, app: &App, stop: impl Future<Output = ()> + Send) -> std::io::Result<()> {
-    let (router, limits) = (app.router(), app.inner.limits);
+pub async fn serve(
+    listener: TcpListener,
+    app: &App,
+    more: Router,
+    stop: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
+    serve_router(listener, app.router().merge(more), app.inner.limits, stop, || app.close_streams()).await
+}
+
+/// Serves routes within limits until `stop` completes. Then it calls `stopped` and finishes the requests in progress.
+///
+/// # Errors
+/// When the listener's address cannot be read.
+pub async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send,
+    stopped: impl FnOnce() + Send,
+) -> std::io::Result<()> {
     let (counted, graceful) = (Arc::new(Mutex::new(Counted::default())), GracefulShutdown::new());
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -121,7 +140,7 @@ pub async fn serve(listener: TcpListener, app: &App, stop: impl Future<Output = 
     }
     // From here on, connections are refused at once, so that clients try another replica.
     drop(listener);
-    app.close_streams();
+    stopped();
     graceful.shutdown().await;
     Ok(())
 }

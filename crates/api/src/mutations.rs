@@ -201,7 +201,7 @@ impl From<ApiError> for Renamed {
     }
 }
 
-async fn spec(
+pub(crate) async fn spec(
     app: &App,
     request: &CreateInstance,
     offer: &Offer,
@@ -236,6 +236,7 @@ async fn spec(
         ssh_keys: request.ssh_keys.clone().unwrap_or_default(),
         user_data: request.user_data.clone(),
         recovered_at: None,
+        replica_of: None,
     })
 }
 

@@ -32,6 +32,8 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
         (name = "offers", description = "Server types with prices and availability, and images."),
         (name = "models", description = "Models, and the size of the data volume that each needs."),
         (name = "secrets", description = "Texts that are stored sealed. Their values are never shown."),
+        (name = "services", description = "Models that are kept answering by as many instances as their load needs."),
+        (name = "keys", description = "API keys for clients that ask models. The value of a key is shown once."),
         (name = "audit", description = "The comparison of what the cloud shows with the records, in both directions."),
         (name = "action logs", description = "The log of requests, events and provider calls that change something."),
         (name = "accounts", description = "Accounts at providers, and the resources that each still owns."),

@@ -45,6 +45,14 @@ impl ApiError {
         &self.errors
     }
 
+    /// The mistakes in the fields of the request; without any, the whole text as one.
+    pub(crate) fn into_errors(self) -> Vec<FieldError> {
+        if self.errors.is_empty() {
+            return vec![FieldError { pointer: None, parameter: None, detail: self.detail }];
+        }
+        self.errors
+    }
+
     /// The request was understood and is invalid (422).
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(422, "invalid", detail)

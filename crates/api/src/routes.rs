@@ -8,10 +8,12 @@ mod events;
 mod health;
 mod images;
 pub(crate) mod instances;
+mod keys;
 mod models;
 mod offers;
 mod power;
 mod secrets;
+mod services;
 mod settings;
 mod volumes;
 mod worker;
@@ -54,6 +56,12 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(models::fit))
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::put, secrets::remove))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::show, keys::revoke))
+        .routes(routes!(services::create, services::list))
+        .routes(routes!(services::show, services::change, services::remove))
+        .routes(routes!(services::warm))
+        .routes(routes!(services::usage))
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))

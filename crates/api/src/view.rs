@@ -5,6 +5,7 @@ mod audit;
 mod fit;
 mod offer;
 mod proof;
+mod service;
 mod settings;
 mod snapshot;
 mod storage;
@@ -16,6 +17,7 @@ use fit::engine;
 pub(crate) use fit::type_fit;
 pub(crate) use offer::{image, offer};
 pub(crate) use proof::{instance_proof, stuck};
+pub(crate) use service::{service, usage};
 pub(crate) use settings::{model, settings};
 pub(crate) use storage::{owned_volume, proof, storage};
 

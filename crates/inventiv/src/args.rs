@@ -1,14 +1,17 @@
 //! The command line.
 
 mod engine;
+mod gateway;
 mod resources;
+mod service;
 mod worker;
 
+pub(crate) use gateway::{CreateKeyArgs, KeyCommand};
 pub(crate) use resources::{
     AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, SecretCommand, VolumeCommand,
     Wait,
 };
-
+pub(crate) use service::{CreateServiceArgs, Scaling, ServiceCommand, UpdateServiceArgs};
 pub(crate) use worker::{EmulatedServer, Misbehaviour, StandInEngine, WorkerArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -181,6 +184,20 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SecretCommand,
     },
+    /// Create, list, change and delete services: models that are kept answering by as many instances as their load needs.
+    Service {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: ServiceCommand,
+    },
+    /// Manage API keys, for clients that ask models.
+    Key {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Run the worker on a server with a GPU. A control plane installs it; systemd starts it.
     Worker(WorkerArgs),
     /// Behave like a server that boots: the command for `scaleway-emulator --boot`.
@@ -283,6 +300,9 @@ pub(crate) struct Serve {
     /// Address to listen on. Beyond loopback, other machines can try to guess the token.
     #[arg(long, env = "INVENTIV_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Another address to listen on, only for the models' API under `/v1`; it is always on `--listen`, too.
+    #[arg(long, env = "INVENTIV_GATEWAY_LISTEN", value_name = "ADDRESS")]
+    pub(crate) gateway_listen: Option<SocketAddr>,
     /// Database: `sqlite:FILE` or `postgres://…`; by default a SQLite file in the state folder.
     #[arg(long, env = "INVENTIV_DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,

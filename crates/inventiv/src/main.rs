@@ -54,6 +54,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Watch(watch) => commands::watch::run(watch, output).await,
         Command::Model { command, connection } => commands::model::run(command, &connection, output).await,
         Command::Secret { command, connection } => commands::secret::run(command, &connection, output).await,
+        Command::Service { command, connection } => commands::service::run(command, &connection, output).await,
+        Command::Key { command, connection } => commands::key::run(command, &connection, output).await,
         Command::Worker(worker) => commands::worker::run(worker).await,
         Command::EmulatedServer(server) => commands::emulated_server::run(server).await,
         Command::StandInEngine(engine) => commands::stand_in_engine::run(engine).await,

@@ -30,6 +30,11 @@ pub(crate) fn list<T: Serialize>(output: Output, items: &[T], columns: &Columns<
     }
 }
 
+/// Items as a table, as part of something else.
+pub(crate) fn table<T>(output: Output, items: &[T], columns: &Columns<T>) -> String {
+    table::table(output, items, columns)
+}
+
 /// Prints one item as lines, or in the format `output`; `name` is what `--output name` prints.
 pub(crate) fn one<T: Serialize>(
     output: Output,

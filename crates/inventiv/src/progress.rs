@@ -149,10 +149,7 @@ impl<'c> Progress<'c> {
     pub(crate) async fn follow(&mut self, goal: &Goal) -> Result<InstanceDetail, Failure> {
         let deadline = Instant::now() + goal.timeout;
         loop {
-            let detail: InstanceDetail = self.client.get(&format!("/instances/{}", self.id), &()).await?;
-            self.show_logs().await?;
-            self.show_notes(&detail);
-            self.show_download(&detail);
+            let detail = self.look().await?;
             let status = detail.instance.status;
             let over = goal.status == Status::Terminated && status == Status::ProvisioningFailed;
             if status == goal.status || over {
@@ -181,6 +178,15 @@ impl<'c> Progress<'c> {
             }
             tokio::time::sleep(goal.every).await;
         }
+    }
+
+    /// Prints what is new.
+    pub(crate) async fn look(&mut self) -> Result<InstanceDetail, Failure> {
+        let detail: InstanceDetail = self.client.get(&format!("/instances/{}", self.id), &()).await?;
+        self.show_logs().await?;
+        self.show_notes(&detail);
+        self.show_download(&detail);
+        Ok(detail)
     }
 
     async fn show_logs(&mut self) -> Result<(), Failure> {

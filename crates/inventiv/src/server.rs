@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::sealed::{self, WORKER_AUTHORITY};
 use inventiv_api::{Account, App, Images, Limits, Settings};
 use inventiv_core::time::Timestamp;
+use inventiv_gateway::Gateway;
 use inventiv_keyring::Keyring;
 use inventiv_keyring::authority_context;
 use inventiv_orchestrator::clock::{ClockIds, SharedClock};
@@ -12,6 +13,7 @@ use inventiv_orchestrator::{Clock, Config, Engine, EngineAccount, Ids, MutualTls
 use inventiv_providers::CloudProvider;
 use inventiv_store::{AuthorityRow, Store};
 use inventiv_worker_api::tls::{Authority, Identity};
+use rustls::ClientConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 /// The settings that a control plane is started with.
 pub(crate) struct Setup {
     pub(crate) listen: SocketAddr,
+    /// Another address for the gateway alone.
+    pub(crate) gateway_listen: Option<SocketAddr>,
     pub(crate) database: String,
     pub(crate) token: String,
     /// The keys that seal secrets.
@@ -48,19 +52,28 @@ pub(crate) struct Setup {
 /// How long requests may continue after everything else has stopped.
 const REQUESTS_MAX: Duration = Duration::from_secs(5);
 
+/// How long streams may take to end after they were told to.
+const STREAMS_MAX: Duration = Duration::from_secs(2);
+
 /// A running control plane.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
     orchestrator: JoinHandle<Result<(), JoinError>>,
     api: JoinHandle<std::io::Result<()>>,
+    gateway: Gateway,
+    /// Reads and writes for the gateway; stopped last, when every request has been counted.
+    gateway_runs: JoinHandle<()>,
+    gateway_stop: CancellationToken,
 }
 
 /// Starts everything; when this returns, requests are answered.
 pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
-    let listener = TcpListener::bind(setup.listen)
-        .await
-        .map_err(|e| Failure::general(format!("cannot listen on {}: {e}; choose another --listen", setup.listen)))?;
+    let listener = listen(setup.listen, "--listen").await?;
+    let gateway_listener = match setup.gateway_listen {
+        Some(address) => Some(listen(address, "--gateway-listen").await?),
+        None => None,
+    };
     let address = listener.local_addr().map_err(|e| Failure::general(e.to_string()))?;
     let store = Store::open(&setup.database).await.map_err(|e| Failure::general(e.to_string()))?;
     check_owner(&store, &setup.config.control_plane).await?;
@@ -84,6 +97,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     engine.register().await.map_err(|e| Failure::general(e.to_string()))?;
     let stop = CancellationToken::new();
     let (kept_by, clock_stop) = (store.clone(), stop.clone());
+    let gateway = gateway(&store, &tls, &clock);
+    let (limits, gateway_stop) = (setup.limits, CancellationToken::new());
     let app = App::new(Settings {
         store,
         accounts,
@@ -102,11 +117,36 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     tokio::spawn(async move { clock_stop.run_until_cancelled(clock.keep(&kept_by)).await });
     let (run_stop, api_stop) = (stop.clone(), stop.clone());
     let orchestrator = tokio::spawn(async move { engine.run(run_stop).await });
-    let api =
-        tokio::spawn(
-            async move { inventiv_api::serve(listener, &app, async move { api_stop.cancelled().await }).await },
-        );
-    Ok(Running { address, stop, orchestrator, api })
+    let routes = gateway.router();
+    let api = tokio::spawn(async move {
+        let more = routes.clone();
+        let stopped = || async { api_stop.cancelled().await };
+        let Some(other) = gateway_listener else { return inventiv_api::serve(listener, &app, more, stopped()).await };
+        tokio::try_join!(
+            inventiv_api::serve(listener, &app, more, stopped()),
+            inventiv_api::serve_router(other, routes, limits, stopped(), || {})
+        )
+        .map(|_| ())
+    });
+    let (runs, until) = (gateway.clone(), gateway_stop.clone());
+    let gateway_runs = tokio::spawn(async move { runs.run(until).await });
+    Ok(Running { address, stop, orchestrator, api, gateway, gateway_runs, gateway_stop })
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|e| Failure::general(format!("cannot listen on {address}: {e}; choose another {flag}")))
+}
+
+fn gateway(store: &Store, tls: &Arc<ClientConfig>, clock: &Arc<SharedClock>) -> Gateway {
+    let now = clock.clone();
+    Gateway::new(inventiv_gateway::Settings {
+        store: store.clone(),
+        tls: tls.clone(),
+        replica: uuid::Uuid::new_v4().simple().to_string(),
+        now: Box::new(move || now.now()),
+    })
 }
 
 /// The way to the workers, with the authority that all replicas share.
@@ -199,7 +239,16 @@ impl Running {
     pub(crate) async fn shut_down(self) -> Result<(), Failure> {
         self.stop.cancel();
         let orchestrator = self.orchestrator.await.and_then(|worked| worked);
-        let Ok(api) = tokio::time::timeout(REQUESTS_MAX, self.api).await else {
+        let mut api = self.api;
+        let mut ended = tokio::time::timeout(REQUESTS_MAX, &mut api).await;
+        if ended.is_err() {
+            // Answers of models may take long: they end with an error that says why.
+            self.gateway.end_streams();
+            ended = tokio::time::timeout(STREAMS_MAX, api).await;
+        }
+        self.gateway_stop.cancel();
+        let _ = tokio::time::timeout(STREAMS_MAX, self.gateway_runs).await;
+        let Ok(api) = ended else {
             tracing::warn!("a client does not read its response: it is cut off");
             return orchestrator.map_err(|e| Failure::general(format!("the reconciler stopped: {e}")));
         };

@@ -100,5 +100,25 @@ impl BackgroundTask for Retention {
     }
 }
 
+/// Plans services, and carries the plans out.
+pub(crate) struct Services {
+    pub(crate) of: Orchestrator,
+}
+
+#[async_trait]
+impl BackgroundTask for Services {
+    fn name(&self) -> &'static str {
+        "services"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn run(&mut self, _stop: &CancellationToken) -> Result<(), Error> {
+        self.of.reconcile_services().await.map(drop)
+    }
+}
+
 #[cfg(test)]
 mod tests;

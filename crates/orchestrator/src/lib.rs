@@ -15,6 +15,7 @@ mod observe;
 mod park;
 mod record;
 mod recover;
+mod services;
 mod snapshots;
 mod step;
 mod sweep;
@@ -27,7 +28,7 @@ pub use recover::ZoneRecovery;
 pub use tick::TickReport;
 pub use workers::{MutualTls, WorkerLink, WorkerSession};
 
-use background::{Audits, Catalogue, Retention, keep_running};
+use background::{Audits, Catalogue, Retention, Services, keep_running};
 use tick::Resync;
 
 use inventiv_core::id::InstanceId;
@@ -177,6 +178,7 @@ impl Orchestrator {
         keepers.spawn(keep_running(Catalogue { of: self.clone(), tried: HashMap::new() }, stop.clone()));
         keepers.spawn(keep_running(Audits { of: self.clone() }, stop.clone()));
         keepers.spawn(keep_running(Retention { of: self.clone() }, stop.clone()));
+        keepers.spawn(keep_running(Services { of: self.clone() }, stop.clone()));
         keepers.spawn(self.clone().watch_workers(stop.clone()));
         let mut hints = self.inner.store.hints();
         let mut resync_at = self.inner.clock.now();
@@ -198,7 +200,7 @@ impl Orchestrator {
                         continue;
                     }
                     // None of them ends before it is stopped. Without the task, an old audit would look like a new one.
-                    tracing::error!(?ended, "a background task (catalogue, audit, retention or workers) ended unexpectedly; stops");
+                    tracing::error!(?ended, "a background task (catalogue, audit, retention, services or workers) ended unexpectedly; stops");
                     stop.cancel();
                     return;
                 }

@@ -31,7 +31,7 @@ async fn serve(change: impl FnOnce(&mut Settings)) -> Served {
     let stopped = async move {
         let _ = stopped.await;
     };
-    let ended = tokio::spawn(async move { inventiv_api::serve(listener, &app, stopped).await });
+    let ended = tokio::spawn(async move { inventiv_api::serve(listener, &app, axum::Router::new(), stopped).await });
     Served { address, stop, ended, _world: world }
 }
 

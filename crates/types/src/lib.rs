@@ -10,12 +10,14 @@ mod event;
 mod fit;
 mod health;
 mod instance;
+mod key;
 mod model;
 mod offer;
 mod page;
 mod problem;
 mod proof;
 mod secret;
+mod service;
 mod settings;
 mod snapshot;
 mod time;
@@ -35,10 +37,12 @@ pub use inventiv_core::audit::FindingKind;
 pub use inventiv_core::engine::EngineKind;
 pub use inventiv_core::fit::FitVerdict;
 pub use inventiv_core::offer::{Availability, BootStorage};
+pub use inventiv_core::service::ServiceStatus;
 pub use inventiv_core::snapshot_kind::SnapshotKind;
 pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Status, VolumeStatus};
 pub use inventiv_core::sweep::Policy;
 pub use inventiv_core::worker::report::Phase;
+pub use key::{CreateKey, CreatedKey, Key, KeyStatus};
 pub use model::{ChangeModel, CreateModel, ListModels, Model, RecommendedDataVolume, Terms};
 pub use offer::{Image, ListImages, ListOffers, Offer};
 pub use page::Page;
@@ -46,6 +50,10 @@ pub use problem::{FieldError, Problem};
 pub use proof::{Certainty, CleanupState, InstanceProof, Proof, ResourceProof};
 pub use secret::{
     PutSecret, SECRET_NAME_MAX, SECRET_NAME_RULE, SECRET_VALUE_MAX_BYTES, Secret, SecretValue, is_secret_name,
+};
+pub use service::{
+    CreateService, DryRun, ListUsage, Service, ServiceCandidate, ServiceLoad, ServiceReplica, ServiceSettings, Usage,
+    WarmService,
 };
 pub use settings::{ChangeSettings, ProviderSettings};
 pub use snapshot::Snapshot;

@@ -51,6 +51,9 @@ pub(crate) struct StandInEngine {
     /// How long it pretends to load, in milliseconds.
     #[arg(long, default_value_t = 0)]
     pub(crate) load_ms: u64,
+    /// How long each word of an answer takes, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) token_ms: u64,
     /// How it misbehaves.
     #[arg(long, value_enum)]
     pub(crate) fault: Option<Misbehaviour>,

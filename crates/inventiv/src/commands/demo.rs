@@ -128,6 +128,7 @@ async fn serve(args: &Demo, cloud: SocketAddr, folder: &std::path::Path) -> Resu
         Config { control_plane: "demo".to_owned(), rules: Rules { poll_ms, ..Rules::default() }, ..Config::default() };
     server::start(Setup {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        gateway_listen: None,
         database: format!("sqlite:{}", folder.join("demo.db").display()),
         token: crate::home::token(&folder.join("token"))?,
         keyring: Arc::new(crate::home::keyring(&folder.join("key"))?),

@@ -52,6 +52,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     let rules = Rules { create_grace_ms: args.create_grace_seconds * 1_000, worker, ..Rules::default() };
     let mut running = server::start(Setup {
         listen: args.listen,
+        gateway_listen: args.gateway_listen,
         database,
         token,
         keyring,

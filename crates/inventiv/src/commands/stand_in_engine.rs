@@ -10,11 +10,12 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures::StreamExt;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 struct StandIn {
@@ -22,6 +23,10 @@ struct StandIn {
     ready_at: Instant,
     fault: Option<Misbehaviour>,
     answered: AtomicU32,
+    /// How long each word takes.
+    token: Duration,
+    /// The tokens of prompts, and of answers, as they were made.
+    tokens: [AtomicU64; 2],
 }
 
 pub(crate) async fn run(args: StandInEngine) -> Result<(), Failure> {
@@ -36,6 +41,8 @@ pub(crate) async fn run(args: StandInEngine) -> Result<(), Failure> {
         ready_at: Instant::now() + Duration::from_millis(args.load_ms),
         fault: args.fault,
         answered: AtomicU32::new(0),
+        token: Duration::from_millis(args.token_ms),
+        tokens: Default::default(),
     };
     let app = Router::new()
         .route("/health", get(|| async { StatusCode::OK }))
@@ -63,7 +70,14 @@ async fn models(State(engine): State<Arc<StandIn>>) -> Json<Value> {
 }
 
 async fn metrics(State(engine): State<Arc<StandIn>>) -> String {
-    format!("vllm:request_success_total {}\nvllm:num_requests_running 0\n", engine.answered.load(Ordering::SeqCst))
+    let [prompt, generation] = &engine.tokens;
+    format!(
+        "vllm:request_success_total {}\nvllm:num_requests_running 0\nvllm:prompt_tokens_total {}\n\
+         vllm:generation_tokens_total {}\n",
+        engine.answered.load(Ordering::SeqCst),
+        prompt.load(Ordering::SeqCst),
+        generation.load(Ordering::SeqCst)
+    )
 }
 
 impl StandIn {
@@ -105,7 +119,10 @@ async fn chat(State(engine): State<Arc<StandIn>>, Json(request): Json<Value>) ->
     let prompt = asked.split_whitespace().count();
     let usage =
         json!({"prompt_tokens": prompt, "completion_tokens": words.len(), "total_tokens": prompt + words.len()});
+    engine.tokens[0].fetch_add(prompt as u64, Ordering::SeqCst);
     if request.get("stream").and_then(Value::as_bool) != Some(true) {
+        tokio::time::sleep(engine.token * u32::try_from(words.len()).unwrap_or(0)).await;
+        engine.tokens[1].fetch_add(words.len() as u64, Ordering::SeqCst);
         let message = json!({"role": "assistant", "content": words.concat()});
         let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
         return Json(json!({
@@ -125,13 +142,24 @@ async fn chat(State(engine): State<Arc<StandIn>>, Json(request): Json<Value>) ->
     };
     let delta =
         |text: &String| json!([{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": null}]);
-    let mut events: Vec<_> = words.iter().map(|w| chunk(delta(w), Value::Null)).collect();
-    events.push(chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]), Value::Null));
+    let parts: Vec<_> = words.iter().map(|w| chunk(delta(w), Value::Null)).collect();
+    let made = engine.clone();
+    let parts = futures::stream::iter(parts).then(move |part| {
+        let engine = made.clone();
+        async move {
+            if !engine.token.is_zero() {
+                tokio::time::sleep(engine.token).await;
+            }
+            engine.tokens[1].fetch_add(1, Ordering::SeqCst);
+            part
+        }
+    });
+    let mut last = vec![chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]), Value::Null)];
     if with_usage {
-        events.push(chunk(json!([]), usage));
+        last.push(chunk(json!([]), usage));
     }
-    events.push(Ok(Event::default().data("[DONE]")));
-    Sse::new(futures::stream::iter(events)).into_response()
+    last.push(Ok(Event::default().data("[DONE]")));
+    Sse::new(parts.chain(futures::stream::iter(last))).into_response()
 }
 
 async fn embeddings(State(engine): State<Arc<StandIn>>) -> Response {

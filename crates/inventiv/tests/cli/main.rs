@@ -4,10 +4,12 @@
 
 mod accounts;
 mod images;
+mod keys;
 mod people;
 mod samples;
 mod secrets;
 mod server;
+mod services;
 mod workers;
 
 use inventiv_testkit::{Database, World};

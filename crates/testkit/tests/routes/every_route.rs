@@ -24,6 +24,7 @@ async fn everything_but_health_requires_the_token() {
         "/models",
         "/provider_settings",
         "/secrets",
+        "/keys",
         "/offers",
         "/metrics",
         "/openapi.json",

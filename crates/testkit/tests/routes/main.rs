@@ -11,6 +11,7 @@ mod instances_create;
 mod instances_list;
 mod instances_proof;
 mod instances_show;
+mod keys;
 mod models;
 mod models_fit;
 mod offers_list;

@@ -8,6 +8,7 @@ use insta::internals::Content;
 use inventiv_api::{Account, App, Images, Settings};
 use inventiv_core::id::{BODY_LEN, is_body};
 use inventiv_core::time::Timestamp;
+use inventiv_keyring::api_key;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::ManualClock;
 use inventiv_providers::CloudProvider;
@@ -101,6 +102,9 @@ impl Drawn {
 
 /// The kind and the length of the random value at the beginning of a text.
 fn drawn(text: &str) -> Option<(&'static str, usize)> {
+    if text.get(..api_key::LENGTH).is_some_and(|key| api_key::read(key).is_some()) {
+        return Some(("API key", api_key::LENGTH));
+    }
     if text.get(..UUID_LEN).is_some_and(|id| is_uuid(id) && id != PROJECT) {
         return Some(("uuid", UUID_LEN));
     }
@@ -193,4 +197,15 @@ async fn no_answer_of_a_life_cycle_changes_unnoticed() {
     check("instances_show_terminated", 200, get(&path).await);
     check("instances_proof", 200, get(&format!("{path}/proof")).await);
     check("action_logs_list", 200, get("/action_logs").await);
+
+    let key = json!({"name": "chat app", "scopes": ["chat", "Qwen/Qwen2.5-7B-Instruct"], "requests_per_minute": 60,
+        "tokens_per_minute": 100_000, "expires_at": "2027-01-01T00:00:00Z"});
+    let made = w.call("POST", "/keys", Some(key)).await;
+    let path = format!("/keys/{}", made.1["id"].as_str().unwrap());
+    check("keys_create", 201, made);
+    let mistakes = json!({"scopes": [""], "tokens_per_minute": 0});
+    check("keys_create_refused", 422, w.call("POST", "/keys", Some(mistakes)).await);
+    assert_eq!(w.call("DELETE", &path, None).await.0, 204);
+    check("keys_show", 200, get(&path).await);
+    check("keys_list", 200, get("/keys").await);
 }
