@@ -32,6 +32,11 @@ fn explain(refusal: Refusal, status: Status) -> ApiError {
             let text = format!("the instance is {status} and was never ready: wait until it is, or terminate it");
             ApiError::conflict("not_ready", text)
         }
+        Refusal::OfService => {
+            let text = "the instance belongs to a service, which would replace it; terminate it, or change the service: \
+                        `max_replicas`, `idle_seconds`";
+            ApiError::conflict("of_service", text)
+        }
         Refusal::NotReady => {
             let text = format!("only a ready instance can be rebooted, and this one is {status}");
             ApiError::conflict("not_ready", text)

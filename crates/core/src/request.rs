@@ -27,6 +27,8 @@ pub enum Refusal {
     NeverReady,
     /// Only a ready instance can be rebooted.
     NotReady,
+    /// It belongs to a service, which would replace it, while its volumes went on costing money.
+    OfService,
 }
 
 impl Request {
@@ -80,6 +82,9 @@ impl Request {
     fn allowed(self, i: &Instance) -> Result<(), Refusal> {
         if i.desired == Desired::Absent || i.failure.is_some() || i.status.is_final() {
             return Err(Refusal::Ending);
+        }
+        if self == Self::Stop && i.spec.replica_of.is_some() {
+            return Err(Refusal::OfService);
         }
         if i.up_at.is_none() {
             return Err(Refusal::NeverReady);

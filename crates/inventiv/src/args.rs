@@ -106,7 +106,7 @@ fn variable(name: &str) -> Option<String> {
 pub(crate) enum Command {
     /// Run the control plane: API and orchestrator in one process.
     Serve(Serve),
-    /// Run two instance life cycles against an emulated cloud, and prove that nothing is left behind.
+    /// Run two instance life cycles and a service against an emulated cloud, and prove that nothing is left behind.
     Demo(Demo),
     /// Check the provider behaviour that the product relies on: on an emulated cloud or, with --live, on your account.
     Doctor(Doctor),

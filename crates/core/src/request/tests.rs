@@ -76,3 +76,13 @@ fn the_time_of_a_failure_stays_the_time_of_the_end() {
     assert_eq!(Request::Terminate.apply(&mut failed, T0.plus_ms(9)), Ok(true));
     assert_eq!(failed.terminate_requested_at, Some(failed_at));
 }
+
+#[test]
+fn a_replica_of_a_service_is_not_stopped() {
+    let mut replica = with(Status::Ready, Desired::Present, true);
+    let service_id = crate::id::ServiceId::new(1);
+    replica.spec.replica_of = Some(crate::service::ReplicaOf { service_id, revision: 1 });
+    assert_eq!(Request::Stop.apply(&mut replica, T0), Err(Refusal::OfService));
+    assert_eq!(Request::Reboot.apply(&mut replica, T0), Ok(true));
+    assert_eq!(Request::Terminate.apply(&mut replica, T0), Ok(true));
+}

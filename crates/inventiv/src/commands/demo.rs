@@ -1,4 +1,7 @@
-//! `inventiv demo`: two instance life cycles against an emulated cloud, and the proof that nothing is left behind.
+//! `inventiv demo`: two instance life cycles and a service against an emulated cloud, and the proof that nothing is left
+//! behind.
+
+mod scaling;
 
 use crate::accounts;
 use crate::args::{Demo, Output};
@@ -61,19 +64,26 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
     let token_file = folder.path().join("token");
     let client = Client::new(&format!("http://{}", running.address), crate::home::read_token(&token_file)?)?;
     wait_for_catalogue(&client).await?;
-    let mut lives = Vec::new();
-    for life in LIVES {
-        let Life { instance_type, model, special, .. } = life;
-        say(output, &format!("\n== {instance_type} in {ZONE} for {model}: {special}"));
-        lives.push(live(&client, &args, &life, output).await?);
-    }
+    let lives = async {
+        let mut lives = Vec::new();
+        for life in LIVES {
+            let Life { instance_type, model, special, .. } = life;
+            say(output, &format!("\n== {instance_type} in {ZONE} for {model}: {special}"));
+            lives.push(live(&client, &args, &life, output).await?);
+        }
+        Ok::<_, Failure>(lives)
+    };
+    // The service lives at the same time, so that the demo is short.
+    let (lives, scaled) = tokio::try_join!(lives, scaling::run(&client, running.address, &program))?;
+    say(output, "\n== Meanwhile, a service: no replica, two while two clients ask, and none again");
+    scaled.lines.iter().for_each(|line| say(output, line));
     let left = left_behind(&emulator);
     let count = |key: &str| left[key].as_array().map_or(0, Vec::len);
     let (servers, volumes, ips) = (count("servers"), count("volumes"), count("ips"));
     say(output, &format!("\nThe cloud itself still holds: {servers} servers, {volumes} volumes, {ips} addresses."));
     if output.is_for_programs() {
         let left = json!({"servers": servers, "volumes": volumes, "ips": ips});
-        output::value(output, &json!({"lives": lives, "left_behind": left}));
+        output::value(output, &json!({"lives": lives, "service": scaled.summary, "left_behind": left}));
     }
     if args.keep {
         stay(&mut running, cloud, &token_file).await?;
@@ -220,7 +230,7 @@ async fn stay(running: &mut Running, cloud: SocketAddr, token_file: &std::path::
         "\nRunning until Ctrl-C.\n  API             http://{api}\n  emulated cloud  http://{cloud}/_emulator/state\n\n\
          Paste:\n  export INVENTIV_URL=http://{api} INVENTIV_TOKEN_FILE={}\n  \
          inventiv offer list\n  inventiv instance create --zone {ZONE} --type L40S-1-48G --model {MODEL} --wait\n  \
-         inventiv instance list\n  inventiv volume list\n  \
+         inventiv service create {MODEL}\n  inventiv instance list\n  inventiv volume list\n  \
          curl -s -H \"Authorization: Bearer $(cat $INVENTIV_TOKEN_FILE)\" $INVENTIV_URL/instances\n  \
          curl -s http://{cloud}/_emulator/state",
         token_file.display()

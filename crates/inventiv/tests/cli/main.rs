@@ -27,6 +27,8 @@ fn the_demo_ends_with_one_json_object_and_nothing_left() {
     assert!(out.status.success(), "{}", text(&out.stderr));
     let result: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(result["left_behind"], json!({"servers": 0, "volumes": 0, "ips": 0}));
+    assert_eq!(result["service"]["most_replicas"], 2);
+    assert!(result["service"]["requests"].as_i64().unwrap() >= 2);
     let sizes: Vec<&Value> =
         result["lives"].as_array().unwrap().iter().map(|l| &l["instance"]["storage_sizes_gb"]).collect();
     assert_eq!(sizes, [&json!([400, 200]), &json!([20, 1600, 200])]);

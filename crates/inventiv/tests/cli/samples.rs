@@ -43,7 +43,7 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
     let _machines = cloud.emulator.boot(&Boot { command, state_dir: None }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &cloud.url);
-    let (mut id, mut volume, mut ran) = (String::new(), String::new(), 0);
+    let (mut id, mut volume, mut key, mut ran) = (String::new(), String::new(), String::new(), 0);
     for line in &all {
         let mut args = words(line);
         // Commands that run for ever, prompt, or start what already runs here must at least parse.
@@ -57,6 +57,10 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
             "inventiv" => {
                 if line.contains("instance create") {
                     args.extend(["--name", "NAME"]);
+                }
+                if line.contains("service create") {
+                    // Nobody is there to be asked.
+                    args.push("--yes");
                 }
                 let args: Vec<String> = args.into_iter().map(|a| a.replace("vol-…", &volume)).collect();
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -80,13 +84,19 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
             "curl" => {
                 let here = line.replace("http://127.0.0.1:8080", &server.url).replace("ins-…", &id);
                 let token = folder.path().join("token");
-                let script = format!("TOKEN=$(cat {}); {here} --fail --max-time 5", token.display());
+                let script = format!("KEY={key}; TOKEN=$(cat {}); {here} --fail --max-time 5", token.display());
                 let out = Command::new("sh").args(["-c", &script]).output().unwrap();
                 let is_endless = line.contains("-sN");
                 let ended = if is_endless { Some(28) } else { Some(0) };
                 assert_eq!(out.status.code(), ended, "{line}: {}", text(&out.stderr));
                 assert!(!out.stdout.is_empty(), "{line}");
                 ran += 1;
+            }
+            word if word.starts_with("KEY=") => {
+                let command = line.trim_start_matches("KEY=$(").trim_end_matches(')');
+                let out = server.run(&words(command));
+                assert!(out.status.success(), "{line}: {}", text(&out.stderr));
+                key = text(&out.stdout).trim().to_owned();
             }
             // `cargo` runs this test; the variables are already set for the control plane.
             word => assert!(matches!(word, "cargo" | "export") || word.starts_with("TOKEN="), "no test runs `{line}`"),
