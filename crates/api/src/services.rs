@@ -102,7 +102,11 @@ pub(crate) async fn create(app: &App, request: CreateService, dry_run: bool) -> 
 }
 
 fn name_taken(service: &Service) -> ApiError {
-    let text = format!("name: there is a service `{}`; choose another name, or change that service", service.name);
+    let text = if service.desired == Desired::Absent {
+        format!("name: service `{}` is being deleted; wait until it is gone, or choose another name", service.name)
+    } else {
+        format!("name: there is a service `{}`; choose another name, or change that service", service.name)
+    };
     ApiError::conflict("name_taken", text)
 }
 
@@ -140,7 +144,7 @@ pub(crate) async fn change(app: &App, id: &str, patch: Value, dry_run: bool) -> 
     }
 }
 
-/// Keeps at least one replica running until a time, and forgets failures.
+/// Keeps at least one replica running until a time, instead of any earlier or later one, and forgets failures.
 pub(crate) async fn warm(app: &App, id: &str, seconds: Option<i64>) -> Result<Service, ApiError> {
     if seconds.is_some_and(|s| !(1..=604_800).contains(&s)) {
         return Err(ApiError::field("seconds", "must be a whole number from 1 to 604800"));
@@ -150,8 +154,7 @@ pub(crate) async fn warm(app: &App, id: &str, seconds: Option<i64>) -> Result<Se
         if service.desired == Desired::Absent {
             return Err(ApiError::conflict("too_late", format!("service {} is being deleted", service.name)));
         }
-        let until = app.now().plus_ms(seconds.map_or(service.spec.idle_ms, |s| s * 1_000));
-        service.warm_until = service.warm_until.max(Some(until));
+        service.warm_until = Some(app.now().plus_ms(seconds.map_or(service.spec.idle_ms, |s| s * 1_000)));
         forget_failures(&mut service.state);
         if save(app, &mut service).await? {
             return Ok(service);

@@ -9,6 +9,7 @@ mod plan;
 mod scale;
 mod summary;
 
+pub use failures::OUT_OF_STOCK;
 pub use plan::{ServicePlan, ServiceRules, plan};
 
 use crate::id::{InstanceId, ServiceId};

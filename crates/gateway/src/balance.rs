@@ -13,7 +13,7 @@ pub(crate) fn choose(replicas: &[(u64, u32)], affinity: Option<u64>, turn: usize
     let least = replicas.iter().map(|(_, n)| *n).min()?;
     let total: u64 = replicas.iter().map(|(_, n)| u64::from(*n)).sum();
     let average = u32::try_from(total / replicas.len() as u64).unwrap_or(u32::MAX);
-    let most = least.saturating_add(AFFINITY_SLACK.max(average / 100 * AFFINITY_PERCENT));
+    let most = least.saturating_add(AFFINITY_SLACK.max(average.saturating_mul(AFFINITY_PERCENT) / 100));
     if let Some(affinity) = affinity {
         let preferred = replicas.iter().enumerate().max_by_key(|(_, (id, _))| mixed(*id ^ affinity));
         if let Some((at, (_, outstanding))) = preferred

@@ -1,10 +1,10 @@
 //! What is counted: requests under way, usage, metrics.
 
 use crate::keys::KeyState;
-use crate::table::{Destination, Replica, ServiceLoad};
+use crate::table::{Destination, Known, Replica, ServiceLoad};
 use crate::usage::Tokens;
 use inventiv_core::id::ServiceId;
-use inventiv_core::service::Load;
+use inventiv_core::service::{Load, Service};
 use inventiv_core::time::Timestamp;
 use inventiv_store::{Usage, UsageKey};
 use parking_lot::Mutex;
@@ -15,6 +15,9 @@ use std::time::Instant;
 
 /// How often the load of a service is told again while there is any, in microseconds.
 const TELL_AGAIN_US: i64 = 3_000_000;
+
+/// About how many bytes of a request make a token.
+const BYTES_PER_TOKEN: usize = 4;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +96,8 @@ pub(crate) struct Answered {
     began: Instant,
     began_at: Timestamp,
     first: Option<Instant>,
+    /// About how many tokens the prompt has.
+    prompt_estimate: i64,
     /// Whether its end was counted.
     is_counted: bool,
 }
@@ -112,7 +117,7 @@ impl Answered {
         replica: &Arc<Replica>,
         key: &Arc<KeyState>,
         unwritten: &Unwritten,
-        (began, began_at): (Instant, Timestamp),
+        (began, began_at, prompt_bytes): (Instant, Timestamp, usize),
     ) -> Self {
         Self {
             replica: Held::new(OfReplica(replica.clone())),
@@ -123,6 +128,7 @@ impl Answered {
             began,
             began_at,
             first: None,
+            prompt_estimate: i64::try_from(prompt_bytes / BYTES_PER_TOKEN).unwrap_or(i64::MAX / 4),
             is_counted: false,
         }
     }
@@ -170,7 +176,14 @@ impl Answered {
             let between = (now - first) / gaps;
             metrics::histogram!("inventiv_gateway_between_tokens_seconds", "service" => label.clone()).record(between);
         }
-        self.key.window.lock().add_tokens(tokens.prompt + tokens.completion, self.began_at.0);
+        let ended_at = self.began_at.plus_ms(i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX));
+        let all = tokens.prompt.saturating_add(tokens.completion);
+        // Who leaves before the engine tells the usage has used it nevertheless.
+        let used = if tokens.prompt == 0 && outcome == Outcome::Cancelled { all + self.prompt_estimate } else { all };
+        self.key.window.lock().add_tokens(used, ended_at.0);
+        if let Some(service) = &self.destination.service {
+            service.load.last_request_us.fetch_max(ended_at.0, Ordering::SeqCst);
+        }
         let ms = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
         let used = Usage {
             requests: 1,
@@ -188,6 +201,24 @@ impl Answered {
             model: self.destination.model.clone(),
         };
         self.unwritten.lock().entry(key).or_default().add(&used);
+    }
+}
+
+/// Has the load told again: it could not be told.
+pub(crate) fn tell_again(load: &ServiceLoad) {
+    *load.told.lock() = Default::default();
+}
+
+/// Shows the load of every service in the metrics.
+pub(crate) fn show_loads(services: &[Service], known: &Known) {
+    for service in services {
+        let Some(load) = known.loads.get(&service.id) else { continue };
+        let show = |state: &'static str, n: &AtomicU32| {
+            let labels = [("service", service.name.clone()), ("state", state.to_owned())];
+            metrics::gauge!("inventiv_gateway_requests", &labels).set(n.load(Ordering::SeqCst));
+        };
+        show("outstanding", &load.outstanding);
+        show("queued", &load.queued);
     }
 }
 

@@ -6,12 +6,14 @@
 //! alike.
 
 mod balance;
+mod body;
 mod counters;
 mod error;
 mod keys;
 mod limits;
 mod pool;
 mod request;
+mod respond;
 mod serve;
 mod stream;
 mod table;
@@ -19,10 +21,10 @@ mod usage;
 
 use axum::Router;
 use counters::Unwritten;
+use inventiv_core::id::ServiceId;
 use inventiv_core::time::Timestamp;
 use inventiv_store::{Counted, Error, Store};
 use keys::Keys;
-use limits::minute_of;
 use parking_lot::{Mutex, RwLock};
 use rustls::ClientConfig;
 use std::sync::Arc;
@@ -98,6 +100,11 @@ impl Gateway {
         serve::router(self)
     }
 
+    /// The same for a listener of their own, where no other path exists.
+    pub fn router_alone(&self) -> Router {
+        serve::router(self).fallback(serve::unknown)
+    }
+
     /// Reads what to route by, and writes what was counted, until `stop` is cancelled; then writes a last time.
     pub async fn run(&self, stop: CancellationToken) {
         let mut hints = self.0.settings.store.hints();
@@ -124,20 +131,18 @@ impl Gateway {
     }
 
     async fn round(&self, cleaned: &mut Instant) {
-        let worked = async {
-            self.write().await?;
-            if cleaned.elapsed() > CLEAN_EVERY {
-                *cleaned = Instant::now();
-                self.0.settings.store.drop_old_minutes(self.now()).await?;
-            }
-            self.read().await
-        };
-        match worked.await {
-            Ok(()) => self.0.reads.send_modify(|n| *n += 1),
-            Err(e) => {
-                metrics::counter!("inventiv_gateway_database_failures_total").increment(1);
-                tracing::error!(error = %e, "the gateway cannot reach the database; it goes on with what it knows");
-            }
+        let (written, read) = (self.write().await, self.read().await);
+        let cleaning = cleaned.elapsed() > CLEAN_EVERY;
+        let swept = if cleaning { self.0.settings.store.drop_old_counts(self.now()).await } else { Ok(()) };
+        if cleaning {
+            *cleaned = Instant::now();
+        }
+        if read.is_ok() {
+            self.0.reads.send_modify(|n| *n += 1);
+        }
+        for e in [written, read, swept].into_iter().filter_map(Result::err) {
+            metrics::counter!("inventiv_gateway_database_failures_total").increment(1);
+            tracing::error!(error = %e, "the gateway cannot use the database; it goes on with what it knows");
         }
     }
 
@@ -156,6 +161,7 @@ impl Gateway {
             let mut known = self.0.known.lock();
             let table = Table::new(&services, &targets, &mut known, &self.0.settings.tls);
             known.replicas.values().for_each(|r| r.pool.drop_old());
+            counters::show_loads(&services, &known);
             table
         };
         let keys = keys::renewed(&self.0.keys.read().clone(), keys);
@@ -174,37 +180,54 @@ impl Gateway {
         let keys = self.0.keys.read().clone();
         let minutes: Vec<_> = keys
             .values()
-            .filter_map(|k| k.window.lock().take().map(|(minute, used)| (k.row.id.clone(), minute, used)))
-            .filter(|(_, minute, _)| *minute > minute_of(now.0) - 2)
+            .flat_map(|k| {
+                let taken = k.window.lock().take();
+                taken.into_iter().map(|(minute, used)| (k.row.id.clone(), minute, used))
+            })
             .collect();
         let loads = {
             let known = self.0.known.lock();
             known.loads.iter().filter_map(|(id, load)| counters::load_to_tell(id, load, now)).collect::<Vec<_>>()
         };
-        let tells_load = !loads.is_empty();
+        let wakes = loads.iter().any(|(id, load)| load.queued > 0 || self.has_no_replica(id));
         let counted = Counted { usage: usage.into_iter().collect(), minutes, loads };
         let written = self.0.settings.store.add_counted(&self.0.settings.replica, &counted, now).await;
         match written {
             Ok(()) => {
-                if tells_load {
+                if wakes {
                     self.0.settings.store.tell_change();
                 }
                 Ok(())
             }
-            Err(Error::Doubt(why)) => {
-                // Adding it again could count it twice.
-                let requests: i64 = counted.usage.iter().map(|(_, u)| u.requests).sum();
-                tracing::error!(requests, why, "it is unknown whether the usage of the gateway was recorded");
-                Ok(())
-            }
-            Err(e) => {
-                let mut unwritten = self.0.unwritten.lock();
-                for (key, used) in counted.usage {
-                    unwritten.entry(key).or_default().add(&used);
-                }
+            Err(e @ (Error::Unavailable(_) | Error::Open(_))) => {
+                self.keep_for_later(counted, &keys);
                 Err(e)
             }
+            Err(e) => {
+                // It may have been added, or will be refused again.
+                let requests: i64 = counted.usage.iter().map(|(_, u)| u.requests).sum();
+                tracing::error!(requests, error = %e, "the usage of some requests may not have been recorded");
+                Ok(())
+            }
         }
+    }
+
+    fn has_no_replica(&self, id: &ServiceId) -> bool {
+        self.0.table.read().replicas_of(id) == Some(0)
+    }
+
+    /// Keeps what could not be written.
+    fn keep_for_later(&self, counted: Counted, keys: &Keys) {
+        let mut unwritten = self.0.unwritten.lock();
+        for (key, used) in counted.usage {
+            unwritten.entry(key).or_default().add(&used);
+        }
+        for (id, minute, used) in counted.minutes {
+            if let Some(key) = keys.get(id.body()) {
+                key.window.lock().give_back(minute, used);
+            }
+        }
+        self.0.known.lock().loads.values().for_each(|l| counters::tell_again(l));
     }
 
     fn now(&self) -> Timestamp {
@@ -214,9 +237,16 @@ impl Gateway {
     /// Waits until everything was read after now, but not for long.
     async fn read_again(&self) {
         let mut reads = self.0.reads.subscribe();
-        let before = *reads.borrow_and_update();
-        self.0.ask.notify_one();
-        // A read that was under way may have begun too early.
-        let _ = tokio::time::timeout(READ_WITHIN, reads.wait_for(|n| *n >= before + 2)).await;
+        let twice = async {
+            // A read that was under way may have begun too early.
+            for _ in 0..2 {
+                reads.mark_unchanged();
+                self.0.ask.notify_one();
+                if reads.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(READ_WITHIN, twice).await;
     }
 }

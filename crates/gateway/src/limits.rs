@@ -18,14 +18,16 @@ pub(crate) struct Limits {
 }
 
 /// What a key used, as far as this replica knows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Window {
     /// The minute that `here` is of, since 1970.
     minute: i64,
-    /// What all replicas had told of this minute and the one before.
+    /// What all replicas had told of this minute and the one before, and what this one told since.
     shared: [MinuteUse; 2],
     /// What was counted here in this minute, and was not told yet.
     here: MinuteUse,
+    /// What was counted here in earlier minutes, or could not be told.
+    untold: Vec<(i64, MinuteUse)>,
 }
 
 /// Why a request is refused, and when another one may be accepted.
@@ -45,14 +47,32 @@ impl Window {
     /// Learns what all replicas told, this one included: `[this minute, the one before]`.
     pub(crate) fn learn(&mut self, minute: i64, shared: [MinuteUse; 2]) {
         self.turn(minute);
+        if minute != self.minute {
+            return;
+        }
         self.shared = shared;
+        for (of, used) in &self.untold {
+            if let Some(known) = usize::try_from(minute - of).ok().and_then(|age| self.shared.get_mut(age)) {
+                add(known, used);
+            }
+        }
     }
 
+    /// Goes on to a later minute. A clock that went back changes nothing.
     fn turn(&mut self, minute: i64) {
-        if minute != self.minute {
-            let before = if minute == self.minute + 1 { self.shared[0] } else { MinuteUse::default() };
-            (self.minute, self.shared, self.here) = (minute, [MinuteUse::default(), before], MinuteUse::default());
+        if minute <= self.minute {
+            return;
         }
+        let mut before = MinuteUse::default();
+        if minute == self.minute + 1 {
+            before = self.shared[0];
+            add(&mut before, &self.here);
+        }
+        let here = std::mem::take(&mut self.here);
+        if here != MinuteUse::default() {
+            self.untold.push((self.minute, here));
+        }
+        (self.minute, self.shared) = (minute, [MinuteUse::default(), before]);
     }
 
     /// Accepts a request and counts it, or says why not.
@@ -61,7 +81,10 @@ impl Window {
     pub(crate) fn accept(&mut self, limits: &Limits, now_us: i64) -> Result<(), Exceeded> {
         self.turn(minute_of(now_us));
         let left_us = MINUTE_US - now_us.rem_euclid(MINUTE_US);
-        let slid = |this: i64, before: i64, here: i64| this + here + before * left_us / MINUTE_US;
+        let slid = |this: i64, before: i64, here: i64| {
+            let part = i128::from(before) * i128::from(left_us) / i128::from(MINUTE_US);
+            this.saturating_add(here).saturating_add(i64::try_from(part).unwrap_or(i64::MAX))
+        };
         let [this, before] = self.shared;
         let requests = slid(this.requests, before.requests, self.here.requests);
         let tokens = slid(this.tokens, before.tokens, self.here.tokens);
@@ -77,29 +100,40 @@ impl Window {
         Ok(())
     }
 
-    /// Counts tokens.
+    /// Counts tokens of an answer that has ended.
     pub(crate) fn add_tokens(&mut self, tokens: i64, now_us: i64) {
         self.turn(minute_of(now_us));
-        self.here.tokens += tokens;
+        self.here.tokens = self.here.tokens.saturating_add(tokens);
     }
 
-    /// Takes what is to be told, and counts it as told.
-    pub(crate) fn take(&mut self) -> Option<(i64, MinuteUse)> {
+    /// Takes what is to be told, by minute, and counts it as told.
+    pub(crate) fn take(&mut self) -> Vec<(i64, MinuteUse)> {
         let here = std::mem::take(&mut self.here);
-        self.shared[0].requests += here.requests;
-        self.shared[0].tokens += here.tokens;
-        (here != MinuteUse::default()).then_some((self.minute, here))
+        add(&mut self.shared[0], &here);
+        let mut taken = std::mem::take(&mut self.untold);
+        if here != MinuteUse::default() {
+            taken.push((self.minute, here));
+        }
+        taken
     }
+
+    /// Gives back what was taken and could not be told.
+    pub(crate) fn give_back(&mut self, minute: i64, used: MinuteUse) {
+        self.untold.push((minute, used));
+    }
+}
+
+fn add(to: &mut MinuteUse, more: &MinuteUse) {
+    to.requests = to.requests.saturating_add(more.requests);
+    to.tokens = to.tokens.saturating_add(more.tokens);
 }
 
 /// When enough of the minute before has passed; else when this minute ends.
 fn wait_s(used: i64, limit: i64, before: i64, left_us: i64) -> u64 {
     let excess = used - limit + 1;
-    let wait_us = if before > 0 && excess <= before * left_us / MINUTE_US {
-        excess.saturating_mul(MINUTE_US) / before
-    } else {
-        left_us
-    };
+    let slides = i128::from(before) * i128::from(left_us) / i128::from(MINUTE_US);
+    let wait_us =
+        if before > 0 && i128::from(excess) <= slides { excess.saturating_mul(MINUTE_US) / before } else { left_us };
     u64::try_from(wait_us.div_euclid(1_000_000) + 1).unwrap_or(1).min(60)
 }
 
@@ -146,8 +180,31 @@ mod tests {
             window.accept(&limits, T + 30_000_000),
             Err(Exceeded { what: "tokens", limit: 100, retry_after_s: 31 })
         );
-        assert_eq!(window.take(), Some((minute_of(T), MinuteUse { requests: 1, tokens: 100 })));
-        assert_eq!(window.take(), None);
+        assert_eq!(window.take(), [(minute_of(T), MinuteUse { requests: 1, tokens: 100 })]);
+        assert_eq!(window.take(), []);
+    }
+
+    #[test]
+    fn the_end_of_a_minute_loses_nothing() {
+        let limits = Limits { requests_per_minute: Some(10), tokens_per_minute: Some(1_000) };
+        let mut window = Window::default();
+        // A burst in the last second of a minute, and an answer that ends in the next one.
+        assert_eq!(accepted(&mut window, &limits, T + MINUTE_US - 1, 20), 10);
+        assert_eq!(accepted(&mut window, &limits, T + MINUTE_US, 20), 0);
+        window.add_tokens(7, T + MINUTE_US);
+        window.add_tokens(5, T + MINUTE_US - 1);
+        let told = [
+            (minute_of(T), MinuteUse { requests: 10, tokens: 0 }),
+            (minute_of(T) + 1, MinuteUse { requests: 0, tokens: 12 }),
+        ];
+        assert_eq!(window.take(), told);
+        // It could not be told: it still counts after what the others told was learnt.
+        for (minute, used) in told {
+            window.give_back(minute, used);
+        }
+        window.learn(minute_of(T) + 1, [MinuteUse::default(); 2]);
+        assert_eq!(accepted(&mut window, &limits, T + MINUTE_US, 20), 0);
+        assert_eq!(window.take(), told);
     }
 
     #[test]

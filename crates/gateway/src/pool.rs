@@ -58,7 +58,12 @@ impl Pool {
                 Some(kept) => (kept, false),
                 None => {
                     let made = connect(self.address, &self.name, &self.tls).await;
-                    (made.map_err(|e| SendError::NotSent(e.to_string()))?, true)
+                    // Where its workers are is nothing for a client.
+                    let made = made.map_err(|e| {
+                        tracing::debug!(instance = self.name, error = %e, "a replica cannot be reached");
+                        SendError::NotSent("it cannot be reached".to_owned())
+                    });
+                    (made?, true)
                 }
             };
             if connection.ready().await.is_err() {

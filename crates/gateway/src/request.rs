@@ -7,8 +7,9 @@ use crate::error::GatewayError;
 use bytes::Bytes;
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -37,7 +38,10 @@ pub(crate) struct Asked {
     options_at: Option<Range<usize>>,
 }
 
-/// The members of a JSON object, in order.
+/// The members that are read; all others are skipped.
+const READ: [&str; 6] = ["model", "stream", "stream_options", "messages", "prompt", "input"];
+
+/// The members of a JSON object that are read, in order.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -52,8 +56,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
-                    members.push(member);
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    if READ.contains(&name.as_ref()) {
+                        members.push((name.into_owned(), map.next_value()?));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
                 }
                 Ok(Members(members))
             }
@@ -86,7 +94,12 @@ pub(crate) fn read_json(body: &[u8]) -> Result<Asked, GatewayError> {
     let name: String = serde_json::from_str(model.get()).map_err(|_| {
         GatewayError::invalid("`model` must be a string: the name of a service or a model.").on("model")
     })?;
-    let stream = find("stream")?.is_some_and(|v| v.get() == "true");
+    let stream = match find("stream")?.map(RawValue::get) {
+        Some("true") => true,
+        None | Some("false" | "null") => false,
+        // An engine may take it for true.
+        Some(_) => return Err(GatewayError::invalid("`stream` must be true or false.").on("stream")),
+    };
     let options = find("stream_options")?;
     let wants_usage = options.is_some_and(|o| {
         #[derive(Deserialize)]
@@ -117,6 +130,7 @@ pub(crate) fn read_form(content_type: &str, body: &[u8]) -> Result<Asked, Gatewa
     let boundary = boundary.ok_or_else(|| GatewayError::invalid("The form has no boundary."))?;
     let (delimiter, end) = (format!("--{boundary}"), format!("\r\n--{boundary}"));
     let mut at = memmem::find(body, delimiter.as_bytes());
+    let mut found = None;
     while let Some(start) = at {
         let head_at = start + delimiter.len();
         let rest = body.get(head_at..).unwrap_or_default();
@@ -124,23 +138,27 @@ pub(crate) fn read_form(content_type: &str, body: &[u8]) -> Result<Asked, Gatewa
         let (value_at, lines) = (head_at + head + 4, rest.get(..head).unwrap_or_default());
         let value = body.get(value_at..).unwrap_or_default();
         let Some(length) = memmem::find(value, end.as_bytes()) else { break };
-        if is_model_field(lines) {
-            let name = String::from_utf8(value.get(..length).unwrap_or_default().to_vec())
-                .map_err(|_| GatewayError::invalid("`model` must be text.").on("model"))?;
-            return Ok(Asked {
-                model: check_name(name)?,
-                stream: false,
-                wants_usage: false,
-                affinity: None,
-                model_at: value_at..value_at + length,
-                is_json: false,
-                options_at: None,
-            });
+        if is_model_field(lines) && found.replace(value_at..value_at + length).is_some() {
+            return Err(GatewayError::invalid("The form contains `model` twice.").on("model"));
         }
         // Behind the line break before the next delimiter.
         at = Some(value_at + length + 2);
     }
-    Err(GatewayError::invalid("The form has no field `model`: the name of a service or a model.").on("model"))
+    let Some(model_at) = found else {
+        let text = "The form has no field `model`: the name of a service or a model.";
+        return Err(GatewayError::invalid(text).on("model"));
+    };
+    let name = String::from_utf8(body.get(model_at.clone()).unwrap_or_default().to_vec())
+        .map_err(|_| GatewayError::invalid("`model` must be text.").on("model"))?;
+    Ok(Asked {
+        model: check_name(name)?,
+        stream: false,
+        wants_usage: false,
+        affinity: None,
+        model_at,
+        is_json: false,
+        options_at: None,
+    })
 }
 
 fn is_model_field(lines: &[u8]) -> bool {

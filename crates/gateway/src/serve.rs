@@ -1,46 +1,38 @@
 //! Requests: checked, sent to a replica, answered.
 
 use crate::balance;
+use crate::body;
 use crate::counters::{Answered, Held, Outcome, Queued};
 use crate::error::GatewayError;
 use crate::keys::{self, KeyState};
-use crate::pool::{Connection, SendError};
+use crate::pool::SendError;
 use crate::request::{self, Asked};
-use crate::stream::Streamed;
+use crate::respond::respond;
+use crate::stream::ended;
 use crate::table::{Destination, Replica};
-use crate::usage::{self, Events, Tokens};
+use crate::usage::Tokens;
 use crate::{Gateway, limits};
 use axum::Router;
-use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::Full;
 use inventiv_worker_api::message::NOT_ACCEPTED;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
-/// The maximum length of a request's body, in bytes.
-const BODY_MAX: usize = 32 << 20;
-/// How long a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(60);
-/// How long a request waits for room for its body.
-const ROOM_WITHIN: Duration = Duration::from_secs(5);
-/// An answer that is not a stream is held until it is complete if it is at most so long, in bytes.
-const ANSWER_MAX: usize = 16 << 20;
-/// How long an engine may be silent in the middle of an answer.
-const SILENCE: Duration = Duration::from_secs(300);
 /// The longest wait that a client may ask for, in seconds.
 const WAIT_MAX_S: u64 = 900;
 /// When a client may try again while no replica is ready, in seconds.
 const RETRY_S: u64 = 10;
+/// The same, while something prevents that there is one.
+const DEGRADED_S: u64 = 60;
 /// Requests of one session go to the same replica, as far as its load allows.
 const SESSION: HeaderName = HeaderName::from_static("x-inventiv-session");
 /// The client's id of a request. It is passed on and sent back.
@@ -65,20 +57,23 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         router = router.route(path, post(ask));
     }
     let wrong_method = || async {
-        GatewayError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path needs another method.")
-    };
-    let unknown = || async {
         GatewayError::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            format!("There is no such path. There are {}, and /v1/models.", PATHS.join(", ")),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "This path does not support that method.",
         )
     };
     router
         .method_not_allowed_fallback(wrong_method)
         .route("/v1/{*path}", any(unknown))
         .route("/v1", any(unknown))
+        .route("/v1/", any(unknown))
         .with_state(gateway.clone())
+}
+
+pub(crate) async fn unknown() -> GatewayError {
+    let text = format!("Unknown path. Available: {}, /v1/models.", PATHS.join(", "));
+    GatewayError::new(StatusCode::NOT_FOUND, "not_found", text)
 }
 
 async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Result<axum::Json<Value>, GatewayError> {
@@ -90,10 +85,11 @@ async fn models(State(gateway): State<Gateway>, headers: HeaderMap) -> Result<ax
 
 async fn model(
     State(gateway): State<Gateway>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<axum::Json<Value>, GatewayError> {
     let key = gateway.key(&headers).await?;
+    let Path(id) = id.map_err(|e| GatewayError::invalid(format!("{}.", e.body_text())))?;
     let destination = gateway.destination(&id, &key).await?;
     Ok(axum::Json(described(&id, &destination)))
 }
@@ -166,7 +162,8 @@ impl Gateway {
         if let Some(service) = &checked.destination.service {
             let before = service.load.last_request_us.swap(self.now().0, Ordering::SeqCst);
             // The first request after a pause wakes the service at once.
-            if checked.destination.replicas.is_empty() || before == 0 {
+            let is_new = self.now().0 - before > 1_000_000;
+            if is_new && checked.destination.replicas.is_empty() {
                 self.0.ask.notify_one();
             }
         }
@@ -177,8 +174,7 @@ impl Gateway {
         let began = Instant::now();
         let (parts, body) = request.into_parts();
         let key = self.key(&parts.headers).await?;
-        let room = self.room(&parts.headers).await?;
-        let body = read_body(body).await?;
+        let (body, room) = body::read(body, &parts.headers, &self.0.room).await?;
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let is_form = kind.to_ascii_lowercase().starts_with("multipart/form-data");
         let mut asked = if is_form { request::read_form(kind, &body)? } else { request::read_json(&body)? };
@@ -193,38 +189,29 @@ impl Gateway {
         Ok(Checked { key, destination, path, headers: parts.headers, asked, body, began, wait_until: wait, room })
     }
 
-    /// Room for a body, whose length may be unknown.
-    async fn room(&self, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, GatewayError> {
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-        let length = length.unwrap_or(BODY_MAX);
-        if length > BODY_MAX {
-            return Err(too_long());
-        }
-        let kib = u32::try_from(length / 1024 + 1).unwrap_or(u32::MAX);
-        let room = tokio::time::timeout(ROOM_WITHIN, self.0.room.clone().acquire_many_owned(kib)).await;
-        match room {
-            Ok(Ok(room)) => Ok(room),
-            _ => Err(GatewayError::unavailable(
-                "overloaded",
-                "Too many long requests are under way; try again later.",
-                2,
-            )),
-        }
-    }
-
     /// Sends a request to replicas until one accepts it.
     async fn send(&self, mut checked: Checked) -> Result<Response, GatewayError> {
         let mut tried: Vec<String> = Vec::new();
-        let mut why = None;
+        let (mut why, mut has_read) = (None, false);
         loop {
             let Some(replica) = self.choose(&checked, &tried) else {
+                if !std::mem::replace(&mut has_read, true) {
+                    // One may have become ready a moment ago.
+                    self.read_again().await;
+                    checked.destination = self.destination(&checked.asked.model, &checked.key).await?;
+                    continue;
+                }
                 checked.destination = self.wait_for_replica(&checked, why.take()).await?;
                 tried.clear();
                 continue;
             };
-            let times = (checked.began, self.now());
+            let times = (checked.began, self.now(), checked.body.len());
             let answered = Answered::begin(&checked.destination, &replica, &checked.key, &self.0.unwritten, times);
-            match replica.pool.send(request_for(&checked)).await {
+            let sent = tokio::select! {
+                sent = replica.pool.send(request_for(&checked)) => sent,
+                () = checked.key.revoked.cancelled() => return Err(ended(&self.0.is_stopping)),
+            };
+            match sent {
                 Ok((response, connection)) => {
                     if let Some(refusal) = response.headers().get(NOT_ACCEPTED) {
                         why = refusal.to_str().ok().map(str::to_owned);
@@ -269,22 +256,27 @@ impl Gateway {
     /// Waits for a replica as long as the client asked for; returns the destination as it is then.
     async fn wait_for_replica(&self, checked: &Checked, why: Option<String>) -> Result<Arc<Destination>, GatewayError> {
         let destination = &checked.destination;
-        let none = |retry_s: u64| {
+        let none = || {
             let why = why.as_deref().map_or_else(String::new, |w| format!(" ({w})"));
-            let text = match &destination.service {
+            let (text, retry_s) = match &destination.service {
+                // What prevents it is for its operator.
+                Some(service) if service.is_degraded => (
+                    format!("{} has no replica{why}, and cannot get one now. Ask its operator.", service.name),
+                    DEGRADED_S,
+                ),
                 Some(service) => {
-                    let reason = service.reason.as_deref().map_or_else(String::new, |r| format!(" Its status: {r}"));
-                    format!(
-                        "No replica of {} is ready{why}. The request has woken the service; try again, or send `Prefer: wait=300` to wait.{reason}",
+                    let text = format!(
+                        "No replica of {} is ready{why}. The service is waking up: try again, or send `Prefer: wait=300` to wait.",
                         service.name
-                    )
+                    );
+                    (text, RETRY_S)
                 }
-                None => format!("{} is not ready{why}; try again.", destination.model),
+                None => (format!("{} is not ready{why}; try again.", destination.model), RETRY_S),
             };
             GatewayError::unavailable("no_replica_ready", text, retry_s)
         };
         let Some(until) = checked.wait_until.filter(|until| Instant::now() < *until) else {
-            return Err(none(RETRY_S));
+            return Err(none());
         };
         let _queued = destination.service.as_ref().map(|s| Held::new(Queued(s.load.clone())));
         let mut reads = self.0.reads.subscribe();
@@ -292,33 +284,20 @@ impl Gateway {
         loop {
             let changed = tokio::select! {
                 changed = tokio::time::timeout_at(until.into(), reads.changed()) => changed,
-                () = checked.key.revoked.cancelled() => return Err(keys::unknown()),
+                () = checked.key.revoked.cancelled() => return Err(ended(&self.0.is_stopping)),
             };
             if !matches!(changed, Ok(Ok(()))) {
-                return Err(none(RETRY_S));
+                return Err(none());
             }
-            let found = self.0.table.read().find(&checked.asked.model).cloned();
+            let table = self.0.table.read().clone();
+            let found = table.find(&checked.asked.model).filter(|d| d.is_allowed(&checked.key.row.scopes)).cloned();
             match found {
                 Some(now) if !now.replicas.is_empty() => return Ok(now),
                 Some(_) => {}
-                None => return Err(none(RETRY_S)),
+                None => return Err(none()),
             }
         }
     }
-}
-
-async fn read_body(body: Body) -> Result<Bytes, GatewayError> {
-    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, BODY_MAX).collect()).await {
-        Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_long()),
-        Ok(Err(_)) => Err(GatewayError::invalid("The body is incomplete.")),
-        Err(_) => Err(GatewayError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The body did not arrive in time.")),
-    }
-}
-
-fn too_long() -> GatewayError {
-    let text = format!("The body is longer than {} MiB.", BODY_MAX >> 20);
-    GatewayError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
 }
 
 fn too_many(e: &limits::Exceeded) -> GatewayError {
@@ -351,73 +330,4 @@ fn request_for(checked: &Checked) -> http::Request<Full<Bytes>> {
     request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("worker"));
     request
-}
-
-/// Headers of an engine that are not passed on.
-const NOT_PASSED: [HeaderName; 6] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::DATE,
-    header::SERVER,
-    header::TRANSFER_ENCODING,
-    header::SET_COOKIE,
-];
-
-async fn respond(
-    response: http::Response<Incoming>,
-    (mut answered, connection): (Answered, Connection),
-    asked: &Asked,
-    ends: (WaitForCancellationFutureOwned, Arc<AtomicBool>),
-) -> Result<Response, GatewayError> {
-    let (mut parts, body) = response.into_parts();
-    for name in NOT_PASSED {
-        parts.headers.remove(name);
-    }
-    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("text/event-stream") {
-        parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // Reverse proxies such as nginx hold streams back otherwise.
-        parts.headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-        let events = Events::new(asked.stream && !asked.wants_usage);
-        let body = Streamed::new(body, events, (answered, connection), ends).into_body();
-        return Ok(Response::from_parts(parts, body));
-    }
-    let is_json = kind.starts_with("application/json");
-    let body = match whole(body).await {
-        Ok(body) => body,
-        Err(text) => {
-            answered.end(Outcome::Failed, Tokens::default(), 0, |_| {});
-            return Err(GatewayError::upstream(text));
-        }
-    };
-    answered.first_token();
-    let outcome = if parts.status.is_success() { Outcome::Complete } else { Outcome::Failed };
-    let tokens = usage::of_answer(&body).filter(|_| is_json).unwrap_or_default();
-    answered.end(outcome, tokens, 0, |replica| replica.pool.put(connection));
-    if !parts.status.is_success() && !is_json {
-        let text: String = String::from_utf8_lossy(&body).chars().take(500).collect();
-        let status = if parts.status.is_server_error() { StatusCode::BAD_GATEWAY } else { parts.status };
-        return Err(GatewayError::new(status, "upstream_error", format!("The model refused the request: {text}")));
-    }
-    Ok(Response::from_parts(parts, Body::from(body)))
-}
-
-/// The whole answer, so that one that breaks off ends with one clean error.
-async fn whole(mut body: Incoming) -> Result<Bytes, String> {
-    let mut read = BytesMut::new();
-    loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await;
-        let frame = frame.map_err(|_| format!("The model was silent for {} s.", SILENCE.as_secs()))?;
-        match frame {
-            None => return Ok(read.freeze()),
-            Some(Err(e)) => return Err(format!("The model stopped in the middle of its answer: {e}.")),
-            Some(Ok(frame)) => {
-                let Ok(data) = frame.into_data() else { continue };
-                if read.len() + data.len() > ANSWER_MAX {
-                    return Err(format!("The answer is longer than {} MiB.", ANSWER_MAX >> 20));
-                }
-                read.extend_from_slice(&data);
-            }
-        }
-    }
 }

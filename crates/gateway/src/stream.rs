@@ -22,6 +22,15 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 /// How long an engine may be silent in the middle of an answer.
 const SILENCE: Duration = Duration::from_secs(300);
 
+/// Why a request ends that its key, or this process, does not outlive.
+pub(crate) fn ended(is_stopping: &AtomicBool) -> GatewayError {
+    if is_stopping.load(Ordering::SeqCst) {
+        return GatewayError::unavailable("restarting", "The gateway is being restarted; send the request again.", 1);
+    }
+    let text = "The key of this request was revoked or has expired.";
+    GatewayError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", text)
+}
+
 /// A stream of events from an engine.
 pub(crate) struct Streamed {
     body: Incoming,
@@ -95,12 +104,8 @@ impl Body for Streamed {
             return Poll::Ready(None);
         }
         if self.revoked.as_mut().poll(cx).is_ready() {
-            if self.is_stopping.load(Ordering::SeqCst) {
-                let text = "The gateway is being restarted; send the request again.";
-                return self.fail(&GatewayError::unavailable("restarting", text, 1));
-            }
-            let text = "The key of this request was revoked or has expired.";
-            return self.fail(&GatewayError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", text));
+            let error = ended(&self.is_stopping);
+            return self.fail(&error);
         }
         loop {
             match Pin::new(&mut self.body).poll_frame(cx) {
@@ -131,15 +136,14 @@ impl Body for Streamed {
                 Poll::Pending => break,
             }
         }
-        if self.silence.as_mut().poll(cx).is_ready() {
+        // After a reset it is polled again, so that it wakes this task.
+        while self.silence.as_mut().poll(cx).is_ready() {
             let until = self.last_at + SILENCE;
             if until <= Instant::now() {
                 let text = format!("The model was silent for {} s in the middle of its answer.", SILENCE.as_secs());
                 return self.fail(&GatewayError::upstream(text));
             }
             self.silence.as_mut().reset(until);
-            // It must be polled again to wake this task.
-            let _ = self.silence.as_mut().poll(cx);
         }
         Poll::Pending
     }

@@ -2,7 +2,7 @@
 
 use crate::pool::Pool;
 use inventiv_core::id::{InstanceId, ServiceId};
-use inventiv_core::service::Service;
+use inventiv_core::service::{Service, ServiceStatus};
 use inventiv_core::status::Desired;
 use inventiv_core::worker::WORKER_PORT;
 use inventiv_store::Target;
@@ -52,8 +52,8 @@ pub(crate) struct ServiceLoad {
 pub(crate) struct Served {
     pub(crate) id: ServiceId,
     pub(crate) name: String,
-    /// Why it may not have a replica, in one sentence.
-    pub(crate) reason: Option<String>,
+    /// Whether something prevents that it has enough replicas.
+    pub(crate) is_degraded: bool,
     pub(crate) load: Arc<ServiceLoad>,
 }
 
@@ -106,7 +106,7 @@ impl Table {
                 service: Some(Served {
                     id: service.id.clone(),
                     name: service.name.clone(),
-                    reason: service.reason.clone(),
+                    is_degraded: service.status == ServiceStatus::Degraded,
                     load: known.loads.entry(service.id.clone()).or_default().clone(),
                 }),
                 model: service.spec.model_id.clone(),
@@ -135,6 +135,12 @@ impl Table {
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Destination>> {
         self.names.get(name)
+    }
+
+    /// How many replicas of a service answer; `None`: there is no such service.
+    pub(crate) fn replicas_of(&self, id: &ServiceId) -> Option<usize> {
+        let of = |d: &&Arc<Destination>| d.service.as_ref().is_some_and(|s| s.id == *id);
+        self.names.values().find(of).map(|d| d.replicas.len())
     }
 
     /// Every name that a key with these scopes may use, in order.

@@ -7,6 +7,9 @@ use serde::Deserialize;
 /// The longest event that is read; a longer one passes unread.
 const EVENT_MAX: usize = 1 << 20;
 
+/// The most tokens that are believed of one answer.
+const TOKENS_MAX: i64 = 1_000_000_000;
+
 /// How many tokens an answer took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
@@ -43,9 +46,9 @@ struct Inner {
 
 impl Usage {
     fn tokens(&self) -> Tokens {
-        let prompt = self.prompt_tokens.unwrap_or(0).max(0);
+        let prompt = self.prompt_tokens.unwrap_or(0).clamp(0, TOKENS_MAX);
         let rest = self.total_tokens.unwrap_or(0).saturating_sub(prompt);
-        Tokens { prompt, completion: self.completion_tokens.unwrap_or(rest).max(0) }
+        Tokens { prompt, completion: self.completion_tokens.unwrap_or(rest).clamp(0, TOKENS_MAX) }
     }
 }
 

@@ -117,14 +117,13 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     tokio::spawn(async move { clock_stop.run_until_cancelled(clock.keep(&kept_by)).await });
     let (run_stop, api_stop) = (stop.clone(), stop.clone());
     let orchestrator = tokio::spawn(async move { engine.run(run_stop).await });
-    let routes = gateway.router();
+    let (more, alone) = (gateway.router(), gateway.router_alone());
     let api = tokio::spawn(async move {
-        let more = routes.clone();
         let stopped = || async { api_stop.cancelled().await };
         let Some(other) = gateway_listener else { return inventiv_api::serve(listener, &app, more, stopped()).await };
         tokio::try_join!(
             inventiv_api::serve(listener, &app, more, stopped()),
-            inventiv_api::serve_router(other, routes, limits, stopped(), || {})
+            inventiv_api::serve_router(other, alone, limits, stopped(), || {})
         )
         .map(|_| ())
     });
@@ -232,6 +231,8 @@ impl Running {
             () = asks.next() => Ok(()),
             ended = &mut self.orchestrator => Err(Failure::general(format!("the reconciler stopped: {}", why(ended)))),
             ended = &mut self.api => Err(Failure::general(format!("the API stopped: {}", why(ended)))),
+            // Without it, revoked keys would go on to work.
+            ended = &mut self.gateway_runs => Err(Failure::general(format!("the gateway stopped: {}", why(ended)))),
         }
     }
 
@@ -249,7 +250,7 @@ impl Running {
         self.gateway_stop.cancel();
         let _ = tokio::time::timeout(STREAMS_MAX, self.gateway_runs).await;
         let Ok(api) = ended else {
-            tracing::warn!("a client does not read its response: it is cut off");
+            tracing::warn!("requests were still running: they are cut off");
             return orchestrator.map_err(|e| Failure::general(format!("the reconciler stopped: {e}")));
         };
         match (api, orchestrator) {

@@ -108,6 +108,8 @@ struct Inner {
     steps: tokio::sync::Semaphore,
     /// The way to the workers; unset: there is none.
     workers: OnceLock<Arc<dyn WorkerLink>>,
+    /// When this process first planned a service.
+    watching_since: OnceLock<Timestamp>,
 }
 
 /// What this process remembers of a zone.
@@ -150,6 +152,7 @@ impl Orchestrator {
             leases,
             steps,
             workers: OnceLock::new(),
+            watching_since: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }

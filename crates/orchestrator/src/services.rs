@@ -10,15 +10,17 @@ use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::offer::{Availability, Offer};
 use inventiv_core::recorded::{Aggregate, Instance, NewInstance};
 use inventiv_core::request::Request;
-use inventiv_core::service::{Avoided, Candidate, Replica, ReplicaOf, Service, ServiceRules, plan};
+use inventiv_core::service::{Avoided, Candidate, OUT_OF_STOCK, Replica, ReplicaOf, Service, ServiceRules, plan};
 use inventiv_core::status::{Desired, LogStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_store::{ActionLog, Error, LogWrite, Saved};
 
 /// How old the load that another process reported may be, in milliseconds.
-const LOAD_MAX_AGE_MS: i64 = 10_000;
+const LOAD_MAX_AGE_MS: i64 = 8_000;
 /// How long ended replicas matter: their failures are counted.
 const ENDED_MS: i64 = 3_600_000;
+/// How old a plan may be when it is carried out, in milliseconds.
+const PLAN_MAX_AGE_MS: i64 = 5_000;
 /// How long a candidate is not used after the catalogue showed that it is out of stock, in milliseconds.
 const NOT_OFFERED_MS: i64 = 60_000;
 
@@ -36,7 +38,12 @@ impl Orchestrator {
         let offers = inner.store.offers(&inner.account, None).await?;
         let mut changed = 0;
         for service in services {
-            changed += usize::from(inner.reconcile_service(service, &offers).await?);
+            let name = service.name.clone();
+            match inner.reconcile_service(service, &offers).await {
+                Ok(did) => changed += usize::from(did),
+                // One service must not stop the others.
+                Err(e) => tracing::error!(service = name, error = %e, "a service cannot be planned; retries"),
+            }
         }
         if changed > 0 {
             inner.store.tell_change();
@@ -55,7 +62,9 @@ impl Inner {
         let load = self.store.service_load(&service.id, now.plus_ms(-LOAD_MAX_AGE_MS)).await?;
         let before = service.clone();
         avoid_what_is_not_offered(&mut service, offers, now);
-        let plan = plan(&service, &replicas, &load, now, &ServiceRules::default());
+        let rules =
+            ServiceRules { watching_since: *self.watching_since.get_or_init(|| now), ..ServiceRules::default() };
+        let plan = plan(&service, &replicas, &load, now, &rules);
         if plan.create.is_empty() && plan.terminate.is_empty() && plan.service == before {
             return Ok(false);
         }
@@ -68,17 +77,26 @@ impl Inner {
             let Saved::Version(version) = self.store.save_service(&written).await? else { return Ok(false) };
             written.version = version;
         }
+        let mut failed = None;
         for candidate in plan.create.into_iter().filter_map(|at| written.spec.candidates.get(at).cloned()) {
-            if !self.create_replica(&written, &candidate, offers, now).await? {
+            match self.create_replica(&written, &candidate, offers, now).await {
+                Ok(true) => written.version += 1,
                 // Another process was faster. The next plan sees what it did.
-                return Ok(true);
+                Ok(false) => return Ok(true),
+                Err(e) => {
+                    failed = Some(e);
+                    break;
+                }
             }
-            written.version += 1;
         }
         for (id, reason) in plan.terminate {
+            // A process that was frozen does not act on an old plan.
+            if self.clock.now().ms_since(now) > PLAN_MAX_AGE_MS {
+                break;
+            }
             self.end_replica(&id, &written.name, reason).await?;
         }
-        Ok(true)
+        failed.map_or(Ok(true), Err)
     }
 
     /// Records a new replica together with its service. `false`: the service was written in between.
@@ -153,7 +171,7 @@ fn avoid_what_is_not_offered(service: &mut Service, offers: &[Offer], now: Times
         let offer = offers.iter().find(|o| is_offer_of(o, candidate));
         let is_short = offer.is_some_and(|o| o.availability == Availability::Shortage);
         if is_short && service.state.avoid.get(&key).is_none_or(|a| a.until <= now) {
-            let why = "the provider's catalogue shows no stock".to_owned();
+            let why = OUT_OF_STOCK.to_owned();
             service.state.avoid.insert(key, Avoided { until: now.plus_ms(NOT_OFFERED_MS), why });
         }
     }

@@ -19,11 +19,9 @@ const LIVING_OF: &str = "SELECT * FROM services WHERE account_id = $1 AND delete
 const NAMED: &str = "SELECT * FROM services WHERE name = $1 ORDER BY CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END, id DESC \
     LIMIT 1";
 const REPLICAS: &str = "SELECT id FROM instances WHERE service_id = $1 AND (status NOT IN ('terminated', \
-    'provisioning_failed') OR id >= $2) ORDER BY id";
-/// The conditions are those of the index `instances_watched`.
+    'provisioning_failed') OR id >= $2 OR terminated_at >= $3) ORDER BY id";
 const TARGETS: &str = "SELECT id, model_id, service_id, addresses_json, ip_address FROM instances \
-    WHERE worker_json IS NOT NULL AND status IN ('booting', 'installing', 'starting', 'ready', 'unavailable', \
-    'startup_failed', 'draining') AND status = 'ready' AND model_id IS NOT NULL ORDER BY id";
+    WHERE worker_json IS NOT NULL AND status = 'ready' AND model_id IS NOT NULL ORDER BY id";
 
 /// An instance whose model answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,13 +86,15 @@ impl Store {
         rows.first().map(|r| read(&Columns(r))).transpose()
     }
 
-    /// The instances of a service that have not ended, and those created after a time (in milliseconds since 1970).
+    /// The instances of a service that have not ended, and those that were created or ended after a time, in milliseconds
+    /// since 1970.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn replicas(&self, id: &ServiceId, ended_since_ms: u64) -> Result<Vec<InstanceId>, Error> {
         let mut a = Args::new();
         a.text(id.as_str()).text(InstanceId::first_at(ended_since_ms).as_str());
+        a.int(i64::try_from(ended_since_ms).unwrap_or(i64::MAX).saturating_mul(1_000));
         let rows = self.db.read(a.statement(REPLICAS)).await?;
         rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }

@@ -15,6 +15,9 @@ const HOUR_US: i64 = 3_600_000_000;
 /// How long the minutes of limits are kept, in minutes.
 const MINUTES_KEPT: i64 = 5;
 
+/// How long the load that a process told is kept, in milliseconds: longer than a service may wait before it is idle.
+const LOADS_KEPT_MS: i64 = 8 * 86_400_000;
+
 /// What usage is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UsageKey {
@@ -106,6 +109,7 @@ const PUT_LOAD: &str = "INSERT INTO service_load (service_id, replica, outstandi
     last_request_at = COALESCE(excluded.last_request_at, service_load.last_request_at), reported_at = excluded.reported_at";
 const LOAD: &str = "SELECT outstanding, queued, last_request_at, reported_at FROM service_load WHERE service_id = $1";
 const DROP_MINUTES: &str = "DELETE FROM key_minutes WHERE minute < $1";
+const DROP_LOADS: &str = "DELETE FROM service_load WHERE reported_at < $1";
 const MINUTES: &str = "SELECT * FROM key_minutes WHERE minute >= $1";
 const USAGE: &str = "SELECT * FROM usage_hours WHERE hour >= $1 AND hour < $2 AND ($3 = '' OR service_id = $3) \
     AND ($4 = '' OR key_id = $4) ORDER BY hour, key_id, service_id, instance_id, model LIMIT $5";
@@ -166,14 +170,15 @@ impl Store {
         Ok(found)
     }
 
-    /// Deletes the minutes of limits that no longer matter.
+    /// Deletes the minutes of limits, and the loads told by processes that ended, that no longer matter.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn drop_old_minutes(&self, now: Timestamp) -> Result<(), Error> {
+    pub async fn drop_old_counts(&self, now: Timestamp) -> Result<(), Error> {
         let mut a = Args::new();
-        a.int(now.0.div_euclid(60_000_000) - MINUTES_KEPT);
-        self.db.write(vec![a.statement(DROP_MINUTES)]).await.map(|_| ())
+        let minutes = a.int(now.0.div_euclid(60_000_000) - MINUTES_KEPT).statement(DROP_MINUTES);
+        let loads = a.time(now.plus_ms(-LOADS_KEPT_MS)).statement(DROP_LOADS);
+        self.db.write(vec![minutes, loads]).await.map(|_| ())
     }
 
     /// The load of a service, over all replicas that reported after a time.

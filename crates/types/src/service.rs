@@ -126,7 +126,7 @@ pub struct Service {
     pub name: String,
     /// `starting`: fewer replicas are ready than are needed. `ready`: as many as are needed. `idle`: none is needed; the
     /// next request wakes it. `updating`: replicas are being replaced because the settings changed. `degraded`: something
-    /// prevents that enough replicas are ready (see `reason`). `deleting`: its replicas are ending. `deleted`: they have
+    /// keeps enough replicas from becoming ready (see `reason`). `deleting`: its replicas are ending. `deleted`: they have
     /// ended.
     pub status: ServiceStatus,
     /// Why it is in this status, and what to do if anything can be done; `null` if there is nothing to say.
@@ -157,8 +157,8 @@ pub struct Service {
     pub load: ServiceLoad,
     /// The price of the servers of all replicas per hour, in millionths of `currency`.
     pub hourly_micros: i64,
-    /// The price per hour, with block storage, if every replica runs on the most expensive candidate, in millionths of
-    /// `currency`.
+    /// The price per hour of `max_replicas` replicas on the most expensive candidate, with their data volumes, in millionths
+    /// of `currency`. While replicas are replaced, one more may exist.
     pub max_hourly_micros: i64,
     /// The currency of all prices, as an ISO 4217 code.
     pub currency: String,

@@ -31,6 +31,9 @@ const ALLOWED: [(&str, Method); 9] = [
     ("/metrics", Method::GET),
 ];
 
+/// How much of a refused request is read, in bytes.
+const UNREAD_MAX: usize = 64 << 20;
+
 /// Headers that are about one connection.
 const HOP: [HeaderName; 6] = [
     header::CONNECTION,
@@ -65,10 +68,10 @@ impl Proxy {
         let state = &self.state;
         let is_work = request.method() == Method::POST;
         if is_work && state.draining.load(Ordering::SeqCst) {
-            return not_accepted("the worker takes no new requests: its instance ends");
+            return refuse(request, "the worker takes no new requests: its instance ends").await;
         }
         let Some(target) = state.target() else {
-            return not_accepted("the model does not answer yet");
+            return refuse(request, "the model does not answer yet").await;
         };
         let held = InFlight::begin(is_work, Arc::clone(state));
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
@@ -97,6 +100,19 @@ fn remove_hop_headers(headers: &mut HeaderMap) {
     for name in HOP {
         headers.remove(name);
     }
+}
+
+/// Refuses a request after reading its body: a connection that is closed with unread bytes may lose the refusal.
+async fn refuse(request: Request<Incoming>, why: &'static str) -> Answer {
+    let mut body = request.into_body();
+    let mut left = UNREAD_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            break;
+        }
+    }
+    not_accepted(why)
 }
 
 /// A refusal of a request that the engine got nothing of.

@@ -82,7 +82,8 @@ pub(crate) async fn change(
 
 /// Warm a service
 ///
-/// At least one replica runs for a time, whether anybody asks or not. It also makes a degraded service try again.
+/// At least one replica runs for a time from now on, whether anybody asks or not. This replaces an earlier request, so that
+/// `seconds: 1` ends it. It also makes a degraded service try again.
 #[utoipa::path(post, operation_id = "warmService", path = "/services/{id}/warm", tag = "services",
     request_body = WarmService, params(("id" = String, Path, description = "The id or the name of the service")),
     responses((status = 202, description = "The request was recorded", body = Service)))]
@@ -138,7 +139,14 @@ async fn shown(app: &App, service: &service::Service) -> Result<Service, ApiErro
     let ids = store.replicas(&service.id, ENDED_NEVER_MS).await?;
     let replicas = store.instances_by_id(&ids).await?;
     let load = store.service_load(&service.id, app.now().plus_ms(-LOAD_MAX_AGE_MS)).await?;
-    Ok(view::service(service, &replicas, &load, app.storage_prices(&service.account_id)))
+    let mut shown = view::service(service, &replicas, &load, app.storage_prices(&service.account_id));
+    if service.deleted_at.is_none() && app.account_of(&service.account_id).is_none() {
+        shown.reason = Some(format!(
+            "nobody reconciles this service: the control plane does not work in account {}; start it with that account",
+            service.account_id
+        ));
+    }
+    Ok(shown)
 }
 
 /// No instance was created after this time, in milliseconds: ended replicas are not shown.

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 /// The longest pause after a failure, in milliseconds.
 const PAUSE_MAX_MS: i64 = 1_800_000;
 /// Why a candidate without stock is not used.
-const OUT_OF_STOCK: &str = "out of stock";
+pub const OUT_OF_STOCK: &str = "out of stock";
 /// The failure of a replica that does not say why.
 const UNKNOWN: &str = "the replica failed and does not say why; look at its log";
 
@@ -99,7 +99,7 @@ impl Block {
         match self {
             Self::NoCandidates => "there is no zone and server type to create a replica in; add one".to_owned(),
             Self::Failures => format!(
-                "no more replicas are created, because {} in a row failed: {last}; then change the service or warm it",
+                "no more replicas are created, because {} in a row failed: {last}. Mend that, then change or warm the service",
                 state.failures
             ),
             Self::Pause(at) => format!("a replica failed: {last}; the next one is created at {at}"),

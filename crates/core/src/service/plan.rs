@@ -14,6 +14,8 @@ pub struct ServiceRules {
     pub out_of_stock_ms: i64,
     /// How long a replica that was ready may not answer before it is replaced, in milliseconds.
     pub replace_after_ms: i64,
+    /// Since when this process watches. Time in which nobody tried is no silence of a replica.
+    pub watching_since: Timestamp,
     /// The pause after the first failure of a replica in milliseconds; it doubles with each one.
     pub backoff_ms: i64,
     /// After so many failures in a row, no replica is created until somebody changes the service or warms it.
@@ -22,7 +24,13 @@ pub struct ServiceRules {
 
 impl Default for ServiceRules {
     fn default() -> Self {
-        Self { out_of_stock_ms: 600_000, replace_after_ms: 180_000, backoff_ms: 15_000, max_failures: 3 }
+        Self {
+            out_of_stock_ms: 600_000,
+            replace_after_ms: 180_000,
+            watching_since: Timestamp(0),
+            backoff_ms: 15_000,
+            max_failures: 3,
+        }
     }
 }
 
@@ -50,20 +58,24 @@ pub fn plan(service: &Service, replicas: &[Replica], load: &Load, now: Timestamp
     }
     let mut next = service.clone();
     failures::count(&mut next, &replicas, now, rules);
-    let (mut live, mut terminate) = sort_out(&mut next, &replicas, now, rules);
+    let (mut live, lost, mut terminate) = sort_out(&mut next, &replicas, now, rules);
 
     let needed = scale::needed(&next, &live, load, now);
-    let total = u32::try_from(live.len()).unwrap_or(u32::MAX);
+    // One that is lost does not make the service smaller: it may recover.
+    let total = u32::try_from(live.len() + lost.len()).unwrap_or(u32::MAX);
     let is_update = live.iter().any(|r| r.revision < next.revision);
-    // The additional replica of an update does not make the service larger.
-    let before = if is_update { total.min(next.state.size) } else { total };
+    // The additional replica of an update, or beside a lost one, does not make the service larger.
+    let before = if is_update || !lost.is_empty() { total.min(next.state.size) } else { total };
     scale::resize(&mut next.state, &next.spec, before, (needed, now));
     let ended = scale::shrink(&mut live, next.state.size as usize, next.revision);
     terminate.extend(ended.into_iter().map(|(r, why)| (r.id.clone(), why)));
 
+    let surplus = scale::surplus(&live, lost.len(), next.state.size as usize);
+    terminate.extend(lost.iter().take(surplus).map(|r| (r.id.clone(), "its model does not answer any more")));
+
     let mut create = Vec::new();
     let mut block = None;
-    let missing = scale::missing(&live, next.state.size, needed, next.revision);
+    let missing = scale::missing(&live, lost.len() - surplus, (next.state.size, needed), next.revision);
     if missing > 0 {
         match failures::next_candidate(&next, now, rules) {
             Ok(candidate) => create = vec![candidate; missing],
@@ -78,31 +90,29 @@ pub fn plan(service: &Service, replicas: &[Replica], load: &Load, now: Timestamp
 /// The replicas that end, with the reason of each.
 type Ending = Vec<(InstanceId, &'static str)>;
 
-/// Tells the live replicas from those that end whatever the load is.
+/// Tells the live replicas from those that are lost, and from those that end whatever the load is.
+///
+/// A lost replica has not answered for long. It ends when others answer in its place: if all are lost at once, the way to
+/// them is, not they.
 fn sort_out<'a>(
     next: &mut Service,
     replicas: &[&'a Replica],
     now: Timestamp,
     rules: &ServiceRules,
-) -> (Vec<&'a Replica>, Ending) {
+) -> (Vec<&'a Replica>, Vec<&'a Replica>, Ending) {
     let mut live: Vec<&Replica> = replicas.iter().copied().filter(|r| is_live(r)).collect();
     live::remember_unavailable(&mut next.state, &live, now);
     let failed = replicas.iter().filter(|r| r.status == Status::StartupFailed && !r.ends && !r.is_kept);
-    let mut ending: Ending = failed.map(|r| (r.id.clone(), "its model will not answer")).collect();
-    let state = &next.state;
-    live.retain(|r| {
-        let since = state.unavailable.get(&r.id);
-        let why = if since.is_some_and(|since| now.ms_since(*since) >= rules.replace_after_ms) {
-            "its model does not answer any more"
-        } else if scale::is_useless(r, next.revision) {
-            "the settings changed before it was ready"
-        } else {
-            return true;
-        };
-        ending.push((r.id.clone(), why));
-        false
-    });
-    (live, ending)
+    let mut ending: Ending = failed.map(|r| (r.id.clone(), "its model failed to start")).collect();
+    let useless = live.iter().filter(|r| scale::is_useless(r, next.revision));
+    ending.extend(useless.map(|r| (r.id.clone(), "the settings changed before it was ready")));
+    live.retain(|r| !scale::is_useless(r, next.revision));
+    let silent_ms = |r: &Replica| {
+        let since = next.state.unavailable.get(&r.id);
+        since.map_or(0, |since| now.ms_since((*since).max(rules.watching_since)))
+    };
+    let (lost, live) = live.into_iter().partition(|r| silent_ms(r) >= rules.replace_after_ms);
+    (live, lost, ending)
 }
 
 /// Ends a service: every replica ends, and then the service has ended.

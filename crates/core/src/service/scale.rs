@@ -61,12 +61,20 @@ pub(super) fn shrink<'a>(live: &mut Vec<&'a Replica>, size: usize, revision: i64
     }
 }
 
+/// How many lost replicas end: as many as others answer in their place, and all if none is needed.
+pub(super) fn surplus(live: &[&Replica], lost: usize, size: usize) -> usize {
+    // One that does not answer for a moment has its place.
+    let in_place = live.iter().filter(|r| is_ready(r) || r.status == Status::Unavailable).count();
+    if size == 0 { lost } else { (in_place + lost).saturating_sub(size).min(lost) }
+}
+
 /// How many replicas are created.
 ///
-/// During an update, one more than the size may be live, and only as many new ones are created as are needed.
-pub(super) fn missing(live: &[&Replica], size: u32, needed: u32, revision: i64) -> usize {
+/// During an update, and while some are lost, one more than the size may exist. Of new settings, only as many are created
+/// as are needed.
+pub(super) fn missing(live: &[&Replica], lost: usize, (size, needed): (u32, u32), revision: i64) -> usize {
     let old = live.iter().filter(|r| r.revision < revision).count();
-    let room = (size as usize + 1).saturating_sub(live.len());
+    let room = (size as usize + 1).saturating_sub(live.len() + lost);
     room.min((needed as usize).saturating_sub(live.len() - old))
 }
 

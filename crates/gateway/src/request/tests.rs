@@ -58,6 +58,8 @@ fn bad_bodies_are_refused_with_a_sentence() {
         ("{\"model\":\"a\",\"model\":\"b\"}", "twice"),
         ("{\"model\":\"a\",\"stream\":false,\"stream\":true}", "twice"),
         ("{\"model\":\"a\\n\"}", "control"),
+        ("{\"model\":\"a\",\"stream\":1}", "true or false"),
+        ("{\"model\":\"a\",\"mod\\u0065l\":\"b\"}", "twice"),
     ] {
         let e = read_json(body.as_bytes()).unwrap_err();
         assert!(e.message.contains(word) && e.status == 400, "{body}: {}", e.message);

@@ -186,10 +186,11 @@ fn plan(s: &Service) -> String {
     }
     let _ = writeln!(
         out,
-        "  costs at most {} (boot volumes and addresses come on top){}",
+        "  costs at most {} for {} (boot volumes and addresses come on top; one more while replicas are replaced){}",
         output::hourly(s.max_hourly_micros, &s.currency),
+        if s.max_replicas == 1 { "1 replica".to_owned() } else { format!("{} replicas", s.max_replicas) },
         match s.min_replicas {
-            0 => format!(", and nothing {} s after the last request", s.idle_seconds),
+            0 => format!(",\n  and nothing once nobody has asked for {} s", s.idle_seconds),
             _ => String::new(),
         }
     );

@@ -1,6 +1,7 @@
 //! Services behind the gateway: real control planes, workers, engines, keys and clients.
 
 use crate::server::{Cloud, Server, text};
+use inventiv_testkit::{Database, database};
 use scaleway_emulator::{Boot, Machines};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,11 +22,15 @@ struct Stage {
 
 impl Stage {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[(&str, &str)]) -> Self {
         let cloud = Cloud::start();
         let command = format!("exec {PROGRAM} emulated-server");
         let machines = cloud.emulator.boot(&Boot { command, state_dir: None }).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::start_with(folder.path(), &cloud.url, &[]);
+        let server = Server::start_with(folder.path(), &cloud.url, more);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -61,7 +66,11 @@ impl Stage {
     }
 
     fn request(&self, key: &str, body: &Value) -> reqwest::RequestBuilder {
-        let request = self.client.post(format!("{}/v1/chat/completions", self.server.url)).bearer_auth(key);
+        self.request_to(&self.server.url, key, body)
+    }
+
+    fn request_to(&self, server: &str, key: &str, body: &Value) -> reqwest::RequestBuilder {
+        let request = self.client.post(format!("{server}/v1/chat/completions")).bearer_auth(key);
         request.header("content-type", "application/json").body(body.to_string())
     }
 
@@ -70,6 +79,21 @@ impl Stage {
             let answer = self.request(key, body).send().await.unwrap();
             (answer.status().as_u16(), answer.text().await.unwrap())
         })
+    }
+
+    fn status_at(&self, server: &str, key: &str) -> u16 {
+        let request = self.request_to(server, key, &question(false));
+        self.runtime.block_on(async { request.send().await.unwrap().status().as_u16() })
+    }
+
+    /// Kills or restarts the machine of an instance.
+    fn machine(&self, instance: &Value, action: &str) {
+        let id = instance.as_str().unwrap();
+        let shown: Value = serde_json::from_str(&self.run(&["instance", "show", id, "-o", "json"])).unwrap();
+        let path = format!("/_emulator/servers/{}/vm", shown["provider_instance_id"].as_str().unwrap());
+        let request = http::Request::post(path).header("content-type", "application/json");
+        let done = self.cloud.emulator.handle(&request.body(json!({"action": action}).to_string().into()).unwrap());
+        assert!(done.status().is_success(), "{action}");
     }
 
     fn ends_clean(&self) {
@@ -233,13 +257,47 @@ fn an_engine_that_dies_and_a_key_that_is_revoked_end_a_stream_with_one_error() {
     assert_eq!(stage.ask(&other, &question(false)).0, 401);
     // The machine dies in the middle.
     let answer = begin(&key);
-    let id = made["replicas"][0]["instance_id"].as_str().unwrap().to_owned();
-    let shown: Value = serde_json::from_str(&stage.run(&["instance", "show", &id, "-o", "json"])).unwrap();
-    let path = format!("/_emulator/servers/{}/vm", shown["provider_instance_id"].as_str().unwrap());
-    let kill = http::Request::post(path).header("content-type", "application/json");
-    let done = stage.cloud.emulator.handle(&kill.body(json!({"action": "kill"}).to_string().into()).unwrap());
-    assert!(done.status().is_success());
+    stage.machine(&made["replicas"][0]["instance_id"], "kill");
     let said = rest(answer);
     assert!(errors(&said) == 1 && said.contains("stopped in the middle") && !said.contains("[DONE]"), "{said}");
+    stage.ends_clean();
+}
+
+#[test]
+fn two_control_planes_on_one_database_answer_alike_and_one_may_die() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if !Database::both().contains(&Database::Postgres) {
+        return;
+    }
+    let (url, _home) = runtime.block_on(database(Database::Postgres));
+    let mut stage = Stage::start_with(&[("INVENTIV_DATABASE_URL", &url)]);
+    // The same folder: both have the same token and the same key file.
+    let folder = stage.server.folder.clone();
+    let other = Server::start_with(&folder, &stage.cloud.url, &[("INVENTIV_DATABASE_URL", &url)]);
+    let made = stage.create(&["--min", "1"], &[]);
+    let key = stage.run(&["key", "create", "app", "-o", "name"]);
+    assert_eq!(stage.status_at(&other.url, &key), 200, "the other one knows key and replica at once");
+    assert_eq!(stage.status_at(&stage.server.url, &key), 200);
+    // A limit that was used up at one is used up at the other.
+    let limited = stage.run(&["key", "create", "limited", "--requests-per-minute", "5", "-o", "name"]);
+    let accepted = (0..10).filter(|_| stage.status_at(&stage.server.url, &limited) == 200).count();
+    assert_eq!(accepted, 5);
+    let began = Instant::now();
+    while stage.status_at(&other.url, &limited) != 429 {
+        assert!(began.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // The first one dies. The other one watches the workers, reconciles the service, and answers.
+    stage.server.child.kill().unwrap();
+    stage.server.child.wait().unwrap();
+    stage.server = other;
+    assert_eq!(stage.status_at(&stage.server.url, &key), 200);
+    let replica = made["replicas"][0]["instance_id"].clone();
+    stage.machine(&replica, "kill");
+    stage.until(|s| s["ready_replicas"] == 0);
+    assert_eq!(stage.status_at(&stage.server.url, &key), 503);
+    stage.machine(&replica, "restart");
+    stage.until(|s| s["ready_replicas"] == 1);
+    assert_eq!(stage.status_at(&stage.server.url, &key), 200);
     stage.ends_clean();
 }

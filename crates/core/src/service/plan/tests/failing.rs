@@ -55,8 +55,8 @@ fn the_pause_doubles_with_each_failure_and_the_next_candidate_is_tried() {
     }
     stage.fails(5, "no_gpu_memory");
     assert_eq!(stage.acts(), "end 5");
-    let wanted = "degraded: no more replicas are created, because 5 in a row failed: no_gpu_memory happened; do something; \
-                  then change the service or warm it";
+    let wanted = "degraded: no more replicas are created, because 5 in a row failed: no_gpu_memory happened; do something. \
+                  Mend that, then change or warm the service";
     assert_eq!(stage.status(), wanted);
     stage.pass(100 * HOUR);
     assert_eq!(stage.acts(), "");
@@ -200,23 +200,48 @@ fn a_replica_that_does_not_answer_is_replaced_after_a_while() {
     stage.at(1).status = Status::Unavailable;
     assert_eq!(stage.acts(), "", "its time begins again");
     stage.pass(1);
-    assert_eq!(stage.acts(), "create a/big; end 2");
+    assert_eq!(stage.acts(), "create a/big", "it ends when another one answers in its place");
+    stage.becomes_ready(4);
+    assert_eq!(stage.acts(), "end 2");
     stage.pass(3 * MIN - 2);
     assert_eq!(stage.acts(), "");
     stage.pass(1);
-    assert_eq!(stage.acts(), "create a/big; end 1");
-    assert_eq!(stage.acts(), "");
+    assert_eq!(stage.acts(), "create a/big");
+    stage.becomes_ready(1);
+    assert_eq!(stage.acts(), "end 5", "it recovered, and its successor is not needed");
     assert!(stage.service.state.unavailable.is_empty());
     assert_eq!(row(&stage), (0, false, None));
 }
 
 #[test]
-fn replicas_that_stop_answering_together_are_all_replaced() {
-    let mut stage = Stage::with(3, 3);
-    for _ in 0..3 {
-        stage.add(Status::Unavailable);
+fn replicas_that_stop_answering_together_are_replaced_one_by_one() {
+    let mut stage = Stage::with(2, 2);
+    stage.ready(2);
+    for n in [1, 2] {
+        stage.at(n).status = Status::Unavailable;
     }
     assert_eq!(stage.acts(), "");
     stage.pass(3 * MIN);
-    assert_eq!(stage.acts(), "create a/big a/big a/big; end 1 2 3");
+    assert_eq!(stage.acts(), "create a/big", "the way to them may be cut off");
+    stage.becomes_ready(3);
+    assert_eq!(stage.acts(), "create a/big; end 1");
+    stage.becomes_ready(4);
+    assert_eq!(stage.acts(), "end 2");
+    assert_eq!(stage.acts(), "");
+    assert_eq!(stage.status(), "ready");
+}
+
+#[test]
+fn time_in_which_nobody_watched_is_no_silence() {
+    let mut stage = Stage::with(1, 1);
+    stage.ready(1);
+    stage.at(1).status = Status::Unavailable;
+    assert_eq!(stage.acts(), "");
+    stage.pass(HOUR);
+    stage.rules.watching_since = stage.now;
+    assert_eq!(stage.acts(), "");
+    stage.pass(3 * MIN - 1);
+    assert_eq!(stage.acts(), "");
+    stage.pass(1);
+    assert_eq!(stage.acts(), "create a/big");
 }

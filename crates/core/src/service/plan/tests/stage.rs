@@ -212,7 +212,12 @@ pub(super) fn checked(stage: &Stage) -> ServicePlan {
         assert_eq!(first.terminate.iter().filter(|(other, _)| other == id).count(), 1, "{id} ends twice");
     }
     let live = after.live();
-    let surge = live.iter().any(|r| r.revision < stage.service.revision);
+    // A replica with older settings, or one that is lost, may have its successor beside it.
+    let unavailable = &first.service.state.unavailable;
+    let is_lost = |r: &&Replica| {
+        unavailable.get(&r.id).is_some_and(|since| stage.now.ms_since(*since) >= stage.rules.replace_after_ms)
+    };
+    let surge = live.iter().any(|r| r.revision < stage.service.revision || is_lost(&r));
     let most = stage.service.spec.max_replicas as usize + usize::from(surge);
     if stage.service.desired == Desired::Present {
         assert!(live.len() <= most, "{} live replicas, at most {most} allowed: {after:?}", live.len());
