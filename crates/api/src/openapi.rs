@@ -16,6 +16,9 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
                        `GET /events`.\n\n\
                        **Authentication.** Send the header `Authorization: Bearer TOKEN`. Only `/healthz`, `/readyz` \
                        and `/docs` need no token.\n\n\
+                       **Models.** `/v1` is the OpenAI API of all models. It takes API keys (`POST /keys`) instead of the \
+                       token, and its errors have the form of the OpenAI API. It is not described here: see \
+                       docs/SERVING.md.\n\n\
                        **Units.** Sizes are in bytes or GB (10^9 bytes). Money is in integer millionths of a currency. \
                        Times are RFC 3339 in UTC.\n\n\
                        **Pages.** A list returns at most `limit` items. Pass its `next` as `after` to read the next \
