@@ -44,6 +44,7 @@ pub(crate) fn instance(agg: &Aggregate, prices: &StoragePrices) -> Instance {
         instance_type: i.instance_type.clone(),
         model_id: i.model_id.clone(),
         engine: i.spec.engine.map(|e| engine(e, i.spec.serving.as_ref())),
+        service_id: i.spec.replica_of.as_ref().map(|of| of.service_id.to_string()),
         image: i.spec.image.clone(),
         provider_instance_id: agg.server().or(last).and_then(|s| s.provider_id.clone()),
         ip_address: i.ip_address.clone(),

@@ -149,6 +149,8 @@ pub struct Instance {
     pub model_id: Option<String>,
     /// The engine that is to serve the model; `null` without a model.
     pub engine: Option<Engine>,
+    /// The service that the instance is a replica of; `null` if it belongs to none.
+    pub service_id: Option<String>,
     /// The label or id of the image.
     pub image: String,
     /// The provider's id of the server; `null` until it is known.

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -54,6 +55,8 @@ pub(crate) async fn run(args: StandInEngine) -> Result<(), Failure> {
         .with_state(Arc::new(state));
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await;
     let listener = listener.map_err(|e| Failure::general(format!("cannot listen on port {}: {e}", args.port)))?;
+    // As servers of real engines do: small parts of a stream are sent without delay.
+    let listener = listener.tap_io(|tcp| drop(tcp.set_nodelay(true)));
     axum::serve(listener, app).await.map_err(|e| Failure::general(e.to_string()))
 }
 
