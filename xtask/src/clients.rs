@@ -1,5 +1,5 @@
-//! `cargo xtask clients`: runs Scaleway's official clients against the emulator's executable, and a client generated
-//! from openapi.json against the control plane.
+//! `cargo xtask clients`: runs Scaleway's official clients against the emulator's executable, a client generated from
+//! openapi.json against the control plane, and the official OpenAI client through the gateway.
 
 use crate::{PROFILE, cargo, root};
 use std::io::{BufRead, BufReader};
@@ -14,9 +14,11 @@ struct Emulator {
 }
 
 impl Emulator {
-    fn start(target: &Path) -> Result<Self, String> {
+    /// `more`: more arguments.
+    fn start(target: &Path, more: &[&str]) -> Result<Self, String> {
         let mut child = Command::new(target.join(PROFILE).join("scaleway-emulator"))
             .args(["--listen", "127.0.0.1:0", "--clock", "x100", "--seed", "1"])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|e| format!("scaleway-emulator: {e}"))?;
@@ -54,12 +56,13 @@ pub(crate) fn run() -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let sdk = python(&target, "clients-python", "crates/scaleway-emulator/clients/python/requirements.txt")?;
     cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
-    let emulator = Emulator::start(&target)?;
+    let emulator = Emulator::start(&target, &[])?;
     for script in ["suite.py", "samples.py"] {
         official(&sdk, script, &emulator.url)?;
     }
     drop(emulator);
-    generated(&target)
+    generated(&target)?;
+    through_gateway(&target)
 }
 
 /// Runs a script that uses the official SDK against the emulator.
@@ -97,7 +100,7 @@ fn generated(target: &Path) -> Result<(), String> {
             .arg("--output-path")
             .arg(folder.path().join("inventiv_client")),
     )?;
-    let emulator = Emulator::start(target)?;
+    let emulator = Emulator::start(target, &[])?;
     let server = Server::start(target, &emulator.url, folder.path())?;
     succeed(
         Command::new(python)
@@ -106,6 +109,24 @@ fn generated(target: &Path) -> Result<(), String> {
             .arg(folder.path().join("token"))
             .arg(&document)
             .env("PYTHONPATH", folder.path()),
+    )
+}
+
+/// The official OpenAI client asks models through the gateway; stand-ins answer.
+fn through_gateway(target: &Path) -> Result<(), String> {
+    let clients = "crates/gateway/clients/python";
+    let python = python(target, "clients-openai", &format!("{clients}/requirements.txt"))?;
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let inventiv = target.join(PROFILE).join("inventiv");
+    let emulator = Emulator::start(target, &["--boot", &format!("exec '{}' emulated-server", inventiv.display())])?;
+    let server = Server::start(target, &emulator.url, folder.path())?;
+    succeed(
+        Command::new(python)
+            .arg("-B")
+            .arg(root().join(clients).join("through_gateway.py"))
+            .args([inventiv.as_os_str(), server.url.as_ref()])
+            .env("INVENTIV_URL", &server.url)
+            .env("INVENTIV_TOKEN_FILE", folder.path().join("token")),
     )
 }
 

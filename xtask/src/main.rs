@@ -19,7 +19,8 @@ const USAGE: &str = "cargo xtask TASK
   tidy           the rules that the compiler does not check
   bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, past, replicas,
                  failover, fleet or emulator alone
-  clients        Scaleway's official clients against the emulator, a generated client against the control plane
+  clients        Scaleway's official clients against the emulator, a generated client against the control plane, the
+                 official OpenAI client through the gateway
   engines [--require]
                  a real engine with a real model on the CPU, downloaded from a stand-in hub and asked by the official
                  OpenAI client; --require: fail instead of skip where the packages cannot be had
@@ -84,7 +85,7 @@ fn check() -> Result<(), String> {
     step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
     step("tidy", || tidy::run(&root()))?;
     step("tests", || tests::run(&[]))?;
-    step("official clients against the emulator", clients::run)?;
+    step("official clients", clients::run)?;
     step("recordings against the emulator", recordings)?;
     step("deterministic simulation", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
     step("crash matrix", || crash_matrix(&["--every", EVERY].map(str::to_owned)))?;

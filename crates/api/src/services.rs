@@ -13,7 +13,6 @@ use inventiv_core::id::ServiceId;
 use inventiv_core::offer::Offer;
 use inventiv_core::service::{Candidate, Service, ServiceSpec, ServiceState, ServiceStatus};
 use inventiv_core::status::Desired;
-use inventiv_core::time::Timestamp;
 use inventiv_store::{Error, Saved};
 use inventiv_types::{CreateInstance, CreateService, FieldError, ServiceSettings};
 use serde_json::Value;
@@ -113,6 +112,8 @@ fn name_taken(service: &Service) -> ApiError {
 /// Changes settings: fields of the body replace those of the service; `null` brings the default back.
 pub(crate) async fn change(app: &App, id: &str, patch: Value, dry_run: bool) -> Result<Service, ApiError> {
     let Value::Object(patch) = patch else { return Err(ApiError::invalid("the body must be a JSON object")) };
+    // Also an unknown field that is `null` is a mistake.
+    extract::object::<ServiceSettings>(patch.clone().into())?;
     loop {
         let mut service = find(app, id).await?;
         if service.desired == Desired::Absent {
@@ -255,7 +256,7 @@ fn mistakes(s: &ServiceSettings) -> Vec<FieldError> {
 async fn spec(app: &App, account_id: &str, model_id: &str, settings: ServiceSettings) -> Result<ServiceSpec, ApiError> {
     let template = serde_json::to_value(&settings).unwrap_or_default();
     let min_replicas = settings.min_replicas.unwrap_or(0);
-    let spec = ServiceSpec {
+    Ok(ServiceSpec {
         model_id: model_id.to_owned(),
         min_replicas,
         max_replicas: settings.max_replicas.unwrap_or(min_replicas.max(1)),
@@ -264,8 +265,7 @@ async fn spec(app: &App, account_id: &str, model_id: &str, settings: ServiceSett
         scale_down_ms: settings.scale_down_seconds.unwrap_or(SCALE_DOWN_S) * 1_000,
         candidates: candidates(app, account_id, model_id, &settings).await?,
         template,
-    };
-    Ok(spec)
+    })
 }
 
 /// Where replicas may be created, each with what is requested of the instance.
@@ -288,9 +288,15 @@ async fn candidates(
         }
         let mut spec = match mutations::spec(app, &request, offer, &provider, None).await {
             Ok(spec) => spec,
-            // Other types may be right.
+            // Other types may be right, unless it is no mistake in a field: the database does not answer, for instance.
             Err(e) => {
-                refused.get_or_insert(e);
+                let wrong = e.clone().into_errors();
+                if wrong.iter().any(|w| w.pointer.is_none()) {
+                    return Err(e);
+                }
+                let named = |p: String| p.replace("#/instance_type", "#/instance_types");
+                let wrong = wrong.into_iter().map(|w| FieldError { pointer: w.pointer.map(named), ..w }).collect();
+                refused.get_or_insert_with(|| ApiError::all(wrong));
                 continue;
             }
         };
@@ -351,8 +357,8 @@ async fn offers(
         for kind in types {
             let mut of_type: Vec<&Offer> = all.iter().filter(|o| o.instance_type == *kind).filter(in_zone).collect();
             if of_type.is_empty() {
-                let zone = settings.zones.iter().flatten().next().map_or(String::new(), Clone::clone);
-                let request = CreateInstance::of_type(&zone, kind);
+                let zone = settings.zones.iter().flatten().next().or(all.first().map(|o| &o.zone));
+                let request = CreateInstance::of_type(zone.map_or("", String::as_str), kind);
                 let text = find_offer::unknown_type(app, account_id, &request).await?;
                 return Err(ApiError::field("instance_types", format!("`{kind}`: {text}")));
             }
@@ -398,12 +404,6 @@ fn wrong_name(name: &str) -> Option<FieldError> {
     let text =
         format!("must be 1 to {NAME_MAX} characters of a-z, 0-9 and `-`, and begin and end with a letter or digit");
     (!is_good).then(|| wrong_field("name", text))
-}
-
-/// The period of usage: the last day, unless it is given.
-pub(crate) fn period(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> (Timestamp, Timestamp) {
-    let to = to.unwrap_or(now);
-    (from.unwrap_or_else(|| to.plus_ms(-86_400_000)), to)
 }
 
 #[cfg(test)]

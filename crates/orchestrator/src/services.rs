@@ -73,30 +73,26 @@ impl Inner {
             tracing::info!(service = before.name, from = %before.status, to = %plan.service.status, reason, "service");
         }
         let mut written = plan.service;
-        if plan.create.is_empty() {
+        if plan.create.is_empty() || !plan.terminate.is_empty() {
             let Saved::Version(version) = self.store.save_service(&written).await? else { return Ok(false) };
             written.version = version;
         }
-        let mut failed = None;
-        for candidate in plan.create.into_iter().filter_map(|at| written.spec.candidates.get(at).cloned()) {
-            match self.create_replica(&written, &candidate, offers, now).await {
-                Ok(true) => written.version += 1,
-                // Another process was faster. The next plan sees what it did.
-                Ok(false) => return Ok(true),
-                Err(e) => {
-                    failed = Some(e);
-                    break;
-                }
-            }
-        }
+        // Before any is created: also a process that stops in between leaves no more replicas than it may.
         for (id, reason) in plan.terminate {
             // A process that was frozen does not act on an old plan.
             if self.clock.now().ms_since(now) > PLAN_MAX_AGE_MS {
-                break;
+                return Ok(true);
             }
             self.end_replica(&id, &written.name, reason).await?;
         }
-        failed.map_or(Ok(true), Err)
+        for candidate in plan.create.into_iter().filter_map(|at| written.spec.candidates.get(at).cloned()) {
+            if !self.create_replica(&written, &candidate, offers, now).await? {
+                // Another process was faster. The next plan sees what it did.
+                return Ok(true);
+            }
+            written.version += 1;
+        }
+        Ok(true)
     }
 
     /// Records a new replica together with its service. `false`: the service was written in between.

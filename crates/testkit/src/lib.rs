@@ -9,6 +9,7 @@ mod backup;
 mod database;
 mod faulty;
 mod fleet;
+mod hooked;
 mod in_process;
 pub mod matrix;
 pub mod past;
@@ -166,8 +167,9 @@ impl World {
     /// The database does not open.
     pub async fn resumed(database_url: String, home: Home, emulator: Emulator, clock: Arc<ManualClock>) -> Self {
         let store = Store::open(&database_url).await.expect("the database opens");
-        let mut next = Self::over(database_url, home, emulator, Rules::default(), None).await;
+        let mut next = Box::pin(Self::over(database_url, home, emulator, Rules::default(), None)).await;
         next.clock = clock.clone();
+        next.api = app(store.clone(), clock.clone(), Arc::new(UuidIds), None).router();
         next.orchestrator = orchestrator(store.clone(), next.wire.clone(), clock, Rules::default(), Arc::new(UuidIds));
         next.store = store;
         next

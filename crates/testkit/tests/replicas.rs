@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use futures::StreamExt;
-use inventiv_store::Store;
+use inventiv_core::service::Load;
+use inventiv_store::{Counted, MinuteUse, Store, Usage, UsageKey};
 use inventiv_testkit::{Database, World, database};
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, Row};
@@ -243,6 +244,57 @@ async fn everything_moves_from_sqlite_to_postgresql_and_the_file_is_closed() {
     world.store.number_changes().await.unwrap();
     assert_eq!(world.store.changes(&begin, 9).await.unwrap().len(), 1);
     assert_eq!(world.left(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn services_keys_and_what_was_counted_move_with_their_replicas() {
+    if !there_is_a_server() {
+        return;
+    }
+    let world = World::new(Database::Sqlite).await;
+    let service = json!({"model_id": "Qwen/Qwen2.5-7B-Instruct", "name": "chat", "max_replicas": 2, "min_replicas": 2});
+    assert_eq!(world.call("POST", "/services", Some(service)).await.0, 201);
+    world.call("POST", "/services", Some(json!({"model_id": "openai/gpt-oss-20b"}))).await;
+    world.call("DELETE", "/services/gpt-oss-20b", None).await;
+    world.call("POST", "/keys", Some(json!({"name": "app"}))).await;
+    world.orchestrator.reconcile_services().await.unwrap();
+    let (key, service) = (world.store.api_keys().await.unwrap().remove(0), world.store.service("chat").await.unwrap());
+    let service = service.unwrap();
+    let now = (world.settings().now)();
+    let used = Usage { requests: 7, prompt_tokens: 1_000_000_000_000, ..Usage::default() };
+    let of = |hours: i64| UsageKey {
+        hour: UsageKey::hour_of(now.plus_ms(-hours * 3_600_000)),
+        key_id: key.id.to_string(),
+        service_id: service.id.to_string(),
+        instance_id: String::new(),
+        model: "chat".to_owned(),
+    };
+    let load = Load { outstanding: 3, queued: 1, last_request_at: Some(now) };
+    let minute = (key.id.clone(), now.0 / 60_000_000, MinuteUse { requests: 7, tokens: 70 });
+    // More than one page of rows.
+    let usage = (0..450).map(|hours| (of(hours), used)).collect();
+    let counted = Counted { usage, minutes: vec![minute], loads: vec![(service.id.clone(), load)] };
+    world.store.add_counted("a", &counted, now).await.unwrap();
+
+    let shown = async |store: &Store| {
+        let replicas = store.replicas(&service.id, 0).await.unwrap();
+        let load = store.service_load(&service.id, inventiv_core::time::Timestamp(0)).await.unwrap();
+        let usage = store.usage(inventiv_core::time::Timestamp(0), now, ("", ""), 999).await.unwrap();
+        let minutes = store.key_minutes(now).await.unwrap();
+        let (living, ended) = (store.services(None).await.unwrap(), store.service("gpt-oss-20b").await.unwrap());
+        let instances = store.instances_by_id(&replicas).await.unwrap();
+        (living, ended, instances, load, usage, minutes, store.api_keys().await.unwrap())
+    };
+    let before = shown(&world.store).await;
+    assert_eq!((before.0.len(), before.2.len(), before.4.len(), before.5.len()), (1, 2, 450, 1));
+    let (to, _home) = database(Database::Postgres).await;
+    let mut tables = Vec::new();
+    let mut reported = |m: &inventiv_store::Moved| tables.push((m.table, m.rows));
+    Store::move_rows(&world.database_url, &to, now, &mut reported).await.unwrap();
+    let rows = |table: &str| tables.iter().find(|(t, _)| *t == table).unwrap().1;
+    let moved = ["services", "instances", "api_keys", "service_load", "key_minutes", "usage_hours"].map(rows);
+    assert_eq!(moved, [2, 2, 1, 1, 1, 450]);
+    assert_eq!(shown(&Store::open(&to).await.unwrap()).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

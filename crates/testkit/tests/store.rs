@@ -4,9 +4,10 @@
 
 use inventiv_core::engine::{Engine, EngineKind, Serving};
 use inventiv_core::error::{CallError, Effect, ErrorKind};
-use inventiv_core::id::{InstanceId, LogId, ServerId, VolumeId};
+use inventiv_core::id::{InstanceId, LogId, ServerId, ServiceId, VolumeId};
 use inventiv_core::offer::BootStorage;
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Failure, Instance, Note, Proof, Retry, Server, Spec, Volume};
+use inventiv_core::service::ReplicaOf;
 use inventiv_core::status::{CreateState, Desired, LogStatus, Origin, Status, VolumeStatus};
 use inventiv_core::time::Timestamp;
 use inventiv_core::worker::record::WorkerRecord;
@@ -47,7 +48,7 @@ fn instance(n: u128) -> Aggregate {
         ssh_keys: vec!["ssh-ed25519 AAAA…".into()],
         user_data: Some("#!/bin/sh\necho 'ü'\n".into()),
         recovered_at: Some(at(1)),
-        replica_of: None,
+        replica_of: Some(ReplicaOf { service_id: ServiceId::new(7), revision: 3 }),
     };
     let instance = Instance {
         id: InstanceId::new(n),

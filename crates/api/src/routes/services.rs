@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use inventiv_core::id::KeyId;
 use inventiv_core::service;
+use inventiv_core::time::Timestamp;
 use inventiv_types::{CreateService, DryRun, ListUsage, Page, Service, ServiceSettings, Usage, WarmService};
 use serde_json::Value;
 
@@ -127,7 +128,7 @@ pub(crate) async fn usage(
     if query.key.as_ref().is_some_and(|k| KeyId::parse(k).is_none()) {
         return Err(ApiError::parameter("key", "must be the id of a key, as in `GET /keys`"));
     }
-    let (from, to) = services::period(query.from.map(|t| t.0), query.to.map(|t| t.0), app.now());
+    let (from, to) = period(query.from.map(|t| t.0), query.to.map(|t| t.0), app.now());
     let key = query.key.unwrap_or_default();
     let rows = app.store().usage(from, to, (&service, &key), ROWS_MAX).await?;
     Ok(axum::Json(Page { items: rows.iter().map(|(k, u)| view::usage(k, u)).collect(), next: None }))
@@ -151,3 +152,9 @@ async fn shown(app: &App, service: &service::Service) -> Result<Service, ApiErro
 
 /// No instance was created after this time, in milliseconds: ended replicas are not shown.
 const ENDED_NEVER_MS: u64 = 1 << 45;
+
+/// The period of usage: the last day, unless it is given.
+fn period(from: Option<Timestamp>, to: Option<Timestamp>, now: Timestamp) -> (Timestamp, Timestamp) {
+    let to = to.unwrap_or(now);
+    (from.unwrap_or_else(|| to.plus_ms(-86_400_000)), to)
+}

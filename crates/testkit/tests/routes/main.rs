@@ -17,4 +17,7 @@ mod models_fit;
 mod offers_list;
 mod representations;
 mod secrets;
+mod services;
+mod services_change;
 mod settings_change;
+mod usage;

@@ -30,7 +30,7 @@ const UUID_LEN: usize = 36;
 const MICROS_LEN: usize = "123Z".len();
 
 /// A world whose clocks start at [`START_US`] and whose API asks the cloud for images.
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let (url, home) = database(Database::Sqlite).await;
     let options = Options { clock: ClockMode::Manual, start_us: Some(START_US), ..Options::default() };
     let clock = Arc::new(ManualClock::new(Timestamp(START_US)));
@@ -130,7 +130,7 @@ fn is_time(text: &str) -> bool {
 }
 
 /// How answers are compared: what differs from run to run is redacted, and nothing else.
-fn comparison() -> insta::Settings {
+pub(crate) fn comparison() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
@@ -151,7 +151,7 @@ fn comparison() -> insta::Settings {
 }
 
 /// Compares an answer with the snapshot of a name.
-fn check(name: &str, expected: u16, (status, body): (u16, Value)) {
+pub(crate) fn check(name: &str, expected: u16, (status, body): (u16, Value)) {
     assert_eq!(status, expected, "{name}: {body:#}");
     insta::assert_json_snapshot!(name, body);
 }

@@ -1,0 +1,39 @@
+//! Processes whose database writes run a hook, so that a test can hold each of them or crash there. Their ids follow the
+//! world's clock.
+
+use crate::{World, app, orchestrator};
+use inventiv_core::plan::Rules;
+use inventiv_orchestrator::Orchestrator;
+use inventiv_orchestrator::clock::ClockIds;
+use inventiv_store::{Store, WriteHook};
+use std::sync::Arc;
+
+impl World {
+    /// The same world, whose process runs a hook before and after each of its writes.
+    #[must_use]
+    pub fn with_write_hook(mut self, hook: WriteHook) -> Self {
+        let (store, clock) = (self.store.with_write_hook(hook), self.clock.clone());
+        let ids = Arc::new(ClockIds::new(clock.clone()));
+        self.orchestrator =
+            orchestrator(store.clone(), self.wire.clone(), clock.clone(), Rules::default(), ids.clone());
+        self.api = app(store.clone(), clock, ids, None).router();
+        self.store = store;
+        self
+    }
+
+    /// The same world, without anything at its writes.
+    #[must_use]
+    pub fn with_ids_of_its_clock(self) -> Self {
+        self.with_write_hook(Arc::new(|_| Box::pin(std::future::ready(()))))
+    }
+
+    /// Another replica of the control plane on the same database, which runs a hook before and after each of its writes.
+    ///
+    /// # Panics
+    /// The database does not open.
+    pub async fn hooked_replica(&self, hook: WriteHook) -> (Store, Orchestrator) {
+        let store = Store::open(&self.database_url).await.expect("the database opens").with_write_hook(hook);
+        let (clock, ids) = (self.clock.clone(), Arc::new(ClockIds::new(self.clock.clone())));
+        (store.clone(), orchestrator(store, self.wire.clone(), clock, Rules::default(), ids))
+    }
+}
