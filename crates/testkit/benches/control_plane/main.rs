@@ -72,7 +72,7 @@ fn main() {
             recovery::storm_of_429(&mut table).await;
         }
         for kind in Database::both().into_iter().filter(|_| wanted("past")) {
-            past::empty_and_full(&mut table, kind).await;
+            Box::pin(past::empty_and_full(&mut table, kind)).await;
         }
         if wanted("replicas") && Database::both().contains(&Database::Postgres) {
             replicas::several_on_one(&mut table).await;
