@@ -19,7 +19,7 @@ tidy:
 bench:
     cargo xtask bench
 
-# Official clients of Scaleway against the emulator.
+# Official clients: of Scaleway against the emulator, of OpenAI through the gateway.
 clients:
     cargo xtask clients
 

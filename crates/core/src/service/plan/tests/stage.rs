@@ -217,7 +217,7 @@ pub(super) fn checked(stage: &Stage) -> ServicePlan {
     let is_lost = |r: &&Replica| {
         unavailable.get(&r.id).is_some_and(|since| stage.now.ms_since(*since) >= stage.rules.replace_after_ms)
     };
-    let surge = live.iter().any(|r| r.revision < stage.service.revision || is_lost(&r));
+    let surge = live.iter().any(|r| r.revision < stage.service.revision || is_lost(r));
     let most = stage.service.spec.max_replicas as usize + usize::from(surge);
     if stage.service.desired == Desired::Present {
         assert!(live.len() <= most, "{} live replicas, at most {most} allowed: {after:?}", live.len());
