@@ -69,6 +69,12 @@ impl Shape {
         format!("SELECT {} FROM {}", self.list(|c| format!("CAST({c} AS TEXT) AS {c}")), self.table)
     }
 
+    /// The nth value of a statement, to be compared with a column of the key.
+    fn place(&self, name: &str, n: usize) -> String {
+        let is_number = self.columns.iter().any(|(c, number)| c == name && *number);
+        if is_number { format!("CAST(${n} AS BIGINT)") } else { format!("${n}") }
+    }
+
     fn key_of(&self, row: &Values) -> Vec<String> {
         let value = |name: &&str| {
             let at = self.columns.iter().position(|(c, _)| c == name)?;
@@ -213,8 +219,9 @@ fn bind<'v>(values: impl IntoIterator<Item = &'v Option<String>>) -> AnyArgument
 }
 
 async fn page(source: &mut AnyConnection, shape: &Shape, after: Option<&[String]>) -> Result<Vec<Values>, Error> {
-    let key = shape.key.join(", ");
-    let places = (1..=shape.key.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+    // With the table: the names alone are those of the texts that are selected, which sort differently.
+    let key = shape.key.iter().map(|name| format!("{}.{name}", shape.table)).collect::<Vec<_>>().join(", ");
+    let places = shape.key.iter().zip(1..).map(|(name, n)| shape.place(name, n)).collect::<Vec<_>>().join(", ");
     let from = if after.is_some() { format!("WHERE ({key}) > ({places})") } else { String::new() };
     let sql = format!("{} {from} ORDER BY {key} LIMIT {PAGE}", shape.select());
     let after: Values = after.unwrap_or_default().iter().cloned().map(Some).collect();
@@ -247,7 +254,7 @@ async fn by_key(
     let one = |_: &Values| {
         let each = shape.key.iter().map(|name| {
             n += 1;
-            format!("{name} = ${n}")
+            format!("{name} = {}", shape.place(name, n))
         });
         format!("({})", each.collect::<Vec<_>>().join(" AND "))
     };
