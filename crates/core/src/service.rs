@@ -91,6 +91,9 @@ pub struct ServiceState {
     /// Since when fewer replicas would suffice, and the most that were needed since then.
     #[serde(default)]
     pub fewer_since: Option<(Timestamp, u32)>,
+    /// Since when more replicas are needed than there are, and the least that were needed since then.
+    #[serde(default)]
+    pub more_since: Option<(Timestamp, u32)>,
     /// Candidates that are not used for a while, by [`Candidate::key`] (`zone/type`). During a row of failures, those
     /// that failed stay here after their time: the others are preferred.
     #[serde(default)]
@@ -104,6 +107,9 @@ pub struct ServiceState {
     /// When the last failure was counted. A replica that becomes ready after it ends the row of failures.
     #[serde(default)]
     pub failed_at: Option<Timestamp>,
+    /// Whether one of the row answered for a short time only: then the row ends with a replica that answers for long.
+    #[serde(default)]
+    pub proves_late: bool,
     /// No replica is created before.
     #[serde(default)]
     pub not_before: Option<Timestamp>,
@@ -187,6 +193,8 @@ pub struct Replica {
     pub failure: Option<Failure>,
     /// Whether it stays for inspection after a failure.
     pub is_kept: bool,
+    /// Whether its worker responds. If it does, and the model does not answer, it is the engine that fails.
+    pub has_worker: bool,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was first ready.
@@ -214,6 +222,7 @@ impl Replica {
             status: i.status,
             ends: i.desired == Desired::Absent,
             failure: i.failure.clone().or(startup),
+            has_worker: i.worker.as_ref().is_some_and(|w| w.lost.is_none()),
             is_kept: i.spec.serving.as_ref().is_some_and(|s| s.keep_failed),
             created_at: i.created_at,
             ready_at: i.ready_at,

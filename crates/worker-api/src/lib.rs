@@ -8,4 +8,5 @@
 pub mod bootstrap;
 pub mod client;
 pub mod message;
+pub mod tcp;
 pub mod tls;

@@ -73,7 +73,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, state: 
 }
 
 async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, service: Arc<Service>) {
-    let _ = tcp.set_nodelay(true);
+    inventiv_worker_api::tcp::tune(&tcp);
     let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await else { return };
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);

@@ -1,6 +1,6 @@
 //! Counts the failures of replicas, and decides where the next one may be created. Pure.
 
-use super::live::has_failed;
+use super::live::{has_failed, is_ready};
 use super::{Avoided, Candidate, Replica, Service, ServiceRules, ServiceState};
 use crate::error::ErrorKind;
 use crate::time::Timestamp;
@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 const PAUSE_MAX_MS: i64 = 1_800_000;
 /// Why a candidate without stock is not used.
 pub const OUT_OF_STOCK: &str = "out of stock";
+/// The failure of a replica that answered for a short time only.
+const SHORT_LIFE: &str = "a replica stopped answering soon after it was ready; look at the log of its engine";
 /// The failure of a replica that does not say why.
 const UNKNOWN: &str = "the replica failed and does not say why; look at its log";
 
@@ -17,7 +19,13 @@ pub(super) fn count(service: &mut Service, replicas: &[&Replica], now: Timestamp
     let revision = service.revision;
     let state = &mut service.state;
     state.counted.retain(|id| replicas.iter().any(|r| r.id == *id));
-    let is_ready_since = |at| replicas.iter().any(|r| r.revision >= revision && r.ready_at.is_some_and(|t| t > at));
+    // After one that answered for a moment only, being ready proves little.
+    let proven_ms = if state.proves_late { rules.stable_after_ms } else { 0 };
+    let is_proven = |r: &Replica| proven_ms == 0 || (is_ready(r) && !r.ends);
+    let is_ready_since = |at| {
+        let after = |t: Timestamp| t > at && now.ms_since(t) >= proven_ms;
+        replicas.iter().any(|r| r.revision >= revision && r.ready_at.is_some_and(after) && is_proven(r))
+    };
     if state.failed_at.is_some_and(is_ready_since) {
         end_row(state);
     }
@@ -31,8 +39,25 @@ pub(super) fn count(service: &mut Service, replicas: &[&Replica], now: Timestamp
     state.avoid.retain(|_, a| a.until > now || (in_a_row && a.why != OUT_OF_STOCK));
 }
 
+/// Counts a replica that does not answer any more, if it did so for a short time only and its worker still responds: a
+/// model that each real request kills would be started again without end. A server that vanished says nothing about it.
+pub(super) fn count_lost(service: &mut Service, r: &Replica, now: Timestamp, rules: &ServiceRules) {
+    let state = &mut service.state;
+    let since = state.unavailable.get(&r.id).copied().unwrap_or(now);
+    let is_early = r.ready_at.is_some_and(|at| since.ms_since(at) < rules.stable_after_ms);
+    if is_early && r.has_worker && r.revision >= service.revision && !state.counted.contains(&r.id) {
+        state.counted.push(r.id.clone());
+        state.proves_late = true;
+        let failed_before = state.failed_at;
+        add(state, r, SHORT_LIFE, (now, rules));
+        // The one that answers in its place became ready after this, and may prove itself.
+        state.failed_at = failed_before.max(Some(since));
+    }
+}
+
 fn end_row(state: &mut ServiceState) {
     state.failures = 0;
+    state.proves_late = false;
     state.last_failure = None;
     state.failed_at = None;
     state.not_before = None;
@@ -45,17 +70,21 @@ fn record(state: &mut ServiceState, r: &Replica, is_current: bool, (now, rules):
         let until = now.plus_ms(rules.out_of_stock_ms);
         state.avoid.insert(r.candidate_key(), Avoided { until, why: OUT_OF_STOCK.to_owned() });
     } else if r.ready_at.is_none() && is_current {
-        let message = r.failure.as_ref().map_or(UNKNOWN, |f| f.message.as_str()).to_owned();
-        state.failures = state.failures.saturating_add(1);
-        let pause_ms = rules.backoff_ms.saturating_mul(1 << (state.failures - 1).min(20)).min(PAUSE_MAX_MS);
-        let until = now.plus_ms(pause_ms);
-        state.not_before = Some(until);
-        state.failed_at = Some(now);
-        state.last_failure = Some(message.clone());
-        let is_longer = state.avoid.get(&r.candidate_key()).is_none_or(|a| a.until < until);
-        if is_longer {
-            state.avoid.insert(r.candidate_key(), Avoided { until, why: message });
-        }
+        let message = r.failure.as_ref().map_or(UNKNOWN, |f| f.message.as_str());
+        add(state, r, message, (now, rules));
+    }
+}
+
+/// Adds a failure to the row. The next replica is created after a pause, and rather in another candidate.
+fn add(state: &mut ServiceState, r: &Replica, message: &str, (now, rules): (Timestamp, &ServiceRules)) {
+    state.failures = state.failures.saturating_add(1);
+    let pause_ms = rules.backoff_ms.saturating_mul(1 << (state.failures - 1).min(20)).min(PAUSE_MAX_MS);
+    let until = now.plus_ms(pause_ms);
+    state.not_before = Some(until);
+    state.failed_at = Some(now);
+    state.last_failure = Some(message.to_owned());
+    if state.avoid.get(&r.candidate_key()).is_none_or(|a| a.until < until) {
+        state.avoid.insert(r.candidate_key(), Avoided { until, why: message.to_owned() });
     }
 }
 

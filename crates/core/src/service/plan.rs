@@ -20,6 +20,11 @@ pub struct ServiceRules {
     pub backoff_ms: i64,
     /// After so many failures in a row, no replica is created until somebody changes the service or warms it.
     pub max_failures: u32,
+    /// A replica that stops answering within this time after it was ready counts as failed, in milliseconds.
+    pub stable_after_ms: i64,
+    /// How long more replicas must be needed before a service that has some grows, in milliseconds. Never longer than its
+    /// `scale_down_ms`.
+    pub grow_after_ms: i64,
 }
 
 impl Default for ServiceRules {
@@ -30,6 +35,8 @@ impl Default for ServiceRules {
             watching_since: Timestamp(0),
             backoff_ms: 15_000,
             max_failures: 3,
+            stable_after_ms: 600_000,
+            grow_after_ms: 10_000,
         }
     }
 }
@@ -60,18 +67,22 @@ pub fn plan(service: &Service, replicas: &[Replica], load: &Load, now: Timestamp
     failures::count(&mut next, &replicas, now, rules);
     let (mut live, lost, mut terminate) = sort_out(&mut next, &replicas, now, rules);
 
-    let needed = scale::needed(&next, &live, load, now);
     // One that is lost does not make the service smaller: it may recover.
     let total = u32::try_from(live.len() + lost.len()).unwrap_or(u32::MAX);
     let is_update = live.iter().any(|r| r.revision < next.revision);
     // The additional replica of an update, or beside a lost one, does not make the service larger.
     let before = if is_update || !lost.is_empty() { total.min(next.state.size) } else { total };
+    let needed = scale::needed(&next, &live, load, now);
+    let needed = scale::hold_growth(&mut next.state, &next.spec, before, (needed, now), rules.grow_after_ms);
     scale::resize(&mut next.state, &next.spec, before, (needed, now));
     let ended = scale::shrink(&mut live, next.state.size as usize, next.revision);
     terminate.extend(ended.into_iter().map(|(r, why)| (r.id.clone(), why)));
 
-    let surplus = scale::surplus(&live, lost.len(), next.state.size as usize);
-    terminate.extend(lost.iter().take(surplus).map(|r| (r.id.clone(), "its model does not answer any more")));
+    let surplus = scale::surplus(&live, lost.len(), next.state.size as usize, next.spec.max_replicas as usize);
+    for r in lost.iter().take(surplus) {
+        failures::count_lost(&mut next, r, now, rules);
+        terminate.push((r.id.clone(), "its model does not answer any more"));
+    }
 
     let mut create = Vec::new();
     let mut block = None;

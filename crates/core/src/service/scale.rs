@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 
 /// How many replicas are needed now.
 ///
-/// A service that may have none keeps one for `idle_ms` after the last request, and after its newest replica became
+/// A service that may have none keeps one for `idle_ms` after the last request, and after its oldest replica became
 /// ready: what was woken is not given up before it could answer.
 pub(super) fn needed(service: &Service, live: &[&Replica], load: &Load, now: Timestamp) -> u32 {
     let spec = &service.spec;
@@ -15,8 +15,32 @@ pub(super) fn needed(service: &Service, live: &[&Replica], load: &Load, now: Tim
     let by_load = requests.div_ceil(spec.target_concurrency.max(1));
     let is_asked = load.last_request_at.is_some_and(|at| now.ms_since(at) < spec.idle_ms);
     let is_warm = service.warm_until.is_some_and(|until| until > now);
-    let is_new = live.iter().any(|r| r.ready_at.is_none_or(|at| now.ms_since(at) < spec.idle_ms));
+    let is_new = !live.is_empty() && live.iter().all(|r| r.ready_at.is_none_or(|at| now.ms_since(at) < spec.idle_ms));
     by_load.max(u32::from(is_asked || is_warm || is_new)).max(spec.min_replicas).min(spec.max_replicas)
+}
+
+/// How many replicas are needed, without a burst of requests: a service that has some grows once more were needed for
+/// `hold_ms`, to the least that was needed meanwhile. A replica takes minutes to start, and costs from its first second.
+pub(super) fn hold_growth(
+    state: &mut ServiceState,
+    spec: &ServiceSpec,
+    before: u32,
+    (needed, now): (u32, Timestamp),
+    hold_ms: i64,
+) -> u32 {
+    // A replica that failed is replaced at once.
+    let has = before.max(state.size).max(spec.min_replicas).min(spec.max_replicas);
+    if has == 0 || needed <= has {
+        state.more_since = None;
+        return needed;
+    }
+    let (since, least) = state.more_since.map_or((now, needed), |(since, least)| (since, least.min(needed)));
+    if now.ms_since(since) < hold_ms.min(spec.scale_down_ms) {
+        state.more_since = Some((since, least));
+        return has;
+    }
+    state.more_since = (needed > least).then_some((now, needed));
+    least
 }
 
 /// How many replicas there should be, and what to remember about it.
@@ -61,11 +85,14 @@ pub(super) fn shrink<'a>(live: &mut Vec<&'a Replica>, size: usize, revision: i64
     }
 }
 
-/// How many lost replicas end: as many as others answer in their place, and all if none is needed.
-pub(super) fn surplus(live: &[&Replica], lost: usize, size: usize) -> usize {
+/// How many lost replicas end: as many as others answer in their place, those beyond one more than there may be, and all
+/// if none is needed.
+pub(super) fn surplus(live: &[&Replica], lost: usize, size: usize, max: usize) -> usize {
     // One that does not answer for a moment has its place.
     let in_place = live.iter().filter(|r| is_ready(r) || r.status == Status::Unavailable).count();
-    if size == 0 { lost } else { (in_place + lost).saturating_sub(size).min(lost) }
+    let replaced = (in_place + lost).saturating_sub(size);
+    let above = (live.len() + lost).saturating_sub(max + 1);
+    if size == 0 { lost } else { replaced.max(above).min(lost) }
 }
 
 /// How many replicas are created.

@@ -187,6 +187,7 @@ fn a_replica_that_failed_to_start_ends_at_once_unless_it_is_kept() {
 #[test]
 fn a_replica_that_does_not_answer_is_replaced_after_a_while() {
     let mut stage = Stage::with(3, 3);
+    stage.rules.stable_after_ms = 0;
     stage.ready(3);
     assert_eq!(stage.acts(), "");
     for n in [1, 2] {
@@ -216,6 +217,7 @@ fn a_replica_that_does_not_answer_is_replaced_after_a_while() {
 #[test]
 fn replicas_that_stop_answering_together_are_replaced_one_by_one() {
     let mut stage = Stage::with(2, 2);
+    stage.rules.stable_after_ms = 0;
     stage.ready(2);
     for n in [1, 2] {
         stage.at(n).status = Status::Unavailable;
@@ -244,4 +246,73 @@ fn time_in_which_nobody_watched_is_no_silence() {
     assert_eq!(stage.acts(), "");
     stage.pass(1);
     assert_eq!(stage.acts(), "create a/big");
+}
+
+/// The replica stops answering, and another one answers in its place.
+fn is_lost(stage: &mut Stage, n: usize) {
+    stage.at(n).status = Status::Unavailable;
+    assert_eq!(stage.acts(), "");
+    stage.pass(3 * MIN);
+}
+
+#[test]
+fn a_model_that_answers_for_a_short_time_only_is_tried_a_bounded_number_of_times() {
+    let mut stage = Stage::with(1, 1);
+    stage.ready(1);
+    for (n, successor, count) in [(1, "create a/big", 1), (2, "create b/big", 2), (3, "create b/big", 3)] {
+        stage.pass(MIN);
+        is_lost(&mut stage, n);
+        if n > 1 {
+            // The pause after the failure before is over.
+            stage.pass(MIN);
+        }
+        assert_eq!(stage.acts(), successor);
+        stage.pass(MIN);
+        stage.becomes_ready(n + 1);
+        assert_eq!(stage.acts(), format!("end {n}"));
+        assert_eq!(row(&stage).0, count);
+    }
+    stage.pass(MIN);
+    is_lost(&mut stage, 4);
+    stage.pass(HOUR);
+    assert_eq!(stage.acts(), "", "{}", stage.status());
+    assert!(
+        stage
+            .status()
+            .starts_with("degraded: no more replicas are created, because 3 in a row failed: a replica stopped")
+    );
+}
+
+#[test]
+fn only_a_replica_that_answers_for_long_ends_a_row_of_short_lives() {
+    let mut stage = Stage::with(1, 1);
+    stage.ready(1);
+    stage.pass(MIN);
+    is_lost(&mut stage, 1);
+    assert_eq!(stage.acts(), "create a/big");
+    stage.becomes_ready(2);
+    assert_eq!(stage.acts(), "end 1");
+    assert_eq!(row(&stage).0, 1);
+    stage.pass(10 * MIN - 1);
+    assert_eq!((stage.acts().as_str(), row(&stage).0), ("", 1));
+    stage.pass(1);
+    assert_eq!((stage.acts().as_str(), row(&stage)), ("", (0, false, None)));
+    // One that answered for long is replaced without being counted.
+    is_lost(&mut stage, 2);
+    assert_eq!(stage.acts(), "create a/big");
+    stage.becomes_ready(3);
+    assert_eq!((stage.acts().as_str(), row(&stage).0), ("end 2", 0));
+}
+
+#[test]
+fn servers_that_vanish_are_replaced_without_being_counted() {
+    let mut stage = Stage::with(1, 1);
+    stage.ready(1);
+    for n in 1..9 {
+        stage.at(n).has_worker = false;
+        is_lost(&mut stage, n);
+        assert_eq!(stage.acts(), "create a/big");
+        stage.becomes_ready(n + 1);
+        assert_eq!((stage.acts(), row(&stage).0), (format!("end {n}"), 0));
+    }
 }

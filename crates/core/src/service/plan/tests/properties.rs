@@ -14,6 +14,7 @@ fn replica() -> impl Strategy<Value = (Replica, Option<i64>)> {
             let now = stage.now;
             let r = stage.at(n);
             (r.ends, r.is_kept, r.revision) = (ends, is_kept, revision);
+            r.has_worker = !is_kept;
             r.created_at = now.plus_ms(-age);
             r.ready_at = r.ready_at.or(was_ready.then_some(now)).map(|_| now.plus_ms(-age / 2));
             r.failure = code.and_then(failure);

@@ -170,3 +170,50 @@ fn all_replicas_end_once_nobody_asks_even_if_fewer_have_sufficed_for_a_short_tim
     stage.load(1);
     assert_eq!(stage.acts(), "create a/big");
 }
+
+#[test]
+fn a_burst_makes_no_replica_and_a_load_that_lasts_makes_the_least_that_it_needed() {
+    let mut stage = Stage::with(0, 5);
+    stage.rules.grow_after_ms = 10 * SEC;
+    // How long after the step before; requests; the actions.
+    let steps = [
+        // A service without replicas is woken at once, by all that it needs.
+        (0, 15, "create a/big a/big"),
+        (0, 50, ""),
+        (9 * SEC, 50, ""),
+        // A pause in the burst: the time begins again.
+        (SEC - 1, 20, ""),
+        (1, 50, ""),
+        (5 * SEC, 31, ""),
+        (5 * SEC - 1, 50, ""),
+        (1, 50, "create a/big a/big"),
+        (10 * SEC - 1, 50, ""),
+        (1, 50, "create a/big"),
+        (HOUR, 1_000, ""),
+    ];
+    for (at, (ms, requests, wanted)) in steps.into_iter().enumerate() {
+        stage.pass(ms);
+        stage.load(requests);
+        assert_eq!(stage.acts(), wanted, "step {at}");
+    }
+}
+
+#[test]
+fn what_is_no_burst_is_not_held() {
+    let mut stage = Stage::with(1, 5);
+    stage.rules.grow_after_ms = HOUR;
+    assert_eq!(stage.acts(), "create a/big");
+    stage.service.spec.min_replicas = 3;
+    assert_eq!(stage.acts(), "create a/big a/big", "somebody asked for it");
+    for n in 1..4 {
+        stage.becomes_ready(n);
+    }
+    stage.load(50);
+    stage.at(2).failure = failure("server_disappeared");
+    assert_eq!(stage.acts(), "create a/big", "a replica that failed is replaced at once");
+    assert_eq!(stage.status(), "starting: 2 of 3 replicas are ready");
+    stage.pass(5 * MIN - 1);
+    assert_eq!(stage.acts(), "");
+    stage.pass(1);
+    assert_eq!(stage.acts(), "create a/big a/big", "no longer than it takes to become smaller");
+}

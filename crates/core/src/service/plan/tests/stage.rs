@@ -60,7 +60,9 @@ impl Stage {
             deleted_at: None,
             version: 1,
         };
-        Self { service, replicas: Vec::new(), load: Load::default(), now, rules: ServiceRules::default() }
+        // Tables about growth name their own time.
+        let rules = ServiceRules { grow_after_ms: 0, ..ServiceRules::default() };
+        Self { service, replicas: Vec::new(), load: Load::default(), now, rules }
     }
 
     /// Lets time pass.
@@ -94,6 +96,7 @@ impl Stage {
             ends: false,
             failure: None,
             is_kept: false,
+            has_worker: true,
             created_at: self.now.plus_ms(n as i64),
             ready_at: was_ready.then_some(self.now),
         });
