@@ -35,6 +35,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
         (name = "offers", description = "Server types with prices and availability, and images."),
         (name = "models", description = "Models, and the size of the data volume that each needs."),
         (name = "secrets", description = "Texts that are stored sealed. Their values are never shown."),
+        (name = "costs", description = "What was spent, what is spent now, and the prices behind both."),
         (name = "services", description = "Models that are kept answering by as many instances as their load needs."),
         (name = "keys", description = "API keys for clients that ask models. The value of a key is shown once."),
         (name = "audit", description = "The comparison of what the cloud shows with the records, in both directions."),

@@ -3,6 +3,7 @@
 mod accounts;
 mod action_logs;
 mod audit;
+mod costs;
 mod docs;
 mod events;
 mod health;
@@ -62,6 +63,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(services::show, services::change, services::remove))
         .routes(routes!(services::warm))
         .routes(routes!(services::usage))
+        .routes(routes!(costs::list))
+        .routes(routes!(costs::forecast))
+        .routes(routes!(costs::prices))
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))

@@ -2,6 +2,7 @@
 
 mod action_log;
 mod audit;
+mod cost;
 mod fit;
 mod offer;
 mod proof;
@@ -13,6 +14,7 @@ mod worker;
 
 pub(crate) use action_log::action_log;
 pub(crate) use audit::{audit, count, oldest};
+pub(crate) use cost::{cost_totals, costs, forecasts, price, unpriced};
 use fit::engine;
 pub(crate) use fit::type_fit;
 pub(crate) use offer::{image, offer};

@@ -15,6 +15,7 @@ pub mod fit;
 pub mod gpu;
 pub mod id;
 pub mod lease;
+pub mod ledger;
 pub mod model_id;
 pub mod money;
 pub mod name;

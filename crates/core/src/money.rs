@@ -24,6 +24,8 @@ pub struct StoragePrices {
     pub block_snapshot_gb_hour_micros: i64,
     /// The price of a local volume's snapshot per GB and hour, in millionths.
     pub local_snapshot_gb_hour_micros: i64,
+    /// The price of a public IPv4 address per hour, in millionths.
+    pub address_hourly_micros: i64,
     /// The source of the prices, with its date.
     pub source: String,
 }
@@ -37,6 +39,7 @@ impl StoragePrices {
             block: Vec::new(),
             block_snapshot_gb_hour_micros: 0,
             local_snapshot_gb_hour_micros: 0,
+            address_hourly_micros: 0,
             source: String::new(),
         }
     }

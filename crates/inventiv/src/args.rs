@@ -2,11 +2,13 @@
 
 mod engine;
 mod gateway;
+mod money;
 mod resources;
 mod service;
 mod worker;
 
 pub(crate) use gateway::{CreateKeyArgs, KeyCommand};
+pub(crate) use money::{CostArgs, GroupBy, PriceCommand};
 pub(crate) use resources::{
     AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, SecretCommand, VolumeCommand,
     Wait,
@@ -139,6 +141,22 @@ pub(crate) enum Command {
         connection: Connection,
         #[command(subcommand)]
         command: ImageCommand,
+    },
+    /// Show what runs, what it costs, and what needs a person.
+    Status {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(flatten)]
+        account: OfAccount,
+    },
+    /// Show what was spent, at list prices without VAT.
+    Cost(CostArgs),
+    /// List the prices that costs are calculated from.
+    Price {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: PriceCommand,
     },
     /// Compare the cloud with the records, in both directions: orphans, and resources that have disappeared.
     ///

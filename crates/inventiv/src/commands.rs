@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod audit;
+pub(crate) mod cost;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod emulated_server;
@@ -18,6 +19,7 @@ pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod service;
 pub(crate) mod stand_in_engine;
+pub(crate) mod status;
 pub(crate) mod volume;
 pub(crate) mod watch;
 pub(crate) mod worker;

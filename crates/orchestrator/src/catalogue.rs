@@ -1,6 +1,6 @@
 //! Keeps the catalogue of each zone up to date.
 
-use crate::Orchestrator;
+use crate::{Orchestrator, prices};
 use inventiv_core::time::Timestamp;
 use inventiv_store::Error;
 use std::collections::HashMap;
@@ -25,7 +25,12 @@ impl Orchestrator {
         let inner = &self.inner;
         match inner.provider.offers(zone).await {
             Ok(offers) => {
-                inner.store.replace_offers(&inner.account, zone, &offers, inner.clock.now()).await?;
+                let now = inner.clock.now();
+                inner.store.replace_offers(&inner.account, zone, &offers, now).await?;
+                let charged = inner.store.charged_skus(&inner.account).await?;
+                let charged = charged.iter().filter(|(of, _)| of == zone).map(|(_, sku)| sku.as_str());
+                let prices = prices::of_zone(zone, &offers, &inner.provider.profile().storage_prices, charged);
+                inner.store.record_prices(&inner.account, &prices, now).await?;
                 Ok(true)
             }
             Err(e) => {

@@ -13,6 +13,7 @@ mod history;
 mod lease;
 mod observe;
 mod park;
+mod prices;
 mod record;
 mod recover;
 mod services;

@@ -9,7 +9,8 @@ use crate::logs::LogWrite;
 use crate::of_ids::{MANY, OfIds};
 use crate::saved::Saved;
 use crate::{
-    IdempotencyKey, Store, changes, idempotency, instance_rows, logs, names, server_rows, services, volume_rows,
+    IdempotencyKey, Store, changes, charges, idempotency, instance_rows, logs, names, server_rows, services,
+    volume_rows,
 };
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::{Aggregate, Instance};
@@ -136,6 +137,7 @@ impl Store {
         statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
         statements.extend(agg.servers.iter().map(|s| server_rows::insert(&agg.instance, s)));
         statements.extend(agg.volumes.iter().map(|v| volume_rows::insert(&agg.instance, v)));
+        statements.extend(charges::difference(None, agg, agg.instance.created_at));
         statements.push(changes::mark(&agg.instance.id));
         statements.extend(name);
         statements.extend(key.map(idempotency::insert));

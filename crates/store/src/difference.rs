@@ -2,7 +2,7 @@
 
 use crate::args::Statement;
 use crate::logs::LogWrite;
-use crate::{changes, instance_rows, logs, names, server_rows, volume_rows};
+use crate::{changes, charges, instance_rows, logs, names, server_rows, volume_rows};
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::time::Timestamp;
 
@@ -34,6 +34,7 @@ pub(crate) fn difference(before: &Aggregate, after: &Aggregate, writes: &[LogWri
             Some(_) => {}
         }
     }
+    statements.extend(charges::difference(Some(before), after, now));
     if before.instance.status != owner.status {
         statements.push(logs::history(owner, Some(before.instance.status), version + 1, now));
     }

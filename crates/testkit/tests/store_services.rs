@@ -80,6 +80,8 @@ fn changed(before: &Service) -> Service {
         status: ServiceStatus::Deleted,
         reason: Some("because: \"ünïcode\" 'quotes' ; --".into()),
         state: ServiceState {
+            more_since: Some((at(5), 3)),
+            proves_late: true,
             size: 2,
             fewer_since: Some((at(3), 1)),
             avoid: [("fr-par-2/L4-1-24G".to_owned(), avoided)].into(),

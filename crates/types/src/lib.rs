@@ -6,6 +6,7 @@
 mod account;
 mod action_log;
 mod audit;
+mod cost;
 mod event;
 mod fit;
 mod health;
@@ -27,6 +28,10 @@ mod worker;
 pub use account::{Account, OfAccount};
 pub use action_log::{ActionLog, ListLogs};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
+pub use cost::{
+    Cost, CostForecast, CostGroupBy, CostRate, CostTotal, Costs, CurrencyForecast, ListCosts, ListPrices, Price,
+    UnpricedResources,
+};
 pub use event::{EventName, FollowEvents, SnapshotBegins, SnapshotReason, StreamEvent};
 pub use fit::{Engine, EngineRequest, FitEngine, FitQuery, MemoryTerms, ModelFit, TypeFit};
 pub use health::{Health, HealthStatus};
@@ -36,6 +41,7 @@ pub use instance::{
 pub use inventiv_core::audit::FindingKind;
 pub use inventiv_core::engine::EngineKind;
 pub use inventiv_core::fit::FitVerdict;
+pub use inventiv_core::ledger::{ChargeClass, ChargeKind};
 pub use inventiv_core::offer::{Availability, BootStorage};
 pub use inventiv_core::service::ServiceStatus;
 pub use inventiv_core::snapshot_kind::SnapshotKind;

@@ -5,10 +5,12 @@ use crate::problem::ApiError;
 use crate::view::{count, oldest};
 use axum::extract::State;
 use inventiv_core::audit::FindingKind;
+use inventiv_core::ledger::ChargeClass;
 use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
-use inventiv_store::Unfinished;
+use inventiv_store::{CostRate, Unfinished};
 use inventiv_types::{Health, HealthStatus};
+use std::collections::BTreeSet;
 
 /// Check liveness
 ///
@@ -40,6 +42,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
         metrics::gauge!("inventiv_instances", "status" => status.text())
             .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
+    show_costs(&app.store().cost_rates("").await?);
     let now = app.now();
     let (mut zones, mut open) = (Vec::new(), Unfinished::default());
     for account in app.accounts() {
@@ -72,4 +75,19 @@ fn gauge<N: TryInto<u32>>(name: &'static str, kind: Option<&'static str>, value:
         None => metrics::gauge!(name),
     };
     gauge.set(f64::from(value.try_into().unwrap_or(u32::MAX)));
+}
+
+/// Every class of each currency, so that one that costs nothing any more shows 0.
+fn show_costs(rates: &[CostRate]) {
+    let currencies: BTreeSet<&str> = rates.iter().map(|r| r.currency.as_str()).chain(["EUR"]).collect();
+    for currency in currencies {
+        for class in ChargeClass::ALL {
+            let of = rates.iter().filter(|r| r.currency == currency && r.class == *class);
+            let micros = of.fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros));
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^53 millionths")]
+            let units = micros as f64 / 1e6;
+            metrics::gauge!("inventiv_cost_per_hour", "class" => class.text(), "currency" => currency.to_owned())
+                .set(units);
+        }
+    }
 }

@@ -59,6 +59,7 @@ pub(crate) fn profile() -> CloudProfile {
             block: vec![price(5_000, 130), price(15_000, 177)],
             block_snapshot_gb_hour_micros: 44,
             local_snapshot_gb_hour_micros: 49,
+            address_hourly_micros: 5_000,
             source: "test".into(),
         },
     }

@@ -78,6 +78,7 @@ fn storage_prices() -> StoragePrices {
         block: vec![price(5_000, 130), price(15_000, 177)],
         block_snapshot_gb_hour_micros: 44,
         local_snapshot_gb_hour_micros: 49,
+        address_hourly_micros: 5_000,
         source: "Scaleway's price list for Paris of 2026-09-26".to_owned(),
     }
 }
