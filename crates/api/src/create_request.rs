@@ -1,6 +1,7 @@
 //! The checks of a request to create an instance that need no database.
 
 use crate::App;
+use crate::expiry;
 use crate::problem::wrong_field;
 use crate::serving;
 use inventiv_core::cloud::CloudProfile;
@@ -22,8 +23,14 @@ const KEYS_MAX: usize = 20;
 
 /// The mistakes of a request that can be found without the catalogue and the settings.
 pub(crate) fn mistakes(request: &CreateInstance, profile: &CloudProfile) -> Vec<FieldError> {
-    [check_texts(request), check_numbers(request, profile), check_reused_volume(request), serving::mistakes(request)]
-        .concat()
+    [
+        check_texts(request),
+        check_numbers(request, profile),
+        check_reused_volume(request),
+        serving::mistakes(request),
+        expiry::wrong_ttl(request.ttl_seconds).into_iter().collect(),
+    ]
+    .concat()
 }
 
 /// The mistakes of a request's form, and of the values of its other fields.

@@ -3,6 +3,7 @@
 use crate::App;
 use crate::create_request::{mistakes, wrong_name};
 use crate::etag::{self, IfMatch};
+use crate::expiry;
 use crate::find_offer;
 use crate::idempotency;
 use crate::images;
@@ -57,7 +58,7 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
         model_id: request.model_id,
         spec,
     };
-    let instance = Instance::requested(new, now);
+    let instance = Instance { expires_at: expiry::at(request.ttl_seconds, now), ..Instance::requested(new, now) };
     let agg = Aggregate { instance, servers: Vec::new(), volumes: Vec::new() };
     let used = key.map(|key| idempotency::used(key, &fingerprint, &agg));
     let written = match insert(app, &agg, reused.as_ref(), used.as_ref()).await {

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::create_request;
+use crate::expiry;
 use crate::extract;
 use crate::find_offer;
 use crate::images;
@@ -39,16 +40,18 @@ pub(crate) fn read(mut body: Value) -> Result<CreateService, ApiError> {
         name: Option<String>,
         account: Option<String>,
         model_id: String,
+        ttl_seconds: Option<i64>,
     }
     let Some(fields) = body.as_object_mut() else { return Err(ApiError::invalid("the body must be a JSON object")) };
-    let head: serde_json::Map<String, Value> = ["name", "account", "model_id"]
+    let head: serde_json::Map<String, Value> = ["name", "account", "model_id", "ttl_seconds"]
         .into_iter()
         .filter_map(|name| fields.remove(name).map(|value| (name.to_owned(), value)))
         .collect();
     let (head, settings) = (extract::object::<Head>(head.into()), extract::object::<ServiceSettings>(body));
     match (head, settings) {
         (Ok(head), Ok(settings)) => {
-            Ok(CreateService { name: head.name, account: head.account, model_id: head.model_id, settings })
+            let Head { name, account, model_id, ttl_seconds } = head;
+            Ok(CreateService { name, account, model_id, ttl_seconds, settings })
         }
         (head, settings) => Err(ApiError::all(
             [head.err(), settings.err()].into_iter().flatten().flat_map(ApiError::into_errors).collect(),
@@ -64,6 +67,7 @@ pub(crate) async fn create(app: &App, request: CreateService, dry_run: bool) -> 
     if !create_request::is_model_id(&request.model_id) {
         wrong.push(wrong_field("model_id", inventiv_core::model_id::LOOKS_LIKE));
     }
+    wrong.extend(expiry::wrong_ttl(request.ttl_seconds));
     wrong.extend(mistakes(&request.settings));
     if !wrong.is_empty() {
         return Err(ApiError::all(wrong));
@@ -77,6 +81,7 @@ pub(crate) async fn create(app: &App, request: CreateService, dry_run: bool) -> 
         provider: account.profile.provider.clone(),
         desired: Desired::Present,
         warm_until: Some(now.plus_ms(spec.idle_ms)),
+        expires_at: expiry::at(request.ttl_seconds, now),
         spec,
         revision: 1,
         status: ServiceStatus::Starting,
@@ -145,24 +150,6 @@ pub(crate) async fn change(app: &App, id: &str, patch: Value, dry_run: bool) -> 
     }
 }
 
-/// Keeps at least one replica running until a time, instead of any earlier or later one, and forgets failures.
-pub(crate) async fn warm(app: &App, id: &str, seconds: Option<i64>) -> Result<Service, ApiError> {
-    if seconds.is_some_and(|s| !(1..=604_800).contains(&s)) {
-        return Err(ApiError::field("seconds", "must be a whole number from 1 to 604800"));
-    }
-    loop {
-        let mut service = find(app, id).await?;
-        if service.desired == Desired::Absent {
-            return Err(ApiError::conflict("too_late", format!("service {} is being deleted", service.name)));
-        }
-        service.warm_until = Some(app.now().plus_ms(seconds.map_or(service.spec.idle_ms, |s| s * 1_000)));
-        forget_failures(&mut service.state);
-        if save(app, &mut service).await? {
-            return Ok(service);
-        }
-    }
-}
-
 /// Requests the end of a service and of all its replicas. Asking twice is no mistake.
 pub(crate) async fn remove(app: &App, id: &str) -> Result<Service, ApiError> {
     loop {
@@ -186,7 +173,7 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<Service, ApiError> {
 }
 
 /// `false`: it was written in between.
-async fn save(app: &App, service: &mut Service) -> Result<bool, ApiError> {
+pub(crate) async fn save(app: &App, service: &mut Service) -> Result<bool, ApiError> {
     match app.store().save_service(service).await? {
         Saved::Version(version) => {
             service.version = version;
@@ -197,7 +184,7 @@ async fn save(app: &App, service: &mut Service) -> Result<bool, ApiError> {
     }
 }
 
-fn forget_failures(state: &mut ServiceState) {
+pub(crate) fn forget_failures(state: &mut ServiceState) {
     (state.failures, state.last_failure, state.failed_at, state.not_before) = (0, None, None, None);
     state.avoid.clear();
 }

@@ -51,6 +51,7 @@ pub(crate) fn instance(agg: &Aggregate, prices: &StoragePrices) -> Instance {
         provider_instance_id: agg.server().or(last).and_then(|s| s.provider_id.clone()),
         ip_address: i.ip_address.clone(),
         addresses: i.addresses.clone(),
+        expires_at: i.expires_at.map(Time),
         created_at: Time(i.created_at),
         ready_at: i.ready_at.map(Time),
         terminated_at: i.terminated_at.map(Time),

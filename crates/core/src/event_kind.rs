@@ -15,6 +15,10 @@ words!(
         RequestStart = "REQUEST_START",
         /// A user requested a reboot.
         RequestReboot = "REQUEST_REBOOT",
+        /// A user changed when an instance ends by itself.
+        RequestExtend = "REQUEST_EXTEND",
+        /// An instance ends by itself soon.
+        InstanceExpiresSoon = "INSTANCE_EXPIRES_SOON",
         /// A user renamed an instance.
         RequestRename = "REQUEST_RENAME",
         /// A user requested that a volume is retained after its instance's end.
@@ -167,6 +171,8 @@ impl EventKind {
             | Self::ProviderReboot
             | Self::InstanceStopped
             | Self::RequestRename
+            | Self::RequestExtend
+            | Self::InstanceExpiresSoon
             | Self::RequestRetainVolume
             | Self::RequestReleaseVolume
             | Self::ProviderTagServer

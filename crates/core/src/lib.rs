@@ -11,6 +11,7 @@ pub mod cloud_config;
 pub mod engine;
 pub mod error;
 pub mod event_kind;
+pub mod expiry;
 pub mod fit;
 pub mod gpu;
 pub mod id;

@@ -155,6 +155,8 @@ pub struct Service {
     pub state: ServiceState,
     /// At least one replica runs until then, whether anybody asks or not.
     pub warm_until: Option<Timestamp>,
+    /// When it ends by itself; `None`: never.
+    pub expires_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its settings last changed.

@@ -5,6 +5,7 @@ mod gateway;
 mod money;
 mod resources;
 mod service;
+mod times;
 mod worker;
 
 pub(crate) use gateway::{CreateKeyArgs, KeyCommand};

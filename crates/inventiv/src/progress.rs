@@ -68,6 +68,8 @@ const STEPS: &[(EventKind, &str)] = &[
     (EventKind::InstanceUnavailable, "unavailable"),
     (EventKind::InstanceDraining, "drain"),
     (EventKind::InstanceStartupFailed, "the model will not answer"),
+    (EventKind::RequestExtend, "extended"),
+    (EventKind::InstanceExpiresSoon, "ends soon"),
     (EventKind::InstanceReady, "ready"),
     (EventKind::InstanceStopped, "stopped"),
     (EventKind::InstanceTerminated, "terminated"),

@@ -41,7 +41,7 @@ impl Orchestrator {
         let mut failed = None;
         for zone in &zones {
             // A database error for one zone must not prevent the audits of the others.
-            if let Err(e) = self.audit_and_record(zone).await {
+            if let Err(e) = Box::pin(self.audit_and_record(zone)).await {
                 failed = Some(e);
             }
         }

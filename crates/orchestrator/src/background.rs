@@ -100,6 +100,26 @@ impl BackgroundTask for Retention {
     }
 }
 
+/// Ends instances whose time is over.
+pub(crate) struct Expiry {
+    pub(crate) of: Orchestrator,
+}
+
+#[async_trait]
+impl BackgroundTask for Expiry {
+    fn name(&self) -> &'static str {
+        "expiry"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn run(&mut self, _stop: &CancellationToken) -> Result<(), Error> {
+        self.of.end_expired().await.map(drop)
+    }
+}
+
 /// Plans services, and carries the plans out.
 pub(crate) struct Services {
     pub(crate) of: Orchestrator,

@@ -9,6 +9,7 @@ mod background;
 mod catalogue;
 pub mod clock;
 mod engine;
+mod expiry;
 mod history;
 mod lease;
 mod observe;
@@ -29,7 +30,7 @@ pub use recover::ZoneRecovery;
 pub use tick::TickReport;
 pub use workers::{MutualTls, WorkerLink, WorkerSession};
 
-use background::{Audits, Catalogue, Retention, Services, keep_running};
+use background::{Audits, Catalogue, Expiry, Retention, Services, keep_running};
 use tick::Resync;
 
 use inventiv_core::id::InstanceId;
@@ -183,6 +184,7 @@ impl Orchestrator {
         keepers.spawn(keep_running(Audits { of: self.clone() }, stop.clone()));
         keepers.spawn(keep_running(Retention { of: self.clone() }, stop.clone()));
         keepers.spawn(keep_running(Services { of: self.clone() }, stop.clone()));
+        keepers.spawn(keep_running(Expiry { of: self.clone() }, stop.clone()));
         keepers.spawn(self.clone().watch_workers(stop.clone()));
         let mut hints = self.inner.store.hints();
         let mut resync_at = self.inner.clock.now();

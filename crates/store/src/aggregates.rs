@@ -44,6 +44,8 @@ static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volum
 static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id"));
 const UNSETTLED: &str = "SELECT id, zone, version FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
     AND ($4 = '' OR zone = $4) ORDER BY wake_at LIMIT $3";
+const EXPIRING: &str = "SELECT id FROM instances WHERE account_id = $1 AND desired <> 'absent' AND expires_at <= $2 \
+    ORDER BY expires_at LIMIT $3";
 const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE account_id = $1 AND settled = 0";
 const ZONES: &str = concat!(
     "SELECT zone FROM instances WHERE account_id = $1 AND ",
@@ -269,6 +271,17 @@ impl Store {
             Ok((c.word("id", InstanceId::parse)?, c.text("zone")?, c.int("version")?))
         };
         rows.iter().map(due).collect()
+    }
+
+    /// Instances whose end was not requested and that end by themselves until a time, those that are due first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn expiring(&self, account: &str, until: Timestamp, limit: u32) -> Result<Vec<InstanceId>, Error> {
+        let mut a = Args::new();
+        a.text(account).time(until).int(limit.into());
+        let rows = self.db.read(a.statement(EXPIRING)).await?;
+        rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }
 
     /// When the next unsettled instance is due for reconciliation.

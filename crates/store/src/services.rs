@@ -10,10 +10,11 @@ use inventiv_core::service::{Service, ServiceStatus};
 use inventiv_core::status::Desired;
 
 const INSERT: &str = "INSERT INTO services (id, name, account_id, provider, model_id, desired, spec_json, revision, status, \
-    reason, state_json, warm_until, created_at, updated_at, deleted_at, version) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    reason, state_json, warm_until, created_at, updated_at, deleted_at, version, expires_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 const UPDATE: &str = "UPDATE services SET desired = $1, spec_json = $2, revision = $3, status = $4, reason = $5, \
-    state_json = $6, warm_until = $7, updated_at = $8, deleted_at = $9, version = $10 WHERE id = $11 AND version = $12";
+    state_json = $6, warm_until = $7, updated_at = $8, deleted_at = $9, version = $10, \
+    expires_at = $11 WHERE id = $12 AND version = $13";
 const LIVING: &str = "SELECT * FROM services WHERE deleted_at IS NULL ORDER BY id";
 const LIVING_OF: &str = "SELECT * FROM services WHERE account_id = $1 AND deleted_at IS NULL ORDER BY id";
 const NAMED: &str = "SELECT * FROM services WHERE name = $1 ORDER BY CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END, id DESC \
@@ -46,7 +47,7 @@ impl Store {
         a.text(s.id.as_str()).text(&s.name).text(&s.account_id).text(&s.provider).text(&s.spec.model_id);
         a.text(s.desired.text()).json(&s.spec).int(s.revision).text(s.status.text()).opt_text(s.reason.as_deref());
         a.json(&s.state).opt_time(s.warm_until).time(s.created_at).time(s.updated_at).opt_time(s.deleted_at);
-        a.int(s.version);
+        a.int(s.version).opt_time(s.expires_at);
         self.db.write(vec![a.statement(INSERT)]).await.map(|_| ())
     }
 
@@ -123,6 +124,7 @@ pub(crate) fn update(s: &Service) -> Statement {
     let mut a = Args::new();
     a.text(s.desired.text()).json(&s.spec).int(s.revision).text(s.status.text()).opt_text(s.reason.as_deref());
     a.json(&s.state).opt_time(s.warm_until).time(s.updated_at).opt_time(s.deleted_at).int(s.version + 1);
+    a.opt_time(s.expires_at);
     a.text(s.id.as_str()).int(s.version);
     a.guarded(UPDATE)
 }
@@ -140,6 +142,7 @@ fn read(c: &Columns<'_>) -> Result<Service, Error> {
         reason: c.opt_text("reason")?,
         state: c.json("state_json")?,
         warm_until: c.opt_time("warm_until")?,
+        expires_at: c.opt_time("expires_at")?,
         created_at: c.time("created_at")?,
         updated_at: c.time("updated_at")?,
         deleted_at: c.opt_time("deleted_at")?,

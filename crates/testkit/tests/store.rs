@@ -75,6 +75,8 @@ fn instance(n: u128) -> Aggregate {
         wake_at: at(1),
         confirm_after: None,
         reboot_requested_at: None,
+        expires_at: None,
+        expiry_told_at: None,
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }
@@ -226,6 +228,7 @@ async fn every_field_comes_back_as_it_was_written() {
         after.instance.notes =
             vec![Note { code: inventiv_core::status::NoteCode::Waiting, text: "waits".into(), until: Some(at(8)) }];
         after.instance.reboot_requested_at = Some(at(9));
+        (after.instance.expires_at, after.instance.expiry_told_at) = (Some(at(10)), Some(at(11)));
         after.instance.settled = true;
         after.instance.wake_at = at(9);
         assert_eq!(store.save(&before, &after, &[], at(10)).await.unwrap(), Saved::Version(1));

@@ -63,6 +63,7 @@ fn service(n: u128, name: &str) -> Service {
         reason: None,
         state: ServiceState::default(),
         warm_until: None,
+        expires_at: None,
         created_at: at(1),
         updated_at: at(1),
         deleted_at: None,
@@ -93,6 +94,7 @@ fn changed(before: &Service) -> Service {
             unavailable: [(InstanceId::new(9), at(6))].into(),
         },
         warm_until: Some(at(7)),
+        expires_at: Some(at(6)),
         updated_at: at(8),
         deleted_at: Some(at(9)),
         ..before.clone()

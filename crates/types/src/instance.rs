@@ -59,6 +59,10 @@ pub struct CreateInstance {
     /// Public SSH keys that may log in, in addition to those of the provider's project.
     #[schema(max_items = 20, example = json!(["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop"]))]
     pub ssh_keys: Option<Vec<String>>,
+    /// How long the instance may live, in seconds; then it ends by itself, as if it had been terminated. If omitted, it does
+    /// not. `POST /instances/{id}/extend` changes that.
+    #[schema(minimum = 60, maximum = 31_536_000, example = 28_800)]
+    pub ttl_seconds: Option<i64>,
     /// An additional cloud-init part (`#cloud-config`, or a script that begins with `#!`), at most 65536 bytes. It is
     /// stored unencrypted in the database and can be read on the server, so it must not contain secrets.
     #[schema(max_length = 65_536, example = "#!/bin/sh\necho hello")]
@@ -85,6 +89,7 @@ impl CreateInstance {
             delete_on_terminate: None,
             tags: None,
             ssh_keys: None,
+            ttl_seconds: None,
             user_data: None,
         }
     }
@@ -159,6 +164,8 @@ pub struct Instance {
     pub ip_address: Option<String>,
     /// All public addresses, IPv4 before IPv6.
     pub addresses: Vec<String>,
+    /// When the instance ends by itself; `null` if it does not.
+    pub expires_at: Option<Time>,
     /// When the instance was requested.
     pub created_at: Time,
     /// When the instance first became `ready`.

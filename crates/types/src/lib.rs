@@ -8,6 +8,7 @@ mod action_log;
 mod audit;
 mod cost;
 mod event;
+mod expiry;
 mod fit;
 mod health;
 mod instance;
@@ -33,6 +34,7 @@ pub use cost::{
     UnpricedResources,
 };
 pub use event::{EventName, FollowEvents, SnapshotBegins, SnapshotReason, StreamEvent};
+pub use expiry::Extend;
 pub use fit::{Engine, EngineRequest, FitEngine, FitQuery, MemoryTerms, ModelFit, TypeFit};
 pub use health::{Health, HealthStatus};
 pub use instance::{

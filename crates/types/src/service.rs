@@ -25,6 +25,11 @@ pub struct CreateService {
     /// The model, for instance `Qwen/Qwen2.5-7B-Instruct`.
     #[schema(min_length = 1, max_length = 300, example = "Qwen/Qwen2.5-7B-Instruct")]
     pub model_id: String,
+    /// How long the service may live, in seconds; then it ends by itself, as if it had been deleted. If omitted, it does not.
+    /// `POST /services/{id}/extend` changes that.
+    #[schema(minimum = 60, maximum = 31_536_000, example = 28_800)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<i64>,
     /// What may be changed later.
     #[serde(flatten)]
     pub settings: ServiceSettings,
@@ -168,6 +173,8 @@ pub struct Service {
     pub warm_until: Option<Time>,
     /// Goes up when a change of the settings makes new replicas necessary.
     pub revision: i64,
+    /// When it ends by itself; `null` if it does not.
+    pub expires_at: Option<Time>,
     /// When it was created.
     pub created_at: Time,
     /// When its settings last changed.

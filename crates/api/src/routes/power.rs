@@ -1,16 +1,17 @@
-//! `/instances/{id}/stop`, `/start` and `/reboot`
+//! `/instances/{id}/stop`, `/start`, `/reboot` and `/extend`
 
 use super::instances::detail;
 use crate::App;
 use crate::etag::{self, IfMatch, Tagged, tagged};
-use crate::extract::{Path, Query};
+use crate::expiry;
+use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
 use crate::requests;
 use crate::resolve;
 use axum::extract::State;
 use axum::http::StatusCode;
 use inventiv_core::request::Request;
-use inventiv_types::{InstanceDetail, OfAccount};
+use inventiv_types::{Extend, InstanceDetail, OfAccount};
 
 /// Stop an instance
 ///
@@ -63,6 +64,28 @@ pub(crate) async fn reboot(
     read: IfMatch,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
     answer(app.0, &id.0, &of.0, Request::Reboot, &read).await
+}
+
+/// Set when an instance ends by itself
+///
+/// Ten minutes before, the action log says so, and at that time the instance is terminated. Retained volumes stay. Refused for
+/// an instance of a service: extend the service.
+#[utoipa::path(post, operation_id = "extendInstance", path = "/instances/{id}/extend", tag = "instances",
+    params(OfAccount, ("id" = String, Path, description = "The id of the instance, a unique prefix of it, or the name"),
+        ("If-Match" = Option<String>, Header,
+            description = "The `ETag` that you read. If the instance has changed since, the request fails with 412")),
+    request_body = Extend,
+    responses((status = 200, description = "The changed instance", body = InstanceDetail)))]
+pub(crate) async fn extend(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(of): Query<OfAccount>,
+    read: IfMatch,
+    Json(body): Json<Extend>,
+) -> Result<Tagged<InstanceDetail>, ApiError> {
+    let id = resolve::instance(&app, &id, of.account.as_deref()).await?;
+    let agg = expiry::extend_instance(&app, &id, body.ttl_seconds, &read).await?;
+    Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
 
 async fn answer(

@@ -3,6 +3,7 @@
 use crate::App;
 use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
+use crate::service_times;
 use crate::services;
 use crate::view;
 use axum::extract::State;
@@ -11,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use inventiv_core::id::KeyId;
 use inventiv_core::service;
 use inventiv_core::time::Timestamp;
-use inventiv_types::{CreateService, DryRun, ListUsage, Page, Service, ServiceSettings, Usage, WarmService};
+use inventiv_types::{CreateService, DryRun, Extend, ListUsage, Page, Service, ServiceSettings, Usage, WarmService};
 use serde_json::Value;
 
 /// How old the load that a gateway reported may be, in milliseconds.
@@ -93,8 +94,23 @@ pub(crate) async fn warm(
     Path(id): Path<String>,
     Json(body): Json<WarmService>,
 ) -> Result<(StatusCode, axum::Json<Service>), ApiError> {
-    let warmed = services::warm(&app, &id, body.seconds).await?;
+    let warmed = service_times::warm(&app, &id, body.seconds).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, &warmed).await?)))
+}
+
+/// Set when a service ends by itself
+///
+/// At that time it is deleted, with its replicas.
+#[utoipa::path(post, operation_id = "extendService", path = "/services/{id}/extend", tag = "services",
+    request_body = Extend, params(("id" = String, Path, description = "The id or the name of the service")),
+    responses((status = 200, description = "The changed service", body = Service)))]
+pub(crate) async fn extend(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(body): Json<Extend>,
+) -> Result<axum::Json<Service>, ApiError> {
+    let changed = service_times::extend(&app, &id, body.ttl_seconds).await?;
+    Ok(axum::Json(shown(&app, &changed).await?))
 }
 
 /// Delete a service

@@ -42,6 +42,7 @@ pub(crate) fn service(s: &Service, replicas: &[Aggregate], load: &Load, prices: 
         },
         endpoint: "/v1".to_owned(),
         warm_until: s.warm_until.map(Time),
+        expires_at: s.expires_at.map(Time),
         revision: s.revision,
         created_at: Time(s.created_at),
         updated_at: Time(s.updated_at),

@@ -73,6 +73,10 @@ pub struct Instance {
     pub terminated_at: Option<Timestamp>,
     /// When a reboot was last requested.
     pub reboot_requested_at: Option<Timestamp>,
+    /// When it ends by itself; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was told that this is near. A new `expires_at` takes it back.
+    pub expiry_told_at: Option<Timestamp>,
     /// Why nothing more is done now.
     pub notes: Vec<Note>,
     /// Nothing is left to do until a request or a change in the cloud.
@@ -138,6 +142,8 @@ impl Instance {
             terminate_requested_at: None,
             terminated_at: None,
             reboot_requested_at: None,
+            expires_at: None,
+            expiry_told_at: None,
             notes: Vec::new(),
             settled: false,
             wake_at: now,

@@ -63,6 +63,10 @@ pub fn plan(service: &Service, replicas: &[Replica], load: &Load, now: Timestamp
     if service.desired == Desired::Absent {
         return end(service, &replicas, now);
     }
+    if service.expires_at.is_some_and(|at| at <= now) {
+        let expired = Service { desired: Desired::Absent, updated_at: now, ..service.clone() };
+        return end(&expired, &replicas, now);
+    }
     let mut next = service.clone();
     failures::count(&mut next, &replicas, now, rules);
     let (mut live, lost, mut terminate) = sort_out(&mut next, &replicas, now, rules);

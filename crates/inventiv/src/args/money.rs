@@ -84,7 +84,7 @@ impl When {
 /// A date such as `2026-07-01`, a time such as `2026-07-01T08:00:00Z`, or a duration such as `7d`.
 fn when(text: &str) -> Result<When, String> {
     let day = || Timestamp::parse(&format!("{text}T00:00:00Z")).map(When::At);
-    let ago = || super::service::seconds(text).ok().filter(|s| *s < 100 * 366 * 86_400).map(When::Ago);
+    let ago = || super::times::seconds(text).ok().filter(|s| *s < 100 * 366 * 86_400).map(When::Ago);
     let found = Timestamp::parse(text).map(When::At).or_else(day).or_else(ago);
     found.ok_or_else(|| "must look like 2026-07-01, 2026-07-01T08:00:00Z, 7d or 12h".to_owned())
 }

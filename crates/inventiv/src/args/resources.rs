@@ -39,6 +39,13 @@ pub(crate) enum InstanceCommand {
         /// The new name.
         name: String,
     },
+    /// Set when an instance ends by itself.
+    Extend {
+        /// Instance name, id or unique id prefix.
+        id: String,
+        #[command(flatten)]
+        ttl: Ttl,
+    },
     /// Show what the engine, the worker and the installation of an instance wrote.
     #[command(visible_alias = "log")]
     Logs {
@@ -110,6 +117,46 @@ pub(crate) enum InstanceCommand {
     },
 }
 
+/// When something ends by itself.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Ttl {
+    /// Ends after this time from now on: 90m, 8h, 2d.
+    #[arg(long, value_name = "DURATION", value_parser = super::times::seconds)]
+    ttl: Option<i64>,
+    /// Ends at this time: 18:00 (the next one, in the time zone of this machine), or 2026-07-30T18:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = super::times::until)]
+    until: Option<i64>,
+    /// Does not end by itself.
+    #[arg(long)]
+    never: bool,
+}
+
+impl Ttl {
+    /// How long from now on, in seconds; `None`: for ever.
+    pub(crate) fn seconds(&self) -> Option<i64> {
+        self.ttl.or(self.until)
+    }
+}
+
+/// When something new ends by itself.
+#[derive(Args)]
+pub(crate) struct NewTtl {
+    /// End by itself after this time: 90m, 8h, 2d; by default never.
+    #[arg(long, value_name = "DURATION", value_parser = super::times::seconds, conflicts_with = "until")]
+    ttl: Option<i64>,
+    /// End by itself at this time: 18:00 (the next one, in the time zone of this machine), or 2026-07-30T18:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = super::times::until)]
+    until: Option<i64>,
+}
+
+impl NewTtl {
+    /// How long from now on, in seconds; `None`: for ever.
+    pub(crate) fn seconds(&self) -> Option<i64> {
+        self.ttl.or(self.until)
+    }
+}
+
 /// Whether a command waits for what it requested.
 #[derive(Args)]
 pub(crate) struct Wait {
@@ -170,6 +217,8 @@ pub(crate) struct Create {
     /// Idempotency key: the same command with the same key creates no second instance, but shows the first.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) ttl: NewTtl,
     /// Wait until the instance is ready.
     #[arg(long)]
     pub(crate) wait: bool,

@@ -24,10 +24,17 @@ pub(crate) enum ServiceCommand {
         /// Service name or id.
         service: String,
         /// For how long: 90s, 30m, 8h, 2d; by default as long as the service waits before it becomes idle.
-        #[arg(long = "for", value_name = "DURATION", value_parser = seconds)]
+        #[arg(long = "for", value_name = "DURATION", value_parser = super::times::seconds)]
         seconds: Option<i64>,
         #[command(flatten)]
         wait: super::Wait,
+    },
+    /// Set when a service ends by itself.
+    Extend {
+        /// Service name or id.
+        service: String,
+        #[command(flatten)]
+        ttl: super::resources::Ttl,
     },
     /// Delete a service: its replicas finish what they are answering, and end.
     #[command(visible_alias = "rm")]
@@ -60,7 +67,7 @@ pub(crate) enum ServiceCommand {
         /// Service name or id; by default all.
         service: Option<String>,
         /// How far back: 90m, 8h, 7d.
-        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = seconds)]
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = super::times::seconds)]
         since: i64,
         /// Only of this key, by id.
         #[arg(long)]
@@ -81,10 +88,10 @@ pub(crate) struct Scaling {
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<u32>,
     /// How long after the last request the last replica ends, with --min 0: 90s, 30m, 8h; by default 30m.
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", value_parser = super::times::seconds)]
     pub(crate) idle: Option<i64>,
     /// How long fewer replicas must suffice before one ends; by default 5m.
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", value_parser = super::times::seconds)]
     pub(crate) scale_down: Option<i64>,
     /// Zone that replicas may be created in; repeat for several; by default every zone.
     #[arg(long = "zone", value_name = "ZONE")]
@@ -127,6 +134,8 @@ pub(crate) struct CreateServiceArgs {
     #[arg(long, default_value_t = 3_600)]
     pub(crate) timeout: u64,
     #[command(flatten)]
+    pub(crate) ttl: super::resources::NewTtl,
+    #[command(flatten)]
     pub(crate) scaling: Scaling,
 }
 
@@ -136,29 +145,4 @@ pub(crate) struct UpdateServiceArgs {
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) scaling: Scaling,
-}
-
-/// A duration such as `90s`, `30m`, `8h` or `2d`, in seconds.
-pub(super) fn seconds(text: &str) -> Result<i64, String> {
-    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
-    let parsed = units.iter().find_map(|(unit, seconds)| {
-        let number = text.strip_suffix(*unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?;
-        number.parse::<i64>().ok()?.checked_mul(*seconds)
-    });
-    parsed.filter(|s| *s > 0).ok_or_else(|| "must look like 90s, 30m, 8h or 2d".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-
-    #[test]
-    fn a_duration_has_a_unit() {
-        for (text, n) in [("1s", 1), ("30m", 1_800), ("8h", 28_800), ("2d", 172_800)] {
-            assert_eq!(seconds(text), Ok(n));
-        }
-        for text in ["", "s", "0s", "5", "-1m", "1.5h", "1 h", "99999999999999999999d"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
 }

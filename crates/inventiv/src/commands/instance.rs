@@ -7,7 +7,8 @@ use crate::output::{self, Columns, opt, text};
 use crate::progress::{Goal, Progress};
 use crate::server::Asks;
 use inventiv_types::{
-    ChangeInstance, CreateInstance, Instance, InstanceDetail, InstanceProof, ListInstances, ListLogLines, Status,
+    ChangeInstance, CreateInstance, Extend, Instance, InstanceDetail, InstanceProof, ListInstances, ListLogLines,
+    Status,
 };
 use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
@@ -59,6 +60,11 @@ pub(crate) async fn run(
         }
         InstanceCommand::Rename { id, name } => {
             show(output, &client.patch(&path(&id, "", of), &ChangeInstance { name }).await?);
+            Ok(())
+        }
+        InstanceCommand::Extend { id, ttl } => {
+            let body = Extend { ttl_seconds: ttl.seconds() };
+            show(output, &client.post(&path(&id, "/extend", of), &body, None).await?);
             Ok(())
         }
         InstanceCommand::Logs { id, follow, source, tail } => {
@@ -303,6 +309,7 @@ fn request(args: Create, account: Option<&str>) -> Result<CreateInstance, Failur
         delete_on_terminate: args.retain.then_some(false),
         tags: Some(args.tags).filter(|tags| !tags.is_empty()),
         ssh_keys: Some(keys).filter(|keys| !keys.is_empty()),
+        ttl_seconds: args.ttl.seconds(),
         user_data: user_data.transpose()?,
     })
 }

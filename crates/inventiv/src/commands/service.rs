@@ -8,8 +8,8 @@ use crate::progress::Progress;
 use crate::server::Asks;
 use inventiv_core::time::Timestamp;
 use inventiv_types::{
-    CreateService, ListLogLines, ListUsage, Page, Service, ServiceReplica, ServiceSettings, ServiceStatus, Time, Usage,
-    WarmService,
+    CreateService, Extend, ListLogLines, ListUsage, Page, Service, ServiceReplica, ServiceSettings, ServiceStatus,
+    Time, Usage, WarmService,
 };
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -77,6 +77,12 @@ pub(crate) async fn run(command: ServiceCommand, connection: &Connection, output
             Ok(())
         }
         ServiceCommand::Update(args) => update(&client, *args, output).await,
+        ServiceCommand::Extend { service, ttl } => {
+            let body = Extend { ttl_seconds: ttl.seconds() };
+            let changed: Service = client.post(&path(&service, "/extend"), &body, None).await?;
+            show(output, &changed);
+            Ok(())
+        }
         ServiceCommand::Warm { service, seconds, wait } => {
             let mut warmed: Service = client.post(&path(&service, "/warm"), &WarmService { seconds }, None).await?;
             if wait.wait {
@@ -131,6 +137,9 @@ fn lines(s: &Service) -> String {
     );
     if s.min_replicas == 0 {
         let _ = writeln!(out, "idle       the last replica ends {} s after the last request", s.idle_seconds);
+    }
+    if let Some(at) = s.expires_at.filter(|_| s.deleted_at.is_none()) {
+        let _ = writeln!(out, "ends       by itself at {at}");
     }
     let _ = writeln!(
         out,
@@ -225,6 +234,7 @@ async fn create(
         name: args.name,
         account: args.account.name(),
         model_id: args.model,
+        ttl_seconds: args.ttl.seconds(),
         settings: settings(args.scaling)?,
     };
     let planned: Service = client.post("/services?dry_run=true", &request, None).await?;

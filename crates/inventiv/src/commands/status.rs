@@ -5,8 +5,10 @@ use crate::args::{Connection, Output};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, decimal, hourly, text, word};
+use inventiv_core::expiry::TOLD_BEFORE_MS;
+use inventiv_core::time::Timestamp;
 use inventiv_types::{
-    Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, OfAccount, Service, ServiceStatus, Status,
+    Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, OfAccount, Service, ServiceStatus, Status, Time,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -115,6 +117,18 @@ fn attention(found: &Found) -> Vec<String> {
         format!("instance {name} is {}{}: inventiv explain {name}", word(&i.status), reason(&i.error))
     };
     lines.extend(found.instances.iter().filter(troubled).map(line));
+    let now = Timestamp(jiff::Timestamp::now().as_microsecond());
+    let is_soon = |at: &Time| at.0.ms_since(now) <= TOLD_BEFORE_MS;
+    let ends = found.instances.iter().filter_map(|i| Some((i, i.expires_at.filter(is_soon)?)));
+    lines.extend(ends.map(|(i, at)| {
+        let name = text(&i.name);
+        format!("instance {name} ends by itself at {at}: inventiv instance extend {name} --ttl 2h")
+    }));
+    let ends = found.services.iter().filter_map(|s| Some((s, s.expires_at.filter(is_soon)?)));
+    lines.extend(ends.map(|(s, at)| {
+        let name = text(&s.name);
+        format!("service {name} ends by itself at {at}: inventiv service extend {name} --ttl 2h")
+    }));
     match &found.audit {
         Ok(a) => {
             let found = [

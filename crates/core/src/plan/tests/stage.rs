@@ -113,6 +113,8 @@ pub(crate) fn instance() -> Aggregate {
         wake_at: T0,
         confirm_after: None,
         reboot_requested_at: None,
+        expires_at: None,
+        expiry_told_at: None,
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }

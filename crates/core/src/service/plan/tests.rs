@@ -50,6 +50,20 @@ fn a_service_that_is_to_end_ends_every_replica_and_then_has_ended() {
 }
 
 #[test]
+fn a_service_whose_time_is_over_ends_like_one_that_was_deleted() {
+    let mut stage = Stage::with(1, 3);
+    stage.service.expires_at = Some(stage.now.plus_ms(HOUR));
+    stage.load(30);
+    stage.ready(3);
+    stage.pass(HOUR - 1);
+    assert_eq!((stage.acts().as_str(), stage.service.desired), ("", Desired::Present));
+    stage.pass(1);
+    assert_eq!((stage.acts().as_str(), stage.service.desired), ("end 1 2 3", Desired::Absent));
+    assert_eq!(stage.status(), "deleting: 3 replicas have not ended yet");
+    assert_eq!(stage.service.updated_at, stage.now);
+}
+
+#[test]
 fn a_service_without_replicas_ends_at_once() {
     let mut stage = Stage::with(2, 3);
     stage.service.desired = Desired::Absent;

@@ -119,6 +119,7 @@ fn request(program: &str) -> CreateService {
         name: Some(NAME.to_owned()),
         account: None,
         model_id: MODEL.to_owned(),
+        ttl_seconds: None,
         settings: ServiceSettings {
             max_replicas: Some(2),
             target_concurrency: Some(1),

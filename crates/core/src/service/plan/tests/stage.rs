@@ -55,6 +55,7 @@ impl Stage {
             reason: None,
             state: ServiceState::default(),
             warm_until: None,
+            expires_at: None,
             created_at: now,
             updated_at: now,
             deleted_at: None,
