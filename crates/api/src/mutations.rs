@@ -1,6 +1,7 @@
 //! Changes of the desired state by requests. A refusal says what to do and changes nothing.
 
 use crate::App;
+use crate::accounts::Account;
 use crate::create_request::{mistakes, wrong_name};
 use crate::etag::{self, IfMatch};
 use crate::expiry;
@@ -29,6 +30,28 @@ pub(crate) struct Made {
     pub(crate) replayed: bool,
 }
 
+/// A request that was checked, with what it asks for.
+pub(crate) struct Checked {
+    pub(crate) offer: Offer,
+    /// The retained volume that it reuses.
+    pub(crate) reused: Option<VolumeWithOwner>,
+    pub(crate) spec: Spec,
+}
+
+/// Checks a request as far as that is possible without recording it.
+pub(crate) async fn check(app: &App, request: &CreateInstance, account: &Account) -> Result<Checked, ApiError> {
+    let wrong = mistakes(request, &account.profile);
+    if !wrong.is_empty() {
+        return Err(ApiError::all(wrong));
+    }
+    let offer = find_offer::find(app, &account.id, request).await?;
+    let settings = app.store().settings(&account.profile.provider).await?;
+    let reused = reuse::find(app, request, account).await?;
+    let spec = spec(app, request, &offer, &settings, reused.as_ref()).await?;
+    images::check(account, &spec.image, &offer).await?;
+    Ok(Checked { offer, reused, spec })
+}
+
 /// Records a new instance. If the same request was sent with this key before, returns the instance of that request.
 pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
     let fingerprint = idempotency::fingerprint(&request);
@@ -38,15 +61,7 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     {
         return Ok(Made { agg, replayed: true });
     }
-    let wrong = mistakes(&request, &account.profile);
-    if !wrong.is_empty() {
-        return Err(ApiError::all(wrong));
-    }
-    let offer = find_offer::find(app, &account.id, &request).await?;
-    let settings = app.store().settings(&account.profile.provider).await?;
-    let reused = reuse::find(app, &request, account).await?;
-    let spec = spec(app, &request, &offer, &settings, reused.as_ref()).await?;
-    images::check(account, &spec.image, &offer).await?;
+    let Checked { offer: _, reused, spec } = check(app, &request, account).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let new = NewInstance {
         name: request.name.unwrap_or_else(|| default_name(&request.instance_type, &id)),

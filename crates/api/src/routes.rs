@@ -12,6 +12,7 @@ pub(crate) mod instances;
 mod keys;
 mod models;
 mod offers;
+mod plans;
 mod power;
 mod secrets;
 mod services;
@@ -38,6 +39,7 @@ use utoipa_axum::routes;
 pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(instances::create, instances::list))
+        .routes(routes!(plans::plan))
         .routes(routes!(instances::show, instances::change, instances::terminate))
         .routes(routes!(instances::proof))
         .routes(routes!(worker::logs))

@@ -27,6 +27,7 @@ pub mod paces;
 pub mod plan;
 pub mod progress;
 pub mod proof;
+pub mod quote;
 pub mod recorded;
 pub mod recover;
 pub mod request;

@@ -1,10 +1,12 @@
 //! What commands print: tables and lines for people; JSON, YAML and names for programs.
 
 mod instance;
+mod plan;
 mod proof;
 mod table;
 
 pub(crate) use instance::{addresses, at_the_end, hourly_of_all, instance, note, sizes, storages};
+pub(crate) use plan::plan;
 pub(crate) use proof::{proof, snapshots};
 pub(crate) use table::Columns;
 

@@ -219,6 +219,9 @@ pub(crate) struct Create {
     pub(crate) idempotency_key: Option<String>,
     #[command(flatten)]
     pub(crate) ttl: NewTtl,
+    /// Check the request and show what it would make and cost; create nothing.
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) dry_run: bool,
     /// Wait until the instance is ready.
     #[arg(long)]
     pub(crate) wait: bool,

@@ -7,8 +7,8 @@ use crate::output::{self, Columns, opt, text};
 use crate::progress::{Goal, Progress};
 use crate::server::Asks;
 use inventiv_types::{
-    ChangeInstance, CreateInstance, Extend, Instance, InstanceDetail, InstanceProof, ListInstances, ListLogLines,
-    Status,
+    ChangeInstance, CreateInstance, Extend, Instance, InstanceDetail, InstancePlan, InstanceProof, ListInstances,
+    ListLogLines, Status,
 };
 use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
@@ -266,6 +266,11 @@ async fn ask_for_end<'c>(
 }
 
 async fn create(client: &Client, args: Create, account: Option<&str>, output: Output) -> Result<(), Failure> {
+    if args.dry_run {
+        let plan: InstancePlan = client.post("/plans", &request(args, account)?, None).await?;
+        output::one(output, &plan, |p| text(&p.instance_type), output::plan);
+        return Ok(());
+    }
     let (wait, timeout, key) = (args.wait, args.timeout, args.idempotency_key.clone());
     let mut detail: InstanceDetail = client.post("/instances", &request(args, account)?, key.as_deref()).await?;
     for warning in &detail.warnings {

@@ -15,6 +15,7 @@ mod keys;
 mod models;
 mod models_fit;
 mod offers_list;
+mod plans;
 mod representations;
 mod secrets;
 mod services;
