@@ -12,6 +12,7 @@ mod feed;
 mod find_offer;
 mod idempotency;
 mod images;
+mod limits;
 mod listen;
 mod metrics_page;
 mod model_fit;

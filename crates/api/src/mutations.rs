@@ -8,6 +8,7 @@ use crate::expiry;
 use crate::find_offer;
 use crate::idempotency;
 use crate::images;
+use crate::limits;
 use crate::model_fit;
 use crate::problem::ApiError;
 use crate::request_log::log;
@@ -61,7 +62,8 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
     {
         return Ok(Made { agg, replayed: true });
     }
-    let Checked { offer: _, reused, spec } = check(app, &request, account).await?;
+    let Checked { offer, reused, spec } = check(app, &request, account).await?;
+    limits::check(app, offer.gpu_count).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let new = NewInstance {
         name: request.name.unwrap_or_else(|| default_name(&request.instance_type, &id)),

@@ -10,6 +10,7 @@ mod health;
 mod images;
 pub(crate) mod instances;
 mod keys;
+mod limits;
 mod models;
 mod offers;
 mod plans;
@@ -70,6 +71,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(costs::list))
         .routes(routes!(costs::forecast))
         .routes(routes!(costs::prices))
+        .routes(routes!(limits::show, limits::set))
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod audit;
+pub mod calendar;
 pub mod cloud;
 pub mod cloud_config;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod gpu;
 pub mod id;
 pub mod lease;
 pub mod ledger;
+pub mod limits;
 pub mod model_id;
 pub mod money;
 pub mod name;

@@ -94,6 +94,9 @@ pub struct ServiceState {
     /// Since when more replicas are needed than there are, and the least that were needed since then.
     #[serde(default)]
     pub more_since: Option<(Timestamp, u32)>,
+    /// Why no replica may be created now: a limit of the control plane is reached.
+    #[serde(default)]
+    pub limit_reached: Option<String>,
     /// Candidates that are not used for a while, by [`Candidate::key`] (`zone/type`). During a row of failures, those
     /// that failed stay here after their time: the others are preferred.
     #[serde(default)]

@@ -9,7 +9,7 @@ mod times;
 mod worker;
 
 pub(crate) use gateway::{CreateKeyArgs, KeyCommand};
-pub(crate) use money::{CostArgs, GroupBy, PriceCommand};
+pub(crate) use money::{CostArgs, GroupBy, LimitCommand, PriceCommand};
 pub(crate) use resources::{
     AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, SecretCommand, VolumeCommand,
     Wait,
@@ -158,6 +158,13 @@ pub(crate) enum Command {
         connection: Connection,
         #[command(subcommand)]
         command: PriceCommand,
+    },
+    /// Limit what may run and be spent.
+    Limit {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: LimitCommand,
     },
     /// Compare the cloud with the records, in both directions: orphans, and resources that have disappeared.
     ///

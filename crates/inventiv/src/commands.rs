@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod key;
+pub(crate) mod limit;
 pub(crate) mod logs;
 pub(crate) mod migrate;
 pub(crate) mod model;

@@ -50,6 +50,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Status { connection, account } => commands::status::run(&connection, account.name(), output).await,
         Command::Cost(cost) => commands::cost::run(cost, output).await,
         Command::Price { command, connection } => commands::cost::prices(command, &connection, output).await,
+        Command::Limit { command, connection } => commands::limit::run(command, &connection, output).await,
         Command::Audit(audit) => commands::audit::run(&audit, output).await,
         Command::Recover(recover) => commands::recover::run(recover, output).await,
         Command::Migrate(migrate) => commands::migrate::run(migrate, output).await,

@@ -7,6 +7,7 @@
 use crate::{Inner, Orchestrator};
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
+use inventiv_core::limits;
 use inventiv_core::offer::{Availability, Offer};
 use inventiv_core::recorded::{Aggregate, Instance, NewInstance};
 use inventiv_core::request::Request;
@@ -62,6 +63,8 @@ impl Inner {
         let load = self.store.service_load(&service.id, now.plus_ms(-LOAD_MAX_AGE_MS)).await?;
         let before = service.clone();
         avoid_what_is_not_offered(&mut service, offers, now);
+        let gpus = service.spec.candidates.iter().map(|c| c.spec.gpu_count).min().unwrap_or(0);
+        service.state.limit_reached = self.limit_reached(gpus).await?;
         let rules =
             ServiceRules { watching_since: *self.watching_since.get_or_init(|| now), ..ServiceRules::default() };
         let plan = plan(&service, &replicas, &load, now, &rules);
@@ -86,6 +89,10 @@ impl Inner {
             self.end_replica(&id, &written.name, reason).await?;
         }
         for candidate in plan.create.into_iter().filter_map(|at| written.spec.candidates.get(at).cloned()) {
+            if self.limit_reached(candidate.spec.gpu_count).await?.is_some() {
+                // The next plan says so.
+                return Ok(true);
+            }
             if !self.create_replica(&written, &candidate, offers, now).await? {
                 // Another process was faster. The next plan sees what it did.
                 return Ok(true);
@@ -93,6 +100,16 @@ impl Inner {
             written.version += 1;
         }
         Ok(true)
+    }
+
+    /// Why no instance with so many GPUs may be created now.
+    async fn limit_reached(&self, gpus: i64) -> Result<Option<String>, Error> {
+        let limits = self.store.limits().await?;
+        if !limits.is_any() {
+            return Ok(None);
+        }
+        let used = self.store.in_use(&limits, self.clock.now()).await?;
+        Ok(limits::reached(&limits, &used, gpus))
     }
 
     /// Records a new replica together with its service. `false`: the service was written in between.

@@ -27,6 +27,7 @@ mod filtered;
 mod idempotency;
 mod instance_rows;
 mod leases;
+mod limits;
 mod logs;
 mod models;
 mod names;
@@ -67,6 +68,7 @@ pub use workers::EngineLog;
 
 use db::Db;
 use inventiv_core::time::Timestamp;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -75,6 +77,8 @@ use tokio::sync::watch;
 pub struct Store {
     db: Db,
     changed: watch::Sender<()>,
+    /// What was spent, as it was last summed up.
+    spent: Arc<Mutex<Option<limits::Spent>>>,
     /// Listens to the other replicas as long as any clone exists.
     _ears: Option<Arc<Listener>>,
 }
@@ -115,7 +119,7 @@ impl Store {
                 tokio::spawn(async move { server.listen(move || reported.send_replace(())).await }).abort_handle(),
             ))
         });
-        Ok(Self { db, changed, _ears: ears })
+        Ok(Self { db, changed, spent: Arc::default(), _ears: ears })
     }
 
     /// The state of a database's schema; nothing is changed.

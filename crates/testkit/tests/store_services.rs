@@ -83,6 +83,7 @@ fn changed(before: &Service) -> Service {
         state: ServiceState {
             more_since: Some((at(5), 3)),
             proves_late: true,
+            limit_reached: Some("no".into()),
             size: 2,
             fewer_since: Some((at(3), 1)),
             avoid: [("fr-par-2/L4-1-24G".to_owned(), avoided)].into(),

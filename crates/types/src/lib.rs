@@ -13,6 +13,7 @@ mod fit;
 mod health;
 mod instance;
 mod key;
+mod limits;
 mod model;
 mod offer;
 mod page;
@@ -53,6 +54,7 @@ pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Statu
 pub use inventiv_core::sweep::Policy;
 pub use inventiv_core::worker::report::Phase;
 pub use key::{CreateKey, CreatedKey, Key, KeyStatus};
+pub use limits::{Limits, LimitsInUse};
 pub use model::{ChangeModel, CreateModel, ListModels, Model, RecommendedDataVolume, Terms};
 pub use offer::{Image, ListImages, ListOffers, Offer};
 pub use page::Page;

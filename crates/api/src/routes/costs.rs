@@ -7,13 +7,12 @@ use crate::resolve;
 use crate::services;
 use crate::view;
 use axum::extract::State;
+use inventiv_core::calendar::{DAY_US, day_of, month_of};
 use inventiv_core::time::Timestamp;
 use inventiv_store::{CostFilter, CostGroup};
 use inventiv_types::{CostForecast, CostGroupBy, Costs, ListCosts, ListPrices, Page, Price, Time};
 use std::collections::HashMap;
 
-/// The length of a day, in microseconds.
-const DAY_US: i64 = 86_400_000_000;
 /// The longest period.
 const PERIOD_MAX_US: i64 = 366 * DAY_US;
 
@@ -34,7 +33,7 @@ pub(crate) async fn list(
     let by = query.group_by.unwrap_or_default();
     let to = query.to.map_or(now, |t| t.0.min(now));
     let from = query.from.map_or_else(|| month_of(to).0, |t| t.0);
-    let from = if by == CostGroupBy::Day { Timestamp(from.0.div_euclid(DAY_US) * DAY_US) } else { from };
+    let from = if by == CostGroupBy::Day { day_of(from) } else { from };
     if from >= to {
         return Err(ApiError::parameter("from", "must be before `to`, and in the past"));
     }
@@ -132,35 +131,5 @@ const fn group(by: CostGroupBy) -> CostGroup {
         CostGroupBy::Class => CostGroup::Class,
         CostGroupBy::Resource => CostGroup::Resource,
         CostGroupBy::Day => CostGroup::Day,
-    }
-}
-
-/// The month in UTC that a time is in: its beginning and its end. Bills are made for these.
-pub(crate) fn month_of(at: Timestamp) -> (Timestamp, Timestamp) {
-    let time = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let first = time.to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month();
-    let micros = |date: jiff::civil::Date| {
-        date.to_zoned(jiff::tz::TimeZone::UTC).map_or(at, |z| Timestamp(z.timestamp().as_microsecond()))
-    };
-    (micros(first), first.checked_add(jiff::Span::new().months(1)).map_or(at, micros))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_month_is_that_of_utc() {
-        for (at, begin, end) in [
-            ("2026-07-30T12:53:14Z", "2026-07-01T00:00:00Z", "2026-08-01T00:00:00Z"),
-            ("2026-12-31T23:59:59Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            ("2028-02-29T00:00:00Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
-            ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z"),
-            // Clocks change in Paris.
-            ("2026-10-25T00:30:00Z", "2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"),
-        ] {
-            let parse = |text| Timestamp::parse(text).unwrap();
-            assert_eq!(month_of(parse(at)), (parse(begin), parse(end)), "{at}");
-        }
     }
 }

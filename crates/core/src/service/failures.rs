@@ -95,6 +95,8 @@ pub(super) enum Block {
     NoCandidates,
     /// Too many failures in a row.
     Failures,
+    /// A limit of the control plane is reached.
+    Limit,
     /// A pause after a failure, until then.
     Pause(Timestamp),
     /// No candidate may be used, until then.
@@ -109,6 +111,9 @@ pub(super) fn next_candidate(service: &Service, now: Timestamp, rules: &ServiceR
     let state = &service.state;
     if state.failures > 0 && state.failures >= rules.max_failures {
         return Err(Block::Failures);
+    }
+    if state.limit_reached.is_some() {
+        return Err(Block::Limit);
     }
     if let Some(at) = state.not_before.filter(|at| *at > now) {
         return Err(Block::Pause(at));
@@ -131,6 +136,10 @@ impl Block {
                 "no more replicas are created, because {} in a row failed: {last}. Mend that, then change or warm the service",
                 state.failures
             ),
+            Self::Limit => {
+                let why = state.limit_reached.as_deref().unwrap_or("a limit is reached");
+                format!("no replica is created: {why}")
+            }
             Self::Pause(at) => format!("a replica failed: {last}; the next one is created at {at}"),
             Self::AllAvoided(at) => {
                 let whys: Vec<(String, &str)> = service.spec.candidates.iter().map(|c| why(state, c)).collect();

@@ -8,16 +8,21 @@ use crate::output::{self, decimal, hourly, text, word};
 use inventiv_core::expiry::TOLD_BEFORE_MS;
 use inventiv_core::time::Timestamp;
 use inventiv_types::{
-    Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, OfAccount, Service, ServiceStatus, Status, Time,
+    Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, LimitsInUse, OfAccount, Service, ServiceStatus,
+    Status, Time,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
+
+/// From so many percent of a limit on, it needs a person.
+const LIMIT_NEAR_PERCENT: i64 = 80;
 
 /// Everything that the command shows.
 struct Found {
     instances: Vec<Instance>,
     services: Vec<Service>,
     costs: CostForecast,
+    limits: LimitsInUse,
     /// `Err`: why there is none.
     audit: Result<Audit, String>,
 }
@@ -30,6 +35,7 @@ pub(crate) async fn run(connection: &Connection, account: Option<String>, output
         instances: all.into_iter().filter(|i| !i.status.is_final()).collect(),
         services: client.all("/services", &()).await?,
         costs: client.get("/costs/forecast", &()).await?,
+        limits: client.get("/limits", &()).await?,
         audit: audit.map_err(|e: Failure| e.message),
     };
     let attention = attention(&found);
@@ -129,6 +135,9 @@ fn attention(found: &Found) -> Vec<String> {
         let name = text(&s.name);
         format!("service {name} ends by itself at {at}: inventiv service extend {name} --ttl 2h")
     }));
+    if let Some(percent) = found.limits.used_percent.filter(|p| *p >= LIMIT_NEAR_PERCENT) {
+        lines.push(format!("{percent} % of a limit are used: inventiv limit show"));
+    }
     match &found.audit {
         Ok(a) => {
             let found = [

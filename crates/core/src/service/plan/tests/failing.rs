@@ -316,3 +316,15 @@ fn servers_that_vanish_are_replaced_without_being_counted() {
         assert_eq!((stage.acts(), row(&stage).0), (format!("end {n}"), 0));
     }
 }
+
+#[test]
+fn a_limit_of_the_control_plane_blocks_new_replicas_and_ends_none() {
+    let mut stage = Stage::with(2, 3);
+    stage.ready(1);
+    stage.service.state.limit_reached = Some("4 of at most 4 GPUs are in use".into());
+    assert_eq!(stage.acts(), "");
+    assert_eq!(stage.status(), "degraded: no replica is created: 4 of at most 4 GPUs are in use");
+    assert_eq!(row(&stage).0, 0);
+    stage.service.state.limit_reached = None;
+    assert_eq!(stage.acts(), "create a/big");
+}

@@ -1,0 +1,18 @@
+//! Limits on what may run and be spent.
+
+use crate::App;
+use crate::problem::ApiError;
+use inventiv_core::limits::reached;
+
+/// Refuses a new instance with so many GPUs, if a limit is reached.
+///
+/// # Errors
+/// 409 with what to do.
+pub(crate) async fn check(app: &App, gpus: i64) -> Result<(), ApiError> {
+    let limits = app.store().limits().await?;
+    if !limits.is_any() {
+        return Ok(());
+    }
+    let used = app.store().in_use(&limits, app.now()).await?;
+    reached(&limits, &used, gpus).map_or(Ok(()), |why| Err(ApiError::conflict("limit_reached", why)))
+}

@@ -1,0 +1,109 @@
+//! What may run and be spent at most. Pure.
+
+/// The limits of a control plane; `None`: no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How many instances may live at once.
+    pub instances: Option<i64>,
+    /// How many GPUs the living instances may have together.
+    pub gpus: Option<i64>,
+    /// How much may be spent in a day in UTC, in millionths of the currency.
+    pub day_micros: Option<i64>,
+    /// How much may be spent in a month in UTC, in millionths of the currency.
+    pub month_micros: Option<i64>,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+impl Limits {
+    /// Whether anything is limited.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.instances.is_some() || self.gpus.is_some() || self.has_money()
+    }
+
+    /// Whether what is spent is limited.
+    #[must_use]
+    pub const fn has_money(&self) -> bool {
+        self.day_micros.is_some() || self.month_micros.is_some()
+    }
+}
+
+/// What is used of the limits now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Instances that have not ended.
+    pub instances: i64,
+    /// Their GPUs.
+    pub gpus: i64,
+    /// Spent today in UTC, in millionths of the currency.
+    pub day_micros: i64,
+    /// Spent this month in UTC, in millionths of the currency.
+    pub month_micros: i64,
+}
+
+/// Why one more instance with so many GPUs is not created; `None`: it may be.
+///
+/// Money is compared with what was spent, not with what the instance will cost: nobody knows how long it will run.
+#[must_use]
+pub fn reached(limits: &Limits, used: &InUse, gpus: i64) -> Option<String> {
+    let raise = "raise the limit with `inventiv limit set`";
+    if let Some(most) = limits.instances.filter(|most| used.instances >= *most) {
+        return Some(format!("{} of at most {most} instances live; terminate one, or {raise}", used.instances));
+    }
+    if let Some(most) = limits.gpus.filter(|most| gpus > 0 && used.gpus.saturating_add(gpus) > *most) {
+        return Some(format!(
+            "{} of at most {most} GPUs are in use, and {gpus} more are needed; terminate an instance, or {raise}",
+            used.gpus
+        ));
+    }
+    let of = [(limits.day_micros, used.day_micros, "today"), (limits.month_micros, used.month_micros, "this month")];
+    of.into_iter().find_map(|(most, spent, when)| {
+        let most = most.filter(|most| spent >= *most)?;
+        let (spent, most) = (decimal(spent), decimal(most));
+        Some(format!("{spent} of at most {most} {} were spent {when} (UTC); wait, or {raise}", limits.currency))
+    })
+}
+
+/// Millionths with two decimals.
+fn decimal(micros: i64) -> String {
+    let cents = micros.saturating_add(5_000) / 10_000;
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_refuses_what_is_beyond_it_and_says_what_to_do() {
+        let limits = |instances, gpus, day_micros, month_micros| Limits {
+            instances,
+            gpus,
+            day_micros,
+            month_micros,
+            currency: "EUR".into(),
+        };
+        let used = InUse { instances: 3, gpus: 6, day_micros: 20_000_000, month_micros: 99_999_999 };
+        // The limits, the GPUs of the new instance, and the beginning of the refusal.
+        let cases = [
+            (limits(None, None, None, None), 8, None),
+            (limits(Some(4), Some(14), Some(20_000_001), Some(100_000_000)), 8, None),
+            (limits(Some(3), None, None, None), 1, Some("3 of at most 3 instances live")),
+            (limits(Some(0), None, None, None), 1, Some("3 of at most 0 instances live")),
+            (limits(None, Some(6), None, None), 1, Some("6 of at most 6 GPUs are in use, and 1 more")),
+            (limits(None, Some(13), None, None), 8, Some("6 of at most 13 GPUs are in use, and 8 more")),
+            (limits(None, Some(0), None, None), 0, None),
+            (limits(None, None, Some(20_000_000), None), 1, Some("20.00 of at most 20.00 EUR were spent today")),
+            (limits(None, None, None, Some(99_000_000)), 1, Some("100.00 of at most 99.00 EUR were spent this month")),
+        ];
+        for (limits, gpus, wanted) in cases {
+            let said = reached(&limits, &used, gpus);
+            assert_eq!(said.is_some(), wanted.is_some(), "{limits:?} {gpus}: {said:?}");
+            if let (Some(said), Some(wanted)) = (said, wanted) {
+                assert!(said.starts_with(wanted) && said.contains("inventiv limit set"), "{said}");
+            }
+            assert_eq!(limits.is_any(), limits != Limits { currency: "EUR".into(), ..Limits::default() });
+        }
+    }
+}
