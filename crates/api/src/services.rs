@@ -186,6 +186,7 @@ pub(crate) async fn save(app: &App, service: &mut Service) -> Result<bool, ApiEr
 
 pub(crate) fn forget_failures(state: &mut ServiceState) {
     (state.failures, state.last_failure, state.failed_at, state.not_before) = (0, None, None, None);
+    state.proves_late = false;
     state.avoid.clear();
 }
 

@@ -127,8 +127,22 @@ fn of_server(agg: &Aggregate, s: &Server) -> Vec<Charge> {
 fn is_on(agg: &Aggregate, s: &Server) -> bool {
     let may_exist = s.create_state == CreateState::Created && s.gone_at.is_none();
     let is_off = s.state.as_deref() == Some("stopped");
-    // A start takes effect before an observation shows it.
-    let is_starting = agg.instance.status == Status::Booting && s.start_sent_at.is_some();
+    // A start takes effect before an observation shows it, also if the end is requested meanwhile.
+    let is_on_its_way = match agg.instance.status {
+        Status::Booting | Status::Draining | Status::Terminating => true,
+        Status::Provisioning
+        | Status::Installing
+        | Status::Starting
+        | Status::Ready
+        | Status::Unavailable
+        | Status::StartupFailed
+        | Status::Stopping
+        | Status::Stopped
+        | Status::Terminated
+        | Status::ProvisioningFailed => false,
+    };
+    let was_started = s.start_sent_at.is_some_and(|t| s.stop_sent_at.is_none_or(|stop| t > stop));
+    let is_starting = is_on_its_way && was_started;
     may_exist && s.may_have_run() && (!is_off || is_starting)
 }
 

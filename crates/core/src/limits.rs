@@ -59,9 +59,12 @@ pub fn reached(limits: &Limits, used: &InUse, gpus: i64) -> Option<String> {
     }
     let of = [(limits.day_micros, used.day_micros, "today"), (limits.month_micros, used.month_micros, "this month")];
     of.into_iter().find_map(|(most, spent, when)| {
-        let most = most.filter(|most| spent >= *most)?;
-        let (spent, most) = (decimal(spent), decimal(most));
-        Some(format!("{spent} of at most {most} {} were spent {when} (UTC); wait, or {raise}", limits.currency))
+        // Without what was spent: it changes each second, and services record the sentence.
+        let most = decimal(most.filter(|most| spent >= *most)?);
+        Some(format!(
+            "at most {most} {} may be spent {when} (UTC), and that is reached; wait, or {raise}",
+            limits.currency
+        ))
     })
 }
 
@@ -94,8 +97,8 @@ mod tests {
             (limits(None, Some(6), None, None), 1, Some("6 of at most 6 GPUs are in use, and 1 more")),
             (limits(None, Some(13), None, None), 8, Some("6 of at most 13 GPUs are in use, and 8 more")),
             (limits(None, Some(0), None, None), 0, None),
-            (limits(None, None, Some(20_000_000), None), 1, Some("20.00 of at most 20.00 EUR were spent today")),
-            (limits(None, None, None, Some(99_000_000)), 1, Some("100.00 of at most 99.00 EUR were spent this month")),
+            (limits(None, None, Some(20_000_000), None), 1, Some("at most 20.00 EUR may be spent today")),
+            (limits(None, None, None, Some(99_000_000)), 1, Some("at most 99.00 EUR may be spent this month")),
         ];
         for (limits, gpus, wanted) in cases {
             let said = reached(&limits, &used, gpus);

@@ -31,6 +31,7 @@ impl Orchestrator {
                 let charged = charged.iter().filter(|(of, _)| of == zone).map(|(_, sku)| sku.as_str());
                 let prices = prices::of_zone(zone, &offers, &inner.provider.profile().storage_prices, charged);
                 inner.store.record_prices(&inner.account, &prices, now).await?;
+                inner.repair_ledger(zone).await?;
                 Ok(true)
             }
             Err(e) => {

@@ -12,6 +12,7 @@ mod engine;
 mod expiry;
 mod history;
 mod lease;
+mod ledger;
 mod observe;
 mod park;
 mod prices;

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 /// The source of prices that the provider's API shows.
 const CATALOGUE: &str = "the provider's catalogue of server types";
+/// The largest price per hour that is believed, in millionths: sums over a year of it fit 64 bits.
+const HOURLY_MICROS_MAX: i64 = 250_000_000;
 /// A billionth of a unit, in millionths.
 const NANOS_PER_MICRO: i64 = 1_000;
 
@@ -28,7 +30,8 @@ pub(crate) fn of_zone<'a>(
         source: source.to_owned(),
     };
     let server = |o: &Offer| price(ledger::server_sku(&o.instance_type), o.price.micros, &o.price.currency, CATALOGUE);
-    let mut prices: Vec<NewPrice> = offers.iter().map(server).collect();
+    let is_sane = |o: &&Offer| (0..=HOURLY_MICROS_MAX).contains(&o.price.micros);
+    let mut prices: Vec<NewPrice> = offers.iter().filter(is_sane).map(server).collect();
     if list.block.is_empty() {
         // Not known, which is not 0.
         return prices;

@@ -63,8 +63,7 @@ impl Inner {
         let load = self.store.service_load(&service.id, now.plus_ms(-LOAD_MAX_AGE_MS)).await?;
         let before = service.clone();
         avoid_what_is_not_offered(&mut service, offers, now);
-        let gpus = service.spec.candidates.iter().map(|c| c.spec.gpu_count).min().unwrap_or(0);
-        service.state.limit_reached = self.limit_reached(gpus).await?;
+        self.apply_limits(&mut service, now).await?;
         let rules =
             ServiceRules { watching_since: *self.watching_since.get_or_init(|| now), ..ServiceRules::default() };
         let plan = plan(&service, &replicas, &load, now, &rules);
@@ -90,8 +89,8 @@ impl Inner {
         }
         for candidate in plan.create.into_iter().filter_map(|at| written.spec.candidates.get(at).cloned()) {
             if self.limit_reached(candidate.spec.gpu_count).await?.is_some() {
-                // The next plan says so.
-                return Ok(true);
+                // What was just created, here or elsewhere, has reached it. The next plan says so.
+                return Ok(written.version != before.version);
             }
             if !self.create_replica(&written, &candidate, offers, now).await? {
                 // Another process was faster. The next plan sees what it did.
@@ -100,6 +99,29 @@ impl Inner {
             written.version += 1;
         }
         Ok(true)
+    }
+
+    /// Keeps the service from candidates beyond a limit. If all are, no replica may be created.
+    async fn apply_limits(&self, service: &mut Service, now: Timestamp) -> Result<(), Error> {
+        let mut refused = Vec::new();
+        let mut allowed = 0;
+        for candidate in &service.spec.candidates {
+            match self.limit_reached(candidate.spec.gpu_count).await? {
+                Some(why) => refused.push((candidate.key(), why)),
+                None => allowed += 1,
+            }
+        }
+        if allowed == 0 {
+            service.state.limit_reached = refused.into_iter().next().map(|(_, why)| why);
+            return Ok(());
+        }
+        service.state.limit_reached = None;
+        for (key, why) in refused {
+            if service.state.avoid.get(&key).is_none_or(|a| a.until <= now) {
+                service.state.avoid.insert(key, Avoided { until: now.plus_ms(NOT_OFFERED_MS), why });
+            }
+        }
+        Ok(())
     }
 
     /// Why no instance with so many GPUs may be created now.

@@ -44,7 +44,9 @@ CREATE TABLE prices (
 INSERT INTO charges (resource_id, kind, starts_at, ends_at, class, sku, quantity, provider_id, account_id, zone,
     instance_id, service_id, model_id)
 SELECT s.id, 'server', COALESCE(s.start_sent_at, s.start_intended_at),
-    CASE WHEN s.gone_at IS NULL AND i.status = 'stopped' THEN s.stop_sent_at ELSE s.gone_at END,
+    CASE WHEN s.gone_at IS NOT NULL OR s.state IS NULL OR s.state <> 'stopped' THEN s.gone_at
+        WHEN s.stop_sent_at > COALESCE(s.start_sent_at, s.start_intended_at) THEN s.stop_sent_at
+        ELSE COALESCE(s.start_sent_at, s.start_intended_at) END,
     'used', 'server/' || i.instance_type, 1, s.provider_server_id, s.account_id, s.zone, i.id, i.service_id, i.model_id
 FROM instance_servers s JOIN instances i ON i.id = s.instance_id
 WHERE s.create_state = 'created' AND COALESCE(s.start_sent_at, s.start_intended_at) IS NOT NULL;

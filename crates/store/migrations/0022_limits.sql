@@ -9,3 +9,5 @@ CREATE TABLE limits (
     currency TEXT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+-- An offer may vanish from the catalogue while its instances live. NULL: an older row.
+ALTER TABLE instances ADD COLUMN gpu_count BIGINT;

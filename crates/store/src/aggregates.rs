@@ -44,8 +44,11 @@ static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volum
 static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id"));
 const UNSETTLED: &str = "SELECT id, zone, version FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
     AND ($4 = '' OR zone = $4) ORDER BY wake_at LIMIT $3";
-const EXPIRING: &str = "SELECT id FROM instances WHERE account_id = $1 AND desired <> 'absent' AND expires_at <= $2 \
-    ORDER BY expires_at LIMIT $3";
+const EXPIRING: &str = concat!(
+    "SELECT id FROM instances WHERE account_id = $1 AND desired <> 'absent' AND expires_at <= $2 AND ",
+    living!(),
+    " ORDER BY expires_at LIMIT $3"
+);
 const NEXT_WAKE: &str = "SELECT MIN(wake_at) AS wake_at FROM instances WHERE account_id = $1 AND settled = 0";
 const ZONES: &str = concat!(
     "SELECT zone FROM instances WHERE account_id = $1 AND ",

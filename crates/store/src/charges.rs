@@ -1,39 +1,160 @@
 //! The ledger: written in the same commit as the facts that it follows from.
 
-use crate::args::{Args, Statement};
-use inventiv_core::ledger::{Charge, charges};
+use crate::Store;
+use crate::args::{Args, Columns, Statement};
+use crate::db::Written;
+use crate::error::Error;
+use inventiv_core::id::InstanceId;
+use inventiv_core::ledger::{Charge, ChargeClass, ChargeKind, charges};
 use inventiv_core::recorded::{Aggregate, Instance};
 use inventiv_core::time::Timestamp;
 
-const END: &str =
-    "UPDATE charges SET ends_at = CAST($1 AS BIGINT) WHERE resource_id = $2 AND kind = $3 AND ends_at IS NULL";
-/// A row begins when the charge did, but not before an earlier row of the resource has ended.
+/// Clocks of replicas differ: a row never ends before it begins.
+/// Clocks of replicas differ: a row never ends before it begins.
+const END: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at \
+    ELSE CAST($1 AS BIGINT) END WHERE resource_id = $2 AND kind = $3 AND ends_at IS NULL";
+/// A row begins when the charge did, but not before an earlier row of the resource has ended. There is never a second row
+/// that has not ended.
 const BEGIN: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
-    zone, instance_id, service_id, model_id) VALUES ($1, $2, \
+    zone, instance_id, service_id, model_id) SELECT $1, $2, \
     CASE WHEN EXISTS (SELECT 1 FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at > CAST($3 AS BIGINT)) \
-    THEN CAST($4 AS BIGINT) ELSE CAST($3 AS BIGINT) END, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+    THEN CAST($4 AS BIGINT) ELSE CAST($3 AS BIGINT) END, $5, $6, CAST($7 AS BIGINT), $8, $9, $10, $11, $12, $13 \
+    WHERE NOT EXISTS (SELECT 1 FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at IS NULL) \
     ON CONFLICT (resource_id, kind, starts_at) DO UPDATE SET ends_at = NULL, class = excluded.class, sku = excluded.sku, \
     quantity = excluded.quantity, provider_id = excluded.provider_id";
+/// Ends the row that is cut. The parts of one write may be carried out in any order, so that each row is affected by one
+/// part: this one leaves a row that begins now to the next one.
+const CUT: &str = "UPDATE charges SET ends_at = CAST($1 AS BIGINT) WHERE resource_id = $2 AND kind = $3 \
+    AND ends_at IS NULL AND starts_at < CAST($1 AS BIGINT)";
+const GO_ON: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
+    zone, instance_id, service_id, model_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+    ON CONFLICT (resource_id, kind, starts_at) DO UPDATE SET ends_at = NULL, class = excluded.class, sku = excluded.sku, \
+    quantity = excluded.quantity, provider_id = excluded.provider_id";
+/// A row that is ahead of this clock.
+const DROP_AHEAD: &str = "DELETE FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at IS NULL \
+    AND starts_at > CAST($3 AS BIGINT)";
+/// What was learnt of a resource holds since its beginning.
+const LEARN: &str = "UPDATE charges SET class = $1, provider_id = $2, sku = $3, quantity = CAST($4 AS BIGINT) \
+    WHERE resource_id = $5 AND kind = $6 AND ends_at IS NULL";
+const OPEN: &str = "SELECT resource_id, kind, instance_id FROM charges WHERE account_id = $1 AND zone = $2 \
+    AND ends_at IS NULL";
+/// Affects nothing, unless the instance is still in the version that was read.
+const UNCHANGED: &str = "UPDATE instances SET version = version WHERE id = $1 AND version = $2";
 
 /// The statements that bring the ledger from one state of an instance to the next one.
 pub(crate) fn difference(before: Option<&Aggregate>, after: &Aggregate, now: Timestamp) -> Vec<Statement> {
     let (old, new) = (before.map(charges).unwrap_or_default(), charges(after));
-    let is_missing = |c: &Charge, from: &[Charge]| !from.iter().any(|other| other.is_same(c));
-    let ended = old.iter().filter(|c| is_missing(c, &new)).map(|c| end(c, now));
-    ended.chain(new.iter().filter(|c| is_missing(c, &old)).map(|c| begin(&after.instance, c, now))).collect()
+    let find =
+        |c: &Charge, of: &[Charge]| of.iter().find(|o| (&o.resource_id, o.kind) == (&c.resource_id, c.kind)).cloned();
+    let mut statements: Vec<Statement> =
+        old.iter().filter(|c| find(c, &new).is_none()).map(|c| end(&c.resource_id, c.kind.text(), now)).collect();
+    for c in &new {
+        match find(c, &old) {
+            None => statements.push(begin(&after.instance, c, now)),
+            Some(before) if before.is_same(c) => {}
+            Some(before) if is_learnt(&before, c) => statements.push(learn(c)),
+            Some(_) => statements.extend(cut(&after.instance, c, now)),
+        }
+    }
+    statements
 }
 
-fn end(c: &Charge, now: Timestamp) -> Statement {
+/// Whether the charge was the same before, and only more is known of it.
+fn is_learnt(before: &Charge, after: &Charge) -> bool {
+    let but_id = Charge { provider_id: after.provider_id.clone(), ..before.clone() };
+    before.class == ChargeClass::Unconfirmed || but_id.is_same(after)
+}
+
+/// An open row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCharge {
+    /// The id of the server or volume in the records.
+    pub resource_id: String,
+    /// Its kind.
+    pub kind: ChargeKind,
+    /// The instance.
+    pub instance_id: InstanceId,
+}
+
+impl Store {
+    /// The rows of a zone that have not ended.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn open_charges(&self, account: &str, zone: &str) -> Result<Vec<OpenCharge>, Error> {
+        let mut a = Args::new();
+        a.text(account).text(zone);
+        let row = |c: Columns<'_>| {
+            Ok(OpenCharge {
+                resource_id: c.text("resource_id")?,
+                kind: c.word("kind", ChargeKind::parse)?,
+                instance_id: c.word("instance_id", InstanceId::parse)?,
+            })
+        };
+        self.db.read(a.statement(OPEN)).await?.iter().map(|r| row(Columns(r))).collect()
+    }
+
+    /// Brings the rows of an instance in line with its record: an older version, which knows no ledger, may have written
+    /// it. `open` are its rows that have not ended. Writes nothing if the instance has changed since it was read.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn repair_charges(&self, agg: &Aggregate, open: &[&OpenCharge], now: Timestamp) -> Result<bool, Error> {
+        let new = charges(agg);
+        let is = |o: &OpenCharge, c: &Charge| (&o.resource_id, o.kind) == (&c.resource_id, c.kind);
+        let wrong = open.iter().filter(|o| !new.iter().any(|c| is(o, c)));
+        let mut parts: Vec<Statement> =
+            wrong.map(|o| end(&o.resource_id, o.kind.text(), gone_at(agg, &o.resource_id).unwrap_or(now))).collect();
+        let missing = new.iter().filter(|c| !open.iter().any(|o| is(o, c)));
+        parts.extend(missing.map(|c| begin(&agg.instance, c, now)));
+        if parts.is_empty() {
+            return Ok(false);
+        }
+        let mut a = Args::new();
+        a.text(agg.instance.id.as_str()).int(agg.instance.version);
+        parts.insert(0, a.guarded(UNCHANGED));
+        Ok(matches!(self.db.write(parts).await?, Written::Done))
+    }
+}
+
+/// When a server or volume was proven gone.
+fn gone_at(agg: &Aggregate, resource_id: &str) -> Option<Timestamp> {
+    let server = agg.servers.iter().find(|s| s.id.as_str() == resource_id).and_then(|s| s.gone_at);
+    server.or_else(|| agg.volumes.iter().find(|v| v.id.as_str() == resource_id).and_then(|v| v.deleted_at))
+}
+
+fn end(resource_id: &str, kind: &str, at: Timestamp) -> Statement {
     let mut a = Args::new();
-    a.time(now).text(&c.resource_id).text(c.kind.text());
+    a.time(at).text(resource_id).text(kind);
     a.statement(END)
 }
 
 fn begin(i: &Instance, c: &Charge, now: Timestamp) -> Statement {
     let mut a = Args::new();
-    a.text(&c.resource_id).text(c.kind.text()).time(c.since.unwrap_or(now)).time(now).text(c.class.text());
-    a.text(&c.sku).int(c.quantity).opt_text(c.provider_id.as_deref()).text(&i.account_id).text(&i.zone);
-    let service = i.spec.replica_of.as_ref().map(|r| r.service_id.as_str());
-    a.text(i.id.as_str()).opt_text(service).opt_text(i.model_id.as_deref());
+    let since = c.since.unwrap_or(now).min(now);
+    a.text(&c.resource_id).text(c.kind.text()).time(since).time(now);
+    facts(&mut a, i, c);
     a.statement(BEGIN)
+}
+
+fn cut(i: &Instance, c: &Charge, now: Timestamp) -> [Statement; 3] {
+    let mut a = Args::new();
+    let cut = a.time(now).text(&c.resource_id).text(c.kind.text()).statement(CUT);
+    let ahead = a.text(&c.resource_id).text(c.kind.text()).time(now).statement(DROP_AHEAD);
+    a.text(&c.resource_id).text(c.kind.text()).time(now);
+    facts(&mut a, i, c);
+    [cut, ahead, a.statement(GO_ON)]
+}
+
+fn learn(c: &Charge) -> Statement {
+    let mut a = Args::new();
+    a.text(c.class.text()).opt_text(c.provider_id.as_deref()).text(&c.sku).int(c.quantity);
+    a.text(&c.resource_id).text(c.kind.text());
+    a.statement(LEARN)
+}
+
+fn facts(a: &mut Args, i: &Instance, c: &Charge) {
+    a.text(c.class.text()).text(&c.sku).int(c.quantity).opt_text(c.provider_id.as_deref());
+    let service = i.spec.replica_of.as_ref().map(|r| r.service_id.as_str());
+    a.text(&i.account_id).text(&i.zone).text(i.id.as_str()).opt_text(service).opt_text(i.model_id.as_deref());
 }

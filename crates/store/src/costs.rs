@@ -127,7 +127,7 @@ static SUMS: LazyLock<HashMap<CostGroup, &'static str>> = LazyLock::new(|| {
             priced AS (SELECT c.*, p.hourly_nanos, p.currency, CASE WHEN p.since > lo THEN p.since ELSE lo END AS from_us, \
                 CASE WHEN p.until IS NULL OR p.until > hi THEN hi ELSE p.until END AS to_us \
                 FROM cut c JOIN prices p ON p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku \
-                AND p.since < hi AND (p.until IS NULL OR p.until > lo)) \
+                AND p.since < hi AND (p.until IS NULL OR p.until > lo) AND hi > lo) \
             SELECT {column} AS label, class, currency, \
                 CAST(SUM((hourly_nanos * quantity * ((to_us - from_us) / 1000000) + 1800000) / 3600000) AS BIGINT) AS micros, \
                 CAST(SUM((to_us - from_us) / 1000000) AS BIGINT) AS seconds \

@@ -9,9 +9,9 @@ use inventiv_core::status::{Desired, Status};
 const INSERT: &str = "INSERT INTO instances (id, name, account_id, provider, zone, instance_type, model_id, spec_json, \
     desired, status, failure_json, provider_instance_id, ip_address, created_at, ready_at, terminate_requested_at, \
     terminated_at, notes_json, settled, wake_at, version, confirm_after, addresses_json, \
-    up_at, worker_json, service_id, expires_at, expiry_told_at) \
+    up_at, worker_json, service_id, expires_at, expiry_told_at, gpu_count) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28)";
+    $24, $25, $26, $27, $28, $29)";
 
 const UPDATE: &str = "UPDATE instances SET desired = $1, status = $2, failure_json = $3, provider_instance_id = $4, \
     ip_address = $5, ready_at = $6, terminate_requested_at = $7, terminated_at = $8, notes_json = $9, settled = $10, \
@@ -35,7 +35,7 @@ pub(crate) fn insert(agg: &Aggregate) -> Statement {
     a.json(&i.notes).flag(i.settled).time(i.wake_at).int(i.version).opt_time(i.confirm_after);
     a.json(&i.addresses).opt_time(i.up_at).opt_json(i.worker.as_ref());
     a.opt_text(i.spec.replica_of.as_ref().map(|r| r.service_id.as_str()));
-    a.opt_time(i.expires_at).opt_time(i.expiry_told_at);
+    a.opt_time(i.expires_at).opt_time(i.expiry_told_at).int(i.spec.gpu_count);
     a.statement(INSERT)
 }
 

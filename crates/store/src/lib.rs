@@ -49,6 +49,7 @@ pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use authorities::AuthorityRow;
 pub use catalogue::Catalogue;
 pub use changes::{Change, Cursor};
+pub use charges::OpenCharge;
 pub use costs::{CostFilter, CostGroup, CostRate, CostRow, Unpriced};
 pub use db::{Moved, Schema, WriteHook, WritePhase};
 pub use difference::Giver;

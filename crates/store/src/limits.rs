@@ -13,9 +13,10 @@ use inventiv_core::time::Timestamp;
 const SUMS_MAX_AGE_MS: i64 = 30_000;
 
 /// What was spent, as it was last summed up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Spent {
     at: Timestamp,
+    currency: String,
     day_micros: i64,
     month_micros: i64,
 }
@@ -26,7 +27,7 @@ const SET: &str = "INSERT INTO limits (id, instances, gpus, day_micros, month_mi
     gpus = excluded.gpus, day_micros = excluded.day_micros, month_micros = excluded.month_micros, \
     currency = excluded.currency, updated_at = excluded.updated_at";
 const LIVING: &str = concat!(
-    "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(o.gpu_count, 0)), 0) AS BIGINT) AS gpus FROM instances i \
+    "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(i.gpu_count, o.gpu_count, 0)), 0) AS BIGINT) AS gpus FROM instances i \
     LEFT JOIN offers o ON o.account_id = i.account_id AND o.zone = i.zone AND o.instance_type = i.instance_type WHERE ",
     living!()
 );
@@ -79,15 +80,18 @@ impl Store {
 
     /// What was spent today and this month in a currency. Sums over the past are made twice a minute at most.
     async fn spent(&self, currency: &str, now: Timestamp) -> Result<Spent, Error> {
-        let known = *self.spent.lock();
-        let is_new = |s: &Spent| (0..SUMS_MAX_AGE_MS).contains(&now.ms_since(s.at)) && day_of(s.at) == day_of(now);
+        let known = self.spent.lock().clone();
+        let is_new = |s: &Spent| {
+            let is_young = (0..SUMS_MAX_AGE_MS).contains(&now.ms_since(s.at));
+            is_young && day_of(s.at) == day_of(now) && s.currency == currency
+        };
         if let Some(spent) = known.filter(is_new) {
             let rates = self.cost_rates("").await?;
             let of = rates.iter().filter(|r| r.currency == currency && is_certain(r.class));
             let hourly = of.fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros));
             let since = hourly.saturating_mul(now.ms_since(spent.at)) / 3_600_000;
             let (day, month) = (spent.day_micros.saturating_add(since), spent.month_micros.saturating_add(since));
-            return Ok(Spent { at: now, day_micros: day, month_micros: month });
+            return Ok(Spent { at: now, day_micros: day, month_micros: month, ..spent });
         }
         let sum = async |from: Timestamp| {
             let rows = self.costs((from, now), CostGroup::None, &CostFilter::default()).await?;
@@ -95,8 +99,8 @@ impl Store {
             Ok::<_, Error>(of.fold(0_i64, |sum, r| sum.saturating_add(r.micros)))
         };
         let (day_micros, month_micros) = (sum(day_of(now)).await?, sum(month_of(now).0).await?);
-        let spent = Spent { at: now, day_micros, month_micros };
-        *self.spent.lock() = Some(spent);
+        let spent = Spent { at: now, currency: currency.to_owned(), day_micros, month_micros };
+        *self.spent.lock() = Some(spent.clone());
         Ok(spent)
     }
 }

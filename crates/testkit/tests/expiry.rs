@@ -117,6 +117,21 @@ async fn a_process_that_dies_at_any_time_forgets_no_end_and_ends_nothing_else() 
 }
 
 #[tokio::test]
+async fn instances_that_failed_long_ago_hide_no_end() {
+    let w = World::new(Database::Sqlite).await;
+    w.create(request(Some(60))).await;
+    turns(&w, 30).await;
+    // It failed by itself: nobody requested its end.
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&w.database_url).await.unwrap();
+    let failed = "UPDATE instances SET status = 'provisioning_failed', desired = 'present'";
+    sqlx::query(failed).execute(&pool).await.unwrap();
+    let account = format!("scaleway:{}", inventiv_testkit::PROJECT);
+    let now = inventiv_orchestrator::Clock::now(&*w.clock);
+    assert_eq!(w.store.expiring(&account, now.plus_ms(3_600_000), 10).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn an_extension_that_races_with_the_end_wins_or_is_refused() {
     for database in Database::both() {
         let w = World::new(database).await;

@@ -125,7 +125,11 @@ async fn a_life_costs_what_existed_in_the_cloud() {
         let mut s = Watched::new(database).await;
         let id = s.w.create(request(false)).await;
         s.until(&id, "ready").await;
-        s.turns(600).await;
+        s.turns(300).await;
+        // A reboot begins nothing.
+        s.w.call("POST", &format!("/instances/{id}/reboot"), None).await;
+        s.turns(300).await;
+        s.check(4, 3).await;
         let forecast = s.w.call("GET", "/costs/forecast", None).await.1;
         let hourly = forecast["currencies"][0]["hourly_micros"].as_i64().unwrap();
         let shown = s.w.show(&id).await;
@@ -153,7 +157,12 @@ async fn a_life_costs_what_existed_in_the_cloud() {
 
 #[tokio::test]
 async fn a_retained_volume_costs_until_it_is_released() {
-    let mut s = Watched::new(Database::Sqlite).await;
+    for database in Database::both() {
+        retained(Watched::new(database).await).await;
+    }
+}
+
+async fn retained(mut s: Watched) {
     let id = s.w.create(request(true)).await;
     s.until(&id, "ready").await;
     s.w.terminate(&id).await;
@@ -179,9 +188,10 @@ async fn a_retained_volume_costs_until_it_is_released() {
 
 #[tokio::test]
 async fn random_lives_with_crashes_and_third_parties_cost_what_existed() {
-    for seed in 0..12_u64 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut s = Watched::new(Database::Sqlite).await;
+    let databases = Database::both();
+    for seed in 0..12 {
+        let mut random = fastrand::Rng::with_seed(seed as u64);
+        let mut s = Watched::new(databases[seed % databases.len()]).await;
         let mut ids = Vec::new();
         for _ in 0..40 {
             match random.u8(0..10) {
@@ -237,6 +247,48 @@ async fn a_price_that_changes_counts_from_then_on_alone() {
         let (_, prices) = s.w.call("GET", "/prices?past=true&zone=fr-par-2", None).await;
         let of = prices["items"].as_array().unwrap().iter().filter(|p| p["sku"] == "server/L40S-1-48G").count();
         assert_eq!(of, 2, "{prices:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_a_third_party_grows_costs_more_from_then_on() {
+    for database in Database::both() {
+        let mut s = Watched::new(database).await;
+        let id = s.w.create(request(false)).await;
+        s.until(&id, "ready").await;
+        s.turns(1_000).await;
+        let shown = s.w.show(&id).await;
+        let data = shown["storages"].as_array().unwrap().iter().find(|v| v["size_gb"] == 200).unwrap();
+        let path = format!("/block/v1/zones/fr-par-2/volumes/{}", data["provider_volume_id"].as_str().unwrap());
+        s.w.third_party("PATCH", &path, Some(json!({"size": 600_000_000_000_i64})));
+        for _ in 0..1_000 {
+            s.integral.add(&s.w);
+            s.w.resync().await;
+        }
+        s.check(3, 3).await;
+        s.w.terminate(&id).await;
+        s.until(&id, "terminated").await;
+        s.check(5, 3).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_version_without_a_ledger_ended_costs_nothing_any_more() {
+    for database in Database::both() {
+        let mut s = Watched::new(database).await;
+        let id = s.w.create(request(false)).await;
+        s.until(&id, "ready").await;
+        s.w.terminate(&id).await;
+        s.until(&id, "terminated").await;
+        let spent = async |s: &Watched| s.costs("group_by=kind").await["totals"][0]["micros"].as_i64().unwrap();
+        let ended = spent(&s).await;
+        sqlx::any::install_default_drivers();
+        let pool = sqlx::AnyPool::connect(&s.w.database_url).await.unwrap();
+        sqlx::query("UPDATE charges SET ends_at = NULL WHERE class = 'ending'").execute(&pool).await.unwrap();
+        s.turns(600).await;
+        assert!(spent(&s).await > ended);
+        s.w.orchestrator.refresh_catalogue().await.unwrap();
+        assert_eq!(spent(&s).await, ended);
     }
 }
 

@@ -76,7 +76,7 @@ async fn what_is_spent_in_a_day_and_a_month_is_limited() {
         }
         assert!(seconds > 1_800, "after {seconds} s");
         let why = refused(&w, "L4-1-24G").await;
-        assert!(why.contains("1.00 of at most 1.00 EUR were spent today (UTC)"), "{why}");
+        assert!(why.contains("at most 1.00 EUR may be spent today (UTC)"), "{why}");
         w.terminate(&id).await;
         w.until_status(&id, "terminated").await;
         w.advance_ms(2 * DAY_MS);

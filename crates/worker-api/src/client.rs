@@ -260,7 +260,7 @@ where
     let tcp = TcpStream::connect(address)
         .await
         .map_err(|e| ContactError::Unreachable(format!("no connection to {address}: {e}")))?;
-    crate::tcp::tune(&tcp);
+    crate::tcp::tune_client(&tcp);
     let tls = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await.map_err(|e| {
         let is_tls = e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
         let text = format!("no handshake with {address}: {e}");

@@ -4,6 +4,7 @@ use crate::App;
 use crate::create_request;
 use crate::expiry;
 use crate::extract::Draft;
+use crate::limits;
 use crate::mutations::{self, Checked};
 use crate::problem::ApiError;
 use axum::extract::State;
@@ -15,7 +16,8 @@ const MONTH_H: i64 = 730;
 
 /// Plan an instance
 ///
-/// Checks a request as `POST /instances` would, and shows what it would make and cost. Records nothing.
+/// Checks a request as `POST /instances` would, and shows what it would make and cost. Records nothing. A limit that would refuse
+/// the request is a warning. Whether the name is free is not checked.
 #[utoipa::path(post, operation_id = "planInstance", path = "/plans", request_body = CreateInstance, tag = "instances",
     responses((status = 200, description = "What the request would make", body = InstancePlan)))]
 pub(crate) async fn plan(
@@ -30,6 +32,8 @@ pub(crate) async fn plan(
     let prices = &account.profile.storage_prices;
     let parts = quote::parts(&spec, &offer, prices, reused.is_some());
     let hourly = quote::hourly_micros(&parts);
+    let refused = limits::why_not(&app, offer.gpu_count).await?.map(|why| format!("it would be refused now: {why}"));
+    let warnings = spec.warnings.iter().cloned().chain(refused).collect();
     let part = |p: quote::Part| PlanPart {
         kind: p.kind,
         size_gb: p.size_gb,
@@ -51,6 +55,6 @@ pub(crate) async fn plan(
         currency: spec.currency,
         storage_prices_source: prices.source.clone(),
         expires_at: expiry::at(request.ttl_seconds, app.now()).map(Time),
-        warnings: spec.warnings,
+        warnings,
     }))
 }

@@ -20,7 +20,9 @@ pub(super) fn count(service: &mut Service, replicas: &[&Replica], now: Timestamp
     let state = &mut service.state;
     state.counted.retain(|id| replicas.iter().any(|r| r.id == *id));
     // After one that answered for a moment only, being ready proves little.
-    let proven_ms = if state.proves_late { rules.stable_after_ms } else { 0 };
+    // One that nobody asks ends before.
+    let stable_ms = rules.stable_after_ms.min(service.spec.idle_ms);
+    let proven_ms = if state.proves_late { stable_ms } else { 0 };
     let is_proven = |r: &Replica| proven_ms == 0 || (is_ready(r) && !r.ends);
     let is_ready_since = |at| {
         let after = |t: Timestamp| t > at && now.ms_since(t) >= proven_ms;

@@ -191,3 +191,17 @@ async fn a_service_beyond_a_limit_says_so_and_goes_on_once_it_is_raised() {
         stage.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_type_beyond_a_limit_is_left_for_the_next_one() {
+    let mut stage = Stage::new(Database::Sqlite).await;
+    stage.w.call("PUT", "/limits", Some(json!({"gpus": 1}))).await;
+    let mut two_types = request(1, 1);
+    two_types["instance_types"] = json!(["L40S-2-48G", CHEAP]);
+    stage.create(two_types).await;
+    let shown = stage.until(10, "it answers", |s| is_ready_with(s, 1)).await;
+    assert_eq!(shown["replicas"][0]["instance_type"], CHEAP, "{shown:#}");
+    let avoided = shown["candidates"][0]["avoided_because"].as_str().unwrap();
+    assert!(avoided.contains("of at most 1 GPUs are in use"), "{avoided}");
+    stage.end().await;
+}
