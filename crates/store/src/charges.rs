@@ -9,11 +9,10 @@ use inventiv_core::ledger::{Charge, ChargeClass, ChargeKind, charges};
 use inventiv_core::recorded::{Aggregate, Instance};
 use inventiv_core::time::Timestamp;
 
-/// Clocks of replicas differ: a row never ends before it begins.
-/// Clocks of replicas differ: a row never ends before it begins.
+/// Ends the row of a charge. Clocks of replicas differ: a row never ends before it begins.
 const END: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at \
     ELSE CAST($1 AS BIGINT) END WHERE resource_id = $2 AND kind = $3 AND ends_at IS NULL";
-/// A row begins when the charge did, but not before an earlier row of the resource has ended. There is never a second row
+/// Begins a row. It begins when the charge did, but not before an earlier row of the resource has ended. There is never a second row
 /// that has not ended.
 const BEGIN: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
     zone, instance_id, service_id, model_id) SELECT $1, $2, \
@@ -26,14 +25,15 @@ const BEGIN: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, s
 /// part: this one leaves a row that begins now to the next one.
 const CUT: &str = "UPDATE charges SET ends_at = CAST($1 AS BIGINT) WHERE resource_id = $2 AND kind = $3 \
     AND ends_at IS NULL AND starts_at < CAST($1 AS BIGINT)";
+/// Begins the row after the cut.
 const GO_ON: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
     zone, instance_id, service_id, model_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
     ON CONFLICT (resource_id, kind, starts_at) DO UPDATE SET ends_at = NULL, class = excluded.class, sku = excluded.sku, \
     quantity = excluded.quantity, provider_id = excluded.provider_id";
-/// A row that is ahead of this clock.
+/// Drops a row that begins after the cut, because another replica's clock is ahead.
 const DROP_AHEAD: &str = "DELETE FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at IS NULL \
     AND starts_at > CAST($3 AS BIGINT)";
-/// What was learnt of a resource holds since its beginning.
+/// Updates a row in place: what was learnt of the resource holds since its beginning.
 const LEARN: &str = "UPDATE charges SET class = $1, provider_id = $2, sku = $3, quantity = CAST($4 AS BIGINT) \
     WHERE resource_id = $5 AND kind = $6 AND ends_at IS NULL";
 const OPEN: &str = "SELECT resource_id, kind, instance_id FROM charges WHERE account_id = $1 AND zone = $2 \

@@ -7,13 +7,11 @@ use crate::Store;
 use crate::args::{Args, Columns};
 use crate::error::Error;
 use crate::usage::UsageKey;
+use inventiv_core::calendar::DAY_US;
 use inventiv_core::ledger::ChargeClass;
 use inventiv_core::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::LazyLock;
-
-/// The length of a day, in microseconds. Days are those of UTC, as on the bills.
-const DAY_US: i64 = 86_400_000_000;
 
 /// What sums are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -19,8 +19,8 @@ pub(super) fn count(service: &mut Service, replicas: &[&Replica], now: Timestamp
     let revision = service.revision;
     let state = &mut service.state;
     state.counted.retain(|id| replicas.iter().any(|r| r.id == *id));
-    // After one that answered for a moment only, being ready proves little.
-    // One that nobody asks ends before.
+    // After a replica that answered for a short time only, being ready once proves little. A service that scales to zero
+    // ends a replica after `idle_ms`, so that no longer time can be demanded.
     let stable_ms = rules.stable_after_ms.min(service.spec.idle_ms);
     let proven_ms = if state.proves_late { stable_ms } else { 0 };
     let is_proven = |r: &Replica| proven_ms == 0 || (is_ready(r) && !r.ends);
