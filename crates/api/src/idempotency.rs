@@ -1,5 +1,9 @@
 //! The header `Idempotency-Key`: a request that is sent several times is carried out once.
 
+mod replay;
+
+pub(crate) use replay::{NewId, once};
+
 use crate::App;
 use crate::problem::ApiError;
 use axum::extract::FromRequestParts;
@@ -43,7 +47,11 @@ pub(crate) fn fingerprint(request: &impl Serialize) -> String {
     if let Some(fields) = request.as_object_mut() {
         fields.retain(|_, value| !value.is_null());
     }
-    let digest = Sha256::digest(request.to_string());
+    digest(&request.to_string())
+}
+
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
     digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -3,6 +3,7 @@
 //! The only provider calls made here are those for images.
 
 mod accounts;
+mod agreed_plan;
 mod auth;
 mod create_request;
 mod etag;

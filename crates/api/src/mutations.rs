@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::accounts::Account;
+use crate::agreed_plan;
 use crate::create_request::{mistakes, wrong_name};
 use crate::etag::{self, IfMatch};
 use crate::expiry;
@@ -14,10 +15,12 @@ use crate::problem::ApiError;
 use crate::request_log::log;
 use crate::reuse;
 use crate::serving;
+use inventiv_core::agreed::Agreed;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::model_id::ModelId;
 use inventiv_core::offer::{BootStorage, Offer};
+use inventiv_core::quote;
 use inventiv_core::recorded::{Aggregate, DataVolumeSpec, Instance, NewInstance, Spec};
 use inventiv_core::size::{GB, gb_ceil};
 use inventiv_core::volume_size::{self, SizeInputs};
@@ -54,7 +57,9 @@ pub(crate) async fn check(app: &App, request: &CreateInstance, account: &Account
 }
 
 /// Records a new instance. If the same request was sent with this key before, returns the instance of that request.
-pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
+pub(crate) async fn create(app: &App, mut request: CreateInstance, key: Option<&str>) -> Result<Made, ApiError> {
+    // The same request may name another plan when it is sent again.
+    let plan = request.plan_id.take();
     let fingerprint = idempotency::fingerprint(&request);
     let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
     if let Some(key) = key
@@ -63,6 +68,10 @@ pub(crate) async fn create(app: &App, request: CreateInstance, key: Option<&str>
         return Ok(Made { agg, replayed: true });
     }
     let Checked { offer, reused, spec } = check(app, &request, account).await?;
+    if let Some(plan) = &plan {
+        let parts = quote::parts(&spec, &offer, &account.profile.storage_prices, reused.is_some());
+        agreed_plan::check(app, plan, &request, &Agreed::of_instance(&parts, &spec.currency)).await?;
+    }
     limits::check(app, offer.gpu_count).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let new = NewInstance {

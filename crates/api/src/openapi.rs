@@ -3,8 +3,10 @@
 use crate::routes;
 use inventiv_types::{Problem, SnapshotBegins, StreamEvent};
 use utoipa::OpenApi as _;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -25,6 +27,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
                        page.\n\n\
                        **Concurrency.** Responses about one resource have an `ETag`. Send it as `If-Match` with a \
                        change to have the change refused with 412 if the resource has changed since.\n\n\
+                       **Retries.** Every POST takes an `Idempotency-Key`: sent again, it takes effect once.\n\n\
                        **Errors.** Every error is a problem (RFC 9457) with the media type `application/problem+json`. \
                        It says what is wrong and what to do."
     ),
@@ -60,12 +63,28 @@ pub fn document() -> OpenApi {
     }
     api.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     for item in api.paths.paths.values_mut() {
+        item.post.iter_mut().for_each(takes_key);
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.put, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem()));
         }
     }
     api
+}
+
+/// Every POST takes an `Idempotency-Key`.
+fn takes_key(operation: &mut Operation) {
+    let parameters = operation.parameters.get_or_insert_default();
+    if parameters.iter().any(|p| matches!(p, RefOr::T(p) if p.name == "Idempotency-Key")) {
+        return;
+    }
+    let description = "A unique key for each new request, for instance a UUID: 1 to 255 visible ASCII characters. For 24 \
+        hours, the same request with the same key is answered with the first response and the header \
+        `Idempotent-Replayed: true`; another request is refused with 422, and one that is in progress with 409. A request that \
+        was refused or failed is not remembered";
+    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255));
+    let key = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+    parameters.push(RefOr::T(key.required(Required::False).description(Some(description)).schema(Some(text)).build()));
 }
 
 /// The `default` response of every operation.

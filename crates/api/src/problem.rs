@@ -84,6 +84,11 @@ impl ApiError {
         Self::new(409, code, detail)
     }
 
+    /// The same, with the header `Retry-After`.
+    pub(crate) fn after_seconds(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
     pub(crate) fn too_many(detail: impl Into<String>) -> Self {
         Self { retry_after_s: Some(5), ..Self::new(429, "too_many", detail) }
     }

@@ -22,7 +22,7 @@ mod volumes;
 mod worker;
 
 use crate::problem::ApiError;
-use crate::{App, BODY_MAX, auth, listen, problem};
+use crate::{App, BODY_MAX, auth, idempotency, listen, problem};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Request};
 use axum::response::IntoResponse;
@@ -87,6 +87,7 @@ pub(crate) fn open() -> OpenApiRouter<App> {
 /// `document` describes the routes.
 pub(crate) fn router(app: &App, document: fn() -> OpenApi) -> Router {
     let (guarded, _) = documented().split_for_parts();
+    let guarded = guarded.route_layer(middleware::from_fn_with_state(app.clone(), idempotency::once));
     // A model id contains a slash; a path may contain `Qwen%2FQwen2.5-7B` or `Qwen/Qwen2.5-7B`.
     let guarded = guarded
         .route("/models/{id}/{name}", get(models::show_two).patch(models::change_two).delete(models::remove_two))

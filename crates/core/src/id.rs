@@ -101,6 +101,8 @@ typed_id!(/// A service: a model that is kept answering.
     ServiceId, "svc-");
 typed_id!(/// A key of the gateway.
     KeyId, "key-");
+typed_id!(/// A plan that a request may name.
+    PlanId, "plan-");
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! and its outcome after it. Times are parameters.
 
 pub mod action;
+pub mod agreed;
 pub mod audit;
 pub mod calendar;
 pub mod cloud;

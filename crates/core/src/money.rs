@@ -26,6 +26,8 @@ pub struct StoragePrices {
     pub local_snapshot_gb_hour_micros: i64,
     /// The price of a public IPv4 address per hour, in millionths.
     pub address_hourly_micros: i64,
+    /// The least that is billed for a public IPv4 address, in millionths.
+    pub address_minimum_micros: i64,
     /// The source of the prices, with its date.
     pub source: String,
 }
@@ -40,6 +42,7 @@ impl StoragePrices {
             block_snapshot_gb_hour_micros: 0,
             local_snapshot_gb_hour_micros: 0,
             address_hourly_micros: 0,
+            address_minimum_micros: 0,
             source: String::new(),
         }
     }

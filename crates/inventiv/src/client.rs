@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long a stream may be silent; the control plane sends keep-alives more often.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 
+/// How long after a lost response a request is sent again.
+const REPEATED_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2)];
+
 /// The client of one control plane.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -52,14 +55,26 @@ impl Client {
         self.send(reqwest::Method::GET, &with_query(path, query)?, None::<&()>, None).await
     }
 
-    /// Sends a new resource; with an idempotency key, repeated requests take effect once.
+    /// Sends a request that takes effect once: if its response is lost, it is sent again with the same idempotency key. A
+    /// key that is given works beyond this call.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
         key: Option<&str>,
     ) -> Result<T, Failure> {
-        self.send(reqwest::Method::POST, path, Some(body), key).await
+        let key = key.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let mut pauses = REPEATED_AFTER.into_iter();
+        loop {
+            let failed = match self.exchange(reqwest::Method::POST, path, Some(body), Some(&key)).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            match pauses.next() {
+                Some(pause) if failed.is_inconclusive => tokio::time::sleep(pause).await,
+                Some(_) | None => return Err(failed.into()),
+            }
+        }
     }
 
     /// Sends a resource that is created, or replaces one.
@@ -134,6 +149,16 @@ impl Client {
         body: Option<&impl Serialize>,
         key: Option<&str>,
     ) -> Result<T, Failure> {
+        self.exchange(method, path, body, key).await.map_err(Failure::from)
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        key: Option<&str>,
+    ) -> Result<T, Failed> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(crate::output::json(body).to_string());
@@ -143,15 +168,18 @@ impl Client {
             let key = key.map_err(|_| Failure::refused("the idempotency key must consist of visible ASCII"))?;
             request = request.header("idempotency-key", key);
         }
-        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let answer = request.send().await;
+        let answer = answer.map_err(|e| Failed { is_inconclusive: !e.is_connect(), failure: self.unreachable(&e) })?;
         let status = answer.status().as_u16();
-        let bytes = answer.bytes().await.map_err(|_| Failure::unreachable("the response was cut off; try again"))?;
+        let cut =
+            |_| Failed { is_inconclusive: true, failure: Failure::unreachable("the response was cut off; try again") };
+        let bytes = answer.bytes().await.map_err(cut)?;
         if (200..300).contains(&status) {
             // No content is JSON's `null`, which decodes as `()`.
             let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-            return serde_json::from_slice(bytes).map_err(|e| unexpected(&e));
+            return serde_json::from_slice(bytes).map_err(|e| unexpected(&e).into());
         }
-        Err(refusal(status, &bytes))
+        Err(Failed { is_inconclusive: status >= 500 || is_in_progress(&bytes), failure: refusal(status, &bytes) })
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> Failure {
@@ -161,6 +189,30 @@ impl Client {
             self.url
         ))
     }
+}
+
+/// An exchange that failed.
+struct Failed {
+    failure: Failure,
+    /// Whether the request may have taken effect, so that only sending it again tells.
+    is_inconclusive: bool,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, is_inconclusive: false }
+    }
+}
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Self {
+        failed.failure
+    }
+}
+
+/// Whether a response says that an earlier attempt is still being carried out.
+fn is_in_progress(body: &[u8]) -> bool {
+    serde_json::from_slice(body).is_ok_and(|problem: Problem| problem.kind == "urn:inventiv:in_progress")
 }
 
 /// A response that this version does not understand.

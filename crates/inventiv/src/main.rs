@@ -7,6 +7,7 @@ mod accounts;
 mod args;
 mod client;
 mod commands;
+mod confirm;
 mod failure;
 mod home;
 mod output;

@@ -40,6 +40,7 @@ impl ApiKeyRow {
     }
 }
 
+const REPLACE: &str = "UPDATE api_keys SET hash = $1 WHERE id = $2 AND revoked_at IS NULL";
 const ADD: &str = "INSERT INTO api_keys (id, name, hash, scopes_json, requests_per_minute, tokens_per_minute, \
     created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
@@ -55,6 +56,16 @@ impl Store {
         a.text(key.id.as_str()).text(&key.name).text(&key.hash).json(&key.scopes);
         a.opt_int(key.requests_per_minute).opt_int(key.tokens_per_minute).time(key.created_at).opt_time(key.expires_at);
         self.db.write(vec![a.statement(ADD)]).await.map(|_| ())
+    }
+
+    /// Replaces the value of a key that nobody has seen.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn replace_api_key(&self, key: &ApiKeyRow) -> Result<(), Error> {
+        let mut a = Args::new();
+        a.text(&key.hash).text(key.id.as_str());
+        self.db.write(vec![a.statement(REPLACE)]).await.map(|_| ())
     }
 
     /// All keys, oldest first, whether they are valid or not.

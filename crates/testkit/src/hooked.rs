@@ -2,6 +2,7 @@
 //! world's clock.
 
 use crate::{World, app, orchestrator};
+use inventiv_api::App;
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::Orchestrator;
 use inventiv_orchestrator::clock::ClockIds;
@@ -25,6 +26,15 @@ impl World {
     #[must_use]
     pub fn with_ids_of_its_clock(self) -> Self {
         self.with_write_hook(Arc::new(|_| Box::pin(std::future::ready(()))))
+    }
+
+    /// The API of another replica on the same database, which runs a hook before and after each of its writes.
+    ///
+    /// # Panics
+    /// The database does not open.
+    pub async fn another_api_with(&self, hook: WriteHook) -> App {
+        let store = Store::open(&self.database_url).await.expect("the database opens").with_write_hook(hook);
+        app(store, self.clock.clone(), Arc::new(ClockIds::new(self.clock.clone())), None)
     }
 
     /// Another replica of the control plane on the same database, which runs a hook before and after each of its writes.

@@ -67,6 +67,10 @@ pub struct CreateInstance {
     /// stored unencrypted in the database and can be read on the server, so it must not contain secrets.
     #[schema(max_length = 65_536, example = "#!/bin/sh\necho hello")]
     pub user_data: Option<String>,
+    /// A plan of this request (`POST /plans`), at most 24 hours old. The request is refused with 409 if the price per hour
+    /// rose by more than 1 % since, or if what would be made is not what was planned.
+    #[schema(max_length = 100, example = "plan-01jd5x8mzr0bq5n6g7h8")]
+    pub plan_id: Option<String>,
 }
 
 impl CreateInstance {
@@ -91,6 +95,7 @@ impl CreateInstance {
             ssh_keys: None,
             ttl_seconds: None,
             user_data: None,
+            plan_id: None,
         }
     }
 }

@@ -6,9 +6,13 @@ use inventiv_core::quote::PartKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What a request for an instance would make, and what that costs at list prices without VAT. Nothing is recorded.
+/// What a request for an instance would make, and what that costs at list prices without VAT. Nothing else is
+/// recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstancePlan {
+    /// The id of the plan. `POST /instances` may name it as `plan_id` within 24 hours.
+    #[schema(example = "plan-01jd5x8mzr0bq5n6g7h8")]
+    pub id: String,
     /// The account.
     pub account_id: String,
     /// The zone.
@@ -23,6 +27,8 @@ pub struct InstancePlan {
     pub parts: Vec<PlanPart>,
     /// Per hour, in millionths of `currency`, without parts of an unknown price.
     pub hourly_micros: i64,
+    /// What the first hour costs, in millionths: the hourly price, with an address rounded up as the provider bills it.
+    pub first_hour_micros: i64,
     /// The same for 24 hours.
     pub daily_micros: i64,
     /// The same for 730 hours.

@@ -30,6 +30,12 @@ pub struct CreateService {
     #[schema(minimum = 60, maximum = 31_536_000, example = 28_800)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<i64>,
+    /// A plan of this request (`POST /services?dry_run=true`), at most 24 hours old. The request is refused with 409 if the
+    /// price of all replicas rose by more than 1 % since, or if its first replica would be created on another type or in
+    /// another zone.
+    #[schema(max_length = 100)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_id: Option<String>,
     /// What may be changed later.
     #[serde(flatten)]
     pub settings: ServiceSettings,
@@ -183,6 +189,9 @@ pub struct Service {
     pub deleted_at: Option<Time>,
     /// Problems that did not prevent the request.
     pub warnings: Vec<String>,
+    /// With `dry_run=true`: the plan, which `POST /services` may name as `plan_id` within 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_id: Option<String>,
 }
 
 /// Where a replica may be created.

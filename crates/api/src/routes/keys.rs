@@ -3,6 +3,7 @@
 use crate::App;
 use crate::create_request::wrong_name_beside;
 use crate::extract::{Draft, Path};
+use crate::idempotency::NewId;
 use crate::problem::{ApiError, wrong_field};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -11,7 +12,7 @@ use inventiv_core::id::KeyId;
 use inventiv_core::text::is_hidden;
 use inventiv_core::time::Timestamp;
 use inventiv_keyring::{KeyError, api_key};
-use inventiv_store::ApiKeyRow;
+use inventiv_store::{ApiKeyRow, Error};
 use inventiv_types::{CreateKey, CreatedKey, FieldError, Key, KeyStatus, Page, SecretValue, Time};
 
 /// The maximum number of scopes of a key.
@@ -44,13 +45,14 @@ fn view(row: &ApiKeyRow, now: Timestamp) -> Key {
 /// The response shows the value of the key, once: only its hash is stored. Clients send the value as
 /// `Authorization: Bearer VALUE` to `/v1`; nothing else accepts it.
 ///
-/// `Idempotency-Key` is not supported here: a repeated request creates a second key. If a response was lost, the key is in
-/// the list: revoke it, and create another one.
+/// Without an `Idempotency-Key`, a repeated request creates a second key. With one, the response to a repeated request shows
+/// the value again, for 24 hours.
 #[utoipa::path(post, operation_id = "createKey", path = "/keys", request_body = CreateKey, tag = "keys",
     responses((status = 201, description = "The key was created", body = CreatedKey,
         headers(("Location" = String, description = "The path of the key")))))]
 pub(crate) async fn create(
     State(app): State<App>,
+    new_id: NewId,
     Draft { read: new, mut errors }: Draft<CreateKey>,
 ) -> Result<impl IntoResponse, ApiError> {
     let now = app.now();
@@ -58,7 +60,7 @@ pub(crate) async fn create(
     if !errors.is_empty() {
         return Err(ApiError::all(errors));
     }
-    let id = KeyId::new(app.draw());
+    let id = KeyId::new(new_id.bits);
     let generated = api_key::generate(id.body()).map_err(|e| cannot_generate(&e))?;
     let row = ApiKeyRow {
         id,
@@ -72,7 +74,11 @@ pub(crate) async fn create(
         revoked_at: None,
         last_used_at: None,
     };
-    app.store().add_api_key(&row).await?;
+    match app.store().add_api_key(&row).await {
+        // The same request was carried out before, and its response, with another value, was lost.
+        Err(Error::Duplicate(_)) if new_id.is_repeated => app.store().replace_api_key(&row).await?,
+        written => written?,
+    }
     app.store().tell_change();
     let location = format!("/keys/{}", row.id);
     let created = CreatedKey { key: view(&row, now), value: SecretValue::new(generated.text.to_string()) };

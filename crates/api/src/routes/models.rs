@@ -5,6 +5,7 @@ use crate::App;
 use crate::create_request::is_model_id;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
+use crate::idempotency::NewId;
 use crate::problem::ApiError;
 use crate::view;
 use axum::extract::State;
@@ -14,7 +15,7 @@ use inventiv_core::engine::{Engine, MAX_CONTEXT_TOKENS};
 use inventiv_core::model_id;
 use inventiv_core::volume_size::MAX_GB;
 use inventiv_core::worker_storage::{self, Recommendation};
-use inventiv_store::Catalogue;
+use inventiv_store::{Catalogue, Error};
 use inventiv_types::{
     ChangeModel, CreateModel, FitEngine, FitQuery, ListModels, Model, ModelFit, Page, RecommendedDataVolume, Terms,
 };
@@ -62,6 +63,7 @@ pub(crate) async fn list(
     responses((status = 201, description = "The model was added", body = Model)))]
 pub(crate) async fn create(
     State(app): State<App>,
+    id: NewId,
     Json(new): Json<CreateModel>,
 ) -> Result<impl IntoResponse, ApiError> {
     if !is_model_id(&new.id) {
@@ -71,7 +73,11 @@ pub(crate) async fn create(
     let now = app.now();
     let model =
         inventiv_store::Model { id: new.id, data_volume_gb: new.data_volume_gb, created_at: now, updated_at: now };
-    app.store().add_model(&model).await?;
+    match app.store().add_model(&model).await {
+        // The same request was carried out before, and its response was lost.
+        Err(Error::Duplicate(_)) if id.is_repeated => {}
+        written => written?,
+    }
     let location = format!("/models/{}", model.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(view::model(&model))))
 }

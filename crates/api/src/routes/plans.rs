@@ -1,6 +1,7 @@
 //! `/plans`
 
 use crate::App;
+use crate::agreed_plan;
 use crate::create_request;
 use crate::expiry;
 use crate::extract::Draft;
@@ -8,6 +9,7 @@ use crate::limits;
 use crate::mutations::{self, Checked};
 use crate::problem::ApiError;
 use axum::extract::State;
+use inventiv_core::agreed::Agreed;
 use inventiv_core::quote;
 use inventiv_types::{CreateInstance, InstancePlan, PlanPart, Time};
 
@@ -16,17 +18,19 @@ const MONTH_H: i64 = 730;
 
 /// Plan an instance
 ///
-/// Checks a request as `POST /instances` would, and shows what it would make and cost. Records nothing. A limit that would refuse
-/// the request is a warning. Whether the name is free is not checked.
+/// Checks a request as `POST /instances` would, and shows what it would make and cost. Creates nothing. The request may then
+/// name the plan, and is refused if the plan no longer holds. A limit that would refuse the request is a warning. Whether the name is free is not checked.
 #[utoipa::path(post, operation_id = "planInstance", path = "/plans", request_body = CreateInstance, tag = "instances",
     responses((status = 200, description = "What the request would make", body = InstancePlan)))]
 pub(crate) async fn plan(
     State(app): State<App>,
-    Draft { read: request, errors }: Draft<CreateInstance>,
+    Draft { read: mut request, errors }: Draft<CreateInstance>,
 ) -> Result<axum::Json<InstancePlan>, ApiError> {
     if !errors.is_empty() {
         return Err(ApiError::all(create_request::with_values(&app, &request, errors)));
     }
+    // A plan follows from the request alone.
+    request.plan_id = None;
     let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
     let Checked { offer, reused, spec } = mutations::check(&app, &request, account).await?;
     let prices = &account.profile.storage_prices;
@@ -34,6 +38,8 @@ pub(crate) async fn plan(
     let hourly = quote::hourly_micros(&parts);
     let refused = limits::why_not(&app, offer.gpu_count).await?.map(|why| format!("it would be refused now: {why}"));
     let warnings = spec.warnings.iter().cloned().chain(refused).collect();
+    let agreed = Agreed::of_instance(&parts, &spec.currency);
+    let id = agreed_plan::record(&app, &request, agreed).await?;
     let part = |p: quote::Part| PlanPart {
         kind: p.kind,
         size_gb: p.size_gb,
@@ -42,6 +48,8 @@ pub(crate) async fn plan(
         note: p.note,
     };
     Ok(axum::Json(InstancePlan {
+        id: id.to_string(),
+        first_hour_micros: quote::first_hour_micros(&parts, prices),
         account_id: account.id.clone(),
         zone: request.zone,
         instance_type: request.instance_type,

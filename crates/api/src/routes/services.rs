@@ -1,7 +1,9 @@
 //! `/services` and `/usage`
 
 use crate::App;
+use crate::agreed_plan;
 use crate::extract::{Json, Path, Query};
+use crate::idempotency::NewId;
 use crate::problem::ApiError;
 use crate::service_times;
 use crate::services;
@@ -9,10 +11,13 @@ use crate::view;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use inventiv_core::agreed::{Agreed, AgreedPart};
 use inventiv_core::id::KeyId;
 use inventiv_core::service;
 use inventiv_core::time::Timestamp;
-use inventiv_types::{CreateService, DryRun, Extend, ListUsage, Page, Service, ServiceSettings, Usage, WarmService};
+use inventiv_types::{
+    CreateService, DryRun, Extend, ListUsage, Page, Service, ServiceCandidate, ServiceSettings, Usage, WarmService,
+};
 use serde_json::Value;
 
 /// How old the load that a gateway reported may be, in milliseconds.
@@ -23,9 +28,10 @@ const ROWS_MAX: u32 = 10_000;
 /// Create a service
 ///
 /// A service keeps a model answering by as many instances (replicas) as its load needs. The first replica is started at
-/// once. With `dry_run=true`, nothing is created: the response shows the service with its candidates and prices.
+/// once. With `dry_run=true`, nothing is created: the response shows the service with its candidates, prices, and the
+/// `plan_id` that a request may name.
 ///
-/// The name is unique, so that a repeated request creates no second service: it is refused with 409.
+/// The name is unique among the services that are not deleted.
 #[utoipa::path(post, operation_id = "createService", path = "/services", tag = "services",
     request_body = CreateService, params(DryRun),
     responses((status = 201, description = "The service was created", body = Service,
@@ -33,16 +39,39 @@ const ROWS_MAX: u32 = 10_000;
         (status = 200, description = "With `dry_run=true`: the service as it would be", body = Service)))]
 pub(crate) async fn create(
     State(app): State<App>,
+    new: NewId,
     Query(query): Query<DryRun>,
     Json(body): Json<Value>,
 ) -> Result<Response, ApiError> {
-    let dry_run = query.dry_run == Some(true);
-    let made = services::create(&app, services::read(body)?, dry_run).await?;
-    let shown = axum::Json(shown(&app, &made).await?);
-    if dry_run {
-        return Ok(shown.into_response());
+    let mut request = services::read(body)?;
+    let plan = request.plan_id.take();
+    let draft = services::draft(&app, request.clone(), new).await?;
+    let mut planned = shown(&app, &draft).await?;
+    let agreed = agreed(&planned);
+    if query.dry_run == Some(true) {
+        planned.plan_id = Some(agreed_plan::record(&app, &request, agreed).await?.to_string());
+        return Ok(axum::Json(planned).into_response());
     }
-    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/services/{}", made.id))], shown).into_response())
+    if let Some(plan) = plan {
+        agreed_plan::check(&app, &plan, &request, &agreed).await?;
+    }
+    services::insert(&app, &draft).await?;
+    let location = format!("/services/{}", draft.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(planned)).into_response())
+}
+
+/// What the plan of a service promises: where its first replica is created, and the price of all replicas at most.
+fn agreed(planned: &Service) -> Agreed {
+    let part = |c: &ServiceCandidate| AgreedPart {
+        what: format!("a replica on {} in {}", c.instance_type, c.zone),
+        size_gb: Some(c.data_volume_gb),
+        is_priced: true,
+    };
+    Agreed {
+        parts: planned.candidates.first().map(part).into_iter().collect(),
+        hourly_micros: planned.max_hourly_micros,
+        currency: planned.currency.clone(),
+    }
 }
 
 /// List services

@@ -48,6 +48,7 @@ pub(crate) fn service(s: &Service, replicas: &[Aggregate], load: &Load, prices: 
         updated_at: Time(s.updated_at),
         deleted_at: s.deleted_at.map(Time),
         warnings,
+        plan_id: None,
     }
 }
 

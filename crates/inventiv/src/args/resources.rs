@@ -222,6 +222,12 @@ pub(crate) struct Create {
     /// Check the request and show what it would make and cost; create nothing.
     #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,
+    /// Create it without asking.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Create what this plan of a `--dry-run` showed, without asking; refused if the plan no longer holds.
+    #[arg(long, value_name = "PLAN", conflicts_with = "dry_run")]
+    pub(crate) plan: Option<String>,
     /// Wait until the instance is ready.
     #[arg(long)]
     pub(crate) wait: bool,

@@ -1,16 +1,18 @@
 //! `inventiv instance`
 
-use crate::args::{Connection, Create, InstanceCommand, Output, Wait};
+mod create;
+
+use crate::args::{Connection, InstanceCommand, Output, Wait};
 use crate::client::{Client, encode};
+use crate::confirm::confirm;
 use crate::failure::Failure;
 use crate::output::{self, Columns, opt, text};
 use crate::progress::{Goal, Progress};
 use crate::server::Asks;
+use create::create;
 use inventiv_types::{
-    ChangeInstance, CreateInstance, Extend, Instance, InstanceDetail, InstancePlan, InstanceProof, ListInstances,
-    ListLogLines, Status,
+    ChangeInstance, Extend, Instance, InstanceDetail, InstanceProof, ListInstances, ListLogLines, Status,
 };
-use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// The statuses that `list` shows by default.
@@ -157,23 +159,15 @@ async fn all_that_live(client: &Client, account: Option<&str>, sure: bool) -> Re
     let query = ListInstances { status, account, ..ListInstances::default() };
     let items: Vec<Instance> = client.all("/instances", &query).await?;
     let ids: Vec<String> = items.iter().map(|i| i.id.clone()).collect();
-    if sure || ids.is_empty() {
+    if ids.is_empty() {
         return Ok(ids);
     }
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::refused("--all terminates every living instance: confirm with --yes"));
-    }
-    for i in &items {
-        eprintln!("  {}  {}  {}", text(&i.name), i.status, text(&i.instance_type));
-    }
-    eprint!("Terminate {}, and delete the volumes that are not retained? [y/N] ", instances(ids.len()));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        Ok(ids)
-    } else {
-        Err(Failure::refused("nothing was changed"))
-    }
+    let list: Vec<String> =
+        items.iter().map(|i| format!("  {}  {}  {}\n", text(&i.name), i.status, text(&i.instance_type))).collect();
+    let n = instances(ids.len());
+    let question = format!("{}Terminate {n}, and delete the volumes that are not retained?", list.concat());
+    confirm(&question, "--all terminates every living instance", sure)?;
+    Ok(ids)
 }
 
 fn instances(n: usize) -> String {
@@ -240,19 +234,6 @@ fn ssh(instance: &Instance, login: &str, arguments: &[String]) -> Failure {
     Failure::general(format!("cannot run ssh: {error}"))
 }
 
-/// The public key, or the content of the file that holds it.
-fn public_key(given: &str) -> Result<String, Failure> {
-    if given.contains(' ') {
-        return Ok(given.to_owned());
-    }
-    let read = std::fs::read_to_string(given);
-    let key = read.map_err(|e| Failure::general(format!("--ssh-key: {given}: {e}")))?;
-    if key.contains("PRIVATE KEY") {
-        return Err(Failure::refused(format!("--ssh-key: {given} is a private key; give the public one, {given}.pub")));
-    }
-    Ok(key.trim().to_owned())
-}
-
 /// Resolves the name once: it may belong to another instance a moment later.
 async fn ask_for_end<'c>(
     client: &'c Client,
@@ -263,60 +244,6 @@ async fn ask_for_end<'c>(
     let progress = follower(client, &id).after_history().await?;
     let detail = client.delete(&path(&id, "", None)).await?;
     Ok((progress, detail))
-}
-
-async fn create(client: &Client, args: Create, account: Option<&str>, output: Output) -> Result<(), Failure> {
-    if args.dry_run {
-        let plan: InstancePlan = client.post("/plans", &request(args, account)?, None).await?;
-        output::one(output, &plan, |p| text(&p.instance_type), output::plan);
-        return Ok(());
-    }
-    let (wait, timeout, key) = (args.wait, args.timeout, args.idempotency_key.clone());
-    let mut detail: InstanceDetail = client.post("/instances", &request(args, account)?, key.as_deref()).await?;
-    for warning in &detail.warnings {
-        eprintln!("warning: {}", text(warning));
-    }
-    if wait {
-        // Users who interrupt the wait must know what continues and costs money.
-        let i = &detail.instance;
-        let (id, name, price) = (i.id.clone(), text(&i.name), output::hourly(i.hourly_micros, &i.currency));
-        eprintln!(
-            "creating {name} ({id}) for {price}, not including volumes on block storage; this continues without this command. \
-             A server with GPUs usually runs within half a minute; the model follows."
-        );
-        let goes_on = format!("{name} continues and costs {price}: `inventiv instance terminate {name}` ends it");
-        detail = follow(follower(client, &id), Status::Ready, timeout, goes_on).await?;
-    }
-    show(output, &detail);
-    Ok(())
-}
-
-/// The request for a new instance. Reads the files that the arguments name.
-fn request(args: Create, account: Option<&str>) -> Result<CreateInstance, Failure> {
-    let keys: Vec<String> = args.ssh_keys.iter().map(|k| public_key(k)).collect::<Result<_, _>>()?;
-    let user_data = args.user_data.map(|file| {
-        let read = std::fs::read_to_string(&file);
-        read.map_err(|e| Failure::general(format!("--user-data: {}: {e}", file.display())))
-    });
-    Ok(CreateInstance {
-        name: args.name,
-        account: account.map(str::to_owned),
-        zone: args.zone,
-        instance_type: args.instance_type,
-        model_id: args.model,
-        engine: args.engine.request()?,
-        force: args.force.then_some(true),
-        image: args.image,
-        data_volume_gb: args.data_volume_gb,
-        volume_id: args.volume_id,
-        boot_volume_gb: args.boot_volume_gb,
-        perf_iops: args.perf_iops,
-        delete_on_terminate: args.retain.then_some(false),
-        tags: Some(args.tags).filter(|tags| !tags.is_empty()),
-        ssh_keys: Some(keys).filter(|keys| !keys.is_empty()),
-        ttl_seconds: args.ttl.seconds(),
-        user_data: user_data.transpose()?,
-    })
 }
 
 /// Prints progress to standard error: standard output is for the result.

@@ -2,6 +2,7 @@
 
 use crate::args::{Connection, CreateServiceArgs, Output, Scaling, ServiceCommand, UpdateServiceArgs, Wait};
 use crate::client::{Client, encode};
+use crate::confirm::confirm;
 use crate::failure::Failure;
 use crate::output::{self, Columns, opt, print, text, word};
 use crate::progress::Progress;
@@ -13,9 +14,10 @@ use inventiv_types::{
 };
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::io::{BufRead, IsTerminal};
 use std::time::{Duration, Instant};
 
+/// Why a confirmation is needed.
+const COSTS: &str = "this costs money";
 /// The pause between two looks at a service.
 const EVERY: Duration = Duration::from_millis(500);
 const COLUMNS: Columns<Service> = Columns {
@@ -206,23 +208,6 @@ fn plan(s: &Service) -> String {
     out.trim_end().to_owned()
 }
 
-/// Asks on a terminal; anywhere else, the answer must be given beforehand.
-fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
-    if yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::refused("this costs money: confirm with --yes"));
-    }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::refused("nothing was changed"))
-}
-
 async fn create(
     client: &Client,
     connection: &Connection,
@@ -235,6 +220,7 @@ async fn create(
         account: args.account.name(),
         model_id: args.model,
         ttl_seconds: args.ttl.seconds(),
+        plan_id: None,
         settings: settings(args.scaling)?,
     };
     let planned: Service = client.post("/services?dry_run=true", &request, None).await?;
@@ -242,7 +228,8 @@ async fn create(
     for warning in &planned.warnings {
         eprintln!("warning: {}", text(warning));
     }
-    confirm("Create it?", yes)?;
+    confirm("Create it?", COSTS, yes)?;
+    let request = CreateService { plan_id: planned.plan_id, ..request };
     let mut service: Service = client.post("/services", &request, None).await?;
     if !args.no_wait {
         service = until_ready(client, &service.id, args.timeout).await?;
@@ -278,7 +265,7 @@ async fn update(client: &Client, args: UpdateServiceArgs, output: Output) -> Res
     if planned.revision != before.revision && !before.replicas.is_empty() {
         eprintln!("  the {} replicas are replaced one by one; one more runs meanwhile", before.replicas.len());
     }
-    confirm("Change it?", yes)?;
+    confirm("Change it?", COSTS, yes)?;
     let changed: Service = client.patch(&path(&before.id, ""), &settings).await?;
     show(output, &changed);
     Ok(())

@@ -34,9 +34,10 @@ pub(crate) fn plan(p: &InstancePlan) -> String {
     let currency = text(&p.currency);
     let is_known = p.parts.iter().all(|part| part.hourly_micros.is_some());
     lines.push(format!(
-        "{}{}, {} a day, {} a month of 730 hours; list prices without VAT",
+        "{}{}, {} for the first hour, {} a day, {} a month of 730 hours; list prices without VAT",
         if is_known { "" } else { "at least " },
         hourly(p.hourly_micros, &currency),
+        decimal(p.first_hour_micros),
         decimal(p.daily_micros),
         decimal(p.monthly_micros)
     ));
@@ -45,6 +46,5 @@ pub(crate) fn plan(p: &InstancePlan) -> String {
     }
     lines.extend(p.expires_at.map(|at| format!("ends by itself at {at}")));
     lines.extend(p.warnings.iter().map(|w| format!("warning: {}", text(w))));
-    lines.push("nothing was created".to_owned());
     lines.join("\n")
 }

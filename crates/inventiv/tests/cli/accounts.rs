@@ -35,7 +35,8 @@ fn two_projects_live_side_by_side_and_a_command_names_its_own() {
     ];
     let server = Server::start_with(folder.path(), &cloud.url, &more);
     let asked = |account: &str, key: &str| {
-        let args = ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "10"];
+        let args =
+            ["instance", "create", "--yes", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "10"];
         let more = ["--name", "same", "--account", account, "--idempotency-key", key, "--wait", "-o", "json"];
         server.run(&[&args[..], &more].concat())
     };

@@ -9,7 +9,7 @@ fn an_image_that_does_not_fit_is_refused_before_anything_is_made_and_names_what_
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &cloud.url);
     let create = |kind: &str, more: &[&str]| {
-        let base = ["instance", "create", "--zone", "fr-par-2", "--type", kind, "--data-volume-gb", "0"];
+        let base = ["instance", "create", "--yes", "--zone", "fr-par-2", "--type", kind, "--data-volume-gb", "0"];
         server.run(&[&base[..], more].concat())
     };
     let nobodys = "11111111-1111-4111-8111-111111111111";
@@ -63,7 +63,17 @@ fn many_requests_at_once_ask_for_their_image_once() {
     std::thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| {
-                let args = ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "0"];
+                let args = [
+                    "instance",
+                    "create",
+                    "--yes",
+                    "--zone",
+                    "fr-par-2",
+                    "--type",
+                    "L4-1-24G",
+                    "--data-volume-gb",
+                    "0",
+                ];
                 let out = server.run(&args);
                 assert!(out.status.success(), "{}", text(&out.stderr));
             });

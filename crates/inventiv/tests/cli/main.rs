@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 mod accounts;
+mod asking;
 mod images;
 mod keys;
 mod people;
@@ -68,7 +69,7 @@ fn wrong_usage_is_one_sentence_and_a_code() {
             5,
             "inventiv serve",
         ),
-        (vec!["instance", "create", "--zone", "x"], &base, 2, "--type"),
+        (vec!["instance", "create", "--yes", "--zone", "x"], &base, 2, "--type"),
         (vec!["fly"], &base, 2, "fly"),
         (vec!["demo", "--clock", "sundial"], &base, 2, "sundial"),
     ];
@@ -155,7 +156,7 @@ fn a_server_that_is_killed_again_and_again_finishes_every_life() {
     assert_eq!((&state["servers"], &state["volumes"], &state["ips"]), (&json!([]), &json!([]), &json!([])));
     let out = server.run(&["instance", "show", "ins-00000000000000000000000000"]);
     assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
-    let out = server.run(&["instance", "create", "--zone", "fr-par-2", "--type", "NOPE"]);
+    let out = server.run(&["instance", "create", "--yes", "--zone", "fr-par-2", "--type", "NOPE"]);
     assert_eq!(out.status.code(), Some(4), "{}", text(&out.stderr));
     for args in [&["volume", "list"][..], &["instance", "list"], &["offer", "list"]] {
         let out = server.run(args);
@@ -309,7 +310,8 @@ fn watch_tells_every_change_and_goes_on_when_its_server_was_killed() {
     };
     assert_eq!(until(&|e| e["event"] == "snapshot")["data"], json!({"reason": "start"}));
     until(&|e| e["event"] == "live");
-    let out = server.run(&["instance", "create", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--output", "json"]);
+    let out =
+        server.run(&["instance", "create", "--yes", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--output", "json"]);
     let id = serde_json::from_slice::<Value>(&out.stdout).unwrap()["id"].clone();
     let is = |event: &Value, status: &str| event["data"]["id"] == id && event["data"]["status"] == status;
     // In any status.

@@ -12,7 +12,7 @@ fn json(out: &std::process::Output) -> Value {
 }
 
 fn create(server: &Server, more: &[&str]) -> std::process::Output {
-    let base = ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "10"];
+    let base = ["instance", "create", "--yes", "--zone", "fr-par-2", "--type", "L4-1-24G", "--data-volume-gb", "10"];
     server.run(&[&base[..], more].concat())
 }
 
@@ -120,7 +120,7 @@ fn who_interrupts_the_wait_is_told_what_goes_on_and_costs() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &cloud.url);
     let mut command = Command::new(env!("CARGO_BIN_EXE_inventiv"));
-    command.args(["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "x", "--wait"]);
+    command.args(["instance", "create", "--yes", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "x", "--wait"]);
     let mut waits = command.env_clear().envs(server.env.iter().cloned()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reported = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
     // It listens for signals before it shows the first step.
@@ -157,8 +157,10 @@ fn a_retained_volume_is_given_to_another_instance() {
     assert!(server.run(&["instance", "rm", "first", "--wait", "--timeout", "60"]).status.success());
     let retained = json(&server.run(&["volume", "ls", "--status", "retained", "-o", "json"]));
     let volume = retained[0]["id"].as_str().unwrap();
-    let reuse =
-        ["instance", "create", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "second", "--volume", volume];
+    let reuse = [
+        "instance", "create", "--yes", "--zone", "fr-par-2", "--type", "L4-1-24G", "--name", "second", "--volume",
+        volume,
+    ];
     let conflict = server.run(&[&reuse[..], &["--data-volume-gb", "10"]].concat());
     assert_eq!(conflict.status.code(), Some(2), "{}", text(&conflict.stderr));
     let second = server.run(&[&reuse[..], &["--wait", "-o", "json"]].concat());
@@ -192,7 +194,7 @@ fn the_types_that_a_model_fits_are_listed_and_others_are_refused() {
     let found = json(&fit(&["--engine", "command", "-o", "json"]));
     assert_eq!(found["engine"]["kind"], "command");
     // Creating it is refused, unless it is forced.
-    let create = ["instance", "create", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--model", model];
+    let create = ["instance", "create", "--yes", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--model", model];
     let refused = server.run(&create);
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(4), "{said}");

@@ -55,8 +55,9 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
                 assert!(inventiv(&args, &[]).status.success(), "{line}");
             }
             "inventiv" => {
-                if line.contains("instance create") {
-                    args.extend(["--name", "NAME"]);
+                let creates = line.contains("instance create") && !line.contains("--dry-run");
+                if creates {
+                    args.extend(["--name", "NAME", "--yes"]);
                 }
                 if line.contains("service create") {
                     // Nobody is there to be asked.
@@ -72,7 +73,7 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
                 }
                 assert!(out.status.success(), "{line}: {}", text(&out.stderr));
                 ran += 1;
-                if line.contains("instance create") {
+                if creates {
                     let shown: Value =
                         serde_json::from_slice(&server.run(&["instance", "show", "NAME", "-o", "json"]).stdout)
                             .unwrap();

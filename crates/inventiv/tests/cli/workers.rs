@@ -32,7 +32,7 @@ impl Stage {
 
     /// Creates an instance that serves with a stand-in, and more options.
     fn create(&self, name: &str, options: &[&str], stand_in: &[&str]) -> Output {
-        let create = ["instance", "create", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--model", MODEL];
+        let create = ["instance", "create", "--yes", "--zone", "fr-par-2", "--type", "L40S-1-48G", "--model", MODEL];
         let named = ["--name", name, "--engine", "command", "-o", "json"];
         let command = ["--", PROGRAM, "stand-in-engine", "--port", "{port}", "--model", "{model}"];
         self.server.run(&[&create[..], &named, options, &command, stand_in].concat())

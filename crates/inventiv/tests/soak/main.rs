@@ -178,7 +178,7 @@ impl Soak {
         let keeps = self.rng.u8(..4) == 0;
         self.asked += 1;
         let name = format!("{}-{}", if keeps { KEEPER } else { "passer" }, self.asked);
-        let mut args = vec!["instance", "create", "--zone", "fr-par-2", "--type", kind, "--name", &name];
+        let mut args = vec!["instance", "create", "--yes", "--zone", "fr-par-2", "--type", kind, "--name", &name];
         args.extend(["--data-volume-gb", "20"]);
         if keeps {
             args.push("--retain");

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// The tables to move, in the order of their references, with their keys. Leases belong to running replicas, and
 /// `changes` is derived from `instance_changes`.
-const TABLES: [(&str, &[&str]); 26] = [
+const TABLES: [(&str, &[&str]); 28] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
@@ -22,6 +22,7 @@ const TABLES: [(&str, &[&str]); 26] = [
     ("instances", &["id"]),
     ("instance_names", &["account_id", "name"]),
     ("idempotency_keys", &["account_id", "idempotency_key"]),
+    ("idempotent_requests", &["idempotency_key"]),
     ("instance_changes", &["instance_id"]),
     ("instance_servers", &["id"]),
     ("instance_volumes", &["id"]),
@@ -29,6 +30,7 @@ const TABLES: [(&str, &[&str]); 26] = [
     ("instance_state_history", &["id"]),
     ("audits", &["account_id", "zone"]),
     ("quarantine", &["account_id", "zone", "provider_id"]),
+    ("plans", &["id"]),
     ("secrets", &["name"]),
     ("authorities", &["id"]),
     ("engine_logs", &["instance_id"]),

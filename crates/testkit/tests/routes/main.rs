@@ -6,6 +6,7 @@ mod audit_show;
 mod events_follow;
 mod every_route;
 mod helpers;
+mod idempotency;
 mod instances_change;
 mod instances_create;
 mod instances_list;

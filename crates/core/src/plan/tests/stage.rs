@@ -60,6 +60,7 @@ pub(crate) fn profile() -> CloudProfile {
             block_snapshot_gb_hour_micros: 44,
             local_snapshot_gb_hour_micros: 49,
             address_hourly_micros: 5_000,
+            address_minimum_micros: 10_000,
             source: "test".into(),
         },
     }

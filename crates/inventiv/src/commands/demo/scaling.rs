@@ -120,6 +120,7 @@ fn request(program: &str) -> CreateService {
         account: None,
         model_id: MODEL.to_owned(),
         ttl_seconds: None,
+        plan_id: None,
         settings: ServiceSettings {
             max_replicas: Some(2),
             target_concurrency: Some(1),

@@ -79,6 +79,8 @@ fn storage_prices() -> StoragePrices {
         block_snapshot_gb_hour_micros: 44,
         local_snapshot_gb_hour_micros: 49,
         address_hourly_micros: 5_000,
+        // Each address is rounded up to a cent (docs of IPAM, "understanding IP billing").
+        address_minimum_micros: 10_000,
         source: "Scaleway's price list for Paris of 2026-09-26".to_owned(),
     }
 }
