@@ -6,6 +6,7 @@ mod audit;
 mod costs;
 mod docs;
 mod events;
+mod focus;
 mod health;
 mod images;
 pub(crate) mod instances;
@@ -70,6 +71,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(services::usage))
         .routes(routes!(costs::list))
         .routes(routes!(costs::forecast))
+        .routes(routes!(focus::export))
         .routes(routes!(costs::prices))
         .routes(routes!(limits::show, limits::set))
         .routes(routes!(settings::list))

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod calendar;
 pub mod cloud;
 pub mod cloud_config;
+pub mod cost_group;
 pub mod engine;
 pub mod error;
 pub mod event_kind;

@@ -13,7 +13,7 @@ mod upkeep;
 mod worker;
 
 pub(crate) use audit::{Audit, OrphanPolicy};
-pub(crate) use cost::{CostArgs, GroupBy, PriceCommand};
+pub(crate) use cost::{CostArgs, PriceCommand};
 pub(crate) use gateway::{CreateKeyArgs, KeyCommand};
 pub(crate) use limit::LimitCommand;
 pub(crate) use resources::{

@@ -55,6 +55,15 @@ impl Client {
         self.send(reqwest::Method::GET, &with_query(path, query)?, None::<&()>, None).await
     }
 
+    /// Reads a text that is not JSON.
+    pub(crate) async fn text(&self, path: &str, query: &impl Serialize) -> Result<String, Failure> {
+        let url = format!("{}{}", self.url, with_query(path, query)?);
+        let answer = self.http.get(url).bearer_auth(&self.token).send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status().as_u16();
+        let bytes = answer.bytes().await.map_err(|_| Failure::unreachable("the response was cut off; try again"))?;
+        if status == 200 { Ok(String::from_utf8_lossy(&bytes).into_owned()) } else { Err(refusal(status, &bytes)) }
+    }
+
     /// Sends a request that takes effect once: if its response is lost, it is sent again with the same idempotency key. A
     /// key that is given works beyond this call.
     pub(crate) async fn post<T: DeserializeOwned>(

@@ -52,7 +52,7 @@ pub use authorities::AuthorityRow;
 pub use catalogue::Catalogue;
 pub use changes::{Change, Cursor};
 pub use charges::OpenCharge;
-pub use costs::{CostFilter, CostGroup, CostRate, CostRow, Unpriced};
+pub use costs::{ChargePiece, CostFilter, CostRate, CostRow, Unpriced};
 pub use db::{Moved, Schema, WriteHook, WritePhase};
 pub use difference::Giver;
 pub use error::Error;

@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::args::{Args, Columns};
-use crate::costs::{CostFilter, CostGroup};
+use crate::costs::CostFilter;
 use crate::error::Error;
 use inventiv_core::calendar::{day_of, month_of};
 use inventiv_core::ledger::ChargeClass;
@@ -94,7 +94,7 @@ impl Store {
             return Ok(Spent { at: now, day_micros: day, month_micros: month, ..spent });
         }
         let sum = async |from: Timestamp| {
-            let rows = self.costs((from, now), CostGroup::None, &CostFilter::default()).await?;
+            let rows = self.costs((from, now), None, &CostFilter::default()).await?;
             let of = rows.iter().filter(|r| r.currency == currency && is_certain(r.class));
             Ok::<_, Error>(of.fold(0_i64, |sum, r| sum.saturating_add(r.micros)))
         };

@@ -1,34 +1,10 @@
 //! Costs: what was spent, what is spent now, and the prices behind both.
 
 use crate::Time;
+use inventiv_core::cost_group::CostGroup;
 use inventiv_core::ledger::{ChargeClass, ChargeKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-
-/// What costs are grouped by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CostGroupBy {
-    /// The instance.
-    #[default]
-    Instance,
-    /// The service; an empty key: instances that belong to none.
-    Service,
-    /// The model; an empty key: instances without a model.
-    Model,
-    /// The zone.
-    Zone,
-    /// What is priced: `server/TYPE`, `block/IOPS` or `address/ipv4`.
-    Sku,
-    /// Server, volume or address.
-    Kind,
-    /// Why it is charged: used, retained, ending, unconfirmed or third_party.
-    Class,
-    /// The server or volume, by its id in the records.
-    Resource,
-    /// The day in UTC, for instance `2026-07-30`. The period then begins at midnight.
-    Day,
-}
 
 /// The period and the filters of costs.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
@@ -41,9 +17,10 @@ pub struct ListCosts {
     /// Until before this time, at most 366 days later. If omitted, or in the future, until now.
     #[param(value_type = Option<String>, format = DateTime)]
     pub to: Option<Time>,
-    /// What to group by. If omitted, the instance.
+    /// What to group by. If omitted, the instance. By `service`, `model` and `tag`, an empty key stands for none; an instance
+    /// with several tags counts under each of them. By `day` (UTC), the period begins at midnight.
     #[param(inline)]
-    pub group_by: Option<CostGroupBy>,
+    pub group_by: Option<CostGroup>,
     /// Only of this account, by name or id.
     pub account: Option<String>,
     /// Only of this instance, by name, id or unique id prefix.
@@ -60,7 +37,7 @@ pub struct Costs {
     /// The end of the period.
     pub to: Time,
     /// What `items` are grouped by.
-    pub group_by: CostGroupBy,
+    pub group_by: CostGroup,
     /// The sum of everything, for each currency.
     pub totals: Vec<CostTotal>,
     /// The costs by group, in the order of their keys.

@@ -10,6 +10,7 @@ mod cost;
 mod event;
 mod expiry;
 mod fit;
+mod focus;
 mod health;
 mod instance;
 mod key;
@@ -32,17 +33,18 @@ pub use account::{Account, OfAccount};
 pub use action_log::{ActionLog, ListLogs};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
 pub use cost::{
-    Cost, CostForecast, CostGroupBy, CostRate, CostTotal, Costs, CurrencyForecast, ListCosts, ListPrices, Price,
-    UnpricedResources,
+    Cost, CostForecast, CostRate, CostTotal, Costs, CurrencyForecast, ListCosts, ListPrices, Price, UnpricedResources,
 };
 pub use event::{EventName, FollowEvents, SnapshotBegins, SnapshotReason, StreamEvent};
 pub use expiry::Extend;
 pub use fit::{Engine, EngineRequest, FitEngine, FitQuery, MemoryTerms, ModelFit, TypeFit};
+pub use focus::{FOCUS_COLUMNS, FocusRow};
 pub use health::{Health, HealthStatus};
 pub use instance::{
     ChangeInstance, CreateInstance, HistoryEntry, Instance, InstanceDetail, ListInstances, Note, StuckDeletion,
 };
 pub use inventiv_core::audit::FindingKind;
+pub use inventiv_core::cost_group::CostGroup;
 pub use inventiv_core::engine::EngineKind;
 pub use inventiv_core::fit::FitVerdict;
 pub use inventiv_core::ledger::{ChargeClass, ChargeKind};

@@ -9,8 +9,8 @@ use crate::view;
 use axum::extract::State;
 use inventiv_core::calendar::{DAY_US, day_of, month_of};
 use inventiv_core::time::Timestamp;
-use inventiv_store::{CostFilter, CostGroup};
-use inventiv_types::{CostForecast, CostGroupBy, Costs, ListCosts, ListPrices, Page, Price, Time};
+use inventiv_store::CostFilter;
+use inventiv_types::{CostForecast, CostGroup, Costs, ListCosts, ListPrices, Page, Price, Time};
 use std::collections::HashMap;
 
 /// The longest period.
@@ -29,28 +29,20 @@ pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListCosts>,
 ) -> Result<axum::Json<Costs>, ApiError> {
-    let now = app.now();
-    let by = query.group_by.unwrap_or_default();
-    let to = query.to.map_or(now, |t| t.0.min(now));
-    let from = query.from.map_or_else(|| month_of(to).0, |t| t.0);
-    let from = if by == CostGroupBy::Day { day_of(from) } else { from };
-    if from >= to {
-        return Err(ApiError::parameter("from", "must be before `to`, and in the past"));
-    }
-    if to.0.saturating_sub(from.0) > PERIOD_MAX_US {
-        return Err(ApiError::parameter("from", "must be at most 366 days before `to`; ask for each year by itself"));
-    }
+    let by = query.group_by.unwrap_or(CostGroup::Instance);
+    let (from, to) = period(&app, &query, by)?;
     let filter = filter(&app, &query).await?;
     let store = app.store();
-    let sums = store.costs((from, to), group(by), &filter).await?;
-    if sums.len() > ROWS_MAX {
-        let text = format!("gives more than {ROWS_MAX} rows; shorten the period, or group by something else");
-        return Err(ApiError::parameter("group_by", text));
-    }
+    let sums = store.costs((from, to), Some(by), &filter).await?;
+    let totals = view::cost_totals(&sums);
+    check_rows(sums.len())?;
+    let sums =
+        if by == CostGroup::Tag { view::by_tag(&sums, &store.charged_tags((from, to), &filter).await?) } else { sums };
+    check_rows(sums.len())?;
     let (mut tokens, mut names) = (HashMap::new(), HashMap::new());
-    if by == CostGroupBy::Service {
+    if by == CostGroup::Service {
         (tokens, names) = (store.service_tokens((from, to)).await?, store.service_names().await?);
-    } else if by == CostGroupBy::Instance {
+    } else if by == CostGroup::Instance {
         names = store.charged_names((from, to), &filter).await?;
     }
     let unpriced = store.unpriced((from, to), &filter).await?;
@@ -58,7 +50,7 @@ pub(crate) async fn list(
         from: Time(from),
         to: Time(to),
         group_by: by,
-        totals: view::cost_totals(&sums),
+        totals,
         items: view::costs(&sums, by, &tokens, &names),
         unpriced: unpriced.iter().map(view::unpriced).collect(),
     }))
@@ -74,7 +66,7 @@ pub(crate) async fn forecast(State(app): State<App>) -> Result<axum::Json<CostFo
     let (begin, end) = month_of(now);
     let store = app.store();
     let rates = store.cost_rates("").await?;
-    let spent = store.costs((begin, now), CostGroup::None, &all).await?;
+    let spent = store.costs((begin, now), None, &all).await?;
     // Of this moment alone.
     let unpriced = store.unpriced((now, Timestamp(now.0 + 1)), &all).await?;
     Ok(axum::Json(CostForecast {
@@ -104,7 +96,30 @@ pub(crate) async fn prices(
     Ok(axum::Json(Page { items: wanted.map(view::price).collect(), next: None }))
 }
 
-async fn filter(app: &App, query: &ListCosts) -> Result<CostFilter, ApiError> {
+fn check_rows(rows: usize) -> Result<(), ApiError> {
+    if rows > ROWS_MAX {
+        let text = format!("gives more than {ROWS_MAX} rows; shorten the period, or group by something else");
+        return Err(ApiError::parameter("group_by", text));
+    }
+    Ok(())
+}
+
+/// The period of a query: this month so far, unless it is given.
+pub(super) fn period(app: &App, query: &ListCosts, by: CostGroup) -> Result<(Timestamp, Timestamp), ApiError> {
+    let now = app.now();
+    let to = query.to.map_or(now, |t| t.0.min(now));
+    let from = query.from.map_or_else(|| month_of(to).0, |t| t.0);
+    let from = if by == CostGroup::Day { day_of(from) } else { from };
+    if from >= to {
+        return Err(ApiError::parameter("from", "must be before `to`, and in the past"));
+    }
+    if to.0.saturating_sub(from.0) > PERIOD_MAX_US {
+        return Err(ApiError::parameter("from", "must be at most 366 days before `to`; ask for each year by itself"));
+    }
+    Ok((from, to))
+}
+
+pub(super) async fn filter(app: &App, query: &ListCosts) -> Result<CostFilter, ApiError> {
     let account_id = match query.account.as_deref() {
         Some(named) => app.account_of_query(Some(named))?.id.clone(),
         None => String::new(),
@@ -118,18 +133,4 @@ async fn filter(app: &App, query: &ListCosts) -> Result<CostFilter, ApiError> {
         None => String::new(),
     };
     Ok(CostFilter { account_id, instance_id, service_id })
-}
-
-const fn group(by: CostGroupBy) -> CostGroup {
-    match by {
-        CostGroupBy::Instance => CostGroup::Instance,
-        CostGroupBy::Service => CostGroup::Service,
-        CostGroupBy::Model => CostGroup::Model,
-        CostGroupBy::Zone => CostGroup::Zone,
-        CostGroupBy::Sku => CostGroup::Sku,
-        CostGroupBy::Kind => CostGroup::Kind,
-        CostGroupBy::Class => CostGroup::Class,
-        CostGroupBy::Resource => CostGroup::Resource,
-        CostGroupBy::Day => CostGroup::Day,
-    }
 }

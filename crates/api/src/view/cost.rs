@@ -3,7 +3,7 @@
 use inventiv_core::ledger::{ChargeClass, ChargeKind};
 use inventiv_core::time::Timestamp;
 use inventiv_store::{CostRate as Rate, CostRow, Price as Recorded, Unpriced};
-use inventiv_types::{Cost, CostGroupBy, CostRate, CostTotal, CurrencyForecast, Price, Time, UnpricedResources};
+use inventiv_types::{Cost, CostGroup, CostRate, CostTotal, CurrencyForecast, Price, Time, UnpricedResources};
 use std::collections::{BTreeMap, HashMap};
 
 /// The sums of one group, by class.
@@ -41,7 +41,7 @@ pub(crate) fn cost_totals(rows: &[CostRow]) -> Vec<CostTotal> {
 
 pub(crate) fn costs(
     rows: &[CostRow],
-    by: CostGroupBy,
+    by: CostGroup,
     tokens: &HashMap<String, i64>,
     names: &HashMap<String, String>,
 ) -> Vec<Cost> {
@@ -51,7 +51,7 @@ pub(crate) fn costs(
         let tokens = tokens.get(key).copied();
         let per_million = |n: i64| i64::try_from(i128::from(s.micros) * 1_000_000 / i128::from(n)).ok();
         Cost {
-            key: if by == CostGroupBy::Day { day(key) } else { key.to_owned() },
+            key: if by == CostGroup::Day { day(key) } else { key.to_owned() },
             name: names.get(key).cloned(),
             currency: currency.to_owned(),
             micros: s.micros,
@@ -63,6 +63,17 @@ pub(crate) fn costs(
         }
     };
     sums.into_iter().map(cost).collect()
+}
+
+/// The sums of each tag, from those of instances. An instance without tags counts under the empty one.
+pub(crate) fn by_tag(rows: &[CostRow], tags: &HashMap<String, Vec<String>>) -> Vec<CostRow> {
+    let none = vec![String::new()];
+    let of = |row: &CostRow| {
+        let keys = tags.get(&row.key).filter(|t| !t.is_empty()).unwrap_or(&none).clone();
+        let row = row.clone();
+        keys.into_iter().map(move |key| CostRow { key, ..row.clone() })
+    };
+    rows.iter().flat_map(of).collect()
 }
 
 /// The date of a day that is given in microseconds since 1970.

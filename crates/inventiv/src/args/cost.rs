@@ -1,7 +1,9 @@
 //! Commands on costs and prices.
 
 use super::{Connection, OfAccount};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use inventiv_core::cost_group::CostGroup;
 use inventiv_core::time::Timestamp;
 
 #[derive(Args)]
@@ -16,9 +18,9 @@ pub(crate) struct CostArgs {
     /// Until when; by default until now.
     #[arg(long, value_name = "WHEN", value_parser = when)]
     pub(crate) to: Option<When>,
-    /// What to group by.
-    #[arg(long, value_enum, default_value_t = GroupBy::Instance)]
-    pub(crate) by: GroupBy,
+    /// What to group by; `sku`: server type or kind of storage, `class`: why it is charged, `day`: in UTC.
+    #[arg(long, default_value = CostGroup::Instance.text(), value_parser = groups())]
+    pub(crate) by: CostGroup,
     /// Only of this instance: name, id or unique id prefix.
     #[arg(long)]
     pub(crate) instance: Option<String>,
@@ -28,24 +30,9 @@ pub(crate) struct CostArgs {
     /// Print comma-separated values, with amounts in millionths.
     #[arg(long, conflicts_with = "output")]
     pub(crate) csv: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum GroupBy {
-    Instance,
-    Service,
-    Model,
-    Zone,
-    /// Server type or kind of storage.
-    Sku,
-    /// Server, volume or address.
-    Kind,
-    /// Used, retained, ending, unconfirmed or third_party.
-    Class,
-    /// Server or volume.
-    Resource,
-    /// Day in UTC.
-    Day,
+    /// Print every resource, day and price as comma-separated values in the columns of FOCUS 1.2.
+    #[arg(long, conflicts_with_all = ["output", "csv", "by"])]
+    pub(crate) focus: bool,
 }
 
 #[derive(Subcommand)]
@@ -62,6 +49,12 @@ pub(crate) enum PriceCommand {
         #[arg(long)]
         past: bool,
     },
+}
+
+/// The words of what costs are grouped by.
+fn groups() -> impl TypedValueParser<Value = CostGroup> {
+    let words = CostGroup::ALL.iter().map(|group| group.text());
+    PossibleValuesParser::new(words).try_map(|word| CostGroup::parse(&word).ok_or("it is none of these words"))
 }
 
 /// A time that was given as such, or relative to now.

@@ -1,12 +1,12 @@
 //! `inventiv cost` and `inventiv price`.
 
 use crate::args::Connection;
-use crate::args::{CostArgs, GroupBy, Output, PriceCommand};
+use crate::args::{CostArgs, Output, PriceCommand};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, Columns, opt, text};
 use inventiv_core::time::Timestamp;
-use inventiv_types::{Cost, CostGroupBy, CostTotal, Costs, ListCosts, ListPrices, Price, Time, UnpricedResources};
+use inventiv_types::{Cost, CostGroup, CostTotal, Costs, ListCosts, ListPrices, Price, Time, UnpricedResources};
 
 const COLUMNS: Columns<Cost> = Columns {
     name: |c| text(&c.key),
@@ -53,11 +53,15 @@ pub(crate) async fn run(args: CostArgs, output: Output) -> Result<(), Failure> {
     let query = ListCosts {
         from: args.from.map(|w| Time(w.at(now))),
         to: args.to.map(|w| Time(w.at(now))),
-        group_by: Some(group_by(args.by)),
+        group_by: (!args.focus).then_some(args.by),
         account: args.account.name(),
         instance: args.instance,
         service: args.service,
     };
+    if args.focus {
+        output::print(client.text("/costs/focus", &query).await?.trim_end());
+        return Ok(());
+    }
     let costs: Costs = client.get("/costs", &query).await?;
     if args.csv {
         return csv(&costs.items);
@@ -66,7 +70,7 @@ pub(crate) async fn run(args: CostArgs, output: Output) -> Result<(), Failure> {
         Output::Json | Output::Yaml => output::value(output, &output::json(&costs)),
         Output::Name => costs.items.iter().for_each(|c| output::print(&text(&c.key))),
         Output::Table | Output::Wide => {
-            let columns = if args.by == GroupBy::Service { &BY_SERVICE } else { &COLUMNS };
+            let columns = if args.by == CostGroup::Service { &BY_SERVICE } else { &COLUMNS };
             if !costs.items.is_empty() {
                 output::print(&output::table(output, &costs.items, columns));
             }
@@ -138,20 +142,6 @@ fn nanos(nanos: i64) -> String {
     let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
     let short = text.trim_end_matches('0');
     if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
-}
-
-const fn group_by(by: GroupBy) -> CostGroupBy {
-    match by {
-        GroupBy::Instance => CostGroupBy::Instance,
-        GroupBy::Service => CostGroupBy::Service,
-        GroupBy::Model => CostGroupBy::Model,
-        GroupBy::Zone => CostGroupBy::Zone,
-        GroupBy::Sku => CostGroupBy::Sku,
-        GroupBy::Kind => CostGroupBy::Kind,
-        GroupBy::Class => CostGroupBy::Class,
-        GroupBy::Resource => CostGroupBy::Resource,
-        GroupBy::Day => CostGroupBy::Day,
-    }
 }
 
 #[cfg(test)]

@@ -112,6 +112,7 @@ fn a_server_that_is_killed_again_and_again_finishes_every_life() {
         "L40S-1-48G",
         "--model",
         "Qwen/Qwen2.5-7B-Instruct",
+        "--yes",
         "--engine",
         "none",
         "--output",

@@ -169,7 +169,7 @@ fn a_retained_volume_is_given_to_another_instance() {
     assert_eq!(data["reused_from"], json(&first)["id"]);
     let proof = text(&server.run(&["instance", "proof", "first"]).stdout);
     assert!(proof.contains("GIVEN") && proof.contains("given to instance ins-"), "{proof}");
-    let taken = server.run(&[&reuse[..7], &["third", "--volume", volume]].concat());
+    let taken = server.run(&[&reuse[..8], &["third", "--volume", volume]].concat());
     assert_eq!(taken.status.code(), Some(4), "{}", text(&taken.stderr));
     assert!(text(&taken.stderr).contains("was given to instance ins-"), "{}", text(&taken.stderr));
 }
