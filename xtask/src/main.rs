@@ -17,7 +17,7 @@ const USAGE: &str = "cargo xtask TASK
   check          everything that CI runs: format, lints, tidy, tests on both databases, docs, licences
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that the compiler does not check
-  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, past, replicas,
+  bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, costs, past, replicas,
                  failover, fleet or emulator alone
   clients        Scaleway's official clients against the emulator, a generated client against the control plane, the
                  official OpenAI client through the gateway

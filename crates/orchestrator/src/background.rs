@@ -120,6 +120,26 @@ impl BackgroundTask for Expiry {
     }
 }
 
+/// Adds rows of the ledger that have ended to the sums.
+pub(crate) struct Settling {
+    pub(crate) of: Orchestrator,
+}
+
+#[async_trait]
+impl BackgroundTask for Settling {
+    fn name(&self) -> &'static str {
+        "settling"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    async fn run(&mut self, _stop: &CancellationToken) -> Result<(), Error> {
+        self.of.settle_costs().await
+    }
+}
+
 /// Plans services, and carries the plans out.
 pub(crate) struct Services {
     pub(crate) of: Orchestrator,

@@ -1,6 +1,6 @@
 //! Brings the ledger in line with the records, where a version without a ledger wrote them.
 
-use crate::Inner;
+use crate::{Inner, Orchestrator};
 use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_store::{Error, OpenCharge};
@@ -8,6 +8,16 @@ use std::collections::{BTreeSet, HashMap};
 
 /// How many instances are read at once.
 const PAGE: u32 = 200;
+
+impl Orchestrator {
+    /// Adds rows of the ledger that ended some minutes ago to the sums, thousands at once.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn settle_costs(&self) -> Result<(), Error> {
+        self.inner.store.settle_charges(self.inner.ids.draw(), self.inner.clock.now()).await
+    }
+}
 
 impl Inner {
     /// Compares the rows of a zone that have not ended with its instances, and mends what differs.

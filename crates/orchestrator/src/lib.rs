@@ -31,7 +31,7 @@ pub use recover::ZoneRecovery;
 pub use tick::TickReport;
 pub use workers::{MutualTls, WorkerLink, WorkerSession};
 
-use background::{Audits, Catalogue, Expiry, Retention, Services, keep_running};
+use background::{Audits, Catalogue, Expiry, Retention, Services, Settling, keep_running};
 use tick::Resync;
 
 use inventiv_core::id::InstanceId;
@@ -186,6 +186,7 @@ impl Orchestrator {
         keepers.spawn(keep_running(Retention { of: self.clone() }, stop.clone()));
         keepers.spawn(keep_running(Services { of: self.clone() }, stop.clone()));
         keepers.spawn(keep_running(Expiry { of: self.clone() }, stop.clone()));
+        keepers.spawn(keep_running(Settling { of: self.clone() }, stop.clone()));
         keepers.spawn(self.clone().watch_workers(stop.clone()));
         let mut hints = self.inner.store.hints();
         let mut resync_at = self.inner.clock.now();

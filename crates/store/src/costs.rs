@@ -1,11 +1,13 @@
 //! Sums of the ledger.
 //!
 //! A row of the ledger is cut at the borders of the period, of the days, and of the times at which its price changed. Each
-//! piece is rounded once, half up, to a millionth of the currency.
+//! piece is rounded once, half up, to a millionth of the currency. Rows that ended some time ago are added up beforehand
+//! (`settle`).
 
 mod focus;
 mod names;
 mod rates;
+mod settle;
 
 pub use focus::ChargePiece;
 pub use names::Unpriced;
@@ -14,7 +16,7 @@ pub use rates::CostRate;
 use crate::Store;
 use crate::args::{Args, Columns};
 use crate::error::Error;
-use inventiv_core::calendar::DAY_US;
+use inventiv_core::calendar::{DAY_US, day_of};
 use inventiv_core::cost_group::CostGroup;
 use inventiv_core::ledger::ChargeClass;
 use inventiv_core::time::Timestamp;
@@ -51,37 +53,95 @@ pub struct CostRow {
 const WITHIN: &str = "starts_at < CAST($2 AS BIGINT) AND (ends_at IS NULL OR ends_at > CAST($1 AS BIGINT)) \
     AND ($3 = '' OR c.account_id = $3) AND ($4 = '' OR instance_id = $4) AND ($5 = '' OR service_id = $5)";
 
-/// The pieces of these rows, each in one day or in the whole period, with one price. `$6`: the length of a piece of the
-/// period.
-const PIECES: &str = "days (day) AS (SELECT CAST($1 AS BIGINT) UNION ALL \
-    SELECT day + CAST($6 AS BIGINT) FROM days WHERE day + CAST($6 AS BIGINT) < CAST($2 AS BIGINT)), \
-    bounds AS (SELECT day, CASE WHEN day + CAST($6 AS BIGINT) < CAST($2 AS BIGINT) THEN day + CAST($6 AS BIGINT) \
-    ELSE CAST($2 AS BIGINT) END AS day_end FROM days), \
-    cut AS (SELECT c.*, b.day, CASE WHEN starts_at > b.day THEN starts_at ELSE b.day END AS lo, \
-    CASE WHEN ends_at IS NULL OR ends_at > b.day_end THEN b.day_end ELSE ends_at END AS hi \
-    FROM charges c JOIN bounds b ON starts_at < b.day_end AND (ends_at IS NULL OR ends_at > b.day) \
-    WHERE {WITHIN}), \
-    priced AS (SELECT c.*, p.hourly_nanos, p.currency, CASE WHEN p.since > lo THEN p.since ELSE lo END AS from_us, \
-    CASE WHEN p.until IS NULL OR p.until > hi THEN hi ELSE p.until END AS to_us \
-    FROM cut c JOIN prices p ON p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku \
-    AND p.since < hi AND (p.until IS NULL OR p.until > lo) AND hi > lo)";
+/// The price of a piece from `lo` to `hi`, and how much of it has this price.
+const PRICED: &str = "p.hourly_nanos, p.currency, CASE WHEN p.since > lo THEN p.since ELSE lo END AS from_us, \
+    CASE WHEN p.until IS NULL OR p.until > hi THEN hi ELSE p.until END AS to_us";
 
 /// What a piece costs, in millionths, rounded half up, and how long it is.
 const AMOUNT: &str = "(hourly_nanos * quantity * ((to_us - from_us) / 1000000) + 1800000) / 3600000";
 
-static SUMS: LazyLock<HashMap<Option<CostGroup>, &'static str>> = LazyLock::new(|| {
-    let of = |group: Option<CostGroup>| {
-        let column = group.map_or("''", column);
-        let pieces = PIECES.replace("{WITHIN}", WITHIN);
-        let text: &'static str = format!(
-            "WITH RECURSIVE {pieces} SELECT {column} AS label, class, currency, CAST(SUM({AMOUNT}) AS BIGINT) AS micros, \
-            CAST(SUM((to_us - from_us) / 1000000) AS BIGINT) AS seconds FROM priced GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+/// The pieces of rows of the ledger, each in one day or in the whole period, with one price. `$6`: the length of a piece of
+/// the period.
+fn pieces(charges: &str) -> String {
+    format!(
+        "days (day) AS (SELECT CAST($1 AS BIGINT) UNION ALL \
+        SELECT day + CAST($6 AS BIGINT) FROM days WHERE day + CAST($6 AS BIGINT) < CAST($2 AS BIGINT)), \
+        bounds AS (SELECT day, CASE WHEN day + CAST($6 AS BIGINT) < CAST($2 AS BIGINT) THEN day + CAST($6 AS BIGINT) \
+        ELSE CAST($2 AS BIGINT) END AS day_end FROM days), \
+        cut AS (SELECT c.*, b.day, CASE WHEN starts_at > b.day THEN starts_at ELSE b.day END AS lo, \
+        CASE WHEN ends_at IS NULL OR ends_at > b.day_end THEN b.day_end ELSE ends_at END AS hi \
+        FROM {charges} c JOIN bounds b ON starts_at < b.day_end AND (ends_at IS NULL OR ends_at > b.day) \
+        WHERE {WITHIN}), \
+        priced AS (SELECT c.*, {PRICED} \
+        FROM cut c JOIN prices p ON p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku \
+        AND p.since < hi AND (p.until IS NULL OR p.until > lo) AND hi > lo)"
+    )
+}
+
+/// The rows that are not read from `settled_costs`: those that are not settled, and those that do not lie between the first
+/// midnight of the period, `$7`, and the last one, `$8`, as a whole. Which days these lie in is read from `settled_costs`:
+/// there are few such days, and far more rows.
+fn not_whole(or: &str) -> String {
+    let columns = "c.resource_id, c.kind, c.starts_at, c.ends_at, c.class, c.sku, c.quantity, c.account_id, c.zone, \
+        c.instance_id, c.service_id, c.model_id";
+    format!(
+        "SELECT {columns} FROM charges c WHERE settled <= 0 \
+        UNION ALL SELECT {columns} FROM (SELECT DISTINCT start_day / 86400000000 AS first, end_day / 86400000000 AS last \
+        FROM settled_costs WHERE end_day + 86400000000 > CAST($1 AS BIGINT) AND start_day < CAST($2 AS BIGINT) \
+        AND (end_day >= CAST($8 AS BIGINT) OR start_day < CAST($7 AS BIGINT) {or})) AS d \
+        CROSS JOIN charges c WHERE c.settled > 0 AND c.starts_at / 86400000000 = d.first AND c.ends_at / 86400000000 = d.last"
+    )
+}
+/// By day, only rows that lie in one day as a whole are read from there.
+const OVER_MIDNIGHT: &str = "OR start_day <> end_day";
+
+static SUMS: LazyLock<HashMap<Option<CostGroup>, &'static str>> =
+    LazyLock::new(|| CostGroup::ALL.iter().copied().map(Some).chain([None]).map(|g| (g, sums(g))).collect());
+
+fn sums(group: Option<CostGroup>) -> &'static str {
+    let column = group.map_or("''", column);
+    let amounts = format!(
+        "SELECT {column} AS label, class, currency, {AMOUNT} AS micros, (to_us - from_us) / 1000000 AS seconds FROM priced"
+    );
+    let sum = "CAST(SUM(micros) AS BIGINT) AS micros, CAST(SUM(seconds) AS BIGINT) AS seconds";
+    if !is_settled(group) {
+        let pieces = pieces("charges");
+        return format!(
+            "WITH RECURSIVE {pieces} SELECT label, class, currency, {sum} FROM ({amounts}) AS t \
+            GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
         .leak();
-        (group, text)
+    }
+    let (or, column, only) = match group {
+        Some(CostGroup::Day) => (OVER_MIDNIGHT, "CAST(start_day AS TEXT)", "AND start_day = end_day"),
+        _ => ("", column, ""),
     };
-    CostGroup::ALL.iter().copied().map(Some).chain([None]).map(of).collect()
-});
+    let pieces = pieces(&format!("({})", not_whole(or)));
+    format!(
+        "WITH RECURSIVE {pieces} SELECT label, class, currency, {sum} FROM ({amounts} UNION ALL \
+        SELECT {column} AS label, class, currency, micros, seconds FROM settled_costs \
+        WHERE start_day >= CAST($7 AS BIGINT) AND end_day < CAST($8 AS BIGINT) {only} \
+        AND ($3 = '' OR account_id = $3) AND ($5 = '' OR service_id = $5)) AS t GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    .leak()
+}
+
+/// Whether `settled_costs` knows a group.
+const fn is_settled(group: Option<CostGroup>) -> bool {
+    match group {
+        Some(CostGroup::Instance | CostGroup::Tag | CostGroup::Resource) => false,
+        None
+        | Some(
+            CostGroup::Service
+            | CostGroup::Model
+            | CostGroup::Zone
+            | CostGroup::Sku
+            | CostGroup::Kind
+            | CostGroup::Class
+            | CostGroup::Day,
+        ) => true,
+    }
+}
 
 /// What a group is in the ledger. Tags are those of the instance.
 const fn column(group: CostGroup) -> &'static str {
@@ -113,6 +173,12 @@ impl Store {
         let piece = if group == Some(CostGroup::Day) { DAY_US } else { to.0 - from.0 };
         let mut a = within((from, to), filter);
         a.int(piece);
+        if is_settled(group) {
+            // What is settled is not known by instance.
+            let (first, last) = (day_of(Timestamp(from.0.saturating_add(DAY_US - 1))), day_of(to));
+            let none = filter.instance_id.is_empty();
+            a.time(if none { first } else { Timestamp(i64::MAX) }).time(if none { last } else { Timestamp(i64::MIN) });
+        }
         let rows = self.db.read(a.statement(sql)).await?;
         let row = |c: Columns<'_>| {
             Ok(CostRow {

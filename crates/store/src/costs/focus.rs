@@ -1,6 +1,6 @@
 //! The pieces of the ledger one by one, for exports.
 
-use super::{AMOUNT, CostFilter, PIECES, WITHIN, within};
+use super::{AMOUNT, CostFilter, pieces, within};
 use crate::Store;
 use crate::args::Columns;
 use crate::error::Error;
@@ -47,7 +47,7 @@ pub struct ChargePiece {
 }
 
 static ALL: LazyLock<&'static str> = LazyLock::new(|| {
-    let pieces = PIECES.replace("{WITHIN}", WITHIN);
+    let pieces = pieces("charges");
     format!(
         "WITH RECURSIVE {pieces} SELECT *, CAST({AMOUNT} AS BIGINT) AS micros FROM priced \
         WHERE class NOT IN ('unconfirmed', 'third_party') ORDER BY from_us, resource_id, kind LIMIT $7"

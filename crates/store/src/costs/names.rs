@@ -21,9 +21,10 @@ pub struct Unpriced {
     pub resources: i64,
 }
 
+/// What is settled has a price.
 static UNPRICED: LazyLock<&'static str> = LazyLock::new(|| {
     format!(
-        "SELECT c.zone, c.sku, COUNT(DISTINCT resource_id) AS n FROM charges c WHERE {WITHIN} AND NOT EXISTS \
+        "SELECT c.zone, c.sku, COUNT(DISTINCT resource_id) AS n FROM charges c WHERE {WITHIN} AND c.settled <= 0 AND NOT EXISTS \
         (SELECT 1 FROM prices p WHERE p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku) \
         GROUP BY c.zone, c.sku ORDER BY c.zone, c.sku"
     )

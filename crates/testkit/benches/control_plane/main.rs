@@ -6,6 +6,7 @@
 #![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
 
 mod calls;
+mod costs;
 mod fleets;
 mod past;
 mod recovery;
@@ -70,6 +71,9 @@ fn main() {
             recovery::restart_in_flight(&mut table).await;
             recovery::a_few_of_many(&mut table).await;
             recovery::storm_of_429(&mut table).await;
+        }
+        for kind in Database::both().into_iter().filter(|_| wanted("costs")) {
+            Box::pin(costs::of_a_month(&mut table, kind)).await;
         }
         for kind in Database::both().into_iter().filter(|_| wanted("past")) {
             Box::pin(past::empty_and_full(&mut table, kind)).await;

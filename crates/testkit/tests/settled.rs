@@ -1,0 +1,138 @@
+//! Sums of the ledger are the same whether its rows are settled or not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use inventiv_core::cost_group::CostGroup;
+use inventiv_core::time::Timestamp;
+use inventiv_store::{CostFilter, CostRow, Store};
+use inventiv_testkit::{Database, World};
+use sqlx::AnyPool;
+
+const DAY: i64 = 86_400_000_000;
+/// A midnight.
+const BASE: i64 = 20_600 * DAY;
+const DAYS: i64 = 5;
+const SKUS: [&str; 4] = ["server/A", "server/B", "block/5000", "server/UNPRICED"];
+const CLASSES: [&str; 5] = ["used", "retained", "ending", "unconfirmed", "third_party"];
+
+async fn pool(w: &World) -> AnyPool {
+    sqlx::any::install_default_drivers();
+    AnyPool::connect(&w.database_url).await.unwrap()
+}
+
+/// A price; one that still holds has no `until`.
+async fn price(pool: &AnyPool, sku: &str, since: i64, until: Option<i64>, nanos: i64) {
+    let sql = "INSERT INTO prices (account_id, zone, sku, since, until, hourly_nanos, currency, source, read_at) \
+        VALUES ('acc', 'z', $1, $2, $3, $4, 'EUR', 'test', 0)";
+    sqlx::query(sql).bind(sku).bind(since).bind(until).bind(nanos).execute(pool).await.unwrap();
+}
+
+async fn charge(pool: &AnyPool, n: usize, random: &mut fastrand::Rng) {
+    let starts = BASE + random.i64(0..DAYS * DAY);
+    // Short ones, ones over midnight, ones until exactly midnight, ones of no length, and ones that go on.
+    let ends = match random.u8(0..10) {
+        0 => None,
+        1 => Some(starts - starts % DAY + DAY),
+        2 => Some(starts),
+        3..=5 => Some(starts + random.i64(0..2 * DAY)),
+        _ => Some(starts + random.i64(0..10_000_000_000)),
+    };
+    let ends = ends.filter(|at| *at <= BASE + DAYS * DAY);
+    let sql = "INSERT INTO charges (resource_id, kind, starts_at, ends_at, class, sku, quantity, account_id, zone, \
+        instance_id, service_id, model_id) VALUES ($1, 'server', $2, $3, $4, $5, $6, 'acc', 'z', $7, $8, $9)";
+    let service = random.bool().then(|| format!("svc-{}", random.u8(0..3)));
+    let model = random.bool().then(|| format!("m/{}", random.u8(0..3)));
+    let (sku, class) = (random.choice(SKUS).unwrap(), random.choice(CLASSES).unwrap());
+    let query = sqlx::query(sql).bind(format!("srv-{n}")).bind(starts).bind(ends).bind(class).bind(sku);
+    let query = query.bind(random.i64(1..400)).bind(format!("ins-{}", random.u8(0..20)));
+    query.bind(service).bind(model).execute(pool).await.unwrap();
+}
+
+/// A ledger of some days, with a price that changed twice in the middle of days, and one that nobody knows.
+async fn filled(w: &World, random: &mut fastrand::Rng) -> AnyPool {
+    let pool = pool(w).await;
+    let (first, second) = (BASE + DAY + 7_777_777_777, BASE + 3 * DAY + 123_456_789);
+    price(&pool, "server/A", 0, Some(first), 1_469_916_000).await;
+    price(&pool, "server/A", first, Some(second), 1_500_000_001).await;
+    price(&pool, "server/A", second, None, 333_333_333).await;
+    price(&pool, "server/B", 0, None, 787_500_000).await;
+    price(&pool, "block/5000", 0, None, 130_000).await;
+    for n in 0..400 {
+        charge(&pool, n, random).await;
+    }
+    pool
+}
+
+fn period(random: &mut fastrand::Rng) -> (Timestamp, Timestamp) {
+    let mut at = || {
+        let at = BASE + random.i64(-DAY..(DAYS + 1) * DAY);
+        if random.bool() { at - at.rem_euclid(DAY) } else { at }
+    };
+    let (a, b) = (at(), at());
+    (Timestamp(a.min(b)), Timestamp(a.max(b) + 1))
+}
+
+/// All sums of a period.
+async fn sums(store: &Store, period: (Timestamp, Timestamp), filter: &CostFilter) -> Vec<Vec<CostRow>> {
+    let mut all = Vec::new();
+    for group in CostGroup::ALL.iter().copied().map(Some).chain([None]) {
+        let (from, to) = period;
+        let from = if group == Some(CostGroup::Day) { Timestamp(from.0 - from.0.rem_euclid(DAY)) } else { from };
+        all.push(store.costs((from, to), group, filter).await.unwrap());
+    }
+    all
+}
+
+async fn count(pool: &AnyPool, condition: &str) -> i64 {
+    let sql = format!("SELECT COUNT(*) FROM charges WHERE {condition}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn settled_rows_change_no_sum_of_any_period_and_are_added_once() {
+    for db in Database::both() {
+        for seed in 0..4 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let w = World::new(db).await;
+            let pool = filled(&w, &mut random).await;
+            let filter = |instance: &str, service: &str, account: &str| CostFilter {
+                account_id: account.to_owned(),
+                instance_id: instance.to_owned(),
+                service_id: service.to_owned(),
+            };
+            let filters = [
+                filter("", "", ""),
+                filter("ins-3", "", ""),
+                filter("", "svc-1", ""),
+                filter("", "", "acc"),
+                filter("", "", "other"),
+            ];
+            let asked: Vec<_> = (0..12).map(|n| (period(&mut random), &filters[n % filters.len()])).collect();
+            let mut before = Vec::new();
+            for (period, filter) in &asked {
+                before.push((sums(&w.store, *period, filter).await, w.store.unpriced(*period, filter).await.unwrap()));
+            }
+            assert!(before.iter().any(|(sums, _)| !sums[0].is_empty()), "there is something to sum");
+            // Some rows ended too short a time ago; two replicas settle the others at the same moment.
+            let now = Timestamp(BASE + (DAYS - 1) * DAY + 600_000_000);
+            let other = Store::open(&w.database_url).await.unwrap();
+            let (a, b) = tokio::join!(w.store.settle_charges(1, now), other.settle_charges(u128::MAX, now));
+            a.and(b).unwrap();
+            w.store.settle_charges(2, now).await.unwrap();
+            let due = format!("ends_at < {} AND sku <> 'server/UNPRICED'", BASE + (DAYS - 1) * DAY);
+            let is_due = count(&pool, &due).await;
+            assert!(is_due > 100 && count(&pool, "settled = 1").await == is_due);
+            assert_eq!(count(&pool, &format!("settled = 1 AND {due}")).await, is_due);
+            for ((period, filter), (sums_before, unpriced)) in asked.iter().zip(&before) {
+                assert_eq!(&sums(&w.store, *period, filter).await, sums_before, "{period:?} {filter:?}");
+                assert_eq!(&w.store.unpriced(*period, filter).await.unwrap(), unpriced);
+            }
+            // A price that becomes known counts for the past, and then for the settled sums.
+            price(&pool, "server/UNPRICED", 0, None, 1_000_000_000).await;
+            let known = sums(&w.store, asked[0].0, &filters[0]).await;
+            w.store.settle_charges(3, now).await.unwrap();
+            assert_eq!(sums(&w.store, asked[0].0, &filters[0]).await, known);
+            assert_eq!(count(&pool, "settled < 0").await, 0);
+        }
+    }
+}
