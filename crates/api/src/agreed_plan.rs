@@ -6,7 +6,14 @@ use crate::problem::ApiError;
 use inventiv_core::agreed::Agreed;
 use inventiv_core::id::PlanId;
 use inventiv_store::PlanRow;
+use inventiv_types::CreateInstance;
 use serde::Serialize;
+
+/// A request without when it ends: that changes nothing of what is made, and a time such as 18:00 is another number of seconds
+/// a moment later.
+pub(crate) fn without_times(request: &CreateInstance) -> CreateInstance {
+    CreateInstance { plan_id: None, ttl_seconds: None, ..request.clone() }
+}
 
 /// Records what was planned for a request. `request` is without its `plan_id`.
 pub(crate) async fn record(app: &App, request: &impl Serialize, agreed: Agreed) -> Result<PlanId, ApiError> {

@@ -10,13 +10,28 @@ use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::status::Desired;
 use inventiv_core::time::Timestamp;
-use inventiv_types::FieldError;
+use inventiv_types::{CreateInstance, FieldError};
 
 /// The mistake of a `ttl_seconds`, if there is one.
 pub(crate) fn wrong_ttl(ttl_seconds: Option<i64>) -> Option<FieldError> {
     let (least, most) = (TTL_RANGE_S.start(), TTL_RANGE_S.end());
     let text = format!("must be a whole number of seconds from {least} to {most}");
     ttl_seconds.filter(|s| !TTL_RANGE_S.contains(s)).map(|_| wrong_field("ttl_seconds", text))
+}
+
+/// How long nobody may ask the model of an instance, in milliseconds; `None`: for ever. `serves`: a worker sees who asks.
+pub(crate) fn idle_ms(request: &CreateInstance, serves: bool) -> Result<Option<i64>, ApiError> {
+    let Some(seconds) = request.idle_seconds else { return Ok(None) };
+    let (least, most) = (TTL_RANGE_S.start(), TTL_RANGE_S.end());
+    if !TTL_RANGE_S.contains(&seconds) {
+        let text = format!("must be a whole number of seconds from {least} to {most}");
+        return Err(ApiError::field("idle_seconds", text));
+    }
+    if !serves {
+        let text = "needs a model and an engine: the worker that serves the model knows who asks";
+        return Err(ApiError::field("idle_seconds", text));
+    }
+    Ok(Some(seconds.saturating_mul(1_000)))
 }
 
 /// When something ends that may live so long from now on; `None`: never.

@@ -70,7 +70,8 @@ pub(crate) async fn create(app: &App, mut request: CreateInstance, key: Option<&
     let Checked { offer, reused, spec } = check(app, &request, account).await?;
     if let Some(plan) = &plan {
         let parts = quote::parts(&spec, &offer, &account.profile.storage_prices, reused.is_some());
-        agreed_plan::check(app, plan, &request, &Agreed::of_instance(&parts, &spec.currency)).await?;
+        let asked = agreed_plan::without_times(&request);
+        agreed_plan::check(app, plan, &asked, &Agreed::of_instance(&parts, &spec)).await?;
     }
     limits::check(app, offer.gpu_count).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
@@ -248,10 +249,12 @@ pub(crate) async fn spec(
         Some(volume) => Some(reuse::spec(volume)),
         None => data_volume(app, request, settings).await?,
     };
+    let serving = serving::serving(app, request, fits.engine).await?;
     Ok(Spec {
         warnings: warnings(offer).chain(fits.warnings).collect(),
         engine: fits.engine,
-        serving: serving::serving(app, request, fits.engine).await?,
+        idle_ms: expiry::idle_ms(request, serving.is_some())?,
+        serving,
         data_volume,
         boot_volume_bytes: request.boot_volume_gb.map(|gb| gb * GB),
         image: request.image.clone().unwrap_or_else(|| settings.default_image.clone()),

@@ -8,13 +8,26 @@ use inventiv_core::id::InstanceId;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::request::{Refusal, Request};
 use inventiv_core::status::Status;
+use inventiv_core::time::Timestamp;
 
-/// Records a request. It is idempotent: one that changes nothing writes nothing.
-pub(crate) async fn record(app: &App, id: &InstanceId, what: Request, read: &IfMatch) -> Result<Aggregate, ApiError> {
+/// Records a request. It is idempotent: one that changes nothing writes nothing. `since`: when an earlier attempt began, whose
+/// response was lost.
+pub(crate) async fn record(
+    app: &App,
+    id: &InstanceId,
+    what: Request,
+    read: &IfMatch,
+    since: Option<Timestamp>,
+) -> Result<Aggregate, ApiError> {
     let now = app.now();
     let changed = app
         .store()
         .change(id, now, |agg| {
+            // An earlier attempt recorded it, and its response was lost: a second reboot would be one too many.
+            let recorded = agg.instance.reboot_requested_at.filter(|_| what == Request::Reboot);
+            if since.is_some_and(|since| recorded.is_some_and(|at| at >= since)) {
+                return Ok(Vec::new());
+            }
             read.check(&etag::of_version(agg.instance.version))?;
             let status = agg.instance.status;
             let changes = what.apply(&mut agg.instance, now).map_err(|refusal| explain(refusal, status))?;

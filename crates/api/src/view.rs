@@ -54,6 +54,7 @@ pub(crate) fn instance(agg: &Aggregate, prices: &StoragePrices) -> Instance {
         ip_address: i.ip_address.clone(),
         addresses: i.addresses.clone(),
         expires_at: i.expires_at.map(Time),
+        idle_seconds: i.spec.idle_ms.map(|ms| ms / 1_000),
         created_at: Time(i.created_at),
         ready_at: i.ready_at.map(Time),
         terminated_at: i.terminated_at.map(Time),

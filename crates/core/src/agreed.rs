@@ -1,6 +1,7 @@
 //! Whether what was planned still holds when it is carried out. Pure.
 
 use crate::quote::{Part, hourly_micros};
+use crate::recorded::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The price may rise by one part in this many before a plan no longer holds: 1 %.
@@ -11,6 +12,9 @@ pub const TOLERANCE: i64 = 100;
 pub struct Agreed {
     /// What would be made.
     pub parts: Vec<AgreedPart>,
+    /// The image that the server boots from; empty: the plan does not say.
+    #[serde(default)]
+    pub image: String,
     /// The price per hour, in millionths, as far as it was known.
     pub hourly_micros: i64,
     /// ISO 4217 code.
@@ -26,21 +30,26 @@ pub struct AgreedPart {
     pub size_gb: Option<i64>,
     /// Whether its price was known.
     pub is_priced: bool,
+    /// Whether it stays, and costs money, after the end.
+    #[serde(default)]
+    pub stays: bool,
 }
 
 impl Agreed {
     /// What the plan of an instance promises.
     #[must_use]
-    pub fn of_instance(parts: &[Part], currency: &str) -> Self {
+    pub fn of_instance(parts: &[Part], spec: &Spec) -> Self {
         let part = |p: &Part| AgreedPart {
             what: p.kind.text().replace('_', " "),
             size_gb: p.size_gb,
             is_priced: p.hourly_micros.is_some(),
+            stays: p.stays,
         };
         Self {
             parts: parts.iter().map(part).collect(),
             hourly_micros: hourly_micros(parts),
-            currency: currency.to_owned(),
+            currency: spec.currency.clone(),
+            image: spec.image.clone(),
         }
     }
 
@@ -50,6 +59,9 @@ impl Agreed {
         let mut moved: Vec<String> = self.parts.iter().filter_map(|p| of_part(p, now)).collect();
         let is_new = |p: &&AgreedPart| !self.parts.iter().any(|old| old.what == p.what);
         moved.extend(now.parts.iter().filter(is_new).map(|p| format!("{} was not planned", p.what)));
+        if self.image != now.image {
+            moved.push(format!("the image was {} and is {}", self.image, now.image));
+        }
         let most = self.hourly_micros.saturating_add(self.hourly_micros / TOLERANCE);
         if self.currency != now.currency {
             moved.push(format!("the currency was {} and is {}", self.currency, now.currency));
@@ -64,11 +76,15 @@ impl Agreed {
 fn of_part(planned: &AgreedPart, now: &Agreed) -> Option<String> {
     let what = &planned.what;
     let Some(is) = now.parts.iter().find(|p| p.what == *what) else {
-        return Some(format!("{what} is no longer possible"));
+        return Some(format!("{what} is no longer what would be made"));
     };
     let gb = |size: Option<i64>| size.map_or_else(|| "an unknown size".to_owned(), |gb| format!("{gb} GB"));
     if is.size_gb != planned.size_gb {
         return Some(format!("{what} had {} and has {}", gb(planned.size_gb), gb(is.size_gb)));
+    }
+    if is.stays != planned.stays {
+        let stays = if is.stays { "stays after the end" } else { "does not stay after the end" };
+        return Some(format!("{what} {stays} now"));
     }
     (planned.is_priced && !is.is_priced).then(|| format!("{what} has no known price any more"))
 }

@@ -263,6 +263,7 @@ fn instance(remains: &Remains<'_>, location: Location<'_>, created_at: Timestamp
         hourly_micros: offer.map_or(0, |o| o.price.micros),
         currency: offer.map_or_else(|| "EUR".to_owned(), |o| o.price.currency.clone()),
         recovered_at: Some(now),
+        idle_ms: None,
         replica_of: None,
     };
     let lives = server.is_some();

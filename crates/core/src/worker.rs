@@ -7,6 +7,7 @@
 //! instance.
 
 mod desired;
+mod idle;
 mod plan;
 pub mod record;
 pub mod report;

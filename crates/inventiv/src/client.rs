@@ -9,13 +9,17 @@ use inventiv_types::{FollowEvents, Page, Problem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a stream may be silent; the control plane sends keep-alives more often.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 
-/// How long after a lost response a request is sent again.
-const REPEATED_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2)];
+/// How often a request is sent again whose response was lost.
+const LOST_MAX: u32 = 3;
+/// The pause before a request is sent again; longer each time.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long it is tried to learn what became of a request: longer than the control plane waits for a process that ended.
+const PATIENCE: Duration = Duration::from_secs(75);
 
 /// The client of one control plane.
 pub(crate) struct Client {
@@ -73,16 +77,26 @@ impl Client {
         key: Option<&str>,
     ) -> Result<T, Failure> {
         let key = key.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
-        let mut pauses = REPEATED_AFTER.into_iter();
+        let (began, mut lost) = (Instant::now(), 0);
         loop {
             let failed = match self.exchange(reqwest::Method::POST, path, Some(body), Some(&key)).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            match pauses.next() {
-                Some(pause) if failed.is_inconclusive => tokio::time::sleep(pause).await,
-                Some(_) | None => return Err(failed.into()),
+            // Only after a lost response is it worth waiting for a control plane that restarts, or for one that gives up
+            // what another process began.
+            let (repeats, pause) = match failed.outcome {
+                Outcome::Unknown => {
+                    lost += 1;
+                    (lost <= LOST_MAX, PAUSE * lost)
+                }
+                Outcome::NotYet => (lost > 0 && began.elapsed() < PATIENCE, PAUSE * 4),
+                Outcome::Known => (false, PAUSE),
+            };
+            if !repeats {
+                return Err(failed.finally(lost > 0, &key));
             }
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -158,7 +172,7 @@ impl Client {
         body: Option<&impl Serialize>,
         key: Option<&str>,
     ) -> Result<T, Failure> {
-        self.exchange(method, path, body, key).await.map_err(Failure::from)
+        self.exchange(method, path, body, key).await.map_err(|failed| failed.failure)
     }
 
     async fn exchange<T: DeserializeOwned>(
@@ -178,17 +192,27 @@ impl Client {
             request = request.header("idempotency-key", key);
         }
         let answer = request.send().await;
-        let answer = answer.map_err(|e| Failed { is_inconclusive: !e.is_connect(), failure: self.unreachable(&e) })?;
+        let answer = answer.map_err(|e| {
+            let outcome = if e.is_connect() { Outcome::NotYet } else { Outcome::Unknown };
+            Failed { outcome, failure: self.unreachable(&e) }
+        })?;
         let status = answer.status().as_u16();
-        let cut =
-            |_| Failed { is_inconclusive: true, failure: Failure::unreachable("the response was cut off; try again") };
+        let cut = |_| Failed {
+            outcome: Outcome::Unknown,
+            failure: Failure::unreachable("the response was cut off; try again"),
+        };
         let bytes = answer.bytes().await.map_err(cut)?;
         if (200..300).contains(&status) {
             // No content is JSON's `null`, which decodes as `()`.
             let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
             return serde_json::from_slice(bytes).map_err(|e| unexpected(&e).into());
         }
-        Err(Failed { is_inconclusive: status >= 500 || is_in_progress(&bytes), failure: refusal(status, &bytes) })
+        let outcome = match status {
+            500.. => Outcome::Unknown,
+            409 if is_in_progress(&bytes) => Outcome::NotYet,
+            _ => Outcome::Known,
+        };
+        Err(Failed { outcome, failure: refusal(status, &bytes) })
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> Failure {
@@ -200,22 +224,39 @@ impl Client {
     }
 }
 
+/// What is known of the effect of a request that failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It had none.
+    Known,
+    /// It may have had one: the response was lost, or is an error of the control plane.
+    Unknown,
+    /// This attempt had none, and it does not tell what became of an earlier one.
+    NotYet,
+}
+
 /// An exchange that failed.
 struct Failed {
     failure: Failure,
-    /// Whether the request may have taken effect, so that only sending it again tells.
-    is_inconclusive: bool,
+    outcome: Outcome,
+}
+
+impl Failed {
+    /// The failure that is reported; `is_lost`: an earlier response was lost.
+    fn finally(self, is_lost: bool, key: &str) -> Failure {
+        let mut failure = self.failure;
+        if is_lost && self.outcome != Outcome::Known {
+            failure.message += &format!(
+                ". The request may have taken effect: look before you repeat it. Its idempotency key is {key}"
+            );
+        }
+        failure
+    }
 }
 
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
-        Self { failure, is_inconclusive: false }
-    }
-}
-
-impl From<Failed> for Failure {
-    fn from(failed: Failed) -> Self {
-        failed.failure
+        Self { failure, outcome: Outcome::Known }
     }
 }
 

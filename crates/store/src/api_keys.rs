@@ -58,14 +58,14 @@ impl Store {
         self.db.write(vec![a.statement(ADD)]).await.map(|_| ())
     }
 
-    /// Replaces the value of a key that nobody has seen.
+    /// Replaces the value of a key, whose former value was in a response that was lost. `false`: it is revoked.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn replace_api_key(&self, key: &ApiKeyRow) -> Result<(), Error> {
+    pub async fn replace_api_key(&self, key: &ApiKeyRow) -> Result<bool, Error> {
         let mut a = Args::new();
         a.text(&key.hash).text(key.id.as_str());
-        self.db.write(vec![a.statement(REPLACE)]).await.map(|_| ())
+        Ok(self.db.write(vec![a.guarded(REPLACE)]).await? == Written::Done)
     }
 
     /// All keys, oldest first, whether they are valid or not.

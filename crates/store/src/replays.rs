@@ -30,6 +30,8 @@ pub enum Claimed {
     Yours {
         /// The bits of the id of what it creates, the same at each attempt.
         seed: u128,
+        /// When the first attempt began.
+        since: Timestamp,
     },
     /// Somebody else carries it out.
     InProgress,
@@ -75,7 +77,8 @@ impl Store {
         let Some(row) = rows.first() else { return Ok(Claimed::InProgress) };
         let c = Columns(row);
         if c.text("claim")? == draw {
-            return Ok(Claimed::Yours { seed: c.word("seed", |text| u128::from_str_radix(text, 16).ok())? });
+            let seed = c.word("seed", |text| u128::from_str_radix(text, 16).ok())?;
+            return Ok(Claimed::Yours { seed, since: c.time("created_at")? });
         }
         if c.text("fingerprint")? != claim.fingerprint {
             return Ok(Claimed::Different);

@@ -100,6 +100,9 @@ struct Machine {
     never_ready: bool,
     failure: Option<WorkerFailure>,
     draining: bool,
+    /// Now, and when somebody last asked for the model.
+    now: i64,
+    asked_at: Option<i64>,
 }
 
 #[derive(Default)]
@@ -157,6 +160,17 @@ impl Fleet {
         machine.is_some_and(|m| m.phase() == Phase::Serving && now >= m.away_until && now >= m.taken_until)
     }
 
+    /// Somebody asks the model of an instance.
+    pub fn ask(&self, instance_id: &str) {
+        let now = self.now();
+        let of: Vec<String> =
+            self.servers().into_iter().filter(|(_, s)| s.instance == instance_id).map(|(id, _)| id).collect();
+        let mut inner = self.inner.lock();
+        for id in of {
+            inner.machines.entry(id).or_default().asked_at = Some(now);
+        }
+    }
+
     /// Ends every fault that lasts.
     pub fn heal(&self) {
         let mut inner = self.inner.lock();
@@ -206,7 +220,7 @@ impl Machine {
 
     fn start_again(&mut self) {
         (self.run, self.sequence, self.way) = (self.run + 1, 0, 0);
-        (self.desired, self.draining) = (None, false);
+        (self.desired, self.draining, self.asked_at) = (None, false, None);
         self.steps.clear();
     }
 
@@ -240,6 +254,7 @@ impl Machine {
             engine: EngineFacts::default(),
             probe: serves.then_some(Probe { answered: true, failures: 0, latency_ms: 1, age_ms: 0, error: None }),
             in_flight: 0,
+            idle_ms: Some(self.now - self.asked_at.unwrap_or(self.now)),
             draining: self.draining,
             gpus: Vec::new(),
             disks: Vec::new(),
@@ -324,6 +339,8 @@ impl Session {
         }
         let machine = inner.machines.entry(id.clone()).or_default();
         let up_since = *machine.up_since.get_or_insert(now);
+        machine.now = now;
+        machine.asked_at.get_or_insert(now);
         if let Some(fault) = fault {
             machine.suffer(fault, now);
         }

@@ -48,6 +48,7 @@ fn instance(n: u128) -> Aggregate {
         ssh_keys: vec!["ssh-ed25519 AAAA…".into()],
         user_data: Some("#!/bin/sh\necho 'ü'\n".into()),
         recovered_at: Some(at(1)),
+        idle_ms: Some(1),
         replica_of: Some(ReplicaOf { service_id: ServiceId::new(7), revision: 3 }),
     };
     let instance = Instance {

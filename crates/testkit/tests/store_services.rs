@@ -37,6 +37,7 @@ fn spec(service: Option<u128>) -> Spec {
         ssh_keys: Vec::new(),
         user_data: None,
         recovered_at: None,
+        idle_ms: None,
         replica_of: service.map(|n| ReplicaOf { service_id: ServiceId::new(n), revision: 4 }),
     }
 }

@@ -129,3 +129,41 @@ async fn after_a_restart_of_the_control_plane_another_process_goes_on_with_the_s
     w.terminate(&id).await;
     ends_clean(&w, &id).await;
 }
+
+#[tokio::test]
+async fn an_instance_that_nobody_asks_ends_and_one_that_is_asked_goes_on() {
+    for database in Database::both() {
+        let (w, fleet) = begin(database).await;
+        for (wrong, engine) in [(5, request()["engine"].clone()), (1_800, json!({"kind": "none"}))] {
+            let mut refused = request();
+            (refused["idle_seconds"], refused["engine"]) = (json!(wrong), engine);
+            let (status, problem) = w.call("POST", "/instances", Some(refused)).await;
+            assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("#/idle_seconds")), "{problem:#}");
+        }
+        let mut idle = request();
+        idle["idle_seconds"] = json!(1_800);
+        let id = w.create(idle).await;
+        let ready = until(&w, &id, 10, &["ready"]).await;
+        assert_eq!(ready["idle_seconds"], 1_800);
+        let told = async || w.actions(&id).await.iter().filter(|a| *a == "INSTANCE_EXPIRES_SOON").count();
+        for (minutes, soon) in [(19, 0), (2, 1), (8, 1)] {
+            for _ in 0..minutes * 60 {
+                w.tick().await;
+                w.orchestrator.contact_workers().await.unwrap();
+            }
+            assert_eq!((told().await, w.show(&id).await["status"].as_str()), (soon, Some("ready")), "{minutes}");
+        }
+        // A request in the last minute keeps it.
+        fleet.ask(&id);
+        for _ in 0..29 * 60 {
+            w.tick().await;
+            w.orchestrator.contact_workers().await.unwrap();
+        }
+        assert_eq!((told().await, w.show(&id).await["status"].as_str()), (2, Some("ready")));
+        until(&w, &id, 2, &["draining", "terminating"]).await;
+        ends_clean(&w, &id).await;
+        assert_eq!(w.actions(&id).await.iter().filter(|a| *a == "REQUEST_TERMINATE").count(), 1);
+        // The end is no failure.
+        assert_eq!(w.show(&id).await["error"], Value::Null);
+    }
+}

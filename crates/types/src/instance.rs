@@ -63,6 +63,10 @@ pub struct CreateInstance {
     /// not. `POST /instances/{id}/extend` changes that.
     #[schema(minimum = 60, maximum = 31_536_000, example = 28_800)]
     pub ttl_seconds: Option<i64>,
+    /// End the instance as if it had been terminated when nobody has asked its model for so many seconds, through the gateway
+    /// or `/instances/{id}/v1`. The time begins when it is ready. If omitted, it does not end so. Needs an engine.
+    #[schema(minimum = 60, maximum = 31_536_000, example = 1_800)]
+    pub idle_seconds: Option<i64>,
     /// An additional cloud-init part (`#cloud-config`, or a script that begins with `#!`), at most 65536 bytes. It is
     /// stored unencrypted in the database and can be read on the server, so it must not contain secrets.
     #[schema(max_length = 65_536, example = "#!/bin/sh\necho hello")]
@@ -95,6 +99,7 @@ impl CreateInstance {
             ssh_keys: None,
             ttl_seconds: None,
             user_data: None,
+            idle_seconds: None,
             plan_id: None,
         }
     }
@@ -171,6 +176,8 @@ pub struct Instance {
     pub addresses: Vec<String>,
     /// When the instance ends by itself; `null` if it does not.
     pub expires_at: Option<Time>,
+    /// After how many seconds without a request for its model it ends; `null`: never.
+    pub idle_seconds: Option<i64>,
     /// When the instance was requested.
     pub created_at: Time,
     /// When the instance first became `ready`.

@@ -55,6 +55,7 @@ fn record(id: &InstanceId, life: &str, volume_id: &str, user_data: Option<&str>)
         hourly_micros: 1,
         currency: "EUR".to_owned(),
         recovered_at: None,
+        idle_ms: None,
         replica_of: None,
     };
     let new = NewInstance {

@@ -139,6 +139,7 @@ impl InFlight {
     fn begin(counts: bool, state: Arc<State>) -> Self {
         if counts {
             state.in_flight.fetch_add(1, Ordering::SeqCst);
+            state.asked();
         }
         Self { counts, state }
     }
@@ -147,6 +148,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.counts {
+            self.state.asked();
             self.state.in_flight.fetch_sub(1, Ordering::SeqCst);
         }
     }

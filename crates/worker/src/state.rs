@@ -38,6 +38,8 @@ pub(crate) struct State {
     /// Where the engine listens, once its model has answered.
     target: Mutex<Option<SocketAddr>>,
     pub(crate) in_flight: AtomicU32,
+    /// When somebody last asked for the model, or could ask first.
+    asked_at: Mutex<Instant>,
     /// Counts the pieces of answers that the engine has sent to anybody.
     pub(crate) flow: AtomicU64,
     pub(crate) draining: AtomicBool,
@@ -58,6 +60,7 @@ impl State {
             engine: EngineFacts::default(),
             probe: None,
             in_flight: 0,
+            idle_ms: Some(0),
             draining: false,
             gpus: Vec::new(),
             disks: Vec::new(),
@@ -71,6 +74,7 @@ impl State {
             wanted: watch::Sender::new(None),
             target: Mutex::default(),
             in_flight: AtomicU32::new(0),
+            asked_at: Mutex::new(Instant::now()),
             flow: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             log: Log::new(),
@@ -81,6 +85,9 @@ impl State {
     pub(crate) fn report(&self) -> Report {
         let mut report = self.report.lock().clone();
         report.in_flight = self.in_flight.load(Ordering::SeqCst);
+        let idle = self.asked_at.lock().elapsed();
+        report.idle_ms =
+            Some(if report.in_flight > 0 { 0 } else { i64::try_from(idle.as_millis()).unwrap_or(i64::MAX) });
         report.draining = self.draining.load(Ordering::SeqCst);
         let age = self.probed_at.lock().map(|at| at.elapsed());
         if let (Some(probe), Some(age)) = (&mut report.probe, age) {
@@ -159,7 +166,15 @@ impl State {
     }
 
     pub(crate) fn set_target(&self, target: Option<SocketAddr>) {
-        *self.target.lock() = target;
+        let before = std::mem::replace(&mut *self.target.lock(), target);
+        if before.is_none() && target.is_some() {
+            self.asked();
+        }
+    }
+
+    /// Somebody asks for the model, or has got the answer.
+    pub(crate) fn asked(&self) {
+        *self.asked_at.lock() = Instant::now();
     }
 
     /// Takes a desired state from the control plane. The same one again changes nothing.

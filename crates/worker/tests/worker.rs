@@ -336,6 +336,10 @@ async fn a_model_that_stops_answering_is_told_at_once_and_again_when_it_answers(
     let fault = format!("while os.path.exists({:?}): time.sleep(0.05)", gate.display().to_string());
     put(&machine, desired(engine(&fault))).await;
     machine.until(serving).await;
+    // A request begins the time anew in which nobody asks.
+    machine.until(|r| r.idle_ms >= Some(1_000)).await;
+    assert_eq!(machine.ask("/v1/chat/completions", "{}").await.0, StatusCode::OK);
+    assert!(machine.report().await.idle_ms < Some(1_000));
     std::fs::write(&gate, "").unwrap();
     let report = machine.until(|r| r.phase == Phase::NotAnswering).await;
     assert_eq!(report.probe.unwrap().failures, 3);
@@ -368,6 +372,7 @@ async fn a_worker_that_drains_finishes_what_it_has_and_takes_nothing_new() {
     assert_eq!(machine.ask("/v1/chat/completions", "{}").await.0, StatusCode::SERVICE_UNAVAILABLE);
     let report = machine.report().await;
     assert!(report.draining && report.in_flight == 1);
+    assert_eq!(report.idle_ms, Some(0), "it is being asked");
     std::fs::remove_file(&gate).unwrap();
     assert_eq!(slow.await.unwrap().unwrap(), StatusCode::OK);
     machine.until(|r| r.in_flight == 0).await;

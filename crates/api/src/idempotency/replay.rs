@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use inventiv_core::time::Timestamp;
 use inventiv_store::{Claimed, RequestClaim};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
@@ -28,8 +29,15 @@ const KEPT_HEADERS: [&str; 4] = ["content-type", "location", "etag", "cache-cont
 pub(crate) struct NewId {
     /// Random bits; with an `Idempotency-Key`, the same at each attempt.
     pub(crate) bits: u128,
-    /// Whether the request may have been carried out before, without a response.
-    pub(crate) is_repeated: bool,
+    /// Since when the request may have been carried out, without a response; `None`: this is the first attempt.
+    pub(crate) since: Option<Timestamp>,
+}
+
+impl NewId {
+    /// Whether the request may have been carried out before.
+    pub(crate) const fn is_repeated(&self) -> bool {
+        self.since.is_some()
+    }
 }
 
 impl FromRequestParts<App> for NewId {
@@ -37,7 +45,7 @@ impl FromRequestParts<App> for NewId {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let given = parts.extensions.get().copied();
-        Ok(given.unwrap_or_else(|| Self { bits: app.draw(), is_repeated: false }))
+        Ok(given.unwrap_or_else(|| Self { bits: app.draw(), since: None }))
     }
 }
 
@@ -69,10 +77,11 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
     };
     let claim = RequestClaim { key, fingerprint: fingerprint(&parts, &body), draw: app.draw(), now: app.now() };
     match app.store().claim_request(&claim).await {
-        Ok(Claimed::Yours { seed }) => {
-            parts.extensions.insert(NewId { bits: seed, is_repeated: seed != claim.draw });
+        Ok(Claimed::Yours { seed, since }) => {
+            parts.extensions.insert(NewId { bits: seed, since: (seed != claim.draw).then_some(since) });
             // A client that goes away does not end it in the middle.
-            let run = carry_out(app, claim, next, Request::from_parts(parts, Body::from(body)));
+            let repeated = seed != claim.draw;
+            let run = carry_out(app, claim, repeated, next, Request::from_parts(parts, Body::from(body)));
             match tokio::spawn(run.in_current_span()).await {
                 Ok(response) => response,
                 Err(e) => std::panic::resume_unwind(e.into_panic()),
@@ -85,12 +94,13 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
     }
 }
 
-async fn carry_out(app: App, claim: RequestClaim, next: Next, request: Request) -> Response {
+async fn carry_out(app: App, claim: RequestClaim, is_repeated: bool, next: Next, request: Request) -> Response {
     let response = next.run(request).await;
     let status = response.status();
     let kept = if status.is_success() {
         return keep(&app, &claim, response).await;
-    } else if status.is_server_error() {
+    } else if status.is_server_error() || is_repeated {
+        // An earlier attempt may have taken effect, whatever became of this one.
         app.store().give_request_up(&claim).await
     } else {
         app.store().forget_request(&claim).await

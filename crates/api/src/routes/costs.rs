@@ -35,7 +35,6 @@ pub(crate) async fn list(
     let store = app.store();
     let sums = store.costs((from, to), Some(by), &filter).await?;
     let totals = view::cost_totals(&sums);
-    check_rows(sums.len())?;
     let sums =
         if by == CostGroup::Tag { view::by_tag(&sums, &store.charged_tags((from, to), &filter).await?) } else { sums };
     check_rows(sums.len())?;

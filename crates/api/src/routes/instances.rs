@@ -177,7 +177,7 @@ pub(crate) async fn terminate(
     read: IfMatch,
 ) -> Result<impl IntoResponse, ApiError> {
     let parsed = resolve::instance(&app, &id, of.account.as_deref()).await?;
-    let agg = requests::record(&app, &parsed, Request::Terminate, &read).await?;
+    let agg = requests::record(&app, &parsed, Request::Terminate, &read, None).await?;
     Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
 }
 

@@ -76,7 +76,12 @@ pub(crate) async fn create(
     };
     match app.store().add_api_key(&row).await {
         // The same request was carried out before, and its response, with another value, was lost.
-        Err(Error::Duplicate(_)) if new_id.is_repeated => app.store().replace_api_key(&row).await?,
+        Err(Error::Duplicate(_)) if new_id.is_repeated() => {
+            if !app.store().replace_api_key(&row).await? {
+                let text = "this request created a key that was revoked since; send it with a new Idempotency-Key";
+                return Err(ApiError::conflict("revoked", text));
+            }
+        }
         written => written?,
     }
     app.store().tell_change();

@@ -1,7 +1,7 @@
 //! `/plans`
 
 use crate::App;
-use crate::agreed_plan;
+use crate::agreed_plan::{self, without_times};
 use crate::create_request;
 use crate::expiry;
 use crate::extract::Draft;
@@ -24,13 +24,11 @@ const MONTH_H: i64 = 730;
     responses((status = 200, description = "What the request would make", body = InstancePlan)))]
 pub(crate) async fn plan(
     State(app): State<App>,
-    Draft { read: mut request, errors }: Draft<CreateInstance>,
+    Draft { read: request, errors }: Draft<CreateInstance>,
 ) -> Result<axum::Json<InstancePlan>, ApiError> {
     if !errors.is_empty() {
         return Err(ApiError::all(create_request::with_values(&app, &request, errors)));
     }
-    // A plan follows from the request alone.
-    request.plan_id = None;
     let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
     let Checked { offer, reused, spec } = mutations::check(&app, &request, account).await?;
     let prices = &account.profile.storage_prices;
@@ -38,8 +36,8 @@ pub(crate) async fn plan(
     let hourly = quote::hourly_micros(&parts);
     let refused = limits::why_not(&app, offer.gpu_count).await?.map(|why| format!("it would be refused now: {why}"));
     let warnings = spec.warnings.iter().cloned().chain(refused).collect();
-    let agreed = Agreed::of_instance(&parts, &spec.currency);
-    let id = agreed_plan::record(&app, &request, agreed).await?;
+    let agreed = Agreed::of_instance(&parts, &spec);
+    let id = agreed_plan::record(&app, &without_times(&request), agreed).await?;
     let part = |p: quote::Part| PlanPart {
         kind: p.kind,
         size_gb: p.size_gb,

@@ -5,11 +5,13 @@ use crate::App;
 use crate::etag::{self, IfMatch, Tagged, tagged};
 use crate::expiry;
 use crate::extract::{Json, Path, Query};
+use crate::idempotency::NewId;
 use crate::problem::ApiError;
 use crate::requests;
 use crate::resolve;
 use axum::extract::State;
 use axum::http::StatusCode;
+use inventiv_core::recorded::Aggregate;
 use inventiv_core::request::Request;
 use inventiv_types::{Extend, InstanceDetail, OfAccount};
 
@@ -27,8 +29,10 @@ pub(crate) async fn stop(
     id: Path<String>,
     of: Query<OfAccount>,
     read: IfMatch,
+    attempt: NewId,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
-    answer(app.0, &id.0, &of.0, Request::Stop, &read).await
+    let parsed = resolve::instance(&app, &id.0, of.0.account.as_deref()).await?;
+    answer(&app, requests::record(&app, &parsed, Request::Stop, &read, attempt.since).await?).await
 }
 
 /// Start a stopped instance
@@ -45,8 +49,10 @@ pub(crate) async fn start(
     id: Path<String>,
     of: Query<OfAccount>,
     read: IfMatch,
+    attempt: NewId,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
-    answer(app.0, &id.0, &of.0, Request::Start, &read).await
+    let parsed = resolve::instance(&app, &id.0, of.0.account.as_deref()).await?;
+    answer(&app, requests::record(&app, &parsed, Request::Start, &read, attempt.since).await?).await
 }
 
 /// Reboot an instance
@@ -62,8 +68,10 @@ pub(crate) async fn reboot(
     id: Path<String>,
     of: Query<OfAccount>,
     read: IfMatch,
+    attempt: NewId,
 ) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
-    answer(app.0, &id.0, &of.0, Request::Reboot, &read).await
+    let parsed = resolve::instance(&app, &id.0, of.0.account.as_deref()).await?;
+    answer(&app, requests::record(&app, &parsed, Request::Reboot, &read, attempt.since).await?).await
 }
 
 /// Set when an instance ends by itself
@@ -88,14 +96,6 @@ pub(crate) async fn extend(
     Ok(tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?))
 }
 
-async fn answer(
-    app: App,
-    id: &str,
-    of: &OfAccount,
-    what: Request,
-    read: &IfMatch,
-) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
-    let parsed = resolve::instance(&app, id, of.account.as_deref()).await?;
-    let agg = requests::record(&app, &parsed, what, read).await?;
-    Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(&app, &agg).await?)))
+async fn answer(app: &App, agg: Aggregate) -> Result<(StatusCode, Tagged<InstanceDetail>), ApiError> {
+    Ok((StatusCode::ACCEPTED, tagged(etag::of_version(agg.instance.version), detail(app, &agg).await?)))
 }

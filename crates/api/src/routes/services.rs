@@ -48,12 +48,16 @@ pub(crate) async fn create(
     let draft = services::draft(&app, request.clone(), new).await?;
     let mut planned = shown(&app, &draft).await?;
     let agreed = agreed(&planned);
+    // When it ends changes nothing of what is made.
+    let planned_request = CreateService { ttl_seconds: None, ..request };
     if query.dry_run == Some(true) {
-        planned.plan_id = Some(agreed_plan::record(&app, &request, agreed).await?.to_string());
+        planned.plan_id = Some(agreed_plan::record(&app, &planned_request, agreed).await?.to_string());
         return Ok(axum::Json(planned).into_response());
     }
-    if let Some(plan) = plan {
-        agreed_plan::check(&app, &plan, &request, &agreed).await?;
+    // The plan of a service that was created held.
+    let is_made = app.store().service(draft.id.as_str()).await?.is_some();
+    if let Some(plan) = plan.filter(|_| !is_made) {
+        agreed_plan::check(&app, &plan, &planned_request, &agreed).await?;
     }
     services::insert(&app, &draft).await?;
     let location = format!("/services/{}", draft.id);
@@ -66,11 +70,13 @@ fn agreed(planned: &Service) -> Agreed {
         what: format!("a replica on {} in {}", c.instance_type, c.zone),
         size_gb: Some(c.data_volume_gb),
         is_priced: true,
+        stays: false,
     };
     Agreed {
         parts: planned.candidates.first().map(part).into_iter().collect(),
         hourly_micros: planned.max_hourly_micros,
         currency: planned.currency.clone(),
+        image: String::new(),
     }
 }
 

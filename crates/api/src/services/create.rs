@@ -57,6 +57,11 @@ pub(crate) async fn draft(app: &App, request: CreateService, new: NewId) -> Resu
     if !wrong.is_empty() {
         return Err(ApiError::all(wrong));
     }
+    if new.is_repeated()
+        && let Some(made) = app.store().service(ServiceId::new(new.bits).as_str()).await?
+    {
+        return Ok(made);
+    }
     let spec = spec(app, &account.id, &request.model_id, request.settings).await?;
     let now = app.now();
     let service = Service {
@@ -78,8 +83,7 @@ pub(crate) async fn draft(app: &App, request: CreateService, new: NewId) -> Resu
         version: 0,
     };
     if let Some(taken) = app.store().service(&service.name).await?.filter(|s| s.deleted_at.is_none()) {
-        // The same request, whose response was lost.
-        return if taken.id == service.id { Ok(taken) } else { Err(name_taken(&taken)) };
+        return Err(name_taken(&taken));
     }
     Ok(service)
 }

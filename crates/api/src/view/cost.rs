@@ -67,13 +67,27 @@ pub(crate) fn costs(
 
 /// The sums of each tag, from those of instances. An instance without tags counts under the empty one.
 pub(crate) fn by_tag(rows: &[CostRow], tags: &HashMap<String, Vec<String>>) -> Vec<CostRow> {
-    let none = vec![String::new()];
-    let of = |row: &CostRow| {
-        let keys = tags.get(&row.key).filter(|t| !t.is_empty()).unwrap_or(&none).clone();
-        let row = row.clone();
-        keys.into_iter().map(move |key| CostRow { key, ..row.clone() })
+    let mut sums: BTreeMap<(&str, ChargeClass, &str), (i64, i64)> = BTreeMap::new();
+    for row in rows {
+        let mut keys: Vec<&str> = tags.get(&row.key).into_iter().flatten().map(String::as_str).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.is_empty() {
+            keys.push("");
+        }
+        for key in keys {
+            let sum = sums.entry((key, row.class, &row.currency)).or_default();
+            *sum = (sum.0.saturating_add(row.micros), sum.1.saturating_add(row.seconds));
+        }
+    }
+    let row = |((key, class, currency), (micros, seconds)): ((&str, ChargeClass, &str), (i64, i64))| CostRow {
+        key: key.to_owned(),
+        class,
+        currency: currency.to_owned(),
+        micros,
+        seconds,
     };
-    rows.iter().flat_map(of).collect()
+    sums.into_iter().map(row).collect()
 }
 
 /// The date of a day that is given in microseconds since 1970.

@@ -3,7 +3,7 @@
 use super::*;
 
 fn part(what: &str, size_gb: Option<i64>, is_priced: bool) -> AgreedPart {
-    AgreedPart { what: what.into(), size_gb, is_priced }
+    AgreedPart { what: what.into(), size_gb, is_priced, stays: false }
 }
 
 fn plan() -> Agreed {
@@ -11,6 +11,7 @@ fn plan() -> Agreed {
         parts: vec![part("server", None, true), part("data volume", Some(200), true)],
         hourly_micros: 1_500_000,
         currency: "EUR".into(),
+        image: "jammy".into(),
     }
 }
 
@@ -30,8 +31,13 @@ fn a_plan_holds_until_more_than_its_tolerance_has_moved() {
     assert_eq!(with(&|p| p.parts[1].size_gb = Some(300)), ["data volume had 200 GB and has 300 GB"]);
     assert_eq!(with(&|p| p.parts[1].size_gb = None), ["data volume had 200 GB and has an unknown size"]);
     assert_eq!(with(&|p| p.parts[1].is_priced = false), ["data volume has no known price any more"]);
-    assert_eq!(with(&|p| p.parts[0].what = "tape".into()), ["server is no longer possible", "tape was not planned"]);
-    assert_eq!(with(&|p| drop(p.parts.pop())), ["data volume is no longer possible"]);
+    assert_eq!(with(&|p| p.parts[1].stays = true), ["data volume stays after the end now"]);
+    assert_eq!(with(&|p| p.image = "noble".into()), ["the image was jammy and is noble"]);
+    assert_eq!(
+        with(&|p| p.parts[0].what = "tape".into()),
+        ["server is no longer what would be made", "tape was not planned"]
+    );
+    assert_eq!(with(&|p| drop(p.parts.pop())), ["data volume is no longer what would be made"]);
     let mut free = plan();
     free.hourly_micros = 0;
     assert_eq!(free.moved(&plan()).len(), 1, "what cost nothing may not cost anything");

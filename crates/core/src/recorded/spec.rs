@@ -46,6 +46,9 @@ pub struct Spec {
     /// The service that it belongs to; `None`: to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_of: Option<ReplicaOf>,
+    /// How long nobody may ask its model before it ends, in milliseconds; `None`: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<i64>,
     /// The user's own tags.
     pub tags: Vec<String>,
     /// SSH public keys that may log in, besides those of the project.

@@ -1,5 +1,6 @@
 //! Decides from the facts of a worker what the status of its instance is. Pure.
 
+use super::idle::end_if_idle;
 use super::record::{Lost, StartupFailure, WorkerRecord};
 use super::report::{Phase, Report, WorkerFailure};
 use crate::action::Event;
@@ -129,6 +130,9 @@ pub fn plan(agg: &Aggregate, seen: &ObservedWorker, rules: &WorkerRules) -> Plan
         let silent = matches!(seen.contact, Contact::None(_)) && watched_ms < WATCHED_BEFORE_END_MS;
         draft.end_if_failed(&mut next.instance, silent);
         next.instance.worker = Some(Box::new(draft.record));
+        if let Contact::Worker { report, current: true, .. } = &seen.contact {
+            end_if_idle(&mut next.instance, report, seen.at, &mut events);
+        }
     }
     Plan { recorded: next, events, actions: Vec::new(), awaits: Vec::new() }
 }

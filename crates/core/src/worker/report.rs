@@ -186,6 +186,9 @@ pub struct Report {
     pub probe: Option<Probe>,
     /// Requests for the model that are being answered.
     pub in_flight: u32,
+    /// How long nobody has asked for the model, in milliseconds; `None`: an older version, which does not know.
+    #[serde(default)]
+    pub idle_ms: Option<i64>,
     /// Whether it refuses new requests.
     pub draining: bool,
     /// The GPUs.

@@ -219,6 +219,9 @@ pub(crate) struct Create {
     pub(crate) idempotency_key: Option<String>,
     #[command(flatten)]
     pub(crate) ttl: NewTtl,
+    /// End by itself when nobody has asked the model for this time: 30m, 2h; by default never.
+    #[arg(long, value_name = "DURATION", value_parser = super::times::seconds, requires = "model")]
+    pub(crate) idle: Option<i64>,
     /// Check the request and show what it would make and cost; create nothing.
     #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,

@@ -64,7 +64,8 @@ pub(crate) async fn run(args: CostArgs, output: Output) -> Result<(), Failure> {
     }
     let costs: Costs = client.get("/costs", &query).await?;
     if args.csv {
-        return csv(&costs.items);
+        output::print(&csv(&costs.items)?);
+        return Ok(());
     }
     match output {
         Output::Json | Output::Yaml => output::value(output, &output::json(&costs)),
@@ -118,13 +119,26 @@ pub(crate) fn unpriced(u: &UnpricedResources) -> String {
     format!("{} resource(s) without a known price, in no sum: {} in {}", u.resources, text(&u.sku), text(&u.zone))
 }
 
-fn csv(items: &[Cost]) -> Result<(), Failure> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = items.iter().try_for_each(|c| writer.serialize(c));
+/// The names of the fields of a cost, as a header.
+const CSV_COLUMNS: [&str; 9] = [
+    "key",
+    "name",
+    "currency",
+    "micros",
+    "unconfirmed_micros",
+    "third_party_micros",
+    "seconds",
+    "tokens",
+    "micros_per_million_tokens",
+];
+
+/// With a header, also without rows.
+fn csv(items: &[Cost]) -> Result<String, Failure> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    let written = writer.write_record(CSV_COLUMNS).and_then(|()| items.iter().try_for_each(|c| writer.serialize(c)));
     let bytes = written.ok().and_then(|()| writer.into_inner().ok());
     let bytes = bytes.ok_or_else(|| Failure::general("cannot write comma-separated values".to_owned()))?;
-    output::print(String::from_utf8_lossy(&bytes).trim_end());
-    Ok(())
+    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }
 
 fn or_none(key: &str) -> String {
@@ -156,5 +170,25 @@ mod tests {
         for (n, wanted) in [(0, "0.0"), (130_000, "0.00013"), (1_469_916_000, "1.469916"), (60_000_000_000, "60.0")] {
             assert_eq!(nanos(n), wanted, "{n}");
         }
+    }
+
+    #[test]
+    fn comma_separated_values_have_the_fields_of_a_cost_as_their_header() {
+        let cost = Cost {
+            key: "a,\"b\"".into(),
+            name: None,
+            currency: "EUR".into(),
+            micros: 1,
+            unconfirmed_micros: 2,
+            third_party_micros: 3,
+            seconds: 4,
+            tokens: None,
+            micros_per_million_tokens: None,
+        };
+        let mut with_header = csv::Writer::from_writer(Vec::new());
+        with_header.serialize(&cost).unwrap();
+        let wanted = String::from_utf8(with_header.into_inner().unwrap()).unwrap();
+        assert_eq!(csv(&[cost]).unwrap(), wanted.trim_end());
+        assert_eq!(csv(&[]).unwrap(), wanted.lines().next().unwrap());
     }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn run(connection: &Connection, account: Option<String>, output
             "instances": counts(count(found.instances.iter().map(|i| word(&i.status)))),
             "services": counts(count(found.services.iter().map(|s| word(&s.status)))),
             "costs": output::json(&found.costs),
+            "limits": output::json(&found.limits),
             "attention": attention,
         });
         output::value(output, &value);
@@ -77,6 +78,7 @@ fn shown(found: &Found, attention: &[String]) -> String {
         lines.push("Costs      nothing costs money now, and nothing did this month".to_owned());
     }
     lines.extend(found.costs.unpriced.iter().map(|u| format!("           {}", unpriced(u))));
+    lines.extend(found.limits.used_percent.map(|percent| format!("Limits     {percent} % used: inventiv limit show")));
     lines.push(match attention.len() {
         0 => "Attention  nothing needs you".to_owned(),
         n => format!("Attention  {n}:"),

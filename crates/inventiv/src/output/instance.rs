@@ -69,6 +69,8 @@ pub(crate) fn instance(detail: &InstanceDetail) -> String {
         format!("  storage_count={} storage_sizes_gb={}", i.storage_count, sizes(i)),
     ];
     lines.extend(i.expires_at.filter(|_| !i.status.is_final()).map(|at| format!("  ends by itself at {at}")));
+    let idle = i.idle_seconds.filter(|_| !i.status.is_final());
+    lines.extend(idle.map(|s| format!("  ends by itself after {s} s without a request for its model")));
     lines.extend(i.service_id.as_ref().map(|id| format!("  replica of service {}", text(id))));
     lines.extend(i.error.as_ref().map(|error| format!("  error: {}", text(error))));
     lines.extend(detail.notes.iter().map(|n| format!("  {}", note(n))));

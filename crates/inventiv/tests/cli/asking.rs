@@ -95,6 +95,7 @@ fn a_request_whose_response_is_lost_is_sent_again_and_takes_effect_once() {
     let (proxy, posts) = cutting_proxy(&server.url, usize::MAX);
     let lost = run(&proxy, &["key", "create", "other"]);
     assert_eq!((lost.status.code(), posts.load(Ordering::SeqCst)), (Some(5), 4), "{}", text(&lost.stderr));
+    assert!(text(&lost.stderr).contains("may have taken effect"), "{}", text(&lost.stderr));
     // Nothing answers at all: there is nothing to repeat.
     let refused = run("http://127.0.0.1:1", &["key", "create", "other"]);
     assert_eq!(refused.status.code(), Some(5), "{}", text(&refused.stderr));

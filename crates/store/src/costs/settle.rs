@@ -18,7 +18,8 @@ const SETTLED_AFTER_MS: i64 = 600_000;
 const AT_ONCE: i64 = 20_000;
 
 /// Two replicas never take the same row. A row without a known price waits for it.
-const MARK: &str = "UPDATE charges SET settled = CAST($1 AS BIGINT) WHERE settled = 0 AND (resource_id, kind, starts_at) IN \
+const MARK: &str = "UPDATE charges SET settled = CAST($1 AS BIGINT) WHERE settled = 0 \
+    AND ends_at < CAST($2 AS BIGINT) AND (resource_id, kind, starts_at) IN \
     (SELECT c.resource_id, c.kind, c.starts_at FROM charges c WHERE c.settled = 0 AND c.ends_at < CAST($2 AS BIGINT) \
     AND EXISTS (SELECT 1 FROM prices p WHERE p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku) LIMIT $3)";
 static ADD: LazyLock<&'static str> = LazyLock::new(|| {

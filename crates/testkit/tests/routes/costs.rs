@@ -10,7 +10,7 @@ async fn world(db: Database) -> (World, String, String) {
     let w = World::new(db).await;
     w.orchestrator.refresh_catalogue().await.unwrap();
     let mut tagged = request_of("L40S-1-48G", Some("Qwen/Qwen2.5-7B-Instruct"));
-    tagged["tags"] = json!(["team=search", "x"]);
+    tagged["tags"] = json!(["team=search", "x", "x"]);
     tagged["name"] = json!("a \"b\", <c>");
     let tagged = w.create(tagged).await;
     let plain = w.create(request_of("L4-1-24G", None)).await;
@@ -58,11 +58,12 @@ fn in_micros(text: &str) -> i64 {
 
 #[tokio::test]
 async fn an_export_has_a_row_for_each_resource_and_day_and_the_same_sum() {
-    for db in Database::both() {
+    // The days are those of UTC, whenever the period begins.
+    for (db, from) in Database::both().into_iter().zip(["00:00:00", "14:48:00"].into_iter().cycle()) {
         let (w, tagged, _) = world(db).await;
         let token = bearer();
-        let path = "/costs/focus?from=2026-01-01T00:00:00Z";
-        let answer = get(&w.api, path, &[("authorization", &token)]).await;
+        let path = format!("/costs/focus?from=2026-01-01T{from}Z");
+        let answer = get(&w.api, &path, &[("authorization", &token)]).await;
         assert_eq!((answer.status, answer.header("content-type").as_str()), (200, "text/csv; charset=utf-8"));
         let mut reader = csv::Reader::from_reader(answer.body.as_slice());
         let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();

@@ -1,7 +1,7 @@
 //! Tests of `Idempotency-Key` on the routes that do not create instances: what is carried out once, what is carried out
 //! again, and what is refused.
 
-use crate::helpers::{Answer, bearer, send};
+use crate::helpers::{Answer, bearer, request, send};
 use axum::Router;
 use inventiv_keyring::api_key;
 use inventiv_store::WritePhase;
@@ -136,6 +136,41 @@ async fn a_request_in_progress_is_refused_and_one_of_a_crashed_process_is_carrie
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_reboot_whose_response_is_lost_is_not_repeated() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let id = w.create(request()).await;
+        w.until_status(&id, "ready").await;
+        let path = format!("/instances/{id}/reboot");
+        // The first write claims the key, the second one records the reboot.
+        crash_after(&w, 2, &path, "").await;
+        w.settle().await;
+        w.advance_ms(61_000);
+        let again = post(&w.api, &path, "k1", "").await;
+        assert_eq!((again.status, is_replayed(&again)), (202, false), "{}", again.json());
+        w.settle().await;
+        let reboots = w.actions(&id).await.iter().filter(|a| *a == "REQUEST_REBOOT").count();
+        assert_eq!(reboots, 1);
+        assert_eq!(post(&w.api, &path, "k2", "").await.status, 202, "another one");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_later_attempt_does_not_forget_what_an_earlier_one_created() {
+    let service = r#"{"model_id": "Qwen/Qwen2.5-7B-Instruct", "name": "chat"}"#;
+    for db in Database::both() {
+        let w = World::new(db).await;
+        crash_after(&w, 2, "/services", service).await;
+        w.advance_ms(61_000);
+        // Its settings were changed meanwhile; it is found all the same.
+        let (status, _) = w.call("PATCH", "/services/chat", Some(json!({"max_replicas": 3}))).await;
+        assert_eq!(status, 200);
+        let again = post(&w.api, "/services", "k1", service).await;
+        assert_eq!((again.status, &again.json()["max_replicas"]), (201, &json!(3)), "{}", again.json());
     }
 }
 

@@ -87,6 +87,7 @@ pub(crate) fn instance() -> Aggregate {
         ssh_keys: Vec::new(),
         user_data: None,
         recovered_at: None,
+        idle_ms: None,
         replica_of: None,
     };
     let instance = Instance {

@@ -68,6 +68,7 @@ fn report(phase: Phase) -> Report {
         engine: EngineFacts::default(),
         probe: None,
         in_flight: 0,
+        idle_ms: None,
         draining: false,
         gpus: Vec::new(),
         disks: Vec::new(),

@@ -53,7 +53,11 @@ pub(super) async fn create(
 
 /// A plan that was only to be shown.
 fn planned(p: &InstancePlan) -> String {
-    format!("{}\nnothing was created; `--plan {}` creates exactly this within 24 hours", output::plan(p), text(&p.id))
+    format!(
+        "{}\nnothing was created; with `--plan {}`, the same command creates this within 24 hours, if it still holds",
+        output::plan(p),
+        text(&p.id)
+    )
 }
 
 /// The request for a new instance. Reads the files that the arguments name.
@@ -80,6 +84,7 @@ fn request(args: Create, account: Option<&str>) -> Result<CreateInstance, Failur
         tags: Some(args.tags).filter(|tags| !tags.is_empty()),
         ssh_keys: Some(keys).filter(|keys| !keys.is_empty()),
         ttl_seconds: args.ttl.seconds(),
+        idle_seconds: args.idle,
         user_data: user_data.transpose()?,
         plan_id: None,
     })
