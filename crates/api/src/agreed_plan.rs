@@ -9,10 +9,10 @@ use inventiv_store::PlanRow;
 use inventiv_types::CreateInstance;
 use serde::Serialize;
 
-/// A request without when it ends: that changes nothing of what is made, and a time such as 18:00 is another number of seconds
-/// a moment later.
-pub(crate) fn without_times(request: &CreateInstance) -> CreateInstance {
-    CreateInstance { plan_id: None, ttl_seconds: None, ..request.clone() }
+/// The part of a request that a plan is about: not its name, and not when it ends, which is another number of seconds a moment
+/// later for a time such as 18:00. Both change nothing of what is made.
+pub(crate) fn planned_part(request: &CreateInstance) -> CreateInstance {
+    CreateInstance { name: None, plan_id: None, ttl_seconds: None, idle_seconds: None, ..request.clone() }
 }
 
 /// Records what was planned for a request. `request` is without its `plan_id`.

@@ -1,7 +1,7 @@
 //! `/plans`
 
 use crate::App;
-use crate::agreed_plan::{self, without_times};
+use crate::agreed_plan::{self, planned_part};
 use crate::create_request;
 use crate::expiry;
 use crate::extract::Draft;
@@ -37,7 +37,7 @@ pub(crate) async fn plan(
     let refused = limits::why_not(&app, offer.gpu_count).await?.map(|why| format!("it would be refused now: {why}"));
     let warnings = spec.warnings.iter().cloned().chain(refused).collect();
     let agreed = Agreed::of_instance(&parts, &spec);
-    let id = agreed_plan::record(&app, &without_times(&request), agreed).await?;
+    let id = agreed_plan::record(&app, &planned_part(&request), agreed).await?;
     let part = |p: quote::Part| PlanPart {
         kind: p.kind,
         size_gb: p.size_gb,

@@ -23,10 +23,10 @@ fn nothing_is_created_before_its_price_is_confirmed() {
     let planned = server.run(&[&CREATE[..], &["--dry-run", "-o", "json"]].concat());
     let plan: Value = serde_json::from_slice(&planned.stdout).unwrap();
     let id = plan["id"].as_str().unwrap();
-    let other = server.run(&[&CREATE[..], &["--plan", id, "--name", "other"]].concat());
+    let other = server.run(&[&CREATE[..], &["--plan", id, "--data-volume-gb", "20"]].concat());
     assert_eq!(other.status.code(), Some(4), "{}", text(&other.stderr));
     assert!(text(&other.stderr).contains("different request"), "{}", text(&other.stderr));
-    let made = server.run(&[&CREATE[..], &["--plan", id]].concat());
+    let made = server.run(&[&CREATE[..], &["--plan", id, "--name", "named-later", "--until", "23:59"]].concat());
     assert!(made.status.success(), "{}", text(&made.stderr));
 }
 

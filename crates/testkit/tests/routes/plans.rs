@@ -109,7 +109,9 @@ async fn a_request_that_names_a_plan_is_carried_out_only_if_the_plan_holds() {
                 let (status, problem) = w.call("POST", path, Some(with(wrong, name))).await;
                 assert!(status == 422 && problem["detail"].as_str().unwrap().contains(why), "{problem:#}");
             }
-            let (status, problem) = w.call("POST", path, Some(with(&plan, "other"))).await;
+            let mut other = with(&plan, "other");
+            other["data_volume_gb"] = json!(300);
+            let (status, problem) = w.call("POST", path, Some(other)).await;
             assert!(status == 422 && problem["errors"][0]["pointer"] == "#/plan_id", "{problem:#}");
             assert!(problem["detail"].as_str().unwrap().contains("different request"), "{problem:#}");
             // Its price rose by 2 %.
