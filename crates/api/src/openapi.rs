@@ -81,7 +81,7 @@ fn takes_key(operation: &mut Operation) {
     let description = "A unique key for each new request, for instance a UUID: 1 to 255 visible ASCII characters. For 24 \
         hours, the same request with the same key is answered with the first response and the header \
         `Idempotent-Replayed: true`; another request is refused with 422, and one that is in progress with 409. A request that \
-        was refused or failed is not remembered";
+        was refused is not remembered; one that failed is carried out again";
     let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255));
     let key = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
     parameters.push(RefOr::T(key.required(Required::False).description(Some(description)).schema(Some(text)).build()));

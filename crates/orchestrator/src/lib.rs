@@ -208,7 +208,7 @@ impl Orchestrator {
                         continue;
                     }
                     // None of them ends before it is stopped. Without the task, an old audit would look like a new one.
-                    tracing::error!(?ended, "a background task (catalogue, audit, retention, services or workers) ended unexpectedly; stops");
+                    tracing::error!(?ended, "a background task (catalogue, audit, retention, settling, services or workers) ended unexpectedly; stops");
                     stop.cancel();
                     return;
                 }

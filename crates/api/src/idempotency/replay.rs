@@ -1,9 +1,9 @@
 //! Carries out a request with an `Idempotency-Key` once, and answers repeated ones with the first response.
 //!
 //! The key is claimed in the database before the request is carried out, so that replicas and restarts do not matter. A
-//! response of success is kept for 24 hours, sealed. A refused request changed nothing, and is forgotten. After an error
-//! or a crash, the request is carried out again when it is sent again, with the same new id, so that it creates nothing
-//! twice.
+//! response of success is kept for 24 hours, sealed. A request that is refused at its first attempt changed nothing, and is
+//! forgotten. After an error or a crash, the request is carried out again when it is sent again, with the same new id, so
+//! that it creates nothing twice.
 
 use super::{Key, digest};
 use crate::App;
@@ -84,7 +84,11 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
             let run = carry_out(app, claim, repeated, next, Request::from_parts(parts, Body::from(body)));
             match tokio::spawn(run.in_current_span()).await {
                 Ok(response) => response,
-                Err(e) => std::panic::resume_unwind(e.into_panic()),
+                Err(e) => match e.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // The process ends.
+                    Err(_) => ApiError::unavailable("the control plane stops; send the request again").into_response(),
+                },
             }
         }
         Ok(Claimed::InProgress) => in_progress().into_response(),

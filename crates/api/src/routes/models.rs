@@ -75,7 +75,7 @@ pub(crate) async fn create(
         inventiv_store::Model { id: new.id, data_volume_gb: new.data_volume_gb, created_at: now, updated_at: now };
     match app.store().add_model(&model).await {
         // The same request was carried out before, and its response was lost.
-        Err(Error::Duplicate(_)) if id.is_repeated() && is_as(&app, &model).await? => {}
+        Err(Error::Duplicate(_)) if id.is_repeated() && is_recorded_as(&app, &model).await? => {}
         written => written?,
     }
     let location = format!("/models/{}", model.id);
@@ -83,7 +83,7 @@ pub(crate) async fn create(
 }
 
 /// Whether a model is recorded as it should be added.
-async fn is_as(app: &App, new: &inventiv_store::Model) -> Result<bool, ApiError> {
+async fn is_recorded_as(app: &App, new: &inventiv_store::Model) -> Result<bool, ApiError> {
     let known = app.store().model(&new.id).await?;
     Ok(known.is_some_and(|known| known.data_volume_gb == new.data_volume_gb))
 }

@@ -19,7 +19,8 @@ const MONTH_H: i64 = 730;
 /// Plan an instance
 ///
 /// Checks a request as `POST /instances` would, and shows what it would make and cost. Creates nothing. The request may then
-/// name the plan, and is refused if the plan no longer holds. A limit that would refuse the request is a warning. Whether the name is free is not checked.
+/// name the plan, and is refused if the plan no longer holds. A limit that would refuse the request is a warning. Whether the
+/// name is free is not checked.
 #[utoipa::path(post, operation_id = "planInstance", path = "/plans", request_body = CreateInstance, tag = "instances",
     responses((status = 200, description = "What the request would make", body = InstancePlan)))]
 pub(crate) async fn plan(
