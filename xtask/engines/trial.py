@@ -103,7 +103,7 @@ def closed_paths(stage: Stage, name: str) -> str:
 
 
 def create(stage: Stage, name: str, model: str, *more: str, file: str = "{model_file}") -> str:
-    options = ["--name", name, "--model", model, *more]
+    options = ["--yes", "--name", name, "--model", model, *more]
     return stage.run(*CREATE, *options, "--", *ENGINE, "--model", file).stderr
 
 
