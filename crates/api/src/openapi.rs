@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the code.
 
 use crate::routes;
-use inventiv_types::{Problem, SnapshotBegins, StreamEvent};
+use inventiv_types::{Problem, SnapshotBegins, StreamEvent, WebhookMessage};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -41,13 +41,14 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Response, Response
         (name = "costs", description = "What was spent, what is spent now, and the prices behind both."),
         (name = "services", description = "Models that are kept answering by as many instances as their load needs."),
         (name = "keys", description = "API keys for clients that ask models. The value of a key is shown once."),
+        (name = "alerts", description = "What an operator should know or do, and the webhooks that it is sent to."),
         (name = "audit", description = "The comparison of what the cloud shows with the records, in both directions."),
         (name = "action logs", description = "The log of requests, events and provider calls that change something."),
         (name = "accounts", description = "Accounts at providers, and the resources that each still owns."),
         (name = "provider settings", description = "The defaults for new instances at a provider."),
         (name = "health", description = "Liveness, readiness and metrics of the control plane.")
     ),
-    components(schemas(Problem, SnapshotBegins, StreamEvent))
+    components(schemas(Problem, SnapshotBegins, StreamEvent, WebhookMessage))
 )]
 struct Base;
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod action_logs;
+mod alerts;
 mod audit;
 mod costs;
 mod docs;
@@ -20,6 +21,7 @@ mod secrets;
 mod services;
 mod settings;
 mod volumes;
+mod webhooks;
 mod worker;
 
 use crate::problem::ApiError;
@@ -74,6 +76,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(focus::export))
         .routes(routes!(costs::prices))
         .routes(routes!(limits::show, limits::set))
+        .routes(routes!(alerts::list))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))

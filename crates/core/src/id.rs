@@ -101,6 +101,10 @@ typed_id!(/// A service: a model that is kept answering.
     ServiceId, "svc-");
 typed_id!(/// A key of the gateway.
     KeyId, "key-");
+typed_id!(/// A URL that alerts are sent to.
+    WebhookId, "whk-");
+typed_id!(/// One message to a webhook.
+    DeliveryId, "msg-");
 typed_id!(/// A plan that a request may name.
     PlanId, "plan-");
 

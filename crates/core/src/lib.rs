@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod agreed;
+pub mod alert;
 pub mod audit;
 pub mod calendar;
 pub mod cloud;

@@ -69,7 +69,7 @@ pub fn reached(limits: &Limits, used: &InUse, gpus: i64) -> Option<String> {
 }
 
 /// Millionths with two decimals.
-fn decimal(micros: i64) -> String {
+pub(crate) fn decimal(micros: i64) -> String {
     let cents = micros.saturating_add(5_000) / 10_000;
     format!("{}.{:02}", cents / 100, cents % 100)
 }

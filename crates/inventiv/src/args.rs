@@ -10,6 +10,7 @@ mod serve;
 mod service;
 mod times;
 mod upkeep;
+mod webhook;
 mod worker;
 
 pub(crate) use audit::{Audit, OrphanPolicy};
@@ -23,6 +24,7 @@ pub(crate) use resources::{
 pub(crate) use serve::{LogFormat, Serve};
 pub(crate) use service::{CreateServiceArgs, Scaling, ServiceCommand, UpdateServiceArgs};
 pub(crate) use upkeep::{Doctor, Migrate, Recover};
+pub(crate) use webhook::{AlertCommand, CreateWebhookArgs, WebhookCommand};
 pub(crate) use worker::{EmulatedServer, Misbehaviour, StandInEngine, WorkerArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -230,6 +232,20 @@ pub(crate) enum Command {
         connection: Connection,
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// List what you should know or do something about now.
+    Alert {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: AlertCommand,
+    },
+    /// Create, test, list and delete webhooks: URLs that alerts are sent to.
+    Webhook {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: WebhookCommand,
     },
     /// Run the worker on a server with a GPU. A control plane installs it; systemd starts it.
     Worker(WorkerArgs),

@@ -23,4 +23,5 @@ pub(crate) mod stand_in_engine;
 pub(crate) mod status;
 pub(crate) mod volume;
 pub(crate) mod watch;
+pub(crate) mod webhook;
 pub(crate) mod worker;

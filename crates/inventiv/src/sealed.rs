@@ -1,6 +1,8 @@
 //! What is stored sealed, when a control plane starts: the key file must open it, and the newest key seals it again.
 
 use crate::failure::Failure;
+use inventiv_core::id::WebhookId;
+use inventiv_keyring::webhook::webhook_context;
 use inventiv_keyring::{KeyError, Keyring, authority_context, secret_context};
 use inventiv_store::{Error, Store};
 
@@ -20,6 +22,7 @@ struct SealedRow {
 enum Kind {
     Authority,
     Secret,
+    Webhook,
 }
 
 impl SealedRow {
@@ -27,6 +30,7 @@ impl SealedRow {
         match self.kind {
             Kind::Authority => authority_context(&self.name),
             Kind::Secret => secret_context(&self.name),
+            Kind::Webhook => webhook_context(&self.name),
         }
     }
 
@@ -35,6 +39,10 @@ impl SealedRow {
         match self.kind {
             Kind::Authority => store.reseal_authority(&self.name, &self.sealed, to).await,
             Kind::Secret => store.reseal_secret(&self.name, &self.sealed, to).await,
+            Kind::Webhook => match WebhookId::parse(&self.name) {
+                Some(id) => store.reseal_webhook(&id, &self.sealed, to).await,
+                None => Ok(false),
+            },
         }
     }
 }
@@ -68,7 +76,7 @@ pub(crate) async fn bring_up_to_date(store: &Store, keyring: &Keyring) -> Result
         return Err(wrong_keys(e));
     }
     for error in refused {
-        tracing::warn!(%error, "a secret cannot be opened");
+        tracing::warn!(%error, "a secret or webhook cannot be opened");
     }
     if resealed > 0 {
         tracing::info!(resealed, key = keyring.newest_id(), "sealed again with the newest key");
@@ -84,6 +92,8 @@ async fn rows(store: &Store) -> Result<Vec<SealedRow>, Error> {
     }
     let secrets = store.secrets().await?.into_iter();
     rows.extend(secrets.map(|s| SealedRow { kind: Kind::Secret, name: s.name, sealed: s.sealed }));
+    let webhooks = store.webhooks().await?.into_iter();
+    rows.extend(webhooks.map(|w| SealedRow { kind: Kind::Webhook, name: w.id.to_string(), sealed: w.sealed }));
     Ok(rows)
 }
 

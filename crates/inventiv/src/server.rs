@@ -8,6 +8,7 @@ use inventiv_core::time::Timestamp;
 use inventiv_gateway::Gateway;
 use inventiv_keyring::Keyring;
 use inventiv_keyring::authority_context;
+use inventiv_notify::Notifier;
 use inventiv_orchestrator::clock::{ClockIds, SharedClock};
 use inventiv_orchestrator::{Clock, Config, Engine, EngineAccount, Ids, MutualTls, WorkerLink};
 use inventiv_providers::CloudProvider;
@@ -65,6 +66,7 @@ pub(crate) struct Running {
     /// Reads and writes for the gateway; stopped last, when every request has been counted.
     gateway_runs: JoinHandle<()>,
     gateway_stop: CancellationToken,
+    notifier: JoinHandle<()>,
 }
 
 /// Starts everything; when this returns, requests are answered.
@@ -99,6 +101,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let (kept_by, clock_stop) = (store.clone(), stop.clone());
     let gateway = gateway(&store, &tls, &clock);
     let (limits, gateway_stop) = (setup.limits, CancellationToken::new());
+    let notifier = notifier(&store, &setup.keyring, &clock, &drawn)?;
     let app = App::new(Settings {
         store,
         accounts,
@@ -117,6 +120,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     tokio::spawn(async move { clock_stop.run_until_cancelled(clock.keep(&kept_by)).await });
     let (run_stop, api_stop) = (stop.clone(), stop.clone());
     let orchestrator = tokio::spawn(async move { engine.run(run_stop).await });
+    let notify_stop = stop.clone();
+    let notifier = tokio::spawn(async move { notifier.run(notify_stop).await });
     let (more, alone) = (gateway.router(), gateway.router_alone());
     let api = tokio::spawn(async move {
         let stopped = || async { api_stop.cancelled().await };
@@ -129,7 +134,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     });
     let (runs, until) = (gateway.clone(), gateway_stop.clone());
     let gateway_runs = tokio::spawn(async move { runs.run(until).await });
-    Ok(Running { address, stop, orchestrator, api, gateway, gateway_runs, gateway_stop })
+    Ok(Running { address, stop, orchestrator, api, gateway, gateway_runs, gateway_stop, notifier })
 }
 
 async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
@@ -146,6 +151,22 @@ fn gateway(store: &Store, tls: &Arc<ClientConfig>, clock: &Arc<SharedClock>) -> 
         replica: uuid::Uuid::new_v4().simple().to_string(),
         now: Box::new(move || now.now()),
     })
+}
+
+fn notifier(
+    store: &Store,
+    keyring: &Arc<Keyring>,
+    clock: &Arc<SharedClock>,
+    ids: &Arc<ClockIds>,
+) -> Result<Notifier, Failure> {
+    let (now, ids) = (clock.clone(), ids.clone());
+    let settings = inventiv_notify::Settings {
+        store: store.clone(),
+        keyring: keyring.clone(),
+        now: Box::new(move || now.now()),
+        ids: Box::new(move || ids.draw()),
+    };
+    Notifier::new(settings).map_err(Failure::general)
 }
 
 /// The way to the workers, with the authority that all replicas share.
@@ -231,6 +252,8 @@ impl Running {
             () = asks.next() => Ok(()),
             ended = &mut self.orchestrator => Err(Failure::general(format!("the reconciler stopped: {}", why(ended)))),
             ended = &mut self.api => Err(Failure::general(format!("the API stopped: {}", why(ended)))),
+            // Without it, nobody would be told.
+            ended = &mut self.notifier => Err(Failure::general(format!("the notifier stopped: {}", why(ended)))),
             // Without it, revoked keys would go on to work.
             ended = &mut self.gateway_runs => Err(Failure::general(format!("the gateway stopped: {}", why(ended)))),
         }
@@ -248,6 +271,8 @@ impl Running {
             ended = tokio::time::timeout(STREAMS_MAX, api).await;
         }
         self.gateway_stop.cancel();
+        // A message in progress whose outcome is not recorded is sent again.
+        let _ = tokio::time::timeout(STREAMS_MAX, self.notifier).await;
         let _ = tokio::time::timeout(STREAMS_MAX, self.gateway_runs).await;
         let Ok(api) = ended else {
             tracing::warn!("requests were still running: they are cut off");

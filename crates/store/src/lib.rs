@@ -12,6 +12,7 @@ macro_rules! living {
 
 mod accounts;
 mod aggregates;
+mod alerts;
 mod api_keys;
 mod args;
 mod audits;
@@ -21,6 +22,7 @@ mod changes;
 mod charges;
 mod costs;
 mod db;
+mod deliveries;
 mod difference;
 mod error;
 mod filtered;
@@ -42,10 +44,12 @@ mod services;
 mod settings;
 mod usage;
 mod volume_rows;
+mod webhooks;
 mod workers;
 
 pub use accounts::Account;
 pub use aggregates::InstanceFilter;
+pub use alerts::{AlertRow, AlertToOpen};
 pub use api_keys::ApiKeyRow;
 pub use audits::{AuditDone, FixRequest, Unfinished, ZoneAudit};
 pub use authorities::AuthorityRow;
@@ -54,6 +58,7 @@ pub use changes::{Change, Cursor};
 pub use charges::OpenCharge;
 pub use costs::{ChargePiece, CostFilter, CostRate, CostRow, Unpriced};
 pub use db::{Moved, Schema, WriteHook, WritePhase};
+pub use deliveries::{Attempt, DeliveryRow};
 pub use difference::Giver;
 pub use error::Error;
 pub use idempotency::IdempotencyKey;
@@ -69,6 +74,7 @@ pub use services::Target;
 pub use settings::ProviderSettings;
 pub use usage::{Counted, MinuteUse, Usage, UsageKey};
 pub use volume_rows::{VolumeFilter, VolumeWithOwner};
+pub use webhooks::WebhookRow;
 pub use workers::EngineLog;
 
 use db::Db;

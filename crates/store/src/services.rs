@@ -8,6 +8,7 @@ use crate::saved::Saved;
 use inventiv_core::id::{InstanceId, ServiceId};
 use inventiv_core::service::{Service, ServiceStatus};
 use inventiv_core::status::Desired;
+use inventiv_core::time::Timestamp;
 
 const INSERT: &str = "INSERT INTO services (id, name, account_id, provider, model_id, desired, spec_json, revision, status, \
     reason, state_json, warm_until, created_at, updated_at, deleted_at, version, expires_at) \
@@ -16,6 +17,7 @@ const UPDATE: &str = "UPDATE services SET desired = $1, spec_json = $2, revision
     state_json = $6, warm_until = $7, updated_at = $8, deleted_at = $9, version = $10, \
     expires_at = $11 WHERE id = $12 AND version = $13";
 const LIVING: &str = "SELECT * FROM services WHERE deleted_at IS NULL ORDER BY id";
+const RECENT: &str = "SELECT * FROM services WHERE deleted_at IS NULL OR deleted_at > $1 ORDER BY id";
 const LIVING_OF: &str = "SELECT * FROM services WHERE account_id = $1 AND deleted_at IS NULL ORDER BY id";
 const NAMED: &str = "SELECT * FROM services WHERE name = $1 ORDER BY CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END, id DESC \
     LIMIT 1";
@@ -72,6 +74,17 @@ impl Store {
             Some(account) => self.db.read(a.text(account).statement(LIVING_OF)).await?,
             None => self.db.read(a.statement(LIVING)).await?,
         };
+        rows.iter().map(|r| read(&Columns(r))).collect()
+    }
+
+    /// The services that are not deleted, or were deleted after a time, oldest first.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(crate) async fn recent_services(&self, since: Timestamp) -> Result<Vec<Service>, Error> {
+        let mut a = Args::new();
+        a.time(since);
+        let rows = self.db.read(a.statement(RECENT)).await?;
         rows.iter().map(|r| read(&Columns(r))).collect()
     }
 

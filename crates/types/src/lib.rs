@@ -5,6 +5,7 @@
 
 mod account;
 mod action_log;
+mod alert;
 mod audit;
 mod cost;
 mod event;
@@ -31,6 +32,7 @@ mod worker;
 
 pub use account::{Account, OfAccount};
 pub use action_log::{ActionLog, ListLogs};
+pub use alert::{Alert, CreateWebhook, CreatedWebhook, Delivery, DeliveryStatus, Webhook, WebhookData, WebhookMessage};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
 pub use cost::{
     Cost, CostForecast, CostRate, CostTotal, Costs, CurrencyForecast, ListCosts, ListPrices, Price, UnpricedResources,
@@ -43,6 +45,7 @@ pub use health::{Health, HealthStatus};
 pub use instance::{
     ChangeInstance, CreateInstance, HistoryEntry, Instance, InstanceDetail, ListInstances, Note, StuckDeletion,
 };
+pub use inventiv_core::alert::{AlertKind, Severity};
 pub use inventiv_core::audit::FindingKind;
 pub use inventiv_core::cost_group::CostGroup;
 pub use inventiv_core::engine::EngineKind;

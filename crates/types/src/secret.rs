@@ -73,8 +73,10 @@ impl Serialize for SecretValue {
 
 impl<'de> Deserialize<'de> for SecretValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The usual message repeats a value of another type.
-        String::deserialize(deserializer).map(Self::new).map_err(|_| D::Error::custom("must be a string"))
+        // The usual message repeats a value of another type. That it is missing may be said.
+        String::deserialize(deserializer).map(Self::new).map_err(|e| {
+            if e.to_string().starts_with("missing field") { e } else { D::Error::custom("must be a string") }
+        })
     }
 }
 
@@ -104,5 +106,7 @@ mod tests {
             let error = serde_json::from_str::<PutSecret>(wrong).unwrap_err().to_string();
             assert!(error.contains("must be a string") && !error.contains("47"), "{error}");
         }
+        let error = serde_json::from_str::<PutSecret>("{}").unwrap_err().to_string();
+        assert!(error.starts_with("missing field `value`"), "{error}");
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn run(command: SecretCommand, connection: &Connection, output:
                 return Err(Failure::refused(format!("the name of a secret {SECRET_NAME_RULE}")));
             }
             let client = Client::connect(connection)?;
-            let value = value(&name, from_file, from_env)?;
+            let value = read(&format!("the value of {name}"), from_file, from_env)?;
             let secret: Secret = client.put(&path(&name), &PutSecret { value }).await?;
             output::one(output, &secret, |s| text(&s.name), |s| format!("{} set", text(&s.name)));
             Ok(())
@@ -55,8 +55,8 @@ fn path(name: &str) -> String {
     format!("/secrets/{}", encode(name))
 }
 
-/// The value, from where the user said, without one line break at its end.
-fn value(name: &str, from_file: Option<PathBuf>, from_env: Option<String>) -> Result<SecretValue, Failure> {
+/// A secret text, from where the user said, without one line break at its end.
+pub(super) fn read(what: &str, from_file: Option<PathBuf>, from_env: Option<String>) -> Result<SecretValue, Failure> {
     let (place, bytes) = match (from_file, from_env) {
         (Some(file), _) => {
             let shown = file.display().to_string();
@@ -71,7 +71,7 @@ fn value(name: &str, from_file: Option<PathBuf>, from_env: Option<String>) -> Re
         (None, None) => {
             let input = std::io::stdin();
             if input.is_terminal() {
-                eprintln!("Type the value of {name}, then Enter and Ctrl-D. The terminal shows it.");
+                eprintln!("Type {what}, then Enter and Ctrl-D. The terminal shows it.");
             }
             let bytes = limited(input.lock()).map_err(|e| unreadable("standard input", &e))?;
             ("standard input".to_owned(), bytes)

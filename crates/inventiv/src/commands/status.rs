@@ -5,17 +5,15 @@ use crate::args::{Connection, Output};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, decimal, hourly, text, word};
-use inventiv_core::expiry::TOLD_BEFORE_MS;
-use inventiv_core::time::Timestamp;
 use inventiv_types::{
-    Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, LimitsInUse, OfAccount, Service, ServiceStatus,
-    Status, Time,
+    Alert, AlertKind, Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, LimitsInUse, OfAccount, Service,
+    Severity,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// From so many percent of a limit on, it needs a person.
-const LIMIT_NEAR_PERCENT: i64 = 80;
+/// How many lines about what needs a person are shown.
+const SHOWN_MAX: usize = 20;
 
 /// Everything that the command shows.
 struct Found {
@@ -23,8 +21,6 @@ struct Found {
     services: Vec<Service>,
     costs: CostForecast,
     limits: LimitsInUse,
-    /// `Err`: why there is none.
-    audit: Result<Audit, String>,
 }
 
 pub(crate) async fn run(connection: &Connection, account: Option<String>, output: Output) -> Result<(), Failure> {
@@ -36,9 +32,9 @@ pub(crate) async fn run(connection: &Connection, account: Option<String>, output
         services: client.all("/services", &()).await?,
         costs: client.get("/costs/forecast", &()).await?,
         limits: client.get("/limits", &()).await?,
-        audit: audit.map_err(|e: Failure| e.message),
     };
-    let attention = attention(&found);
+    let alerts: Vec<Alert> = client.all("/alerts", &()).await?;
+    let attention = attention(&alerts, &audit.map_err(|e: Failure| e.message));
     if output.is_for_programs() {
         let counts = |statuses: BTreeMap<String, usize>| json!(statuses);
         let value = json!({
@@ -110,50 +106,20 @@ fn costs(c: &CurrencyForecast, month_ends_at: String) -> Vec<String> {
     lines
 }
 
-/// What needs a person, one sentence each, with what to do.
-fn attention(found: &Found) -> Vec<String> {
-    let reason = |text: &Option<String>| text.as_deref().map_or_else(String::new, |r| format!(": {}", output::text(r)));
-    let degraded = found.services.iter().filter(|s| s.status == ServiceStatus::Degraded);
-    let mut lines: Vec<String> =
-        degraded.map(|s| format!("service {} is degraded{}", text(&s.name), reason(&s.reason))).collect();
-    let troubled = |i: &&Instance| {
-        let waits = matches!(i.status, Status::StartupFailed | Status::Unavailable);
-        waits || i.error.is_some()
-    };
-    let line = |i: &Instance| {
-        let name = text(&i.name);
-        format!("instance {name} is {}{}: inventiv explain {name}", word(&i.status), reason(&i.error))
-    };
-    lines.extend(found.instances.iter().filter(troubled).map(line));
-    let now = Timestamp(jiff::Timestamp::now().as_microsecond());
-    let is_soon = |at: &Time| at.0.ms_since(now) <= TOLD_BEFORE_MS;
-    let ends = found.instances.iter().filter_map(|i| Some((i, i.expires_at.filter(is_soon)?)));
-    lines.extend(ends.map(|(i, at)| {
-        let name = text(&i.name);
-        format!("instance {name} ends by itself at {at}: inventiv instance extend {name} --ttl 2h")
-    }));
-    let ends = found.services.iter().filter_map(|s| Some((s, s.expires_at.filter(is_soon)?)));
-    lines.extend(ends.map(|(s, at)| {
-        let name = text(&s.name);
-        format!("service {name} ends by itself at {at}: inventiv service extend {name} --ttl 2h")
-    }));
-    if let Some(percent) = found.limits.used_percent.filter(|p| *p >= LIMIT_NEAR_PERCENT) {
-        lines.push(format!("{percent} % of a limit are used: inventiv limit show"));
-    }
-    match &found.audit {
-        Ok(a) => {
-            let found = [
-                (a.orphans, "orphan(s)"),
-                (a.suspects, "suspect(s)"),
-                (a.missing, "missing resource(s)"),
-                (a.conflicts, "conflict(s)"),
-                (usize::try_from(a.stuck).unwrap_or_default(), "stuck deletion(s)"),
-            ];
-            let found = found.iter().filter(|(n, _)| *n > 0);
-            lines.extend(found.map(|(n, what)| format!("the last audit found {n} {what}: inventiv audit")));
-            lines.extend(a.inconclusive.iter().map(|why| format!("the last audit is inconclusive: {}", text(why))));
-        }
-        Err(why) => lines.push(format!("there is no audit: {}", text(why))),
+/// What needs a person, one sentence each, with what to do, the most urgent first.
+fn attention(alerts: &[Alert], audit: &Result<Audit, String>) -> Vec<String> {
+    let needs = |a: &&Alert| a.severity > Severity::Info || is_end(a.kind);
+    let mut lines: Vec<String> = alerts.iter().filter(needs).map(|a| text(&a.text)).collect();
+    lines.extend(audit.as_ref().err().map(|why| format!("there is no audit: {}", text(why))));
+    if lines.len() > SHOWN_MAX {
+        let others = lines.len() - SHOWN_MAX;
+        lines.truncate(SHOWN_MAX);
+        lines.push(format!("and {others} more: inventiv alert list"));
     }
     lines
+}
+
+/// Whether it can still be extended.
+const fn is_end(kind: AlertKind) -> bool {
+    matches!(kind, AlertKind::InstanceEndsSoon | AlertKind::ServiceEndsSoon)
 }

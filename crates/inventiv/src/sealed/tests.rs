@@ -2,7 +2,8 @@
 
 use super::*;
 use inventiv_core::time::Timestamp;
-use inventiv_store::AuthorityRow;
+use inventiv_keyring::webhook::Endpoint;
+use inventiv_store::{AuthorityRow, WebhookRow};
 
 #[tokio::test]
 async fn what_an_older_key_sealed_is_sealed_again_and_wrong_keys_are_refused() {
@@ -15,8 +16,20 @@ async fn what_an_older_key_sealed_is_sealed_again_and_wrong_keys_are_refused() {
     for name in ["a", "b"] {
         store.put_secret(name, &seal(&secret_context(name)), Timestamp(1)).await.unwrap();
     }
+    let hook = WebhookRow {
+        id: WebhookId::new(1),
+        name: "on-call".into(),
+        sealed: Endpoint::generate("https://example.com").unwrap().seal(&old, WebhookId::new(1).as_str()).unwrap(),
+        shown_url: "https://example.com".into(),
+        kinds: Vec::new(),
+        created_at: Timestamp(1),
+    };
+    store.add_webhook(&hook).await.unwrap();
     let new = Keyring::rotate(&path).unwrap();
     bring_up_to_date(&store, &new).await.unwrap();
+    let sealed = store.webhooks().await.unwrap().remove(0).sealed;
+    assert!(new.seals_with_newest(&sealed));
+    assert_eq!(*Endpoint::open(&new, hook.id.as_str(), &sealed).unwrap().url, "https://example.com");
     for name in ["a", "b"] {
         let row = store.secret(name).await.unwrap().unwrap();
         assert!(new.seals_with_newest(&row.sealed));

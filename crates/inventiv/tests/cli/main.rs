@@ -11,6 +11,7 @@ mod samples;
 mod secrets;
 mod server;
 mod services;
+mod webhooks;
 mod workers;
 
 use inventiv_testkit::{Database, World};

@@ -42,7 +42,7 @@ fn every_command_of_the_readme_does_what_it_is_shown_for() {
     let command = format!("exec {} emulated-server", env!("CARGO_BIN_EXE_inventiv"));
     let _machines = cloud.emulator.boot(&Boot { command, state_dir: None }).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), &cloud.url);
+    let server = Server::start_with(folder.path(), &cloud.url, &[("ALERT_URL", "http://127.0.0.1:9/hook")]);
     let (mut id, mut volume, mut key, mut ran) = (String::new(), String::new(), String::new(), 0);
     for line in &all {
         let mut args = words(line);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// The tables to move, in the order of their references, with their keys. Leases belong to running replicas, and
 /// `changes` is derived from `instance_changes`.
-const TABLES: [(&str, &[&str]); 29] = [
+const TABLES: [(&str, &[&str]); 32] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
@@ -43,6 +43,9 @@ const TABLES: [(&str, &[&str]); 29] = [
         &["start_day", "end_day", "account_id", "zone", "service_id", "model_id", "kind", "class", "sku", "currency"],
     ),
     ("limits", &["id"]),
+    ("alerts", &["key"]),
+    ("webhooks", &["id"]),
+    ("deliveries", &["id"]),
     ("prices", &["account_id", "zone", "sku", "since"]),
     ("usage_hours", &["hour", "key_id", "service_id", "instance_id", "model"]),
 ];

@@ -27,6 +27,8 @@ async fn everything_but_health_requires_the_token() {
         "/keys",
         "/services",
         "/usage",
+        "/alerts",
+        "/webhooks",
         "/offers",
         "/metrics",
         "/openapi.json",

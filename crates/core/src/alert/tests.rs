@@ -1,0 +1,217 @@
+//! Tests of `alert.rs` and its folder.
+
+use super::*;
+use crate::id::ServiceId;
+use crate::plan::tests::{T0, life};
+use crate::recorded::Failure;
+use crate::service::{ServiceSpec, ServiceState};
+
+fn minutes(n: i64) -> Timestamp {
+    T0.plus_ms(n * 60_000)
+}
+
+/// Kind and text of each alert that is shown.
+fn shown(facts: &Facts, now: Timestamp) -> Vec<(AlertKind, String)> {
+    alerts(facts, now).into_iter().filter(|a| !a.is_implied).map(|a| (a.kind, a.text)).collect()
+}
+
+fn kinds(facts: &Facts, now: Timestamp) -> Vec<AlertKind> {
+    shown(facts, now).into_iter().map(|(kind, _)| kind).collect()
+}
+
+fn instance(change: impl FnOnce(&mut Instance)) -> Facts {
+    let mut i = life().instance;
+    change(&mut i);
+    Facts { instances: vec![i], ..Facts::default() }
+}
+
+fn failed(at: Option<Timestamp>) -> impl FnOnce(&mut Instance) {
+    move |i| {
+        i.failure = Some(Failure { code: "quota".into(), message: "the quota is used up".into() });
+        (i.status, i.terminated_at) = (Status::ProvisioningFailed, at);
+    }
+}
+
+#[test]
+fn a_failed_instance_is_an_alert_until_a_day_after_its_end() {
+    let day = PAST_MS / 60_000;
+    let cases = [(None, 10 * day, true), (Some(T0), day - 1, true), (Some(T0), day, false)];
+    for (ended, now, wanted) in cases {
+        let found = shown(&instance(failed(ended)), minutes(now));
+        assert_eq!(found.len(), usize::from(wanted), "{ended:?} {now}: {found:?}");
+        let says = |(kind, text): &(AlertKind, String)| {
+            *kind == AlertKind::InstanceFailed && text.contains("the quota is used up: inventiv explain ins-")
+        };
+        assert!(found.iter().all(says), "{found:?}");
+    }
+    assert_eq!(shown(&instance(|_| {}), T0), []);
+    let replica = instance(|i| {
+        failed(None)(i);
+        i.spec.replica_of = Some(crate::service::ReplicaOf { service_id: ServiceId::new(1), revision: 1 });
+    });
+    assert_eq!(shown(&replica, T0), [], "the service tells about its replicas");
+}
+
+#[test]
+fn a_model_that_stopped_answering_is_an_alert() {
+    assert_eq!(kinds(&instance(|i| i.status = Status::Unavailable), T0), [AlertKind::InstanceUnavailable]);
+}
+
+#[test]
+fn an_end_is_told_before_and_after_unless_somebody_ended_it_earlier() {
+    let (soon, ended) = (AlertKind::InstanceEndsSoon, AlertKind::InstanceEnded);
+    let day = PAST_MS / 60_000;
+    // It ends after 60 minutes. When its end was requested, and now; the alert.
+    let cases = [
+        (None, 49, None),
+        (None, 50, Some(soon)),
+        (None, 61, Some(soon)),
+        (Some(60), 61, Some(ended)),
+        (Some(61), 60 + day - 1, Some(ended)),
+        (Some(61), 60 + day, None),
+        (Some(55), 56, None),
+        (Some(55), 70, None),
+    ];
+    for (requested, now, wanted) in cases {
+        let facts = instance(|i| {
+            i.expires_at = Some(minutes(60));
+            i.terminate_requested_at = requested.map(minutes);
+            i.desired = if requested.is_some() { Desired::Absent } else { Desired::Present };
+        });
+        assert_eq!(kinds(&facts, minutes(now)), Vec::from_iter(wanted), "{requested:?} {now}");
+    }
+}
+
+fn service(change: impl FnOnce(&mut Service)) -> Facts {
+    let spec = ServiceSpec {
+        model_id: "Qwen/Qwen2.5-7B-Instruct".into(),
+        min_replicas: 0,
+        max_replicas: 1,
+        target_concurrency: 1,
+        idle_ms: 0,
+        scale_down_ms: 0,
+        candidates: Vec::new(),
+        template: serde_json::Value::Null,
+    };
+    let mut service = Service {
+        id: ServiceId::new(1),
+        name: "chat".into(),
+        account_id: "a".into(),
+        provider: "p".into(),
+        desired: Desired::Present,
+        spec,
+        revision: 1,
+        status: ServiceStatus::Ready,
+        reason: None,
+        state: ServiceState::default(),
+        warm_until: None,
+        expires_at: None,
+        created_at: T0,
+        updated_at: T0,
+        deleted_at: None,
+        version: 1,
+    };
+    change(&mut service);
+    Facts { services: vec![service], ..Facts::default() }
+}
+
+#[test]
+fn a_degraded_service_says_why_and_one_that_ends_says_when() {
+    let degraded = service(|s| (s.status, s.reason) = (ServiceStatus::Degraded, Some("no stock".into())));
+    let text = "service chat is degraded: no stock; see inventiv service show chat".to_owned();
+    assert_eq!(shown(&degraded, T0), [(AlertKind::ServiceDegraded, text)]);
+    let ends = |desired, deleted: Option<i64>| {
+        service(|s| (s.expires_at, s.desired, s.deleted_at) = (Some(minutes(60)), desired, deleted.map(minutes)))
+    };
+    let cases = [
+        (Desired::Present, None, 49, None),
+        (Desired::Present, None, 50, Some(AlertKind::ServiceEndsSoon)),
+        (Desired::Absent, None, 55, None),
+        (Desired::Absent, Some(59), 61, None),
+        (Desired::Absent, Some(62), 63, Some(AlertKind::ServiceEnded)),
+        (Desired::Absent, None, 61, Some(AlertKind::ServiceEnded)),
+    ];
+    for (desired, deleted, now, wanted) in cases {
+        assert_eq!(kinds(&ends(desired, deleted), minutes(now)), Vec::from_iter(wanted), "{desired} {deleted:?} {now}");
+    }
+}
+
+#[test]
+fn of_the_steps_of_a_limit_the_highest_is_told() {
+    let limits =
+        Limits { instances: Some(10), day_micros: Some(50_000_000), currency: "EUR".into(), ..Limits::default() };
+    let of = |instances, day_micros, limits: &Limits| {
+        let used = InUse { instances, day_micros, ..InUse::default() };
+        alerts(&Facts { limits: limits.clone(), used, ..Facts::default() }, T0)
+    };
+    let cases = [
+        (4, 0, vec![]),
+        (5, 0, vec!["50 % of the limit of at most 10 instances are used; see inventiv limit show"]),
+        (8, 0, vec!["80 % of the limit of at most 10 instances are used; see inventiv limit show"]),
+        (
+            12,
+            0,
+            vec!["the limit of at most 10 instances is reached: nothing is created beyond it; see inventiv limit show"],
+        ),
+        (0, 24_999_999, vec![]),
+        (0, 40_000_000, vec!["80 % of the limit of at most 50.00 EUR today (UTC) are used; see inventiv limit show"]),
+    ];
+    for (instances, day, wanted) in cases {
+        let found = of(instances, day, &limits);
+        let told: Vec<&str> = found.iter().filter(|a| !a.is_implied).map(|a| a.text.as_str()).collect();
+        assert_eq!(told, wanted, "{instances} {day}");
+    }
+    // The lower steps stay open, so that a falling use tells nothing.
+    assert_eq!(of(10, 0, &limits).iter().filter(|a| a.is_implied).count(), 2);
+    assert_eq!(of(0, 0, &Limits { instances: Some(0), ..limits.clone() }), [], "a limit of 0 is no alert");
+    assert_eq!(of(5, i64::MAX, &limits).len(), 4, "nothing overflows");
+}
+
+#[test]
+fn a_day_that_begins_is_told_again() {
+    let limits = Limits { day_micros: Some(10), month_micros: Some(10), currency: "EUR".into(), ..Limits::default() };
+    let used = InUse { day_micros: 5, month_micros: 5, ..InUse::default() };
+    let facts = Facts { limits, used, ..Facts::default() };
+    let keys = |now| alerts(&facts, now).into_iter().map(|a| a.key).collect::<Vec<_>>();
+    let (today, tomorrow) = (keys(T0), keys(T0.plus_ms(86_400_000)));
+    assert_ne!(today.first(), tomorrow.first(), "{today:?}");
+    assert_eq!(today.get(1), tomorrow.get(1), "the same month");
+}
+
+#[test]
+fn what_an_audit_found_is_an_alert_for_each_resource() {
+    use crate::audit::Finding;
+    use crate::status::ResourceKind;
+    let finding = |kind, id: &str| Finding {
+        kind,
+        resource: ResourceKind::Server,
+        provider_id: id.into(),
+        name: "iva-\u{202e}x".into(),
+        size_bytes: None,
+        created_at: None,
+        instance_id: None,
+        known: false,
+        hourly_micros: None,
+        why: "no record wants it".into(),
+        remedy: "delete it".into(),
+    };
+    let findings = vec![finding(FindingKind::Orphan, "s-1"), finding(FindingKind::Missing, "s-1")];
+    let report = Report { findings, ..Report::inconclusive(T0, "the listing failed") };
+    let facts = Facts {
+        audits: vec![AuditFacts { account: "a".into(), zone: "fr-par-2".into(), report }],
+        stuck: vec![InstanceId::new(7)],
+        ..Facts::default()
+    };
+    let found = alerts(&facts, T0);
+    let kinds: Vec<_> = found.iter().map(|a| a.kind).collect();
+    let (orphan, other) = (AlertKind::OrphanFound, AlertKind::AuditFinding);
+    assert_eq!(kinds, [AlertKind::DeletionStuck, orphan, other, AlertKind::AuditInconclusive]);
+    let text = &found[1].text;
+    assert_eq!(
+        text,
+        "the audit of fr-par-2 found an orphan, server s-1 (iva-\\u{202e}x): no record wants it; delete it"
+    );
+    let mut keys: Vec<_> = found.iter().map(|a| &a.key).collect();
+    keys.dedup();
+    assert_eq!(keys.len(), found.len(), "{keys:?}");
+}
