@@ -1,7 +1,19 @@
 //! What may run and be spent at most. Pure.
 
+use crate::words::words;
+
+words!(
+    /// What happens when a limit on what is spent is reached.
+    OnLimit {
+        /// Nothing is created; what runs goes on.
+        Refuse = "refuse",
+        /// Nothing is created, and every living instance is terminated. Retained volumes stay.
+        Drain = "drain",
+    }
+);
+
 /// The limits of a control plane; `None`: no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// How many instances may live at once.
     pub instances: Option<i64>,
@@ -13,6 +25,21 @@ pub struct Limits {
     pub month_micros: Option<i64>,
     /// ISO 4217 code.
     pub currency: String,
+    /// What happens when a limit on what is spent is reached.
+    pub on_limit: OnLimit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            instances: None,
+            gpus: None,
+            day_micros: None,
+            month_micros: None,
+            currency: "EUR".to_owned(),
+            on_limit: OnLimit::Refuse,
+        }
+    }
 }
 
 impl Limits {
@@ -57,14 +84,17 @@ pub fn reached(limits: &Limits, used: &InUse, gpus: i64) -> Option<String> {
             used.gpus
         ));
     }
+    spent_out(limits, used).map(|why| format!("{why}; wait, or {raise}"))
+}
+
+/// Which limit on what is spent is reached; `None`: none is.
+#[must_use]
+pub fn spent_out(limits: &Limits, used: &InUse) -> Option<String> {
     let of = [(limits.day_micros, used.day_micros, "today"), (limits.month_micros, used.month_micros, "this month")];
     of.into_iter().find_map(|(most, spent, when)| {
         // Without what was spent: it changes each second, and services record the sentence.
         let most = decimal(most.filter(|most| spent >= *most)?);
-        Some(format!(
-            "at most {most} {} may be spent {when} (UTC), and that is reached; wait, or {raise}",
-            limits.currency
-        ))
+        Some(format!("at most {most} {} may be spent {when} (UTC), and that is reached", limits.currency))
     })
 }
 
@@ -85,7 +115,7 @@ mod tests {
             gpus,
             day_micros,
             month_micros,
-            currency: "EUR".into(),
+            ..Limits::default()
         };
         let used = InUse { instances: 3, gpus: 6, day_micros: 20_000_000, month_micros: 99_999_999 };
         // The limits, the GPUs of the new instance, and the beginning of the refusal.
@@ -106,7 +136,7 @@ mod tests {
             if let (Some(said), Some(wanted)) = (said, wanted) {
                 assert!(said.starts_with(wanted) && said.contains("inventiv limit set"), "{said}");
             }
-            assert_eq!(limits.is_any(), limits != Limits { currency: "EUR".into(), ..Limits::default() });
+            assert_eq!(limits.is_any(), limits != Limits::default());
         }
     }
 }

@@ -100,7 +100,7 @@ impl BackgroundTask for Retention {
     }
 }
 
-/// Ends instances whose time is over.
+/// Ends instances whose time is over, or because a limit says so.
 pub(crate) struct Expiry {
     pub(crate) of: Orchestrator,
 }
@@ -116,7 +116,8 @@ impl BackgroundTask for Expiry {
     }
 
     async fn run(&mut self, _stop: &CancellationToken) -> Result<(), Error> {
-        self.of.end_expired().await.map(drop)
+        let expired = self.of.end_expired().await;
+        self.of.drain_by_limit().await.and(expired).map(drop)
     }
 }
 

@@ -13,6 +13,7 @@ mod expiry;
 mod history;
 mod lease;
 mod ledger;
+mod limits;
 mod observe;
 mod park;
 mod prices;

@@ -6,7 +6,7 @@ use crate::costs::CostFilter;
 use crate::error::Error;
 use inventiv_core::calendar::{day_of, month_of};
 use inventiv_core::ledger::ChargeClass;
-use inventiv_core::limits::{InUse, Limits};
+use inventiv_core::limits::{InUse, Limits, OnLimit};
 use inventiv_core::time::Timestamp;
 
 /// How old the sums of what was spent may be, in milliseconds. What costs money since then is added at its rate.
@@ -22,10 +22,10 @@ pub(crate) struct Spent {
 }
 
 const GET: &str = "SELECT * FROM limits WHERE id = 1";
-const SET: &str = "INSERT INTO limits (id, instances, gpus, day_micros, month_micros, currency, updated_at) \
-    VALUES (1, $1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET instances = excluded.instances, \
+const SET: &str = "INSERT INTO limits (id, instances, gpus, day_micros, month_micros, currency, on_limit, updated_at) \
+    VALUES (1, $1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET instances = excluded.instances, \
     gpus = excluded.gpus, day_micros = excluded.day_micros, month_micros = excluded.month_micros, \
-    currency = excluded.currency, updated_at = excluded.updated_at";
+    currency = excluded.currency, on_limit = excluded.on_limit, updated_at = excluded.updated_at";
 const LIVING: &str = concat!(
     "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(COALESCE(i.gpu_count, o.gpu_count, 0)), 0) AS BIGINT) AS gpus FROM instances i \
     LEFT JOIN offers o ON o.account_id = i.account_id AND o.zone = i.zone AND o.instance_type = i.instance_type WHERE ",
@@ -39,7 +39,7 @@ impl Store {
     /// When the database refuses.
     pub async fn limits(&self) -> Result<Limits, Error> {
         let rows = self.db.read(Args::new().statement(GET)).await?;
-        let Some(row) = rows.first() else { return Ok(Limits { currency: "EUR".to_owned(), ..Limits::default() }) };
+        let Some(row) = rows.first() else { return Ok(Limits::default()) };
         let c = Columns(row);
         Ok(Limits {
             instances: c.opt_int("instances")?,
@@ -47,6 +47,7 @@ impl Store {
             day_micros: c.opt_int("day_micros")?,
             month_micros: c.opt_int("month_micros")?,
             currency: c.text("currency")?,
+            on_limit: c.word("on_limit", OnLimit::parse)?,
         })
     }
 
@@ -57,7 +58,7 @@ impl Store {
     pub async fn set_limits(&self, l: &Limits, now: Timestamp) -> Result<(), Error> {
         let mut a = Args::new();
         a.opt_int(l.instances).opt_int(l.gpus).opt_int(l.day_micros).opt_int(l.month_micros);
-        a.text(&l.currency).time(now);
+        a.text(&l.currency).text(l.on_limit.text()).time(now);
         self.db.write(vec![a.statement(SET)]).await.map(|_| ())
     }
 
@@ -76,6 +77,15 @@ impl Store {
             (used.day_micros, used.month_micros) = (spent.day_micros, spent.month_micros);
         }
         Ok(used)
+    }
+
+    /// The same, with sums over the past as they are now.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn in_use_exactly(&self, limits: &Limits, now: Timestamp) -> Result<InUse, Error> {
+        *self.spent.lock() = None;
+        self.in_use(limits, now).await
     }
 
     /// What was spent today and this month in a currency. Sums over the past are made twice a minute at most.

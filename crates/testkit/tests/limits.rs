@@ -119,10 +119,101 @@ async fn wrong_limits_are_refused_and_change_nothing() {
         (json!({"instances": 1.5}), "instances"),
         (json!({"currency": "euro"}), "currency"),
         (json!({"tokens": 5}), "tokens"),
+        (json!({"on_limit": "stop"}), "on_limit"),
         (json!([]), "object"),
     ] {
         let (status, problem) = w.call("PUT", "/limits", Some(wrong.clone())).await;
         assert!((400..=422).contains(&status) && problem.to_string().contains(field), "{wrong}: {problem}");
     }
     assert_eq!(w.call("GET", "/limits", None).await.1["limits"]["gpus"], 4);
+}
+
+/// A world with an instance that retains its volume, and another one; a limit with `drain` is nearly reached.
+async fn draining(database: Database) -> (World, [String; 2]) {
+    let w = world(database).await;
+    // In the first hours of a day.
+    let now = (w.settings().now)();
+    w.advance_ms(inventiv_core::calendar::day_of(now).plus_ms(DAY_MS + 3_600_000).ms_since(now));
+    w.orchestrator.refresh_catalogue().await.unwrap();
+    let mut retaining = request("L40S-1-48G");
+    retaining["delete_on_terminate"] = json!(false);
+    let ids = [w.create(retaining).await, w.create(request("L4-1-24G")).await];
+    for id in &ids {
+        w.until_status(id, "ready").await;
+    }
+    // 2.26 EUR per hour.
+    w.advance_ms(1_800_000);
+    (w, ids)
+}
+
+#[tokio::test]
+async fn a_limit_with_drain_ends_what_runs_and_keeps_retained_volumes() {
+    for database in Database::both() {
+        let (w, ids) = draining(database).await;
+        let ends = async || w.orchestrator.drain_by_limit().await.unwrap();
+        // Not reached, reached without drain, and limits that are not on what is spent.
+        for limits in [
+            json!({"day_micros": 50_000_000, "on_limit": "drain"}),
+            json!({"day_micros": 1}),
+            json!({"day_micros": 1, "on_limit": "refuse"}),
+            json!({"instances": 1, "gpus": 1, "on_limit": "drain"}),
+        ] {
+            set(&w, limits.clone()).await;
+            assert_eq!(ends().await, 0, "{limits}");
+        }
+        let shown = set(&w, json!({"day_micros": 500_000, "on_limit": "drain"})).await;
+        assert_eq!(shown["limits"]["on_limit"], "drain");
+        assert_eq!((ends().await, ends().await), (2, 0));
+        for id in &ids {
+            w.until_status(id, "terminated").await;
+            let (_, logs) = w.call("GET", &format!("/action_logs?instance_id={id}"), None).await;
+            assert!(logs.to_string().contains("ended by a limit: at most 0.50 EUR may be spent today"), "{logs:#}");
+        }
+        assert_eq!(w.left(), (0, 1, 0), "the retained volume stays");
+        assert!(refused(&w, "L4-1-24G").await.contains("at most 0.50 EUR"));
+        // The next day, instances may be created, and they run.
+        w.advance_ms(DAY_MS - 3 * 3_600_000);
+        assert!(refused(&w, "L4-1-24G").await.contains("at most 0.50 EUR"), "it is the same day");
+        w.advance_ms(3 * 3_600_000);
+        let next = w.create(request("L4-1-24G")).await;
+        w.until_status(&next, "ready").await;
+        assert_eq!(ends().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_write_of_a_drain_leaves_nothing_running() {
+    use inventiv_store::{WriteHook, WritePhase};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    for database in Database::both() {
+        for dies_at in 0..4 {
+            let (w, ids) = draining(database).await;
+            set(&w, json!({"day_micros": 500_000, "on_limit": "drain"})).await;
+            let (seen, died) = (AtomicUsize::new(0), Arc::new(tokio::sync::Notify::new()));
+            let hook: WriteHook = Arc::new({
+                let died = died.clone();
+                move |_: WritePhase| {
+                    let (is_last, died) = (seen.fetch_add(1, Ordering::SeqCst) == dies_at, died.clone());
+                    Box::pin(async move {
+                        if is_last {
+                            died.notify_one();
+                            std::future::pending::<()>().await;
+                        }
+                    })
+                }
+            });
+            let (_, process) = w.hooked_replica(hook).await;
+            let life = tokio::spawn(async move { process.drain_by_limit().await });
+            died.notified().await;
+            life.abort();
+            // What was committed before it died is not requested again.
+            let ended_before = [0, 1, 1, 2][dies_at];
+            assert_eq!(w.orchestrator.drain_by_limit().await.unwrap(), 2 - ended_before, "{database:?} {dies_at}");
+            for id in &ids {
+                w.until_status(id, "terminated").await;
+            }
+            assert_eq!(w.left(), (0, 1, 0));
+        }
+    }
 }

@@ -51,6 +51,7 @@ pub use inventiv_core::cost_group::CostGroup;
 pub use inventiv_core::engine::EngineKind;
 pub use inventiv_core::fit::FitVerdict;
 pub use inventiv_core::ledger::{ChargeClass, ChargeKind};
+pub use inventiv_core::limits::OnLimit;
 pub use inventiv_core::offer::{Availability, BootStorage};
 pub use inventiv_core::quote::PartKind;
 pub use inventiv_core::service::ServiceStatus;

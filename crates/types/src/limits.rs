@@ -1,5 +1,6 @@
 //! Limits on what may run and be spent.
 
+use inventiv_core::limits::OnLimit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,6 +23,8 @@ pub struct Limits {
     /// The currency, as an ISO 4217 code. If omitted, `EUR`.
     #[schema(min_length = 3, max_length = 3, example = "EUR")]
     pub currency: Option<String>,
+    /// What happens when a limit on what is spent is reached: `refuse` (the default) or `drain`. Other limits end nothing.
+    pub on_limit: Option<OnLimit>,
 }
 
 /// The limits, and what is used of them.

@@ -4,7 +4,7 @@ use crate::App;
 use crate::extract::Json;
 use crate::problem::{ApiError, wrong_field};
 use axum::extract::State;
-use inventiv_core::limits::{self, InUse};
+use inventiv_core::limits::{self, InUse, OnLimit};
 use inventiv_types::{FieldError, Limits, LimitsInUse};
 
 /// Show the limits and what is used of them
@@ -21,7 +21,8 @@ pub(crate) async fn show(State(app): State<App>) -> Result<axum::Json<LimitsInUs
 /// Set the limits
 ///
 /// Replaces all limits. A new instance beyond one of them is refused with 409 `limit_reached`, and services create no replicas;
-/// what runs goes on. Two requests at the same moment may exceed a limit by one instance; what was spent may be 30 seconds old.
+/// what runs goes on. With `on_limit: drain`, a limit on what is spent also terminates every living instance once it is reached,
+/// as if somebody had asked for it; retained volumes stay. Two requests at the same moment may exceed a limit by one instance; what was spent may be 30 seconds old.
 #[utoipa::path(put, operation_id = "setLimits", path = "/limits", request_body = Limits, tag = "costs",
     responses((status = 200, description = "The limits and what is used of them", body = LimitsInUse)))]
 pub(crate) async fn set(State(app): State<App>, Json(new): Json<Limits>) -> Result<axum::Json<LimitsInUse>, ApiError> {
@@ -35,6 +36,7 @@ pub(crate) async fn set(State(app): State<App>, Json(new): Json<Limits>) -> Resu
         day_micros: new.day_micros,
         month_micros: new.month_micros,
         currency: new.currency.unwrap_or_else(|| "EUR".to_owned()),
+        on_limit: new.on_limit.unwrap_or(OnLimit::Refuse),
     };
     app.store().set_limits(&limits, app.now()).await?;
     app.store().tell_change();
@@ -80,6 +82,7 @@ fn view(l: limits::Limits, used: &InUse) -> LimitsInUse {
             day_micros: l.day_micros,
             month_micros: l.month_micros,
             currency: Some(l.currency),
+            on_limit: Some(l.on_limit),
         },
     }
 }

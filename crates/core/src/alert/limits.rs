@@ -2,7 +2,7 @@
 
 use super::{Alert, AlertKind, Severity};
 use crate::calendar::{day_of, month_of};
-use crate::limits::{InUse, Limits, decimal};
+use crate::limits::{InUse, Limits, OnLimit, decimal};
 use crate::time::Timestamp;
 
 /// The percentages that are told, and how urgent each is.
@@ -26,9 +26,13 @@ pub(super) fn of_limits(limits: &Limits, used: &InUse, now: Timestamp) -> Vec<Al
         // A limit of 0 refuses everything on purpose.
         let reached: Vec<_> =
             STEPS.into_iter().filter(|(percent, _)| most > 0 && percent_of(most, used) >= *percent).collect();
+        let drains = matches!(name, "day" | "month") && limits.on_limit == OnLimit::Drain;
         let highest = reached.len().saturating_sub(1);
         found.extend(reached.into_iter().enumerate().map(|(n, (percent, severity))| {
             let text = match percent {
+                100 if drains => {
+                    format!("the limit of {shown} is reached: every instance is terminated; see inventiv limit show")
+                }
                 100 => {
                     format!("the limit of {shown} is reached: nothing is created beyond it; see inventiv limit show")
                 }

@@ -161,6 +161,9 @@ fn of_the_steps_of_a_limit_the_highest_is_told() {
         let told: Vec<&str> = found.iter().filter(|a| !a.is_implied).map(|a| a.text.as_str()).collect();
         assert_eq!(told, wanted, "{instances} {day}");
     }
+    let drains = Limits { on_limit: crate::limits::OnLimit::Drain, ..limits.clone() };
+    let told: Vec<String> = of(10, 50_000_000, &drains).into_iter().filter(|a| !a.is_implied).map(|a| a.text).collect();
+    assert!(told[0].contains("nothing is created") && told[1].contains("every instance is terminated"), "{told:?}");
     // The lower steps stay open, so that a falling use tells nothing.
     assert_eq!(of(10, 0, &limits).iter().filter(|a| a.is_implied).count(), 2);
     assert_eq!(of(0, 0, &Limits { instances: Some(0), ..limits.clone() }), [], "a limit of 0 is no alert");

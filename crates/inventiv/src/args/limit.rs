@@ -1,12 +1,14 @@
 //! Commands on limits.
 
 use clap::{Args, Subcommand};
+use inventiv_core::limits::OnLimit;
 
 #[derive(Subcommand)]
 pub(crate) enum LimitCommand {
     /// Show the limits and what is used of them.
     Show,
-    /// Set limits; those that are not named stay. What is beyond a limit is not created; what runs goes on.
+    /// Set limits; those that are not named stay. What is beyond a limit is not created; what runs goes on, unless --on-limit
+    /// says otherwise.
     Set(SetLimits),
 }
 
@@ -24,11 +26,22 @@ pub(crate) struct SetLimits {
     /// How much may be spent in a month in UTC, or `none`.
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
     pub(crate) per_month: Option<Limit>,
+    /// When a limit on what is spent is reached: `refuse` creates nothing more; `drain` also terminates every living instance.
+    /// Retained volumes stay.
+    #[arg(long, value_name = "refuse|drain", value_parser = on_limit)]
+    pub(crate) on_limit: Option<OnLimit>,
+    /// Do not ask before instances end at once, because a limit with `drain` is reached already.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// A limit that was given; `None`: none any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit(pub(crate) Option<i64>);
+
+fn on_limit(text: &str) -> Result<OnLimit, String> {
+    OnLimit::parse(text).ok_or_else(|| "must be refuse or drain".to_owned())
+}
 
 fn count(text: &str) -> Result<Limit, String> {
     if text == "none" {
