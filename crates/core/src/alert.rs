@@ -83,6 +83,11 @@ impl Alert {
     fn new(kind: AlertKind, severity: Severity, about: &str, text: String) -> Self {
         Self { key: format!("{kind} {about}"), kind, severity, about: about.to_owned(), text, is_implied: false }
     }
+
+    /// The same, of one of several that are told apart by a detail.
+    fn of(self, detail: &impl std::fmt::Display) -> Self {
+        Self { key: format!("{} {detail}", self.key), ..self }
+    }
 }
 
 /// The last audit of a zone.
@@ -148,14 +153,17 @@ fn of_instance(i: &Instance, now: Timestamp) -> Vec<Alert> {
         }
     }
     let end = End { expires_at: i.expires_at, desired: i.desired, requested_at: i.terminate_requested_at };
-    found.extend(match end.state(now) {
+    // One that failed ends for that reason.
+    let is_ending = i.failure.is_some() || i.status.is_final();
+    let state = end.state(now).filter(|state| !(is_ending && matches!(state, EndState::Soon(_))));
+    found.extend(match state {
         Some(EndState::Soon(at)) => {
             let text = format!("instance {name} ends by itself at {at}: inventiv instance extend {id} --ttl 2h");
-            Some(Alert::new(AlertKind::InstanceEndsSoon, Severity::Info, id, text))
+            Some(Alert::new(AlertKind::InstanceEndsSoon, Severity::Info, id, text).of(&at))
         }
         Some(EndState::Over(at)) => {
             let text = format!("instance {name} was ended: its time was over at {at}");
-            Some(Alert::new(AlertKind::InstanceEnded, Severity::Info, id, text))
+            Some(Alert::new(AlertKind::InstanceEnded, Severity::Info, id, text).of(&at))
         }
         None => None,
     });
@@ -175,17 +183,17 @@ fn of_service(s: &Service, now: Timestamp) -> Vec<Alert> {
         let text = format!("service {name} is degraded{why}; see inventiv service show {name}");
         found.push(Alert::new(AlertKind::ServiceDegraded, Severity::Critical, id, text));
     }
-    // A service records the time of its end, not of the request for it.
-    let requested_at = s.deleted_at.or(Some(now)).filter(|_| s.desired == Desired::Absent);
+    // The request for its end is its last change.
+    let requested_at = Some(s.updated_at).filter(|_| s.desired == Desired::Absent);
     let end = End { expires_at: s.expires_at, desired: s.desired, requested_at };
     found.extend(match end.state(now) {
         Some(EndState::Soon(at)) => {
             let text = format!("service {name} ends by itself at {at}: inventiv service extend {name} --ttl 2h");
-            Some(Alert::new(AlertKind::ServiceEndsSoon, Severity::Info, id, text))
+            Some(Alert::new(AlertKind::ServiceEndsSoon, Severity::Info, id, text).of(&at))
         }
         Some(EndState::Over(at)) => {
             let text = format!("service {name} was ended: its time was over at {at}");
-            Some(Alert::new(AlertKind::ServiceEnded, Severity::Info, id, text))
+            Some(Alert::new(AlertKind::ServiceEnded, Severity::Info, id, text).of(&at))
         }
         None => None,
     });
@@ -218,7 +226,7 @@ impl End {
 }
 
 fn of_audit(a: &AuditFacts) -> Vec<Alert> {
-    let place = format!("{} {}", a.account, a.zone);
+    let place = place(a);
     let mut found: Vec<Alert> = a
         .report
         .findings
@@ -231,8 +239,9 @@ fn of_audit(a: &AuditFacts) -> Vec<Alert> {
                 }
             };
             let text = format!(
-                "the audit of {} found {} {} {} ({}): {}; {}",
+                "the audit of {} in account {} found {} {} {} ({}): {}; {}",
                 a.zone,
+                a.account,
                 article(f.kind),
                 f.resource,
                 f.provider_id,
@@ -242,15 +251,28 @@ fn of_audit(a: &AuditFacts) -> Vec<Alert> {
             );
             let alert = Alert::new(kind, severity, &f.provider_id, text);
             // Ids of a cloud are unique in a zone.
-            Alert { key: format!("{kind} {} {place} {}", f.kind, f.provider_id), ..alert }
+            Alert { key: format!("{kind} {place} {} {}", f.kind, f.provider_id), ..alert }
         })
         .collect();
     if let Some(why) = &a.report.inconclusive {
-        let text = format!("the last audit of {} is inconclusive: {why}; see inventiv audit", a.zone);
+        let text =
+            format!("the last audit of {} in account {} is inconclusive: {why}; see inventiv audit", a.zone, a.account);
         let alert = Alert::new(AlertKind::AuditInconclusive, Severity::Warning, &a.zone, text);
         found.push(Alert { key: format!("{} {place}", AlertKind::AuditInconclusive), ..alert });
     }
     found
+}
+
+fn place(a: &AuditFacts) -> String {
+    format!("{} {}", a.account, a.zone)
+}
+
+/// Whether nobody can say if an open alert is still the matter: the last audit, which would say it, is inconclusive.
+#[must_use]
+pub fn is_unknown(key: &str, facts: &Facts) -> bool {
+    let blind = facts.audits.iter().filter(|a| a.report.inconclusive.is_some());
+    let is_of = |a: &AuditFacts, kind: AlertKind| key.starts_with(&format!("{kind} {} ", place(a)));
+    blind.into_iter().any(|a| is_of(a, AlertKind::OrphanFound) || is_of(a, AlertKind::AuditFinding))
 }
 
 const fn article(kind: FindingKind) -> &'static str {

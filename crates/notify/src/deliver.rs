@@ -6,7 +6,7 @@ use crate::Notifier;
 use inventiv_core::id::WebhookId;
 use inventiv_core::time::Timestamp;
 use inventiv_keyring::webhook::Endpoint;
-use inventiv_store::{Attempt, DeliveryRow, Error};
+use inventiv_store::{Attempt, DeliveryRow, Error, WebhookRow};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -15,7 +15,9 @@ use tokio::task::JoinHandle;
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a process has a message for itself, in milliseconds. Longer than an attempt.
 const CLAIMED_MS: i64 = 60_000;
-/// The pauses after each attempt, in seconds: together two thirds of a day.
+/// How old a message may become before it is given up, in milliseconds: 17 hours.
+const KEPT_MS: i64 = 17 * 3_600_000;
+/// The pauses after each attempt, in seconds: together less than that.
 const PAUSES_S: [i64; 9] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800];
 
 /// The HTTP clients.
@@ -83,19 +85,21 @@ fn chain(e: &reqwest::Error) -> String {
 
 /// Messages in progress, by their webhook.
 #[derive(Default)]
-pub(crate) struct Sending(HashMap<WebhookId, JoinHandle<()>>);
+pub(crate) struct Sending(HashMap<WebhookId, JoinHandle<usize>>);
 
 impl Sending {
-    /// Waits for what is in progress.
-    pub(crate) async fn finish(self) {
+    /// Waits for what is in progress. Returns how many messages it was.
+    pub(crate) async fn finish(self) -> usize {
+        let mut sent = 0;
         for task in self.0.into_values() {
-            let _ = task.await;
+            sent += task.await.unwrap_or_default();
         }
+        sent
     }
 }
 
 impl Notifier {
-    /// Starts to send the first due message of each webhook that gets none now.
+    /// Starts to send what is due to each webhook that gets nothing now.
     pub(crate) async fn start_deliveries(&self, sending: &mut Sending) -> Result<(), Error> {
         sending.0.retain(|_, task| !task.is_finished());
         for due in self.0.settings.store.due_deliveries(self.now()).await? {
@@ -108,34 +112,49 @@ impl Notifier {
         Ok(())
     }
 
-    /// Sends what is due now, one message for each webhook, and waits for the outcome. Returns how many were sent.
+    /// Sends what is due now, and waits for the outcome. Returns how many messages were sent.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn deliver(&self) -> Result<usize, Error> {
-        let mut sent = 0;
-        for due in self.0.settings.store.due_deliveries(self.now()).await? {
-            sent += usize::from(self.deliver_one(due).await?);
-        }
-        Ok(sent)
+        let mut sending = Sending::default();
+        self.start_deliveries(&mut sending).await?;
+        Ok(sending.finish().await)
     }
 
-    async fn deliver_all(&self, due: DeliveryRow) {
-        let id = due.id.clone();
-        if let Err(e) = self.deliver_one(due).await {
-            tracing::error!(message = id, error = %e, "the outcome of a message was not recorded; it is sent again");
+    /// Sends what is due to a webhook, one message after the other, beginning with this one.
+    async fn deliver_all(&self, first: DeliveryRow) -> usize {
+        let (mut next, mut sent) = (Some(first), 0);
+        while let Some(due) = next.take() {
+            let (id, webhook) = (due.id.clone(), due.webhook_id.clone());
+            let done = async {
+                let sent = self.deliver_one(due).await?;
+                let due = self.0.settings.store.due_deliveries(self.now()).await?;
+                // What another process has claimed is not due.
+                Ok::<_, Error>((sent, due.into_iter().find(|d| sent && d.webhook_id == webhook)))
+            };
+            match done.await {
+                Ok((did, more)) => (sent, next) = (sent + usize::from(did), more),
+                Err(e) => {
+                    tracing::error!(message = id, error = %e, "a message waits for the database; it is sent again")
+                }
+            }
         }
+        sent
     }
 
     async fn deliver_one(&self, due: DeliveryRow) -> Result<bool, Error> {
         let (store, now) = (&self.0.settings.store, self.now());
+        let webhooks = store.webhooks().await?;
+        let webhook = webhooks.into_iter().find(|w| w.id == due.webhook_id);
         if !store.claim_delivery(&due, now.plus_ms(CLAIMED_MS)).await? {
             return Ok(false);
         }
         let attempts = due.attempts.saturating_add(1);
-        let outcome = self.attempt(&due, now).await?;
+        let outcome = self.attempt(&due, webhook, now).await;
         let now = self.now();
         let pause = usize::try_from(due.attempts).ok().and_then(|n| PAUSES_S.get(n));
+        let pause = pause.filter(|s| now.plus_ms(**s * 1_000).ms_since(due.created_at) < KEPT_MS);
         let outcome = match outcome {
             Outcome::Accepted => Attempt::Accepted,
             Outcome::Later(error) => Attempt::Refused { error, again_at: pause.map(|s| now.plus_ms(s * 1_000)) },
@@ -154,15 +173,11 @@ impl Notifier {
         Ok(true)
     }
 
-    async fn attempt(&self, due: &DeliveryRow, now: Timestamp) -> Result<Outcome, Error> {
-        let settings = &self.0.settings;
-        let rows = settings.store.webhooks().await?;
-        let Some(row) = rows.into_iter().find(|w| w.id == due.webhook_id) else {
-            return Ok(Outcome::Never("the webhook was deleted".to_owned()));
-        };
-        match Endpoint::open(&settings.keyring, row.id.as_str(), &row.sealed) {
-            Ok(endpoint) => Ok(self.0.http.send(&endpoint, &due.id, due.body.clone(), now).await),
-            Err(e) => Ok(Outcome::Later(e.to_string())),
+    async fn attempt(&self, due: &DeliveryRow, to: Option<WebhookRow>, now: Timestamp) -> Outcome {
+        let Some(row) = to else { return Outcome::Never("the webhook was deleted".to_owned()) };
+        match Endpoint::open(&self.0.settings.keyring, row.id.as_str(), &row.sealed) {
+            Ok(endpoint) => self.0.http.send(&endpoint, &due.id, due.body.clone(), now).await,
+            Err(e) => Outcome::Later(e.to_string()),
         }
     }
 }

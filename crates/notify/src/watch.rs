@@ -1,16 +1,16 @@
 //! Compares the alerts with those that were told.
 
 use crate::Notifier;
-use inventiv_core::alert::{Alert, AlertKind, alerts};
-use inventiv_core::id::DeliveryId;
+use inventiv_core::alert::{Alert, AlertKind, alerts, is_unknown};
+use inventiv_core::id::{DeliveryId, WebhookId};
 use inventiv_core::time::Timestamp;
-use inventiv_store::{AlertRow, AlertToOpen, Error, WebhookRow};
+use inventiv_store::{AlertToOpen, Error, WebhookRow};
 use inventiv_types::{Time, WebhookData, WebhookMessage};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An alert that begins again within this time after its end, in milliseconds, is not sent again.
 const FLAPPING_MS: i64 = 15 * 60_000;
-/// How many messages of a kind are sent at once. One more says that there are others.
+/// How many alerts of a kind that begin at once are sent. One more message counts the others.
 const AT_ONCE: usize = 20;
 
 impl Notifier {
@@ -20,70 +20,73 @@ impl Notifier {
     /// When the database refuses.
     pub async fn watch(&self) -> Result<(), Error> {
         let (store, now) = (&self.0.settings.store, self.now());
-        let current = alerts(&store.alert_facts(now).await?, now);
+        let facts = store.alert_facts(now).await?;
+        let current = alerts(&facts, now);
         let known = store.known_alerts(now.plus_ms(-FLAPPING_MS)).await?;
         let (open, ended): (Vec<_>, Vec<_>) = known.into_iter().partition(|row| row.resolved_at.is_none());
+        let keys = |rows: &[inventiv_store::AlertRow]| -> HashSet<String> {
+            rows.iter().map(|row| row.alert.key.clone()).collect()
+        };
+        let (is_open, has_ended) = (keys(&open), keys(&ended));
+        let is_current: HashSet<&str> = current.iter().map(|alert| alert.key.as_str()).collect();
         show(&current);
-        let is_open = |alert: &&Alert| open.iter().any(|row| row.key == alert.key);
-        let new: Vec<&Alert> = current.iter().filter(|alert| !is_open(alert)).collect();
+        let new: Vec<&Alert> = current.iter().filter(|alert| !is_open.contains(&alert.key)).collect();
         if !new.is_empty() {
-            self.open(&new, &ended, now).await?;
+            self.open(&new, &has_ended, now).await?;
         }
-        for row in open.iter().filter(|row| !current.iter().any(|alert| alert.key == row.key)) {
-            store.resolve_alert(&row.key, now).await?;
+        for row in open.iter().filter(|row| !is_current.contains(row.alert.key.as_str())) {
+            if !is_unknown(&row.alert.key, &facts) {
+                store.resolve_alert(&row.alert.key, now).await?;
+            }
         }
         Ok(())
     }
 
-    async fn open(&self, new: &[&Alert], ended: &[AlertRow], now: Timestamp) -> Result<(), Error> {
+    /// The same list is the same everywhere, so that several processes together send no more than one of them would. The message
+    /// that counts the others is queued with the first of these: a crash after it loses none, because they are opened, and then
+    /// sent, by the next process.
+    async fn open(&self, new: &[&Alert], has_ended: &HashSet<String>, now: Timestamp) -> Result<(), Error> {
         let webhooks = self.0.settings.store.webhooks().await?;
-        let mut sent: HashMap<AlertKind, usize> = HashMap::new();
-        let mut others: HashMap<AlertKind, usize> = HashMap::new();
+        let is_sent = |alert: &&&Alert| !alert.is_implied && !has_ended.contains(&alert.key);
+        let mut totals: HashMap<AlertKind, usize> = HashMap::new();
+        new.iter().filter(is_sent).for_each(|alert| *totals.entry(alert.kind).or_default() += 1);
+        let mut places: HashMap<AlertKind, usize> = HashMap::new();
         for alert in new {
-            let flaps = ended.iter().any(|row| row.key == alert.key);
-            let is_sent = !alert.is_implied && !flaps;
-            let is_too_many = is_sent && sent.get(&alert.kind).is_some_and(|n| *n >= AT_ONCE);
-            let to = if is_sent && !is_too_many { self.wanted_by(&webhooks, alert.kind) } else { Vec::new() };
-            let opened = self.tell(alert, to, now).await?;
-            if opened && is_sent {
-                tracing::warn!(kind = %alert.kind, about = alert.about, "{}", alert.text);
-                *if is_too_many { &mut others } else { &mut sent }.entry(alert.kind).or_default() += 1;
+            let mut message = None;
+            if is_sent(&alert) {
+                let place = places.entry(alert.kind).or_default();
+                *place += 1;
+                let others = totals.get(&alert.kind).map_or(0, |total| total.saturating_sub(AT_ONCE));
+                message = match *place {
+                    n if n <= AT_ONCE => Some(body(alert, alert.text.clone(), now)),
+                    n if n == AT_ONCE + 1 => {
+                        let text =
+                            format!("{others} more alerts of this kind began at the same time: inventiv alert list");
+                        Some(body(alert, text, now))
+                    }
+                    _ => None,
+                };
             }
-        }
-        for (kind, n) in others {
-            let text = format!("{n} more alerts of this kind began at the same time: inventiv alert list");
-            let summary = Alert {
-                key: format!("{kind} and more at {now}"),
-                kind,
-                severity: inventiv_core::alert::Severity::Warning,
-                about: kind.text().to_owned(),
-                text,
-                is_implied: false,
-            };
-            self.tell(&summary, self.wanted_by(&webhooks, kind), now).await?;
+            let to = if message.is_some() { self.wanted_by(&webhooks, alert.kind) } else { Vec::new() };
+            let to_open = AlertToOpen { alert: (*alert).clone(), body: message.unwrap_or_default(), to };
+            if self.0.settings.store.open_alert(&to_open, now).await? && is_sent(&alert) {
+                tracing::warn!(kind = %alert.kind, about = alert.about, "{}", alert.text);
+            }
         }
         Ok(())
     }
 
     /// The webhooks that want a kind, each with the id of a message.
-    fn wanted_by(&self, webhooks: &[WebhookRow], kind: AlertKind) -> Vec<(inventiv_core::id::WebhookId, DeliveryId)> {
-        let want = webhooks.iter().filter(|w| w.kinds.is_empty() || w.kinds.contains(&kind));
+    fn wanted_by(&self, webhooks: &[WebhookRow], kind: AlertKind) -> Vec<(WebhookId, DeliveryId)> {
+        let want = webhooks.iter().filter(|w| w.takes_all || w.kinds.contains(&kind));
         want.map(|w| (w.id.clone(), DeliveryId::new((self.0.settings.ids)()))).collect()
     }
+}
 
-    async fn tell(
-        &self,
-        alert: &Alert,
-        to: Vec<(inventiv_core::id::WebhookId, DeliveryId)>,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        let data = WebhookData { severity: alert.severity, about: alert.about.clone(), text: alert.text.clone() };
-        let message = WebhookMessage { kind: alert.kind, timestamp: Time(now), data };
-        // A message is made of texts and numbers.
-        let body = serde_json::to_string(&message).unwrap_or_default();
-        let alert = AlertToOpen { key: alert.key.clone(), kind: alert.kind, body, to };
-        self.0.settings.store.open_alert(&alert, now).await
-    }
+fn body(alert: &Alert, text: String, now: Timestamp) -> String {
+    let data = WebhookData { severity: alert.severity, about: alert.about.clone(), text };
+    // A message is made of texts and numbers, and always serializes.
+    serde_json::to_string(&WebhookMessage { kind: alert.kind, timestamp: Time(now), data }).unwrap_or_default()
 }
 
 /// Shows how many alerts of each kind there are.

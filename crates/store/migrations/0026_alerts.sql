@@ -2,16 +2,22 @@
 
 -- Instances that failed, and those whose end was requested because their time was over: read often, for alerts.
 CREATE INDEX instances_failed ON instances (terminated_at) WHERE failure_json IS NOT NULL;
+CREATE INDEX instances_ending ON instances (expires_at) WHERE expires_at IS NOT NULL AND desired <> 'absent';
 CREATE INDEX instances_expired ON instances (expires_at) WHERE expires_at IS NOT NULL AND desired = 'absent';
 
 CREATE TABLE alerts (
     -- Identifies what is the matter.
     key TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    about TEXT NOT NULL,
+    text TEXT NOT NULL,
     opened_at BIGINT NOT NULL,
     -- NULL: it is the matter now.
     resolved_at BIGINT
 );
+CREATE INDEX alerts_open ON alerts (key) WHERE resolved_at IS NULL;
+CREATE INDEX alerts_resolved ON alerts (resolved_at) WHERE resolved_at IS NOT NULL;
 
 CREATE TABLE webhooks (
     id TEXT PRIMARY KEY,

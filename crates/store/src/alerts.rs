@@ -6,17 +6,15 @@ use crate::Store;
 use crate::args::{Args, Columns};
 use crate::db::Written;
 use crate::error::Error;
-use inventiv_core::alert::AlertKind;
+use inventiv_core::alert::{Alert, AlertKind, Severity};
 use inventiv_core::id::{DeliveryId, WebhookId};
 use inventiv_core::time::Timestamp;
 
 /// An alert as it was last told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRow {
-    /// Identifies it.
-    pub key: String,
-    /// What it is about.
-    pub kind: AlertKind,
+    /// The alert.
+    pub alert: Alert,
     /// Since when.
     pub opened_at: Timestamp,
     /// Until when; `None`: it is the matter now.
@@ -26,10 +24,8 @@ pub struct AlertRow {
 /// An alert to open, and what is sent about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertToOpen {
-    /// Identifies it.
-    pub key: String,
-    /// What it is about.
-    pub kind: AlertKind,
+    /// The alert.
+    pub alert: Alert,
     /// What is sent.
     pub body: String,
     /// The webhooks that it is sent to, with the ids of the messages.
@@ -37,13 +33,15 @@ pub struct AlertToOpen {
 }
 
 /// A resolved alert that is the matter again is opened again.
-const OPEN: &str = "INSERT INTO alerts AS a (key, kind, opened_at) VALUES ($1, $2, $3) ON CONFLICT (key) DO UPDATE \
-    SET opened_at = excluded.opened_at, resolved_at = NULL WHERE a.resolved_at IS NOT NULL";
+const OPEN: &str = "INSERT INTO alerts AS a (key, kind, severity, about, text, opened_at) \
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE \
+    SET text = excluded.text, severity = excluded.severity, opened_at = excluded.opened_at, resolved_at = NULL WHERE a.resolved_at IS NOT NULL";
 /// Nothing is queued for a webhook that was deleted meanwhile.
 const QUEUE: &str = "INSERT INTO deliveries (id, webhook_id, kind, body, created_at, attempts, next_at) \
     SELECT $1, id, $2, $3, $4, 0, $5 FROM webhooks WHERE id = $6";
 const RESOLVE: &str = "UPDATE alerts SET resolved_at = $1 WHERE key = $2 AND resolved_at IS NULL";
-const KNOWN: &str = "SELECT * FROM alerts WHERE resolved_at IS NULL OR resolved_at > $1 ORDER BY key";
+const KNOWN: &str = "SELECT * FROM alerts WHERE resolved_at IS NULL UNION ALL \
+    SELECT * FROM alerts WHERE resolved_at IS NOT NULL AND resolved_at > $1";
 const FORGET: &str = "DELETE FROM alerts WHERE resolved_at < $1";
 
 impl Store {
@@ -56,14 +54,14 @@ impl Store {
         a.time(since);
         let rows = self.db.read(a.statement(KNOWN)).await?;
         let one = |c: Columns<'_>| {
-            Ok(AlertRow {
-                key: c.text("key")?,
-                kind: c.word("kind", AlertKind::parse)?,
-                opened_at: c.time("opened_at")?,
-                resolved_at: c.opt_time("resolved_at")?,
-            })
+            // A kind of another version is the matter of that version.
+            let kinds = (AlertKind::parse(&c.text("kind")?), Severity::parse(&c.text("severity")?));
+            let (Some(kind), Some(severity)) = kinds else { return Ok(None) };
+            let (key, about, text) = (c.text("key")?, c.text("about")?, c.text("text")?);
+            let alert = Alert { key, kind, severity, about, text, is_implied: false };
+            Ok(Some(AlertRow { alert, opened_at: c.time("opened_at")?, resolved_at: c.opt_time("resolved_at")? }))
         };
-        rows.iter().map(|r| one(Columns(r))).collect()
+        rows.iter().filter_map(|r| one(Columns(r)).transpose()).collect()
     }
 
     /// Opens an alert, and queues its messages, in one write. `false`: it is open already,
@@ -71,13 +69,15 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn open_alert(&self, alert: &AlertToOpen, now: Timestamp) -> Result<bool, Error> {
+    pub async fn open_alert(&self, new: &AlertToOpen, now: Timestamp) -> Result<bool, Error> {
+        let alert = &new.alert;
         let mut a = Args::new();
-        a.text(&alert.key).text(alert.kind.text()).time(now);
+        a.text(&alert.key).text(alert.kind.text()).text(alert.severity.text()).text(&alert.about).text(&alert.text);
+        a.time(now);
         let mut statements = vec![a.guarded(OPEN)];
-        for (webhook, id) in &alert.to {
+        for (webhook, id) in &new.to {
             let mut a = Args::new();
-            a.text(id.as_str()).text(alert.kind.text()).text(&alert.body).time(now).time(now).text(webhook.as_str());
+            a.text(id.as_str()).text(alert.kind.text()).text(&new.body).time(now).time(now).text(webhook.as_str());
             statements.push(a.statement(QUEUE));
         }
         Ok(self.db.write(statements).await? == Written::Done)

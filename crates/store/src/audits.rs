@@ -143,7 +143,7 @@ macro_rules! leaving {
 const UNPROVEN: &str =
     concat!("SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN at < $2 THEN 1 ELSE 0 END), 0) AS late FROM ", leaving!());
 const STUCK: &str =
-    concat!("SELECT DISTINCT instance_id FROM ", leaving!(), " WHERE at < $2 ORDER BY instance_id LIMIT 100");
+    concat!("SELECT DISTINCT instance_id FROM ", leaving!(), " WHERE at < $2 ORDER BY instance_id LIMIT $3");
 const OTHERS: &str = concat!(
     "SELECT account_id FROM instances WHERE account_id <> $1 AND ",
     living!(),
@@ -352,6 +352,22 @@ impl Store {
         Ok(found)
     }
 
+    /// Instances with stuck deletions.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(crate) async fn stuck_instances(
+        &self,
+        account: &str,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<InstanceId>, Error> {
+        let mut a = Args::new();
+        a.text(account).time(now.plus_ms(-STUCK_MS)).int(limit);
+        let rows = self.db.read(a.statement(STUCK)).await?;
+        rows.iter().map(|r| Columns(r).word("instance_id", InstanceId::parse)).collect()
+    }
+
     /// What is unfinished, according to the records.
     ///
     /// # Errors
@@ -375,11 +391,7 @@ impl Store {
             (open.unproven_deletions, open.stuck) = (Columns(row).int("n")?, Columns(row).int("late")?);
         }
         if open.stuck > 0 {
-            let mut a = Args::new();
-            a.text(account).time(now.plus_ms(-STUCK_MS));
-            let rows = self.db.read(a.statement(STUCK)).await?;
-            let one = |r| Columns(r).word("instance_id", InstanceId::parse);
-            open.stuck_instances = rows.iter().map(one).collect::<Result<_, _>>()?;
+            open.stuck_instances = self.stuck_instances(account, now, 100).await?;
         }
         Ok(open)
     }

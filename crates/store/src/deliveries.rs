@@ -47,14 +47,16 @@ pub enum Attempt {
 
 const ADD: &str = "INSERT INTO deliveries (id, webhook_id, kind, body, created_at, attempts, next_at) \
     VALUES ($1, $2, $3, $4, $5, 0, $5)";
-/// The first due message of each webhook: a receiver that does not answer holds up its own messages only.
-const DUE: &str = "SELECT * FROM (SELECT d.*, ROW_NUMBER() OVER (PARTITION BY webhook_id ORDER BY next_at, id) AS place \
-    FROM deliveries d WHERE next_at IS NOT NULL AND next_at <= $1) AS due WHERE place = 1";
+/// The first due message of each webhook: a receiver that does not answer holds up its own messages only. New messages come
+/// before those that were refused.
+const DUE: &str = "SELECT * FROM deliveries WHERE id IN (SELECT id FROM (SELECT id, \
+    ROW_NUMBER() OVER (PARTITION BY webhook_id ORDER BY attempts, next_at, id) AS place \
+    FROM deliveries WHERE next_at IS NOT NULL AND next_at <= $1) AS due WHERE place = 1)";
 const CLAIM: &str = "UPDATE deliveries SET attempts = attempts + 1, next_at = $1 WHERE id = $2 AND attempts = $3 \
     AND next_at IS NOT NULL";
 const FINISH: &str = "UPDATE deliveries SET next_at = $1, delivered_at = $2, ended_at = $3, error = $4 \
     WHERE id = $5 AND attempts = $6 AND ended_at IS NULL";
-const LAST: &str = "SELECT * FROM deliveries WHERE webhook_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2";
+const LAST: &str = "SELECT * FROM deliveries WHERE webhook_id = $1 ORDER BY id DESC LIMIT $2";
 const FORGET: &str = "DELETE FROM deliveries WHERE ended_at < $1";
 
 impl Store {
@@ -83,7 +85,7 @@ impl Store {
         let mut a = Args::new();
         a.time(now);
         let rows = self.db.read(a.statement(DUE)).await?;
-        rows.iter().map(|r| read(&Columns(r))).collect()
+        rows.iter().filter_map(|r| read(&Columns(r)).transpose()).collect()
     }
 
     /// Claims a message for one attempt, until a time. `false`: another process has claimed it.
@@ -126,7 +128,7 @@ impl Store {
         let mut a = Args::new();
         a.text(of.as_str()).int(i64::from(limit));
         let rows = self.db.read(a.statement(LAST)).await?;
-        rows.iter().map(|r| read(&Columns(r))).collect()
+        rows.iter().filter_map(|r| read(&Columns(r)).transpose()).collect()
     }
 
     /// Deletes messages that ended before a time.
@@ -140,16 +142,18 @@ impl Store {
     }
 }
 
-fn read(c: &Columns<'_>) -> Result<DeliveryRow, Error> {
-    Ok(DeliveryRow {
+/// `None`: its kind is of another version, which sends it.
+fn read(c: &Columns<'_>) -> Result<Option<DeliveryRow>, Error> {
+    let Some(kind) = AlertKind::parse(&c.text("kind")?) else { return Ok(None) };
+    Ok(Some(DeliveryRow {
         id: c.text("id")?,
         webhook_id: c.word("webhook_id", WebhookId::parse)?,
-        kind: c.word("kind", AlertKind::parse)?,
+        kind,
         body: c.text("body")?,
         created_at: c.time("created_at")?,
         attempts: c.int("attempts")?,
         next_at: c.opt_time("next_at")?,
         delivered_at: c.opt_time("delivered_at")?,
         error: c.opt_text("error")?,
-    })
+    }))
 }

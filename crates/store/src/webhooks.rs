@@ -19,8 +19,10 @@ pub struct WebhookRow {
     pub sealed: String,
     /// The part of the URL that may be shown.
     pub shown_url: String,
-    /// The kinds of alerts that are sent; empty: all.
+    /// The kinds of alerts that are sent, unless all are.
     pub kinds: Vec<AlertKind>,
+    /// Whether all kinds are sent. One that is limited to kinds of another version has none here.
+    pub takes_all: bool,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -81,8 +83,8 @@ fn read(c: &Columns<'_>) -> Result<WebhookRow, Error> {
         name: c.text("name")?,
         sealed: c.text("sealed")?,
         shown_url: c.text("shown_url")?,
-        // A kind of another version is not sent by this one.
         kinds: kinds.split(',').filter_map(AlertKind::parse).collect(),
+        takes_all: kinds.is_empty(),
         created_at: c.time("created_at")?,
     })
 }

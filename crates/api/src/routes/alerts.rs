@@ -3,7 +3,7 @@
 use crate::App;
 use crate::problem::ApiError;
 use axum::extract::State;
-use inventiv_core::alert::{PAST_MS, alerts};
+use inventiv_core::alert::{alerts, is_unknown};
 use inventiv_types::{Alert, Page, Time};
 use std::collections::HashMap;
 
@@ -16,10 +16,13 @@ use std::collections::HashMap;
     responses((status = 200, description = "All alerts, the most urgent first", body = Page<Alert>)))]
 pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Page<Alert>>, ApiError> {
     let (store, now) = (app.store(), app.now());
-    let current = alerts(&store.alert_facts(now).await?, now);
-    let known = store.known_alerts(now.plus_ms(-PAST_MS)).await?.into_iter();
-    let since: HashMap<String, _> =
-        known.filter(|row| row.resolved_at.is_none()).map(|row| (row.key, row.opened_at)).collect();
+    let facts = store.alert_facts(now).await?;
+    let mut current = alerts(&facts, now);
+    let mut open = store.known_alerts(now).await?;
+    open.retain(|row| row.resolved_at.is_none());
+    let since: HashMap<String, _> = open.iter().map(|row| (row.alert.key.clone(), row.opened_at)).collect();
+    // As long as nobody can say that it has ended, it goes on.
+    current.extend(open.into_iter().map(|row| row.alert).filter(|alert| is_unknown(&alert.key, &facts)));
     let mut found: Vec<_> = current.into_iter().filter(|alert| !alert.is_implied).collect();
     found.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.key.cmp(&b.key)));
     let items = found.into_iter().map(|alert| Alert {

@@ -5,7 +5,7 @@ use crate::extract::{Draft, Path};
 use crate::idempotency::NewId;
 use crate::problem::{ApiError, wrong_field};
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use inventiv_core::alert::{AlertKind, Severity};
 use inventiv_core::id::{DeliveryId, WebhookId};
@@ -16,6 +16,7 @@ use inventiv_types::{
     CreateWebhook, CreatedWebhook, Delivery, DeliveryStatus, FieldError, Page, SECRET_NAME_RULE, SecretValue, Time,
     Webhook, WebhookData, WebhookMessage, is_secret_name,
 };
+use url::Url;
 
 /// How many webhooks there may be.
 const WEBHOOKS_MAX: usize = 20;
@@ -57,7 +58,8 @@ pub(crate) async fn create(
     let mut kinds = new.kinds.unwrap_or_default();
     kinds.sort_unstable();
     kinds.dedup();
-    let row = WebhookRow { id, name: new.name, sealed, shown_url, kinds, created_at: app.now() };
+    let takes_all = kinds.is_empty();
+    let row = WebhookRow { id, name: new.name, sealed, shown_url, kinds, takes_all, created_at: app.now() };
     // The same request was carried out before, and its response, with another secret, was lost.
     match existing.iter().find(|w| w.id == row.id) {
         Some(old) => {
@@ -101,10 +103,11 @@ fn check(new: &CreateWebhook, errors: &mut Vec<FieldError>) -> Option<String> {
 
 /// Scheme, host and port of a URL: the rest may contain a secret.
 fn shown_url(url: &str) -> Option<String> {
-    let uri: Uri = url.parse().ok().filter(|_| url.len() <= URL_MAX)?;
-    let scheme = uri.scheme_str().filter(|s| matches!(*s, "http" | "https"))?;
-    let host = uri.host().filter(|h| !h.is_empty())?;
-    Some(uri.port_u16().map_or_else(|| format!("{scheme}://{host}"), |port| format!("{scheme}://{host}:{port}")))
+    // As what sends reads it.
+    let read = Url::parse(url).ok().filter(|_| url.len() <= URL_MAX)?;
+    let scheme = Some(read.scheme()).filter(|s| matches!(*s, "http" | "https"))?;
+    let host = read.host_str()?;
+    Some(read.port().map_or_else(|| format!("{scheme}://{host}"), |port| format!("{scheme}://{host}:{port}")))
 }
 
 fn cannot_seal(e: &KeyError) -> ApiError {

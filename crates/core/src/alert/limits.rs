@@ -40,7 +40,7 @@ pub(super) fn of_limits(limits: &Limits, used: &InUse, now: Timestamp) -> Vec<Al
             };
             let alert = Alert::new(AlertKind::LimitUsed, severity, name, text);
             Alert {
-                key: format!("{} {name} {period} {percent}", AlertKind::LimitUsed),
+                key: format!("{} {name} {most} {period} {percent}", AlertKind::LimitUsed),
                 is_implied: n < highest,
                 ..alert
             }

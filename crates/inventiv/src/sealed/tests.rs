@@ -22,6 +22,7 @@ async fn what_an_older_key_sealed_is_sealed_again_and_wrong_keys_are_refused() {
         sealed: Endpoint::generate("https://example.com").unwrap().seal(&old, WebhookId::new(1).as_str()).unwrap(),
         shown_url: "https://example.com".into(),
         kinds: Vec::new(),
+        takes_all: true,
         created_at: Timestamp(1),
     };
     store.add_webhook(&hook).await.unwrap();

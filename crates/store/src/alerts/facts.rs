@@ -10,34 +10,43 @@ use inventiv_core::recorded::Instance;
 use inventiv_core::time::Timestamp;
 use std::collections::BTreeMap;
 
-const FAILED: &str = "SELECT * FROM instances WHERE failure_json IS NOT NULL AND (terminated_at IS NULL OR terminated_at > $1) \
-    ORDER BY id LIMIT 1000";
+/// How many rows are read of each kind.
+const ROWS_MAX: i64 = 1_000;
+/// Replicas of services are not among them: the service tells.
+const FAILED: &str =
+    "SELECT * FROM instances WHERE failure_json IS NOT NULL AND service_id IS NULL AND terminated_at IS NULL LIMIT $1";
+const FAILED_LATELY: &str = "SELECT * FROM instances WHERE failure_json IS NOT NULL AND service_id IS NULL AND terminated_at > $2 \
+    ORDER BY terminated_at DESC LIMIT $1";
 const TROUBLED: &str =
-    "SELECT * FROM instances WHERE status IN ('unavailable', 'startup_failed') ORDER BY id LIMIT 1000";
-const ENDING: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND desired <> 'absent' AND expires_at <= $1 \
-    ORDER BY id LIMIT 1000";
-const ENDED: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND desired = 'absent' AND expires_at > $1 \
-    AND terminate_requested_at >= expires_at ORDER BY id LIMIT 1000";
+    "SELECT * FROM instances WHERE status IN ('unavailable', 'startup_failed') AND service_id IS NULL LIMIT $1";
+const ENDING: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND desired <> 'absent' AND expires_at <= $2 \
+    AND failure_json IS NULL AND status NOT IN ('terminated', 'provisioning_failed') ORDER BY expires_at LIMIT $1";
+const ENDED: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND desired = 'absent' AND expires_at > $2 \
+    AND terminate_requested_at >= expires_at ORDER BY expires_at DESC LIMIT $1";
 const ACCOUNTS: &str = "SELECT id FROM provider_accounts WHERE removed_at IS NULL ORDER BY id";
 
 impl Store {
-    /// What alerts follow from. Of what concerns very many instances, the first thousand of each kind.
+    /// What alerts follow from. Of each kind, a thousand instances at most, the latest ones.
     ///
     /// # Errors
     /// When the database refuses.
     pub async fn alert_facts(&self, now: Timestamp) -> Result<Facts, Error> {
         let past = now.plus_ms(-PAST_MS);
         let mut instances = BTreeMap::new();
-        for (sql, at) in [(FAILED, past), (ENDING, now.plus_ms(TOLD_BEFORE_MS)), (ENDED, past)] {
+        for sql in [FAILED, TROUBLED] {
             let mut a = Args::new();
-            a.time(at);
+            a.int(ROWS_MAX);
             self.collect(a.statement(sql), &mut instances).await?;
         }
-        self.collect(Args::new().statement(TROUBLED), &mut instances).await?;
+        for (sql, at) in [(FAILED_LATELY, past), (ENDING, now.plus_ms(TOLD_BEFORE_MS)), (ENDED, past)] {
+            let mut a = Args::new();
+            a.int(ROWS_MAX).time(at);
+            self.collect(a.statement(sql), &mut instances).await?;
+        }
         let (mut stuck, mut audits) = (Vec::new(), Vec::new());
         for row in &self.db.read(Args::new().statement(ACCOUNTS)).await? {
             let account = Columns(row).text("id")?;
-            stuck.extend(self.unfinished(&account, now).await?.stuck_instances);
+            stuck.extend(self.stuck_instances(&account, now, ROWS_MAX).await?);
             let found = self.audits(&account).await?.into_iter().filter_map(|z| Some((z.zone, z.report?)));
             audits.extend(found.map(|(zone, report)| AuditFacts { account: account.clone(), zone, report }));
         }
@@ -53,5 +62,34 @@ impl Store {
             into.insert(instance.id.to_string(), instance);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_reads_few_rows_although_it_knows_no_figures() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("t.db").display())).await.unwrap();
+        for (sql, index) in [
+            (FAILED, "instances_failed"),
+            (FAILED_LATELY, "instances_failed"),
+            (TROUBLED, "instances_status"),
+            (ENDING, "instances_ending"),
+            (ENDED, "instances_expired"),
+        ] {
+            let mut a = Args::new();
+            a.int(ROWS_MAX);
+            if sql.contains("$2") {
+                a.time(Timestamp(1));
+            }
+            let rows = store.db.read(a.statement(format!("EXPLAIN QUERY PLAN {sql}").leak())).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|r| Columns(r).text("detail").unwrap()).collect();
+            let plan = plan.join("; ");
+            assert!(plan.starts_with("SEARCH") && plan.contains(index) && !plan.contains("B-TREE"), "{sql}: {plan}");
+        }
     }
 }

@@ -60,9 +60,9 @@ async fn a_receiver_that_never_accepts_is_given_up_and_one_that_is_gone_at_once(
         test(&w, "never").await;
         test(&w, "gone").await;
         let n = notifier(&w, &w.store);
-        for _ in 0..30 {
+        for _ in 0..620 {
             n.deliver().await.unwrap();
-            w.advance_ms(3_600_000);
+            w.advance_ms(100_000);
         }
         assert_eq!((never.take().len(), gone.take().len()), (10, 1));
         for (name, says) in [("never", "503"), ("gone", "410")] {
@@ -107,6 +107,34 @@ async fn what_cannot_be_reached_is_reported_without_the_secret_part_of_its_url()
     for secret in ["T0KEN", "PASSW0RD", "K3Y"] {
         assert!(!shown[0].to_string().contains(secret), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_holds_up_its_own_messages_only() {
+    let w = World::new(Database::Sqlite).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    assert_eq!(w.call("POST", "/webhooks", Some(json!({"name": "silent", "url": url}))).await.0, 201);
+    let to = Receiver::start().await;
+    webhook(&w, "good", &to, &[]).await;
+    test(&w, "silent").await;
+    for _ in 0..3 {
+        test(&w, "good").await;
+    }
+    let n = notifier(&w, &w.store);
+    let runs = tokio::spawn(async move { n.run(tokio_util::sync::CancellationToken::new()).await });
+    // It accepts the connection, and says nothing.
+    let (_connection, _) = silent.accept().await.unwrap();
+    let mut got = 0;
+    let arrived = async {
+        while got < 3 {
+            got += to.take().len();
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), arrived).await.unwrap();
+    assert_eq!(deliveries(&w, "silent").await[0]["error"], Value::Null, "it still waits");
+    runs.abort();
 }
 
 #[tokio::test]
