@@ -117,9 +117,9 @@ fn of_server(agg: &Aggregate, s: &Server) -> Vec<Charge> {
     if ipv4 == 0 || !s.is_primary {
         return vec![server];
     }
-    // It is not there before it is shown.
+    // The cloud gives it during the start, and it is shown some time later.
     let sku = ADDRESS_SKU.to_owned();
-    let address = Charge { kind: ChargeKind::Address, sku, quantity: ipv4, since: None, ..server.clone() };
+    let address = Charge { kind: ChargeKind::Address, sku, quantity: ipv4, ..server.clone() };
     vec![server, address]
 }
 
@@ -159,10 +159,14 @@ fn of_volume(agg: &Aggregate, v: &Volume) -> Option<Charge> {
         (CreateState::Created, _, _) => ChargeClass::Used,
     };
     // A local volume is part of the server's price. Of an unknown size, the price is unknown, not 0.
-    let bytes = v.size_bytes.filter(|_| v.is_block())?;
+    let shown = v.size_bytes.filter(|_| v.is_block())?;
+    // The cloud makes a boot volume in the size of its image, and grows it to the requested one soon after.
+    let requested = agg.instance.spec.boot_volume_bytes.filter(|_| v.is_boot && v.origin == Origin::Cloud);
+    let bytes = shown.max(requested.unwrap_or(0));
     // One that came with a server is as old as that.
     let server = v.server_id.as_ref().filter(|_| v.origin == Origin::Cloud).and_then(|id| agg.server_by_id(id));
-    let with_server = server.map_or(v.created_at, |s| s.answered_at.unwrap_or(s.intended_at).min(v.created_at));
+    // How late the response was, or whether there was one, does not matter.
+    let with_server = server.map_or(v.created_at, |s| s.intended_at.min(v.created_at));
     // A third party's volume, or one from another instance, existed before, and was not this instance's.
     let is_from_elsewhere = v.reused_from.is_some() || v.origin == Origin::Foreign;
     Some(Charge {

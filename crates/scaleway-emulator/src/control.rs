@@ -262,6 +262,7 @@ pub(crate) fn load(world: &mut World, saved: &Value) -> Result<Value, Answer> {
     let now = saved["now"].as_str().and_then(moment_us).ok_or_else(|| wrong("`now` is no moment"))?;
     world.held = held;
     world.clock.set_us(now);
+    world.measure_anew(now);
     world.forget_past();
     Ok(clock(world))
 }

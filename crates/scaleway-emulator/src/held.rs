@@ -1,6 +1,7 @@
 //! The resources of the account: plain data that can be saved and loaded.
 
 use crate::event::Event;
+use crate::tracked::Tracked;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -9,10 +10,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Held {
-    pub(crate) servers: BTreeMap<String, Server>,
+    pub(crate) servers: Tracked<Server>,
     pub(crate) locals: BTreeMap<String, Local>,
-    pub(crate) blocks: BTreeMap<String, Block>,
-    pub(crate) ips: BTreeMap<String, Ip>,
+    pub(crate) blocks: Tracked<Block>,
+    pub(crate) ips: Tracked<Ip>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     pub(crate) block_snapshots: BTreeMap<String, BlockSnapshot>,
     pub(crate) images: BTreeMap<String, Image>,

@@ -25,6 +25,8 @@ mod ips;
 mod loopback;
 mod machines;
 mod market;
+mod measure;
+mod meter;
 mod nics;
 pub mod options;
 mod placements;
@@ -38,6 +40,7 @@ mod server_lookup;
 mod servers;
 mod snapshots;
 mod templates;
+mod tracked;
 mod user_data;
 mod volumes;
 mod wire;
@@ -45,6 +48,7 @@ mod world;
 
 pub use boot::Boot;
 pub use machines::Machines;
+pub use meter::Metered;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -165,6 +169,26 @@ impl Emulator {
         let mut world = self.world.lock();
         world.settle();
         control::resources(&world)
+    }
+
+    /// What costs and did cost money, in the order of the beginnings.
+    #[must_use]
+    pub fn metered(&self) -> Vec<Metered> {
+        let mut world = self.world.lock();
+        world.settle();
+        world.meter.all()
+    }
+
+    /// Its clock, in microseconds since 1970.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.world.lock().now()
+    }
+
+    /// The default project.
+    #[must_use]
+    pub fn project(&self) -> String {
+        self.world.lock().options.project.clone()
     }
 
     /// The requests in the journal, oldest first, as `GET /_emulator/journal` shows them.

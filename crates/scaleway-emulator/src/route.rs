@@ -139,6 +139,9 @@ fn look(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) ->
         world.held.locals.remove(id);
         world.held.blocks.remove(id);
     }
+    if req.method != "GET" {
+        world.measure(world.now());
+    }
     answer
 }
 

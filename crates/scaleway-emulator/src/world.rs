@@ -10,6 +10,7 @@ use crate::faults::Faults;
 use crate::held::{Block, Held, Ip, Reference, SecurityGroup};
 use crate::history::{self, Change};
 use crate::loopback;
+use crate::meter::Meter;
 use crate::options::{ClockMode, Options, Spread};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -46,6 +47,7 @@ pub(crate) struct World {
     /// While an event is applied: when it was due.
     moment: Option<i64>,
     pub(crate) rng: fastrand::Rng,
+    pub(crate) meter: Meter,
     /// Servers have machines, so their addresses are loopback addresses.
     pub(crate) has_machines: bool,
     /// Images as shown, by id: thousands of servers share one value.
@@ -67,6 +69,7 @@ impl World {
             requests: 0,
             moment: None,
             rng,
+            meter: Meter::default(),
             has_machines: false,
             shown: HashMap::new(),
             past: VecDeque::new(),
@@ -137,6 +140,7 @@ impl World {
                 // Follow-up events count from when this one was due, however late it is applied.
                 self.moment = Some(at);
                 self.happen(at, event);
+                self.measure(at);
                 self.moment = None;
             }
         }

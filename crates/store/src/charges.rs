@@ -12,12 +12,15 @@ use inventiv_core::time::Timestamp;
 /// Ends the row of a charge. Clocks of replicas differ: a row never ends before it begins.
 const END: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at \
     ELSE CAST($1 AS BIGINT) END WHERE resource_id = $2 AND kind = $3 AND ends_at IS NULL";
-/// Begins a row. It begins when the charge did, but not before an earlier row of the resource has ended. There is never a
-/// second row that has not ended. A row that began at the same time has no length: it costs nothing, also if it is settled.
+/// Begins a row. It begins when the charge did, but not before an earlier row of the resource has ended; where that was in the
+/// future of this clock, now. A creation that was unconfirmed did take effect, so that its row does not matter. There is never a second row that has not ended. A row that began at the same time has no length: it
+/// costs nothing, also if it is settled.
 const BEGIN: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
     zone, instance_id, service_id, model_id) SELECT $1, $2, \
-    CASE WHEN EXISTS (SELECT 1 FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at > CAST($3 AS BIGINT)) \
-    THEN CAST($4 AS BIGINT) ELSE CAST($3 AS BIGINT) END, $5, $6, CAST($7 AS BIGINT), $8, $9, $10, $11, $12, $13 \
+    CASE WHEN earlier.ends_at IS NULL OR earlier.ends_at <= CAST($3 AS BIGINT) THEN CAST($3 AS BIGINT) \
+    WHEN earlier.ends_at > CAST($4 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE earlier.ends_at END, \
+    $5, $6, CAST($7 AS BIGINT), $8, $9, $10, $11, $12, $13 \
+    FROM (SELECT MAX(ends_at) AS ends_at FROM charges WHERE resource_id = $1 AND kind = $2 AND class <> 'unconfirmed') AS earlier \
     WHERE NOT EXISTS (SELECT 1 FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at IS NULL) \
     ON CONFLICT (resource_id, kind, starts_at) DO UPDATE SET ends_at = NULL, settled = 0, \
     class = excluded.class, sku = excluded.sku, quantity = excluded.quantity, provider_id = excluded.provider_id";

@@ -88,6 +88,32 @@ fn a_stopped_server_that_is_started_is_charged_from_the_start_on() {
 }
 
 #[test]
+fn an_address_is_charged_from_the_start_of_its_server_on() {
+    let mut agg = life();
+    agg.instance.addresses = vec!["51.15.0.1".into()];
+    agg.servers[0].start_sent_at = Some(T0.plus_ms(5));
+    let since = |kind| charges(&agg).iter().find(|c| c.kind == kind).and_then(|c| c.since);
+    assert_eq!((since(ChargeKind::Address), since(ChargeKind::Server)), (Some(T0.plus_ms(5)), Some(T0.plus_ms(5))));
+}
+
+#[test]
+fn a_boot_volume_is_charged_in_the_requested_size_as_soon_as_it_exists() {
+    let gb = crate::size::GB;
+    // Shown, requested, charged.
+    for (shown, requested, charged) in [(20, None, 20), (20, Some(40), 40), (40, Some(40), 40), (50, Some(40), 50)] {
+        let all = change(|agg| {
+            agg.instance.spec.boot_volume_bytes = requested.map(|n| n * gb);
+            for v in &mut agg.volumes {
+                if v.is_boot {
+                    v.size_bytes = Some(shown * gb);
+                }
+            }
+        });
+        assert_eq!(volumes(&all), [format!("volume used block/0 x{charged}").as_str(), DATA], "{shown} {requested:?}");
+    }
+}
+
+#[test]
 fn a_volume_is_charged_in_the_class_that_its_facts_give() {
     let data = |what: fn(&mut Volume)| {
         let all = change(|agg| {
@@ -136,7 +162,8 @@ fn a_volume_that_came_with_a_server_is_as_old_as_the_server_and_one_from_elsewhe
         let id = agg.volumes[at].id.to_string();
         charges(agg).into_iter().find(|c| c.resource_id == id).unwrap().since
     };
-    assert_eq!(of(&agg, at), Some(server.answered_at.unwrap_or(server.intended_at)));
+    agg.servers[0].answered_at = Some(T0.plus_ms(30_000));
+    assert_eq!(of(&agg, at), Some(server.intended_at), "however late the response was");
     agg.volumes[at].reused_from = Some(crate::id::InstanceId::new(1));
     assert_eq!(of(&agg, at), None);
 }

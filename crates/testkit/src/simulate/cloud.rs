@@ -86,6 +86,8 @@ pub(crate) struct Cloud {
     pub(crate) emulator: Emulator,
     /// Ids of the resources of third parties.
     pub(crate) third_parties: BTreeSet<String>,
+    /// The same, with those that are gone.
+    pub(crate) made_by_third_parties: BTreeSet<String>,
     lags: bool,
     lies: bool,
     /// The id of each fault, and its pair.
@@ -135,7 +137,15 @@ impl Cloud {
 
     fn of(options: Options) -> Self {
         let (emulator, third_parties) = (Emulator::new(options), BTreeSet::new());
-        Self { emulator, third_parties, lags: false, lies: false, set: Vec::new(), hidden: None }
+        Self {
+            emulator,
+            third_parties,
+            made_by_third_parties: BTreeSet::new(),
+            lags: false,
+            lies: false,
+            set: Vec::new(),
+            hidden: None,
+        }
     }
 
     /// A third party's access to the cloud.
@@ -228,6 +238,7 @@ impl Cloud {
         self.ask("POST", &format!("/block/v1/zones/{ZONE}/volumes"), Some(body));
         let made: Vec<String> = ids(self).difference(&before).cloned().collect();
         self.third_parties.extend(made.iter().cloned());
+        self.made_by_third_parties.extend(made.iter().cloned());
         format!("a third party creates volume {made:?} {name}")
     }
 

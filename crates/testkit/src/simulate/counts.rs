@@ -33,6 +33,10 @@ pub struct Counts {
     pub kept: usize,
     /// Kept volumes that were given to another instance.
     pub reused: usize,
+    /// Resources of ours that the cloud bills, each compared with the ledger.
+    pub billed: usize,
+    /// Those of them that no process ever observed.
+    pub unseen: usize,
     /// Ticks.
     pub ticks: usize,
 }

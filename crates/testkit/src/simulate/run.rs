@@ -1,6 +1,7 @@
 //! One run: drawn from a seed, executed step by step, then checked.
 
 mod check;
+mod ledger;
 
 use super::cloud::{Cloud, STALE_MS, START_US, ZONE};
 use super::counts::{Counts, Failed};

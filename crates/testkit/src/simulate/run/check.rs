@@ -146,6 +146,7 @@ impl Run {
                 return Err(format!("the audit reports a wrong finding: {f:#}"));
             }
         }
+        self.check_ledger(process)?;
         self.counts.suspects = usize::try_from(audit["suspects"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
         self.counts.worker_calls = self.environment.fleet.calls().len();
         self.counts.fingerprint = self.fingerprint();

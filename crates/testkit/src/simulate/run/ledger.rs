@@ -1,0 +1,83 @@
+//! The ledger of a run against what the cloud would bill, resource by resource.
+//!
+//! Whatever happens, nothing that the cloud bills is missing in the ledger, and nothing counts much longer than it exists. The
+//! two have different clocks, so that only durations are compared.
+
+use super::{Run, Step};
+use crate::process::Process;
+use sqlx::Row;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// By kind and cloud id: units times the time, in microseconds; the largest number of units; and how often it began.
+type Amounts = BTreeMap<(String, String), (i128, i128, i128)>;
+
+/// What may be missing of a volume for each time that it began, in seconds: a third party may delete one whose creation is
+/// unconfirmed, while reads are stale.
+const SHORT_S: i128 = 20;
+/// What nobody ever observed may be missing as a whole, for so many seconds: a server that was started by a process that died
+/// before it recorded that, its address, or a volume that a third party deletes while the credentials do not see it.
+const UNSEEN_S: i128 = 120;
+/// What may be too much for each time that it began, in seconds: the end counts once it is proven.
+const LATE_S: i128 = 900;
+
+const ROWS: &str = "SELECT kind, provider_id, quantity, starts_at, ends_at FROM charges \
+    WHERE provider_id IS NOT NULL AND class NOT IN ('unconfirmed', 'third_party')";
+
+fn add(to: &mut Amounts, key: (String, String), quantity: i64, lasted_us: i64) {
+    let sum = to.entry(key).or_default();
+    let quantity = i128::from(quantity);
+    *sum = (sum.0 + quantity * i128::from(lasted_us), sum.1.max(quantity), sum.2 + 1);
+}
+
+impl Run {
+    /// Compares the ledger with what the cloud would bill.
+    pub(super) fn check_ledger(&mut self, process: &Process) -> Step<()> {
+        let now_us = inventiv_orchestrator::Clock::now(&*self.environment.clock).0;
+        let cloud_now_us = self.cloud.emulator.now_us();
+        let written = process.runtime.block_on(written(&self.environment.url, now_us)).map_err(|e| e.to_string())?;
+        let mut billed = Amounts::new();
+        for m in self.cloud.emulator.metered().into_iter().filter(|m| !self.cloud.made_by_third_parties.contains(&m.id))
+        {
+            let lasted_us = m.until_us.unwrap_or(cloud_now_us) - m.from_us;
+            add(&mut billed, (m.kind.to_owned(), m.id), m.quantity, lasted_us);
+        }
+        for (key, (amount, units, times)) in &billed {
+            self.counts.billed += 1;
+            let in_s = |micros: i128| micros / units / 1_000_000;
+            let Some((said, ..)) = written.get(key) else {
+                if in_s(*amount) > UNSEEN_S {
+                    return Err(format!("{key:?} is not in the ledger, and the cloud bills {} s", in_s(*amount)));
+                }
+                self.counts.unseen += 1;
+                continue;
+            };
+            let more_s = in_s(said - amount);
+            let short_s = if key.0 == "volume" { SHORT_S * times } else { UNSEEN_S };
+            if more_s < -short_s || more_s > LATE_S * times {
+                return Err(format!(
+                    "the ledger has {more_s} s more of {key:?} than the cloud bills, which began {times} times"
+                ));
+            }
+        }
+        let unknown: BTreeSet<_> = written.keys().filter(|key| !billed.contains_key(key)).collect();
+        // A server that never ran counts from the request to start it.
+        match unknown.iter().find(|key| key.0 != "server") {
+            Some(key) => Err(format!("{key:?} is in the ledger, and the cloud never billed it")),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn written(url: &str, now_us: i64) -> Result<Amounts, sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(url).await?;
+    let mut amounts = Amounts::new();
+    for row in sqlx::query(ROWS).fetch_all(&pool).await? {
+        let ends_at: Option<i64> = row.try_get("ends_at")?;
+        let lasted_us = ends_at.unwrap_or(now_us) - row.try_get::<i64, _>("starts_at")?;
+        let key = (row.try_get("kind")?, row.try_get("provider_id")?);
+        add(&mut amounts, key, row.try_get("quantity")?, lasted_us);
+    }
+    pool.close().await;
+    Ok(amounts)
+}
