@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
 /// The `# HELP` text of each metric.
-const HELP: [(&str, &str); 15] = [
+const HELP: [(&str, &str); 18] = [
     ("inventiv_instances", "Instances that have not ended, by status."),
     ("inventiv_provider_calls_total", "Calls to the provider's API, by action and outcome."),
     ("inventiv_provider_call_seconds", "Duration of calls to the provider's API in seconds, by action."),
@@ -30,6 +30,12 @@ const HELP: [(&str, &str); 15] = [
         "inventiv_cost_per_hour",
         "What is spent now per hour at list prices, in units of the currency, by class and currency.",
     ),
+    ("inventiv_alerts", "Open alerts, by kind."),
+    (
+        "inventiv_webhook_attempts_total",
+        "Attempts to send a message to a webhook, by result: accepted, refused, given_up.",
+    ),
+    ("inventiv_notifier_database_failures_total", "Failed runs of the notifier."),
     ("inventiv_build_info", "Always 1; the version is a label."),
 ];
 

@@ -15,7 +15,7 @@ mod worker;
 
 pub(crate) use action_log::action_log;
 pub(crate) use audit::{audit, count, oldest};
-pub(crate) use cost::{by_tag, cost_totals, costs, forecasts, price, unpriced};
+pub(crate) use cost::{by_tag, cost_totals, costs, forecasts, orphan_costs, price, unpriced};
 use fit::engine;
 pub(crate) use fit::type_fit;
 pub(crate) use focus::{Names, focus};

@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::args::{Args, Columns};
 use crate::error::Error;
-use inventiv_core::audit::{MADE_WITH_MS, Report, ServerCreation};
+use inventiv_core::audit::{Finding, FindingKind, MADE_WITH_MS, Report, ServerCreation};
 use inventiv_core::id::InstanceId;
 use inventiv_core::status::ResourceKind;
 use inventiv_core::stuck::STUCK_MS;
@@ -101,6 +101,7 @@ const RELEASE_QUARANTINED: &str = "DELETE FROM quarantine WHERE account_id = $1 
 const HELD: &str = "SELECT * FROM quarantine WHERE account_id = $1 ORDER BY zone, found_at, provider_id";
 const DUE: &str = "SELECT zone FROM audits WHERE account_id = $1 \
     AND (begun_at IS NULL OR begun_at <= $2 OR begun_at < requested_at) ORDER BY zone";
+const REPORTS: &str = "SELECT report_json FROM audits WHERE report_json IS NOT NULL ORDER BY account_id, zone";
 const FINISH: &str =
     "UPDATE audits SET begun_at = $3, ended_at = $4, report_json = $5 WHERE account_id = $1 AND zone = $2";
 const LIST: &str = "SELECT * FROM audits WHERE account_id = $1 ORDER BY zone";
@@ -274,6 +275,20 @@ impl Store {
             })
         };
         self.db.read(a.statement(LIST)).await?.iter().map(&mut one).collect()
+    }
+
+    /// The orphans that the last audits of all accounts found.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn orphans(&self) -> Result<Vec<Finding>, Error> {
+        let rows = self.db.read(Args::new().statement(REPORTS)).await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            let report: Report = Columns(row).json("report_json")?;
+            found.extend(report.findings.into_iter().filter(|f| f.kind == FindingKind::Orphan));
+        }
+        Ok(found)
     }
 
     /// The instance that owns the server or volume with this provider id.

@@ -65,6 +65,18 @@ async fn an_orphan_is_deleted_after_quarantine_with_its_volumes_and_a_proof() {
 
         let zone = audited(&world, None).await;
         assert_eq!((ids(&zone, "quarantined"), zone["findings"][0]["kind"].as_str()), (vec![], Some("orphan")));
+        // It is an alert, and what it costs is shown beside the rate.
+        let finding = zone["findings"].as_array().unwrap().iter().find(|f| f["kind"] == "orphan").unwrap().clone();
+        let (_, alerts) = world.call("GET", "/alerts", None).await;
+        let alert = alerts["items"].as_array().unwrap().iter().find(|a| a["kind"] == "orphan.found").unwrap();
+        assert_eq!((&alert["about"], &alert["severity"]), (&json!(server), &json!("critical")), "{alerts:#}");
+        let (_, forecast) = world.call("GET", "/costs/forecast", None).await;
+        let orphans = &forecast["orphans"];
+        assert_eq!(
+            (&orphans["resources"], &orphans["unpriced"]),
+            (&json!(1), &json!(i64::from(finding["hourly_micros"].is_null())))
+        );
+        assert_eq!(orphans["hourly_micros"].as_i64(), finding["hourly_micros"].as_i64().or(Some(0)), "{finding:#}");
         let zone = audited(&world, Some(json!({"fix": true}))).await;
         assert_eq!((ids(&zone, "quarantined").len(), world.left()), (0, held), "the default policy does not delete");
         let delete = json!({"fix": true, "policy": "delete"});
@@ -95,6 +107,10 @@ async fn an_orphan_is_deleted_after_quarantine_with_its_volumes_and_a_proof() {
         assert!(world.actions(&id).await.contains(&"ORPHAN_TAKEN".to_owned()));
         let zone = audited(&world, None).await;
         assert_eq!((&zone["findings"], &zone["quarantined"]), (&json!([]), &json!([])));
+        let (_, alerts) = world.call("GET", "/alerts", None).await;
+        assert!(!alerts.to_string().contains("orphan.found"), "{alerts:#}");
+        let (_, forecast) = world.call("GET", "/costs/forecast", None).await;
+        assert_eq!(forecast["orphans"]["resources"], 0);
     }
 }
 

@@ -105,6 +105,19 @@ pub struct CostForecast {
     pub currencies: Vec<CurrencyForecast>,
     /// What is charged now and has no known price: it is in no sum.
     pub unpriced: Vec<UnpricedResources>,
+    /// What the last audits found that carries our name and that no record wants. It is in no sum.
+    pub orphans: OrphanCosts,
+}
+
+/// What orphans cost now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrphanCosts {
+    /// How many there are.
+    pub resources: i64,
+    /// Millionths of a euro per hour at list prices, of those with a known price.
+    pub hourly_micros: i64,
+    /// How many have no known price.
+    pub unpriced: i64,
 }
 
 /// What is spent now in one currency.

@@ -35,7 +35,8 @@ pub use action_log::{ActionLog, ListLogs};
 pub use alert::{Alert, CreateWebhook, CreatedWebhook, Delivery, DeliveryStatus, Webhook, WebhookData, WebhookMessage};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
 pub use cost::{
-    Cost, CostForecast, CostRate, CostTotal, Costs, CurrencyForecast, ListCosts, ListPrices, Price, UnpricedResources,
+    Cost, CostForecast, CostRate, CostTotal, Costs, CurrencyForecast, ListCosts, ListPrices, OrphanCosts, Price,
+    UnpricedResources,
 };
 pub use event::{EventName, FollowEvents, SnapshotBegins, SnapshotReason, StreamEvent};
 pub use expiry::Extend;

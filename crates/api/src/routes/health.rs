@@ -43,6 +43,8 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
             .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
     show_costs(&app.store().cost_rates("").await?);
+    let orphans = crate::view::orphan_costs(&app.store().orphans().await?);
+    set_hourly("orphan", "EUR", orphans.hourly_micros);
     let now = app.now();
     let (mut zones, mut open) = (Vec::new(), Unfinished::default());
     for account in app.accounts() {
@@ -84,10 +86,13 @@ fn show_costs(rates: &[CostRate]) {
         for class in ChargeClass::ALL {
             let of = rates.iter().filter(|r| r.currency == currency && r.class == *class);
             let micros = of.fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros));
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^53 millionths")]
-            let units = micros as f64 / 1e6;
-            metrics::gauge!("inventiv_cost_per_hour", "class" => class.text(), "currency" => currency.to_owned())
-                .set(units);
+            set_hourly(class.text(), currency, micros);
         }
     }
+}
+
+fn set_hourly(class: &'static str, currency: &str, micros: i64) {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53 millionths")]
+    let units = micros as f64 / 1e6;
+    metrics::gauge!("inventiv_cost_per_hour", "class" => class, "currency" => currency.to_owned()).set(units);
 }

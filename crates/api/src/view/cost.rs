@@ -1,9 +1,12 @@
 //! Costs and prices, as the API shows them.
 
+use inventiv_core::audit::Finding;
 use inventiv_core::ledger::{ChargeClass, ChargeKind};
 use inventiv_core::time::Timestamp;
 use inventiv_store::{CostRate as Rate, CostRow, Price as Recorded, Unpriced};
-use inventiv_types::{Cost, CostGroup, CostRate, CostTotal, CurrencyForecast, Price, Time, UnpricedResources};
+use inventiv_types::{
+    Cost, CostGroup, CostRate, CostTotal, CurrencyForecast, OrphanCosts, Price, Time, UnpricedResources,
+};
 use std::collections::{BTreeMap, HashMap};
 
 /// The sums of one group, by class.
@@ -98,6 +101,17 @@ fn day(micros: &str) -> String {
 
 pub(crate) fn unpriced(u: &Unpriced) -> UnpricedResources {
     UnpricedResources { zone: u.zone.clone(), sku: u.sku.clone(), resources: u.resources }
+}
+
+/// What orphans cost now.
+pub(crate) fn orphan_costs(orphans: &[Finding]) -> OrphanCosts {
+    let hourly = || orphans.iter().filter_map(|f| f.hourly_micros);
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    OrphanCosts {
+        resources: count(orphans.len()),
+        hourly_micros: hourly().fold(0_i64, i64::saturating_add),
+        unpriced: count(orphans.len() - hourly().count()),
+    }
 }
 
 /// The forecasts of each currency; `left_ms`: how long the month still lasts.

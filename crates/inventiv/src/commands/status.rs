@@ -6,8 +6,8 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{self, decimal, hourly, text, word};
 use inventiv_types::{
-    Alert, AlertKind, Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, LimitsInUse, OfAccount, Service,
-    Severity,
+    Alert, AlertKind, Audit, ChargeClass, CostForecast, CurrencyForecast, Instance, LimitsInUse, OfAccount,
+    OrphanCosts, Service, Severity,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -73,6 +73,7 @@ fn shown(found: &Found, attention: &[String]) -> String {
     if found.costs.currencies.is_empty() {
         lines.push("Costs      nothing costs money now, and nothing did this month".to_owned());
     }
+    lines.extend(orphans(&found.costs.orphans));
     lines.extend(found.costs.unpriced.iter().map(|u| format!("           {}", unpriced(u))));
     lines.extend(found.limits.used_percent.map(|percent| format!("Limits     {percent} % used: inventiv limit show")));
     lines.push(match attention.len() {
@@ -81,6 +82,13 @@ fn shown(found: &Found, attention: &[String]) -> String {
     });
     lines.extend(attention.iter().map(|line| format!("           {line}")));
     lines.join("\n")
+}
+
+fn orphans(o: &OrphanCosts) -> Option<String> {
+    let unpriced = if o.unpriced > 0 { format!(", and {} without a known price", o.unpriced) } else { String::new() };
+    let sum = hourly(o.hourly_micros, "EUR");
+    (o.resources > 0)
+        .then(|| format!("           {sum} more for {} orphan(s) of the last audit{unpriced}", o.resources))
 }
 
 fn costs(c: &CurrencyForecast, month_ends_at: String) -> Vec<String> {
