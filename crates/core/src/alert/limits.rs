@@ -10,8 +10,8 @@ const STEPS: [(i64, Severity); 3] = [(50, Severity::Info), (80, Severity::Warnin
 
 /// One alert for each step that is reached; the highest of each limit is not implied by another one.
 pub(super) fn of_limits(limits: &Limits, used: &InUse, now: Timestamp) -> Vec<Alert> {
-    let count = |most: i64, what: &str| format!("at most {most} {what}");
-    let money = |most: i64, when: &str| format!("at most {} {} {when} (UTC)", decimal(most), limits.currency);
+    let count = |most: i64, what: &str| format!("{most} {what}");
+    let money = |most: i64, when: &str| format!("{} {} {when} (UTC)", decimal(most), limits.currency);
     // A new day or month begins anew.
     let (day, month) = (day_of(now).to_string(), month_of(now).0.to_string());
     let parts = [

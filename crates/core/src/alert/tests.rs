@@ -163,15 +163,11 @@ fn of_the_steps_of_a_limit_the_highest_is_told() {
     };
     let cases = [
         (4, 0, vec![]),
-        (5, 0, vec!["50 % of the limit of at most 10 instances are used; see inventiv limit show"]),
-        (8, 0, vec!["80 % of the limit of at most 10 instances are used; see inventiv limit show"]),
-        (
-            12,
-            0,
-            vec!["the limit of at most 10 instances is reached: nothing is created beyond it; see inventiv limit show"],
-        ),
+        (5, 0, vec!["50 % of the limit of 10 instances are used; see inventiv limit show"]),
+        (8, 0, vec!["80 % of the limit of 10 instances are used; see inventiv limit show"]),
+        (12, 0, vec!["the limit of 10 instances is reached: nothing is created beyond it; see inventiv limit show"]),
         (0, 24_999_999, vec![]),
-        (0, 40_000_000, vec!["80 % of the limit of at most 50.00 EUR today (UTC) are used; see inventiv limit show"]),
+        (0, 40_000_000, vec!["80 % of the limit of 50.00 EUR today (UTC) are used; see inventiv limit show"]),
     ];
     for (instances, day, wanted) in cases {
         let found = of(instances, day, &limits);

@@ -76,12 +76,12 @@ fn a_webhook_is_created_tested_told_of_a_failure_and_deleted() {
         }
     };
     assert!(told["data"]["text"].as_str().unwrap().starts_with("50 % of the limit"), "{told}");
-    assert!(text(&run(&["alert", "list"]).stdout).contains("50 % of the limit of at most 2 instances"));
+    assert!(text(&run(&["alert", "list"]).stdout).contains("50 % of the limit of 2 instances"));
     let status = text(&run(&["status"]).stdout);
     assert!(status.contains("50 % used") && status.contains("Attention  nothing needs you"), "{status}");
     assert!(run(&[&create[..], &["--name", "two"]].concat()).status.success());
     let status = text(&run(&["status"]).stdout);
-    assert!(status.contains("Attention  1:") && status.contains("at most 2 instances is reached"), "{status}");
+    assert!(status.contains("Attention  1:") && status.contains("of 2 instances is reached"), "{status}");
 
     let listed = text(&run(&["webhook", "deliveries", "broken"]).stdout);
     assert!(listed.contains("pending") && listed.contains("500"), "{listed}");

@@ -110,9 +110,9 @@ async fn of_limits_each_step_is_told_once_and_a_flapping_one_is_not_told_again()
         assert_eq!(round().await, Vec::<String>::new());
         let body = || json!({"zone": "fr-par-2", "instance_type": "L4-1-24G", "engine": {"kind": "none"}});
         let first = w.create(body()).await;
-        assert!(round().await.concat().starts_with("50 % of the limit of at most 2 instances"));
+        assert!(round().await.concat().starts_with("50 % of the limit of 2 instances"));
         let second = w.create(body()).await;
-        assert!(round().await.concat().starts_with("the limit of at most 2 instances is reached"));
+        assert!(round().await.concat().starts_with("the limit of 2 instances is reached"));
         assert_eq!(alerts(&w).await, ["critical limit.used"], "the lower step is implied");
         w.terminate(&second).await;
         w.until_status(&second, "terminated").await;
@@ -125,7 +125,7 @@ async fn of_limits_each_step_is_told_once_and_a_flapping_one_is_not_told_again()
         round().await;
         w.advance_ms(16 * MINUTE_MS);
         w.create(body()).await;
-        assert!(round().await.concat().starts_with("the limit of at most 2 instances is reached"));
+        assert!(round().await.concat().starts_with("the limit of 2 instances is reached"));
         w.terminate(&first).await;
         assert_eq!(orphans_only.take().len(), 0);
     }
