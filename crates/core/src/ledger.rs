@@ -160,8 +160,8 @@ fn of_volume(agg: &Aggregate, v: &Volume) -> Option<Charge> {
     };
     // A local volume is part of the server's price. Of an unknown size, the price is unknown, not 0.
     let shown = v.size_bytes.filter(|_| v.is_block())?;
-    // The cloud makes a boot volume in the size of its image, and grows it to the requested one soon after.
-    let requested = agg.instance.spec.boot_volume_bytes.filter(|_| v.is_boot && v.origin == Origin::Cloud);
+    // A boot volume has the size of its image at first. Once its change to the requested size was accepted, that counts.
+    let requested = agg.instance.spec.boot_volume_bytes.filter(|_| v.is_boot && v.changed_at.is_some());
     let bytes = shown.max(requested.unwrap_or(0));
     // One that came with a server is as old as that.
     let server = v.server_id.as_ref().filter(|_| v.origin == Origin::Cloud).and_then(|id| agg.server_by_id(id));

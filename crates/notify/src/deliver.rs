@@ -6,7 +6,7 @@ use crate::Notifier;
 use inventiv_core::id::WebhookId;
 use inventiv_core::time::Timestamp;
 use inventiv_keyring::webhook::Endpoint;
-use inventiv_store::{Attempt, DeliveryRow, Error, WebhookRow};
+use inventiv_store::{Attempt, DueDelivery, Error, WebhookRow};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -123,7 +123,7 @@ impl Notifier {
     }
 
     /// Sends what is due to a webhook, one message after the other, beginning with this one.
-    async fn deliver_all(&self, first: DeliveryRow) -> usize {
+    async fn deliver_all(&self, first: DueDelivery) -> usize {
         let (mut next, mut sent) = (Some(first), 0);
         while let Some(due) = next.take() {
             let (id, webhook) = (due.id.clone(), due.webhook_id.clone());
@@ -143,7 +143,7 @@ impl Notifier {
         sent
     }
 
-    async fn deliver_one(&self, due: DeliveryRow) -> Result<bool, Error> {
+    async fn deliver_one(&self, due: DueDelivery) -> Result<bool, Error> {
         let (store, now) = (&self.0.settings.store, self.now());
         let webhooks = store.webhooks().await?;
         let webhook = webhooks.into_iter().find(|w| w.id == due.webhook_id);
@@ -173,7 +173,7 @@ impl Notifier {
         Ok(true)
     }
 
-    async fn attempt(&self, due: &DeliveryRow, to: Option<WebhookRow>, now: Timestamp) -> Outcome {
+    async fn attempt(&self, due: &DueDelivery, to: Option<WebhookRow>, now: Timestamp) -> Outcome {
         let Some(row) = to else { return Outcome::Never("the webhook was deleted".to_owned()) };
         match Endpoint::open(&self.0.settings.keyring, row.id.as_str(), &row.sealed) {
             Ok(endpoint) => self.0.http.send(&endpoint, &due.id, due.body.clone(), now).await,

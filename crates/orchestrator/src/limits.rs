@@ -4,6 +4,7 @@
 //! instance. After a crash, what is left is found again, because the limit is still reached.
 
 use crate::{Inner, Orchestrator};
+use inventiv_core::calendar::day_of;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
 use inventiv_core::limits::{OnLimit, spent_out};
@@ -29,11 +30,20 @@ impl Orchestrator {
         if spent_out(&limits, &inner.store.in_use(&limits, inner.clock.now()).await?).is_none() {
             return Ok(0);
         }
+        let running = inner.store.not_ending(&inner.account, AT_ONCE).await?;
+        if running.is_empty() {
+            return Ok(0);
+        }
         // That may be 30 seconds old. What ends does not come back.
-        let used = inner.store.in_use_exactly(&limits, inner.clock.now()).await?;
+        let summed_at = inner.clock.now();
+        let used = inner.store.in_use_exactly(&limits, summed_at).await?;
         let Some(why) = spent_out(&limits, &used) else { return Ok(0) };
         let mut ended = 0;
-        for id in inner.store.not_ending(&inner.account, AT_ONCE).await? {
+        for id in running {
+            // Somebody may have raised the limit meanwhile, or a new day may have begun.
+            if inner.store.limits().await? != limits || day_of(inner.clock.now()) != day_of(summed_at) {
+                break;
+            }
             match inner.end_by_limit(&id, &why).await {
                 Ok(did) => ended += usize::from(did),
                 // One instance must not stop the others.

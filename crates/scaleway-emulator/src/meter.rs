@@ -4,7 +4,10 @@
 //! deletion, a flexible IPv4 address while it is reserved, a dynamic one while its server runs. The exact moments are not
 //! evidenced: here, a server counts until it is shown as stopped or is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+/// How much of what did cost money is remembered.
+const ENDED_MAX: usize = 100_000;
 
 /// A resource during a time in which it cost the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub struct Metered {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Meter {
     open: BTreeMap<(&'static str, String), Metered>,
-    ended: Vec<Metered>,
+    ended: VecDeque<Metered>,
 }
 
 impl Meter {
@@ -50,6 +53,9 @@ impl Meter {
                 let old = old.filter(|old| old.from_us < at_us);
                 self.ended.extend(old.map(|old| Metered { until_us: Some(at_us), ..old }));
                 self.open.extend(new.map(|new| (key, new)));
+                while self.ended.len() > ENDED_MAX {
+                    self.ended.pop_front();
+                }
             }
         }
     }

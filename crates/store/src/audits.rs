@@ -101,7 +101,8 @@ const RELEASE_QUARANTINED: &str = "DELETE FROM quarantine WHERE account_id = $1 
 const HELD: &str = "SELECT * FROM quarantine WHERE account_id = $1 ORDER BY zone, found_at, provider_id";
 const DUE: &str = "SELECT zone FROM audits WHERE account_id = $1 \
     AND (begun_at IS NULL OR begun_at <= $2 OR begun_at < requested_at) ORDER BY zone";
-const REPORTS: &str = "SELECT report_json FROM audits WHERE report_json IS NOT NULL ORDER BY account_id, zone";
+const REPORTS: &str = "SELECT x.report_json FROM audits x JOIN provider_accounts p ON p.id = x.account_id \
+    WHERE x.report_json IS NOT NULL AND p.removed_at IS NULL ORDER BY x.account_id, x.zone";
 const FINISH: &str =
     "UPDATE audits SET begun_at = $3, ended_at = $4, report_json = $5 WHERE account_id = $1 AND zone = $2";
 const LIST: &str = "SELECT * FROM audits WHERE account_id = $1 ORDER BY zone";
@@ -277,18 +278,19 @@ impl Store {
         self.db.read(a.statement(LIST)).await?.iter().map(&mut one).collect()
     }
 
-    /// The orphans that the last audits of all accounts found.
+    /// The orphans that the last audits of all accounts found, and the number of audits that allow no conclusion.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn orphans(&self) -> Result<Vec<Finding>, Error> {
+    pub async fn orphans(&self) -> Result<(Vec<Finding>, usize), Error> {
         let rows = self.db.read(Args::new().statement(REPORTS)).await?;
-        let mut found = Vec::new();
+        let (mut found, mut blind) = (Vec::new(), 0);
         for row in &rows {
             let report: Report = Columns(row).json("report_json")?;
+            blind += usize::from(report.inconclusive.is_some());
             found.extend(report.findings.into_iter().filter(|f| f.kind == FindingKind::Orphan));
         }
-        Ok(found)
+        Ok((found, blind))
     }
 
     /// The instance that owns the server or volume with this provider id.

@@ -9,18 +9,23 @@ use inventiv_core::ledger::{Charge, ChargeClass, ChargeKind, charges};
 use inventiv_core::recorded::{Aggregate, Instance};
 use inventiv_core::time::Timestamp;
 
+/// An address that is shown later than so many milliseconds after the start of its server did not come with it.
+const ADDRESS_WITH_SERVER_MS: i64 = 900_000;
 /// Ends the row of a charge. Clocks of replicas differ: a row never ends before it begins.
 const END: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at \
     ELSE CAST($1 AS BIGINT) END WHERE resource_id = $2 AND kind = $3 AND ends_at IS NULL";
-/// Begins a row. It begins when the charge did, but not before an earlier row of the resource has ended; where that was in the
-/// future of this clock, now. A creation that was unconfirmed did take effect, so that its row does not matter. There is never a second row that has not ended. A row that began at the same time has no length: it
-/// costs nothing, also if it is settled.
+/// Begins a row, and never a second one that has not ended. It begins when the charge did; but if an earlier row of the resource
+/// ended after that, with the end of that row for a volume, which was believed gone and was not, and now for a server and its
+/// addresses, which were off in between. What is in the future of this clock begins now. A creation that was unconfirmed did take
+/// effect, so that its row does not matter, unless it is settled. A row that began at the same time has no length: it costs
+/// nothing, also if it is settled.
 const BEGIN: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
     zone, instance_id, service_id, model_id) SELECT $1, $2, \
     CASE WHEN earlier.ends_at IS NULL OR earlier.ends_at <= CAST($3 AS BIGINT) THEN CAST($3 AS BIGINT) \
-    WHEN earlier.ends_at > CAST($4 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE earlier.ends_at END, \
+    WHEN $2 <> 'volume' OR earlier.ends_at > CAST($4 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE earlier.ends_at END, \
     $5, $6, CAST($7 AS BIGINT), $8, $9, $10, $11, $12, $13 \
-    FROM (SELECT MAX(ends_at) AS ends_at FROM charges WHERE resource_id = $1 AND kind = $2 AND class <> 'unconfirmed') AS earlier \
+    FROM (SELECT MAX(ends_at) AS ends_at FROM charges WHERE resource_id = $1 AND kind = $2 \
+    AND (class <> 'unconfirmed' OR settled <> 0)) AS earlier \
     WHERE NOT EXISTS (SELECT 1 FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at IS NULL) \
     ON CONFLICT (resource_id, kind, starts_at) DO UPDATE SET ends_at = NULL, settled = 0, \
     class = excluded.class, sku = excluded.sku, quantity = excluded.quantity, provider_id = excluded.provider_id";
@@ -134,7 +139,10 @@ fn end(resource_id: &str, kind: &str, at: Timestamp) -> Statement {
 
 fn begin(i: &Instance, c: &Charge, now: Timestamp) -> Statement {
     let mut a = Args::new();
-    let since = c.since.unwrap_or(now).min(now);
+    let mut since = c.since.unwrap_or(now).min(now);
+    if c.kind == ChargeKind::Address && now.ms_since(since) > ADDRESS_WITH_SERVER_MS {
+        since = now;
+    }
     a.text(&c.resource_id).text(c.kind.text()).time(since).time(now);
     facts(&mut a, i, c);
     a.statement(BEGIN)

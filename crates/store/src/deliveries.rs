@@ -31,6 +31,21 @@ pub struct DeliveryRow {
     pub error: Option<String>,
 }
 
+/// A message that is due. It is sent whatever it is about, also if that is known to another version only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueDelivery {
+    /// Its id, the same at each attempt.
+    pub id: String,
+    /// The webhook.
+    pub webhook_id: WebhookId,
+    /// What is sent.
+    pub body: String,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// How often it was sent.
+    pub attempts: i64,
+}
+
 /// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
@@ -81,18 +96,27 @@ impl Store {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn due_deliveries(&self, now: Timestamp) -> Result<Vec<DeliveryRow>, Error> {
+    pub async fn due_deliveries(&self, now: Timestamp) -> Result<Vec<DueDelivery>, Error> {
         let mut a = Args::new();
         a.time(now);
         let rows = self.db.read(a.statement(DUE)).await?;
-        rows.iter().filter_map(|r| read(&Columns(r)).transpose()).collect()
+        let due = |c: Columns<'_>| {
+            Ok(DueDelivery {
+                id: c.text("id")?,
+                webhook_id: c.word("webhook_id", WebhookId::parse)?,
+                body: c.text("body")?,
+                created_at: c.time("created_at")?,
+                attempts: c.int("attempts")?,
+            })
+        };
+        rows.iter().map(|r| due(Columns(r))).collect()
     }
 
     /// Claims a message for one attempt, until a time. `false`: another process has claimed it.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn claim_delivery(&self, d: &DeliveryRow, until: Timestamp) -> Result<bool, Error> {
+    pub async fn claim_delivery(&self, d: &DueDelivery, until: Timestamp) -> Result<bool, Error> {
         let mut a = Args::new();
         a.time(until).text(&d.id).int(d.attempts);
         Ok(self.db.write(vec![a.guarded(CLAIM)]).await? == Written::Done)
@@ -142,7 +166,7 @@ impl Store {
     }
 }
 
-/// `None`: its kind is of another version, which sends it.
+/// `None`: its kind is of another version.
 fn read(c: &Columns<'_>) -> Result<Option<DeliveryRow>, Error> {
     let Some(kind) = AlertKind::parse(&c.text("kind")?) else { return Ok(None) };
     Ok(Some(DeliveryRow {

@@ -58,7 +58,7 @@ pub use changes::{Change, Cursor};
 pub use charges::OpenCharge;
 pub use costs::{ChargePiece, CostFilter, CostRate, CostRow, Unpriced};
 pub use db::{Moved, Schema, WriteHook, WritePhase};
-pub use deliveries::{Attempt, DeliveryRow};
+pub use deliveries::{Attempt, DeliveryRow, DueDelivery};
 pub use difference::Giver;
 pub use error::Error;
 pub use idempotency::IdempotencyKey;

@@ -14,6 +14,9 @@ fn request(instance_type: &str) -> Value {
 
 async fn world(database: Database) -> World {
     let w = World::new(database).await;
+    // In the first hours of a day: midnight would end what counts.
+    let now = (w.settings().now)();
+    w.advance_ms(inventiv_core::calendar::day_of(now).plus_ms(DAY_MS + 3_600_000).ms_since(now));
     w.orchestrator.refresh_catalogue().await.unwrap();
     w
 }
@@ -131,10 +134,6 @@ async fn wrong_limits_are_refused_and_change_nothing() {
 /// A world with an instance that retains its volume, and another one; a limit with `drain` is nearly reached.
 async fn draining(database: Database) -> (World, [String; 2]) {
     let w = world(database).await;
-    // In the first hours of a day.
-    let now = (w.settings().now)();
-    w.advance_ms(inventiv_core::calendar::day_of(now).plus_ms(DAY_MS + 3_600_000).ms_since(now));
-    w.orchestrator.refresh_catalogue().await.unwrap();
     let mut retaining = request("L40S-1-48G");
     retaining["delete_on_terminate"] = json!(false);
     let ids = [w.create(retaining).await, w.create(request("L4-1-24G")).await];

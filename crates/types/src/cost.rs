@@ -118,6 +118,8 @@ pub struct OrphanCosts {
     pub hourly_micros: i64,
     /// How many have no known price.
     pub unpriced: i64,
+    /// How many audits of zones allow no conclusion, so that there may be more.
+    pub inconclusive_zones: i64,
 }
 
 /// What is spent now in one currency.

@@ -104,13 +104,14 @@ pub(crate) fn unpriced(u: &Unpriced) -> UnpricedResources {
 }
 
 /// What orphans cost now.
-pub(crate) fn orphan_costs(orphans: &[Finding]) -> OrphanCosts {
+pub(crate) fn orphan_costs((orphans, inconclusive): &(Vec<Finding>, usize)) -> OrphanCosts {
     let hourly = || orphans.iter().filter_map(|f| f.hourly_micros);
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     OrphanCosts {
         resources: count(orphans.len()),
         hourly_micros: hourly().fold(0_i64, i64::saturating_add),
         unpriced: count(orphans.len() - hourly().count()),
+        inconclusive_zones: count(*inconclusive),
     }
 }
 

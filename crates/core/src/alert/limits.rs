@@ -23,10 +23,10 @@ pub(super) fn of_limits(limits: &Limits, used: &InUse, now: Timestamp) -> Vec<Al
     let mut found = Vec::new();
     for (limit, used, name, period, shown) in parts {
         let (Some(most), Some(shown)) = (limit, shown) else { continue };
-        // A limit of 0 refuses everything on purpose.
-        let reached: Vec<_> =
-            STEPS.into_iter().filter(|(percent, _)| most > 0 && percent_of(most, used) >= *percent).collect();
         let drains = matches!(name, "day" | "month") && limits.on_limit == OnLimit::Drain;
+        // A limit of 0 refuses everything on purpose.
+        let is_reached = |percent| if most > 0 { percent_of(most, used) >= percent } else { drains && percent == 100 };
+        let reached: Vec<_> = STEPS.into_iter().filter(|(percent, _)| is_reached(*percent)).collect();
         let highest = reached.len().saturating_sub(1);
         found.extend(reached.into_iter().enumerate().map(|(n, (percent, severity))| {
             let text = match percent {
@@ -40,7 +40,11 @@ pub(super) fn of_limits(limits: &Limits, used: &InUse, now: Timestamp) -> Vec<Al
             };
             let alert = Alert::new(AlertKind::LimitUsed, severity, name, text);
             Alert {
-                key: format!("{} {name} {most} {period} {percent}", AlertKind::LimitUsed),
+                key: format!(
+                    "{} {name} {most} {period} {percent}{}",
+                    AlertKind::LimitUsed,
+                    if drains { " drain" } else { "" }
+                ),
                 is_implied: n < highest,
                 ..alert
             }

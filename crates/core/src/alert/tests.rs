@@ -180,6 +180,10 @@ fn of_the_steps_of_a_limit_the_highest_is_told() {
     // The lower steps stay open, so that a falling use tells nothing.
     assert_eq!(of(10, 0, &limits).iter().filter(|a| a.is_implied).count(), 2);
     assert_eq!(of(0, 0, &Limits { instances: Some(0), ..limits.clone() }), [], "a limit of 0 is no alert");
+    let nothing = Limits { day_micros: Some(0), instances: None, ..drains.clone() };
+    assert_eq!(of(0, 0, &nothing).len(), 1, "but it is, if it ends what runs");
+    let key = |limits: &Limits| of(0, 50_000_000, limits).into_iter().find(|a| !a.is_implied).unwrap().key;
+    assert_ne!(key(&limits), key(&drains), "it says something else");
     assert_eq!(of(5, i64::MAX, &limits).len(), 4, "nothing overflows");
 }
 

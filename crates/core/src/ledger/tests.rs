@@ -97,19 +97,29 @@ fn an_address_is_charged_from_the_start_of_its_server_on() {
 }
 
 #[test]
-fn a_boot_volume_is_charged_in_the_requested_size_as_soon_as_it_exists() {
+fn a_boot_volume_is_charged_in_the_requested_size_once_that_was_accepted() {
     let gb = crate::size::GB;
-    // Shown, requested, charged.
-    for (shown, requested, charged) in [(20, None, 20), (20, Some(40), 40), (40, Some(40), 40), (50, Some(40), 50)] {
+    // Shown, requested, accepted, charged.
+    for (shown, requested, accepted, charged) in [
+        (20, None, false, 20),
+        (20, Some(40), false, 20),
+        (20, Some(40), true, 40),
+        (40, Some(40), true, 40),
+        (50, Some(40), true, 50),
+    ] {
         let all = change(|agg| {
             agg.instance.spec.boot_volume_bytes = requested.map(|n| n * gb);
             for v in &mut agg.volumes {
                 if v.is_boot {
-                    v.size_bytes = Some(shown * gb);
+                    (v.size_bytes, v.changed_at) = (Some(shown * gb), accepted.then_some(T0));
                 }
             }
         });
-        assert_eq!(volumes(&all), [format!("volume used block/0 x{charged}").as_str(), DATA], "{shown} {requested:?}");
+        assert_eq!(
+            volumes(&all),
+            [format!("volume used block/0 x{charged}").as_str(), DATA],
+            "{shown} {requested:?} {accepted}"
+        );
     }
 }
 
