@@ -65,7 +65,7 @@ words!(
 /// One alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// Identifies it: the same as long as the same thing is the matter.
+    /// Identifies the condition: alerts with the same key are the same alert.
     pub key: String,
     /// What it is about.
     pub kind: AlertKind,
@@ -84,8 +84,8 @@ impl Alert {
         Self { key: format!("{kind} {about}"), kind, severity, about: about.to_owned(), text, is_implied: false }
     }
 
-    /// The same, of one of several that are told apart by a detail.
-    fn of(self, detail: &impl std::fmt::Display) -> Self {
+    /// Adds a detail to the key, so that another detail makes another alert.
+    fn with_detail(self, detail: &impl std::fmt::Display) -> Self {
         Self { key: format!("{} {detail}", self.key), ..self }
     }
 }
@@ -138,7 +138,7 @@ pub fn alerts(facts: &Facts, now: Timestamp) -> Vec<Alert> {
         .collect()
 }
 
-/// Replicas are the matter of their service.
+/// A failed replica is not an alert: its service tells.
 fn of_instance(i: &Instance, now: Timestamp) -> Vec<Alert> {
     let (id, name) = (i.id.as_str(), &i.name);
     let is_recent = |at: Option<Timestamp>| at.is_none_or(|at| now.ms_since(at) < PAST_MS);
@@ -156,17 +156,8 @@ fn of_instance(i: &Instance, now: Timestamp) -> Vec<Alert> {
     // One that failed ends for that reason.
     let is_ending = i.failure.is_some() || i.status.is_final();
     let state = end.state(now).filter(|state| !(is_ending && matches!(state, EndState::Soon(_))));
-    found.extend(match state {
-        Some(EndState::Soon(at)) => {
-            let text = format!("instance {name} ends by itself at {at}: inventiv instance extend {id} --ttl 2h");
-            Some(Alert::new(AlertKind::InstanceEndsSoon, Severity::Info, id, text).of(&at))
-        }
-        Some(EndState::Over(at)) => {
-            let text = format!("instance {name} was ended: its time was over at {at}");
-            Some(Alert::new(AlertKind::InstanceEnded, Severity::Info, id, text).of(&at))
-        }
-        None => None,
-    });
+    let kinds = (AlertKind::InstanceEndsSoon, AlertKind::InstanceEnded);
+    found.extend(state.map(|state| state.alert(kinds, "instance", id, name)));
     found
 }
 
@@ -186,17 +177,8 @@ fn of_service(s: &Service, now: Timestamp) -> Vec<Alert> {
     // The request for its end is its last change.
     let requested_at = Some(s.updated_at).filter(|_| s.desired == Desired::Absent);
     let end = End { expires_at: s.expires_at, desired: s.desired, requested_at };
-    found.extend(match end.state(now) {
-        Some(EndState::Soon(at)) => {
-            let text = format!("service {name} ends by itself at {at}: inventiv service extend {name} --ttl 2h");
-            Some(Alert::new(AlertKind::ServiceEndsSoon, Severity::Info, id, text).of(&at))
-        }
-        Some(EndState::Over(at)) => {
-            let text = format!("service {name} was ended: its time was over at {at}");
-            Some(Alert::new(AlertKind::ServiceEnded, Severity::Info, id, text).of(&at))
-        }
-        None => None,
-    });
+    let kinds = (AlertKind::ServiceEndsSoon, AlertKind::ServiceEnded);
+    found.extend(end.state(now).map(|state| state.alert(kinds, "service", id, name)));
     found
 }
 
@@ -222,6 +204,20 @@ impl End {
         // Whoever ends it before its time needs no message.
         let was_over = self.requested_at.is_some_and(|requested| requested >= at);
         (was_over && now.ms_since(at) < PAST_MS).then_some(EndState::Over(at))
+    }
+}
+
+impl EndState {
+    /// `noun` is `instance` or `service`, as on the command line.
+    fn alert(self, (soon, over): (AlertKind, AlertKind), noun: &str, id: &str, name: &str) -> Alert {
+        let (kind, at, text) = match self {
+            Self::Soon(at) => {
+                let text = format!("{noun} {name} ends by itself at {at}: inventiv {noun} extend {id} --ttl 2h");
+                (soon, at, text)
+            }
+            Self::Over(at) => (over, at, format!("{noun} {name} was ended: its time was over at {at}")),
+        };
+        Alert::new(kind, Severity::Info, id, text).with_detail(&at)
     }
 }
 
@@ -267,7 +263,7 @@ fn place(a: &AuditFacts) -> String {
     format!("{} {}", a.account, a.zone)
 }
 
-/// Whether nobody can say if an open alert is still the matter: the last audit, which would say it, is inconclusive.
+/// Whether an open alert must not be resolved now: the last audit, which could confirm it, is inconclusive.
 #[must_use]
 pub fn is_unknown(key: &str, facts: &Facts) -> bool {
     let blind = facts.audits.iter().filter(|a| a.report.inconclusive.is_some());

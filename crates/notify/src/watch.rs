@@ -14,7 +14,7 @@ const FLAPPING_MS: i64 = 15 * 60_000;
 const AT_ONCE: usize = 20;
 
 impl Notifier {
-    /// Opens new alerts, queues messages about them, and resolves those that are not the matter any more.
+    /// Opens new alerts, queues messages about them, and resolves those whose condition no longer holds.
     ///
     /// # Errors
     /// When the database refuses.
@@ -42,9 +42,9 @@ impl Notifier {
         Ok(())
     }
 
-    /// The same list is the same everywhere, so that several processes together send no more than one of them would. The message
-    /// that counts the others is queued with the first of these: a crash after it loses none, because they are opened, and then
-    /// sent, by the next process.
+    /// Opens new alerts. Every process sees them in the same order, and an alert is opened once, so that several processes together
+    /// send no more messages than one. The message that counts the remaining alerts is queued with the first of them. After a
+    /// crash, the next process opens and sends those that are left.
     async fn open(&self, new: &[&Alert], has_ended: &HashSet<String>, now: Timestamp) -> Result<(), Error> {
         let webhooks = self.0.settings.store.webhooks().await?;
         let is_sent = |alert: &&&Alert| !alert.is_implied && !has_ended.contains(&alert.key);

@@ -6,14 +6,14 @@ CREATE INDEX instances_ending ON instances (expires_at) WHERE expires_at IS NOT 
 CREATE INDEX instances_expired ON instances (expires_at) WHERE expires_at IS NOT NULL AND desired = 'absent';
 
 CREATE TABLE alerts (
-    -- Identifies what is the matter.
+    -- Identifies the condition.
     key TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
     severity TEXT NOT NULL,
     about TEXT NOT NULL,
     text TEXT NOT NULL,
     opened_at BIGINT NOT NULL,
-    -- NULL: it is the matter now.
+    -- NULL: it is open.
     resolved_at BIGINT
 );
 CREATE INDEX alerts_open ON alerts (key) WHERE resolved_at IS NULL;

@@ -17,7 +17,7 @@ pub struct AlertRow {
     pub alert: Alert,
     /// Since when.
     pub opened_at: Timestamp,
-    /// Until when; `None`: it is the matter now.
+    /// Until when; `None`: it is open.
     pub resolved_at: Option<Timestamp>,
 }
 
@@ -32,7 +32,7 @@ pub struct AlertToOpen {
     pub to: Vec<(WebhookId, DeliveryId)>,
 }
 
-/// A resolved alert that is the matter again is opened again.
+/// A resolved alert is opened again.
 const OPEN: &str = "INSERT INTO alerts AS a (key, kind, severity, about, text, opened_at) \
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE \
     SET text = excluded.text, severity = excluded.severity, opened_at = excluded.opened_at, resolved_at = NULL WHERE a.resolved_at IS NOT NULL";
@@ -54,7 +54,7 @@ impl Store {
         a.time(since);
         let rows = self.db.read(a.statement(KNOWN)).await?;
         let one = |c: Columns<'_>| {
-            // A kind of another version is the matter of that version.
+            // Kinds of other versions are handled by these versions.
             let kinds = (AlertKind::parse(&c.text("kind")?), Severity::parse(&c.text("severity")?));
             let (Some(kind), Some(severity)) = kinds else { return Ok(None) };
             let (key, about, text) = (c.text("key")?, c.text("about")?, c.text("text")?);
@@ -83,7 +83,7 @@ impl Store {
         Ok(self.db.write(statements).await? == Written::Done)
     }
 
-    /// Records that an alert is not the matter any more.
+    /// Resolves an alert.
     ///
     /// # Errors
     /// When the database refuses.

@@ -6,8 +6,27 @@ use inventiv_api::App;
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::Orchestrator;
 use inventiv_orchestrator::clock::ClockIds;
-use inventiv_store::{Store, WriteHook};
+use inventiv_store::{Store, WriteHook, WritePhase};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// A hook that stops its process for ever at the nth moment, from 0: each write has one before and one after it. Notifies then.
+#[must_use]
+pub fn dies_at(nth: usize) -> (WriteHook, Arc<Notify>) {
+    let (seen, died) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let told = died.clone();
+    let hook: WriteHook = Arc::new(move |_: WritePhase| {
+        let (is_nth, told) = (seen.fetch_add(1, Ordering::SeqCst) == nth, told.clone());
+        Box::pin(async move {
+            if is_nth {
+                told.notify_one();
+                std::future::pending::<()>().await;
+            }
+        })
+    });
+    (hook, died)
+}
 
 impl World {
     /// The same world, whose process runs a hook before and after each of its writes.

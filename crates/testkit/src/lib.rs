@@ -22,6 +22,7 @@ pub use backup::Backup;
 pub use database::{Database, Home, database};
 pub use faulty::{Fault, Faulty, Heard, Injection};
 pub use fleet::{Fleet, WorkerFault};
+pub use hooked::dies_at;
 pub use in_process::InProcess;
 pub use relay::{Line, Relay, Target};
 pub use wiring::account;

@@ -182,26 +182,11 @@ async fn a_limit_with_drain_ends_what_runs_and_keeps_retained_volumes() {
 
 #[tokio::test]
 async fn a_process_that_dies_at_any_write_of_a_drain_leaves_nothing_running() {
-    use inventiv_store::{WriteHook, WritePhase};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     for database in Database::both() {
         for dies_at in 0..4 {
             let (w, ids) = draining(database).await;
             set(&w, json!({"day_micros": 500_000, "on_limit": "drain"})).await;
-            let (seen, died) = (AtomicUsize::new(0), Arc::new(tokio::sync::Notify::new()));
-            let hook: WriteHook = Arc::new({
-                let died = died.clone();
-                move |_: WritePhase| {
-                    let (is_last, died) = (seen.fetch_add(1, Ordering::SeqCst) == dies_at, died.clone());
-                    Box::pin(async move {
-                        if is_last {
-                            died.notify_one();
-                            std::future::pending::<()>().await;
-                        }
-                    })
-                }
-            });
+            let (hook, died) = inventiv_testkit::dies_at(dies_at);
             let (_, process) = w.hooked_replica(hook).await;
             let life = tokio::spawn(async move { process.drain_by_limit().await });
             died.notified().await;

@@ -6,7 +6,6 @@ use inventiv_store::{Store, WriteHook, WritePhase};
 use inventiv_testkit::{Database, World};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
@@ -45,19 +44,7 @@ async fn two_processes_tell_an_alert_once_and_sign_it() {
 
 /// A process that stops for ever before or after a write, and says so.
 async fn dying(w: &World, dies_at: usize) -> (Arc<tokio::sync::Notify>, inventiv_notify::Notifier) {
-    let (seen, died) = (AtomicUsize::new(0), Arc::new(tokio::sync::Notify::new()));
-    let hook: WriteHook = Arc::new({
-        let died = died.clone();
-        move |_: WritePhase| {
-            let (is_last, died) = (seen.fetch_add(1, Ordering::SeqCst) == dies_at, died.clone());
-            Box::pin(async move {
-                if is_last {
-                    died.notify_one();
-                    std::future::pending::<()>().await;
-                }
-            })
-        }
-    });
+    let (hook, died) = inventiv_testkit::dies_at(dies_at);
     let process = notifier(w, &Store::open(&w.database_url).await.unwrap().with_write_hook(hook));
     (died, process)
 }
