@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["inventiv-core", "inventiv-keyring", "inventiv-providers", "inventiv-store", "inventiv-worker-api"],
     ),
     ("api", &["inventiv-core", "inventiv-keyring", "inventiv-types", "inventiv-store", "inventiv-worker-api"]),
+    ("console", &["inventiv-core", "inventiv-types"]),
     ("notify", &["inventiv-core", "inventiv-keyring", "inventiv-types", "inventiv-store"]),
     ("scaleway-emulator", &[]),
     ("private-postgres", &[]),
@@ -39,6 +40,7 @@ const OURS: &[&str] = &[
     "inventiv-orchestrator",
     "inventiv-api",
     "inventiv-notify",
+    "inventiv-console",
     "scaleway-emulator",
     "inventiv-testkit",
     "private-postgres",
@@ -47,7 +49,7 @@ const OURS: &[&str] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["store", "testkit"]),
     // The executable serves a stand-in for engines with it.
-    ("axum", &["api", "gateway", "scaleway-emulator", "testkit", "inventiv"]),
+    ("axum", &["api", "console", "gateway", "scaleway-emulator", "testkit", "inventiv"]),
     (
         "tokio",
         &[

@@ -227,6 +227,14 @@ async fn texts(app: &App, instances: &[Aggregate]) -> Result<Vec<String>, invent
     Ok(instances.iter().map(text).collect())
 }
 
+/// Where a stream begins.
+pub(crate) struct Begin {
+    /// The position after which it resumes.
+    pub(crate) last: Option<Cursor>,
+    /// Whether a new stream begins with every instance that has not ended.
+    pub(crate) wants_snapshot: bool,
+}
+
 /// A stream of one reader.
 pub(crate) struct Stream {
     app: App,
@@ -256,11 +264,12 @@ impl From<inventiv_store::Error> for End {
 }
 
 impl Stream {
-    /// Opens a stream that resumes after `last`, if that position is known. Otherwise it begins with a snapshot.
+    /// Opens a stream that resumes after `last`, if that position is known. Otherwise it begins with a snapshot, if one is
+    /// wanted.
     pub(crate) async fn open(
         app: &App,
         about: Filter,
-        last: Option<Cursor>,
+        begin: Begin,
         room: OwnedSemaphorePermit,
     ) -> Result<Self, ApiError> {
         let feed = &app.inner.feed;
@@ -271,7 +280,8 @@ impl Stream {
         let epoch = app.store().epoch();
         let newest = app.store().newest_place().await?;
         let heard = feed.listen(app, &newest, epoch);
-        let (snapshot, place) = match last {
+        let (snapshot, place) = match begin.last {
+            None if !begin.wants_snapshot => (None, newest),
             None => (Some(SnapshotReason::Start), newest),
             Some(last) if last.is_behind(&newest) => (None, last),
             Some(_) => (Some(SnapshotReason::UnknownId), newest),

@@ -42,6 +42,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Response, Response
         (name = "services", description = "Models that are kept answering by as many instances as their load needs."),
         (name = "keys", description = "API keys for clients that ask models. The value of a key is shown once."),
         (name = "alerts", description = "What an operator should know or do, and the webhooks that it is sent to."),
+        (name = "sessions", description = "Tokens that expire, for browsers and for people who may only look."),
         (name = "audit", description = "The comparison of what the cloud shows with the records, in both directions."),
         (name = "action logs", description = "The log of requests, events and provider calls that change something."),
         (name = "accounts", description = "Accounts at providers, and the resources that each still owns."),

@@ -10,6 +10,7 @@ mod events;
 mod focus;
 mod health;
 mod images;
+mod instance_counts;
 pub(crate) mod instances;
 mod keys;
 mod limits;
@@ -19,6 +20,7 @@ mod plans;
 mod power;
 mod secrets;
 mod services;
+mod sessions;
 mod settings;
 mod volumes;
 mod webhooks;
@@ -81,11 +83,15 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::deliveries))
+        .routes(routes!(sessions::create, sessions::list, sessions::end_all))
+        .routes(routes!(sessions::end))
+        .routes(routes!(sessions::access, sessions::leave))
         .routes(routes!(settings::list))
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(offers::list))
         .routes(routes!(images::list))
         .routes(routes!(health::metrics))
+        .routes(routes!(instance_counts::show))
 }
 
 /// The routes that require no token.

@@ -107,6 +107,8 @@ typed_id!(/// One message to a webhook.
     DeliveryId, "msg-");
 typed_id!(/// A plan that a request may name.
     PlanId, "plan-");
+typed_id!(/// A session: a token that expires.
+    SessionId, "ses-");
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,7 @@ pub mod quote;
 pub mod recorded;
 pub mod recover;
 pub mod request;
+pub mod role;
 pub mod service;
 pub mod size;
 pub mod snapshot_kind;

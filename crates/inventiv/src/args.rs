@@ -8,6 +8,7 @@ mod limit;
 mod resources;
 mod serve;
 mod service;
+mod session;
 mod times;
 mod upkeep;
 mod webhook;
@@ -23,6 +24,7 @@ pub(crate) use resources::{
 };
 pub(crate) use serve::{LogFormat, Serve};
 pub(crate) use service::{CreateServiceArgs, Scaling, ServiceCommand, UpdateServiceArgs};
+pub(crate) use session::{CreateSessionArgs, SessionCommand};
 pub(crate) use upkeep::{Doctor, Migrate, Recover};
 pub(crate) use webhook::{AlertCommand, CreateWebhookArgs, WebhookCommand};
 pub(crate) use worker::{EmulatedServer, Misbehaviour, StandInEngine, WorkerArgs};
@@ -246,6 +248,20 @@ pub(crate) enum Command {
         connection: Connection,
         #[command(subcommand)]
         command: WebhookCommand,
+    },
+    /// Print a link that opens the web console, logged in.
+    Console {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(flatten)]
+        args: CreateSessionArgs,
+    },
+    /// Create, list and end sessions: tokens that expire, for browsers and for people who may only look.
+    Session {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(subcommand)]
+        command: SessionCommand,
     },
     /// Run the worker on a server with a GPU. A control plane installs it; systemd starts it.
     Worker(WorkerArgs),

@@ -19,6 +19,7 @@ pub(crate) mod recover;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod service;
+pub(crate) mod session;
 pub(crate) mod stand_in_engine;
 pub(crate) mod status;
 pub(crate) mod volume;

@@ -62,6 +62,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Service { command, connection } => commands::service::run(command, &connection, output).await,
         Command::Key { command, connection } => commands::key::run(command, &connection, output).await,
         Command::Alert { command, connection } => commands::webhook::alerts(command, &connection, output).await,
+        Command::Console { args, connection } => commands::session::console(args, &connection, output).await,
+        Command::Session { command, connection } => commands::session::run(command, &connection, output).await,
         Command::Webhook { command, connection } => commands::webhook::run(command, &connection, output).await,
         Command::Worker(worker) => commands::worker::run(worker).await,
         Command::EmulatedServer(server) => commands::emulated_server::run(server).await,

@@ -122,7 +122,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let orchestrator = tokio::spawn(async move { engine.run(run_stop).await });
     let notify_stop = stop.clone();
     let notifier = tokio::spawn(async move { notifier.run(notify_stop).await });
-    let (more, alone) = (gateway.router(), gateway.router_alone());
+    let console = inventiv_console::Console::new(app.router());
+    let (more, alone) = (gateway.router().merge(console.router()), gateway.router_alone());
     let api = tokio::spawn(async move {
         let stopped = || async { api_stop.cancelled().await };
         let Some(other) = gateway_listener else { return inventiv_api::serve(listener, &app, more, stopped()).await };

@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod hex;
 mod sealed;
+pub mod session;
 pub mod webhook;
 
 pub use error::KeyError;

@@ -17,6 +17,8 @@ pub struct FollowEvents {
     pub zone: Option<String>,
     /// The `id` of the last event that you received. The header `Last-Event-ID` has precedence.
     pub after: Option<String>,
+    /// `false`: a new stream begins with `live` instead of a snapshot, and tells what changes from now on.
+    pub snapshot: Option<bool>,
 }
 
 /// One server-sent event, for the OpenAPI document, which has no schema for them. Each property is a line: `event:`,

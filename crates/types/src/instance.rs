@@ -3,6 +3,7 @@
 use crate::{Engine, EngineRequest, Storage, Time, Worker};
 use inventiv_core::status::{NoteCode, Status};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// The desired instance. Only `zone` and `instance_type` are required.
@@ -133,6 +134,13 @@ pub struct ListInstances {
     /// The maximum number of items, from 1 to 500. The default is 100.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
+}
+
+/// How many instances there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstanceCounts {
+    /// Those that have not ended, by status.
+    pub living: BTreeMap<String, i64>,
 }
 
 /// An instance: a server with its volumes, for a model.

@@ -5,6 +5,7 @@
 
 mod account;
 mod action_log;
+mod action_words;
 mod alert;
 mod audit;
 mod cost;
@@ -24,6 +25,7 @@ mod problem;
 mod proof;
 mod secret;
 mod service;
+mod session;
 mod settings;
 mod snapshot;
 mod time;
@@ -32,6 +34,7 @@ mod worker;
 
 pub use account::{Account, OfAccount};
 pub use action_log::{ActionLog, ListLogs};
+pub use action_words::action_words;
 pub use alert::{Alert, CreateWebhook, CreatedWebhook, Delivery, DeliveryStatus, Webhook, WebhookData, WebhookMessage};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
 pub use cost::{
@@ -44,7 +47,8 @@ pub use fit::{Engine, EngineRequest, FitEngine, FitQuery, MemoryTerms, ModelFit,
 pub use focus::{FOCUS_COLUMNS, FocusRow};
 pub use health::{Health, HealthStatus};
 pub use instance::{
-    ChangeInstance, CreateInstance, HistoryEntry, Instance, InstanceDetail, ListInstances, Note, StuckDeletion,
+    ChangeInstance, CreateInstance, HistoryEntry, Instance, InstanceCounts, InstanceDetail, ListInstances, Note,
+    StuckDeletion,
 };
 pub use inventiv_core::alert::{AlertKind, Severity};
 pub use inventiv_core::audit::FindingKind;
@@ -55,6 +59,7 @@ pub use inventiv_core::ledger::{ChargeClass, ChargeKind};
 pub use inventiv_core::limits::OnLimit;
 pub use inventiv_core::offer::{Availability, BootStorage};
 pub use inventiv_core::quote::PartKind;
+pub use inventiv_core::role::Role;
 pub use inventiv_core::service::ServiceStatus;
 pub use inventiv_core::snapshot_kind::SnapshotKind;
 pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Status, VolumeStatus};
@@ -75,6 +80,7 @@ pub use service::{
     CreateService, DryRun, ListUsage, Service, ServiceCandidate, ServiceLoad, ServiceReplica, ServiceSettings, Usage,
     WarmService,
 };
+pub use session::{Access, CreateSession, CreatedSession, Session};
 pub use settings::{ChangeSettings, ProviderSettings};
 pub use snapshot::Snapshot;
 pub use time::Time;

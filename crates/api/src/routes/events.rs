@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::extract::Query;
-use crate::feed::{Filter, Stream};
+use crate::feed::{Begin, Filter, Stream};
 use crate::problem::ApiError;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -29,6 +29,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// stream then continues after it, on any replica, without gaps; it includes instances that have ended in the meantime.
 /// An instance that changed several times is sent once, in its current state. If the database does not know the `id`,
 /// because it was restored or moved, the stream begins with `snapshot`.
+///
+/// A stream that was opened with the token of a session ends after five minutes, to be resumed: a session may have ended.
 #[utoipa::path(get, operation_id = "followEvents", path = "/events", params(FollowEvents,
     ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that you received")),
     tag = "events",
@@ -59,7 +61,7 @@ pub(crate) async fn follow(
     let events = Stream::open(
         &app,
         Filter { instance, account_id: account.map(|a| a.id.clone()), zone: query.zone },
-        last,
+        Begin { last, wants_snapshot: query.snapshot != Some(false) },
         room,
     )
     .await?

@@ -3,6 +3,7 @@
 
 mod scaling;
 
+use super::session;
 use crate::accounts;
 use crate::args::{Demo, Output};
 use crate::client::Client;
@@ -12,7 +13,7 @@ use crate::progress::{Goal, Progress};
 use crate::server::{self, Running, Setup};
 use inventiv_core::plan::Rules;
 use inventiv_orchestrator::Config;
-use inventiv_types::{CreateInstance, InstanceDetail, ListOffers, Offer, Page, Status};
+use inventiv_types::{CreateInstance, CreateSession, CreatedSession, InstanceDetail, ListOffers, Offer, Page, Status};
 use scaleway_emulator::options::{ClockMode, Options};
 use scaleway_emulator::{Boot, Emulator};
 use serde_json::{Value, json};
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: Demo, output: Output) -> Result<(), Failure> {
         output::value(output, &json!({"lives": lives, "service": scaled.summary, "left_behind": left}));
     }
     if args.keep {
-        stay(&mut running, cloud, &token_file).await?;
+        stay(&mut running, cloud, &client, &token_file).await?;
     }
     running.shut_down().await?;
     drop(machines);
@@ -224,10 +225,18 @@ fn left_behind(emulator: &Emulator) -> Value {
     emulator.state()
 }
 
-async fn stay(running: &mut Running, cloud: SocketAddr, token_file: &std::path::Path) -> Result<(), Failure> {
+async fn stay(
+    running: &mut Running,
+    cloud: SocketAddr,
+    client: &Client,
+    token_file: &std::path::Path,
+) -> Result<(), Failure> {
     let api = running.address;
+    let request = CreateSession { name: Some("demo".to_owned()), ..CreateSession::default() };
+    let session: CreatedSession = client.post("/sessions", &request, None).await?;
+    let console = session::link(&format!("http://{api}"), &session);
     eprintln!(
-        "\nRunning until Ctrl-C.\n  API             http://{api}\n  emulated cloud  http://{cloud}/_emulator/state\n\n\
+        "\nRunning until Ctrl-C. Open the console in a browser:\n  {console}\n\n  API             http://{api}\n  emulated cloud  http://{cloud}/_emulator/state\n\n\
          Paste:\n  export INVENTIV_URL=http://{api} INVENTIV_TOKEN_FILE={}\n  \
          inventiv offer list\n  inventiv instance create --zone {ZONE} --type L40S-1-48G --model {MODEL} --wait\n  \
          inventiv service create {MODEL}\n  inventiv instance list\n  inventiv volume list\n  \

@@ -18,7 +18,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Runs until interrupted. A stream that breaks off is resumed at its position, on any replica.
 pub(crate) async fn run(args: Watch, output: Output) -> Result<(), Failure> {
     let client = Client::connect(&args.connection)?;
-    let query = FollowEvents { instance_id: args.id, account: args.account.name(), zone: args.zone, after: None };
+    let query = FollowEvents {
+        instance_id: args.id,
+        account: args.account.name(),
+        zone: args.zone,
+        after: None,
+        snapshot: None,
+    };
     let mut shown = Shown { output, last: args.after, lines: HashMap::new() };
     let (mut is_first, mut is_told) = (true, false);
     loop {

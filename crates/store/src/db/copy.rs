@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// The tables to move, in the order of their references, with their keys. Leases belong to running replicas, and
 /// `changes` is derived from `instance_changes`.
-const TABLES: [(&str, &[&str]); 32] = [
+const TABLES: [(&str, &[&str]); 33] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
@@ -46,6 +46,7 @@ const TABLES: [(&str, &[&str]); 32] = [
     ("alerts", &["key"]),
     ("webhooks", &["id"]),
     ("deliveries", &["id"]),
+    ("sessions", &["id"]),
     ("prices", &["account_id", "zone", "sku", "since"]),
     ("usage_hours", &["hour", "key_id", "service_id", "instance_id", "model"]),
 ];

@@ -358,3 +358,19 @@ async fn write(store: Store, id: String) {
         store.change(&id, now, change).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_stream_without_a_snapshot_begins_now() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        w.create(request()).await;
+        let mut reader = Reader::open(&w.api, "/events?snapshot=false", None).await;
+        let (instances, snapshot, last) = reader.until_live().await;
+        assert_eq!((instances.len(), snapshot), (0, None));
+        let second = w.create(request()).await;
+        assert_eq!(reader.next_instance().await["id"], second.as_str());
+        // Resumed, it continues as any other stream.
+        let mut resumed = Reader::open(&w.api, "/events?snapshot=false", Some(&last)).await;
+        assert_eq!(resumed.next_instance().await["id"], second.as_str());
+    }
+}

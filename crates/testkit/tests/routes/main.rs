@@ -22,5 +22,6 @@ mod representations;
 mod secrets;
 mod services;
 mod services_change;
+mod sessions;
 mod settings_change;
 mod usage;

@@ -1,0 +1,88 @@
+//! Volumes: those that were retained first, with what they cost; keep and release.
+
+use crate::backend::segment;
+use crate::page::{Answer, Failure, Frame, Section, Viewer, go_to, page, refused};
+use crate::texts::EN;
+use askama::Template;
+use axum::extract::{Form, Path};
+use http::Method;
+use inventiv_types::{ChangeVolume, ChargeClass, CostForecast, ListVolumes, OwnedVolume, VolumeStatus};
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "volumes.html")]
+struct Volumes {
+    frame: Frame,
+    retained: Vec<OwnedVolume>,
+    living: Vec<OwnedVolume>,
+    /// What retained volumes cost per hour, by currency.
+    rates: Vec<(i64, String)>,
+}
+
+/// The list.
+pub(crate) async fn list(viewer: Viewer) -> Answer {
+    let of = |status: VolumeStatus| {
+        let status = Some(status.text().to_owned());
+        ListVolumes { status, limit: Some(500), ..ListVolumes::default() }
+    };
+    let retained = viewer.api.all("/volumes", &of(VolumeStatus::Retained)).await?;
+    let mut living: Vec<OwnedVolume> = Vec::new();
+    for status in VolumeStatus::ALL.iter().filter(|s| s.counts()) {
+        living.extend(viewer.api.all("/volumes", &of(*status)).await?);
+    }
+    let costs: CostForecast = viewer.api.get("/costs/forecast", &()).await?;
+    let rate = |c: &inventiv_types::CurrencyForecast| {
+        let retained = c.rates.iter().filter(|r| r.class == ChargeClass::Retained);
+        (retained.map(|r| r.hourly_micros).fold(0_i64, i64::saturating_add), c.currency.clone())
+    };
+    page(&Volumes {
+        frame: viewer.frame(Section::Volumes, EN.volumes),
+        retained,
+        living,
+        rates: costs.currencies.iter().map(rate).collect(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "volume.html")]
+struct VolumePage {
+    frame: Frame,
+    v: OwnedVolume,
+    is_retained: bool,
+}
+
+async fn read(viewer: &Viewer, id: &str) -> Result<VolumePage, Failure> {
+    let v: OwnedVolume = viewer.api.get(&format!("/volumes/{}", segment(id)), &()).await?;
+    Ok(VolumePage {
+        frame: viewer.frame(Section::Volumes, v.storage.name.clone()),
+        is_retained: v.storage.status == VolumeStatus::Retained,
+        v,
+    })
+}
+
+/// One volume, and what a change of its policy does.
+pub(crate) async fn confirm(viewer: Viewer, Path(id): Path<String>) -> Answer {
+    page(&read(&viewer, &id).await?)
+}
+
+/// `keep` or `delete`.
+#[derive(Deserialize)]
+pub(crate) struct Policy {
+    policy: String,
+}
+
+/// Changes the policy.
+pub(crate) async fn change(viewer: Viewer, Path(id): Path<String>, Form(form): Form<Policy>) -> Answer {
+    // Only the exact word deletes.
+    let request = ChangeVolume { delete_on_terminate: form.policy == "delete" };
+    let path = format!("/volumes/{}", segment(&id));
+    match viewer.api.change::<OwnedVolume>(Method::PATCH, &path, &request).await {
+        Ok(_) => Ok(go_to("/console/volumes")),
+        Err(refusal) if refusal.is_unauthorized() => Err(Failure::LoggedOut),
+        Err(refusal) => {
+            let mut shown = read(&viewer, &id).await?;
+            shown.frame.error = Some(refusal.text);
+            refused(&shown, refusal.status)
+        }
+    }
+}
