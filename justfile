@@ -54,3 +54,7 @@ upgrade COMMIT:
 # Each rule broken once: a trial must turn red.
 mutants *ARGS:
     cargo xtask mutants {{ARGS}}
+
+# Every page and action of the console in a real Chromium.
+browser *ARGS:
+    cargo xtask browser {{ARGS}}

@@ -1,5 +1,6 @@
 //! The project's tasks, such as `cargo xtask check`, `test` or `bench`: see [`USAGE`]. Most are also `just` recipes.
 
+mod browser;
 mod clients;
 mod dist;
 mod engines;
@@ -21,6 +22,9 @@ const USAGE: &str = "cargo xtask TASK
                  failover, fleet or emulator alone
   clients        Scaleway's official clients against the emulator, a generated client against the control plane, the
                  official OpenAI client through the gateway
+  browser [--require] [--picture]
+                 every page and action of the console in a real Chromium, with checks of accessibility; --require: fail
+                 instead of skip where the browser cannot be had; --picture: renew the picture in the documentation
   engines [--require]
                  a real engine with a real model on the CPU, downloaded from a stand-in hub and asked by the official
                  OpenAI client; --require: fail instead of skip where the packages cannot be had
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         "test" => tests::run(rest),
         "tidy" => tidy::run(&root()),
         "bench" => bench(rest),
+        "browser" => browser::run(rest),
         "clients" => clients::run(),
         "engines" => engines::run(rest),
         "replay" => replay(rest),
@@ -86,6 +91,7 @@ fn check() -> Result<(), String> {
     step("tidy", || tidy::run(&root()))?;
     step("tests", || tests::run(&[]))?;
     step("official clients", clients::run)?;
+    step("console in a browser", || browser::run(&[]))?;
     step("recordings against the emulator", recordings)?;
     step("deterministic simulation", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
     step("crash matrix", || crash_matrix(&["--every", EVERY].map(str::to_owned)))?;

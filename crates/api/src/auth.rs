@@ -14,19 +14,29 @@ use inventiv_store::SessionRow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 
 /// The delay before a wrong token is refused. Refusals are sent one at a time.
 const WRONG_TURN: Duration = Duration::from_millis(100);
+/// How many sessions are looked up at once.
+const LOOKUPS_MAX: usize = 4;
 /// How long a stream of a session may last: the session may have ended since.
 const STREAM_MAX: Duration = Duration::from_secs(5 * 60);
 /// How many requests with a wrong token may wait; further ones are refused with 429 at once.
 const WRONG_WAITING: usize = 50;
 
 /// Delays requests with a wrong token and refuses them one at a time, to slow down guessing. Valid tokens never wait.
-#[derive(Default)]
 pub(crate) struct WrongTokens {
     waiting: AtomicUsize,
     turn: tokio::sync::Mutex<()>,
+    /// Sessions that are looked up at once.
+    lookups: Semaphore,
+}
+
+impl Default for WrongTokens {
+    fn default() -> Self {
+        Self { waiting: AtomicUsize::new(0), turn: tokio::sync::Mutex::default(), lookups: Semaphore::new(LOOKUPS_MAX) }
+    }
 }
 
 /// Decrements the number of waiting requests when it is dropped.
@@ -72,8 +82,8 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         None => Ok(None),
     };
     match holder {
-        Ok(Some(holder)) if !holder.role.may(request.method().as_str()) => {
-            let text = "this token may only read; use the operator's token to change something";
+        Ok(Some(holder)) if !holder.role.may(request.method().as_str()) && !ends_itself(&request) => {
+            let text = "this token may only read; use a token of an operator to change something";
             ApiError::new(403, "read_only", text).into_response()
         }
         Ok(Some(holder)) => {
@@ -85,6 +95,11 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
         Ok(None) => refuse(&app, token.is_some()).await,
         Err(e) => ApiError::from(e).into_response(),
     }
+}
+
+/// Whether it is the end of its own session, which everybody may request.
+fn ends_itself(request: &Request) -> bool {
+    request.method() == Method::DELETE && request.uri().path() == "/access"
 }
 
 /// Lets a stream of events end after [`STREAM_MAX`]. Its reader resumes it with a token that is still valid.
@@ -102,6 +117,8 @@ async fn holder(app: &App, token: &str) -> Result<Option<Holder>, inventiv_store
         return Ok(Some(Holder { role: Role::Operator, session: None }));
     }
     let Some(hash) = session::hash(token) else { return Ok(None) };
+    // Guesses must not take all connections to the database. The semaphore is never closed.
+    let _turn = app.inner.wrong_tokens.lookups.acquire().await;
     let found = app.store().session(&hash, app.now()).await?;
     Ok(found.map(|session| Holder { role: session.role, session: Some(session) }))
 }

@@ -124,6 +124,12 @@ impl App {
         self.inner.feed.close();
     }
 
+    /// Protects more routes of the same listener like those of the API: the `Host` header, the length of a body and the time
+    /// to receive it, and panics.
+    pub fn protect(&self, routes: Router) -> Router {
+        routes::protect(self, routes)
+    }
+
     /// The router with all routes.
     pub fn router(&self) -> Router {
         routes::router(self, openapi::document)

@@ -136,6 +136,16 @@ pub(crate) fn router(app: &App, document: fn() -> OpenApi) -> Router {
         .with_state(app.clone())
 }
 
+/// Routes that are no part of the API.
+pub(crate) fn protect(app: &App, routes: Router) -> Router {
+    routes
+        .layer(middleware::from_fn_with_state(app.clone(), listen::whole_body))
+        .layer(middleware::from_fn_with_state(app.clone(), listen::known_host))
+        .layer(CatchPanicLayer::custom(|_| {
+            ApiError::new(500, "internal", "internal error; the control plane's log has the details").into_response()
+        }))
+}
+
 /// The maximum number of items of a page.
 pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked {

@@ -26,7 +26,8 @@ function localize(root) {
 
 /** Makes an element like another one, and keeps what is equal: focus, selections and open details survive. */
 function morph(from, to) {
-  if (from.isEqualNode(to)) return;
+  // What a reader types is theirs.
+  if (from.isEqualNode(to) || from.nodeName === "TEXTAREA") return;
   if (from.nodeType !== to.nodeType || from.nodeName !== to.nodeName) return from.replaceWith(to);
   if (from.nodeType !== Node.ELEMENT_NODE) {
     from.nodeValue = to.nodeValue;
@@ -38,6 +39,11 @@ function morph(from, to) {
   }
   for (const { name, value } of [...to.attributes]) {
     if (from.getAttribute(name) !== value && !isKept(name)) from.setAttribute(name, value);
+  }
+  const wanted = new Set([...to.children].map((child) => child.id));
+  // First, what goes: what stays need not move, so it keeps the focus.
+  for (const child of [...from.children]) {
+    if (child.id && !wanted.has(child.id)) child.remove();
   }
   const known = new Map([...from.children].filter((child) => child.id).map((child) => [child.id, child]));
   let at = from.firstChild;
@@ -139,7 +145,12 @@ class Live {
         location.assign("/console/login");
         return;
       }
-      if (response.ok) {
+      if (!response.ok) {
+        // What is shown may be old.
+        this.isDirty = true;
+        this.say(text.reconnecting);
+      } else {
+        if (this.stream?.readyState === EventSource.OPEN) this.say(text.live);
         const page = new DOMParser().parseFromString(await response.text(), "text/html");
         localize(page);
         for (const old of document.querySelectorAll("[data-refresh]")) {
@@ -160,16 +171,28 @@ class Live {
 
 /** Shows the lines of a log as they are written, and stays at the end unless the reader looks further up. */
 function followLog(log) {
-  const stream = new EventSource(log.dataset.follow);
-  // A new stream begins with the last lines again.
-  stream.addEventListener("open", () => log.replaceChildren());
-  stream.addEventListener("line", (event) => {
-    const line = JSON.parse(event.data);
-    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    log.append(`${line.source ? `${line.source}: ` : ""}${line.text}\n`);
-    while (log.childNodes.length > LOG_LINES) log.firstChild.remove();
-    if (isAtEnd) log.scrollTop = log.scrollHeight;
-  });
+  let newest = "";
+  let isFirst = true;
+  const open = () => {
+    const stream = new EventSource(log.dataset.follow);
+    stream.addEventListener("line", (event) => {
+      const line = JSON.parse(event.data);
+      // The page has the last lines already, and a stream that begins anew repeats them.
+      if (isFirst) log.replaceChildren();
+      if (!isFirst && line.at && line.at <= newest) return;
+      isFirst = false;
+      newest = line.at ?? newest;
+      document.getElementById("no-log")?.remove();
+      const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      log.append(`${line.source ? `${line.source}: ` : ""}${line.text}\n`);
+      while (log.childNodes.length > LOG_LINES) log.firstChild.remove();
+      if (isAtEnd) log.scrollTop = log.scrollHeight;
+    });
+    stream.addEventListener("error", () => {
+      if (stream.readyState === EventSource.CLOSED) setTimeout(open, REOPEN);
+    });
+  };
+  open();
 }
 
 /** A link with a token: the part after `#` is sent to no server. */

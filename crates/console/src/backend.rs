@@ -56,6 +56,14 @@ impl Refusal {
     }
 }
 
+/// What a request has besides its address.
+#[derive(Default)]
+struct Sent<'a> {
+    body: Option<Vec<u8>>,
+    key: Option<&'a str>,
+    tag: Option<&'a str>,
+}
+
 /// The API, for the holder of a token.
 #[derive(Clone)]
 pub(crate) struct Backend {
@@ -70,7 +78,7 @@ impl Backend {
 
     /// Reads one resource.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Refusal> {
-        self.send(Method::GET, &with_query(path, query)?, None, None).await
+        self.send(Method::GET, &with_query(path, query)?, Sent::default()).await.map(|(value, _)| value)
     }
 
     /// Every item of a list, up to a limit of pages.
@@ -82,7 +90,7 @@ impl Backend {
             if let Some(after) = &after {
                 uri = format!("{uri}&after={}", segment(after));
             }
-            let page: Page<T> = self.send(Method::GET, &uri, None, None).await?;
+            let page: Page<T> = self.send(Method::GET, &uri, Sent::default()).await?.0;
             items.extend(page.items);
             after = page.next;
             if after.is_none() {
@@ -100,18 +108,24 @@ impl Backend {
         key: Option<&str>,
     ) -> Result<T, Refusal> {
         let body = serde_json::to_vec(body).map_err(|e| Refusal::internal(e.to_string()))?;
-        self.send(Method::POST, path, Some(body), key).await
+        self.send(Method::POST, path, Sent { body: Some(body), key, tag: None }).await.map(|(value, _)| value)
     }
 
-    /// Sends a change.
+    /// Reads one resource with its entity tag.
+    pub(crate) async fn tagged<T: DeserializeOwned>(&self, path: &str) -> Result<(T, String), Refusal> {
+        self.send(Method::GET, path, Sent::default()).await
+    }
+
+    /// Sends a change. With an entity tag, it is refused if the resource has changed since.
     pub(crate) async fn change<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &impl Serialize,
+        tag: Option<&str>,
     ) -> Result<T, Refusal> {
         let body = serde_json::to_vec(body).map_err(|e| Refusal::internal(e.to_string()))?;
-        self.send(method, path, Some(body), None).await
+        self.send(method, path, Sent { body: Some(body), key: None, tag }).await.map(|(value, _)| value)
     }
 
     /// Sends a request that has no body, and whose response does not matter.
@@ -150,13 +164,14 @@ impl Backend {
         &self,
         method: Method,
         uri: &str,
-        body: Option<Vec<u8>>,
-        key: Option<&str>,
-    ) -> Result<T, Refusal> {
+        sent: Sent<'_>,
+    ) -> Result<(T, String), Refusal> {
         let mut request = self.request(method, uri)?;
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+        let optional = [("idempotency-key", sent.key), ("if-match", sent.tag)];
+        for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            request = request.header(name, value);
         }
+        let body = sent.body;
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
@@ -166,7 +181,9 @@ impl Backend {
         if !parts.status.is_success() {
             return Err(Refusal::read(parts.status, &bytes));
         }
+        let tag = parts.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         serde_json::from_slice(&bytes)
+            .map(|value| (value, tag))
             .map_err(|e| Refusal::internal(format!("the API's response is not as expected: {e}")))
     }
 

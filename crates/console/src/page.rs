@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::StatusCode;
 use http::request::Parts;
-use inventiv_types::{Access, Role};
+use inventiv_types::{Access, Account, ListOffers, Offer, Role};
 
 /// The sections of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,29 @@ impl Viewer {
             error: None,
             version: &assets::VERSION,
         }
+    }
+}
+
+impl Viewer {
+    /// The accounts that the control plane works in.
+    pub(crate) async fn accounts(&self) -> Result<Vec<Account>, Refusal> {
+        let mut all: Vec<Account> = self.api.get("/accounts", &()).await?;
+        all.retain(|account| account.in_use);
+        Ok(all)
+    }
+
+    /// The server types with a GPU that are not at the end of their service, of every account.
+    pub(crate) async fn offers(&self) -> Result<Vec<(Account, Offer)>, Refusal> {
+        let mut all = Vec::new();
+        for account in self.accounts().await? {
+            let query = ListOffers { gpu: Some(true), account: Some(account.id.clone()), zone: None };
+            let offers: Vec<Offer> = self.api.all("/offers", &query).await?;
+            all.extend(offers.into_iter().filter(|o| !o.end_of_service).map(|offer| (account.clone(), offer)));
+        }
+        all.sort_by(|(_, a), (_, b)| {
+            (a.hourly_micros, &a.instance_type, &a.zone).cmp(&(b.hourly_micros, &b.instance_type, &b.zone))
+        });
+        Ok(all)
     }
 }
 

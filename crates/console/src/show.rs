@@ -185,6 +185,11 @@ pub(crate) fn milliseconds(ms: impl Value<Option<i64>>) -> String {
     }
 }
 
+/// The name of an account, or its id.
+pub(crate) fn account(account: &inventiv_types::Account) -> &str {
+    account.name.as_deref().unwrap_or(&account.id)
+}
+
 /// A text, or a dash.
 pub(crate) fn or_dash(text: Option<&String>) -> &str {
     text.map_or("–", String::as_str)

@@ -123,7 +123,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, Failure> {
     let notify_stop = stop.clone();
     let notifier = tokio::spawn(async move { notifier.run(notify_stop).await });
     let console = inventiv_console::Console::new(app.router());
-    let (more, alone) = (gateway.router().merge(console.router()), gateway.router_alone());
+    let (more, alone) = (gateway.router().merge(app.protect(console.router())), gateway.router_alone());
     let api = tokio::spawn(async move {
         let stopped = || async { api_stop.cancelled().await };
         let Some(other) = gateway_listener else { return inventiv_api::serve(listener, &app, more, stopped()).await };

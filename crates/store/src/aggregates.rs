@@ -34,11 +34,16 @@ pub struct InstanceFilter {
     pub model_id: Option<String>,
     /// Only after this id.
     pub after: Option<String>,
+    /// Whether the newest come first.
+    pub newest_first: bool,
     /// The maximum number.
     pub limit: u32,
 }
 
 static LIST: Filtered = Filtered::new("instances");
+static NEWEST: Filtered = Filtered::newest_first("instances");
+/// Greater than every id of an instance.
+const LAST: &str = "ins-zzzzzzzzzzzzzzzzzzzzzzzzzzz";
 static SERVERS_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_servers", "instance_id"));
 static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volumes", "instance_id"));
 static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id"));
@@ -234,7 +239,7 @@ impl Store {
         Ok(all)
     }
 
-    /// Instances in the order of their ids.
+    /// Instances in the order of their ids, or in the reverse order.
     ///
     /// # Errors
     /// When the database refuses.
@@ -245,7 +250,13 @@ impl Store {
             ("account_id", filter.account_id.as_deref()),
         ];
         let status = filter.status.map(|s| Wanted { text: s.text(), passes: !s.is_final() });
-        let rows = self.db.read(LIST.statement(filter.after.as_deref(), status, &equal, filter.limit)).await?;
+        let after = filter.after.as_deref();
+        let statement = if filter.newest_first {
+            NEWEST.statement(after.filter(|id| !id.is_empty()).or(Some(LAST)), status, &equal, filter.limit)
+        } else {
+            LIST.statement(after, status, &equal, filter.limit)
+        };
+        let rows = self.db.read(statement).await?;
         self.whole(&rows).await
     }
 

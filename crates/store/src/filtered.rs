@@ -21,12 +21,18 @@ pub(crate) struct Wanted {
 /// The statements for one table, each created on first use.
 pub(crate) struct Filtered {
     table: &'static str,
+    newest_first: bool,
     texts: Mutex<Option<HashMap<String, &'static str>>>,
 }
 
 impl Filtered {
     pub(crate) const fn new(table: &'static str) -> Self {
-        Self { table, texts: Mutex::new(None) }
+        Self { table, newest_first: false, texts: Mutex::new(None) }
+    }
+
+    /// In descending order of ids: `after` is where a page begins, too, and must be given.
+    pub(crate) const fn newest_first(table: &'static str) -> Self {
+        Self { table, newest_first: true, texts: Mutex::new(None) }
     }
 
     /// `limit` rows after the id `after`, in the order of ids, with this status and these column values.
@@ -56,7 +62,8 @@ impl Filtered {
         let text = texts.get_or_insert_default().entry(condition).or_insert_with_key(|condition| {
             let table = self.table;
             // Leaks at most one statement for each set of filters.
-            format!("SELECT * FROM {table} WHERE id > $1{condition} ORDER BY id LIMIT ${place}").leak()
+            let (after, order) = if self.newest_first { ('<', " DESC") } else { ('>', "") };
+            format!("SELECT * FROM {table} WHERE id {after} $1{condition} ORDER BY id{order} LIMIT ${place}").leak()
         });
         a.statement(text)
     }

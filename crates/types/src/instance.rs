@@ -129,6 +129,8 @@ pub struct ListInstances {
     /// Only instances for this model. `model` is an alias.
     #[serde(alias = "model")]
     pub model_id: Option<String>,
+    /// The newest first.
+    pub newest_first: Option<bool>,
     /// The `next` value of the previous page.
     pub after: Option<String>,
     /// The maximum number of items, from 1 to 500. The default is 100.

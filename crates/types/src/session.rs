@@ -40,7 +40,7 @@ pub struct CreatedSession {
     /// The session.
     #[serde(flatten)]
     pub session: Session,
-    /// The token, for the header `Authorization: Bearer TOKEN`. It is shown here and nowhere else.
+    /// The token, for the header `Authorization: Bearer TOKEN`. It is shown in the response to the creation only.
     #[schema(value_type = String, format = Password, read_only, example = "ses_0000000000000000000000000000000000000000000000000000000000000000")]
     pub token: SecretValue,
 }

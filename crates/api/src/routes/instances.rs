@@ -61,7 +61,7 @@ pub(crate) async fn create(
 
 /// List instances
 #[utoipa::path(get, operation_id = "listInstances", path = "/instances", params(ListInstances), tag = "instances",
-    responses((status = 200, description = "One page of instances, oldest first", body = Page<Instance>)))]
+    responses((status = 200, description = "One page of instances, oldest first unless `newest_first`", body = Page<Instance>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(query): Query<ListInstances>,
@@ -81,6 +81,7 @@ pub(crate) async fn list(
         after: query.after,
         limit: limit + 1,
         status: None,
+        newest_first: query.newest_first == Some(true),
     };
     let mut rows = Vec::new();
     // The database index is by status, so each status is one query.
@@ -88,6 +89,9 @@ pub(crate) async fn list(
         rows.extend(app.store().instances(&InstanceFilter { status: *status, ..filter.clone() }).await?);
     }
     rows.sort_by(|a, b| a.instance.id.cmp(&b.instance.id));
+    if filter.newest_first {
+        rows.reverse();
+    }
     rows.dedup_by(|a, b| a.instance.id == b.instance.id);
     rows.truncate(limit as usize + 1);
     Ok(axum::Json(view::page(

@@ -35,8 +35,8 @@ fn view(row: &SessionRow) -> Session {
 
 /// Create a session
 ///
-/// The response shows its token, once: only its hash is stored. It works like the operator's token until it expires; that of a
-/// `reader` may only read.
+/// The response shows its token, and nothing else does. It works like the operator's token until it expires; that of a `reader`
+/// may only read. Only the hash of the token is stored; with an `Idempotency-Key`, the response is kept sealed for 24 hours.
 #[utoipa::path(post, operation_id = "createSession", path = "/sessions", request_body = CreateSession, tag = "sessions",
     responses((status = 201, description = "The session was created", body = CreatedSession)))]
 pub(crate) async fn create(
@@ -112,7 +112,8 @@ pub(crate) async fn end(State(app): State<App>, Path(id): Path<String>) -> Resul
 
 /// End every session
 ///
-/// Only the operator's token works from now on.
+/// Also that of this request, if it has one. Only the operator's token works from now on; streams that are open end within five
+/// minutes.
 #[utoipa::path(delete, operation_id = "endSessions", path = "/sessions", tag = "sessions",
     responses((status = 204, description = "Every session has ended")))]
 pub(crate) async fn end_all(State(app): State<App>) -> Result<StatusCode, ApiError> {

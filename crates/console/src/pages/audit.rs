@@ -64,14 +64,18 @@ pub(crate) async fn show(viewer: Viewer) -> Answer {
 }
 
 async fn read(viewer: &Viewer) -> Result<AuditPage, Failure> {
-    let accounts: Vec<Account> = viewer.api.get("/accounts", &()).await?;
     let mut audits = Vec::new();
-    for account in accounts.into_iter().filter(|a| a.in_use) {
+    for account in viewer.accounts().await? {
         let audit = viewer.api.get("/audit", &OfAccount { account: Some(account.id.clone()) }).await;
         audits.push(AccountAudit { account, audit: audit.map_err(|refusal| refusal.text) });
     }
     let words: Vec<&str> = Status::ALL.iter().filter(|s| s.is_final()).map(|s| s.text()).collect();
-    let query = ListInstances { status: Some(words.join(",")), limit: Some(ENDED_SHOWN), ..ListInstances::default() };
+    let query = ListInstances {
+        status: Some(words.join(",")),
+        newest_first: Some(true),
+        limit: Some(ENDED_SHOWN),
+        ..ListInstances::default()
+    };
     let ended: Page<Instance> = viewer.api.get("/instances", &query).await?;
     Ok(AuditPage {
         frame: viewer.frame(Section::Audit, EN.audit),

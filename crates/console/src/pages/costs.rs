@@ -46,17 +46,12 @@ struct CostsPage {
     groups: [CostGroup; 8],
     chart: String,
     days_of: Vec<Bar>,
+    /// The currency of the chart and of the days: the one in which most was spent.
+    currency: String,
     kinds: &'static [ChargeKind],
     by_kind: Costs,
     by_group: Costs,
     forecast: CostForecast,
-}
-
-impl CostsPage {
-    /// The currency of the chart.
-    fn currency(&self) -> &str {
-        self.by_kind.totals.first().map_or("EUR", |total| &total.currency)
-    }
 }
 
 impl Filters {
@@ -83,7 +78,9 @@ pub(crate) async fn show(viewer: Viewer, Query(filters): Query<Filters>) -> Answ
     let now = forecast.at.0;
     let by_kind: Costs = viewer.api.get("/costs", &filters.query(now, Some(CostGroup::Kind))).await?;
     let by_group: Costs = viewer.api.get("/costs", &filters.query(now, Some(filters.group()))).await?;
-    let days_of = days_of(&viewer, &filters, now).await?;
+    let currency =
+        by_kind.totals.iter().max_by_key(|t| t.micros).map_or_else(|| "EUR".to_owned(), |t| t.currency.clone());
+    let days_of = days_of(&viewer, &filters, now, &currency).await?;
     page(&CostsPage {
         frame: viewer.frame(Section::Costs, EN.costs),
         days: filters.days(),
@@ -92,6 +89,7 @@ pub(crate) async fn show(viewer: Viewer, Query(filters): Query<Filters>) -> Answ
         groups: GROUPS,
         chart: bars(&days_of, EN.costs_by_day),
         days_of,
+        currency,
         kinds: ChargeKind::ALL,
         by_kind,
         by_group,
@@ -100,7 +98,7 @@ pub(crate) async fn show(viewer: Viewer, Query(filters): Query<Filters>) -> Answ
 }
 
 /// What was spent on each kind of resource in each part of the period, the oldest first.
-async fn days_of(viewer: &Viewer, filters: &Filters, now: Timestamp) -> Result<Vec<Bar>, Failure> {
+async fn days_of(viewer: &Viewer, filters: &Filters, now: Timestamp, currency: &str) -> Result<Vec<Bar>, Failure> {
     let (days, mut all) = (filters.days(), Vec::new());
     let (step, first) = ((days + BARS_MAX - 1) / BARS_MAX, day_of(now).0 - (days - 1) * DAY_US);
     for begin in (0..days).step_by(usize::try_from(step).unwrap_or(1)) {
@@ -117,7 +115,7 @@ async fn days_of(viewer: &Viewer, filters: &Filters, now: Timestamp) -> Result<V
         };
         let costs: Costs = viewer.api.get("/costs", &query).await?;
         let of = |kind: &ChargeKind| {
-            let items = costs.items.iter().filter(|item| item.key == kind.text());
+            let items = costs.items.iter().filter(|item| item.key == kind.text() && item.currency == currency);
             items.map(|item| item.micros).fold(0_i64, i64::saturating_add)
         };
         let label = Time(from).to_string().chars().take(10).collect();

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 /// How many lines of the engine's log are shown.
 const LOG_LINES: u32 = 300;
+/// How many lines of the action log are shown: more than a life without incidents has.
+const STEPS_SHOWN: u32 = 200;
 /// The maximum length of a question, in characters.
 const QUESTION_MAX: usize = 20_000;
 
@@ -26,6 +28,7 @@ struct InstancePage {
     i: InstanceDetail,
     path: String,
     steps: Vec<ActionLog>,
+    more_steps: bool,
     phases: Vec<Phase>,
     question: String,
     answer: Option<String>,
@@ -110,14 +113,15 @@ pub(crate) async fn show(viewer: Viewer, Path(id): Path<String>) -> Answer {
 async fn read(viewer: &Viewer, id: &str) -> Result<InstancePage, Failure> {
     let path = format!("/instances/{}", segment(id));
     let i: InstanceDetail = viewer.api.get(&path, &()).await?;
-    let query = ListLogs { instance_id: Some(i.instance.id.clone()), limit: Some(500), ..ListLogs::default() };
-    let steps = viewer.api.all("/action_logs", &query).await?;
+    let query = ListLogs { instance_id: Some(i.instance.id.clone()), limit: Some(STEPS_SHOWN), ..ListLogs::default() };
+    let steps: Page<ActionLog> = viewer.api.get("/action_logs", &query).await?;
     Ok(InstancePage {
         frame: viewer.frame(Section::Instances, i.instance.name.clone()),
         path: format!("/console/instances/{}", segment(&i.instance.id)),
         phases: phases(&i),
         i,
-        steps,
+        more_steps: steps.next.is_some(),
+        steps: steps.items,
         question: String::new(),
         answer: None,
     })
@@ -160,15 +164,21 @@ pub(crate) async fn power(viewer: Viewer, Path((id, action)): Path<(String, Stri
 #[derive(Deserialize)]
 pub(crate) struct Until {
     hours: Option<String>,
+    /// Given: never.
+    never: Option<String>,
 }
 
 /// Sets or removes the time of the end.
 pub(crate) async fn extend(viewer: Viewer, Path(id): Path<String>, Form(until): Form<Until>) -> Answer {
     let set = async {
         let hours: Option<i64> = number(EN.hours, until.hours)?;
-        let request = Extend { ttl_seconds: hours.map(|h| h.saturating_mul(3_600)) };
+        if hours.is_some() == until.never.is_some() {
+            let text = format!("{}: {}", EN.hours, EN.whole_number);
+            return Err(Refusal { status: http::StatusCode::UNPROCESSABLE_ENTITY, text });
+        }
+        let extend = Extend { ttl_seconds: hours.map(|h| h.saturating_mul(3_600)) };
         let path = format!("/instances/{}/extend", segment(&id));
-        viewer.api.post::<InstanceDetail>(&path, &request, None).await
+        viewer.api.post::<InstanceDetail>(&path, &extend, None).await
     };
     match set.await {
         Ok(_) => Ok(go_to(&format!("/console/instances/{}", segment(&id)))),
@@ -196,20 +206,40 @@ impl TerminatePage {
     fn stays(&self) -> Vec<&Storage> {
         self.living().filter(|v| !v.delete_on_terminate).collect()
     }
+
+    /// The ids of the volumes that stay, to be compared when the end is requested.
+    fn seen(&self) -> String {
+        self.stays().iter().map(|v| v.id.as_str()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// What will be deleted, and what stays.
 pub(crate) async fn confirm(viewer: Viewer, Path(id): Path<String>) -> Answer {
-    let i: InstanceDetail = viewer.api.get(&format!("/instances/{}", segment(&id)), &()).await?;
-    page(&TerminatePage {
+    page(&consequences(&viewer, &id).await?)
+}
+
+async fn consequences(viewer: &Viewer, id: &str) -> Result<TerminatePage, Refusal> {
+    let i: InstanceDetail = viewer.api.get(&format!("/instances/{}", segment(id)), &()).await?;
+    Ok(TerminatePage {
         frame: viewer.frame(Section::Instances, EN.terminate),
         path: format!("/console/instances/{}", segment(&i.instance.id)),
         i,
     })
 }
 
-/// Requests the end.
-pub(crate) async fn terminate(viewer: Viewer, Path(id): Path<String>) -> Answer {
+/// What the viewer of [`confirm`] saw.
+#[derive(Deserialize)]
+pub(crate) struct Seen {
+    stays: Option<String>,
+}
+
+/// Requests the end, unless it has other consequences by now than those that were shown.
+pub(crate) async fn terminate(viewer: Viewer, Path(id): Path<String>, Form(seen): Form<Seen>) -> Answer {
+    let mut shown = consequences(&viewer, &id).await?;
+    if seen.stays.is_some_and(|stays| stays != shown.seen()) {
+        shown.frame.error = Some(EN.consequences_changed.to_owned());
+        return refused(&shown, http::StatusCode::CONFLICT);
+    }
     match viewer.api.act(Method::DELETE, &format!("/instances/{}", segment(&id))).await {
         Ok(()) => Ok(go_to(&format!("/console/instances/{}", segment(&id)))),
         Err(refusal) => again(&viewer, &id, refusal).await,

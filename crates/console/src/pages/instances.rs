@@ -46,6 +46,7 @@ pub(crate) async fn list(viewer: Viewer, Query(given): Query<Filters>) -> Answer
         account: None,
         zone: zone.clone(),
         model_id: model.clone(),
+        newest_first: Some(true),
         after: after.clone(),
         limit: Some(SHOWN),
     };

@@ -6,21 +6,22 @@ use crate::texts::EN;
 use askama::Template;
 use axum::extract::Form;
 use http::StatusCode;
-use inventiv_types::{CreateInstance, InstanceDetail, InstancePlan, ListOffers, Offer};
+use inventiv_types::{Account, CreateInstance, InstanceDetail, InstancePlan, Offer};
 use serde::Deserialize;
 
 /// The form, as it was sent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Fields {
-    /// Zone and type, with a space between them.
+    /// Account, zone and type, with spaces between them.
     offer: Option<String>,
     model: Option<String>,
     name: Option<String>,
     data_volume_gb: Option<String>,
     ttl_hours: Option<String>,
     idle_minutes: Option<String>,
-    keep_volume: Option<String>,
+    /// `keep`, `delete` or nothing, for the default of the provider.
+    at_the_end: Option<String>,
     force: Option<String>,
     /// The plan that was shown; without one, the plan is shown first.
     plan_id: Option<String>,
@@ -38,16 +39,18 @@ impl Fields {
 
     fn request(&self) -> Result<CreateInstance, Refusal> {
         let offer = filled(self.offer.clone()).unwrap_or_default();
-        let (zone, kind) = offer
-            .split_once(' ')
-            .ok_or_else(|| Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, text: EN.choose_offer.to_owned() })?;
+        let parts: Vec<&str> = offer.split(' ').collect();
+        let &[account, zone, kind] = parts.as_slice() else {
+            return Err(Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, text: EN.choose_offer.to_owned() });
+        };
         let hours: Option<i64> = number(EN.ttl_hours, self.ttl_hours.clone())?;
         let minutes: Option<i64> = number(EN.idle_minutes, self.idle_minutes.clone())?;
         Ok(CreateInstance {
             name: filled(self.name.clone()),
+            account: Some(account.to_owned()),
             model_id: filled(self.model.clone()),
             data_volume_gb: number(EN.data_volume, self.data_volume_gb.clone())?,
-            delete_on_terminate: self.keep_volume.as_ref().map(|_| false),
+            delete_on_terminate: filled(self.at_the_end.clone()).map(|word| word != "keep"),
             ttl_seconds: hours.map(|h| h.saturating_mul(3_600)),
             idle_seconds: minutes.map(|m| m.saturating_mul(60)),
             force: self.force.as_ref().map(|_| true),
@@ -61,15 +64,24 @@ impl Fields {
 struct NewInstance {
     frame: Frame,
     fields: Fields,
-    offers: Vec<Offer>,
+    offers: Vec<(Account, Offer)>,
+    has_accounts: bool,
     plan: Option<InstancePlan>,
     /// So that a repeated form creates one instance.
     key: String,
 }
 
 impl NewInstance {
-    fn is_chosen(&self, offer: &Offer) -> bool {
-        Fields::text(&self.fields.offer) == format!("{} {}", offer.zone, offer.instance_type)
+    fn value(account: &Account, offer: &Offer) -> String {
+        format!("{} {} {}", account.id, offer.zone, offer.instance_type)
+    }
+
+    fn is_chosen(&self, account: &Account, offer: &Offer) -> bool {
+        Fields::text(&self.fields.offer) == Self::value(account, offer)
+    }
+
+    fn ends_by(&self, word: &str) -> bool {
+        Fields::text(&self.fields.at_the_end) == word
     }
 }
 
@@ -79,15 +91,11 @@ pub(crate) async fn form(viewer: Viewer) -> Answer {
 }
 
 async fn filled_form(viewer: &Viewer, fields: Fields) -> Result<NewInstance, Failure> {
-    let query = ListOffers { gpu: Some(true), ..ListOffers::default() };
-    let mut offers: Vec<Offer> = viewer.api.all("/offers", &query).await?;
-    offers.retain(|o| !o.end_of_service);
-    offers.sort_by(|a, b| {
-        (a.hourly_micros, &a.instance_type, &a.zone).cmp(&(b.hourly_micros, &b.instance_type, &b.zone))
-    });
+    let offers = viewer.offers().await?;
     Ok(NewInstance {
         frame: viewer.frame(Section::Instances, EN.new_instance),
         fields,
+        has_accounts: offers.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a.id != b.id)),
         offers,
         plan: None,
         key: uuid::Uuid::new_v4().to_string(),

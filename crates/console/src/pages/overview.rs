@@ -1,12 +1,13 @@
 //! What runs, what it costs, and what needs a person.
 
+use crate::backend::Refusal;
 use crate::page::{Answer, Frame, Section, Viewer, go_to, page};
 use crate::show::{self, Tone};
 use askama::Template;
 use axum::response::Response;
 use inventiv_types::{
-    Alert, Audit, Availability, CostForecast, InstanceCounts, LimitsInUse, ListOffers, Offer, Service, Severity,
-    Status, Verdict,
+    Alert, Audit, Availability, CostForecast, InstanceCounts, LimitsInUse, OfAccount, Offer, Service, Severity, Status,
+    Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -26,8 +27,9 @@ struct Overview {
     limits: LimitsInUse,
     alerts: Vec<Alert>,
     more_alerts: usize,
-    /// `None`: no zone was audited yet.
-    audit: Option<Audit>,
+    /// Whether nothing at all costs money, as far as is known.
+    costs_nothing: bool,
+    verdict: Verdict,
     zones: Vec<String>,
     stock: Vec<Stock>,
 }
@@ -40,10 +42,6 @@ impl Overview {
     fn is_urgent(alert: &Alert) -> bool {
         alert.severity == Severity::Critical
     }
-
-    fn is_clean(audit: &Audit) -> bool {
-        audit.verdict == Verdict::Clean
-    }
 }
 
 /// The first page.
@@ -55,22 +53,42 @@ pub(crate) async fn show(viewer: Viewer) -> Answer {
     let mut alerts: Vec<Alert> = api.all("/alerts", &()).await?;
     let more_alerts = alerts.len().saturating_sub(ALERTS_SHOWN);
     alerts.truncate(ALERTS_SHOWN);
-    let offers: Vec<Offer> = api.all("/offers", &ListOffers { gpu: Some(true), ..ListOffers::default() }).await?;
+    let offers: Vec<Offer> = viewer.offers().await?.into_iter().map(|(_, offer)| offer).collect();
     let (zones, stock) = stock(&offers);
+    let costs: CostForecast = api.get("/costs/forecast", &()).await?;
     page(&Overview {
         frame: viewer.frame(Section::Overview, crate::texts::EN.overview),
         running: counts.iter().map(|(_, n)| n).sum(),
         counts,
         services: api.all("/services", &()).await?,
-        costs: api.get("/costs/forecast", &()).await?,
+        costs_nothing: costs_nothing(&costs),
+        costs,
         limits: api.get("/limits", &()).await?,
         alerts,
         more_alerts,
-        // Several accounts have several audits; the page of audits shows each.
-        audit: api.get("/audit", &()).await.ok(),
+        verdict: verdict(&viewer).await?,
         zones,
         stock,
     })
+}
+
+/// The worst verdict of the audits of all accounts. An account without an audit is inconclusive.
+async fn verdict(viewer: &Viewer) -> Result<Verdict, Refusal> {
+    let mut worst = Verdict::Clean;
+    for account in viewer.accounts().await? {
+        let audit: Result<Audit, Refusal> = viewer.api.get("/audit", &OfAccount { account: Some(account.id) }).await;
+        worst = match (audit.map_or(Verdict::Inconclusive, |a| a.verdict), worst) {
+            (Verdict::Findings, _) | (_, Verdict::Findings) => Verdict::Findings,
+            (Verdict::Inconclusive, _) | (_, Verdict::Inconclusive) => Verdict::Inconclusive,
+            (Verdict::Clean, Verdict::Clean) => Verdict::Clean,
+        };
+    }
+    Ok(worst)
+}
+
+fn costs_nothing(costs: &CostForecast) -> bool {
+    let is_free = costs.currencies.iter().all(|c| c.rates.iter().all(|r| r.hourly_micros == 0));
+    is_free && costs.unpriced.is_empty() && costs.orphans.resources == 0
 }
 
 /// `/console` leads to the first page.
@@ -93,7 +111,7 @@ fn stock(offers: &[Offer]) -> (Vec<String>, Vec<Stock>) {
     zones.sort_unstable();
     zones.dedup();
     let mut types: BTreeMap<(i64, &str), Stock> = BTreeMap::new();
-    for o in offers.iter().filter(|o| !o.end_of_service) {
+    for o in offers {
         let row = types.entry((o.hourly_micros, &o.instance_type)).or_insert_with(|| Stock {
             instance_type: o.instance_type.clone(),
             gpus: format!("{} × {}", o.gpu_count, show::or_dash(o.gpu_name.as_ref())),

@@ -87,26 +87,32 @@ async fn finish(viewer: &Viewer, id: &str, done: Result<(), Refusal>) -> Answer 
     }
 }
 
-/// The settings that the page changes.
+/// The settings that the page changes, and what they were when it was shown.
 #[derive(Deserialize)]
 pub(crate) struct Settings {
     min_replicas: Option<String>,
     max_replicas: Option<String>,
-    idle_minutes: Option<String>,
+    idle_seconds: Option<String>,
+    was_min_replicas: Option<String>,
+    was_max_replicas: Option<String>,
+    was_idle_seconds: Option<String>,
 }
 
-/// Changes the settings.
+/// Changes the settings that the viewer changed. What somebody else changed meanwhile stays.
 pub(crate) async fn change(viewer: Viewer, Path(id): Path<String>, Form(form): Form<Settings>) -> Answer {
+    let changed = |now: Option<String>, was: Option<String>| now.filter(|now| Some(now) != was.as_ref());
     let done = async {
-        let minutes: Option<i64> = number(EN.idle_minutes, form.idle_minutes)?;
-        let request = ServiceSettings {
-            min_replicas: number(EN.min_replicas, form.min_replicas)?,
-            max_replicas: number(EN.max_replicas, form.max_replicas)?,
-            idle_seconds: minutes.map(|m| m.saturating_mul(60)),
+        let settings = ServiceSettings {
+            min_replicas: number(EN.min_replicas, changed(form.min_replicas, form.was_min_replicas))?,
+            max_replicas: number(EN.max_replicas, changed(form.max_replicas, form.was_max_replicas))?,
+            idle_seconds: number(EN.idle_seconds, changed(form.idle_seconds, form.was_idle_seconds))?,
             ..ServiceSettings::default()
         };
+        if settings == ServiceSettings::default() {
+            return Ok(());
+        }
         let path = format!("/services/{}", segment(&id));
-        viewer.api.change::<Service>(Method::PATCH, &path, &request).await.map(drop)
+        viewer.api.change::<Service>(Method::PATCH, &path, &settings, None).await.map(drop)
     };
     let done = done.await;
     finish(&viewer, &id, done).await

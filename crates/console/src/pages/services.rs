@@ -6,7 +6,7 @@ use crate::show::Tone;
 use crate::texts::EN;
 use askama::Template;
 use axum::extract::Form;
-use inventiv_types::{CreateService, Service, ServiceSettings, ServiceStatus};
+use inventiv_types::{Account, CreateService, Service, ServiceSettings, ServiceStatus};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -38,6 +38,7 @@ pub(crate) async fn list(viewer: Viewer) -> Answer {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Fields {
+    account: Option<String>,
     model: Option<String>,
     name: Option<String>,
     min_replicas: Option<String>,
@@ -56,6 +57,12 @@ fn list_of(text: Option<String>) -> Option<Vec<String>> {
     Some(text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }
 
+impl NewService {
+    fn is_chosen(&self, account: &Account) -> bool {
+        Fields::text(&self.fields.account) == account.id
+    }
+}
+
 impl Fields {
     fn text(field: &Option<String>) -> &str {
         field.as_deref().unwrap_or_default()
@@ -65,7 +72,7 @@ impl Fields {
         let minutes: Option<i64> = number(EN.idle_minutes, self.idle_minutes.clone())?;
         Ok(CreateService {
             name: filled(self.name.clone()),
-            account: None,
+            account: filled(self.account.clone()),
             model_id: filled(self.model.clone()).unwrap_or_default(),
             ttl_seconds: None,
             plan_id: filled(self.plan_id.clone()),
@@ -86,6 +93,7 @@ impl Fields {
 struct NewService {
     frame: Frame,
     fields: Fields,
+    accounts: Vec<Account>,
     plan: Option<Service>,
     /// So that a repeated form creates one service.
     key: String,
@@ -93,12 +101,12 @@ struct NewService {
 
 /// The empty form.
 pub(crate) async fn form(viewer: Viewer) -> Answer {
-    page(&filled_form(&viewer, Fields::default()))
+    page(&filled_form(&viewer, Fields::default()).await?)
 }
 
-fn filled_form(viewer: &Viewer, fields: Fields) -> NewService {
-    let frame = viewer.frame(Section::Services, EN.new_service);
-    NewService { frame, fields, plan: None, key: uuid::Uuid::new_v4().to_string() }
+async fn filled_form(viewer: &Viewer, fields: Fields) -> Result<NewService, Failure> {
+    let (frame, key) = (viewer.frame(Section::Services, EN.new_service), uuid::Uuid::new_v4().to_string());
+    Ok(NewService { frame, fields, accounts: viewer.accounts().await?, plan: None, key })
 }
 
 /// Shows the plan, or creates what was planned.
@@ -110,13 +118,13 @@ pub(crate) async fn create(viewer: Viewer, Form(fields): Form<Fields>) -> Answer
     match done.await {
         Ok(created) if is_planned => Ok(go_to(&format!("/console/services/{}", segment(&created.id)))),
         Ok(plan) => {
-            let mut form = filled_form(&viewer, fields);
+            let mut form = filled_form(&viewer, fields).await?;
             form.plan = Some(plan);
             page(&form)
         }
         Err(refusal) if refusal.is_unauthorized() => Err(Failure::LoggedOut),
         Err(refusal) => {
-            let mut form = filled_form(&viewer, fields);
+            let mut form = filled_form(&viewer, fields).await?;
             form.frame.error = Some(refusal.text);
             refused(&form, refusal.status)
         }

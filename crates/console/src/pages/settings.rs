@@ -189,7 +189,7 @@ async fn carry_out(viewer: &Viewer, action: &str, fields: Fields) -> Result<Outc
         "set-secret" => {
             let path = format!("/secrets/{}", segment(&filled(fields.name).unwrap_or_default()));
             let request = PutSecret { value: SecretValue::new(fields.value.unwrap_or_default()) };
-            api.change::<Secret>(Method::PUT, &path, &request).await?;
+            api.change::<Secret>(Method::PUT, &path, &request, None).await?;
         }
         "set-limits" => {
             let current: LimitsInUse = api.get("/limits", &()).await?;
@@ -201,7 +201,7 @@ async fn carry_out(viewer: &Viewer, action: &str, fields: Fields) -> Result<Outc
                 currency: current.limits.currency,
                 on_limit: Some(if fields.drain.is_some() { OnLimit::Drain } else { OnLimit::Refuse }),
             };
-            api.change::<LimitsInUse>(Method::PUT, "/limits", &request).await?;
+            api.change::<LimitsInUse>(Method::PUT, "/limits", &request, None).await?;
         }
         _ => return Err(Refusal { status: StatusCode::NOT_FOUND, text: EN.no_such_page.to_owned() }),
     }

@@ -1,11 +1,11 @@
 //! Volumes: those that were retained first, with what they cost; keep and release.
 
 use crate::backend::segment;
-use crate::page::{Answer, Failure, Frame, Section, Viewer, go_to, page, refused};
+use crate::page::{Answer, Failure, Frame, Section, Viewer, filled, go_to, page, refused};
 use crate::texts::EN;
 use askama::Template;
 use axum::extract::{Form, Path};
-use http::Method;
+use http::{Method, StatusCode};
 use inventiv_types::{ChangeVolume, ChargeClass, CostForecast, ListVolumes, OwnedVolume, VolumeStatus};
 use serde::Deserialize;
 
@@ -48,16 +48,23 @@ pub(crate) async fn list(viewer: Viewer) -> Answer {
 struct VolumePage {
     frame: Frame,
     v: OwnedVolume,
-    is_retained: bool,
+    /// The version that is shown.
+    tag: String,
+}
+
+impl VolumePage {
+    fn is_retained(&self) -> bool {
+        self.v.storage.status == VolumeStatus::Retained
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.v.storage.status.counts()
+    }
 }
 
 async fn read(viewer: &Viewer, id: &str) -> Result<VolumePage, Failure> {
-    let v: OwnedVolume = viewer.api.get(&format!("/volumes/{}", segment(id)), &()).await?;
-    Ok(VolumePage {
-        frame: viewer.frame(Section::Volumes, v.storage.name.clone()),
-        is_retained: v.storage.status == VolumeStatus::Retained,
-        v,
-    })
+    let (v, tag): (OwnedVolume, String) = viewer.api.tagged(&format!("/volumes/{}", segment(id))).await?;
+    Ok(VolumePage { frame: viewer.frame(Section::Volumes, v.storage.name.clone()), v, tag })
 }
 
 /// One volume, and what a change of its policy does.
@@ -65,18 +72,32 @@ pub(crate) async fn confirm(viewer: Viewer, Path(id): Path<String>) -> Answer {
     page(&read(&viewer, &id).await?)
 }
 
-/// `keep` or `delete`.
+/// What to do with a volume.
 #[derive(Deserialize)]
 pub(crate) struct Policy {
+    /// `keep`, `delete`, or `release` for a retained volume.
     policy: String,
+    /// The version that the viewer saw.
+    tag: Option<String>,
 }
 
-/// Changes the policy.
+/// Changes the policy, unless the volume is not what the viewer saw any more.
 pub(crate) async fn change(viewer: Viewer, Path(id): Path<String>, Form(form): Form<Policy>) -> Answer {
-    // Only the exact word deletes.
-    let request = ChangeVolume { delete_on_terminate: form.policy == "delete" };
     let path = format!("/volumes/{}", segment(&id));
-    match viewer.api.change::<OwnedVolume>(Method::PATCH, &path, &request).await {
+    let mut shown = read(&viewer, &id).await?;
+    // Only the exact word deletes.
+    let delete_on_terminate = match form.policy.as_str() {
+        "release" if shown.is_retained() => true,
+        "delete" if shown.is_in_use() => true,
+        "keep" if shown.is_in_use() => false,
+        _ => {
+            shown.frame.error = Some(EN.volume_changed.to_owned());
+            return refused(&shown, StatusCode::CONFLICT);
+        }
+    };
+    let change = ChangeVolume { delete_on_terminate };
+    let tag = filled(form.tag).unwrap_or_else(|| shown.tag.clone());
+    match viewer.api.change::<OwnedVolume>(Method::PATCH, &path, &change, Some(&tag)).await {
         Ok(_) => Ok(go_to("/console/volumes")),
         Err(refusal) if refusal.is_unauthorized() => Err(Failure::LoggedOut),
         Err(refusal) => {

@@ -4,7 +4,7 @@ use crate::helpers::Browser;
 use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 
-const OFFER: &str = "fr-par-2 L4-1-24G";
+const OFFER: &str = "scaleway:11111111-1111-4111-8111-111111111111 fr-par-2 L4-1-24G";
 
 async fn instances(w: &World) -> Vec<Value> {
     w.call("GET", "/instances", None).await.1["items"].as_array().unwrap().clone()
@@ -16,7 +16,7 @@ async fn an_instance_is_created_after_its_price_was_shown_and_only_once() {
         let w = World::new(db).await;
         let browser = Browser::operator(&w).await;
         let request =
-            [("offer", OFFER), ("name", "box"), ("data_volume_gb", "50"), ("ttl_hours", "8"), ("keep_volume", "on")];
+            [("offer", OFFER), ("name", "box"), ("data_volume_gb", "50"), ("ttl_hours", "8"), ("at_the_end", "keep")];
         let plan = browser.post("/console/instances/new", &request).await;
         assert_eq!(plan.status, 200, "{}", plan.text);
         for text in ["per hour", "in the first hour", "50 GB", "stays at the end", "Create for"] {
@@ -45,7 +45,7 @@ async fn a_form_that_is_wrong_says_why_and_keeps_what_was_entered() {
         (vec![("offer", OFFER), ("name", "box"), ("ttl_hours", "soon")], "whole number"),
         (vec![("offer", OFFER), ("name", "box"), ("ttl_hours", "9223372036854775807")], "ttl_seconds"),
         (vec![("offer", OFFER), ("name", "box"), ("model", "meta-llama/Llama-3.1-70B-Instruct")], "fit"),
-        (vec![("offer", "nowhere L4"), ("name", "box")], "zone"),
+        (vec![("offer", "x nowhere L4"), ("name", "box")], "account"),
     ] {
         let answer = browser.post("/console/instances/new", &request).await;
         assert_eq!(answer.status / 100, 4, "{request:?}: {}", answer.text);
@@ -70,7 +70,9 @@ async fn the_end_is_requested_after_its_consequences_were_shown() {
     let (goes, stays) = page.split_once("Will stay").unwrap();
     assert!(stays.contains("50 GB") && !goes.contains("50 GB") && goes.contains("The server"), "{page}");
     assert_eq!(w.show(&id).await["status"], "ready");
-    assert_eq!(browser.post(&path, &[]).await.status, 303);
+    let other = browser.post(&path, &[("stays", "")]).await;
+    assert!(other.status == 409 && other.text.contains("has changed"), "{}", other.text);
+    assert_eq!(browser.post(&path, &[("stays", &browser.get(&path).await.hidden("stays"))]).await.status, 303);
     w.until_status(&id, "terminated").await;
     // What stays is listed with its cost, and released only on request.
     let volumes = browser.get("/console/volumes").await.text;
@@ -80,9 +82,13 @@ async fn the_end_is_requested_after_its_consequences_were_shown() {
     let volume = listed["items"][0]["id"].as_str().unwrap();
     let path = format!("/console/volumes/{volume}");
     assert!(browser.get(&path).await.text.contains("cannot be undone"));
-    assert_eq!(browser.post(&path, &[("policy", "Delete")]).await.status, 303);
+    for wrong in ["delete", "Release", "keep", ""] {
+        assert_eq!(browser.post(&path, &[("policy", wrong)]).await.status, 409, "{wrong}");
+    }
+    let old = browser.post(&path, &[("policy", "release"), ("tag", "\"0\"")]).await;
+    assert_eq!(old.status, 412, "what was shown is not there any more: {}", old.text);
     assert_eq!(w.call("GET", &format!("/volumes/{volume}"), None).await.1["status"], "retained");
-    browser.post(&path, &[("policy", "delete")]).await;
+    browser.post(&path, &[("policy", "release")]).await;
     assert_eq!(w.call("GET", &format!("/volumes/{volume}"), None).await.1["delete_on_terminate"], true);
     w.settle().await;
     assert_eq!(w.left(), (0, 0, 0));
@@ -95,7 +101,7 @@ async fn a_service_is_planned_created_changed_and_deleted() {
     let request =
         [("model", "Qwen/Qwen2.5-7B-Instruct"), ("name", "chat"), ("max_replicas", "2"), ("zones", "fr-par-2")];
     let plan = browser.post("/console/services/new", &request).await;
-    assert!(plan.status == 200 && plan.text.contains("Create for at most"), "{}", plan.text);
+    assert!(plan.status == 200 && plan.text.contains("with all replicas"), "{}", plan.text);
     let count = async || w.call("GET", "/services", None).await.1["items"].as_array().unwrap().len();
     assert_eq!(count().await, 0, "a plan creates nothing");
     let (plan_id, key) = (plan.hidden("plan_id"), plan.hidden("key"));
@@ -107,7 +113,7 @@ async fn a_service_is_planned_created_changed_and_deleted() {
     assert_eq!(count().await, 1);
     let path = created.header("location");
     assert!(browser.get(&path).await.text.contains("No replica runs"));
-    let settings = [("min_replicas", "0"), ("max_replicas", "3"), ("idle_minutes", "5")];
+    let settings = [("min_replicas", "0"), ("max_replicas", "3"), ("idle_seconds", "300"), ("was_min_replicas", "0")];
     assert_eq!(browser.post(&format!("{path}/settings"), &settings).await.status, 303);
     let service = w.call("GET", "/services/chat", None).await.1;
     assert_eq!((&service["max_replicas"], &service["idle_seconds"]), (&json!(3), &json!(300)));
@@ -116,7 +122,7 @@ async fn a_service_is_planned_created_changed_and_deleted() {
     assert_eq!(browser.post(&format!("{path}/warm"), &[]).await.status, 303);
     assert!(browser.get(&format!("{path}/delete")).await.text.contains("drained"));
     assert_eq!(browser.post(&format!("{path}/delete"), &[]).await.status, 303);
-    assert_ne!(w.call("GET", "/services/chat", None).await.1["status"], "ready");
+    assert_eq!(w.call("GET", "/services/chat", None).await.1["status"], "deleting");
 }
 
 #[tokio::test]
@@ -176,7 +182,7 @@ async fn a_reader_sees_every_page_and_can_change_nothing() {
         let answer = reader.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
         // The form of a logout, and nothing else that acts.
-        let forms: Vec<&str> = answer.text.split("<form method=\"post\"").skip(1).collect();
+        let forms: Vec<&str> = answer.text.split(" method=\"post\"").skip(1).collect();
         let others = forms.iter().filter(|f| !f.starts_with(" action=\"/console/logout\"") && f.contains("<button"));
         let acting = others.filter(|f| f.split("</form>").next().unwrap().contains("<button"));
         assert_eq!(acting.count(), 0, "{path}: {}", answer.text);
@@ -219,7 +225,13 @@ async fn an_audit_can_be_requested_and_power_be_changed() {
     assert_eq!(browser.post(&format!("{path}/power/explode"), &[]).await.status, 404);
     assert_eq!(browser.post(&format!("{path}/extend"), &[("hours", "1")]).await.status, 303);
     assert!(w.show(&id).await["expires_at"].is_string());
-    assert_eq!(browser.post(&format!("{path}/extend"), &[("hours", "")]).await.status, 303);
+    assert_eq!(
+        browser.post(&format!("{path}/extend"), &[("hours", "")]).await.status,
+        422,
+        "an empty field changes nothing"
+    );
+    assert!(w.show(&id).await["expires_at"].is_string());
+    assert_eq!(browser.post(&format!("{path}/extend"), &[("never", "1")]).await.status, 303);
     assert!(w.show(&id).await["expires_at"].is_null());
     let refused = browser.post(&format!("{path}/extend"), &[("hours", "-1")]).await;
     assert!(refused.status == 422 && refused.text.contains("Terminate"), "the page is shown again: {}", refused.text);

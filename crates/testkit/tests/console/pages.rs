@@ -136,3 +136,37 @@ async fn what_does_not_exist_is_said() {
         assert_eq!(browser.get(path).await.header("location"), to, "{path}");
     }
 }
+
+#[tokio::test]
+async fn several_accounts_are_shown_together() {
+    let w = World::new(Database::Sqlite).await;
+    let mut settings = w.settings();
+    settings.accounts.push(inventiv_api::Account {
+        id: "scaleway:22222222-2222-4222-8222-222222222222".to_owned(),
+        name: "dev".to_owned(),
+        ..inventiv_testkit::account()
+    });
+    let mut browser = Browser::operator(&w).await;
+    browser.console = inventiv_console::Console::new(inventiv_api::App::new(settings).router()).router();
+    for path in PAGES {
+        let answer = browser.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    }
+    // The second account was never audited.
+    assert!(browser.get("/").await.text.contains("not known whether something is left behind"));
+}
+
+#[tokio::test]
+async fn a_page_says_only_what_is_known_about_costs() {
+    let w = World::new(Database::Sqlite).await;
+    let browser = Browser::operator(&w).await;
+    let mut kept = request("kept");
+    kept["delete_on_terminate"] = json!(false);
+    let id = w.create(kept).await;
+    w.until_status(&id, "ready").await;
+    w.terminate(&id).await;
+    w.until_status(&id, "terminated").await;
+    // Nothing runs, and the retained volume costs money.
+    let overview = browser.get("/").await.text;
+    assert!(overview.contains("No instance runs") && !overview.contains("Nothing costs money"), "{overview}");
+}
