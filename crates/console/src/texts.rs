@@ -305,4 +305,5 @@ texts! {
     without_requests = "without requests",
     more_steps = "The first lines are shown. All:",
     end_all_sure = "Log out everybody, also this browser; readers' links stop working",
+    sum_without_unknown = "The sums leave out what is not known.",
 }

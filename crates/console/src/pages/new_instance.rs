@@ -72,6 +72,10 @@ struct NewInstance {
 }
 
 impl NewInstance {
+    fn leaves_out(plan: &InstancePlan) -> bool {
+        plan.parts.iter().any(|part| part.hourly_micros.is_none())
+    }
+
     fn value(account: &Account, offer: &Offer) -> String {
         format!("{} {} {}", account.id, offer.zone, offer.instance_type)
     }
