@@ -52,7 +52,8 @@ fn folder() -> PathBuf {
 
 /// The browser, installed if that is possible.
 fn browser() -> Result<&'static str, String> {
-    let found = || BROWSERS.into_iter().find(|name| is_there(name));
+    let found =
+        || BROWSERS.into_iter().find(|name| is_there(name) && quietly(Command::new(name).arg("--version")).is_ok());
     if let Some(browser) = found() {
         return Ok(browser);
     }
@@ -72,7 +73,8 @@ fn python(venv: &Path) -> Result<PathBuf, String> {
     let list = folder().join("requirements.txt");
     let wanted = std::fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
     let (mark, python) = (venv.join("installed.txt"), venv.join("bin/python"));
-    if std::fs::read_to_string(&mark).is_ok_and(|text| text == wanted) {
+    let works = || quietly(Command::new(&python).args(["-c", "import playwright, axe_playwright_python"])).is_ok();
+    if std::fs::read_to_string(&mark).is_ok_and(|text| text == wanted) && works() {
         return Ok(python);
     }
     println!("making {} with {}", venv.display(), wanted.split_whitespace().collect::<Vec<_>>().join(" "));

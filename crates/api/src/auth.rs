@@ -25,7 +25,8 @@ const STREAM_MAX: Duration = Duration::from_secs(5 * 60);
 /// How many requests with a wrong token may wait; further ones are refused with 429 at once.
 const WRONG_WAITING: usize = 50;
 
-/// Delays requests with a wrong token and refuses them one at a time, to slow down guessing. Valid tokens never wait.
+/// Delays requests with a wrong token and refuses them one at a time, to slow down guessing. The operator's
+/// token never waits.
 pub(crate) struct WrongTokens {
     waiting: AtomicUsize,
     turn: tokio::sync::Mutex<()>,

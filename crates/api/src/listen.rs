@@ -196,7 +196,7 @@ fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(text.as_bytes());
 }
 
-/// Reads the whole body of an authenticated request, within the time limit.
+/// Reads the whole body of a request, within the time limit.
 pub(crate) async fn whole_body(State(app): State<App>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let read = axum::body::to_bytes(body, crate::BODY_MAX);

@@ -9,6 +9,8 @@ const REOPEN = 5000;
 /** How many lines of a log are shown. */
 const LOG_LINES = 5000;
 
+const LOGIN = "/console/login";
+
 const text = document.body.dataset;
 
 function localize(root) {
@@ -50,6 +52,12 @@ function morph(from, to) {
   for (const node of [...to.childNodes]) {
     const old = node.id ? known.get(node.id) : undefined;
     if (old) {
+      // White space between elements must not keep them apart: an element that moves loses the focus.
+      while (at && at !== old && !at.id) {
+        const next = at.nextSibling;
+        at.remove();
+        at = next;
+      }
       if (old === at) at = at.nextSibling;
       else from.insertBefore(old, at);
       morph(old, node);
@@ -66,6 +74,11 @@ function morph(from, to) {
     at.remove();
     at = next;
   }
+}
+
+/** Whether the session has ended. */
+function isLogin(response) {
+  return response.redirected && new URL(response.url).pathname === LOGIN;
 }
 
 class Live {
@@ -141,17 +154,18 @@ class Live {
     this.changed.clear();
     try {
       const response = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (response.redirected && new URL(response.url).pathname === "/console/login") {
-        location.assign("/console/login");
+      if (isLogin(response)) {
+        location.assign(LOGIN);
         return;
       }
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (this.isPaused) return;
       if (!response.ok) {
         // What is shown may be old.
         this.isDirty = true;
         this.say(text.reconnecting);
       } else {
         if (this.stream?.readyState === EventSource.OPEN) this.say(text.live);
-        const page = new DOMParser().parseFromString(await response.text(), "text/html");
         localize(page);
         for (const old of document.querySelectorAll("[data-refresh]")) {
           const now = page.getElementById(old.id);
@@ -162,6 +176,7 @@ class Live {
     } catch {
       // The control plane does not answer: the button says so, and the next tick tries again.
       this.isDirty = true;
+      if (!this.isPaused) this.say(text.reconnecting);
     } finally {
       this.lastRead = Date.now();
       this.isReading = false;
@@ -171,27 +186,34 @@ class Live {
 
 /** Shows the lines of a log as they are written, and stays at the end unless the reader looks further up. */
 function followLog(log) {
-  let newest = "";
-  let isFirst = true;
+  let stream;
   const open = () => {
-    const stream = new EventSource(log.dataset.follow);
+    if (stream || document.hidden) return;
+    stream = new EventSource(log.dataset.follow);
+    // A new stream begins with the last lines again.
+    let isFirst = true;
+    stream.addEventListener("open", () => {
+      isFirst = true;
+    });
     stream.addEventListener("line", (event) => {
       const line = JSON.parse(event.data);
-      // The page has the last lines already, and a stream that begins anew repeats them.
-      if (isFirst) log.replaceChildren();
-      if (!isFirst && line.at && line.at <= newest) return;
-      isFirst = false;
-      newest = line.at ?? newest;
-      document.getElementById("no-log")?.remove();
       const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      if (isFirst) log.replaceChildren();
+      isFirst = false;
+      document.getElementById("no-log")?.remove();
       log.append(`${line.source ? `${line.source}: ` : ""}${line.text}\n`);
       while (log.childNodes.length > LOG_LINES) log.firstChild.remove();
       if (isAtEnd) log.scrollTop = log.scrollHeight;
     });
-    stream.addEventListener("error", () => {
-      if (stream.readyState === EventSource.CLOSED) setTimeout(open, REOPEN);
+    stream.addEventListener("error", async () => {
+      if (stream.readyState !== EventSource.CLOSED) return;
+      const response = await fetch(location.href).catch(() => undefined);
+      if (response && isLogin(response)) location.assign(LOGIN);
+      stream = undefined;
+      setTimeout(open, REOPEN);
     });
   };
+  document.addEventListener("visibilitychange", open);
   open();
 }
 

@@ -306,4 +306,5 @@ texts! {
     more_steps = "The first lines are shown. All:",
     end_all_sure = "Log out everybody, also this browser; readers' links stop working",
     sum_without_unknown = "The sums leave out what is not known.",
+    more_volumes = "There are more volumes than this page shows. All:",
 }

@@ -207,9 +207,10 @@ impl TerminatePage {
         self.living().filter(|v| !v.delete_on_terminate).collect()
     }
 
-    /// The ids of the volumes that stay, to be compared when the end is requested.
+    /// The ids of the volumes that stay, and of those that go, to be compared when the end is requested.
     fn seen(&self) -> String {
-        self.stays().iter().map(|v| v.id.as_str()).collect::<Vec<_>>().join(" ")
+        let ids = |volumes: Vec<&Storage>| volumes.iter().map(|v| v.id.clone()).collect::<Vec<_>>().join(" ");
+        format!("{} | {}", ids(self.stays()), ids(self.goes()))
     }
 }
 
@@ -230,13 +231,13 @@ async fn consequences(viewer: &Viewer, id: &str) -> Result<TerminatePage, Refusa
 /// What the viewer of [`confirm`] saw.
 #[derive(Deserialize)]
 pub(crate) struct Seen {
-    stays: Option<String>,
+    seen: Option<String>,
 }
 
 /// Requests the end, unless it has other consequences by now than those that were shown.
 pub(crate) async fn terminate(viewer: Viewer, Path(id): Path<String>, Form(seen): Form<Seen>) -> Answer {
     let mut shown = consequences(&viewer, &id).await?;
-    if seen.stays.is_some_and(|stays| stays != shown.seen()) {
+    if seen.seen.is_some_and(|seen| seen != shown.seen()) {
         shown.frame.error = Some(EN.consequences_changed.to_owned());
         return refused(&shown, http::StatusCode::CONFLICT);
     }
@@ -288,10 +289,13 @@ struct LogPage {
     frame: Frame,
     path: String,
     lines: Vec<InstanceLogLine>,
+    /// Whether there may be more lines.
+    follows: bool,
 }
 
 /// The last lines of the engine's log.
 pub(crate) async fn log(viewer: Viewer, Path(id): Path<String>) -> Answer {
+    let i: InstanceDetail = viewer.api.get(&format!("/instances/{}", segment(&id)), &()).await?;
     let query = ListLogLines { tail: Some(LOG_LINES), ..ListLogLines::default() };
     let mut frame = viewer.frame(Section::Instances, EN.log);
     let lines = match viewer.api.get(&format!("/instances/{}/logs", segment(&id)), &query).await {
@@ -302,5 +306,6 @@ pub(crate) async fn log(viewer: Viewer, Path(id): Path<String>) -> Answer {
             Vec::new()
         }
     };
-    page(&LogPage { frame, path: format!("/console/instances/{}", segment(&id)), lines })
+    let follows = i.worker.is_some() && !i.instance.status.is_final();
+    page(&LogPage { frame, path: format!("/console/instances/{}", segment(&id)), lines, follows })
 }

@@ -6,8 +6,11 @@ use crate::texts::EN;
 use askama::Template;
 use axum::extract::{Form, Path};
 use http::{Method, StatusCode};
-use inventiv_types::{ChangeVolume, ChargeClass, CostForecast, ListVolumes, OwnedVolume, VolumeStatus};
+use inventiv_types::{ChangeVolume, ChargeClass, CostForecast, ListVolumes, OwnedVolume, Page, VolumeStatus};
 use serde::Deserialize;
+
+/// How many volumes in each status are shown.
+const SHOWN: u32 = 200;
 
 #[derive(Template)]
 #[template(path = "volumes.html")]
@@ -15,6 +18,8 @@ struct Volumes {
     frame: Frame,
     retained: Vec<OwnedVolume>,
     living: Vec<OwnedVolume>,
+    /// Whether there are volumes that the page does not show.
+    has_more: bool,
     /// What retained volumes cost per hour, by currency.
     rates: Vec<(i64, String)>,
 }
@@ -23,12 +28,15 @@ struct Volumes {
 pub(crate) async fn list(viewer: Viewer) -> Answer {
     let of = |status: VolumeStatus| {
         let status = Some(status.text().to_owned());
-        ListVolumes { status, limit: Some(500), ..ListVolumes::default() }
+        ListVolumes { status, limit: Some(SHOWN), ..ListVolumes::default() }
     };
-    let retained = viewer.api.all("/volumes", &of(VolumeStatus::Retained)).await?;
+    let first: Page<OwnedVolume> = viewer.api.get("/volumes", &of(VolumeStatus::Retained)).await?;
+    let (retained, mut has_more) = (first.items, first.next.is_some());
     let mut living: Vec<OwnedVolume> = Vec::new();
     for status in VolumeStatus::ALL.iter().filter(|s| s.counts()) {
-        living.extend(viewer.api.all("/volumes", &of(*status)).await?);
+        let first: Page<OwnedVolume> = viewer.api.get("/volumes", &of(*status)).await?;
+        living.extend(first.items);
+        has_more |= first.next.is_some();
     }
     let costs: CostForecast = viewer.api.get("/costs/forecast", &()).await?;
     let rate = |c: &inventiv_types::CurrencyForecast| {
@@ -39,6 +47,7 @@ pub(crate) async fn list(viewer: Viewer) -> Answer {
         frame: viewer.frame(Section::Volumes, EN.volumes),
         retained,
         living,
+        has_more,
         rates: costs.currencies.iter().map(rate).collect(),
     })
 }
@@ -102,7 +111,8 @@ pub(crate) async fn change(viewer: Viewer, Path(id): Path<String>, Form(form): F
         Err(refusal) if refusal.is_unauthorized() => Err(Failure::LoggedOut),
         Err(refusal) => {
             let mut shown = read(&viewer, &id).await?;
-            shown.frame.error = Some(refusal.text);
+            let is_old = refusal.status == StatusCode::PRECONDITION_FAILED;
+            shown.frame.error = Some(if is_old { EN.volume_changed.to_owned() } else { refusal.text });
             refused(&shown, refusal.status)
         }
     }

@@ -70,9 +70,9 @@ async fn the_end_is_requested_after_its_consequences_were_shown() {
     let (goes, stays) = page.split_once("Will stay").unwrap();
     assert!(stays.contains("50 GB") && !goes.contains("50 GB") && goes.contains("The server"), "{page}");
     assert_eq!(w.show(&id).await["status"], "ready");
-    let other = browser.post(&path, &[("stays", "")]).await;
+    let other = browser.post(&path, &[("seen", "")]).await;
     assert!(other.status == 409 && other.text.contains("has changed"), "{}", other.text);
-    assert_eq!(browser.post(&path, &[("stays", &browser.get(&path).await.hidden("stays"))]).await.status, 303);
+    assert_eq!(browser.post(&path, &[("seen", &browser.get(&path).await.hidden("seen"))]).await.status, 303);
     w.until_status(&id, "terminated").await;
     // What stays is listed with its cost, and released only on request.
     let volumes = browser.get("/console/volumes").await.text;

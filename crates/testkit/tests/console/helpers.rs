@@ -88,3 +88,11 @@ pub(crate) fn form(fields: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     pairs.join("&")
 }
+
+/// Requests an audit and runs it.
+pub(crate) async fn audit(w: &World) {
+    assert_eq!(w.call("POST", "/audit", None).await.0, 202);
+    // The clock must differ between the request and the start of the audit.
+    w.advance_ms(1);
+    w.orchestrator.audit_due().await.unwrap();
+}

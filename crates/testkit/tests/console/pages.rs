@@ -140,9 +140,13 @@ async fn what_does_not_exist_is_said() {
 #[tokio::test]
 async fn several_accounts_are_shown_together() {
     let w = World::new(Database::Sqlite).await;
-    let mut settings = w.settings();
+    let (mut settings, other) = (w.settings(), "scaleway:22222222-2222-4222-8222-222222222222");
+    let project = other.strip_prefix("scaleway:").unwrap();
+    w.store.remember_account(other, "scaleway", project, (settings.now)()).await.unwrap();
+    crate::helpers::audit(&w).await;
+    assert!(Browser::operator(&w).await.get("/").await.text.contains("The last audit is clean"));
     settings.accounts.push(inventiv_api::Account {
-        id: "scaleway:22222222-2222-4222-8222-222222222222".to_owned(),
+        id: other.to_owned(),
         name: "dev".to_owned(),
         ..inventiv_testkit::account()
     });
@@ -152,6 +156,7 @@ async fn several_accounts_are_shown_together() {
         let answer = browser.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
     }
+    assert!(browser.get("/console/services/new").await.text.contains(">dev</option>"));
     // The second account was never audited.
     assert!(browser.get("/").await.text.contains("not known whether something is left behind"));
 }
