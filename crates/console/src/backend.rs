@@ -48,7 +48,7 @@ impl Refusal {
         };
         let fields = problem.errors.iter().map(|e| {
             let field = e.pointer.as_deref().or(e.parameter.as_deref()).unwrap_or_default();
-            format!("{}: {}", field.trim_start_matches('/'), e.detail)
+            format!("{}: {}", field.trim_start_matches(['#', '/']), e.detail)
         });
         let fields: Vec<String> = fields.collect();
         let text = if fields.is_empty() { problem.detail } else { fields.join("\n") };

@@ -45,7 +45,7 @@ async fn a_form_that_is_wrong_says_why_and_keeps_what_was_entered() {
         (vec![("offer", OFFER), ("name", "box"), ("ttl_hours", "soon")], "whole number"),
         (vec![("offer", OFFER), ("name", "box"), ("ttl_hours", "9223372036854775807")], "ttl_seconds"),
         (vec![("offer", OFFER), ("name", "box"), ("model", "meta-llama/Llama-3.1-70B-Instruct")], "fit"),
-        (vec![("offer", "x nowhere L4"), ("name", "box")], "account"),
+        (vec![("offer", "x nowhere L4"), ("name", "box")], "<p>account: unknown account"),
     ] {
         let answer = browser.post("/console/instances/new", &request).await;
         assert_eq!(answer.status / 100, 4, "{request:?}: {}", answer.text);
