@@ -4,7 +4,8 @@ use crate::App;
 use crate::images::Images;
 use crate::problem::ApiError;
 use inventiv_core::cloud::CloudProfile;
-use inventiv_core::money::StoragePrices;
+use inventiv_core::storage_prices::StoragePrices;
+use std::sync::Arc;
 
 /// An account that this control plane works in.
 pub struct Account {
@@ -54,11 +55,11 @@ impl App {
         self.account(named).map_err(|text| ApiError::parameter("account", text))
     }
 
-    /// The storage prices of an account. Without credentials for it, those of another account of the same provider; if
-    /// there is none, all prices are 0.
-    pub(crate) fn storage_prices(&self, account_id: &str) -> &StoragePrices {
-        static UNKNOWN: StoragePrices = StoragePrices::unknown();
-        self.profile(account_id).map_or(&UNKNOWN, |profile| &profile.storage_prices)
+    /// The prices of storage and addresses in a zone of an account. Where none were read, those that the account's cloud
+    /// usually has; if the cloud is not known, no price is.
+    pub(crate) fn storage_prices(&self, account_id: &str, zone: &str) -> Arc<StoragePrices> {
+        let list = || self.profile(account_id).map(|p| Arc::new(p.storage_prices.clone())).unwrap_or_default();
+        self.store().storage_prices(account_id, zone).unwrap_or_else(list)
     }
 
     /// The properties of an account's cloud, even without credentials for the account; `None` for a cloud in which no

@@ -69,7 +69,8 @@ pub(crate) async fn create(app: &App, mut request: CreateInstance, key: Option<&
     }
     let Checked { offer, reused, spec } = check(app, &request, account).await?;
     if let Some(plan) = &plan {
-        let parts = quote::parts(&spec, &offer, &account.profile.storage_prices, reused.is_some());
+        let prices = app.storage_prices(&account.id, &offer.zone);
+        let parts = quote::parts(&spec, &offer, &prices, reused.is_some());
         let asked = agreed_plan::planned_part(&request);
         agreed_plan::check(app, plan, &asked, &Agreed::of_instance(&parts, &spec)).await?;
     }

@@ -25,10 +25,10 @@ pub(crate) use service::{service, usage};
 pub(crate) use settings::{model, settings};
 pub(crate) use storage::{owned_volume, proof, storage};
 
-use inventiv_core::money::StoragePrices;
 use inventiv_core::offer::BootStorage;
 use inventiv_core::recorded::{self, Aggregate, Volume};
 use inventiv_core::size::gb_ceil;
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_core::time::Timestamp;
 use inventiv_store::StateChange;
 use inventiv_types::{HistoryEntry, Instance, InstanceDetail, Note, Page, Time};
@@ -94,7 +94,7 @@ pub(crate) fn detail(
     };
     InstanceDetail {
         instance: instance(agg, prices),
-        storages: volumes.into_iter().map(storage).collect(),
+        storages: volumes.into_iter().map(|v| storage(v, prices)).collect(),
         worker: worker::worker(&agg.instance),
         endpoint: agg.instance.worker.is_some().then(|| format!("/instances/{}/v1", agg.instance.id)),
         notes: agg.instance.notes.iter().map(note).chain(worker::worker_note(&agg.instance)).collect(),

@@ -4,11 +4,17 @@ use crate::App;
 use crate::etag::{self, IfMatch};
 use crate::problem::ApiError;
 use crate::request_log::log;
-use crate::view;
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::recorded::{Server, Volume};
 use inventiv_core::status::{Origin, VolumeKind, VolumeStatus};
 use inventiv_store::VolumeWithOwner;
+use inventiv_types::{OwnedVolume, Storage};
+
+/// Identifies the state of a volume. A price that changed makes no other state of it.
+pub(crate) fn tag(v: &OwnedVolume) -> String {
+    let storage = Storage { hourly_micros: None, ..v.storage.clone() };
+    etag::of(&OwnedVolume { currency: String::new(), storage, ..v.clone() })
+}
 
 /// Sets whether a volume is deleted when its instance ends. If it is already retained, `delete` releases it now.
 pub(crate) async fn set(app: &App, owned: &VolumeWithOwner, delete: bool, read: &IfMatch) -> Result<(), ApiError> {
@@ -23,7 +29,7 @@ pub(crate) async fn set(app: &App, owned: &VolumeWithOwner, delete: bool, read: 
                 .map(Server::is_live)
                 .collect();
             let Some(volume) = agg.volume_mut(&id) else { return Ok::<_, ApiError>(Vec::new()) };
-            read.check(&etag::of(&view::owned_volume(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
+            read.check(&tag(&app.view_volume(&VolumeWithOwner { volume: volume.clone(), ..owned.clone() })))?;
             if let Some(owner) = &volume.reused_by {
                 let text = format!("the volume was given to instance {owner}: change it there; `inventiv volume list --instance {owner}` shows its id");
                 return Err(ApiError::conflict("too_late", text));

@@ -17,11 +17,11 @@ use index::{Classification, RecordIndex};
 
 use crate::cloud::CloudProfile;
 use crate::id::InstanceId;
-use crate::money::StoragePrices;
 use crate::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use crate::recorded::Aggregate;
 use crate::size::gb_ceil;
 use crate::status::ResourceKind;
+use crate::storage_prices::StoragePrices;
 use crate::time::Timestamp;
 
 /// The maximum difference between the creation times of a server and of its volumes, in milliseconds.

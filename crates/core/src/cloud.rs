@@ -1,9 +1,9 @@
 //! The properties of a cloud, as data from its driver: the planner and the API know clouds only by this.
 
-use crate::money::StoragePrices;
 use crate::observed::{Attachment, ObservedServer, ObservedVolume};
 use crate::paces::Paces;
 use crate::status::VolumeKind;
+use crate::storage_prices::StoragePrices;
 use crate::volume_type::VolumeType;
 
 /// A name that the cloud gives to a volume that it creates with a server. Nothing else shows who created the volume.
@@ -82,7 +82,7 @@ pub struct CloudProfile {
     pub removal_while_running: Spares,
     /// The names of volumes that the cloud creates with a server.
     pub automatic_names: Vec<AutomaticName>,
-    /// The prices of storage, for a catalogue without them.
+    /// The prices of storage and addresses that hold where the provider's catalogue shows none.
     pub storage_prices: StoragePrices,
 }
 

@@ -43,6 +43,7 @@ pub mod snapshot_kind;
 pub mod snapshots;
 pub mod ssh_key;
 pub mod status;
+pub mod storage_prices;
 pub mod stuck;
 pub mod sweep;
 pub mod text;

@@ -1,9 +1,9 @@
 //! What an instance will be made of, and what that costs, before it is requested. Pure.
 
-use crate::money::StoragePrices;
 use crate::offer::{BootStorage, Offer};
 use crate::recorded::Spec;
 use crate::size::gb_ceil;
+use crate::storage_prices::StoragePrices;
 use crate::words::words;
 
 words!(
@@ -40,8 +40,7 @@ pub struct Part {
 /// The parts of an instance with this spec on a server of this type, in the order in which people think of them.
 #[must_use]
 pub fn parts(spec: &Spec, offer: &Offer, prices: &StoragePrices, reuses: bool) -> Vec<Part> {
-    let is_known = !prices.block.is_empty();
-    let block = |gb, iops| is_known.then(|| prices.block_hourly_micros(gb, iops));
+    let block = |gb, iops| prices.of_block(iops).map(|p| p.hourly_micros(gb));
     let part = |kind, size_gb, hourly_micros| Part { kind, size_gb, hourly_micros, stays: false, note: None };
     let mut all = vec![part(PartKind::Server, None, Some(offer.price.micros))];
     let gb = spec.boot_volume_bytes.map(gb_ceil);
@@ -68,7 +67,7 @@ pub fn parts(spec: &Spec, offer: &Offer, prices: &StoragePrices, reuses: bool) -
         let stays = !data.delete_on_terminate;
         all.push(Part { stays, note: Some(note), ..part(PartKind::DataVolume, Some(gb), hourly) });
     }
-    all.push(part(PartKind::Address, None, is_known.then_some(prices.address_hourly_micros)));
+    all.push(part(PartKind::Address, None, prices.address.as_ref().map(|p| p.hourly_micros(1))));
     all
 }
 

@@ -3,11 +3,11 @@
 //! The cloud names the volume of a snapshot only while the volume exists. Snapshots are therefore recorded with the
 //! volume at every audit, and immediately before the volume is deleted.
 
-use crate::money::StoragePrices;
 use crate::recorded::{Aggregate, Volume};
 use crate::size::gb_ceil;
 pub use crate::snapshot_kind::SnapshotKind;
 use crate::status::Origin;
+use crate::storage_prices::StoragePrices;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,10 +31,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Its list price per hour, in micro-euros; `None`: its size is not known.
+    /// Its list price per hour, in micro-euros; `None`: its size or its price is not known.
     #[must_use]
     pub fn hourly_micros(&self, prices: &StoragePrices) -> Option<i64> {
-        self.size_bytes.map(|bytes| prices.snapshot_hourly_micros(gb_ceil(bytes), self.kind))
+        Some(prices.of_snapshot(self.kind)?.hourly_micros(gb_ceil(self.size_bytes?)))
     }
 }
 

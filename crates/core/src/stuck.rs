@@ -3,11 +3,11 @@
 //! The retries continue: this only tells an operator to look.
 
 use crate::error::ErrorKind;
-use crate::money::StoragePrices;
 use crate::proof::{self, CleanupState};
 use crate::recorded::{Aggregate, Retry};
 use crate::size::gb_ceil;
 use crate::status::{Desired, NoteCode};
+use crate::storage_prices::StoragePrices;
 use crate::time::Timestamp;
 
 /// How long a deletion may take before it counts as stuck, in milliseconds.

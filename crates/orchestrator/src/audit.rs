@@ -8,6 +8,7 @@ use crate::park::Asked;
 use crate::sweep::Swept;
 use crate::tick::{Counters, Due};
 use inventiv_core::audit::{FindingKind, Report, ServerCreation, audit};
+use inventiv_core::cloud::CloudProfile;
 use inventiv_core::error::ErrorKind;
 use inventiv_core::id::InstanceId;
 use inventiv_core::name::CloudName;
@@ -132,7 +133,9 @@ impl Orchestrator {
         // The records are read after the listing, so that everything in the listing is recorded by now.
         let records = self.records_of(zone, &inventory).await?;
         let creations = self.creations_of(zone, &inventory).await?;
-        let report = audit(&inventory, &records, &creations, inner.provider.profile(), &inner.config.control_plane);
+        let storage_prices = self.storage_prices(zone).as_ref().clone();
+        let profile = CloudProfile { storage_prices, ..inner.provider.profile().clone() };
+        let report = audit(&inventory, &records, &creations, &profile, &inner.config.control_plane);
         Ok((report, Some(inventory)))
     }
 

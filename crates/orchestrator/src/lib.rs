@@ -114,6 +114,8 @@ struct Inner {
     workers: OnceLock<Arc<dyn WorkerLink>>,
     /// When this process first planned a service.
     watching_since: OnceLock<Timestamp>,
+    /// Instances as they were at the last contact with their workers, and whether it went by an older one: for tests.
+    kept: tokio::sync::Mutex<HashMap<InstanceId, (Option<inventiv_core::recorded::Aggregate>, bool)>>,
 }
 
 /// What this process remembers of a zone.
@@ -157,6 +159,7 @@ impl Orchestrator {
             steps,
             workers: OnceLock::new(),
             watching_since: OnceLock::new(),
+            kept: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -1,10 +1,9 @@
-//! The prices of a zone, from its catalogue and from the list in the provider's profile.
+//! The prices of a zone, as they are recorded.
 
-use inventiv_core::ledger::{self, ADDRESS_SKU};
-use inventiv_core::money::StoragePrices;
+use inventiv_core::ledger;
 use inventiv_core::offer::Offer;
+use inventiv_core::storage_prices::{StoragePrices, UnitPrice};
 use inventiv_store::NewPrice;
-use std::collections::BTreeSet;
 
 /// The source of prices that the provider's API shows.
 const CATALOGUE: &str = "the provider's catalogue of server types";
@@ -13,56 +12,53 @@ const HOURLY_MICROS_MAX: i64 = 250_000_000;
 /// A billionth of a unit, in millionths.
 const NANOS_PER_MICRO: i64 = 1_000;
 
-/// The prices of a zone: of every server type, and of storage and addresses as far as the list knows them.
+/// The prices of the server types in a zone.
+pub(crate) fn of_servers(zone: &str, offers: &[Offer]) -> Vec<NewPrice> {
+    let server = |o: &Offer| NewPrice {
+        zone: zone.to_owned(),
+        sku: ledger::server_sku(&o.instance_type),
+        hourly_nanos: o.price.micros.saturating_mul(NANOS_PER_MICRO),
+        currency: o.price.currency.clone(),
+        source: CATALOGUE.to_owned(),
+    };
+    let is_sane = |o: &&Offer| (0..=HOURLY_MICROS_MAX).contains(&o.price.micros);
+    offers.iter().filter(is_sane).map(server).collect()
+}
+
+/// The prices of storage and addresses in a zone, as far as they are known.
 ///
 /// `charged` are the names of what costs money there now: a volume may have a speed that is not in the list.
-pub(crate) fn of_zone<'a>(
+pub(crate) fn of_storage<'a>(
     zone: &str,
-    offers: &[Offer],
-    list: &StoragePrices,
+    prices: &StoragePrices,
     charged: impl Iterator<Item = &'a str>,
 ) -> Vec<NewPrice> {
-    let price = |sku: String, micros: i64, currency: &str, source: &str| NewPrice {
+    let listed = prices.listed(charged.filter_map(ledger::block_iops));
+    let new = |(sku, price): (String, UnitPrice)| NewPrice {
         zone: zone.to_owned(),
         sku,
-        hourly_nanos: micros.saturating_mul(NANOS_PER_MICRO),
-        currency: currency.to_owned(),
-        source: source.to_owned(),
+        hourly_nanos: price.nanos,
+        currency: prices.currency.clone(),
+        source: price.source,
     };
-    let server = |o: &Offer| price(ledger::server_sku(&o.instance_type), o.price.micros, &o.price.currency, CATALOGUE);
-    let is_sane = |o: &&Offer| (0..=HOURLY_MICROS_MAX).contains(&o.price.micros);
-    let mut prices: Vec<NewPrice> = offers.iter().filter(is_sane).map(server).collect();
-    if list.block.is_empty() {
-        // Not known, which is not 0.
-        return prices;
-    }
-    let speeds: BTreeSet<Option<i64>> = list
-        .block
-        .iter()
-        .map(|b| Some(b.perf_iops))
-        .chain([None])
-        .chain(charged.filter_map(ledger::block_iops))
-        .collect();
-    let block = |iops| price(ledger::block_sku(iops), list.block_hourly_micros(1, iops), &list.currency, &list.source);
-    prices.extend(speeds.into_iter().map(block));
-    prices.push(price(ADDRESS_SKU.to_owned(), list.address_hourly_micros, &list.currency, &list.source));
-    prices
+    listed.into_iter().map(new).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventiv_core::ledger::ADDRESS_SKU;
 
     #[test]
     fn every_speed_that_is_charged_has_the_price_of_its_class() {
-        let mut list = StoragePrices::unknown();
-        assert_eq!(of_zone("z", &[], &list, ["block/7000"].into_iter()), [], "what is not known has no price");
-        let block = |perf_iops, gb_hour_micros| inventiv_core::money::BlockPrice { perf_iops, gb_hour_micros };
-        list.block = vec![block(5_000, 130), block(15_000, 177)];
-        list.address_hourly_micros = 5_000;
-        let charged = ["block/7000", "server/L4-1-24G", "address/ipv4"];
-        let prices = of_zone("z", &[], &list, charged.into_iter());
-        let told: Vec<(&str, i64)> = prices.iter().map(|p| (p.sku.as_str(), p.hourly_nanos)).collect();
+        let mut prices = StoragePrices::default();
+        let charged = || ["block/7000", "server/L4-1-24G", "address/ipv4"].into_iter();
+        assert_eq!(of_storage("z", &prices, charged()), [], "what is not known has no price");
+        for (sku, nanos) in [("block/5000", 130_000), ("block/15000", 177_000), (ADDRESS_SKU, 5_000_000)] {
+            prices.set(sku, "EUR", UnitPrice { nanos, source: String::new() });
+        }
+        let recorded = of_storage("z", &prices, charged());
+        let told: Vec<(&str, i64)> = recorded.iter().map(|p| (p.sku.as_str(), p.hourly_nanos)).collect();
         let wanted = [
             ("block/0", 130_000),
             ("block/5000", 130_000),

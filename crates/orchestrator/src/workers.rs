@@ -18,12 +18,13 @@ use inventiv_core::time::Timestamp;
 use inventiv_core::worker::report::Phase;
 use inventiv_core::worker::{Contact, ObservedWorker, WorkerDesired, plan};
 use inventiv_keyring::secret_context;
-use inventiv_store::{Error, LogWrite, Saved};
+use inventiv_store::{Error, LogWrite, Saved, WatchedInstance};
 use inventiv_worker_api::client::{ContactError, Responder};
 use inventiv_worker_api::message::DesiredRequest;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const PAUSE_MS: i64 = 60_000;
 /// The pause after a contact that succeeded: a worker that answers at once must not keep the control plane busy.
 const BREATH: Duration = Duration::from_millis(100);
+/// The version of an instance that must be read.
+const UNKNOWN: i64 = -1;
 /// How many lines of the log of a model that will not answer are kept.
 const KEPT_LINES: usize = 200;
 /// The maximum length of such a line, in characters.
@@ -50,6 +53,8 @@ struct Watch {
     news: Arc<Notify>,
     /// The status that the instance had when it was last looked at.
     status: Status,
+    /// The version that it had then.
+    version: Arc<AtomicI64>,
 }
 
 impl Watch {
@@ -70,11 +75,22 @@ struct Watched {
     heard: Option<(String, u64)>,
     /// Whether the log of the last failure was kept.
     kept_log: bool,
+    /// The instance as it was last read, unless it was written since.
+    read: Option<Aggregate>,
+    /// The newest version that is known of; `None`: it must be read.
+    version: Option<Arc<AtomicI64>>,
 }
 
 impl Watched {
     fn since(since: Timestamp) -> Self {
-        Self { since, last: since, session: None, heard: None, kept_log: false }
+        Self { since, last: since, session: None, heard: None, kept_log: false, read: None, version: None }
+    }
+
+    /// The instance as it was last read, if it has not changed since, as far as is known. What is recorded by it is
+    /// written only if that is so.
+    fn read(&mut self) -> Option<Aggregate> {
+        let version = self.version.as_ref()?.load(Ordering::Relaxed);
+        self.read.take().filter(|agg| agg.instance.version == version)
     }
 
     /// Notes a contact. After a pause, for instance of a machine that slept, the time counts anew.
@@ -106,19 +122,25 @@ impl Orchestrator {
             match self.to_watch().await {
                 Ok(found) => {
                     watched.retain(|id, watch| found.contains_key(id) || watch.end());
-                    for (id, status) in found {
+                    for (id, WatchedInstance { status, version, .. }) in found {
                         let watch = watched.entry(id.clone()).or_insert_with(|| {
-                            let watch = Watch { stop: stop.child_token(), news: Arc::default(), status };
+                            let version = Arc::new(AtomicI64::new(version));
+                            let watch = Watch { stop: stop.child_token(), news: Arc::default(), status, version };
                             let (token, news) = (watch.stop.clone(), watch.news.clone());
-                            tasks.spawn(self.clone().watch_worker(id, token, news));
+                            tasks.spawn(self.clone().watch_worker(id, token, news, watch.version.clone()));
                             watch
                         });
+                        watch.version.store(version, Ordering::Relaxed);
                         if std::mem::replace(&mut watch.status, status) != status && status == Status::Draining {
                             watch.news.notify_one();
                         }
                     }
                 }
-                Err(e) => tracing::error!(error = %e, "the database did not respond; retries"),
+                Err(e) => {
+                    // What is known may be old by now: each contact reads the instance again, or stops there.
+                    watched.values().for_each(|watch| watch.version.store(UNKNOWN, Ordering::Relaxed));
+                    tracing::error!(error = %e, "the database did not respond; retries");
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -130,7 +152,7 @@ impl Orchestrator {
         let _ = tokio::time::timeout(WAIT, tasks.wait()).await;
     }
 
-    async fn to_watch(&self) -> Result<BTreeMap<InstanceId, Status>, Error> {
+    async fn to_watch(&self) -> Result<BTreeMap<InstanceId, WatchedInstance>, Error> {
         let inner = &self.inner;
         let zones = match self.own_zones() {
             Some(zones) => zones,
@@ -138,14 +160,15 @@ impl Orchestrator {
         };
         let mut ids = BTreeMap::new();
         for zone in zones {
-            ids.extend(inner.store.watched(&inner.account, &zone).await?);
+            let found = inner.store.watched(&inner.account, &zone).await?;
+            ids.extend(found.into_iter().map(|w| (w.id.clone(), w)));
         }
         Ok(ids)
     }
 
     /// `news` ends the wait of a contact: something was requested.
-    async fn watch_worker(self, id: InstanceId, stop: CancellationToken, news: Arc<Notify>) {
-        let mut watched = Watched::since(self.inner.clock.now());
+    async fn watch_worker(self, id: InstanceId, stop: CancellationToken, news: Arc<Notify>, version: Arc<AtomicI64>) {
+        let mut watched = Watched { version: Some(version), ..Watched::since(self.inner.clock.now()) };
         while !stop.is_cancelled() {
             let contact = tokio::select! {
                 () = stop.cancelled() => return,
@@ -173,14 +196,22 @@ impl Orchestrator {
 
     /// Contacts every worker once, without waiting for news: for tests on virtual time.
     ///
+    /// Every other contact goes by the instance as it was at the last one, as if the listing were late.
+    ///
     /// # Errors
     /// If the database fails.
     pub async fn contact_workers(&self) -> Result<usize, Error> {
         let ids = self.to_watch().await?;
-        for id in ids.keys() {
-            let mut watched = Watched::since(Timestamp::default());
+        let mut kept = self.inner.kept.lock().await;
+        kept.retain(|id, _| ids.contains_key(id));
+        for (id, found) in &ids {
+            let (read, was_late) = kept.remove(id).unwrap_or_default();
+            let late = read.as_ref().filter(|_| !was_late).map(|agg| agg.instance.version);
+            let version = Some(Arc::new(AtomicI64::new(late.unwrap_or(found.version))));
+            let mut watched = Watched { read, version, ..Watched::since(Timestamp::default()) };
             watched.last = self.inner.clock.now();
             self.inner.contact(id, &mut watched, Duration::ZERO).await?;
+            kept.insert(id.clone(), (watched.read, late.is_some()));
         }
         Ok(ids.len())
     }
@@ -190,7 +221,13 @@ impl Inner {
     /// One contact with a worker, recorded. `false`: the next one should wait.
     async fn contact(&self, id: &InstanceId, watched: &mut Watched, wait: Duration) -> Result<bool, Error> {
         let Some(link) = self.workers.get() else { return Ok(false) };
-        let Some(agg) = self.store.instance(id).await? else { return Ok(false) };
+        let agg = match watched.read() {
+            Some(agg) => agg,
+            None => match self.store.instance(id).await? {
+                Some(agg) => agg,
+                None => return Ok(false),
+            },
+        };
         let Some(address) = agg.instance.addresses.first().and_then(|a| a.parse::<IpAddr>().ok()) else {
             self.record_contact(agg, watched, Contact::None("the server shows no address".to_owned())).await?;
             return Ok(false);
@@ -290,10 +327,12 @@ impl Inner {
     ) -> Result<(), Error> {
         let at = self.clock.now();
         watched.contacted(at);
+        watched.read = None;
         let seen = ObservedWorker { at, watched_since: watched.since, contact };
         loop {
             let planned = plan(&before, &seen, &self.config.rules.worker);
             if planned.only_waits(&before) {
+                watched.read = Some(before);
                 return Ok(());
             }
             let writes: Vec<LogWrite> = planned.events.iter().map(|e| self.event(&before, e, seen.at)).collect();

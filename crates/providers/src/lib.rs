@@ -19,6 +19,7 @@ use inventiv_core::error::ErrorKind;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
 use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_core::volume_type::VolumeType;
 use std::collections::BTreeMap;
 
@@ -144,6 +145,8 @@ pub trait CloudProvider: Send + Sync {
 
     /// Lists every server type in a zone.
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
+    /// The prices of storage and addresses in a zone: those that are known, replaced by what a catalogue shows.
+    async fn storage_prices(&self, zone: &str, known: &StoragePrices) -> Result<StoragePrices, Error>;
     /// Whether an image fits an offer: a marketplace label, or the id of any image.
     async fn image_fits(&self, image: &str, offer: &Offer) -> Result<bool, Error>;
     /// Lists every image in a zone that has a label and fits at least one type, by label.

@@ -84,7 +84,33 @@ pub(crate) fn list(world: &World, req: &Req<'_>) -> Answer {
         .filter(|(.., p)| is_listed(*p))
         .collect();
     found.sort_by_key(|(n, t, _)| (*n, t.name));
-    req.page_of("products", found, 100, |(_, t, p)| price(world, t, p, zone))
+    let mut rows: Vec<Value> = found.into_iter().map(|(_, t, p)| price(world, t, p, zone)).collect();
+    if kinds.contains(&"block_storage") && asked.is_empty() && catalogue::is_zone(zone) {
+        let of = |(name, nanos): &(&str, i64)| block(name, *nanos, zone);
+        rows.extend(BLOCK.iter().filter(|_| states.is_empty() || states.contains(&"general_availability")).map(of));
+    }
+    req.page_of("products", rows, 100, |row| row)
+}
+
+/// Block storage: name in the SKU, and billionths of a euro per GB and hour.
+///
+/// No recording shows these rows. Their names, their unit and the prices of volumes in Paris are from public programs that
+/// read the real catalogue (September 2026); that other zones cost the same is an assumption.
+const BLOCK: [(&str, i64); 3] =
+    [("volume-low-latency-5k", 129_999), ("volume-low-latency-15k", 177_000), ("snapshot", 44_000)];
+
+fn block(name: &str, nanos: i64, zone: &str) -> Value {
+    let product = if name == "snapshot" { "Block Storage Snapshot" } else { "Block Storage Volume" };
+    let kind = if name == "snapshot" { "snapshot" } else { "volume" };
+    json!({
+        "sku": format!("/storage/block/{name}/{zone}"),
+        "service_category": "Storage", "product_category": "Block Storage", "product": product,
+        "variant": format!("{name} - {zone}"), "description": format!("{product} {name} - {zone}"),
+        "locality": {"zone": zone},
+        "price": {"retail_price": {"currency_code": "EUR", "units": 0, "nanos": nanos}},
+        "properties": {"block_storage": {kind: {}}},
+        "unit_of_measure": {"unit": "gigabyte", "size": 1}, "status": "general_availability", "badges": [],
+    })
 }
 
 const fn state(t: &Type) -> &'static str {

@@ -184,7 +184,9 @@ fn is_evidenced(req: &Req<'_>, parts: &[&str]) -> bool {
     match parts {
         ["instance", "v1", "zones", zone, "products", "servers", rest @ ..] => catalogue::shows_types(zone, rest),
         ["marketplace", "v2", "local-images"] => zone.is_empty() || catalogue::shows_images(zone),
-        ["product-catalog", ..] => zone.is_empty() || prices::is_evidenced(zone),
+        ["product-catalog", ..] => {
+            !req.params("product_types").contains(&"block_storage") && (zone.is_empty() || prices::is_evidenced(zone))
+        }
         _ => true,
     }
 }

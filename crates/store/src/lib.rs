@@ -35,6 +35,7 @@ mod models;
 mod names;
 mod of_ids;
 mod plans;
+mod price_book;
 mod prices;
 mod replays;
 mod saved;
@@ -77,7 +78,7 @@ pub use settings::ProviderSettings;
 pub use usage::{Counted, MinuteUse, Usage, UsageKey};
 pub use volume_rows::{VolumeFilter, VolumeWithOwner};
 pub use webhooks::WebhookRow;
-pub use workers::EngineLog;
+pub use workers::{EngineLog, WatchedInstance};
 
 use db::Db;
 use inventiv_core::time::Timestamp;
@@ -92,6 +93,7 @@ pub struct Store {
     changed: watch::Sender<()>,
     /// What was spent, as it was last summed up.
     spent: Arc<Mutex<Option<limits::Spent>>>,
+    price_book: Arc<price_book::PriceBook>,
     /// Listens to the other replicas as long as any clone exists.
     _ears: Option<Arc<Listener>>,
 }
@@ -132,7 +134,7 @@ impl Store {
                 tokio::spawn(async move { server.listen(move || reported.send_replace(())).await }).abort_handle(),
             ))
         });
-        Ok(Self { db, changed, spent: Arc::default(), _ears: ears })
+        Ok(Self { db, changed, spent: Arc::default(), price_book: Arc::default(), _ears: ears })
     }
 
     /// The state of a database's schema; nothing is changed.

@@ -8,7 +8,7 @@ use inventiv_core::status::Status;
 use inventiv_core::time::Timestamp;
 
 /// The condition is that of the index `instances_watched`.
-const WATCHED: &str = "SELECT id, status FROM instances WHERE account_id = $1 AND zone = $2 AND worker_json IS NOT NULL \
+const WATCHED: &str = "SELECT id, status, version FROM instances WHERE account_id = $1 AND zone = $2 AND worker_json IS NOT NULL \
     AND status IN ('booting', 'installing', 'starting', 'ready', 'unavailable', 'startup_failed', 'draining') ORDER BY id";
 const PUT_LOG: &str = "INSERT INTO engine_logs (instance_id, lines_json, read_at) VALUES ($1, $2, $3) \
     ON CONFLICT (instance_id) DO UPDATE SET lines_json = excluded.lines_json, read_at = excluded.read_at";
@@ -22,16 +22,33 @@ pub struct EngineLog {
     pub read_at: Timestamp,
 }
 
+/// An instance whose worker is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedInstance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its status.
+    pub status: Status,
+    /// Its version: it counts every change of the instance and of what belongs to it.
+    pub version: i64,
+}
+
 impl Store {
-    /// The instances of a zone whose workers are watched, with their statuses, in the order of their ids.
+    /// The instances of a zone whose workers are watched, in the order of their ids.
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn watched(&self, account: &str, zone: &str) -> Result<Vec<(InstanceId, Status)>, Error> {
+    pub async fn watched(&self, account: &str, zone: &str) -> Result<Vec<WatchedInstance>, Error> {
         let mut a = Args::new();
         a.text(account).text(zone);
         let rows = self.db.read(a.statement(WATCHED)).await?;
-        let one = |c: Columns<'_>| Ok((c.word("id", InstanceId::parse)?, c.word("status", Status::parse)?));
+        let one = |c: Columns<'_>| {
+            Ok(WatchedInstance {
+                id: c.word("id", InstanceId::parse)?,
+                status: c.word("status", Status::parse)?,
+                version: c.int("version")?,
+            })
+        };
         rows.iter().map(|r| one(Columns(r))).collect()
     }
 

@@ -172,10 +172,11 @@ pub struct Price {
     pub account_id: String,
     /// The zone.
     pub zone: String,
-    /// What is priced: `server/TYPE`, `block/IOPS` (`block/0`: of an unknown speed) or `address/ipv4`.
+    /// What is priced: `server/TYPE`, `block/IOPS` (`block/0`: of an unknown speed), `snapshot/block`, `snapshot/local` or
+    /// `address/ipv4`.
     #[schema(example = "server/L40S-1-48G")]
     pub sku: String,
-    /// The unit: `GB` (10^9 bytes) of block storage, otherwise `1`.
+    /// The unit: `GB` (10^9 bytes) of block storage and snapshots, otherwise `1`.
     #[schema(example = "1")]
     pub unit: String,
     /// Billionths of the currency for one unit and hour.

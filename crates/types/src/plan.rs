@@ -37,7 +37,7 @@ pub struct InstancePlan {
     pub staying_monthly_micros: i64,
     /// The currency, as an ISO 4217 code.
     pub currency: String,
-    /// The source of the prices of storage and addresses.
+    /// The sources of the prices of storage and addresses, separated by `; `.
     pub storage_prices_source: String,
     /// When it would end by itself; `null`: it would not.
     pub expires_at: Option<Time>,

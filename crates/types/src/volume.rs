@@ -22,6 +22,9 @@ pub struct Storage {
     pub size_gb: Option<i64>,
     /// The I/O operations per second, if the volume type has such a setting.
     pub perf_iops: Option<i64>,
+    /// Its list price per hour, in millionths of the currency; 0: part of the server's price. `null`: the size or the price
+    /// is not known, it is a third party's, or its instance does not pay for it (any more).
+    pub hourly_micros: Option<i64>,
     /// Whether the server boots from this volume.
     pub is_boot: bool,
     /// Whether the volume is deleted when its instance ends.
@@ -74,6 +77,8 @@ pub struct OwnedVolume {
     pub instance_id: String,
     /// The zone.
     pub zone: String,
+    /// The currency of its price, as an ISO 4217 code.
+    pub currency: String,
     /// The volume.
     #[serde(flatten)]
     pub storage: Storage,

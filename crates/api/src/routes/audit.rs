@@ -75,5 +75,5 @@ async fn read(app: &App, account: &Account) -> Result<Audit, ApiError> {
     let mut open = app.store().unfinished(&account.id, now).await?;
     // Other accounts that are in use have an audit of their own.
     open.other_accounts.retain(|id| app.account_of(id).is_none());
-    Ok(view::audit(account, &zones, open, now))
+    Ok(view::audit(account, &zones, open, now, |zone| app.storage_prices(&account.id, zone)))
 }

@@ -98,7 +98,7 @@ pub(crate) async fn list(
         rows,
         limit,
         |a| a.instance.id.to_string(),
-        |a| view::instance(a, app.storage_prices(&a.instance.account_id)),
+        |a| view::instance(a, &app.storage_prices(&a.instance.account_id, &a.instance.zone)),
     )))
 }
 
@@ -155,7 +155,7 @@ pub(crate) async fn proof(
             return Ok(axum::Json(view::instance_proof(
                 &agg,
                 &logs,
-                app.storage_prices(&agg.instance.account_id),
+                &app.storage_prices(&agg.instance.account_id, &agg.instance.zone),
                 app.now(),
             )));
         }
@@ -214,7 +214,8 @@ pub(crate) async fn detail(app: &App, agg: &Aggregate) -> Result<InstanceDetail,
 pub(crate) fn shown(app: &App, agg: &Aggregate, history: &[StateChange]) -> InstanceDetail {
     let account = &agg.instance.account_id;
     let next = app.profile(account).map(|profile| next(agg, profile, app.now())).unwrap_or_default();
-    let mut shown = view::detail(agg, history, next, app.storage_prices(account), app.now());
+    let prices = app.storage_prices(account, &agg.instance.zone);
+    let mut shown = view::detail(agg, history, next, &prices, app.now());
     if app.account_of(&agg.instance.account_id).is_none() {
         let ids: Vec<&str> = app.accounts().iter().map(|a| a.id.as_str()).collect();
         let text = format!(

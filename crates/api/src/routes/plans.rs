@@ -32,7 +32,7 @@ pub(crate) async fn plan(
     }
     let account = app.account(request.account.as_deref()).map_err(|text| ApiError::field("account", text))?;
     let Checked { offer, reused, spec } = mutations::check(&app, &request, account).await?;
-    let prices = &account.profile.storage_prices;
+    let prices = &app.storage_prices(&account.id, &offer.zone);
     let parts = quote::parts(&spec, &offer, prices, reused.is_some());
     let hourly = quote::hourly_micros(&parts);
     let refused = limits::why_not(&app, offer.gpu_count).await?.map(|why| format!("it would be refused now: {why}"));
@@ -60,7 +60,7 @@ pub(crate) async fn plan(
         staying_monthly_micros: quote::staying_hourly_micros(&parts).saturating_mul(MONTH_H),
         parts: parts.into_iter().map(part).collect(),
         currency: spec.currency,
-        storage_prices_source: prices.source.clone(),
+        storage_prices_source: prices.sources(),
         expires_at: expiry::at(request.ttl_seconds, app.now()).map(Time),
         warnings,
     }))

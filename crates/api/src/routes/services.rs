@@ -191,7 +191,7 @@ async fn shown(app: &App, service: &service::Service) -> Result<Service, ApiErro
     let ids = store.replicas(&service.id, ENDED_NEVER_MS).await?;
     let replicas = store.instances_by_id(&ids).await?;
     let load = store.service_load(&service.id, app.now().plus_ms(-LOAD_MAX_AGE_MS)).await?;
-    let mut shown = view::service(service, &replicas, &load, app.storage_prices(&service.account_id));
+    let mut shown = view::service(service, &replicas, &load, |zone| app.storage_prices(&service.account_id, zone));
     if service.deleted_at.is_none() && app.account_of(&service.account_id).is_none() {
         shown.reason = Some(format!(
             "nobody reconciles this service: the control plane does not work in account {}; start it with that account",

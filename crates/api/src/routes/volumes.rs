@@ -2,7 +2,7 @@
 
 use super::limit;
 use crate::App;
-use crate::etag::{self, IfMatch, Tagged, tagged};
+use crate::etag::{IfMatch, Tagged, tagged};
 use crate::extract::{Json, Path, Query};
 use crate::problem::ApiError;
 use crate::view;
@@ -41,7 +41,7 @@ pub(crate) async fn list(
         limit: limit + 1,
     };
     let rows = app.store().volumes(&filter).await?;
-    Ok(axum::Json(view::page(rows, limit, |v| v.volume.id.to_string(), view::owned_volume)))
+    Ok(axum::Json(view::page(rows, limit, |v| v.volume.id.to_string(), |v| app.view_volume(v))))
 }
 
 fn unknown_status() -> ApiError {
@@ -55,12 +55,12 @@ fn unknown_status() -> ApiError {
     responses((status = 200, description = "The volume", body = OwnedVolume,
         headers(("ETag" = String, description = "Identifies this state of the volume, for `If-Match`")))))]
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Tagged<OwnedVolume>, ApiError> {
-    Ok(shown(&find(&app, &id).await?))
+    Ok(shown(&app, &find(&app, &id).await?))
 }
 
-fn shown(owned: &VolumeWithOwner) -> Tagged<OwnedVolume> {
-    let view = view::owned_volume(owned);
-    tagged(etag::of(&view), view)
+fn shown(app: &App, owned: &VolumeWithOwner) -> Tagged<OwnedVolume> {
+    let view = app.view_volume(owned);
+    tagged(volume_policy::tag(&view), view)
 }
 
 /// Waits until the volume's name in the cloud contains its policy, for `policy_wait` at most, and returns the volume.
@@ -94,7 +94,14 @@ pub(crate) async fn change(
 ) -> Result<Tagged<OwnedVolume>, ApiError> {
     let owned = find(&app, &id).await?;
     volume_policy::set(&app, &owned, change.delete_on_terminate, &read).await?;
-    Ok(shown(&written(&app, &id).await?))
+    Ok(shown(&app, &written(&app, &id).await?))
+}
+
+impl App {
+    /// A volume with its price.
+    pub(crate) fn view_volume(&self, v: &VolumeWithOwner) -> OwnedVolume {
+        view::owned_volume(v, &self.storage_prices(&v.account_id, &v.zone))
+    }
 }
 
 async fn find(app: &App, id: &str) -> Result<VolumeWithOwner, ApiError> {

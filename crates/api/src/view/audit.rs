@@ -3,12 +3,13 @@
 use super::snapshot::snapshot;
 use crate::Account;
 use inventiv_core::audit::{self, FindingKind};
-use inventiv_core::money::StoragePrices;
 use inventiv_core::size::gb_ceil;
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_core::sweep;
 use inventiv_core::time::Timestamp;
 use inventiv_store::Unfinished;
 use inventiv_types::{Audit, Finding, Quarantined, Time, Verdict, ZoneAudit};
+use std::sync::Arc;
 
 fn quarantined(q: &sweep::Quarantined) -> Quarantined {
     Quarantined {
@@ -37,9 +38,16 @@ fn finding(f: &audit::Finding) -> Finding {
     }
 }
 
-/// `zones` are the audited zones of the account.
-pub(crate) fn audit(account: &Account, zones: &[inventiv_store::ZoneAudit], open: Unfinished, now: Timestamp) -> Audit {
-    let (all, prices) = (&account.profile.zones, &account.profile.storage_prices);
+/// `zones` are the audited zones of the account; `prices` has the prices of a zone.
+pub(crate) fn audit(
+    account: &Account,
+    zones: &[inventiv_store::ZoneAudit],
+    open: Unfinished,
+    now: Timestamp,
+    prices: impl Fn(&str) -> Arc<StoragePrices>,
+) -> Audit {
+    let all = &account.profile.zones;
+    let audited: Vec<ZoneAudit> = zones.iter().map(|z| zone_audit(z, &prices(&z.zone))).collect();
     let count = |kind| count(zones, kind);
     let (orphans, suspects, missing) =
         (count(FindingKind::Orphan), count(FindingKind::Suspect), count(FindingKind::Missing));
@@ -63,11 +71,12 @@ pub(crate) fn audit(account: &Account, zones: &[inventiv_store::ZoneAudit], open
         retained: reports().map(|r| r.retained).sum(),
         retained_hourly_micros: reports().fold(0, |n, r| n.saturating_add(r.retained_hourly_micros)),
         snapshots: reports().map(|r| r.snapshots.len()).sum(),
-        snapshots_hourly_micros: reports()
-            .flat_map(|r| &r.snapshots)
-            .filter_map(|s| s.snapshot.hourly_micros(prices))
+        snapshots_hourly_micros: audited
+            .iter()
+            .flat_map(|z| &z.snapshots)
+            .filter_map(|s| s.hourly_micros)
             .fold(0, i64::saturating_add),
-        currency: prices.currency.clone(),
+        currency: account.profile.storage_prices.currency.clone(),
         unproven_deletions: open.unproven_deletions,
         stuck: open.stuck,
         stuck_instances: open.stuck_instances.iter().map(ToString::to_string).collect(),
@@ -75,7 +84,7 @@ pub(crate) fn audit(account: &Account, zones: &[inventiv_store::ZoneAudit], open
         unaudited_accounts: open.other_accounts,
         inconclusive,
         not_looked_at: all.iter().filter(|zone| zones.iter().all(|z| z.zone != **zone)).cloned().collect(),
-        zones: zones.iter().map(|z| zone_audit(z, prices)).collect(),
+        zones: audited,
     }
 }
 

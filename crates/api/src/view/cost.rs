@@ -145,7 +145,7 @@ fn rate(r: &Rate) -> Option<CostRate> {
 }
 
 pub(crate) fn price(p: &Recorded) -> Price {
-    let unit = if p.price.sku.starts_with("block/") { "GB" } else { "1" };
+    let unit = if ["block/", "snapshot/"].iter().any(|kind| p.price.sku.starts_with(kind)) { "GB" } else { "1" };
     Price {
         account_id: p.account_id.clone(),
         zone: p.price.zone.clone(),

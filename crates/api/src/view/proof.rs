@@ -3,11 +3,11 @@
 use super::action_log::action_log;
 use super::snapshot::snapshot;
 use inventiv_core::event_kind::EventKind;
-use inventiv_core::money::StoragePrices;
 use inventiv_core::proof;
 use inventiv_core::recorded::{Aggregate, Server, Volume};
 use inventiv_core::size::gb_ceil;
 use inventiv_core::snapshots;
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_core::time::Timestamp;
 use inventiv_store::ActionLog;
 use inventiv_types::{Certainty, CleanupState, InstanceProof, ResourceKind, ResourceProof, StuckDeletion, Time};

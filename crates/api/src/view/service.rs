@@ -1,15 +1,23 @@
 //! The representation of a service.
 
 use super::fit::engine;
-use inventiv_core::money::StoragePrices;
 use inventiv_core::recorded::Aggregate;
 use inventiv_core::service::{Candidate, Load, Service};
 use inventiv_core::size::gb_ceil;
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_store::{Usage, UsageKey};
 use inventiv_types::{self as types, ServiceCandidate, ServiceLoad, ServiceReplica, Time};
+use std::sync::Arc;
 
-pub(crate) fn service(s: &Service, replicas: &[Aggregate], load: &Load, prices: &StoragePrices) -> types::Service {
-    let candidates: Vec<ServiceCandidate> = s.spec.candidates.iter().map(|c| candidate(s, c, prices)).collect();
+/// `prices` has the prices of a zone.
+pub(crate) fn service(
+    s: &Service,
+    replicas: &[Aggregate],
+    load: &Load,
+    prices: impl Fn(&str) -> Arc<StoragePrices>,
+) -> types::Service {
+    let candidates: Vec<ServiceCandidate> =
+        s.spec.candidates.iter().map(|c| candidate(s, c, &prices(&c.zone))).collect();
     let first = s.spec.candidates.first().map(|c| &c.spec);
     let most = candidates.iter().map(|c| c.hourly_micros + c.storage_hourly_micros).max().unwrap_or(0);
     let shown: Vec<ServiceReplica> = replicas.iter().map(|a| replica(s, a)).collect();

@@ -1,8 +1,8 @@
 //! Snapshots that third parties took of our volumes.
 
-use inventiv_core::money::StoragePrices;
 use inventiv_core::size::gb_ceil;
 use inventiv_core::snapshots::SnapshotOfOurs;
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_types::{Snapshot, Time};
 
 pub(crate) fn snapshot(s: &SnapshotOfOurs, prices: &StoragePrices) -> Snapshot {

@@ -1,11 +1,15 @@
 //! Volumes, and the proofs of their end.
 
-use inventiv_core::recorded::{self, Volume};
+use inventiv_core::recorded::{self, Volume, is_counted};
 use inventiv_core::size::gb_ceil;
+use inventiv_core::status::VolumeStatus;
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_store::VolumeWithOwner;
 use inventiv_types::{OwnedVolume, Proof, Storage, Time, VolumePolicy};
 
-pub(crate) fn storage(v: &Volume) -> Storage {
+pub(crate) fn storage(v: &Volume, prices: &StoragePrices) -> Storage {
+    let costs = is_counted(v) || v.status == VolumeStatus::Retained;
+    let hourly = |gb| if v.is_block() { prices.of_block(v.perf_iops).map(|p| p.hourly_micros(gb)) } else { Some(0) };
     let error = v.retry.as_ref().map(|r| r.error.message.clone());
     Storage {
         id: v.id.to_string(),
@@ -15,6 +19,7 @@ pub(crate) fn storage(v: &Volume) -> Storage {
         size_bytes: v.size_bytes,
         size_gb: v.size_bytes.map(gb_ceil),
         perf_iops: v.perf_iops,
+        hourly_micros: v.size_bytes.filter(|_| costs).and_then(|bytes| hourly(gb_ceil(bytes))),
         is_boot: v.is_boot,
         delete_on_terminate: v.delete_on_terminate,
         policy_version: v.policy_version,
@@ -45,6 +50,11 @@ pub(crate) fn proof(p: &recorded::Proof) -> Proof {
     }
 }
 
-pub(crate) fn owned_volume(v: &VolumeWithOwner) -> OwnedVolume {
-    OwnedVolume { instance_id: v.instance_id.to_string(), zone: v.zone.clone(), storage: storage(&v.volume) }
+pub(crate) fn owned_volume(v: &VolumeWithOwner, prices: &StoragePrices) -> OwnedVolume {
+    OwnedVolume {
+        instance_id: v.instance_id.to_string(),
+        zone: v.zone.clone(),
+        currency: prices.currency.clone(),
+        storage: storage(&v.volume, prices),
+    }
 }

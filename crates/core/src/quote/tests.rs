@@ -54,6 +54,6 @@ fn every_part_is_named_with_its_price_and_what_is_not_known_is_not_zero() {
     assert_eq!(staying_hourly_micros(&parts(&spec, &offer, &prices, false)), 35_400);
     (spec.data_volume, spec.boot_storage, offer.local_max_bytes) = (None, BootStorage::Local, 400 * GB);
     assert_eq!(told(&spec, &offer, &prices), ["server 1469916", "boot_volume 400 GB 0", "address 5000"]);
-    let unknown = StoragePrices::unknown();
+    let unknown = StoragePrices::default();
     assert_eq!(told(&spec, &offer, &unknown), ["server 1469916", "boot_volume 400 GB 0", "address ?"]);
 }

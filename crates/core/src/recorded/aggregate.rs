@@ -5,10 +5,10 @@ use super::instance::Instance;
 use super::server::Server;
 use super::volume::Volume;
 use crate::id::{ServerId, VolumeId};
-use crate::money::StoragePrices;
 use crate::name::{CloudName, Role};
 use crate::size::gb_ceil;
 use crate::status::{CreateState, Desired, Origin, VolumeStatus};
+use crate::storage_prices::StoragePrices;
 
 /// An instance with its servers and volumes.
 #[derive(Debug, Clone, PartialEq, Eq)]

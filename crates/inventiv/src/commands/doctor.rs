@@ -5,10 +5,11 @@ use crate::args::{Doctor, Output};
 use crate::failure::Failure;
 use crate::output::{self, print};
 use crate::server::Asks;
-use inventiv_core::money::StoragePrices;
 use inventiv_core::offer::Offer;
+use inventiv_core::storage_prices::StoragePrices;
 use inventiv_orchestrator::Clock;
 use inventiv_orchestrator::clock::SystemClock;
+use inventiv_providers::CloudProvider;
 use inventiv_providers::contract::{self, Line, NOTHING_LEFT, PREFIX, Suite};
 use inventiv_providers::recording::Recording;
 use inventiv_providers::transport::{Real, Transport};
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     let offer = contract::cheapest(&offers).ok_or_else(|| {
         Failure::refused(format!("no small server type is available in {} now: try another --zone", args.zone))
     })?;
-    let most = most_micros(offer, &provider.profile().storage_prices);
+    let most = most_micros(offer, &storage_prices(provider.as_ref(), &args.zone).await);
     announce(&args, offer, most, login.api_url(), output);
     if most > args.max_eur_micros() {
         let text = format!("it may cost {}, more than --max-eur {}: nothing was created", euros(most), args.max_eur);
@@ -100,6 +101,15 @@ pub(crate) async fn run(args: Doctor, output: Output) -> Result<(), Failure> {
     let recorded = recorded.map_err(|e| Failure::general(format!("the recording is incomplete: {e}")));
     let lines = lines?;
     assess(&lines, &args, output, stop.load(Ordering::Relaxed)).and(recorded)
+}
+
+/// The prices of a zone; without an answer of the provider, those of the list in the program.
+async fn storage_prices(provider: &dyn CloudProvider, zone: &str) -> StoragePrices {
+    let list = &provider.profile().storage_prices;
+    provider.storage_prices(zone, list).await.unwrap_or_else(|e| {
+        eprintln!("the prices of storage could not be read ({e}): those of {} count", list.sources());
+        list.clone()
+    })
 }
 
 /// The exit code and the final message.

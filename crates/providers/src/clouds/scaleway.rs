@@ -5,6 +5,7 @@ pub mod credentials;
 mod image;
 mod lenient;
 mod offer;
+mod price;
 mod profile;
 #[cfg(test)]
 mod recordings_tests;
@@ -29,6 +30,7 @@ use inventiv_core::cloud::CloudProfile;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{ImageOffer, Offer};
 use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
+use inventiv_core::storage_prices::StoragePrices;
 use serde_json::Value;
 use sight::{Side, Sights};
 use std::collections::BTreeMap;
@@ -125,6 +127,10 @@ impl CloudProvider for Scaleway {
 
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error> {
         self.list_offers(zone).await
+    }
+
+    async fn storage_prices(&self, zone: &str, known: &StoragePrices) -> Result<StoragePrices, Error> {
+        self.list_storage_prices(zone, known).await
     }
 
     async fn image_fits(&self, image: &str, offer: &Offer) -> Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! Tests of `GET /costs` by tag and of `GET /costs/focus`: the same sums, in other columns.
 
 use crate::helpers::{bearer, get, request_of};
-use inventiv_testkit::{Database, World};
+use inventiv_testkit::{Database, Fault, World};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -128,5 +128,48 @@ async fn an_export_has_a_row_for_each_resource_and_day_and_the_same_sum() {
         for wrong in ["group_by=day", "from=2027-01-01T00:00:00Z", "from=2020-01-01T00:00:00Z", "colour=red"] {
             assert_eq!(w.call("GET", &format!("/costs/focus?{wrong}"), None).await.0, 422, "{wrong}");
         }
+    }
+}
+
+/// A product catalogue that is out of order.
+fn no_answer() -> Fault {
+    Fault::Answer { status: 500, content_type: "application/json", body: "{}".to_owned() }
+}
+
+#[tokio::test]
+async fn prices_of_block_storage_are_those_of_the_product_catalogue() {
+    for db in Database::both() {
+        let w = World::new(db).await;
+        let listed = async |sku: &str| {
+            let (_, prices) = w.call("GET", "/prices", None).await;
+            let row = prices["items"].as_array().unwrap().iter().find(|p| p["sku"] == sku && p["zone"] == "fr-par-2");
+            let row = row.unwrap_or_else(|| panic!("{sku}: {prices:#}")).clone();
+            (row["hourly_nanos"].as_i64().unwrap(), row["unit"].clone(), row["source"].as_str().unwrap().to_owned())
+        };
+        let catalogue = |nanos| (nanos, json!("GB"), "the provider's product catalogue".to_owned());
+        assert_eq!(listed("block/5000").await, catalogue(129_999));
+        assert_eq!(listed("block/15000").await, catalogue(177_000));
+        assert_eq!(listed("snapshot/block").await, catalogue(44_000));
+        assert_eq!(listed("snapshot/local").await.0, 49_000);
+        // What was read stays while there is no answer.
+        w.wire.fail("GET", "/product-catalog/", 100, no_answer());
+        w.advance_ms(7_200_000);
+        w.orchestrator.refresh_catalogue().await.unwrap();
+        assert_eq!(listed("block/5000").await, catalogue(129_999));
+        w.wire.heal();
+        let id = w.create(request_of("L40S-1-48G", Some("Qwen/Qwen2.5-7B-Instruct"))).await;
+        w.until_status(&id, "ready").await;
+        let shown = w.show(&id).await;
+        let price = |gb: i64| {
+            let of = shown["storages"].as_array().unwrap().iter().find(|v| v["size_gb"] == gb);
+            of.unwrap_or_else(|| panic!("{gb}: {shown:#}"))["hourly_micros"].clone()
+        };
+        // Boot and data by the product catalogue; scratch is part of the server's price.
+        assert_eq!((price(20), price(200), price(1_600)), (json!(2_600), json!(26_000), json!(0)));
+        assert_eq!(shown["storage_hourly_micros"], 28_600);
+        w.terminate(&id).await;
+        w.until_status(&id, "terminated").await;
+        let ended = w.show(&id).await;
+        assert!(ended["storages"].as_array().unwrap().iter().all(|v| v["hourly_micros"].is_null()), "{ended:#}");
     }
 }

@@ -4,7 +4,6 @@ use crate::action::{Action, Creation};
 use crate::cloud::{AutomaticName, CloudProfile, Spares, UserData};
 use crate::error::{CallError, Effect, ErrorKind};
 use crate::id::{InstanceId, ServerId, VolumeId};
-use crate::money::{BlockPrice, StoragePrices};
 use crate::name::CloudName;
 use crate::observed::{Allowed, Attachment, Observed, ObservedServer, ObservedVolume, ServerState, VolumeState};
 use crate::offer::BootStorage;
@@ -14,6 +13,7 @@ use crate::progress::{CallResult, record_intent, record_outcome};
 use crate::recorded::{Aggregate, DataVolumeSpec, Instance, Proof, Server, Spec, Volume};
 use crate::size::GB;
 use crate::status::{CreateState, Desired, Origin, Status, VolumeKind};
+use crate::storage_prices::{BlockPrice, StoragePrices, UnitPrice};
 use crate::time::Timestamp;
 use crate::volume_type::VolumeType;
 
@@ -37,7 +37,8 @@ pub(crate) fn profile() -> CloudProfile {
         index,
         pattern: pattern.to_owned(),
     };
-    let price = |perf_iops, gb_hour_micros| BlockPrice { perf_iops, gb_hour_micros };
+    let unit = |nanos| UnitPrice { nanos, source: "test".into() };
+    let block = |perf_iops, nanos| BlockPrice { perf_iops, price: unit(nanos) };
     CloudProfile {
         provider: "scaleway".into(),
         zones: vec!["fr-par-2".into()],
@@ -56,12 +57,11 @@ pub(crate) fn profile() -> CloudProfile {
         ],
         storage_prices: StoragePrices {
             currency: "EUR".into(),
-            block: vec![price(5_000, 130), price(15_000, 177)],
-            block_snapshot_gb_hour_micros: 44,
-            local_snapshot_gb_hour_micros: 49,
-            address_hourly_micros: 5_000,
+            block: vec![block(5_000, 130_000), block(15_000, 177_000)],
+            block_snapshot: Some(unit(44_000)),
+            local_snapshot: Some(unit(49_000)),
+            address: Some(unit(5_000_000)),
             address_minimum_micros: 10_000,
-            source: "test".into(),
         },
     }
 }

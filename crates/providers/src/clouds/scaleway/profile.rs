@@ -2,9 +2,9 @@
 
 use super::IOPS;
 use inventiv_core::cloud::{AutomaticName, CloudProfile, Spares, UserData};
-use inventiv_core::money::{BlockPrice, StoragePrices};
 use inventiv_core::paces::Paces;
 use inventiv_core::status::VolumeKind;
+use inventiv_core::storage_prices::{BlockPrice, StoragePrices, UnitPrice};
 use inventiv_core::volume_type::VolumeType;
 
 /// Scaleway's volume type for block storage.
@@ -69,18 +69,18 @@ pub fn profile() -> CloudProfile {
     }
 }
 
-/// List prices in Paris: block storage as of 2026-09-26, snapshots of block volumes as of 2025, snapshots of local
-/// volumes from the product catalogue.
+/// What a control plane goes by as long as the product catalogue of a zone shows no such price.
 fn storage_prices() -> StoragePrices {
-    let price = |perf_iops, gb_hour_micros| BlockPrice { perf_iops, gb_hour_micros };
+    let unit = |nanos, source: &str| UnitPrice { nanos, source: source.to_owned() };
+    let list = "Scaleway's price list for Paris of 2026-09-26";
+    let block = |perf_iops, nanos| BlockPrice { perf_iops, price: unit(nanos, list) };
     StoragePrices {
         currency: "EUR".to_owned(),
-        block: vec![price(5_000, 130), price(15_000, 177)],
-        block_snapshot_gb_hour_micros: 44,
-        local_snapshot_gb_hour_micros: 49,
-        address_hourly_micros: 5_000,
+        block: vec![block(5_000, 130_000), block(15_000, 177_000)],
+        block_snapshot: Some(unit(44_000, "Scaleway's documentation of 2025")),
+        local_snapshot: Some(unit(49_000, "a published row of the product catalogue for Paris, 2025")),
+        address: Some(unit(5_000_000, list)),
         // Each address is rounded up to a cent (docs of IPAM, "understanding IP billing").
         address_minimum_micros: 10_000,
-        source: "Scaleway's price list for Paris of 2026-09-26".to_owned(),
     }
 }
