@@ -19,7 +19,7 @@ const USAGE: &str = "cargo xtask TASK
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that the compiler does not check
   bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, costs, past, replicas,
-                 failover, fleet or emulator alone
+                 failover, fleet, workers or emulator alone
   clients        Scaleway's official clients against the emulator, a generated client against the control plane, the
                  official OpenAI client through the gateway
   browser [--require] [--picture]
@@ -44,8 +44,10 @@ const USAGE: &str = "cargo xtask TASK
   mutants [core|WORD]
                  break each rule that protects money, in a copy, and check that a test fails; core: only with
                  cargo-mutants; WORD: only our own mutants whose description contains it
-  vm [--require] user data, bootstrap, worker and data volume in a real virtual machine (QEMU); skipped where it cannot
-                 be installed, unless it is required
+  vm [--require] [--engine | --only-engine]
+                 user data, bootstrap, worker and data volume in a real virtual machine (QEMU); skipped where it cannot
+                 be installed, unless it is required. With --engine, also a container with a real engine (ten minutes
+                 more)
   dist           a static executable with unit file, manual page and completions; a container image; checksums
   openapi        write openapi.json from the code";
 

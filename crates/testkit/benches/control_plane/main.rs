@@ -7,11 +7,13 @@
 
 mod calls;
 mod costs;
+mod farm;
 mod fleets;
 mod past;
 mod recovery;
 mod replicas;
 mod stage;
+mod workers;
 
 use fleets::large_fleets;
 use stage::{Stage, app, call, replica, stage};
@@ -49,6 +51,9 @@ impl Table {
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    if std::env::args().any(|a| a == "--serve-farm") {
+        return runtime.block_on(workers::serve_farm());
+    }
     let mut table = Table::default();
     println!("{:<74} {:>12} {:<14} goal", "what", "measured", "unit");
     let only = std::env::args().skip(1).find(|a| !a.starts_with('-'));
@@ -56,6 +61,12 @@ fn main() {
     runtime.block_on(async {
         if wanted("lag") {
             lag_of_one(&mut table).await;
+        }
+        if wanted("workers") {
+            workers::lag_of_news(&mut table).await;
+        }
+        for kind in Database::both().into_iter().filter(|_| wanted("workers")) {
+            Box::pin(workers::cost_of_watching(&mut table, kind)).await;
         }
         if wanted("calls") {
             calls::of_one_life(&mut table).await;
