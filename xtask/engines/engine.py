@@ -1,9 +1,9 @@
 """Serves a GGUF file with llama.cpp's own OpenAI-compatible server, on the CPU, until it or its parent is ended.
 
-Usage: engine.py --port PORT --model FILE [--alias NAME] [--context TOKENS]
+Usage: engine.py --port PORT --model FILE [--alias NAME] [--host 127.0.0.1] [--ctx-size TOKENS]
 
 The server is the C++ one of the package `xllamacpp`. It listens on 127.0.0.1 only, answers 503 while it loads the
-model, and takes the chat template from the file.
+model, and takes the chat template from the file. The options have the names of llama.cpp's own program.
 """
 
 import argparse
@@ -20,9 +20,9 @@ def params(args: argparse.Namespace) -> xlc.CommonParams:
     params = xlc.CommonParams()
     params.model.path = args.model
     params.model_alias = {args.alias} if args.alias else set()
-    params.hostnames = ["127.0.0.1"]
+    params.hostnames = [args.host]
     params.port = args.port
-    params.n_ctx = args.context * SLOTS
+    params.n_ctx = args.ctx_size * SLOTS
     params.n_parallel = SLOTS
     params.endpoint_metrics = True
     params.ui = False
@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", required=True, help="a GGUF file")
     parser.add_argument("--alias", help="the name of the model in responses")
-    parser.add_argument("--context", type=int, default=2048, help="tokens that one request may use")
+    parser.add_argument("--host", choices=["127.0.0.1"], default="127.0.0.1")
+    parser.add_argument("--ctx-size", type=int, default=2048, help="tokens that one request may use")
     server = xlc.Server(params(parser.parse_args()))
     print(f"listening on {server.listening_address}", flush=True)
     # A worker that is killed cannot end its engine.

@@ -3,12 +3,15 @@
 It answers `/api/models/{repo}/revision/{revision}?blobs=true` and `/{repo}/resolve/{commit}/{file}`. As on the hub,
 the latter redirects to another host, which must not get the token. That host limits its speed, serves ranges, and
 breaks the connection once in the middle of the file.
+
+As a program, `hub.py WEIGHTS OTHER_HOST` prints its port, and runs until its input ends.
 """
 
 import hashlib
 import http.server
 import json
 import pathlib
+import sys
 import threading
 import time
 import urllib.parse
@@ -31,7 +34,9 @@ CHUNK = 250_000
 class Hub:
     """The stand-in, while it runs."""
 
-    def __init__(self, weights: pathlib.Path) -> None:
+    def __init__(self, weights: pathlib.Path, other_host: str = "localhost") -> None:
+        """`other_host` is another name of this machine, as the client reaches it."""
+        self.other_host = other_host
         self.weights = weights
         self.size = weights.stat().st_size
         self.lock = threading.Lock()
@@ -91,7 +96,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if not has_token:
                 return self.answer(401, {"error": f"Access to model {MODEL} is restricted."})
             # By another name of this machine: another host for the client.
-            self.answer(302, {}, {"location": f"http://localhost:{hub.port}/cdn/{WEIGHTS}"})
+            self.answer(302, {}, {"location": f"http://{hub.other_host}:{hub.port}/cdn/{WEIGHTS}"})
         else:
             self.answer(404, {"error": "Repository not found"})
 
@@ -120,3 +125,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 entry[2] += sent
                 time.sleep(sent / BYTES_PER_SECOND)
         self.close_connection = True
+
+
+if __name__ == "__main__":
+    hub = Hub(pathlib.Path(sys.argv[1]), sys.argv[2])
+    print(hub.port, flush=True)
+    sys.stdin.read()
+    sys.exit("\n".join(hub.faults))

@@ -27,12 +27,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     succeed(Command::new(python).arg("-B").arg(folder().join("trial.py")).arg(target.join(PROFILE)))
 }
 
-fn folder() -> PathBuf {
+/// The folder of the programs of the trial.
+pub(crate) fn folder() -> PathBuf {
     root().join("xtask/engines")
 }
 
 /// The interpreter of a virtual environment with the engine, the model and the client, made once for each list of them.
-fn python(venv: &Path) -> Result<PathBuf, String> {
+pub(crate) fn python(venv: &Path) -> Result<PathBuf, String> {
     let read = |name: &str| {
         let path = folder().join(name);
         std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))

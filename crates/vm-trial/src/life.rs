@@ -37,14 +37,34 @@ const COMMAND: &str = "if ! test -e /data/marker; then echo {life} > /data/marke
      (sleep 8; echo listens: $(ss -H -l -t -n 'sport = :{port}')) & \
      exec /usr/local/bin/inventiv stand-in-engine --port {port} --model {model}";
 
-/// The record of an instance with a data volume, whose engine is a command.
-fn record(id: &InstanceId, life: &str, volume_id: &str, user_data: Option<&str>) -> Aggregate {
-    let command = ["sh".to_owned(), "-c".to_owned(), COMMAND.replace("{life}", life)].to_vec();
+/// What an instance serves.
+pub(crate) struct Serves {
+    /// The model.
+    pub(crate) model: String,
+    /// The kind of its engine.
+    pub(crate) kind: EngineKind,
+    /// The settings of its engine.
+    pub(crate) serving: Serving,
+    /// Secret environment variables of its engine.
+    pub(crate) secrets: BTreeMap<String, String>,
+}
+
+impl Serves {
+    /// The engine that stands in for a real one, as a command that also tells about its machine.
+    pub(crate) fn stand_in(life: &str) -> Self {
+        let command = ["sh".to_owned(), "-c".to_owned(), COMMAND.replace("{life}", life)].to_vec();
+        let serving = Serving { command, ..Serving::default() };
+        Self { model: MODEL.to_owned(), kind: EngineKind::Command, serving, secrets: BTreeMap::new() }
+    }
+}
+
+/// The record of an instance with a data volume.
+fn record(id: &InstanceId, life: &str, volume_id: &str, user_data: Option<&str>, serves: &Serves) -> Aggregate {
     let spec = Spec {
         data_volume: None,
         boot_volume_bytes: None,
-        engine: Some(Engine { kind: EngineKind::Command, context_tokens: 4_096 }),
-        serving: Some(Serving { command, ..Serving::default() }),
+        engine: Some(Engine { kind: serves.kind, context_tokens: 2_048 }),
+        serving: Some(serves.serving.clone()),
         image: "debian".to_owned(),
         boot_storage: BootStorage::Block,
         warnings: Vec::new(),
@@ -65,7 +85,7 @@ fn record(id: &InstanceId, life: &str, volume_id: &str, user_data: Option<&str>)
         provider: "scaleway".to_owned(),
         zone: "fr-par-2".to_owned(),
         instance_type: "virtual-machine".to_owned(),
-        model_id: Some(MODEL.to_owned()),
+        model_id: Some(serves.model.clone()),
         spec,
     };
     let now = Timestamp(0);
@@ -79,6 +99,7 @@ pub(crate) struct Life {
     /// Its id.
     pub(crate) id: String,
     record: Aggregate,
+    secrets: BTreeMap<String, String>,
     pub(crate) machine: Machine,
     client: WorkerClient,
 }
@@ -90,18 +111,18 @@ impl Life {
         places: (&Path, &Path),
         life: &str,
         disk: &Disk,
-        user_data: Option<&str>,
+        (user_data, serves): (Option<&str>, Serves),
     ) -> Result<Self, String> {
         let (image, folder) = places;
         let id = InstanceId::new(uuid::Uuid::now_v7().as_u128());
-        let record = record(&id, life, &disk.volume_id, user_data);
+        let record = record(&id, life, &disk.volume_id, user_data, &serves);
         let identity = authority.for_worker(id.as_str()).map_err(|e| e.to_string())?;
         let files = bootstrap::files(authority.certificate_pem(), &identity);
         let user_data = cloud_config::for_instance(&record, &profile(), Some(&files));
         let machine = Machine::new(image, folder.join(life), id.as_str(), &user_data).await?;
         let tls = authority.client_config().map_err(|e| e.to_string())?;
         let client = WorkerClient::new(HOST, machine.port, id.as_str(), tls);
-        Ok(Self { id: id.as_str().to_owned(), record, machine, client })
+        Ok(Self { id: id.as_str().to_owned(), record, secrets: serves.secrets, machine, client })
     }
 
     /// The client of the control plane.
@@ -113,7 +134,7 @@ impl Life {
     pub(crate) async fn want(&mut self, disk: &Disk) -> Result<(), String> {
         let desired = WorkerDesired::of(&self.record, &profile()).ok_or("the instance has no engine")?;
         let data_device = Some(profile().device_of(&disk.volume_id));
-        let request = DesiredRequest::new(WorkerDesired { data_device, ..desired }, BTreeMap::new(), &[]);
+        let request = DesiredRequest::new(WorkerDesired { data_device, ..desired }, self.secrets.clone(), &[]);
         self.client.put_desired(&request).await.map_err(|e| e.to_string())
     }
 
@@ -166,7 +187,11 @@ impl Life {
         let report = report.await?;
         match &report.failure {
             None => Ok(report),
-            Some(f) => Err(format!("{}: {}", f.code, f.message)),
+            Some(f) => {
+                let lines = self.client.log(40).await.unwrap_or_default();
+                let lines: String = lines.iter().map(|l| format!("\n  {:?} {}", l.source, l.text)).collect();
+                Err(format!("{}: {}; its log:{lines}", f.code, f.message))
+            }
         }
     }
 
@@ -189,7 +214,7 @@ impl Life {
     /// Sends a request through the worker; returns the status and the body.
     pub(crate) async fn ask(&mut self, method: Method, path: &str, body: &str) -> Result<(u16, String), String> {
         let body = Bytes::from(body.to_owned());
-        let answer = self.client.forward(method, path, body, Duration::from_secs(60)).await;
+        let answer = self.client.forward(method, path, body, Duration::from_secs(180)).await;
         let answer = answer.map_err(|e| e.to_string())?;
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();

@@ -62,6 +62,10 @@ pub(crate) struct Machine {
     folder: PathBuf,
     /// The port of this host that leads to the worker's port.
     pub(crate) port: u16,
+    /// Its main memory, in MiB.
+    memory_mib: u32,
+    /// What is started at boot besides what the image starts.
+    wants: &'static str,
 }
 
 impl Machine {
@@ -77,21 +81,26 @@ impl Machine {
         must(Command::new("qemu-img").args(layer).current_dir(&folder)).await?;
         let seed = ["-quiet", "-o", "seed.iso", "-V", "cidata", "-J", "-r", "user-data", "meta-data"];
         must(Command::new("genisoimage").args(seed).current_dir(&folder)).await?;
-        Ok(Self { image: image.to_owned(), folder, port })
+        Ok(Self { image: image.to_owned(), folder, port, memory_mib: 1_024, wants: "" })
+    }
+
+    /// The same machine with Docker, which starts at boot, as it does in images of clouds for GPUs.
+    pub(crate) fn with_docker(self) -> Self {
+        Self { memory_mib: 2_048, wants: " systemd.wants=docker.service", ..self }
     }
 
     /// Starts it with these volumes.
     pub(crate) fn start(&self, disks: &[Disk]) -> Result<Running, String> {
         let text = |path: PathBuf| path.display().to_string();
         // Two processors emulated in two threads. No five-level page tables: emulating them is slow.
-        let mut args: Vec<String> =
-            "-accel tcg,thread=multi -cpu max,la57=off -smp 2 -m 1024 -display none -nodefaults \
+        let mut args: Vec<String> = "-accel tcg,thread=multi -cpu max,la57=off -smp 2 -display none -nodefaults \
              -device virtio-rng-pci -device virtio-net-pci,netdev=net -device virtio-scsi-pci -append"
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect();
-        args.push("root=/dev/vda rw console=ttyS0 net.ifnames=0".to_owned());
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        args.push(format!("root=/dev/vda rw console=ttyS0 net.ifnames=0{}", self.wants));
         for (flag, value) in [
+            ("-m", self.memory_mib.to_string()),
             ("-kernel", text(self.image.join("vmlinuz"))),
             ("-initrd", text(self.image.join("initrd.img"))),
             ("-drive", "file=boot.qcow2,if=virtio,format=qcow2,cache=writeback".to_owned()),
@@ -115,10 +124,15 @@ impl Machine {
         Ok(Running { child, folder: self.folder.clone() })
     }
 
+    /// What it wrote to its console.
+    pub(crate) fn whole_console(&self) -> String {
+        let bytes = std::fs::read(self.folder.join("console.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// The end of what it wrote to its console.
     pub(crate) fn console(&self) -> String {
-        let bytes = std::fs::read(self.folder.join("console.log")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
+        let text = self.whole_console();
         let lines: Vec<&str> = text.lines().collect();
         lines.iter().skip(lines.len().saturating_sub(CONSOLE_LINES)).map(|l| format!("  {l}\n")).collect()
     }

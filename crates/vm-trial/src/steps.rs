@@ -1,6 +1,6 @@
 //! The steps of the trial, in order. Each prints one line when it has succeeded.
 
-use crate::life::{Life, MODEL};
+use crate::life::{Life, MODEL, Serves};
 use crate::machine::{Disk, Machine, must, sha256};
 use http::Method;
 use inventiv_core::worker::report::{Phase, Report, StepKind};
@@ -32,7 +32,7 @@ pub(crate) struct Places {
 
 /// The trial, as far as it is.
 pub(crate) struct Trial {
-    places: Places,
+    pub(crate) places: Places,
     authority: Authority,
     began: Instant,
     step_began: Instant,
@@ -47,13 +47,13 @@ impl Trial {
         Ok(Self { places, authority, began: now, step_began: now, machine: None })
     }
 
-    fn done(&mut self, what: &str) {
+    pub(crate) fn done(&mut self, what: &str) {
         let (step, all) = (self.step_began.elapsed().as_secs_f32(), self.began.elapsed().as_secs_f32());
         println!("{all:5.0} s (+{step:.0}) {what}");
         self.step_began = Instant::now();
     }
 
-    /// Runs all steps.
+    /// Runs the steps of the first two lives.
     pub(crate) async fn run(&mut self) -> Result<(), String> {
         let mut data = Disk::blank(&self.places.run, SIZE)?;
         let filesystem = self.first_life(&mut data).await?;
@@ -61,7 +61,16 @@ impl Trial {
     }
 
     async fn life(&mut self, name: &str, disk: &Disk, user_data: Option<&str>) -> Result<Life, String> {
-        let life = Life::new(&self.authority, (&self.places.image, &self.places.run), name, disk, user_data).await?;
+        self.life_of(name, disk, (user_data, Serves::stand_in(name))).await
+    }
+
+    pub(crate) async fn life_of(
+        &mut self,
+        name: &str,
+        disk: &Disk,
+        about: (Option<&str>, Serves),
+    ) -> Result<Life, String> {
+        let life = Life::new(&self.authority, (&self.places.image, &self.places.run), name, disk, about).await?;
         self.machine = Some(life.machine.clone());
         Ok(life)
     }
@@ -178,7 +187,7 @@ impl Trial {
         Ok(())
     }
 
-    async fn install(&self, life: &mut Life) -> Result<(), String> {
+    pub(crate) async fn install(&self, life: &mut Life) -> Result<(), String> {
         let path = self.places.program.clone();
         let length = std::fs::metadata(&path).map_err(|e| format!("{}: {e}", path.display()))?.len();
         let binary = Binary { sha256: sha256(&path)?, path, length };
@@ -220,17 +229,17 @@ impl Trial {
     }
 }
 
-fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+pub(crate) fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-fn step_text(report: &Report, kind: StepKind) -> Result<String, String> {
+pub(crate) fn step_text(report: &Report, kind: StepKind) -> Result<String, String> {
     let step = report.steps.iter().rev().find(|s| s.kind == kind && s.succeeded);
     step.map(|s| s.text.clone()).ok_or_else(|| format!("no step {kind:?} has succeeded: {:?}", report.steps))
 }
 
 /// The data volume was mounted and not formatted.
-fn mounted_only(report: &Report) -> Result<(), String> {
+pub(crate) fn mounted_only(report: &Report) -> Result<(), String> {
     let told = step_text(report, StepKind::DataVolume)?;
     expect(told == "mounted at /data", || format!("data volume: {told}"))
 }

@@ -11,10 +11,14 @@ printf '#!/bin/sh\nexit 101\n' > "$tree/usr/sbin/policy-rc.d"
 chmod 755 "$tree/usr/sbin/policy-rc.d"
 chroot "$tree" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     systemd-sysv udev dbus cloud-init python3 e2fsprogs util-linux mount iproute2 ifupdown isc-dhcp-client netbase procps \
-    kmod initramfs-tools linux-image-cloud-amd64
+    kmod initramfs-tools linux-image-cloud-amd64 docker.io apparmor
 chroot "$tree" apt-get clean
 rm -rf "$tree/usr/sbin/policy-rc.d" "$tree/var/lib/apt/lists" "$tree/etc/machine-id" "$tree/etc/resolv.conf"
 touch "$tree/etc/machine-id"
+# A machine starts Docker at boot only if it is told to, as images of clouds for GPUs do. The registry is on the host.
+rm -f "$tree"/etc/systemd/system/*.wants/docker.s* "$tree"/etc/systemd/system/*.wants/containerd.service
+mkdir -p "$tree/etc/docker"
+echo '{"insecure-registries": ["10.0.2.2/32"]}' > "$tree/etc/docker/daemon.json"
 echo "/dev/vda / ext4 errors=remount-ro 0 1" > "$tree/etc/fstab"
 echo "vm-trial" > "$tree/etc/hostname"
 # Where the user data comes from; elsewhere the image of a cloud says so.
