@@ -9,7 +9,11 @@ const REOPEN = 5000;
 /** How many lines of a log are shown. */
 const LOG_LINES = 5000;
 
+/** How many values a chart shows. */
+const SAMPLES = 120;
+
 const LOGIN = "/console/login";
+const SVG = "http://www.w3.org/2000/svg";
 
 const text = document.body.dataset;
 
@@ -171,6 +175,7 @@ class Live {
           const now = page.getElementById(old.id);
           if (now) morph(old, now);
         }
+        series?.sample();
         if (changed > 0) document.getElementById("announce").textContent = `${changed} ${text.changed}`;
       }
     } catch {
@@ -217,6 +222,183 @@ function followLog(log) {
   open();
 }
 
+/** Events of a stream of a model's answer: the texts that it consists of. */
+async function* answerTexts(response) {
+  const decoder = new TextDecoder();
+  const reader = response.body.getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error("");
+      rest += decoder.decode(value, { stream: true });
+      const lines = rest.split("\n");
+      rest = lines.pop();
+      for (const line of lines) {
+        const data = line.startsWith("data:") ? line.slice(5).trim() : "";
+        if (data === "[DONE]") return;
+        if (!data) continue;
+        const event = JSON.parse(data);
+        if (event.error) throw new Error(event.error.message ?? event.error);
+        yield event.choices?.[0]?.delta?.content ?? "";
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** A conversation with the model. Without this script, the form asks one question at a time. */
+class Chat {
+  constructor(section) {
+    this.section = section;
+    this.log = document.getElementById("chat-log");
+    this.list = this.log.firstElementChild;
+    this.stopButton = document.getElementById("chat-stop");
+    this.messages = [];
+    this.stopButton.addEventListener("click", () => this.asking?.abort());
+    document.getElementById("chat-new").addEventListener("click", () => this.begin());
+    // The form comes and goes with the model.
+    document.addEventListener("submit", (event) => {
+      if (!event.target.dataset.chat) return;
+      event.preventDefault();
+      this.ask(event.target);
+    });
+  }
+
+  begin() {
+    this.asking?.abort();
+    this.asking = undefined;
+    this.messages = [];
+    this.list.replaceChildren();
+    this.stopButton.hidden = true;
+    this.focusQuestion();
+    this.section.hidden = true;
+  }
+
+  focusQuestion() {
+    document.querySelector("[data-chat] textarea")?.focus();
+  }
+
+  add(who) {
+    const item = document.createElement("li");
+    const author = document.createElement("strong");
+    author.textContent = who;
+    const content = document.createElement("p");
+    content.dir = "auto";
+    item.append(author, content);
+    this.list.append(item);
+    return content;
+  }
+
+  async ask(form) {
+    const question = form.elements.question.value.trim();
+    if (!question || this.asking) return;
+    this.section.hidden = false;
+    this.add(this.section.dataset.you).textContent = question;
+    form.elements.question.value = "";
+    const messages = [...this.messages, { role: "user", content: question }];
+    const content = this.add(this.section.dataset.model);
+    const asking = new AbortController();
+    this.asking = asking;
+    this.stopButton.hidden = false;
+    this.log.setAttribute("aria-busy", "true");
+    let answer = "";
+    try {
+      const request = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ messages }) };
+      const response = await fetch(form.dataset.chat, { ...request, signal: asking.signal });
+      if (isLogin(response)) return location.assign(LOGIN);
+      if (!response.ok) throw new Error(await response.text());
+      for await (const piece of answerTexts(response)) {
+        answer += piece;
+        content.textContent = answer;
+        this.log.scrollTop = this.log.scrollHeight;
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        const failed = document.createElement("p");
+        failed.className = "notice bad";
+        failed.textContent = error.message || this.section.dataset.cut;
+        content.after(failed);
+      }
+    } finally {
+      // A new conversation may have begun meanwhile.
+      if (this.asking === asking) this.end(answer ? [...messages, { role: "assistant", content: answer }] : undefined, question);
+    }
+  }
+
+  /** A question without an answer is not part of what the model gets, and can be asked again. */
+  end(messages, question) {
+    this.asking = undefined;
+    if (document.activeElement === this.stopButton) this.focusQuestion();
+    this.stopButton.hidden = true;
+    this.log.removeAttribute("aria-busy");
+    if (messages) this.messages = messages;
+    const field = document.querySelector("[data-chat] textarea");
+    if (!messages && field?.value === "") field.value = question;
+  }
+}
+
+/** Charts of the meters of a page, from the values that were read since it was opened. */
+class Series {
+  constructor(section) {
+    this.section = section;
+    this.charts = document.getElementById("series-charts");
+    this.known = new Map();
+    this.sample();
+  }
+
+  /** Adds the values of a report that was not there at the last reading. */
+  sample() {
+    const at = Date.parse(document.querySelector("[data-reported]")?.dataset.reported);
+    const shown = new Set();
+    for (const meter of document.querySelectorAll("meter[data-series]")) {
+      const name = meter.dataset.series;
+      shown.add(name);
+      if (!this.known.has(name)) this.known.set(name, { values: [], ...this.figure(name) });
+      const series = this.known.get(name);
+      if (!at || series.values.at(-1)?.at === at) continue;
+      series.values.push({ at, value: meter.max > 0 ? meter.value / meter.max : 0 });
+      if (series.values.length > SAMPLES) series.values.shift();
+      this.draw(series);
+    }
+    for (const [name, { figure }] of this.known) {
+      if (shown.has(name)) continue;
+      figure.remove();
+      this.known.delete(name);
+    }
+    this.section.hidden = ![...this.known.values()].some(({ values }) => values.length > 1);
+  }
+
+  figure(name) {
+    const figure = document.createElement("figure");
+    figure.className = "card";
+    figure.hidden = true;
+    const caption = document.createElement("figcaption");
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", "0 0 100 100");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("role", "img");
+    svg.classList.add("series");
+    svg.append(document.createElementNS(SVG, "polyline"));
+    figure.append(caption, svg);
+    this.charts.append(figure);
+    return { figure, caption, svg, name };
+  }
+
+  draw({ values, figure, caption, svg, name }) {
+    if (values.length < 2) return;
+    figure.hidden = false;
+    const [first, last] = [values[0].at, values.at(-1).at];
+    const points = values.map(({ at, value }) => `${((at - first) / (last - first)) * 100},${(100 - value * 100).toFixed(1)}`);
+    svg.firstChild.setAttribute("points", points.join(" "));
+    const percent = (value) => new Intl.NumberFormat(undefined, { style: "percent" }).format(value);
+    const most = percent(Math.max(...values.map(({ value }) => value)));
+    caption.textContent = `${name}: ${percent(values.at(-1).value)}, ${this.section.dataset.most} ${most}`;
+    svg.setAttribute("aria-label", caption.textContent);
+  }
+}
+
 /** A link with a token: the part after `#` is sent to no server. */
 function useLink(form) {
   const token = location.hash.slice(1);
@@ -236,5 +418,9 @@ const login = document.getElementById("login");
 if (login) useLink(login);
 document.querySelectorAll("[data-follow]").forEach(followLog);
 document.querySelectorAll("[data-copy]").forEach(completeLink);
+const chat = document.getElementById("chat");
+if (chat) new Chat(chat);
+const charts = document.getElementById("series");
+const series = charts ? new Series(charts) : undefined;
 const button = document.getElementById("live");
 if (button && document.querySelector("[data-refresh]")) new Live(button);

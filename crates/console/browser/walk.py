@@ -224,9 +224,9 @@ def life_of_an_instance(walk):
     assert page.evaluate("window.marker") == 1, "the page was loaded again"
     assert page.evaluate("document.getElementById('log-lines').open"), "the details were closed"
     expect(hours).to_have_value("12")
-    page.get_by_label("Question").fill("What do you cost when nobody asks?")
-    page.get_by_role("button", name="Ask").click()
-    expect(page.locator("#answer")).to_contain_text("What do you cost when nobody asks?")
+    converse(page)
+    walk.check("instance-conversation")
+    assert page.evaluate("window.marker") == 1, "the page was loaded again"
     page.get_by_role("link", name="Terminate").click()
     for text in ("20 GB", "1600 GB", "200 GB", "The server"):
         expect(page.get_by_role("main")).to_contain_text(text)
@@ -235,6 +235,89 @@ def life_of_an_instance(walk):
     page.get_by_role("link", name="Proof", exact=True).click()
     expect(page.get_by_text("proven gone").first).to_be_visible()
     expect(page.get_by_role("main")).to_contain_text("HTTP 404")
+
+
+def converse(page):
+    """Two questions in one conversation, and a new one; the answers are shown as they are written."""
+    log = page.locator("#chat-log li")
+    for n, question in enumerate(("What do you cost when nobody asks?", HOSTILE)):
+        page.get_by_label("Question").fill(question)
+        page.get_by_role("button", name="Ask").click()
+        expect(log).to_have_count(2 * n + 2)
+        expect(log.nth(2 * n)).to_contain_text(question)
+        expect(log.nth(2 * n + 1)).to_contain_text(question)
+        expect(page.get_by_role("button", name="Stop the answer")).to_be_hidden()
+    expect(page.locator("#chat .notice")).to_have_count(0)
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#chat")).to_be_hidden()
+    expect(page.get_by_label("Question")).to_be_focused()
+    # A new conversation in the middle of an answer begins from nothing.
+    page.get_by_label("Question").fill("word " * 400)
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("button", name="New conversation").click()
+    with page.expect_request("**/chat") as sent:
+        page.get_by_label("Question").fill("Once more?")
+        page.get_by_role("button", name="Ask").click()
+    assert len(sent.value.post_data_json["messages"]) == 1, sent.value.post_data
+    expect(log).to_have_count(2)
+    expect(log.nth(1)).to_contain_text("Once more?")
+    expect(page.get_by_role("button", name="Stop the answer")).to_be_hidden()
+
+
+def values_over_time(walk):
+    """Each report of a worker adds a point to the charts of its meters."""
+    page, plane, reports = walk.page, walk.plane, iter(range(10, 60))
+    life = next(i for i in plane.api("GET", "/instances")["items"] if i["name"] == "qwen")
+
+    def later(route):
+        answer = route.fetch()
+        now = f'data-reported="2026-01-01T00:00:{next(reports)}Z"'
+        route.fulfill(response=answer, body=re.sub(r'data-reported="[^"]+"', now, answer.text()))
+
+    page.route(re.compile(f"/console/instances/{life['id']}$"), later)
+    walk.go(f"/console/instances/{life['id']}")
+    line = page.locator("#series polyline").first
+    expect(line).to_have_attribute("points", re.compile(r"^0,\S+ 100,\S+$"))
+    expect(page.locator("#series figcaption").first).to_contain_text("at most")
+    page.unroute_all()
+    walk.check("instance-series")
+
+
+def focus_survives_a_refresh(walk):
+    """Somebody at the keyboard is not thrown back to the top when the page reads itself again."""
+    page, plane = walk.page, walk.plane
+    walk.go("/console/instances")
+    link = page.get_by_role("link", name="x" * 100)
+    link.focus()
+    plane.api("POST", "/instances", {"zone": "fr-par-2", "instance_type": "L4-1-24G", "name": "above", "data_volume_gb": 50})
+    expect(page.get_by_role("link", name="above")).to_be_visible()
+    expect(link).to_be_focused()
+    plane.api("DELETE", "/instances/above")
+
+
+def webhook_from_the_form(walk):
+    page = walk.page
+    walk.go("/console/settings")
+    form = page.locator("form[action$='create-webhook']")
+    form.get_by_label("Name").fill("on-call")
+    form.get_by_label("Address").fill("http://127.0.0.1:9/hook")
+    form.get_by_role("button").click()
+    expect(page.locator("#made")).to_contain_text("whsec_")
+    page.get_by_role("button", name="Test on-call").click()
+    expect(page.get_by_role("status").filter(has_text=re.compile("127.0.0.1|refused|connect"))).to_be_visible()
+    page.get_by_role("button", name="Delete on-call").click()
+    expect(page.get_by_text("No webhook is told of alerts.")).to_be_visible()
+
+
+def without_a_script(walk):
+    """One question with its answer, by the form alone."""
+    page = walk.context.browser.new_context(java_script_enabled=False, storage_state=walk.context.storage_state()).new_page()
+    service = walk.plane.api("GET", "/services")["items"][0]["id"]
+    page.goto(f"{walk.plane.url}/console/services/{service}")
+    page.get_by_label("Question").fill("Hello?")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator("#answer")).to_contain_text("Hello?")
+    page.context.close()
 
 
 def service_with_a_chat(walk):
@@ -249,17 +332,16 @@ def service_with_a_chat(walk):
     walk.check("service-plan")
     page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("#state .badge").first).to_have_text(re.compile("ready"), timeout=PATIENCE_MS)
-    page.get_by_label("Question").fill("Hello?")
-    page.get_by_role("button", name="Ask").click()
-    expect(page.locator("#answer")).to_contain_text("Hello?")
+    converse(page)
 
 
 def hostile_names(walk):
     for name in (HOSTILE, "x" * 100):
         request = {"zone": "fr-par-2", "instance_type": "L4-1-24G", "name": name, "data_volume_gb": 50}
-        walk.plane.api("POST", "/instances", request)
+        walk.plane.api("POST", "/instances", request | {"tags": [HOSTILE]})
     walk.plane.api("POST", "/keys", {"name": HOSTILE})
     walk.plane.api("POST", "/sessions", {"name": HOSTILE})
+    walk.go("/console/costs?group=tag")
     walk.go("/console/instances")
     expect(walk.page.get_by_role("link", name=HOSTILE)).to_be_visible()
 
@@ -345,7 +427,10 @@ def main():
                 size_of_the_first_page,
                 life_of_an_instance,
                 service_with_a_chat,
+                without_a_script,
                 hostile_names,
+                focus_survives_a_refresh,
+                webhook_from_the_form,
                 changes_arrive_and_can_be_paused,
             ]
             for step in steps:
@@ -358,10 +443,12 @@ def main():
                 walk.go(path)
                 walk.check(name)
             print(f"ok: {walk.checked} rules of accessibility passed", flush=True)
+            walk.go(walk.pages()["proof"])
+            walk.page.pdf(path=PICTURES / "proof.pdf", format="A4")
             walk.page.set_viewport_size({"width": 1280, "height": 480})
             walk.go("/")
             walk.page.screenshot(path=PICTURES / "console.png")
-            for step in [a_quiet_page_is_not_polled, connection_is_cut, a_readers_link, a_session_that_ends]:
+            for step in [values_over_time, a_quiet_page_is_not_polled, connection_is_cut, a_readers_link, a_session_that_ends]:
                 step(walk)
                 print(f"ok: {step.__name__}", flush=True)
         finally:

@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 /// The maximum length of a response, in bytes.
 const RESPONSE_MAX: usize = 64 << 20;
+/// The maximum length of an engine's reason, in characters.
+const REASON_MAX: usize = 1_000;
 /// How many pages of a list are read at most.
 const PAGES_MAX: usize = 20;
 /// What is escaped in a segment of a path.
@@ -44,7 +46,7 @@ impl Refusal {
 
     fn read(status: StatusCode, body: &[u8]) -> Self {
         let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
-            return Self { status, text: format!("the API answered {status}") };
+            return Self { status, text: of_an_engine(body).unwrap_or_else(|| format!("the API answered {status}")) };
         };
         let fields = problem.errors.iter().map(|e| {
             let field = e.pointer.as_deref().or(e.parameter.as_deref()).unwrap_or_default();
@@ -54,6 +56,13 @@ impl Refusal {
         let text = if fields.is_empty() { problem.detail } else { fields.join("\n") };
         Self { status, text }
     }
+}
+
+/// The reason in an error of an engine, which has the form of OpenAI's API.
+fn of_an_engine(body: &[u8]) -> Option<String> {
+    let read: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = read.pointer("/error/message").and_then(serde_json::Value::as_str)?;
+    Some(text.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect())
 }
 
 /// What a request has besides its address.
@@ -142,6 +151,18 @@ impl Backend {
             request = request.header("last-event-id", id);
         }
         let response = self.exchange(request.body(Body::empty())).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (parts, body) = response.into_parts();
+        Err(Refusal::read(parts.status, &whole(body).await?))
+    }
+
+    /// The response to a request with a body as it is, for instance a stream.
+    pub(crate) async fn open_post(&self, path: &str, body: &impl Serialize) -> Result<Response, Refusal> {
+        let body = serde_json::to_vec(body).map_err(|e| Refusal::internal(e.to_string()))?;
+        let request = self.request(Method::POST, path)?.header(header::CONTENT_TYPE, "application/json");
+        let response = self.exchange(request.body(Body::from(body))).await?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -15,12 +15,15 @@ mod show;
 mod texts;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use std::sync::Arc;
 
 /// The maximum length of a form, in bytes.
 const FORM_MAX: usize = 128 * 1024;
+/// The maximum length of a conversation, in bytes.
+const CHAT_MAX: usize = 1024 * 1024;
 
 /// The console of one control plane.
 #[derive(Clone)]
@@ -42,7 +45,8 @@ impl Console {
     /// The routes: `/` and everything below `/console`.
     pub fn router(self) -> Router {
         use pages::{
-            audit, costs, instance, instances, login, new_instance, overview, service, services, settings, volumes,
+            audit, chat, costs, instance, instances, login, new_instance, overview, service, services, settings,
+            volumes,
         };
         Router::new()
             .route("/", get(overview::show))
@@ -56,6 +60,10 @@ impl Console {
             .route("/console/services/{id}/settings", get(page::back).post(service::change))
             .route("/console/services/{id}/warm", get(page::back).post(service::warm))
             .route("/console/services/{id}/ask", get(page::back).post(service::ask))
+            .route(
+                "/console/services/{id}/chat",
+                get(page::back).post(chat::service).layer(DefaultBodyLimit::max(CHAT_MAX)),
+            )
             .route("/console/services/{id}/delete", get(service::confirm).post(service::delete))
             .route("/console/instances", get(instances::list))
             .route("/console/instances/new", get(new_instance::form).post(new_instance::create))
@@ -63,6 +71,10 @@ impl Console {
             .route("/console/instances/{id}/log", get(instance::log))
             .route("/console/instances/{id}/log/stream", get(live::log))
             .route("/console/instances/{id}/ask", get(page::back).post(instance::ask))
+            .route(
+                "/console/instances/{id}/chat",
+                get(page::back).post(chat::instance).layer(DefaultBodyLimit::max(CHAT_MAX)),
+            )
             .route("/console/instances/{id}/power/{action}", get(page::back).post(instance::power))
             .route("/console/instances/{id}/extend", get(page::back).post(instance::extend))
             .route("/console/instances/{id}/terminate", get(instance::confirm).post(instance::terminate))
@@ -77,7 +89,7 @@ impl Console {
             .route("/console/assets/{version}/{name}", get(assets::serve))
             .route("/console/{*other}", get(page::unknown))
             .layer(middleware::from_fn(guard::guard))
-            .layer(axum::extract::DefaultBodyLimit::max(FORM_MAX))
+            .layer(DefaultBodyLimit::max(FORM_MAX))
             .with_state(self)
     }
 }

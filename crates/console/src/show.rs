@@ -117,6 +117,11 @@ pub(crate) fn money(micros: impl Value<i64>, currency: &str) -> Markup {
     Markup(format!("<data class=\"money\" value=\"{value}\" data-currency=\"{code}\">{text} {code}</data>"))
 }
 
+/// An amount in millionths of a currency, or a dash.
+pub(crate) fn money_or_dash(micros: impl Value<Option<i64>>, currency: &str) -> Markup {
+    micros.get().map_or_else(|| Markup("–".to_owned()), |micros| money(micros, currency))
+}
+
 /// An amount in millionths of a currency, where no element may stand.
 pub(crate) fn plain_money(micros: impl Value<i64>, currency: &str) -> String {
     format!("{} {currency}", decimal(micros.get(), 2))

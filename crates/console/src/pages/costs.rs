@@ -24,7 +24,7 @@ const PERIODS: [i64; 4] = [7, 30, 90, 365];
 const PERIOD_DEFAULT: i64 = 30;
 /// How many bars the chart has at most.
 const BARS_MAX: i64 = 31;
-/// The groups to choose from. Resources and tags are in the exports and the API.
+/// The groups to choose from. Resources are in the exports and the API; days are the chart.
 const GROUPS: [CostGroup; 8] = [
     CostGroup::Service,
     CostGroup::Instance,

@@ -8,8 +8,9 @@ use askama::Template;
 use axum::extract::{Form, Path};
 use http::{Method, StatusCode};
 use inventiv_types::{
-    Account, CreateKey, CreateSession, CreatedKey, CreatedSession, Delivery, DeliveryStatus, Key, KeyStatus, Limits,
-    LimitsInUse, ListPrices, OnLimit, Price, ProviderSettings, PutSecret, Role, Secret, SecretValue, Session, Webhook,
+    Account, CreateKey, CreateSession, CreateWebhook, CreatedKey, CreatedSession, CreatedWebhook, Delivery,
+    DeliveryStatus, Key, KeyStatus, Limits, LimitsInUse, ListPrices, OnLimit, Price, ProviderSettings, PutSecret, Role,
+    Secret, SecretValue, Session, Webhook,
 };
 use serde::Deserialize;
 
@@ -176,6 +177,15 @@ async fn carry_out(viewer: &Viewer, action: &str, fields: Fields) -> Result<Outc
             let created: CreatedSession = api.post("/sessions", &request, None).await?;
             // The part after `#` is not sent to any server, so it is in no log.
             return Ok(made(EN.new_reader, format!("/console/login#{}", created.token.expose())));
+        }
+        "create-webhook" => {
+            let request = CreateWebhook {
+                name: filled(fields.name).unwrap_or_default(),
+                url: SecretValue::new(filled(fields.value).unwrap_or_default()),
+                kinds: None,
+            };
+            let created: CreatedWebhook = api.post("/webhooks", &request, None).await?;
+            return Ok(made(EN.new_webhook, created.secret.expose().to_owned()));
         }
         "test-webhook" => {
             let delivery: Delivery = api.post(&format!("/webhooks/{id}/test"), &(), None).await?;

@@ -119,6 +119,14 @@ async fn a_service_is_planned_created_changed_and_deleted() {
     assert_eq!((&service["max_replicas"], &service["idle_seconds"]), (&json!(3), &json!(300)));
     let asked = browser.post(&format!("{path}/ask"), &[("question", "Who are you?")]).await;
     assert!(asked.status == 409 && asked.text.contains("No replica is ready"), "{}", asked.text);
+    let question = json!({"messages": [{"role": "user", "content": "Who are you?"}]});
+    let asked = browser.post_json(&format!("{path}/chat"), &question).await;
+    assert!(asked.status == 409 && asked.text.starts_with("No replica is ready"), "{}", asked.text);
+    assert_eq!(asked.header("content-type"), "text/plain; charset=utf-8");
+    let anybody = Browser::new(&w).post_json(&format!("{path}/chat"), &question).await;
+    assert_eq!((anybody.status, anybody.header("location")), (303, "/console/login".to_owned()));
+    let elsewhere = [("sec-fetch-site", "cross-site"), ("content-type", "application/json")];
+    assert_eq!(browser.send("POST", &format!("{path}/chat"), &elsewhere, question.to_string()).await.status, 403);
     assert_eq!(browser.post(&format!("{path}/warm"), &[]).await.status, 303);
     assert!(browser.get(&format!("{path}/delete")).await.text.contains("drained"));
     assert_eq!(browser.post(&format!("{path}/delete"), &[]).await.status, 303);
@@ -150,6 +158,16 @@ async fn keys_secrets_limits_and_links_are_made_shown_once_and_removed() {
         assert_eq!(act("set-limits", &[wrong]).await.status, 422, "{wrong:?}");
     }
     assert_eq!(w.call("GET", "/limits", None).await.1["limits"], limits, "what is wrong changes nothing");
+    let made = act("create-webhook", &[("name", "on-call"), ("value", "https://hooks.example.com/secret-path")]).await;
+    assert!(made.text.contains(">whsec_"), "{}", made.text);
+    let page = browser.get("/console/settings").await.text;
+    assert!(
+        page.contains("https://hooks.example.com") && !page.contains("secret-path") && !page.contains("whsec_"),
+        "{page}"
+    );
+    assert_eq!(act("create-webhook", &[("name", "x"), ("value", "no address")]).await.status, 422);
+    let id = w.call("GET", "/webhooks", None).await.1["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(act("delete-webhook", &[("id", &id)]).await.status, 303);
     let made = act("create-reader", &[("name", "finance")]).await;
     assert!(made.text.contains("/console/login#ses_"), "{}", made.text);
     let token = made.text.split_once("/console/login#").unwrap().1.split('<').next().unwrap().to_owned();
@@ -190,6 +208,7 @@ async fn a_reader_sees_every_page_and_can_change_nothing() {
     for (path, fields) in [
         (format!("/console/instances/{id}/terminate"), vec![]),
         (format!("/console/instances/{id}/power/stop"), vec![]),
+        ("/console/settings/create-webhook".to_owned(), vec![("name", "x"), ("value", "https://hooks.example.com")]),
         (format!("/console/instances/{id}/extend"), vec![("hours", "1")]),
         ("/console/settings/end-sessions".to_owned(), vec![]),
         ("/console/settings/set-limits".to_owned(), vec![("instances", "0")]),

@@ -67,9 +67,18 @@ impl Browser {
         self.send("POST", path, &[("sec-fetch-site", "same-origin")], form(fields)).await
     }
 
+    /// Sends JSON, as the console's own script does.
+    pub(crate) async fn post_json(&self, path: &str, body: &serde_json::Value) -> Answer {
+        let headers = [("sec-fetch-site", "same-origin"), ("content-type", "application/json")];
+        self.send("POST", path, &headers, body.to_string()).await
+    }
+
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
-        request = request.header("content-type", "application/x-www-form-urlencoded").header("host", "console.test");
+        request = request.header("host", "console.test");
+        if headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header("content-type", "application/x-www-form-urlencoded");
+        }
         if let Some(cookie) = &self.cookie {
             request = request.header("cookie", cookie);
         }
