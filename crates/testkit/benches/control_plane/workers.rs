@@ -157,14 +157,21 @@ pub(crate) async fn lag_of_news(table: &mut Table) {
     let made = futures::stream::iter(0..N).map(|_| s.call("POST", "/instances", Some(with_model())));
     let made: Vec<Value> = made.buffer_unordered(32).collect().await;
     s.until("booting", N).await;
-    // Each tries again and again by now, at a time of its own.
+    let mut open: Vec<String> = made.iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect();
+    // A server with a GPU is not looked at before it can run.
+    for id in &open {
+        let id = InstanceId::parse(id).unwrap();
+        while s.store.instance(&id).await.unwrap().unwrap().instance.addresses.is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    // Each worker is tried again and again by now, at a time of its own.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let farm = Farm::new(authority, Duration::from_secs(2));
     let began = Instant::now();
     let listener = tokio::net::TcpListener::bind(place()).await.unwrap();
     let serving = tokio::spawn(farm.clone().serve(listener));
     let (mut called, mut shown) = (Vec::new(), Vec::new());
-    let mut open: Vec<String> = made.iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect();
     let mut silent = open.clone();
     while !open.is_empty() {
         silent.retain(|id| {
