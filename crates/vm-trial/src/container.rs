@@ -141,7 +141,7 @@ impl Trial {
     /// A question, to which nobody knows the answer in advance.
     async fn real_answer(&mut self, life: &mut Life) -> Result<(), String> {
         let question = r#"[{"role": "user", "content": "Name three colours."}]"#;
-        let body = format!(r#"{{"model": "{MODEL}", "messages": {question}, "max_tokens": 8}}"#);
+        let body = format!(r#"{{"model": "{MODEL}", "messages": {question}, "max_tokens": 2}}"#);
         let (status, answer) = life.ask(Method::POST, "/v1/chat/completions", &body).await?;
         let read: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
         let text = read["choices"][0]["message"]["content"].as_str().unwrap_or_default().trim().to_owned();

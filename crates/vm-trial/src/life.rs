@@ -214,7 +214,7 @@ impl Life {
     /// Sends a request through the worker; returns the status and the body.
     pub(crate) async fn ask(&mut self, method: Method, path: &str, body: &str) -> Result<(u16, String), String> {
         let body = Bytes::from(body.to_owned());
-        let answer = self.client.forward(method, path, body, Duration::from_secs(180)).await;
+        let answer = self.client.forward(method, path, body, LIMIT).await;
         let answer = answer.map_err(|e| e.to_string())?;
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
