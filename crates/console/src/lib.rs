@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 /// The maximum length of a form, in bytes.
 const FORM_MAX: usize = 128 * 1024;
-/// The maximum length of a conversation, in bytes.
-const CHAT_MAX: usize = 1024 * 1024;
+/// The maximum length of a conversation, in bytes: what the API takes, too.
+const CHAT_MAX: usize = 256 * 1024;
 
 /// The console of one control plane.
 #[derive(Clone)]

@@ -134,7 +134,7 @@ texts! {
     answer = "Answer",
     conversation = "Conversation",
     conversation_hint = "The model gets the whole conversation with each question. It is kept on this page only.",
-    conversation_too_long = "Ask something. A conversation has at most 100,000 characters; begin a new one.",
+    conversation_too_long = "Ask something. A conversation has at most 50,000 characters; begin a new one.",
     new_conversation = "New conversation",
     stop_answer = "Stop the answer",
     answer_cut = "The answer ended early.",

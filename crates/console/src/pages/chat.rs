@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// The maximum length of a conversation, in characters.
-const CHARS_MAX: usize = 100_000;
+const CHARS_MAX: usize = 50_000;
 /// The maximum length of an answer, in tokens.
 const ANSWER_TOKENS: u32 = 1_024;
 
