@@ -3,7 +3,8 @@
 Usage: engine.py --port PORT --model FILE [--alias NAME] [--host 127.0.0.1] [--ctx-size TOKENS]
 
 The server is the C++ one of the package `xllamacpp`. It listens on 127.0.0.1 only, answers 503 while it loads the
-model, and takes the chat template from the file. The options have the names of llama.cpp's own program.
+model, and takes the chat template from the file, unless another one is named. The options have the names of llama.cpp's own
+program.
 """
 
 import argparse
@@ -26,6 +27,9 @@ def params(args: argparse.Namespace) -> xlc.CommonParams:
     params.n_parallel = SLOTS
     params.endpoint_metrics = True
     params.ui = False
+    params.warmup = not args.no_warmup
+    if args.chat_template:
+        params.chat_template = args.chat_template
     # There is no GPU to fit the model into.
     params.fit_params = False
     # Threads wait for each other in busy loops: on a machine with other work, two are 100 times slower than one.
@@ -42,6 +46,8 @@ def main() -> None:
     parser.add_argument("--alias", help="the name of the model in responses")
     parser.add_argument("--host", choices=["127.0.0.1"], default="127.0.0.1")
     parser.add_argument("--ctx-size", type=int, default=2048, help="tokens that one request may use")
+    parser.add_argument("--chat-template", help="the name of a template that llama.cpp knows")
+    parser.add_argument("--no-warmup", action="store_true", help="do not run the model once before it serves")
     server = xlc.Server(params(parser.parse_args()))
     print(f"listening on {server.listening_address}", flush=True)
     # A worker that is killed cannot end its engine.

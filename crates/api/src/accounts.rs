@@ -1,6 +1,8 @@
 //! The accounts that instances are created in, and which of them a request is about.
 
 use crate::App;
+use crate::AskBill;
+use crate::account_check::Checks;
 use crate::images::Images;
 use crate::problem::ApiError;
 use inventiv_core::cloud::CloudProfile;
@@ -17,6 +19,10 @@ pub struct Account {
     pub profile: CloudProfile,
     /// How to ask the provider for images; `None`: images are not checked.
     pub images: Option<Images>,
+    /// How to check the account at its provider; `None`: it is not checked.
+    pub check: Option<Checks>,
+    /// How to read the bill; `None`: it is not compared.
+    pub bill: Option<AskBill>,
 }
 
 impl App {

@@ -59,9 +59,6 @@ fn check_texts(request: &CreateInstance) -> Vec<FieldError> {
     let image = "must be a marketplace label such as `ubuntu_jammy_gpu_os_12`, or an image id";
     refuse("image", request.image.as_deref().is_some_and(|i| !word(i, 100)), image);
     let tags = request.tags.as_deref().unwrap_or_default();
-    let good = |t: &String| {
-        (1..=100).contains(&t.len()) && !t.starts_with("inventiv") && !t.chars().any(|c| is_hidden(c) || c == ',')
-    };
     let keys = request.ssh_keys.as_deref().unwrap_or_default();
     let text = format!("must be at most {KEYS_MAX} public keys, each in one line: `ssh-ed25519 AAAA… me@laptop`");
     refuse("ssh_keys", keys.len() > KEYS_MAX || !keys.iter().all(|k| ssh_key::is_public(k)), &text);
@@ -72,8 +69,14 @@ fn check_texts(request: &CreateInstance) -> Vec<FieldError> {
         "must be at most {TAGS_MAX} tags, each of 1 to 100 characters, without commas or invisible characters, not \
          beginning with `inventiv`"
     );
-    refuse("tags", tags.len() > TAGS_MAX || !tags.iter().all(good), &text);
+    refuse("tags", tags.len() > TAGS_MAX || !tags.iter().all(|t| is_tag(t)), &text);
     wrong
+}
+
+/// Whether a request may give an instance this tag.
+pub(crate) fn is_tag(text: &str) -> bool {
+    let is_ours = text.starts_with("inventiv");
+    (1..=100).contains(&text.len()) && !is_ours && !text.chars().any(|c| is_hidden(c) || c == ',')
 }
 
 /// The fields that a reused volume answers already.

@@ -1,7 +1,8 @@
 //! The HTTP API: it writes requests to the database and reads responses from it.
 //!
-//! The only provider calls made here are those for images.
+//! The only provider calls made here are those for images, for the bill, and those that check an account.
 
+mod account_check;
 mod accounts;
 mod agreed_plan;
 mod auth;
@@ -31,10 +32,12 @@ mod serving;
 mod view;
 mod volume_policy;
 
+pub use account_check::{AskCheck, Checks};
 pub use accounts::Account;
 pub use images::{AskAll, AskFits, Images};
 pub use listen::{Limits, serve, serve_router};
 pub use metrics_page::install_metrics;
+pub use routes::bill::AskBill;
 
 use axum::Router;
 use inventiv_core::time::Timestamp;

@@ -74,7 +74,7 @@ pub(crate) async fn create(app: &App, mut request: CreateInstance, key: Option<&
         let asked = agreed_plan::planned_part(&request);
         agreed_plan::check(app, plan, &asked, &Agreed::of_instance(&parts, &spec)).await?;
     }
-    limits::check(app, offer.gpu_count).await?;
+    limits::check(app, &spec).await?;
     let (now, id) = (app.now(), InstanceId::new(app.draw()));
     let new = NewInstance {
         name: request.name.unwrap_or_else(|| default_name(&request.instance_type, &id)),

@@ -4,6 +4,7 @@ mod accounts;
 mod action_logs;
 mod alerts;
 mod audit;
+pub(crate) mod bill;
 mod costs;
 mod docs;
 mod events;
@@ -60,6 +61,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(audit::show, audit::request))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::remove))
+        .routes(routes!(accounts::check))
+        .routes(routes!(bill::show))
         .routes(routes!(models::list, models::create))
         .routes(routes!(models::show, models::change, models::remove))
         .routes(routes!(models::recommend))
@@ -67,7 +70,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(keys::create, keys::list))
-        .routes(routes!(keys::show, keys::revoke))
+        .routes(routes!(keys::show, keys::change, keys::revoke))
         .routes(routes!(services::create, services::list))
         .routes(routes!(services::show, services::change, services::remove))
         .routes(routes!(services::warm))
@@ -77,7 +80,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(costs::forecast))
         .routes(routes!(focus::export))
         .routes(routes!(costs::prices))
-        .routes(routes!(limits::show, limits::set))
+        .routes(routes!(limits::show, limits::set, limits::remove))
+        .routes(routes!(limits::scoped))
         .routes(routes!(alerts::list))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::remove))

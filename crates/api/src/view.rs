@@ -2,6 +2,7 @@
 
 mod action_log;
 mod audit;
+mod bill;
 mod cost;
 mod fit;
 mod focus;
@@ -15,7 +16,8 @@ mod worker;
 
 pub(crate) use action_log::action_log;
 pub(crate) use audit::{audit, count, oldest};
-pub(crate) use cost::{by_tag, cost_totals, costs, forecasts, orphan_costs, price, unpriced};
+pub(crate) use bill::bill;
+pub(crate) use cost::{UsedTokens, by_tag, cost_totals, costs, forecasts, orphan_costs, price, unpriced};
 use fit::engine;
 pub(crate) use fit::type_fit;
 pub(crate) use focus::{Names, focus};

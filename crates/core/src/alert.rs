@@ -8,7 +8,7 @@ mod limits;
 use crate::audit::{FindingKind, Report};
 use crate::expiry::TOLD_BEFORE_MS;
 use crate::id::InstanceId;
-use crate::limits::{InUse, Limits};
+use crate::limits::{InUse, LimitScope, Limits};
 use crate::recorded::Instance;
 use crate::service::{Service, ServiceStatus};
 use crate::status::{Desired, Status};
@@ -112,10 +112,8 @@ pub struct Facts {
     pub stuck: Vec<InstanceId>,
     /// The last audits.
     pub audits: Vec<AuditFacts>,
-    /// The limits.
-    pub limits: Limits,
-    /// What is used of them.
-    pub used: InUse,
+    /// The limits, and what is used of them.
+    pub limits: Vec<(LimitScope, Limits, InUse)>,
 }
 
 /// All alerts.
@@ -134,7 +132,7 @@ pub fn alerts(facts: &Facts, now: Timestamp) -> Vec<Alert> {
         .chain(services)
         .chain(stuck)
         .chain(audits)
-        .chain(limits::of_limits(&facts.limits, &facts.used, now))
+        .chain(facts.limits.iter().flat_map(|(scope, limits, used)| limits::of_limits(scope, limits, used, now)))
         .collect()
 }
 

@@ -8,6 +8,7 @@ pub mod action;
 pub mod agreed;
 pub mod alert;
 pub mod audit;
+pub mod bill;
 pub mod calendar;
 pub mod cloud;
 pub mod cloud_config;

@@ -12,7 +12,80 @@ words!(
     }
 );
 
-/// The limits of a control plane; `None`: no limit.
+/// What limits hold for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitScope {
+    /// Everything.
+    All,
+    /// The replicas of the service with this id.
+    Service(String),
+    /// Instances with this tag, replicas of services too.
+    Tag(String),
+}
+
+impl LimitScope {
+    /// Everything that holds for an instance, the widest first.
+    #[must_use]
+    pub fn of(service_id: Option<&str>, tags: &[String]) -> Vec<Self> {
+        let service = service_id.map(|id| Self::Service(id.to_owned()));
+        let mut all: Vec<Self> = [Self::All].into_iter().chain(service).collect();
+        all.extend(tags.iter().cloned().map(Self::Tag));
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// How it is stored.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Service(id) => format!("service/{id}"),
+            Self::Tag(tag) => format!("tag/{tag}"),
+        }
+    }
+
+    /// Reads back what is stored.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once('/') {
+            None if text.is_empty() => Some(Self::All),
+            Some(("service", id)) => Some(Self::Service(id.to_owned())),
+            Some(("tag", tag)) => Some(Self::Tag(tag.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// Whether an instance is among what it holds for.
+    #[must_use]
+    pub fn has(&self, service_id: Option<&str>, tags: &[String]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Service(id) => service_id == Some(id),
+            Self::Tag(tag) => tags.contains(tag),
+        }
+    }
+
+    /// The command that sets its limits.
+    fn command(&self) -> String {
+        match self {
+            Self::All => "inventiv limit set".to_owned(),
+            Self::Service(id) => format!("inventiv limit set --service {id}"),
+            Self::Tag(tag) => format!("inventiv limit set --tag '{}'", tag.replace('\'', "'\\''")),
+        }
+    }
+
+    /// What a sentence about its limits begins with.
+    pub(crate) fn begin(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Service(id) => format!("service {id}: "),
+            Self::Tag(tag) => format!("tag `{tag}`: "),
+        }
+    }
+}
+
+/// Limits; `None`: no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// How many instances may live at once.
@@ -73,18 +146,18 @@ pub struct InUse {
 ///
 /// Money is compared with what was spent, not with what the instance will cost: nobody knows how long it will run.
 #[must_use]
-pub fn reached(limits: &Limits, used: &InUse, gpus: i64) -> Option<String> {
-    let raise = "raise the limit with `inventiv limit set`";
+pub fn reached(scope: &LimitScope, limits: &Limits, used: &InUse, gpus: i64) -> Option<String> {
+    let (begin, raise) = (scope.begin(), format!("raise the limit with `{}`", scope.command()));
     if let Some(most) = limits.instances.filter(|most| used.instances >= *most) {
-        return Some(format!("{} of at most {most} instances live; terminate one, or {raise}", used.instances));
+        return Some(format!("{begin}{} of at most {most} instances live; terminate one, or {raise}", used.instances));
     }
     if let Some(most) = limits.gpus.filter(|most| gpus > 0 && used.gpus.saturating_add(gpus) > *most) {
         return Some(format!(
-            "{} of at most {most} GPUs are in use, and {gpus} more are needed; terminate an instance, or {raise}",
+            "{begin}{} of at most {most} GPUs are in use, and {gpus} more are needed; terminate an instance, or {raise}",
             used.gpus
         ));
     }
-    spent_out(limits, used).map(|why| format!("{why}; wait, or {raise}"))
+    spent_out(limits, used).map(|why| format!("{begin}{why}; wait, or {raise}"))
 }
 
 /// Which limit on what is spent is reached; `None`: none is.
@@ -131,12 +204,33 @@ mod tests {
             (limits(None, None, None, Some(99_000_000)), 1, Some("at most 99.00 EUR may be spent this month")),
         ];
         for (limits, gpus, wanted) in cases {
-            let said = reached(&limits, &used, gpus);
+            let said = reached(&LimitScope::All, &limits, &used, gpus);
             assert_eq!(said.is_some(), wanted.is_some(), "{limits:?} {gpus}: {said:?}");
             if let (Some(said), Some(wanted)) = (said, wanted) {
                 assert!(said.starts_with(wanted) && said.contains("inventiv limit set"), "{said}");
             }
             assert_eq!(limits.is_any(), limits != Limits::default());
         }
+    }
+
+    #[test]
+    fn a_limit_holds_for_everything_for_a_service_or_for_a_tag() {
+        let tags = ["team=a".to_owned(), "b/c".to_owned(), "team=a".to_owned()];
+        let scopes = LimitScope::of(Some("svc-1"), &tags);
+        let texts: Vec<String> = scopes.iter().map(LimitScope::text).collect();
+        assert_eq!(texts, ["", "service/svc-1", "tag/b/c", "tag/team=a"]);
+        for scope in &scopes {
+            assert_eq!(LimitScope::parse(&scope.text()).as_ref(), Some(scope));
+            assert!(scope.has(Some("svc-1"), &tags));
+            assert_eq!(scope.has(Some("svc-2"), &[]), *scope == LimitScope::All);
+        }
+        assert_eq!(LimitScope::parse("other/x"), None);
+        let limits = Limits { instances: Some(1), ..Limits::default() };
+        let used = InUse { instances: 1, ..InUse::default() };
+        let said = reached(&LimitScope::Tag("team=a".into()), &limits, &used, 0).unwrap();
+        assert!(
+            said.starts_with("tag `team=a`: 1 of at most 1") && said.contains("limit set --tag 'team=a'"),
+            "{said}"
+        );
     }
 }

@@ -12,7 +12,7 @@ mod plan;
 pub mod record;
 pub mod report;
 
-pub use desired::WorkerDesired;
+pub use desired::{Scratch, WorkerDesired};
 pub use plan::{Contact, ObservedWorker, WorkerRules, plan};
 
 /// The port on which a worker listens, on every address of its server.

@@ -15,9 +15,9 @@ mod webhook;
 mod worker;
 
 pub(crate) use audit::{Audit, OrphanPolicy};
-pub(crate) use cost::{CostArgs, PriceCommand};
-pub(crate) use gateway::{CreateKeyArgs, KeyCommand};
-pub(crate) use limit::LimitCommand;
+pub(crate) use cost::{BillArgs, CostArgs, PriceCommand};
+pub(crate) use gateway::{ChangeKeyArgs, CreateKeyArgs, KeyCommand};
+pub(crate) use limit::{LimitCommand, Scope as LimitScope, SetLimits};
 pub(crate) use resources::{
     AccountCommand, Create, ImageCommand, InstanceCommand, ModelCommand, OfferCommand, SecretCommand, VolumeCommand,
     Wait,
@@ -163,6 +163,10 @@ pub(crate) enum Command {
     },
     /// Show what was spent, at list prices without VAT.
     Cost(CostArgs),
+    /// Compare the provider's bill with the ledger, resource by resource.
+    ///
+    /// Exits with 8 if something is billed that has a name of this control plane and was never counted: it may be a leak.
+    Bill(BillArgs),
     /// List the prices that costs are calculated from.
     Price {
         #[command(flatten)]

@@ -28,6 +28,8 @@ pub(crate) struct Client {
     streaming: reqwest::Client,
     url: String,
     token: String,
+    /// How long a response may take; `None`: as usual.
+    limit: Option<Duration>,
 }
 
 impl Client {
@@ -42,7 +44,7 @@ impl Client {
         let limit = Duration::from_secs(30);
         let http = build(reqwest::Client::builder().timeout(limit))?;
         let streaming = build(reqwest::Client::builder().connect_timeout(limit).read_timeout(SILENCE_MAX))?;
-        Ok(Self { http, streaming, url: url.trim_end_matches('/').to_owned(), token })
+        Ok(Self { http, streaming, url: url.trim_end_matches('/').to_owned(), token, limit: None })
     }
 
     /// Connects with the settings of the command line, the environment or the token file.
@@ -52,6 +54,11 @@ impl Client {
             None => home::read_token(&home::token_file(connection.token_file().as_deref())?)?,
         };
         Self::new(&connection.url(), token)
+    }
+
+    /// The same client, which waits as long as a request to the provider may take.
+    pub(crate) fn patient(self) -> Self {
+        Self { limit: Some(PATIENCE), ..self }
     }
 
     /// Reads one resource.
@@ -183,6 +190,9 @@ impl Client {
         key: Option<&str>,
     ) -> Result<T, Failed> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(limit) = self.limit {
+            request = request.timeout(limit);
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(crate::output::json(body).to_string());
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod audit;
+pub(crate) mod bill;
 pub(crate) mod cost;
 pub(crate) mod demo;
 pub(crate) mod doctor;

@@ -3,6 +3,7 @@
 //! One executable: the control plane (`serve`), its client (`instance`, `volume`, `offer`, `watch`, `explain`, …), and
 //! `demo`, which needs nothing else.
 
+mod account_check;
 mod accounts;
 mod args;
 mod client;
@@ -50,6 +51,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Image { command, connection } => commands::image::run(command, &connection, output).await,
         Command::Status { connection, account } => commands::status::run(&connection, account.name(), output).await,
         Command::Cost(cost) => commands::cost::run(cost, output).await,
+        Command::Bill(bill) => commands::bill::run(bill, output).await,
         Command::Price { command, connection } => commands::cost::prices(command, &connection, output).await,
         Command::Limit { command, connection } => commands::limit::run(command, &connection, output).await,
         Command::Audit(audit) => commands::audit::run(&audit, output).await,

@@ -1,9 +1,10 @@
 //! The control plane: store, orchestrator and API in one process, started and stopped in order.
 
+use crate::account_check;
 use crate::accounts::{self, LoggedIn};
 use crate::failure::Failure;
 use crate::sealed::{self, WORKER_AUTHORITY};
-use inventiv_api::{Account, App, Images, Limits, Settings};
+use inventiv_api::{Account, App, AskBill, Images, Limits, Settings};
 use inventiv_core::time::Timestamp;
 use inventiv_gateway::Gateway;
 use inventiv_keyring::Keyring;
@@ -215,6 +216,8 @@ fn open_account(
         name: account.name.clone(),
         profile: provider.profile().clone(),
         images: Some(images(provider.clone())),
+        check: Some(account_check::checks(provider.clone(), config.zones.clone())),
+        bill: Some(bill(provider.clone())),
     };
     Ok((EngineAccount { provider, config }, shown))
 }
@@ -232,6 +235,19 @@ fn images(provider: Arc<dyn CloudProvider>) -> Images {
             Box::pin(async move { provider.images(&zone).await.map_err(|e| e.message) })
         }),
     }
+}
+
+/// How the API asks the provider for the bill.
+fn bill(provider: Arc<dyn CloudProvider>) -> AskBill {
+    // One at a time: a bill may take many calls of the rate budget that everything else needs, too.
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
+    Box::new(move |from, to| {
+        let (provider, turn) = (provider.clone(), turn.clone());
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            provider.bill(from, to).await.map_err(|e| e.message)
+        })
+    })
 }
 
 /// Under another id, the unconfirmed creations of this database would not be found in the cloud.

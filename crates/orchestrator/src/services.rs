@@ -7,7 +7,6 @@
 use crate::{Inner, Orchestrator};
 use inventiv_core::event_kind::EventKind;
 use inventiv_core::id::{InstanceId, LogId};
-use inventiv_core::limits;
 use inventiv_core::offer::{Availability, Offer};
 use inventiv_core::recorded::{Aggregate, Instance, NewInstance};
 use inventiv_core::request::Request;
@@ -88,7 +87,7 @@ impl Inner {
             self.end_replica(&id, &written.name, reason).await?;
         }
         for candidate in plan.create.into_iter().filter_map(|at| written.spec.candidates.get(at).cloned()) {
-            if self.limit_reached(candidate.spec.gpu_count).await?.is_some() {
+            if self.limit_reached(&written, &candidate).await?.is_some() {
                 // What was just created, here or elsewhere, has reached it. The next plan says so.
                 return Ok(written.version != before.version);
             }
@@ -106,7 +105,7 @@ impl Inner {
         let mut refused = Vec::new();
         let mut allowed = 0;
         for candidate in &service.spec.candidates {
-            match self.limit_reached(candidate.spec.gpu_count).await? {
+            match self.limit_reached(service, candidate).await? {
                 Some(why) => refused.push((candidate.key(), why)),
                 None => allowed += 1,
             }
@@ -124,14 +123,10 @@ impl Inner {
         Ok(())
     }
 
-    /// Why no instance with so many GPUs may be created now.
-    async fn limit_reached(&self, gpus: i64) -> Result<Option<String>, Error> {
-        let limits = self.store.limits().await?;
-        if !limits.is_any() {
-            return Ok(None);
-        }
-        let used = self.store.in_use(&limits, self.clock.now()).await?;
-        Ok(limits::reached(&limits, &used, gpus))
+    /// Why no replica like this may be created now.
+    async fn limit_reached(&self, service: &Service, candidate: &Candidate) -> Result<Option<String>, Error> {
+        let (id, spec) = (Some(service.id.as_str()), &candidate.spec);
+        self.store.refused_by_limit(id, &spec.tags, spec.gpu_count, self.clock.now()).await
     }
 
     /// Records a new replica together with its service. `false`: the service was written in between.

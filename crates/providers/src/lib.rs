@@ -14,12 +14,14 @@ pub mod transport;
 pub use error::Error;
 
 use async_trait::async_trait;
+use inventiv_core::bill::BillLine;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::error::ErrorKind;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{BootStorage, ImageOffer, Offer};
 use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
 use inventiv_core::storage_prices::StoragePrices;
+use inventiv_core::time::Timestamp;
 use inventiv_core::volume_type::VolumeType;
 use std::collections::BTreeMap;
 
@@ -147,6 +149,8 @@ pub trait CloudProvider: Send + Sync {
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error>;
     /// The prices of storage and addresses in a zone: those that are known, replaced by what a catalogue shows.
     async fn storage_prices(&self, zone: &str, known: &StoragePrices) -> Result<StoragePrices, Error>;
+    /// Every line of the bill of the account, cut to a period, as far as the provider shows it by now.
+    async fn bill(&self, from: Timestamp, to: Timestamp) -> Result<Vec<BillLine>, Error>;
     /// Whether an image fits an offer: a marketplace label, or the id of any image.
     async fn image_fits(&self, image: &str, offer: &Offer) -> Result<bool, Error>;
     /// Lists every image in a zone that has a label and fits at least one type, by label.

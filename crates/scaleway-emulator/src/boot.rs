@@ -3,7 +3,7 @@
 //! A server has a machine while its state is `running`. Its [`Generation`] tells one boot from the next.
 
 use crate::answer::{self, Answer};
-use crate::held::{Held, Server};
+use crate::held::{Held, Local, Server, Slot};
 use crate::server_lookup;
 use crate::world::World;
 use bytes::Bytes;
@@ -38,7 +38,7 @@ pub(crate) struct Machine {
     pub(crate) server_type: String,
     pub(crate) address: Option<String>,
     pub(crate) user_data: Option<Bytes>,
-    /// The attached block volumes.
+    /// The attached block volumes, and scratch.
     pub(crate) volumes: BTreeSet<String>,
     pub(crate) generation: Generation,
     pub(crate) is_killed: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Machine {
 pub(crate) struct Wanted {
     /// All servers; each may have a boot disk.
     pub(crate) servers: BTreeSet<String>,
-    /// All block volumes with their sizes in bytes; each may have a file.
+    /// All block volumes, and scratch of servers that are not powered off, with their sizes in bytes; each may have a file.
     pub(crate) volumes: BTreeMap<String, u64>,
     /// The machines that should run, by the server's id.
     pub(crate) machines: BTreeMap<String, Machine>,
@@ -59,15 +59,26 @@ pub(crate) struct Wanted {
 /// What should exist for an account.
 pub(crate) fn wanted(held: &Held) -> Wanted {
     let running = held.servers.values().filter(|s| s.state == "running");
+    let blocks = held.blocks.values().map(|v| (&v.id, v.size));
+    // A power-off erases scratch; a stop in place and a reboot do not.
+    let powered = held.servers.values().filter(|s| s.state != "stopped");
+    let scratch = powered.flat_map(|s| s.slots.values()).filter_map(|slot| scratch(held, slot));
+    let scratch = scratch.map(|v| (&v.id, v.size));
     Wanted {
         servers: held.servers.keys().cloned().collect(),
-        volumes: held.blocks.values().map(|v| (v.id.clone(), u64::try_from(v.size).unwrap_or(0))).collect(),
+        volumes: blocks.chain(scratch).map(|(id, size)| (id.clone(), u64::try_from(size).unwrap_or(0))).collect(),
         machines: running.map(|s| (s.id.clone(), machine(held, s))).collect(),
     }
 }
 
+/// The scratch volume in a slot.
+fn scratch<'a>(held: &'a Held, slot: &Slot) -> Option<&'a Local> {
+    held.locals.get(&slot.volume).filter(|v| !slot.block && v.kind == "scratch")
+}
+
 fn machine(held: &Held, server: &Server) -> Machine {
-    let attached = server.slots.values().filter(|slot| slot.block && held.blocks.contains_key(&slot.volume));
+    let is_shown = |slot: &&Slot| slot.block && held.blocks.contains_key(&slot.volume) || scratch(held, slot).is_some();
+    let attached = server.slots.values().filter(is_shown);
     Machine {
         server_type: server.commercial_type.clone(),
         address: address(held, server),

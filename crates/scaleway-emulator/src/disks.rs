@@ -70,7 +70,9 @@ impl Disks {
         let mut missing = machine.volumes.clone();
         for entry in fs::read_dir(&links)? {
             let entry = entry?;
-            let is_shown = entry.file_name().to_str().is_some_and(|name| missing.remove(name));
+            // The file of a scratch volume is deleted when its server is powered off, and its link is left.
+            let has_file = entry.path().exists();
+            let is_shown = has_file && entry.file_name().to_str().is_some_and(|name| missing.remove(name));
             if !is_shown && entry.file_type()?.is_symlink() {
                 fs::remove_file(entry.path())?;
             }

@@ -7,6 +7,7 @@
 mod actions;
 mod answer;
 mod attach;
+mod billing;
 mod block;
 mod block_snapshots;
 mod boot;

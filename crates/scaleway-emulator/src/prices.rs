@@ -117,13 +117,37 @@ const fn state(t: &Type) -> &'static str {
     if t.end_of_service { "end_of_sale" } else { "general_availability" }
 }
 
+/// The name of a speed in what is billed, and its price per GB and hour in nano-euros.
+fn of_speed(iops: &str) -> (&'static str, i64) {
+    let [slow, fast, _] = BLOCK;
+    if iops == "15000" { fast } else { slow }
+}
+
+/// What block storage of a speed is called on a bill.
+pub(crate) fn block_name(iops: &str) -> &'static str {
+    of_speed(iops).0
+}
+
+/// What block storage of a speed costs per GB and hour, in nano-euros.
+pub(crate) fn of_block(iops: &str) -> i64 {
+    of_speed(iops).1
+}
+
+/// What a type costs at a time, in nano-euros, and for what: a `minute` or an `hour`.
+pub(crate) fn of_type(t: &Type, at_us: i64) -> (i64, &'static str) {
+    listed(t, entry(t.name, at_us).map(|(_, p)| p))
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63 nano-euros")]
-fn price(world: &World, t: &Type, p: Option<&Product>, zone: &str) -> Value {
+fn listed(t: &Type, p: Option<&Product>) -> (i64, &'static str) {
     // The one GPU type that is older than prices per minute.
     let by_minute = t.gpus > 0 && t.name != "RENDER-S";
     let own = (if by_minute { t.hourly / 60.0 } else { t.hourly } * 1e9).round() as i64;
-    let nanos = p.and_then(|p| p.nanos).unwrap_or(own);
-    let unit = if by_minute { "minute" } else { "hour" };
+    (p.and_then(|p| p.nanos).unwrap_or(own), if by_minute { "minute" } else { "hour" })
+}
+
+fn price(world: &World, t: &Type, p: Option<&Product>, zone: &str) -> Value {
+    let (nanos, unit) = listed(t, p);
     let (arch, ram) = (if t.arch == "arm64" { "arm64" } else { "x64" }, t.ram / 1_073_741_824);
     let processor = p.map_or("", |p| p.processor);
     let (internal, public) = p.map_or((t.internal_bandwidth, t.internet_bandwidth), |p| (p.internal, p.public));

@@ -6,8 +6,8 @@ use crate::placements::Version;
 use crate::request::{Req, decode, parse_query};
 use crate::world::{Entry, World};
 use crate::{
-    actions, attach, block, block_snapshots, catalogue, control, iam, images, ips, market, nics, placements, prices,
-    security, server_create, servers, snapshots, templates, user_data, volumes,
+    actions, attach, billing, block, block_snapshots, catalogue, control, iam, images, ips, market, nics, placements,
+    prices, security, server_create, servers, snapshots, templates, user_data, volumes,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -117,9 +117,9 @@ fn look(world: &mut World, req: &Req<'_>, parts: &[&str], effects: &[Effect]) ->
         if req.method == "POST" && parts.len() == 5 {
             return Some(answer::refusal("permissions_denied", "", ""));
         }
-        let present = std::mem::take(&mut world.held);
+        let (present, meter) = (std::mem::take(&mut world.held), std::mem::take(&mut world.meter));
         let answer = dispatch(world, req, parts);
-        world.held = present;
+        (world.held, world.meter) = (present, meter);
         return answer;
     }
     if req.method != "GET" {
@@ -178,7 +178,7 @@ fn authenticated(world: &World, request: &Request<Bytes>) -> bool {
     }
 }
 
-/// Whether recordings show the requested part of a catalogue; always true for other requests.
+/// Whether recordings show the requested part of a catalogue; true for other requests, but not for the bill.
 fn is_evidenced(req: &Req<'_>, parts: &[&str]) -> bool {
     let zone = req.param("zone").unwrap_or_default();
     match parts {
@@ -187,6 +187,7 @@ fn is_evidenced(req: &Req<'_>, parts: &[&str]) -> bool {
         ["product-catalog", ..] => {
             !req.params("product_types").contains(&"block_storage") && (zone.is_empty() || prices::is_evidenced(zone))
         }
+        ["billing", ..] => false,
         _ => true,
     }
 }
@@ -228,6 +229,7 @@ fn dispatch(world: &mut World, req: &Req<'_>, parts: &[&str]) -> Option<Answer> 
         ["product-catalog", "v2alpha1", "public-catalog", "products"] if req.method == "GET" => {
             Some(prices::list(world, req))
         }
+        ["billing", "v2beta1", "charges"] if req.method == "GET" => Some(billing::charges(world, req)),
         ["metadata"] if req.method == "GET" => {
             Some(answer::json(200, serde_json::json!({"platform": "scaleway", "partition": "", "domain": ""})))
         }

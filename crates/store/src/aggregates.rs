@@ -49,11 +49,6 @@ static VOLUMES_OF: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instance_volum
 static INSTANCES: LazyLock<OfIds> = LazyLock::new(|| OfIds::new("instances", "id"));
 const UNSETTLED: &str = "SELECT id, zone, version FROM instances WHERE account_id = $1 AND settled = 0 AND wake_at <= $2 \
     AND ($4 = '' OR zone = $4) ORDER BY wake_at LIMIT $3";
-const NOT_ENDING: &str = concat!(
-    "SELECT id FROM instances WHERE account_id = $1 AND desired <> 'absent' AND ",
-    living!(),
-    " ORDER BY id LIMIT $2"
-);
 const EXPIRING: &str = concat!(
     "SELECT id FROM instances WHERE account_id = $1 AND desired <> 'absent' AND expires_at <= $2 AND ",
     living!(),
@@ -300,17 +295,6 @@ impl Store {
         let mut a = Args::new();
         a.text(account).time(until).int(limit.into());
         let rows = self.db.read(a.statement(EXPIRING)).await?;
-        rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
-    }
-
-    /// Living instances of an account whose end was not requested.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn not_ending(&self, account: &str, limit: u32) -> Result<Vec<InstanceId>, Error> {
-        let mut a = Args::new();
-        a.text(account).int(limit.into());
-        let rows = self.db.read(a.statement(NOT_ENDING)).await?;
         rows.iter().map(|r| Columns(r).word("id", InstanceId::parse)).collect()
     }
 

@@ -43,6 +43,8 @@ impl ApiKeyRow {
 const REPLACE: &str = "UPDATE api_keys SET hash = $1 WHERE id = $2 AND revoked_at IS NULL";
 const ADD: &str = "INSERT INTO api_keys (id, name, hash, scopes_json, requests_per_minute, tokens_per_minute, \
     created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const CHANGE: &str = "UPDATE api_keys SET name = $1, scopes_json = $2, requests_per_minute = $3, tokens_per_minute = $4, \
+    expires_at = $5 WHERE id = $6 AND revoked_at IS NULL";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
 const VALID: &str = "SELECT * FROM api_keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)";
 
@@ -66,6 +68,17 @@ impl Store {
         let mut a = Args::new();
         a.text(&key.hash).text(key.id.as_str());
         Ok(self.db.write(vec![a.guarded(REPLACE)]).await? == Written::Done)
+    }
+
+    /// Changes everything of a key but its value. `false`: it is revoked.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn change_api_key(&self, key: &ApiKeyRow) -> Result<bool, Error> {
+        let mut a = Args::new();
+        a.text(&key.name).json(&key.scopes).opt_int(key.requests_per_minute).opt_int(key.tokens_per_minute);
+        a.opt_time(key.expires_at).text(key.id.as_str());
+        Ok(self.db.write(vec![a.guarded(CHANGE)]).await? == Written::Done)
     }
 
     /// All keys, oldest first, whether they are valid or not.

@@ -4,6 +4,8 @@
 //! piece is rounded once, half up, to a millionth of the currency. Rows that ended some time ago are added up beforehand
 //! (`settle`).
 
+mod busy;
+mod counted;
 mod focus;
 mod names;
 mod rates;

@@ -92,7 +92,7 @@ pub struct Store {
     db: Db,
     changed: watch::Sender<()>,
     /// What was spent, as it was last summed up.
-    spent: Arc<Mutex<Option<limits::Spent>>>,
+    spent: Arc<Mutex<limits::Sums>>,
     price_book: Arc<price_book::PriceBook>,
     /// Listens to the other replicas as long as any clone exists.
     _ears: Option<Arc<Listener>>,

@@ -44,7 +44,14 @@ pub(crate) fn keyring() -> Arc<Keyring> {
 #[must_use]
 pub fn account() -> Account {
     let profile = CloudProfile { zones: Vec::new(), ..scaleway::profile() };
-    Account { id: format!("scaleway:{PROJECT}"), name: "scaleway".to_owned(), profile, images: None }
+    Account {
+        id: format!("scaleway:{PROJECT}"),
+        name: "scaleway".to_owned(),
+        profile,
+        images: None,
+        check: None,
+        bill: None,
+    }
 }
 
 pub(crate) fn orchestrator(

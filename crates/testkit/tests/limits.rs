@@ -201,3 +201,58 @@ async fn a_process_that_dies_at_any_write_of_a_drain_leaves_nothing_running() {
         }
     }
 }
+
+fn tagged(tag: &str) -> Value {
+    let mut request = request("L4-1-24G");
+    request["tags"] = json!([tag]);
+    request
+}
+
+#[tokio::test]
+async fn a_tag_has_limits_of_its_own_beside_those_on_everything() {
+    for database in Database::both() {
+        let w = world(database).await;
+        let of = "/limits?tag=50%25_off%21";
+        let (status, shown) = w.call("PUT", of, Some(json!({"instances": 1}))).await;
+        assert_eq!((status, &shown["tag"], &shown["service"]), (200, &json!("50%_off!"), &Value::Null), "{shown}");
+        let first = w.create(tagged("50%_off!")).await;
+        // Other tags, also ones that a pattern would take for it, are not limited.
+        for other in ["50x-off!", "team=a"] {
+            w.create(tagged(other)).await;
+        }
+        let (status, problem) = w.call("POST", "/instances", Some(tagged("50%_off!"))).await;
+        assert_eq!(status, 409, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with("tag `50%_off!`: 1 of at most 1 instances live"), "{detail}");
+        let plan = w.call("POST", "/plans", Some(tagged("50%_off!"))).await.1;
+        assert!(plan["warnings"].to_string().contains("it would be refused now"), "{plan}");
+        let (_, scoped) = w.call("GET", "/limits/scoped", None).await;
+        assert_eq!(
+            (&scoped[0]["instances"], &scoped[0]["gpus"], &scoped[0]["used_percent"]),
+            (&json!(1), &json!(1), &json!(100))
+        );
+        let (_, all) = w.call("GET", "/limits", None).await;
+        assert_eq!((&all["instances"], &all["limits"]["instances"]), (&json!(3), &Value::Null), "{all}");
+        // What was spent with the tag drains it alone.
+        w.until_status(&first, "ready").await;
+        w.advance_ms(1_800_000);
+        let (_, shown) = w.call("PUT", of, Some(json!({"day_micros": 100_000, "on_limit": "drain"}))).await;
+        let (_, total) = w.call("GET", "/limits", None).await;
+        let (spent, total) = (shown["day_micros"].as_i64().unwrap(), total["day_micros"].as_i64().unwrap());
+        assert!(spent > 100_000 && total > 2 * spent, "{spent} of {total}");
+        assert_eq!(w.orchestrator.drain_by_limit().await.unwrap(), 1);
+        w.until_status(&first, "terminated").await;
+        assert_eq!(w.call("GET", "/limits", None).await.1["instances"], 2);
+        let alerts = w.call("GET", "/alerts", None).await.1.to_string();
+        assert!(alerts.contains("tag `50%_off!`: the limit of 0.10 EUR today (UTC) is reached"), "{alerts}");
+        assert_eq!(w.call("DELETE", of, None).await.0, 204);
+        assert_eq!(w.call("GET", "/limits/scoped", None).await.1, json!([]));
+        w.create(tagged("50%_off!")).await;
+        for (wrong, status) in
+            [("tag=", 422), ("tag=a,b", 422), ("tag=x&service=y", 422), ("service=nosuch", 404), ("zone=x", 422)]
+        {
+            let (got, problem) = w.call("PUT", &format!("/limits?{wrong}"), Some(json!({"gpus": 1}))).await;
+            assert_eq!(got, status, "{wrong}: {problem}");
+        }
+    }
+}

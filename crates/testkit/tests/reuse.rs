@@ -141,6 +141,7 @@ async fn what_cannot_be_reused_is_refused_and_changes_nothing() {
         let mut owned = volume.clone();
         owned["instance_id"] = w.call("GET", &format!("/volumes/{}", id(&volume)), None).await.1["instance_id"].clone();
         owned["zone"] = json!("fr-par-2");
+        owned["currency"] = json!("EUR");
         owned
     });
     // One that is being released is not given away, either.

@@ -1,4 +1,4 @@
-//! Accounts at providers.
+//! Accounts at providers, and what a check of one shows.
 
 use crate::Time;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,44 @@ pub struct Account {
     pub servers: i64,
     /// The number of volumes that exist or may exist, including those that were kept on purpose.
     pub volumes: i64,
+}
+
+/// What a check of an account asked the provider for. Nothing is changed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckSubject {
+    /// The server types of a zone, with their prices and stock.
+    Catalogue,
+    /// The servers and volumes of the account in a zone: whether all of them can be seen.
+    Inventory,
+    /// The prices of block storage in a zone.
+    StoragePrices,
+}
+
+/// One question to the provider, and its result.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Check {
+    /// The zone.
+    pub zone: String,
+    /// What was asked for.
+    pub subject: CheckSubject,
+    /// Whether the response is complete and usable.
+    pub passed: bool,
+    /// What was found, or what is wrong.
+    pub text: String,
+    /// How long the provider took, in milliseconds.
+    pub duration_ms: i64,
+}
+
+/// The result of a check of an account.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AccountCheck {
+    /// The account.
+    pub account_id: String,
+    /// Whether every check passed.
+    pub passed: bool,
+    /// The checks of every zone that the control plane works in.
+    pub checks: Vec<Check>,
 }
 
 /// The account that a request is about.

@@ -81,6 +81,9 @@ pub struct Cost {
     pub tokens: Option<i64>,
     /// The costs of a million tokens, in millionths of the currency, grouped by service. `null` without tokens.
     pub micros_per_million_tokens: Option<i64>,
+    /// The part of `micros` that was spent on replicas in hours (UTC) in which no request to them began, grouped by service. `null`
+    /// for what belongs to no service.
+    pub idle_micros: Option<i64>,
 }
 
 /// Resources whose price is not known.

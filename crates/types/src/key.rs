@@ -1,6 +1,6 @@
 //! API keys, for clients that ask models. The value of a key is shown once, when it is created.
 
-use crate::{SecretValue, Time};
+use crate::{SecretValue, Time, omitted_or_null};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,6 +24,32 @@ pub struct CreateKey {
     pub tokens_per_minute: Option<i64>,
     /// When the key expires; a time in the future. If omitted, it never expires.
     pub expires_at: Option<Time>,
+}
+
+/// A change of an API key. Omitted fields stay unchanged. The value of the key stays the same.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChangeKey {
+    /// The name, 1 to 100 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: Option<String>,
+    /// The services, by name, and the models, by id, that the key may use; empty: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 50)]
+    pub scopes: Option<Vec<String>>,
+    /// The maximum number of requests per minute. `null`: no limit.
+    #[serde(deserialize_with = "omitted_or_null", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    pub requests_per_minute: Option<Option<i64>>,
+    /// The maximum number of tokens per minute, in prompts and answers together. `null`: no limit.
+    #[serde(deserialize_with = "omitted_or_null", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    pub tokens_per_minute: Option<Option<i64>>,
+    /// When the key expires; a time in the future. `null`: never.
+    #[serde(deserialize_with = "omitted_or_null", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Option<Time>>,
 }
 
 /// An API key, without its value.

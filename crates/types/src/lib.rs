@@ -8,6 +8,7 @@ mod action_log;
 mod action_words;
 mod alert;
 mod audit;
+mod bill;
 mod cost;
 mod event;
 mod expiry;
@@ -32,11 +33,12 @@ mod time;
 mod volume;
 mod worker;
 
-pub use account::{Account, OfAccount};
+pub use account::{Account, AccountCheck, Check, CheckSubject, OfAccount};
 pub use action_log::{ActionLog, ListLogs};
 pub use action_words::action_words;
 pub use alert::{Alert, CreateWebhook, CreatedWebhook, Delivery, DeliveryStatus, Webhook, WebhookData, WebhookMessage};
 pub use audit::{Audit, AuditRequest, Finding, Quarantined, Verdict, ZoneAudit};
+pub use bill::{Bill, BillOfOthers, BillSum, BilledResource, OfMonth};
 pub use cost::{
     Cost, CostForecast, CostRate, CostTotal, Costs, CurrencyForecast, ListCosts, ListPrices, OrphanCosts, Price,
     UnpricedResources,
@@ -65,8 +67,8 @@ pub use inventiv_core::snapshot_kind::SnapshotKind;
 pub use inventiv_core::status::{LogStatus, NoteCode, Origin, ResourceKind, Status, VolumeStatus};
 pub use inventiv_core::sweep::Policy;
 pub use inventiv_core::worker::report::Phase;
-pub use key::{CreateKey, CreatedKey, Key, KeyStatus};
-pub use limits::{Limits, LimitsInUse};
+pub use key::{ChangeKey, CreateKey, CreatedKey, Key, KeyStatus};
+pub use limits::{Limits, LimitsInUse, OfLimit};
 pub use model::{ChangeModel, CreateModel, ListModels, Model, RecommendedDataVolume, Terms};
 pub use offer::{Image, ListImages, ListOffers, Offer};
 pub use page::Page;
@@ -97,6 +99,8 @@ pub(crate) fn required_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<Option
 }
 
 /// Deserializes a field that may be omitted or `null`, and distinguishes the two.
-pub(crate) fn omitted_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
+pub(crate) fn omitted_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(d).map(Some)
 }

@@ -2,7 +2,7 @@
 
 use inventiv_core::limits::OnLimit;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// What may run and be spent at most. A field that is omitted or `null` is no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -27,6 +27,17 @@ pub struct Limits {
     pub on_limit: Option<OnLimit>,
 }
 
+/// What limits are about; by default everything.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OfLimit {
+    /// The replicas of this service, by name or id.
+    pub service: Option<String>,
+    /// Instances with this tag, replicas of services too.
+    pub tag: Option<String>,
+}
+
 /// The limits, and what is used of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitsInUse {
@@ -44,4 +55,8 @@ pub struct LimitsInUse {
     pub used_percent: Option<i64>,
     /// Why an instance with one GPU would be refused now; `null`: it would not.
     pub reached: Option<String>,
+    /// The id of the service that the limits hold for; `null`: for everything, or for a tag.
+    pub service: Option<String>,
+    /// The tag that the limits hold for; `null`: for everything, or for a service.
+    pub tag: Option<String>,
 }

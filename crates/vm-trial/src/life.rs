@@ -11,8 +11,8 @@ use inventiv_core::offer::BootStorage;
 use inventiv_core::recorded::{Aggregate, Instance, NewInstance, Spec, Volume};
 use inventiv_core::status::Origin;
 use inventiv_core::time::Timestamp;
-use inventiv_core::worker::WorkerDesired;
 use inventiv_core::worker::report::{Phase, Report};
+use inventiv_core::worker::{Scratch, WorkerDesired};
 use inventiv_providers::clouds::scaleway::profile;
 use inventiv_worker_api::bootstrap;
 use inventiv_worker_api::client::{ContactError, Responder, WorkerClient};
@@ -132,9 +132,15 @@ impl Life {
 
     /// Tells the worker to serve the model, with this data volume.
     pub(crate) async fn want(&mut self, disk: &Disk) -> Result<(), String> {
-        let desired = WorkerDesired::of(&self.record, &profile()).ok_or("the instance has no engine")?;
-        let data_device = Some(profile().device_of(&disk.volume_id));
-        let request = DesiredRequest::new(WorkerDesired { data_device, ..desired }, self.secrets.clone(), &[]);
+        let mut desired = WorkerDesired::of(&self.record, &profile()).ok_or("the instance has no engine")?;
+        (desired.data_device, desired.scratch) = (None, None);
+        if disk.is_scratch {
+            let size_bytes = i64::try_from(disk.size()?).map_err(|e| e.to_string())?;
+            desired.scratch = Some(Scratch { volume_id: disk.volume_id.clone(), size_bytes });
+        } else {
+            desired.data_device = Some(profile().device_of(&disk.volume_id));
+        }
+        let request = DesiredRequest::new(desired, self.secrets.clone(), &[]);
         self.client.put_desired(&request).await.map_err(|e| e.to_string())
     }
 

@@ -13,12 +13,14 @@ const OFF_WITHIN: Duration = Duration::from_secs(120);
 /// How many lines of the console a failure shows.
 const CONSOLE_LINES: usize = 60;
 
-/// A volume of a machine: an image file, attached as the cloud attaches its block volumes.
+/// A volume of a machine: an image file, attached as the cloud attaches its block volumes, or as a local disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     pub(crate) file: PathBuf,
     /// The cloud's id of the volume.
     pub(crate) volume_id: String,
+    /// Whether it is scratch: a local disk whose name says nothing.
+    pub(crate) is_scratch: bool,
 }
 
 impl Disk {
@@ -26,7 +28,7 @@ impl Disk {
     pub(crate) fn blank(folder: &Path, size_bytes: u64) -> Result<Self, String> {
         let volume_id = uuid::Uuid::new_v4().to_string();
         let file = folder.join(format!("volume-{volume_id}.img"));
-        let disk = Self { file, volume_id };
+        let disk = Self { file, volume_id, is_scratch: false };
         std::fs::File::create(&disk.file).map_err(|e| format!("{}: {e}", disk.file.display()))?;
         disk.resize(size_bytes)?;
         Ok(disk)
@@ -36,6 +38,11 @@ impl Disk {
     pub(crate) fn resize(&self, size_bytes: u64) -> Result<(), String> {
         let file = std::fs::OpenOptions::new().write(true).open(&self.file);
         file.and_then(|f| f.set_len(size_bytes)).map_err(|e| format!("{}: {e}", self.file.display()))
+    }
+
+    /// Its size, in bytes.
+    pub(crate) fn size(&self) -> Result<u64, String> {
+        std::fs::metadata(&self.file).map(|m| m.len()).map_err(|e| format!("{}: {e}", self.file.display()))
     }
 
     /// The SHA-256 of all of it.
@@ -114,6 +121,10 @@ impl Machine {
         }
         for (n, disk) in disks.iter().enumerate() {
             let (file, id) = (disk.file.display(), &disk.volume_id);
+            if disk.is_scratch {
+                args.extend(["-drive".to_owned(), format!("file={file},if=virtio,format=raw")]);
+                continue;
+            }
             args.extend(["-drive".to_owned(), format!("file={file},if=none,id=d{n},format=raw")]);
             let device = format!("scsi-hd,drive=d{n},vendor=SCW,product=sbs,device_id=volume-{id}");
             args.extend(["-device".to_owned(), device]);

@@ -35,11 +35,12 @@ pub struct DesiredRequest {
 
 impl DesiredRequest {
     /// A request whose id follows from the desired state, and from the versions of its secrets: equal ids ask for the
-    /// same.
+    /// same. Scratch is not part of the id: an engine that runs is not restarted because its server has a scratch disk.
     #[must_use]
     pub fn new(desired: WorkerDesired, secret_env: BTreeMap<String, String>, secret_versions: &[i64]) -> Self {
         let mut hash = Sha256::new();
-        hash.update(serde_json::to_vec(&desired).unwrap_or_default());
+        let named = WorkerDesired { scratch: None, ..desired.clone() };
+        hash.update(serde_json::to_vec(&named).unwrap_or_default());
         for version in secret_versions {
             hash.update(version.to_be_bytes());
         }

@@ -88,6 +88,7 @@ async fn worker(folder: &std::path::Path, authority: &Authority) -> WorkerClient
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         data_device: None,
+        scratch: None,
     };
     let request = DesiredRequest::new(desired, BTreeMap::new(), &[]);
     let mut client = WorkerClient::new(LOOPBACK, port, "ins-1", authority.client_config().unwrap());

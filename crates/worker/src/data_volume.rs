@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::disks::{Content, LABEL, UNKNOWN};
 use crate::failure::StepFailure;
 use crate::files::sync_folder;
+use inventiv_core::worker::Scratch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,7 +33,6 @@ fn decide(content: &Content, formatting_began: bool) -> Decision {
 /// Mounts the data volume, and formats it before if it is empty. Returns what was done.
 pub(crate) async fn prepare(config: &Config, device: &str) -> Result<String, StepFailure> {
     let device = PathBuf::from(device);
-    let disks = &config.disks;
     if !appears(config, &device).await {
         let text = format!(
             "the data volume did not appear as {} within {} s; see whether it is attached in the provider's console",
@@ -41,33 +41,70 @@ pub(crate) async fn prepare(config: &Config, device: &str) -> Result<String, Ste
         );
         return Err(StepFailure::passing("data_volume_missing", text));
     }
-    let failed = |e: String| StepFailure::passing("data_volume", format!("the data volume cannot be prepared: {e}"));
-    let marker = marker(config, &device);
-    let began = marker.exists();
-    let mut formatted = "";
-    let mut content = disks.content(&device).await.map_err(failed)?;
-    if decide(&content, began) == Decision::Format {
-        write_marker(&marker).map_err(failed)?;
-        disks.format(&device).await.map_err(failed)?;
-        formatted = "was empty and is formatted; ";
-        content = disks.content(&device).await.map_err(failed)?;
-    }
-    match decide(&content, false) {
-        Decision::Mount(uuid) => {
-            // Before anything is written to it, and for good: the note allows to format the disk.
-            remove_marker(&marker).map_err(failed)?;
-            disks.mount(&device, &uuid, &config.data).await.map_err(failed)?;
+    match mount(config, &device, Some(&marker(config, &device))).await {
+        Ok(told) => Ok(told),
+        Err(Unmounted::Failed(e)) => {
+            let text = format!("the data volume cannot be prepared: {e}");
+            Err(StepFailure::passing("data_volume", text))
         }
-        Decision::Format => return Err(failed("it is still empty after it was formatted".to_owned())),
-        Decision::Refuse(what) => {
+        Err(Unmounted::Holds(what)) => {
             let text = format!(
                 "the data volume holds {what}, and is left as it is; use a volume of an earlier instance (`--volume`), or \
                  create the instance without it"
             );
-            return Err(StepFailure::lasting("data_volume_refused", text));
+            Err(StepFailure::lasting("data_volume_refused", text))
         }
     }
+}
+
+/// Why a disk is not mounted.
+enum Unmounted {
+    /// It holds this, and is left as it is.
+    Holds(String),
+    /// It could not be read, formatted or mounted.
+    Failed(String),
+}
+
+/// Mounts a disk, and formats it before if it is empty. `marker`: the note that its formatting has begun; without one, a disk
+/// whose formatting did not end is never formatted again.
+async fn mount(config: &Config, device: &Path, marker: Option<&Path>) -> Result<String, Unmounted> {
+    let (disks, failed) = (&config.disks, Unmounted::Failed);
+    let began = marker.is_some_and(Path::exists);
+    let mut formatted = "";
+    let mut content = disks.content(device).await.map_err(failed)?;
+    if decide(&content, began) == Decision::Format {
+        marker.map_or(Ok(()), write_marker).map_err(failed)?;
+        disks.format(device).await.map_err(failed)?;
+        formatted = "was empty and is formatted; ";
+        content = disks.content(device).await.map_err(failed)?;
+    }
+    match decide(&content, false) {
+        Decision::Mount(uuid) => {
+            // Before anything is written to it, and for good: the note allows to format the disk.
+            marker.map_or(Ok(()), remove_marker).map_err(failed)?;
+            disks.mount(device, &uuid, &config.data).await.map_err(failed)?;
+        }
+        Decision::Format => return Err(failed("it is still empty after it was formatted".to_owned())),
+        Decision::Refuse(what) => return Err(Unmounted::Holds(what)),
+    }
     Ok(format!("{formatted}mounted at {}", config.data.display()))
+}
+
+/// Mounts scratch storage in the place of a data volume, if that can be done without harm. Returns the folder to keep
+/// models in, and what was done. Whatever is wrong with it, the boot disk takes its place.
+pub(crate) async fn prepare_scratch(config: &Config, scratch: &Scratch) -> (PathBuf, String) {
+    let found = config.disks.scratch(&scratch.volume_id, scratch.size_bytes, &config.data).await;
+    let why = match found {
+        // The name of the device says nothing about what it is: no note is kept under it.
+        Ok(device) => match mount(config, &device, None).await {
+            Ok(told) => return (config.data.clone(), format!("scratch disk: {told}")),
+            Err(Unmounted::Holds(what)) => format!("it holds {what} and is left as it is"),
+            Err(Unmounted::Failed(why)) => why,
+        },
+        Err(why) => why,
+    };
+    let told = format!("scratch disk: not used, because {why}; the boot disk keeps the model");
+    (config.without_volume.clone(), told)
 }
 
 async fn appears(config: &Config, device: &Path) -> bool {

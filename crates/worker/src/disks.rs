@@ -1,6 +1,8 @@
 //! The disks of a machine: what is on them, formatting, mounting.
 
 use async_trait::async_trait;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,6 +12,11 @@ use tokio::process::Command;
 pub const LABEL: &str = "inventiv-data";
 /// How much of a disk without a known signature must be zero to count as empty, in bytes.
 const CHECKED: usize = 1 << 16;
+
+/// The vendor of SCSI disks on block storage. Data volumes are found by their ids, and never by their sizes.
+const BLOCK_STORAGE: &str = "SCW";
+/// A scratch disk may differ from the size that the API shows by this part of it: disks have whole blocks.
+const TOLERANCE: u64 = 100;
 
 /// What a disk without a known signature holds.
 pub const UNKNOWN: &str = "data without a known file system";
@@ -37,6 +44,8 @@ pub enum Content {
 pub trait Disks: Send + Sync {
     /// Whether the device is there.
     async fn is_there(&self, device: &Path) -> bool;
+    /// The device of a scratch volume, by its id in the cloud and its size; or why it is none that may be used.
+    async fn scratch(&self, volume_id: &str, size_bytes: i64, mounted_at: &Path) -> Result<PathBuf, String>;
     /// What is on a device.
     async fn content(&self, device: &Path) -> Result<Content, String>;
     /// Makes a file system on a device, with [`LABEL`]. Everything on it is lost.
@@ -45,7 +54,7 @@ pub trait Disks: Send + Sync {
     async fn mount(&self, device: &Path, uuid: &str, at: &Path) -> Result<(), String>;
 }
 
-/// The disks of a Linux server. Needs root, `blkid`, `mkfs.ext4`, `e2fsck`, `resize2fs` and `mount`.
+/// The disks of a Linux server. Needs root, `blkid`, `mkfs.ext4`, `e2fsck`, `resize2fs`, `lsblk` and `mount`.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemDisks;
 
@@ -94,6 +103,47 @@ fn begins_with_zeros(device: &Path) -> Result<bool, String> {
     Ok(begin.iter().take(read).all(|b| *b == 0))
 }
 
+/// A scratch volume in the output of `lsblk --json`. No source says how its device is named, so it is told by what it is:
+/// the only whole disk of about that size that is not block storage, has no partitions, can be written, and is mounted nowhere but
+/// for models. `block`: the devices of block storage.
+fn scratch_in(listed: &str, size_bytes: i64, mounted_at: &str, block: &BTreeSet<PathBuf>) -> Result<PathBuf, String> {
+    let listed: Value =
+        serde_json::from_str(listed).map_err(|e| format!("the output of `lsblk` is unreadable: {e}"))?;
+    let fits = |disk: &&Value| {
+        let text = |key: &str| disk.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+        // Older versions write numbers and truth values as text.
+        let size = disk.get("size").and_then(|s| s.as_i64().or_else(|| s.as_str()?.parse().ok())).unwrap_or_default();
+        let is_no = |key: &str| disk.get(key).is_some_and(|v| *v == Value::Bool(false) || v.as_str() == Some("0"));
+        let is_ours =
+            |at: &str| at.strip_prefix(mounted_at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let mounts = disk.get("mountpoints").and_then(Value::as_array);
+        text("type") == "disk"
+            && text("vendor") != BLOCK_STORAGE
+            && !block.contains(Path::new(&text("path")))
+            && is_no("ro")
+            && is_no("rm")
+            && size.abs_diff(size_bytes) <= size_bytes.unsigned_abs() / TOLERANCE
+            && disk.get("children").is_none()
+            && mounts.is_some_and(|all| all.iter().all(|at| at.is_null() || at.as_str().is_some_and(is_ours)))
+    };
+    let disks = listed.get("blockdevices").and_then(Value::as_array).into_iter().flatten();
+    match disks.filter(fits).collect::<Vec<_>>().as_slice() {
+        [disk] => {
+            let path = disk.get("path").and_then(Value::as_str).ok_or("`lsblk` gives no path")?;
+            Ok(PathBuf::from(path))
+        }
+        [] => Err(format!("no unused disk of {size_bytes} bytes is there")),
+        several => Err(format!("{} unused disks of {size_bytes} bytes are there", several.len())),
+    }
+}
+
+/// The devices that links by id call block storage.
+fn block_devices(links: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(links).into_iter().flatten().flatten();
+    let named = entries.filter(|e| e.file_name().to_string_lossy().contains(BLOCK_STORAGE));
+    named.filter_map(|e| std::fs::canonicalize(e.path()).ok()).collect()
+}
+
 fn text_of(path: &Path) -> String {
     path.display().to_string()
 }
@@ -102,6 +152,15 @@ fn text_of(path: &Path) -> String {
 impl Disks for SystemDisks {
     async fn is_there(&self, device: &Path) -> bool {
         tokio::fs::metadata(device).await.is_ok()
+    }
+
+    async fn scratch(&self, _volume_id: &str, size_bytes: i64, mounted_at: &Path) -> Result<PathBuf, String> {
+        let columns = "PATH,SIZE,TYPE,VENDOR,RO,RM,MOUNTPOINTS";
+        let block = block_devices(Path::new("/dev/disk/by-id"));
+        match run("lsblk", &["--json", "--bytes", "--output", columns]).await? {
+            (0, listed) => scratch_in(&listed, size_bytes, &text_of(mounted_at), &block),
+            (code, text) => Err(format!("`lsblk` ended with {code}: {text}")),
+        }
     }
 
     async fn content(&self, device: &Path) -> Result<Content, String> {
@@ -170,6 +229,11 @@ impl Disks for FileDisks {
         self.file(device).is_some()
     }
 
+    async fn scratch(&self, volume_id: &str, _size_bytes: i64, _mounted_at: &Path) -> Result<PathBuf, String> {
+        let device = PathBuf::from(format!("volume-{volume_id}"));
+        self.found(&device).map(|_| device)
+    }
+
     async fn content(&self, device: &Path) -> Result<Content, String> {
         let path = self.found(device)?;
         if begins_with_zeros(&path)? {
@@ -207,6 +271,7 @@ impl Disks for FileDisks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_output_of_blkid_is_read() {
@@ -227,6 +292,60 @@ mod tests {
         ] {
             assert_eq!(read_blkid(code, text), read, "{text}");
         }
+    }
+
+    #[test]
+    fn a_scratch_disk_is_the_only_unused_disk_of_its_size() {
+        const TB: i64 = 1_000_000_000_000;
+        let disk = |path: &str, size: i64, more: Value| {
+            let mut all = json!({"path": path, "size": size, "type": "disk", "vendor": null, "ro": false,
+                "rm": "0", "mountpoints": [null]});
+            all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            all
+        };
+        let plain = |path: &str, size: i64| disk(path, size, json!({}));
+        let boot = disk("/dev/sda", 3 * TB, json!({"vendor": "SCW     ", "children": [{"path": "/dev/sda1"}]}));
+        let found = |path: &str| Ok(PathBuf::from(path));
+        let block = BTreeSet::from([PathBuf::from("/dev/block")]);
+        let none = || Err("no unused disk of 3000000000000 bytes is there".to_owned());
+        for (disks, is) in [
+            (json!([boot, plain("/dev/vdb", 3 * TB)]), found("/dev/vdb")),
+            (json!([boot, plain("/dev/nvme0n1", 3 * TB + 4_194_304)]), found("/dev/nvme0n1")),
+            (json!([disk("/dev/vdb", 0, json!({"size": "3000000000000"}))]), found("/dev/vdb")),
+            (json!([disk("/dev/vdb", 3 * TB, json!({"mountpoints": ["/data", "/data/docker/x"]}))]), found("/dev/vdb")),
+            (json!([boot]), none()),
+            (json!([disk("/dev/vdb", 3 * TB, json!({"mountpoints": ["/home"]}))]), none()),
+            (json!([disk("/dev/vdb", 3 * TB, json!({"children": [{"path": "/dev/vdb1"}]}))]), none()),
+            (json!([disk("/dev/sdb", 3 * TB, json!({"vendor": "SCW     "}))]), none()),
+            (json!([disk("/dev/loop0", 3 * TB, json!({"type": "loop"}))]), none()),
+            (json!([plain("/dev/vdb", 2 * TB)]), none()),
+            (json!([plain("/dev/block", 3 * TB)]), none()),
+            (json!([disk("/dev/vdb", 3 * TB, json!({"mountpoints": ["/database"]}))]), none()),
+            (json!([disk("/dev/vdb", 3 * TB, json!({"mountpoints": null}))]), none()),
+            (json!([disk("/dev/vdb", 3 * TB, json!({"ro": true}))]), none()),
+            (json!([disk("/dev/vdb", 3 * TB, json!({"rm": "1"}))]), none()),
+            (json!([plain("/dev/vdb", i64::MIN)]), none()),
+            (
+                json!([plain("/dev/vdb", 3 * TB), plain("/dev/vdc", 3 * TB)]),
+                Err("2 unused disks of 3000000000000 bytes are there".to_owned()),
+            ),
+        ] {
+            let listed = json!({"blockdevices": disks}).to_string();
+            assert_eq!(scratch_in(&listed, 3 * TB, "/data", &block), is, "{listed}");
+        }
+        assert!(scratch_in("lsblk: not JSON", 3 * TB, "/data", &block).is_err());
+    }
+
+    #[test]
+    fn block_storage_is_known_by_its_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| std::fs::canonicalize(folder.path()).unwrap().join(name);
+        for (link, device) in [("scsi-0SCW_sbs_volume-1", "sda"), ("nvme-uuid.1", "nvme0n1")] {
+            std::fs::write(at(device), "").unwrap();
+            std::os::unix::fs::symlink(at(device), at(link)).unwrap();
+        }
+        assert_eq!(block_devices(folder.path()), BTreeSet::from([at("sda")]));
+        assert_eq!(block_devices(Path::new("/nowhere")), BTreeSet::new());
     }
 
     #[tokio::test]

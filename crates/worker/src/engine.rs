@@ -248,6 +248,7 @@ mod tests {
             env: BTreeMap::from([("TOKENIZERS_PARALLELISM".into(), "false".into())]),
             secrets: BTreeMap::new(),
             data_device: None,
+            scratch: None,
         }
     }
 

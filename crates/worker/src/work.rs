@@ -120,13 +120,17 @@ impl Work<'_> {
         let (state, config, request) = (self.state, self.config, &self.wanted.request);
         let desired = &request.desired;
         files::keep_desired(config, request)?;
-        let data = match &desired.data_device {
-            Some(device) => {
+        let data = match (&desired.data_device, &desired.scratch) {
+            (Some(device), _) => {
                 let prepare = async { data_volume::prepare(config, device).await.map(|told| ((), told)) };
                 self.step(StepKind::DataVolume, Phase::DataVolume, prepare).await?;
                 config.data.clone()
             }
-            None => config.without_volume.clone(),
+            (None, Some(scratch)) => {
+                let prepare = async { Ok(data_volume::prepare_scratch(config, scratch).await) };
+                self.step(StepKind::DataVolume, Phase::DataVolume, prepare).await?
+            }
+            (None, None) => config.without_volume.clone(),
         };
         let made = std::fs::create_dir_all(&data);
         made.map_err(|e| StepFailure::passing("disk", format!("cannot create {}: {e}", data.display())))?;
@@ -142,7 +146,7 @@ impl Work<'_> {
         let image = container::image(desired.engine, desired.image.as_deref());
         if let Some(image) = image.filter(|_| desired.engine != inventiv_core::engine::EngineKind::Command) {
             let pull = async {
-                if desired.data_device.is_some() {
+                if data == config.data {
                     container::move_images(config, &data).await?;
                 }
                 container::pull(state, &image).await.map(|told| ((), told))

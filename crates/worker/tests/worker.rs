@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use inventiv_core::engine::EngineKind;
-use inventiv_core::worker::WorkerDesired;
 use inventiv_core::worker::report::{Phase, Report, StepKind};
+use inventiv_core::worker::{Scratch, WorkerDesired};
 use inventiv_worker::Config;
 use inventiv_worker::disks::FileDisks;
 use inventiv_worker_api::client::{ContactError, Responder, WorkerClient};
@@ -162,6 +162,7 @@ fn desired(command: Vec<String>) -> WorkerDesired {
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         data_device: None,
+        scratch: None,
     }
 }
 
@@ -254,6 +255,34 @@ async fn a_disk_that_holds_something_else_is_refused_and_stays_as_it_is() {
     assert_eq!(report.failure.unwrap().code, "data_volume_refused");
     assert!(std::fs::read(machine.at("volumes/1234")).unwrap() == before);
     machine.stop().await;
+}
+
+#[tokio::test]
+async fn scratch_takes_the_role_of_a_missing_data_volume_and_is_left_alone_if_it_holds_something() {
+    let scratch = |id: &str| Some(Scratch { volume_id: id.to_owned(), size_bytes: 1 << 20 });
+    let mut machine = Machine::new().with_volume("");
+    machine.start();
+    put(&machine, WorkerDesired { scratch: scratch("1234"), ..desired(engine("pass")) }).await;
+    let report = machine.until(serving).await;
+    let told = &report.steps[0].text;
+    assert!(told.contains("scratch disk: was empty and is formatted; mounted at"), "{told}");
+    machine.stop().await;
+
+    for (content, id, why) in [
+        ("somebody's data", "1234", "it holds data without a known file system and is left as it is"),
+        ("", "9", "is not there"),
+    ] {
+        let mut machine = Machine::new().with_volume(content);
+        let before = std::fs::read(machine.at("volumes/1234")).unwrap();
+        machine.start();
+        put(&machine, WorkerDesired { scratch: scratch(id), ..desired(engine("pass")) }).await;
+        let report = machine.until(serving).await;
+        let told = &report.steps[0].text;
+        assert!(told.contains(why) && told.ends_with("the boot disk keeps the model"), "{told}");
+        assert!(std::fs::read(machine.at("volumes/1234")).unwrap() == before);
+        assert!(machine.at("local").exists() && !machine.at("data").exists());
+        machine.stop().await;
+    }
 }
 
 #[tokio::test]

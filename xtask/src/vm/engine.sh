@@ -17,7 +17,9 @@ tar -C "$tree" --numeric-owner --one-file-system -cf "$folder/layer.tar" .
 umoci init --layout "$folder/oci"
 umoci new --image "$folder/oci:1"
 umoci raw add-layer --image "$folder/oci:1" "$folder/layer.tar"
-umoci config --image "$folder/oci:1" --config.entrypoint python3 --config.entrypoint /opt/engine/engine.py
+# On an emulated processor, every token takes seconds: no system message that the model's own template adds, and no warm-up.
+entrypoint=(python3 /opt/engine/engine.py --chat-template chatml --no-warmup)
+umoci config --image "$folder/oci:1" "${entrypoint[@]/#/--config.entrypoint=}"
 printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:0"}\n' \
     "$folder/registry" > "$folder/registry.yml"
 REGISTRY_HTTP_ADDR=127.0.0.1:$port docker-registry serve "$folder/registry.yml" &

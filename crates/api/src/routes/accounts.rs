@@ -1,11 +1,11 @@
 //! `/accounts`
 
-use crate::App;
 use crate::extract::Path;
 use crate::problem::ApiError;
+use crate::{App, account_check};
 use axum::extract::State;
 use axum::http::StatusCode;
-use inventiv_types::{Account, Time};
+use inventiv_types::{Account, AccountCheck, Time};
 
 /// List accounts
 ///
@@ -25,6 +25,29 @@ pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Vec<Accoun
         volumes: a.volumes,
     };
     Ok(axum::Json(app.store().accounts().await?.into_iter().map(view).collect()))
+}
+
+/// Check an account
+///
+/// Asks the provider for the server types, the servers and volumes, and the prices of storage, in every zone. Nothing is
+/// changed. It takes as long as the provider does, at most 20 seconds. A check that did not pass says what is wrong.
+#[utoipa::path(post, operation_id = "checkAccount", path = "/accounts/{id}/check", tag = "accounts",
+    params(("id" = String, Path, description = "The id of the account, or its name in the control plane")),
+    responses((status = 200, description = "The result of every check", body = AccountCheck),
+        (status = 409, description = "The control plane has no credentials for the account")))]
+pub(crate) async fn check(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<AccountCheck>, ApiError> {
+    let served = app.accounts().iter().find(|a| a.id == id || a.name == id);
+    if let Some((served, how)) = served.and_then(|a| Some((a, a.check.as_ref()?))) {
+        return Ok(axum::Json(account_check::check(served, how).await));
+    }
+    if app.store().accounts().await?.iter().any(|a| a.id == id) || served.is_some() {
+        let text = "the control plane has no credentials for the account, so it cannot be checked";
+        return Err(ApiError::conflict("account_not_in_use", text));
+    }
+    Err(ApiError::not_found("account", &id))
 }
 
 /// Remove an account from the list

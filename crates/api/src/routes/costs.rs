@@ -38,9 +38,10 @@ pub(crate) async fn list(
     let sums =
         if by == CostGroup::Tag { view::by_tag(&sums, &store.charged_tags((from, to), &filter).await?) } else { sums };
     check_rows(sums.len())?;
-    let (mut tokens, mut names) = (HashMap::new(), HashMap::new());
+    let (mut used, mut names) = (view::UsedTokens::default(), HashMap::new());
     if by == CostGroup::Service {
-        (tokens, names) = (store.service_tokens((from, to)).await?, store.service_names().await?);
+        let (tokens, busy) = (store.service_tokens((from, to)).await?, store.service_busy((from, to), &filter).await?);
+        (used, names) = (view::UsedTokens { tokens, busy }, store.service_names().await?);
     } else if by == CostGroup::Instance {
         names = store.charged_names((from, to), &filter).await?;
     }
@@ -50,7 +51,7 @@ pub(crate) async fn list(
         to: Time(to),
         group_by: by,
         totals,
-        items: view::costs(&sums, by, &tokens, &names),
+        items: view::costs(&sums, by, &used, &names),
         unpriced: unpriced.iter().map(view::unpriced).collect(),
     }))
 }

@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::create_request::wrong_name_beside;
-use crate::extract::{Draft, Path};
+use crate::extract::{Draft, Json, Path};
 use crate::idempotency::NewId;
 use crate::problem::{ApiError, wrong_field};
 use axum::extract::State;
@@ -13,7 +13,7 @@ use inventiv_core::text::is_hidden;
 use inventiv_core::time::Timestamp;
 use inventiv_keyring::{KeyError, api_key};
 use inventiv_store::{ApiKeyRow, Error};
-use inventiv_types::{CreateKey, CreatedKey, FieldError, Key, KeyStatus, Page, SecretValue, Time};
+use inventiv_types::{ChangeKey, CreateKey, CreatedKey, FieldError, Key, KeyStatus, Page, SecretValue, Time};
 
 /// The maximum number of scopes of a key.
 const SCOPES_MAX: usize = 50;
@@ -138,6 +138,49 @@ pub(crate) async fn list(State(app): State<App>) -> Result<axum::Json<Page<Key>>
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<Key>, ApiError> {
     let now = app.now();
     Ok(axum::Json(view(&find(&app, &id, now).await?, now)))
+}
+
+/// Change an API key
+///
+/// Its value stays the same. Requests that are being answered go on; the next one is subject to the change, within a second in
+/// every replica of the control plane. A key that is revoked cannot be changed; one that has expired is valid again if it gets a
+/// later end.
+#[utoipa::path(patch, operation_id = "changeKey", path = "/keys/{id}", tag = "keys", request_body = ChangeKey,
+    params(("id" = String, Path, description = "The id of the key, or its name if only one valid key has it")),
+    responses((status = 200, description = "The changed key", body = Key),
+        (status = 409, description = "The key is revoked")))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(change): Json<ChangeKey>,
+) -> Result<axum::Json<Key>, ApiError> {
+    let now = app.now();
+    let before = find(&app, &id, now).await?;
+    let new_end = change.expires_at;
+    let row = ApiKeyRow {
+        name: change.name.unwrap_or_else(|| before.name.clone()),
+        scopes: change.scopes.unwrap_or_else(|| before.scopes.clone()),
+        requests_per_minute: change.requests_per_minute.unwrap_or(before.requests_per_minute),
+        tokens_per_minute: change.tokens_per_minute.unwrap_or(before.tokens_per_minute),
+        expires_at: new_end.map_or(before.expires_at, |end| end.map(|at| at.0)),
+        ..before
+    };
+    let checked = CreateKey {
+        name: row.name.clone(),
+        scopes: Some(row.scopes.clone()),
+        requests_per_minute: row.requests_per_minute,
+        tokens_per_minute: row.tokens_per_minute,
+        expires_at: new_end.flatten(),
+    };
+    let wrong = mistakes(&checked, now);
+    if !wrong.is_empty() {
+        return Err(ApiError::all(wrong));
+    }
+    if !app.store().change_api_key(&row).await? {
+        return Err(ApiError::conflict("revoked", "the key is revoked; create another one"));
+    }
+    app.store().tell_change();
+    Ok(axum::Json(view(&row, now)))
 }
 
 /// Revoke an API key

@@ -35,7 +35,7 @@ pub(crate) async fn plan(
     let prices = &app.storage_prices(&account.id, &offer.zone);
     let parts = quote::parts(&spec, &offer, prices, reused.is_some());
     let hourly = quote::hourly_micros(&parts);
-    let refused = limits::why_not(&app, offer.gpu_count).await?.map(|why| format!("it would be refused now: {why}"));
+    let refused = limits::why_not(&app, &spec).await?.map(|why| format!("it would be refused now: {why}"));
     let warnings = spec.warnings.iter().cloned().chain(refused).collect();
     let agreed = Agreed::of_instance(&parts, &spec);
     let id = agreed_plan::record(&app, &planned_part(&request), agreed).await?;

@@ -30,6 +30,15 @@ impl Sum {
     }
 }
 
+/// What services were used for.
+#[derive(Default)]
+pub(crate) struct UsedTokens {
+    /// Tokens, by service.
+    pub(crate) tokens: HashMap<String, i64>,
+    /// The costs of replicas in hours in which requests to them began, in millionths, by service and currency.
+    pub(crate) busy: HashMap<(String, String), i64>,
+}
+
 pub(crate) fn cost_totals(rows: &[CostRow]) -> Vec<CostTotal> {
     let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
     rows.iter().for_each(|r| sums.entry(&r.currency).or_default().add(r));
@@ -42,16 +51,12 @@ pub(crate) fn cost_totals(rows: &[CostRow]) -> Vec<CostTotal> {
     sums.into_iter().map(total).collect()
 }
 
-pub(crate) fn costs(
-    rows: &[CostRow],
-    by: CostGroup,
-    tokens: &HashMap<String, i64>,
-    names: &HashMap<String, String>,
-) -> Vec<Cost> {
+pub(crate) fn costs(rows: &[CostRow], by: CostGroup, used: &UsedTokens, names: &HashMap<String, String>) -> Vec<Cost> {
     let mut sums: BTreeMap<(&str, &str), Sum> = BTreeMap::new();
     rows.iter().for_each(|r| sums.entry((&r.key, &r.currency)).or_default().add(r));
     let cost = |((key, currency), s): ((&str, &str), Sum)| {
-        let tokens = tokens.get(key).copied();
+        let tokens = used.tokens.get(key).copied();
+        let busy = || used.busy.get(&(key.to_owned(), currency.to_owned())).copied().unwrap_or_default();
         let per_million = |n: i64| i64::try_from(i128::from(s.micros) * 1_000_000 / i128::from(n)).ok();
         Cost {
             key: if by == CostGroup::Day { day(key) } else { key.to_owned() },
@@ -63,6 +68,8 @@ pub(crate) fn costs(
             seconds: s.seconds,
             tokens,
             micros_per_million_tokens: tokens.filter(|n| *n > 0).and_then(per_million),
+            // Pieces are rounded by themselves.
+            idle_micros: (by == CostGroup::Service && !key.is_empty()).then(|| s.micros.saturating_sub(busy()).max(0)),
         }
     };
     sums.into_iter().map(cost).collect()

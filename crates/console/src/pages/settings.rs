@@ -8,9 +8,9 @@ use askama::Template;
 use axum::extract::{Form, Path};
 use http::{Method, StatusCode};
 use inventiv_types::{
-    Account, CreateKey, CreateSession, CreateWebhook, CreatedKey, CreatedSession, CreatedWebhook, Delivery,
-    DeliveryStatus, Key, KeyStatus, Limits, LimitsInUse, ListPrices, OnLimit, Price, ProviderSettings, PutSecret, Role,
-    Secret, SecretValue, Session, Webhook,
+    Account, AccountCheck, Check, CheckSubject, CreateKey, CreateSession, CreateWebhook, CreatedKey, CreatedSession,
+    CreatedWebhook, Delivery, DeliveryStatus, Key, KeyStatus, Limits, LimitsInUse, ListPrices, OnLimit, Price,
+    ProviderSettings, PutSecret, Role, Secret, SecretValue, Session, Webhook,
 };
 use serde::Deserialize;
 
@@ -24,6 +24,7 @@ struct SettingsPage {
     keys: Vec<Key>,
     secrets: Vec<Secret>,
     limits: LimitsInUse,
+    scoped: Vec<LimitsInUse>,
     prices: Vec<Price>,
     accounts: Vec<Account>,
     providers: Vec<ProviderSettings>,
@@ -34,6 +35,8 @@ struct SettingsPage {
     /// A secret that is shown once.
     made: Option<Made>,
     done: Option<String>,
+    /// What a check of an account has found.
+    checked: Option<AccountCheck>,
 }
 
 /// A secret that was made, and is shown once.
@@ -51,12 +54,37 @@ impl SettingsPage {
         }
     }
 
+    fn subject(check: &Check) -> &'static str {
+        match check.subject {
+            CheckSubject::Catalogue => EN.check_catalogue,
+            CheckSubject::Inventory => EN.check_inventory,
+            CheckSubject::StoragePrices => EN.check_prices,
+        }
+    }
+
+    fn check_badge(check: &Check) -> show::Markup {
+        if check.passed { show::badge(EN.passed, Tone::Good) } else { show::badge(EN.not_passed, Tone::Bad) }
+    }
+
     fn is_valid(key: &Key) -> bool {
         key.status == KeyStatus::Valid
     }
 
+    /// What limits of their own are about.
+    fn scope(limits: &LimitsInUse) -> String {
+        match (&limits.service, &limits.tag) {
+            (Some(service), _) => format!("{} {service}", EN.service),
+            (None, Some(tag)) => format!("{} {tag}", EN.tag),
+            (None, None) => String::new(),
+        }
+    }
+
     fn currency(&self) -> &str {
-        self.limits.limits.currency.as_deref().unwrap_or("EUR")
+        Self::currency_of(&self.limits)
+    }
+
+    fn currency_of(limits: &LimitsInUse) -> &str {
+        limits.limits.currency.as_deref().unwrap_or("EUR")
     }
 
     fn drains(&self) -> bool {
@@ -97,6 +125,7 @@ async fn read(viewer: &Viewer) -> Result<SettingsPage, Failure> {
         keys,
         secrets: api.all("/secrets", &()).await?,
         limits: api.get("/limits", &()).await?,
+        scoped: api.get("/limits/scoped", &()).await?,
         prices: api.all("/prices", &ListPrices::default()).await?,
         accounts: api.get("/accounts", &()).await?,
         providers: api.all("/provider_settings", &()).await?,
@@ -105,6 +134,7 @@ async fn read(viewer: &Viewer) -> Result<SettingsPage, Failure> {
         own: viewer.access.session.clone(),
         made: None,
         done: None,
+        checked: None,
     })
 }
 
@@ -128,6 +158,7 @@ enum Outcome {
     Nothing,
     Made(Made),
     Said(String),
+    Checked(AccountCheck),
 }
 
 /// Carries out the action of one form.
@@ -142,6 +173,11 @@ pub(crate) async fn act(viewer: Viewer, Path(action): Path<String>, Form(fields)
         Ok(Outcome::Said(text)) => {
             let mut shown = read(&viewer).await?;
             shown.done = Some(text);
+            page(&shown)
+        }
+        Ok(Outcome::Checked(checked)) => {
+            let mut shown = read(&viewer).await?;
+            shown.checked = Some(checked);
             page(&shown)
         }
         Err(refusal) if refusal.is_unauthorized() => Err(Failure::LoggedOut),
@@ -190,6 +226,9 @@ async fn carry_out(viewer: &Viewer, action: &str, fields: Fields) -> Result<Outc
         "test-webhook" => {
             let delivery: Delivery = api.post(&format!("/webhooks/{id}/test"), &(), None).await?;
             return Ok(Outcome::Said(told(&delivery)));
+        }
+        "check-account" => {
+            return Ok(Outcome::Checked(api.post(&format!("/accounts/{id}/check"), &(), None).await?));
         }
         "revoke-key" => api.act(Method::DELETE, &format!("/keys/{id}")).await?,
         "delete-secret" => api.act(Method::DELETE, &format!("/secrets/{id}")).await?,

@@ -159,7 +159,7 @@ fn of_the_steps_of_a_limit_the_highest_is_told() {
         Limits { instances: Some(10), day_micros: Some(50_000_000), currency: "EUR".into(), ..Limits::default() };
     let of = |instances, day_micros, limits: &Limits| {
         let used = InUse { instances, day_micros, ..InUse::default() };
-        alerts(&Facts { limits: limits.clone(), used, ..Facts::default() }, T0)
+        alerts(&Facts { limits: vec![(LimitScope::All, limits.clone(), used)], ..Facts::default() }, T0)
     };
     let cases = [
         (4, 0, vec![]),
@@ -176,7 +176,10 @@ fn of_the_steps_of_a_limit_the_highest_is_told() {
     }
     let drains = Limits { on_limit: crate::limits::OnLimit::Drain, ..limits.clone() };
     let told: Vec<String> = of(10, 50_000_000, &drains).into_iter().filter(|a| !a.is_implied).map(|a| a.text).collect();
-    assert!(told[0].contains("nothing is created") && told[1].contains("every instance is terminated"), "{told:?}");
+    assert!(
+        told[0].contains("nothing is created") && told[1].contains("every instance that it holds for is terminated"),
+        "{told:?}"
+    );
     // The lower steps stay open, so that a falling use tells nothing.
     assert_eq!(of(10, 0, &limits).iter().filter(|a| a.is_implied).count(), 2);
     assert_eq!(of(0, 0, &Limits { instances: Some(0), ..limits.clone() }), [], "a limit of 0 is no alert");
@@ -188,10 +191,23 @@ fn of_the_steps_of_a_limit_the_highest_is_told() {
 }
 
 #[test]
+fn limits_of_a_service_and_of_a_tag_are_told_apart() {
+    let limits = Limits { instances: Some(2), ..Limits::default() };
+    let used = InUse { instances: 2, ..InUse::default() };
+    let scopes = [LimitScope::All, LimitScope::Service("svc-1".into()), LimitScope::Tag("team=a".into())];
+    let facts = Facts { limits: scopes.map(|s| (s, limits.clone(), used)).to_vec(), ..Facts::default() };
+    let told: Vec<_> = alerts(&facts, T0).into_iter().filter(|a| !a.is_implied).collect();
+    let about: Vec<&str> = told.iter().map(|a| a.about.as_str()).collect();
+    assert_eq!(about, ["instances", "instances service/svc-1", "instances tag/team=a"]);
+    assert!(told[2].text.starts_with("tag `team=a`: the limit of 2 instances is reached"), "{}", told[2].text);
+    assert!(told[0].key != told[1].key && told[1].key != told[2].key);
+}
+
+#[test]
 fn a_day_that_begins_is_told_again() {
     let limits = Limits { day_micros: Some(10), month_micros: Some(10), currency: "EUR".into(), ..Limits::default() };
     let used = InUse { day_micros: 5, month_micros: 5, ..InUse::default() };
-    let facts = Facts { limits, used, ..Facts::default() };
+    let facts = Facts { limits: vec![(LimitScope::All, limits, used)], ..Facts::default() };
     let keys = |now| alerts(&facts, now).into_iter().map(|a| a.key).collect::<Vec<_>>();
     let (today, tomorrow) = (keys(T0), keys(T0.plus_ms(86_400_000)));
     assert_ne!(today.first(), tomorrow.first(), "{today:?}");

@@ -2,9 +2,27 @@
 
 use crate::cloud::CloudProfile;
 use crate::engine::EngineKind;
-use crate::recorded::Aggregate;
+use crate::recorded::{Aggregate, Volume};
+use crate::status::VolumeKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// A local disk that comes and goes with the server, as the cloud describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scratch {
+    /// The cloud's id of the volume.
+    pub volume_id: String,
+    /// Its size, in bytes.
+    pub size_bytes: i64,
+}
+
+impl Scratch {
+    fn of(v: &Volume) -> Option<Self> {
+        let is_scratch = v.volume_type.kind == VolumeKind::LocalWithServer && !v.is_boot && v.is_live();
+        let (volume_id, size_bytes) = (v.provider_id.clone()?, v.size_bytes?);
+        is_scratch.then_some(Self { volume_id, size_bytes })
+    }
+}
 
 /// The desired state of a worker, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +49,9 @@ pub struct WorkerDesired {
     pub secrets: BTreeMap<String, String>,
     /// The device of the data volume; `None`: there is no data volume.
     pub data_device: Option<String>,
+    /// Takes the role of a data volume where there is none. It is empty again after a power-off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Scratch>,
 }
 
 impl WorkerDesired {
@@ -40,6 +61,11 @@ impl WorkerDesired {
         let spec = &agg.instance.spec;
         let (engine, serving) = (spec.engine?, spec.serving.clone()?);
         let data = agg.data_volume().filter(|v| v.is_live());
+        // The largest one; of equal ones the first, so that the answer never changes.
+        let has_none = spec.data_volume.is_none() && agg.data_volume().is_none();
+        let scratch = agg.volumes.iter().filter(|_| has_none).filter_map(Scratch::of);
+        let scratch =
+            scratch.max_by(|a, b| a.size_bytes.cmp(&b.size_bytes).then_with(|| b.volume_id.cmp(&a.volume_id)));
         Some(Self {
             instance_id: agg.instance.id.to_string(),
             model_id: agg.instance.model_id.clone()?,
@@ -52,6 +78,7 @@ impl WorkerDesired {
             env: serving.env,
             secrets: serving.secrets,
             data_device: data.and_then(|v| v.provider_id.as_deref()).map(|id| profile.device_of(id)),
+            scratch,
         })
     }
 }

@@ -35,6 +35,20 @@ pub(crate) struct CostArgs {
     pub(crate) focus: bool,
 }
 
+#[derive(Args)]
+pub(crate) struct BillArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) account: OfAccount,
+    /// The month in UTC, such as 2026-11; by default the current one.
+    #[arg(long, value_name = "YYYY-MM")]
+    pub(crate) month: Option<String>,
+    /// Also list the resources about which the bill and the ledger agree.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum PriceCommand {
     /// List prices with their source, in the unit that the provider bills.

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 pub(crate) enum KeyCommand {
     /// Create a key and show it, once; with `-o name`, print the key alone.
     Create(CreateKeyArgs),
+    /// Change a key; what is not named stays, and so does its value.
+    Update(ChangeKeyArgs),
     /// List all keys, without their values, oldest first.
     #[command(visible_alias = "ls")]
     List,
@@ -15,6 +17,46 @@ pub(crate) enum KeyCommand {
         /// Key id, or a name that only one valid key has.
         key: String,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct ChangeKeyArgs {
+    /// Key id, or a name that only one valid key has.
+    pub(crate) key: String,
+    /// Another name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Service name or model id that the key may use; repeatable; replaces all.
+    #[arg(long = "scope", value_name = "SERVICE_OR_MODEL", conflicts_with = "all_scopes")]
+    pub(crate) scopes: Vec<String>,
+    /// The key may use all services and models.
+    #[arg(long)]
+    pub(crate) all_scopes: bool,
+    /// Maximum number of requests per minute, or `none`.
+    #[arg(long, value_name = "N", value_parser = per_minute)]
+    pub(crate) requests_per_minute: Option<Bound>,
+    /// Maximum number of tokens per minute, in prompts and answers together, or `none`.
+    #[arg(long, value_name = "N", value_parser = per_minute)]
+    pub(crate) tokens_per_minute: Option<Bound>,
+    /// How long the key is valid from now on, in days, hours or minutes: 30d, 12h, 90m; or `none`.
+    #[arg(long = "expires-in", value_name = "DURATION", value_parser = end)]
+    pub(crate) expires_in_ms: Option<Bound>,
+}
+
+/// A bound that was given; `None`: none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bound(pub(crate) Option<i64>);
+
+fn per_minute(text: &str) -> Result<Bound, String> {
+    if text == "none" {
+        return Ok(Bound(None));
+    }
+    let n = text.parse().ok().filter(|n| *n >= 1);
+    n.map(|n| Bound(Some(n))).ok_or_else(|| "must be a whole number from 1, or `none`".to_owned())
+}
+
+fn end(text: &str) -> Result<Bound, String> {
+    if text == "none" { Ok(Bound(None)) } else { duration_ms(text).map(|ms| Bound(Some(ms))) }
 }
 
 #[derive(Args)]

@@ -5,15 +5,30 @@ use inventiv_core::limits::OnLimit;
 
 #[derive(Subcommand)]
 pub(crate) enum LimitCommand {
-    /// Show the limits and what is used of them.
-    Show,
+    /// Show the limits and what is used of them; by default all.
+    Show(Scope),
     /// Set limits; those that are not named stay. What is beyond a limit is not created; what runs goes on, unless --on-limit
     /// says otherwise.
     Set(SetLimits),
+    /// Remove limits: those on a service or a tag, or without either those on everything.
+    Remove(Scope),
+}
+
+/// What limits hold for; by default everything.
+#[derive(Args)]
+pub(crate) struct Scope {
+    /// The replicas of this service, by name or id.
+    #[arg(long, conflicts_with = "tag")]
+    pub(crate) service: Option<String>,
+    /// Instances with this tag, replicas of services too.
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
 }
 
 #[derive(Args)]
 pub(crate) struct SetLimits {
+    #[command(flatten)]
+    pub(crate) scope: Scope,
     /// How many instances may live at once, or `none`.
     #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) instances: Option<Limit>,

@@ -397,6 +397,11 @@ pub(crate) enum AccountCommand {
     /// List accounts.
     #[command(visible_alias = "ls")]
     List,
+    /// Check an account at its provider: credentials, catalogue, what can be seen, prices. Changes nothing.
+    Check {
+        /// Account id or name; by default every account in use.
+        id: Option<String>,
+    },
     /// Remove an account from the list; refused while it still owns anything.
     Remove {
         /// Account id, for example scaleway:11111111-1111-4111-8111-111111111111.

@@ -31,6 +31,7 @@ const BY_SERVICE: Columns<Cost> = Columns {
         ("amount", |c| format!("{} {}", output::decimal(c.micros), text(&c.currency))),
         ("tokens", |c| opt(c.tokens)),
         ("per 1M tokens", |c| opt(c.micros_per_million_tokens.map(output::decimal))),
+        ("idle", |c| opt(c.idle_micros.map(output::decimal))),
     ],
     wide: COLUMNS.wide,
 };
@@ -120,7 +121,7 @@ pub(crate) fn unpriced(u: &UnpricedResources) -> String {
 }
 
 /// The names of the fields of a cost, as a header.
-const CSV_COLUMNS: [&str; 9] = [
+const CSV_COLUMNS: [&str; 10] = [
     "key",
     "name",
     "currency",
@@ -130,6 +131,7 @@ const CSV_COLUMNS: [&str; 9] = [
     "seconds",
     "tokens",
     "micros_per_million_tokens",
+    "idle_micros",
 ];
 
 /// With a header, also without rows.
@@ -184,6 +186,7 @@ mod tests {
             seconds: 4,
             tokens: None,
             micros_per_million_tokens: None,
+            idle_micros: None,
         };
         let mut with_header = csv::Writer::from_writer(Vec::new());
         with_header.serialize(&cost).unwrap();

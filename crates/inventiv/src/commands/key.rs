@@ -1,14 +1,14 @@
-//! `inventiv key`: creates, lists and revokes API keys.
+//! `inventiv key`: creates, changes, lists and revokes API keys.
 //!
 //! The value of a key goes to standard output, alone on its line, so that a script can take it; all else that `create`
 //! says to people goes to standard error.
 
-use crate::args::{Connection, CreateKeyArgs, KeyCommand, Output};
+use crate::args::{ChangeKeyArgs, Connection, CreateKeyArgs, KeyCommand, Output};
 use crate::client::{Client, encode};
 use crate::failure::Failure;
 use crate::output::{self, Columns, opt, text, word};
 use inventiv_core::time::Timestamp;
-use inventiv_types::{CreateKey, CreatedKey, Key, Time};
+use inventiv_types::{ChangeKey, CreateKey, CreatedKey, Key, Time};
 
 const COLUMNS: Columns<Key> = Columns {
     // Not the name: several keys may have the same.
@@ -33,6 +33,7 @@ pub(crate) async fn run(command: KeyCommand, connection: &Connection, output: Ou
     let client = Client::connect(connection)?;
     match command {
         KeyCommand::Create(new) => create(new, &client, output).await?,
+        KeyCommand::Update(change) => update(change, &client, output).await?,
         KeyCommand::List => {
             let keys: Vec<Key> = client.all("/keys", &()).await?;
             output::list(output, &keys, &COLUMNS);
@@ -62,5 +63,19 @@ async fn create(new: CreateKeyArgs, client: &Client, output: Output) -> Result<(
     }
     let value = |created: &CreatedKey| created.value.expose().to_owned();
     output::one(output, &created, value, value);
+    Ok(())
+}
+
+async fn update(args: ChangeKeyArgs, client: &Client, output: Output) -> Result<(), Failure> {
+    let now = Timestamp(jiff::Timestamp::now().as_microsecond());
+    let change = ChangeKey {
+        name: args.name,
+        scopes: if args.all_scopes { Some(Vec::new()) } else { Some(args.scopes).filter(|s| !s.is_empty()) },
+        requests_per_minute: args.requests_per_minute.map(|b| b.0),
+        tokens_per_minute: args.tokens_per_minute.map(|b| b.0),
+        expires_at: args.expires_in_ms.map(|b| b.0.map(|ms| Time(now.plus_ms(ms)))),
+    };
+    let key: Key = client.patch(&format!("/keys/{}", encode(&args.key)), &change).await?;
+    output::one(output, &key, COLUMNS.name, |k| output::table(Output::Wide, std::slice::from_ref(k), &COLUMNS));
     Ok(())
 }

@@ -117,3 +117,65 @@ fn the_same_project_twice_an_unknown_cloud_and_a_profile_that_is_not_there_are_r
         assert!(text(&out.stderr).contains(says), "{accounts}: {}", text(&out.stderr));
     }
 }
+
+#[test]
+fn a_check_asks_the_provider_for_everything_that_is_needed_and_says_what_is_wrong() {
+    let cloud = Cloud::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let check = |more: &[&str]| server.run(&[&["account", "check"], more].concat());
+    let all = json(&check(&["-o", "json"]))[0].clone();
+    assert_eq!((&all["passed"], &all["account_id"]), (&true.into(), &format!("scaleway:{PROD}").into()), "{all:#}");
+    let subjects: Vec<&str> = all["checks"].as_array().unwrap().iter().filter_map(|c| c["subject"].as_str()).collect();
+    assert_eq!(subjects, ["catalogue", "inventory", "storage_prices"], "one zone is served");
+    assert!(all["checks"][0]["text"].as_str().unwrap().contains("of them with GPUs"), "{all:#}");
+    assert!(text(&check(&[&format!("scaleway:{PROD}")]).stdout).contains("fr-par-2"));
+
+    // One API refuses the key, as with a policy that lacks a permission set.
+    let rule = serde_json::json!({"path": "/block/*", "times": 1_000_000, "effect": {"error": "permissions_denied"}});
+    cloud.emulator.add_fault(&rule).unwrap();
+    let out = check(&[]);
+    let (shown, said) = (text(&out.stdout), text(&out.stderr));
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("checks failed: inventory in fr-par-2"), "{said}");
+    let row = shown.lines().find(|l| l.contains("inventory")).unwrap();
+    assert!(row.contains("no") && row.contains("permission"), "{shown}");
+
+    let unknown = check(&["scaleway:nosuch"]);
+    assert_eq!(unknown.status.code(), Some(3), "{}", text(&unknown.stderr));
+}
+
+#[test]
+fn a_bill_names_what_has_a_name_of_ours_and_nobody_counted() {
+    // The middle of the month before the last one: its bill is complete.
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let then = now.checked_sub(jiff::Span::new().months(2)).unwrap();
+    let cloud = Cloud::start_at(Some(then.timestamp().as_microsecond()));
+    let month = then.strftime("%Y-%m").to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &cloud.url);
+    let empty = json(&server.run(&["bill", "--month", &month, "-o", "json"]));
+    assert_eq!((&empty["sums"], &empty["not_counted"]), (&serde_json::json!([]), &0.into()), "{empty:#}");
+    for name in ["iva-inventiv-01m8nx48pee0xvgpfqmhj3077s-data-1-d1", "theirs"] {
+        let body = serde_json::json!({"name": name, "project_id": PROD, "from_empty": {"size": 1_000_000_000_000_i64}});
+        let request = http::Request::post("/block/v1/zones/fr-par-2/volumes").header("x-auth-token", "any");
+        let answer = cloud.emulator.handle(&request.body(body.to_string().into()).unwrap());
+        assert!(answer.status().is_success(), "{}", text(answer.body()));
+    }
+    cloud.emulator.advance_ms(3_600_000);
+    let out = server.run(&["bill", "--month", &month]);
+    let (shown, said) = (text(&out.stdout), text(&out.stderr));
+    assert_eq!(out.status.code(), Some(8), "{shown}{said}");
+    assert!(said.contains("1 resource(s) with a name of this control plane"), "{said}");
+    assert!(shown.contains("not_counted") && shown.contains("more is billed for others"), "{shown}");
+    assert!(shown.lines().all(|l| l.is_empty() || l.contains(' ')), "{shown}");
+    for wrong in ["2026-13", "soon", "2999-01"] {
+        assert_eq!(server.run(&["bill", "--month", wrong]).status.code(), Some(4), "{wrong}");
+    }
+    // The key may not read bills.
+    let rule = serde_json::json!({"path": "/billing/*", "times": 1_000, "effect": {"error": "permissions_denied"}});
+    cloud.emulator.add_fault(&rule).unwrap();
+    let out = server.run(&["bill", "--month", &month]);
+    assert!(text(&out.stderr).contains("the provider's bill cannot be read"), "{}", text(&out.stderr));
+    assert!(!out.status.success());
+}

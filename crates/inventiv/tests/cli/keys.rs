@@ -41,6 +41,17 @@ fn a_key_is_created_for_people_and_scripts_listed_without_its_value_and_revoked(
     let minutes = expires.ms_since(before) / 60_000;
     assert_eq!(minutes, 90, "{made}");
 
+    // What is not named stays; the value does in any case.
+    let changed = json(&run(&["update", &third_id, "--requests-per-minute", "7", "--all-scopes", "-o", "json"]));
+    assert_eq!((&changed["requests_per_minute"], &changed["tokens_per_minute"]), (&7.into(), &100_000.into()));
+    assert_eq!((&changed["scopes"], &changed["expires_at"]), (&serde_json::json!([]), &made["expires_at"]));
+    let free = ["--tokens-per-minute", "none", "--expires-in", "none", "--name", "free"];
+    let changed = json(&run(&[&["update", "limited", "-o", "json"], &free[..]].concat()));
+    assert_eq!((&changed["tokens_per_minute"], &changed["expires_at"]), (&Value::Null, &Value::Null), "{changed}");
+    assert_eq!((&changed["name"], &changed["requests_per_minute"]), (&"free".into(), &7.into()));
+    let scopes = ["--scope", "chat", "--scope", "Qwen/Qwen2.5-7B-Instruct", "--tokens-per-minute", "100000"];
+    assert!(run(&[&["update", "free", "--name", "limited"], &scopes[..]].concat()).status.success());
+
     // Arguments, exit code, part of the message.
     for (args, code, says) in [
         (&["create"][..], 2, "<NAME>"),
@@ -48,6 +59,10 @@ fn a_key_is_created_for_people_and_scripts_listed_without_its_value_and_revoked(
         (&["create", "a", "--requests-per-minute", "0"], 2, "0 is not in"),
         (&["create", "key-a"], 4, "must not begin with `key-`"),
         (&["create", "a", "--scope", ""], 4, "scopes.0: must have 1 to 300 characters"),
+        (&["update", "limited", "--requests-per-minute", "0"], 2, "a whole number from 1"),
+        (&["update", "limited", "--scope", ""], 4, "scopes.0: must have 1 to 300 characters"),
+        (&["update", "limited", "--name", "key-a"], 4, "must not begin with `key-`"),
+        (&["update", "nobody", "--name", "a"], 3, "there is no valid key `nobody`"),
         (&["revoke", "nobody"], 3, "there is no valid key `nobody`"),
     ] {
         let out = run(args);
@@ -59,6 +74,12 @@ fn a_key_is_created_for_people_and_scripts_listed_without_its_value_and_revoked(
     assert_eq!(text(&run(&["revoke", "app"]).stdout), "app revoked\n");
     assert_eq!(text(&run(&["rm", &third_id, "-o", "name"]).stdout), "", "nothing for programs");
     assert!(run(&["revoke", &third_id]).status.success(), "it is revoked already");
+    let late = run(&["update", &third_id, "--name", "a"]);
+    assert!(
+        late.status.code() == Some(4) && text(&late.stderr).contains("the key is revoked"),
+        "{}",
+        text(&late.stderr)
+    );
     let table = text(&run(&["ls"]).stdout);
     let wide = text(&run(&["list", "-o", "wide"]).stdout);
     let rows: Vec<&str> = table.lines().collect();

@@ -102,8 +102,13 @@ pub(crate) struct Cloud {
 
 impl Cloud {
     pub(crate) fn start() -> Self {
+        Self::start_at(None)
+    }
+
+    /// With a clock that begins at a time, in microseconds since 1970; `None`: now.
+    pub(crate) fn start_at(start_us: Option<i64>) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), ..Options::default() });
+        let emulator = Emulator::new(Options { clock: ClockMode::Scaled(50), start_us, ..Options::default() });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = emulator.clone();

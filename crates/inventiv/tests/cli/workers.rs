@@ -83,6 +83,7 @@ impl Stage {
         let token = std::fs::read_to_string(self.server.folder.join("token")).unwrap();
         let url = format!("{}/action_logs?instance_id={id}&limit=500", self.server.url);
         let page: Value = runtime.block_on(async {
+            let _ = rustls::crypto::ring::default_provider().install_default();
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
             let answer = client.get(url).bearer_auth(token.trim()).send().await.unwrap();
             serde_json::from_str(&answer.text().await.unwrap()).unwrap()
@@ -206,6 +207,27 @@ fn a_server_gets_the_program_over_mutual_tls_and_secrets_are_nowhere_but_in_the_
     stage.until("boot", |i| i["status"] == "unavailable");
     stage.until("boot", |i| i["status"] == "ready");
     stage.ends_clean("boot");
+}
+
+#[test]
+fn scratch_keeps_the_model_where_nobody_asked_for_a_data_volume() {
+    let stage = Stage::start(&[]);
+    let made = stage.create("scratch", &["--wait", "--data-volume-gb", "0"], &[]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let formatted = |stage: &Stage| {
+        let log = stage.log_of("scratch");
+        let steps = log.iter().filter(|l| l["action"] == "WORKER_DATA_VOLUME");
+        steps.filter(|l| l.to_string().contains("scratch disk: was empty and is formatted")).count()
+    };
+    assert_eq!(formatted(&stage), 1, "{:#?}", stage.log_of("scratch"));
+    // A power-off erases it, so the second start begins with an empty disk.
+    for action in ["stop", "start"] {
+        let out = stage.server.run(&["instance", action, "scratch", "--wait"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+    }
+    stage.until("scratch", |i| i["status"] == "ready");
+    assert_eq!(formatted(&stage), 2, "{:#?}", stage.log_of("scratch"));
+    stage.ends_clean("scratch");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Scaleway: servers, addresses and local volumes over the Instance API, block volumes over the Block API.
 
+mod bill;
 mod classify_error;
 pub mod credentials;
 mod image;
@@ -26,11 +27,13 @@ use crate::{Account, Answer, CloudProvider, Existence, NewServer, NewVolume, Vol
 use async_trait::async_trait;
 use credentials::Credentials;
 use http::Method;
+use inventiv_core::bill::BillLine;
 use inventiv_core::cloud::CloudProfile;
 use inventiv_core::observed::{ObservedServer, ObservedVolume, ZoneInventory};
 use inventiv_core::offer::{ImageOffer, Offer};
 use inventiv_core::snapshots::{ObservedSnapshot, SnapshotKind};
 use inventiv_core::storage_prices::StoragePrices;
+use inventiv_core::time::Timestamp;
 use serde_json::Value;
 use sight::{Side, Sights};
 use std::collections::BTreeMap;
@@ -127,6 +130,10 @@ impl CloudProvider for Scaleway {
 
     async fn offers(&self, zone: &str) -> Result<Vec<Offer>, Error> {
         self.list_offers(zone).await
+    }
+
+    async fn bill(&self, from: Timestamp, to: Timestamp) -> Result<Vec<BillLine>, Error> {
+        self.list_bill(from, to).await
     }
 
     async fn storage_prices(&self, zone: &str, known: &StoragePrices) -> Result<StoragePrices, Error> {

@@ -39,6 +39,31 @@ fn a_volume_is_a_sparse_file_that_the_system_finds_when_it_boots() {
 }
 
 #[test]
+fn scratch_is_a_disk_that_a_power_off_erases_and_a_reboot_keeps() {
+    let stage = Stage::new(IDLE);
+    let images = "/marketplace/v2/local-images?image_label=ubuntu_jammy_gpu_os_12&zone=fr-par-2&type=instance_sbs";
+    let image = stage.ask("GET", images, Value::Null)["local_images"][0]["id"].clone();
+    let body = json!({"name": "s", "commercial_type": "L40S-1-48G", "image": image});
+    let made = stage.ask("POST", INSTANCE, body)["server"].clone();
+    let (id, scratch) = (made["id"].as_str().unwrap(), made["volumes"]["1"]["id"].as_str().unwrap());
+    assert_eq!(made["volumes"]["1"]["volume_type"], "scratch");
+    stage.act(id, "poweron");
+    stage.eventually("it runs", || stage.pids(id).len() == 1);
+    stage.eventually("the disk is there", || stage.size(scratch) == 1_600 * GB && stage.seen(id, scratch).exists());
+    let note = stage.folder.join("volumes").join(format!("{scratch}.d"));
+    std::fs::create_dir(&note).unwrap();
+    stage.act(id, "reboot");
+    stage.eventually("it runs again", || stage.pids(id).len() == 2);
+    assert!(note.exists() && stage.file(scratch).exists());
+    stage.act(id, "poweroff");
+    stage.eventually("it is erased", || !stage.file(scratch).exists() && !note.exists());
+    stage.act(id, "poweron");
+    stage.eventually("a blank disk is there", || stage.size(scratch) == 1_600 * GB);
+    stage.act(id, "terminate");
+    stage.eventually("nothing is left", || !stage.file(scratch).exists());
+}
+
+#[test]
 fn attachments_and_detachments_show_at_once_on_a_running_server() {
     let stage = Stage::new(IDLE);
     let (id, volume) = (stage.running(), stage.volume(1));

@@ -50,10 +50,13 @@ impl Store {
             let found = self.audits(&account).await?.into_iter().filter_map(|z| Some((z.zone, z.report?)));
             audits.extend(found.map(|(zone, report)| AuditFacts { account: account.clone(), zone, report }));
         }
-        let limits = self.limits().await?;
-        let used = if limits.is_any() { self.in_use(&limits, now).await? } else { Default::default() };
+        let mut limits = Vec::new();
+        for (scope, l) in self.all_limits().await? {
+            let used = if l.is_any() { self.in_use(&scope, &l, now).await? } else { Default::default() };
+            limits.push((scope, l, used));
+        }
         let services = self.recent_services(past).await?;
-        Ok(Facts { instances: instances.into_values().collect(), services, stuck, audits, limits, used })
+        Ok(Facts { instances: instances.into_values().collect(), services, stuck, audits, limits })
     }
 
     async fn collect(&self, statement: Statement, into: &mut BTreeMap<String, Instance>) -> Result<(), Error> {

@@ -42,7 +42,7 @@ const TABLES: [(&str, &[&str]); 33] = [
         "settled_costs",
         &["start_day", "end_day", "account_id", "zone", "service_id", "model_id", "kind", "class", "sku", "currency"],
     ),
-    ("limits", &["id"]),
+    ("limits", &["scope"]),
     ("alerts", &["key"]),
     ("webhooks", &["id"]),
     ("deliveries", &["id"]),

@@ -255,3 +255,26 @@ async fn an_audit_can_be_requested_and_power_be_changed() {
     let refused = browser.post(&format!("{path}/extend"), &[("hours", "-1")]).await;
     assert!(refused.status == 422 && refused.text.contains("Terminate"), "the page is shown again: {}", refused.text);
 }
+
+#[tokio::test]
+async fn an_account_is_checked_from_the_settings() {
+    let w = World::new(Database::Sqlite).await;
+    let mut settings = w.settings();
+    let account = inventiv_testkit::account();
+    w.store.remember_account(&account.id, "scaleway", inventiv_testkit::PROJECT, (settings.now)()).await.unwrap();
+    let ask: inventiv_api::AskCheck = Box::new(|zone, subject| {
+        Box::pin(async move {
+            let is_wrong = zone == "fr-par-2" && subject == inventiv_types::CheckSubject::Inventory;
+            if is_wrong { Err("<b>permission</b> denied".to_owned()) } else { Ok("all well".to_owned()) }
+        })
+    });
+    settings.accounts[0].check = Some(inventiv_api::Checks { zones: vec!["fr-par-1".into(), "fr-par-2".into()], ask });
+    let mut browser = Browser::operator(&w).await;
+    browser.console = inventiv_console::Console::new(inventiv_api::App::new(settings).router()).router();
+    let checked = browser.post("/console/settings/check-account", &[("id", &account.id)]).await;
+    let text = &checked.text;
+    assert_eq!(checked.status, 200);
+    assert!(text.contains("Not every check passed") && text.contains("all well"), "{text}");
+    assert!(text.contains("denied") && !text.contains("<b>permission"), "{text}");
+    assert_eq!(browser.post("/console/settings/check-account", &[("id", "scaleway:nosuch")]).await.status, 404);
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 mod audit_show;
+mod bill;
 mod costs;
 mod events_follow;
 mod every_route;

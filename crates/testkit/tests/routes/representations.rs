@@ -41,8 +41,8 @@ pub(crate) async fn world() -> World {
     world
 }
 
-/// The image queries, as the executable connects them.
-fn images(world: &World) -> Images {
+/// The provider of the emulated cloud.
+pub(crate) fn cloud(world: &World) -> Arc<Scaleway> {
     let env = |name: &str| match name {
         "SCW_SECRET_KEY" => Some("22222222-2222-4222-8222-222222222222".to_owned()),
         "SCW_DEFAULT_PROJECT_ID" => Some(PROJECT.to_owned()),
@@ -50,7 +50,12 @@ fn images(world: &World) -> Images {
         _ => None,
     };
     let (credentials, clock) = (scaleway::credentials::read(&env, None).unwrap(), world.clock.clone());
-    let cloud = Arc::new(Scaleway::new(&credentials, world.wire.clone(), 1e6, Arc::new(move || clock.now())));
+    Arc::new(Scaleway::new(&credentials, world.wire.clone(), 1e6, Arc::new(move || clock.now())))
+}
+
+/// The image queries, as the executable connects them.
+fn images(world: &World) -> Images {
+    let cloud = cloud(world);
     let other = cloud.clone();
     Images {
         fits: Box::new(move |image, offer| {

@@ -175,18 +175,18 @@ async fn a_replica_that_does_not_answer_any_more_is_replaced_and_a_short_silence
 
 #[tokio::test]
 async fn a_service_beyond_a_limit_says_so_and_goes_on_once_it_is_raised() {
-    for database in Database::both() {
+    for (database, path) in Database::both().into_iter().zip(["/limits", "/limits?service=chat"]) {
         let mut stage = Stage::new(database).await;
         stage.create(request(1, 2)).await;
         stage.until(10, "it answers", |s| is_ready_with(s, 1)).await;
-        let (status, limits) = stage.w.call("PUT", "/limits", Some(json!({"gpus": 1}))).await;
+        let (status, limits) = stage.w.call("PUT", path, Some(json!({"gpus": 1}))).await;
         assert_eq!(status, 200, "{limits}");
         stage.ask(8, 0);
         let shown = stage.until(5, "it says so", |s| s["status"] == "degraded").await;
         let reason = shown["reason"].as_str().unwrap();
         assert!(reason.contains("1 of at most 1 GPUs are in use") && reason.contains("limit set"), "{reason}");
         stage.stays(60, "no replica is created", |s| s["replicas"].as_array().unwrap().len() == 1).await;
-        stage.w.call("PUT", "/limits", Some(json!({"gpus": 2}))).await;
+        stage.w.call("PUT", path, Some(json!({"gpus": 2}))).await;
         stage.until(10, "it grows", |s| is_ready_with(s, 2)).await;
         stage.end().await;
     }

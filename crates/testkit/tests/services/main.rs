@@ -5,5 +5,6 @@
 mod at_once;
 mod crashes;
 mod failing;
+mod idle_costs;
 mod lives;
 mod stage;

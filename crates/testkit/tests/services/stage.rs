@@ -24,7 +24,7 @@ pub(crate) struct Stage {
     pub(crate) w: World,
     pub(crate) fleet: Fleet,
     /// The database as the gateway uses it: another process.
-    gateway: Store,
+    pub(crate) gateway: Store,
     /// What the gateway reports in each turn.
     pub(crate) load: Option<(u32, u32)>,
     last_request_at: Option<Timestamp>,
