@@ -167,6 +167,7 @@ class Walk:
             "volume": f"/console/volumes/{volume}",
             "audit": "/console/audit",
             "costs": "/console/costs",
+            "bill": "/console/costs/bill",
             "settings": "/console/settings",
             "unknown": "/console/nothing",
         }
@@ -407,6 +408,14 @@ def a_readers_link(walk):
     context.close()
 
 
+def an_account_is_checked(walk):
+    page = walk.page
+    walk.go("/console/settings")
+    page.get_by_role("button", name="Check the account").click()
+    expect(page.locator("#checked")).to_contain_text("Every check passed.")
+    walk.check("settings-checked")
+
+
 def a_session_that_ends(walk):
     walk.go("/console/instances")
     expect(walk.page.locator("#live")).to_have_text("Live")
@@ -448,7 +457,7 @@ def main():
             walk.page.set_viewport_size({"width": 1280, "height": 480})
             walk.go("/")
             walk.page.screenshot(path=PICTURES / "console.png")
-            for step in [values_over_time, a_quiet_page_is_not_polled, connection_is_cut, a_readers_link, a_session_that_ends]:
+            for step in [values_over_time, a_quiet_page_is_not_polled, connection_is_cut, an_account_is_checked, a_readers_link, a_session_that_ends]:
                 step(walk)
                 print(f"ok: {step.__name__}", flush=True)
         finally:

@@ -45,7 +45,7 @@ impl Console {
     /// The routes: `/` and everything below `/console`.
     pub fn router(self) -> Router {
         use pages::{
-            audit, chat, costs, instance, instances, login, new_instance, overview, service, services, settings,
+            audit, bill, chat, costs, instance, instances, login, new_instance, overview, service, services, settings,
             volumes,
         };
         Router::new()
@@ -83,6 +83,7 @@ impl Console {
             .route("/console/volumes/{id}", get(volumes::confirm).post(volumes::change))
             .route("/console/audit", get(audit::show).post(audit::request))
             .route("/console/costs", get(costs::show))
+            .route("/console/costs/bill", get(bill::show))
             .route("/console/costs/export", get(costs::export))
             .route("/console/settings", get(settings::show))
             .route("/console/settings/{action}", get(page::back).post(settings::act))

@@ -1,6 +1,7 @@
 //! The pages.
 
 pub(crate) mod audit;
+pub(crate) mod bill;
 pub(crate) mod chat;
 pub(crate) mod costs;
 pub(crate) mod instance;

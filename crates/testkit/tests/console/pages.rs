@@ -5,7 +5,7 @@ use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
 
 /// Every page without an object.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/",
     "/console/services",
     "/console/services/new",
@@ -16,6 +16,8 @@ const PAGES: [&str; 12] = [
     "/console/audit",
     "/console/costs",
     "/console/costs?days=365&group_by=tag",
+    "/console/costs/bill",
+    "/console/costs/bill?month=2026-07",
     "/console/costs/export",
     "/console/settings",
 ];
