@@ -235,6 +235,10 @@ impl Replica {
     }
 }
 
+/// How long the planner may not know of a request, in milliseconds: a gateway tells within a second when the last one
+/// came, and its transaction takes some time.
+pub const LOAD_DELAY_MS: i64 = 3_000;
+
 /// The load of a service, over all replicas of the control plane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {

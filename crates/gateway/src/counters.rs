@@ -15,6 +15,9 @@ use std::time::Instant;
 
 /// How often the load of a service is told again while there is any, in microseconds.
 const TELL_AGAIN_US: i64 = 3_000_000;
+/// How often it is told when the last request came, in microseconds: well within
+/// [`LOAD_DELAY_MS`](inventiv_core::service::LOAD_DELAY_MS).
+const TELL_LAST_US: i64 = 900_000;
 
 /// About how many bytes of a request make a token.
 const BYTES_PER_TOKEN: usize = 4;
@@ -228,14 +231,17 @@ pub(crate) fn load_to_tell(id: &ServiceId, load: &ServiceLoad, now: Timestamp) -
     let queued = load.queued.load(Ordering::SeqCst);
     let last = load.last_request_us.load(Ordering::SeqCst);
     let mut told = load.told.lock();
-    let is_old = now.0 - told.1 >= TELL_AGAIN_US;
-    // When the last request came is told again from time to time, not with each one.
-    let changed = (outstanding, queued) != (told.0.0, told.0.1) || (last != told.0.2 && is_old);
+    let age = now.0 - told.1;
+    // When the last request came is told once a second, not with each one.
+    let changed = (outstanding, queued) != (told.0.0, told.0.1) || (last != told.0.2 && age >= TELL_LAST_US);
     let any = outstanding + queued > 0;
-    if !(changed || any && is_old) {
+    if !(changed || any && age >= TELL_AGAIN_US) {
         return None;
     }
     *told = ((outstanding, queued, last), now.0);
     let last_request_at = (last > 0).then_some(Timestamp(last));
     Some((id.clone(), Load { outstanding, queued, last_request_at }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,23 @@
 //! How many replicas a service needs, how many it keeps, and which ones end. Pure.
 
 use super::live::{is_ready, ready_count};
-use super::{Load, Replica, Service, ServiceSpec, ServiceState};
+use super::{LOAD_DELAY_MS, Load, Replica, Service, ServiceSpec, ServiceState};
 use crate::status::Status;
 use crate::time::Timestamp;
 
 /// How many replicas are needed now.
 ///
 /// A service that may have none keeps one for `idle_ms` after the last request, and after its oldest replica became
-/// ready: what was woken is not given up before it could answer.
+/// ready: what was woken is not given up before it could answer. [`LOAD_DELAY_MS`] is added: a request that came in time
+/// may not be known yet.
 pub(super) fn needed(service: &Service, live: &[&Replica], load: &Load, now: Timestamp) -> u32 {
     let spec = &service.spec;
     let requests = load.outstanding.saturating_add(load.queued);
     let by_load = requests.div_ceil(spec.target_concurrency.max(1));
-    let is_asked = load.last_request_at.is_some_and(|at| now.ms_since(at) < spec.idle_ms);
+    let kept_ms = spec.idle_ms.saturating_add(LOAD_DELAY_MS);
+    let is_asked = load.last_request_at.is_some_and(|at| now.ms_since(at) < kept_ms);
     let is_warm = service.warm_until.is_some_and(|until| until > now);
-    let is_new = !live.is_empty() && live.iter().all(|r| r.ready_at.is_none_or(|at| now.ms_since(at) < spec.idle_ms));
+    let is_new = !live.is_empty() && live.iter().all(|r| r.ready_at.is_none_or(|at| now.ms_since(at) < kept_ms));
     by_load.max(u32::from(is_asked || is_warm || is_new)).max(spec.min_replicas).min(spec.max_replicas)
 }
 

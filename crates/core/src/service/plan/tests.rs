@@ -10,7 +10,9 @@ mod updating;
 use super::{ServicePlan, ServiceRules, plan};
 use crate::id::{InstanceId, ServiceId};
 use crate::recorded::Failure;
-use crate::service::{Avoided, Candidate, Load, Replica, Service, ServiceSpec, ServiceState, ServiceStatus};
+use crate::service::{
+    Avoided, Candidate, LOAD_DELAY_MS, Load, Replica, Service, ServiceSpec, ServiceState, ServiceStatus,
+};
 use crate::status::{Desired, Status};
 use crate::time::Timestamp;
 use stage::*;

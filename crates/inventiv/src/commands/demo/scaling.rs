@@ -55,10 +55,9 @@ impl Story<'_> {
                 return Ok(shown);
             }
             if began.elapsed() > WITHIN {
-                return Err(Failure::timeout(format!(
-                    "the service is still {status}: {}",
-                    text(shown.reason.unwrap_or_default())
-                )));
+                let reason = shown.reason.map(|r| format!(" ({})", text(r))).unwrap_or_default();
+                let story = self.lines.borrow().join("\n");
+                return Err(Failure::timeout(format!("the service is still {status}{reason}:\n{story}")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

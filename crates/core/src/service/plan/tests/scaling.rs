@@ -46,8 +46,8 @@ fn the_last_replica_stays_while_somebody_asks_or_the_service_is_warm() {
     let cases = [
         (0, None, None, "end 1"),
         (0, Some(0), None, ""),
-        (0, Some(-10 * MIN + 1), None, ""),
-        (0, Some(-10 * MIN), None, "end 1"),
+        (0, Some(-10 * MIN - LOAD_DELAY_MS + 1), None, ""),
+        (0, Some(-10 * MIN - LOAD_DELAY_MS), None, "end 1"),
         (0, Some(-HOUR), Some(1), ""),
         (0, Some(-HOUR), Some(0), "end 1"),
         (0, None, Some(HOUR), ""),
@@ -75,7 +75,8 @@ fn the_last_replica_stays_while_somebody_asks_or_the_service_is_warm() {
 
 #[test]
 fn what_was_woken_is_not_given_up_before_it_could_answer() {
-    for (ready, since_ready, wanted) in [(false, 0, ""), (true, 10 * MIN - 1, ""), (true, 10 * MIN, "end 1")] {
+    let kept = 10 * MIN + LOAD_DELAY_MS;
+    for (ready, since_ready, wanted) in [(false, 0, ""), (true, kept - 1, ""), (true, kept, "end 1")] {
         let mut stage = Stage::with(0, 2);
         if ready {
             stage.ready(1);
@@ -162,7 +163,7 @@ fn all_replicas_end_once_nobody_asks_even_if_fewer_have_sufficed_for_a_short_tim
     stage.ready(3);
     assert_eq!(stage.acts(), "");
     stage.load(0);
-    stage.pass(MIN - 1);
+    stage.pass(MIN + LOAD_DELAY_MS - 1);
     assert_eq!(stage.acts(), "");
     stage.pass(1);
     assert_eq!(stage.acts(), "end 1 2 3");

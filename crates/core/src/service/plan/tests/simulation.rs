@@ -157,7 +157,7 @@ fn a_service_scales_to_zero_and_wakes_up() {
     assert_eq!(world.told(), (3, 3, 3, ServiceStatus::Idle));
     assert_eq!(
         world.ended,
-        [905, 905, 1_200],
+        [905, 905, 1_205],
         "two after five minutes, the last one ten minutes after the last request"
     );
     world.run(5, &|_| 1);

@@ -115,7 +115,7 @@ fn old_replicas_of_a_service_that_nobody_uses_end_without_successors() {
     assert_eq!(stage.acts(), "");
     stage.service.revision = 2;
     stage.load(0);
-    stage.pass(10 * MIN);
+    stage.pass(10 * MIN + LOAD_DELAY_MS);
     assert_eq!(stage.acts(), "end 1 2");
     assert_eq!(stage.status(), "idle");
 }
