@@ -4,7 +4,7 @@
 //! unless `--require` is given.
 
 use crate::vm::{is_root, is_there, quietly};
-use crate::{PROFILE, USAGE, cargo, root, run as succeed};
+use crate::{USAGE, programs, root, run as succeed};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             _ => return Err(USAGE.to_owned()),
         }
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = programs::target();
     let prepared = browser().and_then(|browser| Ok((browser, python(&target.join("browser-python"))?)));
     let (browser, python) = match prepared {
         Ok(prepared) => prepared,
@@ -33,10 +33,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             return Ok(());
         }
     };
-    cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
+    let built = programs::build()?;
     let pictures = target.join("browser");
     let mut walk = Command::new(python);
-    walk.arg("-B").arg(folder().join("walk.py")).args([&target.join(PROFILE), &pictures]).arg(browser);
+    walk.arg("-B").arg(folder().join("walk.py")).args([&built, &pictures]).arg(browser);
     succeed(&mut walk)?;
     println!("pictures of every page: {}", pictures.display());
     if keeps_picture {

@@ -1,7 +1,7 @@
 //! `cargo xtask clients`: runs Scaleway's official clients against the emulator's executable, a client generated from
 //! openapi.json against the control plane, and the official OpenAI client through the gateway.
 
-use crate::{PROFILE, cargo, root};
+use crate::{programs, root};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,8 +15,8 @@ struct Emulator {
 
 impl Emulator {
     /// `more`: more arguments.
-    fn start(target: &Path, more: &[&str]) -> Result<Self, String> {
-        let mut child = Command::new(target.join(PROFILE).join("scaleway-emulator"))
+    fn start(built: &Path, more: &[&str]) -> Result<Self, String> {
+        let mut child = Command::new(built.join("scaleway-emulator"))
             .args(["--listen", "127.0.0.1:0", "--clock", "x100", "--seed", "1"])
             .args(more)
             .stdout(Stdio::piped())
@@ -53,16 +53,16 @@ pub(crate) fn run() -> Result<(), String> {
         println!("skipped: {help}");
         return Ok(());
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = programs::target();
     let sdk = python(&target, "clients-python", "crates/scaleway-emulator/clients/python/requirements.txt")?;
-    cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
-    let emulator = Emulator::start(&target, &[])?;
+    let built = programs::build()?;
+    let emulator = Emulator::start(&built, &[])?;
     for script in ["suite.py", "samples.py"] {
         official(&sdk, script, &emulator.url)?;
     }
     drop(emulator);
-    generated(&target)?;
-    through_gateway(&target)
+    generated(&target, &built)?;
+    through_gateway(&target, &built)
 }
 
 /// Runs a script that uses the official SDK against the emulator.
@@ -83,7 +83,7 @@ fn official(sdk: &Path, script: &str, cloud: &str) -> Result<(), String> {
 }
 
 /// A client generated from openapi.json runs one instance life cycle against the real control plane.
-fn generated(target: &Path) -> Result<(), String> {
+fn generated(target: &Path, built: &Path) -> Result<(), String> {
     let python = python(target, "clients-openapi", "crates/api/clients/python/requirements.txt")?;
     let document = root().join("openapi.json");
     succeed(Command::new(&python).args(["-m", "openapi_spec_validator"]).arg(&document))?;
@@ -100,8 +100,8 @@ fn generated(target: &Path) -> Result<(), String> {
             .arg("--output-path")
             .arg(folder.path().join("inventiv_client")),
     )?;
-    let emulator = Emulator::start(target, &[])?;
-    let server = Server::start(target, &emulator.url, folder.path())?;
+    let emulator = Emulator::start(built, &[])?;
+    let server = Server::start(built, &emulator.url, folder.path())?;
     succeed(
         Command::new(python)
             .arg(root().join("crates/api/clients/python/life.py"))
@@ -113,13 +113,13 @@ fn generated(target: &Path) -> Result<(), String> {
 }
 
 /// The official OpenAI client asks models through the gateway; stand-ins answer.
-fn through_gateway(target: &Path) -> Result<(), String> {
+fn through_gateway(target: &Path, built: &Path) -> Result<(), String> {
     let clients = "crates/gateway/clients/python";
     let python = python(target, "clients-openai", &format!("{clients}/requirements.txt"))?;
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let inventiv = target.join(PROFILE).join("inventiv");
-    let emulator = Emulator::start(target, &["--boot", &format!("exec '{}' emulated-server", inventiv.display())])?;
-    let server = Server::start(target, &emulator.url, folder.path())?;
+    let inventiv = built.join("inventiv");
+    let emulator = Emulator::start(built, &["--boot", &format!("exec '{}' emulated-server", inventiv.display())])?;
+    let server = Server::start(built, &emulator.url, folder.path())?;
     succeed(
         Command::new(python)
             .arg("-B")
@@ -137,10 +137,10 @@ struct Server {
 }
 
 impl Server {
-    fn start(target: &Path, cloud: &str, folder: &Path) -> Result<Self, String> {
+    fn start(built: &Path, cloud: &str, folder: &Path) -> Result<Self, String> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let address = listener.map_err(|e| e.to_string())?.to_string();
-        let child = Command::new(target.join(PROFILE).join("inventiv"))
+        let child = Command::new(built.join("inventiv"))
             .args(["serve", "--listen", &address, "--zones", "fr-par-2"])
             .arg("--database")
             .arg(format!("sqlite:{}", folder.join("clients.db").display()))

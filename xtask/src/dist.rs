@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: makes the release files: a static executable with its unit file, manual page and completions, a
 //! container image of it (OCI layout), and checksums.
 
-use crate::{cargo, root, run};
+use crate::{cargo, programs, root, run};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const USER: &str = "65532";
 pub(crate) fn make() -> Result<(), String> {
     tools()?;
     cargo(&["build", "--release", "--locked", "--target", TARGET, "--package", "inventiv"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = programs::target();
     let binary = target.join(TARGET).join("release/inventiv");
     if !is_static(&read(&binary)?) {
         return Err(format!("{} needs a dynamic linker", binary.display()));

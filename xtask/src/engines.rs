@@ -3,7 +3,7 @@
 //! llama.cpp's server and the model come from the Python package index. Where it cannot provide them, the trial is
 //! skipped, unless `--require` is given.
 
-use crate::{PROFILE, USAGE, cargo, root, run as succeed};
+use crate::{USAGE, programs, root, run as succeed};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,7 +14,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         [flag] if flag == "--require" => true,
         _ => return Err(USAGE.to_owned()),
     };
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = programs::target();
     let python = match python(&target.join("engines-python")) {
         Ok(python) => python,
         Err(why) if is_required => return Err(why),
@@ -23,8 +23,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             return Ok(());
         }
     };
-    cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "scaleway-emulator", "--package", "inventiv"])?;
-    succeed(Command::new(python).arg("-B").arg(folder().join("trial.py")).arg(target.join(PROFILE)))
+    let built = programs::build()?;
+    succeed(Command::new(python).arg("-B").arg(folder().join("trial.py")).arg(built))
 }
 
 /// The folder of the programs of the trial.

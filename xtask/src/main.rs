@@ -6,10 +6,12 @@ mod dist;
 mod engines;
 mod mutants;
 mod postgres;
+mod programs;
 mod tests;
 mod tidy;
 mod vm;
 
+use programs::{PROFILE, cargo_command};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -98,15 +100,13 @@ fn check() -> Result<(), String> {
     step("deterministic simulation", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
     step("crash matrix", || crash_matrix(&["--every", EVERY].map(str::to_owned)))?;
     step("docs", || {
-        let mut command = Command::new("cargo");
+        let mut command = cargo_command();
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
         run(&mut command)
     })?;
     step("licences and sources", deny)
 }
 
-/// The Cargo profile for tests and trials.
-pub(crate) const PROFILE: &str = "trial";
 /// Simulation runs in each check: enough to inject every fault at every kind of call.
 const SEEDS: &str = "2000";
 /// Each check runs one of this many cells of the crash matrix.
@@ -138,7 +138,7 @@ fn step(name: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), Str
 }
 
 fn deny() -> Result<(), String> {
-    let there = Command::new("cargo").args(["deny", "--version"]).output().is_ok_and(|o| o.status.success());
+    let there = cargo_command().args(["deny", "--version"]).output().is_ok_and(|o| o.status.success());
     if there {
         return cargo(&["deny", "check", "licenses", "bans", "sources"]);
     }
@@ -150,7 +150,7 @@ fn deny() -> Result<(), String> {
 }
 
 fn bench(args: &[String]) -> Result<(), String> {
-    let mut emulator = Command::new("cargo");
+    let mut emulator = cargo_command();
     emulator.args(["bench", "--package", "scaleway-emulator", "--bench", "emulator", "--"]).args(args);
     run(&mut emulator)?;
     if args.iter().any(|a| a == "emulator") {
@@ -158,8 +158,8 @@ fn bench(args: &[String]) -> Result<(), String> {
     }
     cargo(&["build", "--release", "--package", "inventiv"])?;
     let postgres = postgres::Server::start()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let mut command = Command::new("cargo");
+    let target = programs::target();
+    let mut command = cargo_command();
     command
         .args(["bench", "--package", "inventiv-testkit", "--bench", "control_plane", "--"])
         .args(args)
@@ -178,9 +178,9 @@ fn soak(args: &[String]) -> Result<(), String> {
         }
     }
     let postgres = postgres::Server::start()?;
-    let mut command = Command::new("cargo");
+    let mut command = cargo_command();
     command
-        .args(["test", "--profile", PROFILE, "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
+        .args(["test", "--profile", PROFILE, "--quiet", "--workspace", "--test", "soak", "--", "--nocapture"])
         .env("INVENTIV_SOAK_KILLS", kills)
         .env("INVENTIV_SOAK_SERVERS", servers);
     postgres.tell(&mut command);
@@ -199,14 +199,14 @@ fn upgrade(args: &[String]) -> Result<(), String> {
     }
     run(Command::new("git").args(["worktree", "add", "--detach"]).args([&source]).arg(commit).current_dir(root()))?;
     let built = folder.join("target");
-    let mut old = Command::new("cargo");
+    let mut old = cargo_command();
     old.args(["build", "--quiet", "--package", "inventiv", "--manifest-path"]).arg(source.join("Cargo.toml"));
     old.env("CARGO_TARGET_DIR", &built);
     run(&mut old)?;
     let postgres = postgres::Server::start()?;
-    let mut command = Command::new("cargo");
+    let mut command = cargo_command();
     command
-        .args(["test", "--profile", PROFILE, "--quiet", "--package", "inventiv", "--test", "soak", "--", "--nocapture"])
+        .args(["test", "--profile", PROFILE, "--quiet", "--workspace", "--test", "soak", "--", "--nocapture"])
         .arg("is_replaced")
         .env("INVENTIV_OLD_BIN", built.join("debug/inventiv"));
     postgres.tell(&mut command);
@@ -216,38 +216,25 @@ fn upgrade(args: &[String]) -> Result<(), String> {
 }
 
 fn simulate(args: &[String]) -> Result<(), String> {
-    trial("simulate", args, "the simulation")
+    programs::start("simulate", args, "the simulation")
 }
 
 fn crash_matrix(args: &[String]) -> Result<(), String> {
-    trial("crash_matrix", args, "the crash matrix")
-}
-
-fn trial(bin: &str, args: &[String], what: &str) -> Result<(), String> {
-    let mut command = Command::new("cargo");
-    command.args(["run", "--profile", PROFILE, "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
-    command.args(["--package", "inventiv-testkit", "--bin", bin, "--"]).args(args);
-    let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{what} failed: {status}")) }
+    programs::start("crash_matrix", args, "the crash matrix")
 }
 
 fn replay(args: &[String]) -> Result<(), String> {
-    let mut command = Command::new("cargo");
-    // In the caller's current directory: DIR may be a relative path.
-    command.args(["run", "--profile", PROFILE, "--quiet", "--manifest-path"]).arg(root().join("Cargo.toml"));
-    command.args(["--package", "scaleway-replay", "--"]).args(args);
-    let status = command.status().map_err(|e| format!("{command:?}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("the replay failed: {status}")) }
+    programs::start("scaleway-replay", args, "the replay")
 }
 
 fn write_openapi() -> Result<(), String> {
-    let mut command = Command::new("cargo");
+    let mut command = cargo_command();
     command.args(["test", "--quiet", "--package", "inventiv-api", "openapi"]).env("INVENTIV_WRITE_OPENAPI", "1");
     run(&mut command)
 }
 
 fn cargo(args: &[&str]) -> Result<(), String> {
-    run(Command::new("cargo").args(args))
+    run(cargo_command().args(args))
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -193,7 +193,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 /// The mutants that `cargo mutants` makes of `core`. `more`: further arguments, for instance `--in-diff FILE`.
 fn of_core(more: &[String]) -> Result<(), String> {
-    let mut command = Command::new("cargo");
+    let mut command = crate::programs::cargo_command();
     command.args(["mutants", "--package", "inventiv-core", "--output", "target", "--colors", "never"]);
     command.args(more).args(["--", "--lib"]).current_dir(root());
     match command.status() {
@@ -258,7 +258,7 @@ enum Played {
 /// Only a trial that ran and failed is red: a mutant that does not compile proves nothing.
 fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     let cargo = |args: &[&str]| {
-        let mut command = Command::new("cargo");
+        let mut command = crate::programs::cargo_command();
         command
             .args(args)
             .current_dir(copy)
@@ -268,11 +268,20 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     };
     let (build, run): (Vec<&str>, Vec<&str>) = match trial {
         Trial::Simulation => (
-            vec!["build", "--profile", crate::PROFILE, "--quiet", "--package", "inventiv-testkit", "--bin", "simulate"],
+            vec![
+                "build",
+                "--profile",
+                crate::programs::PROFILE,
+                "--quiet",
+                "--package",
+                "inventiv-testkit",
+                "--bin",
+                "simulate",
+            ],
             vec![
                 "run",
                 "--profile",
-                crate::PROFILE,
+                crate::programs::PROFILE,
                 "--quiet",
                 "--package",
                 "inventiv-testkit",
@@ -284,8 +293,8 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
             ],
         ),
         Trial::Tests(package, name) => (
-            vec!["test", "--profile", crate::PROFILE, "--quiet", "--package", package, "--no-run"],
-            vec!["test", "--profile", crate::PROFILE, "--quiet", "--package", package, name],
+            vec!["test", "--profile", crate::programs::PROFILE, "--quiet", "--package", package, "--no-run"],
+            vec!["test", "--profile", crate::programs::PROFILE, "--quiet", "--package", package, name],
         ),
     };
     let built = cargo(&build)?;

@@ -3,14 +3,14 @@
 use crate::postgres::Server;
 use crate::root;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let postgres = Server::start()?;
     println!("PostgreSQL: {}", postgres.about);
-    let mut command = Command::new("cargo");
+    let mut command = crate::programs::cargo_command();
     command
-        .args(["test", "--profile", crate::PROFILE, "--workspace", "--no-fail-fast"])
+        .args(["test", "--profile", crate::programs::PROFILE, "--workspace", "--no-fail-fast"])
         .args(args)
         .current_dir(root())
         .stdout(Stdio::piped());

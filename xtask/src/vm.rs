@@ -2,7 +2,7 @@
 //!
 //! What is missing is installed with apt-get. Where that is not possible, the trial is skipped, unless it is required.
 
-use crate::{PROFILE, cargo, engines, root};
+use crate::{engines, programs};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return Err(crate::USAGE.to_owned());
     }
     let required = has("--require");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = programs::target();
     let folder = target.join("vm");
     let image = match prepare(&folder) {
         Ok(image) => image,
@@ -45,8 +45,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
     };
     println!("building the worker's program and the trial");
-    cargo(&["build", "--profile", PROFILE, "--quiet", "--package", "inventiv", "--package", "inventiv-vm-trial"])?;
-    let built = target.join(PROFILE);
+    let built = programs::build()?;
     // Without debug information, it is sent faster. The machine's C library is this host's, so that it can be run there.
     let program = folder.join("inventiv");
     crate::run(Command::new("strip").arg("-o").arg(&program).arg(built.join("inventiv")))?;
