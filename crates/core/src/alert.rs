@@ -25,9 +25,10 @@ words!(
         InstanceFailed = "instance.failed",
         /// The model of an instance answered, and does not answer now.
         InstanceUnavailable = "instance.unavailable",
-        /// The time of an instance is over in ten minutes.
+        /// The time of an instance is over in ten minutes, or nobody has asked its model for almost as long as it may be
+        /// idle.
         InstanceEndsSoon = "instance.ends_soon",
-        /// The end of an instance was requested because its time was over.
+        /// The end of an instance was requested because its time was over, or because nobody asked its model.
         InstanceEnded = "instance.ended",
         /// A service has fewer replicas than it needs, and something prevents more.
         ServiceDegraded = "service.degraded",
@@ -156,7 +157,27 @@ fn of_instance(i: &Instance, now: Timestamp) -> Vec<Alert> {
     let state = end.state(now).filter(|state| !(is_ending && matches!(state, EndState::Soon(_))));
     let kinds = (AlertKind::InstanceEndsSoon, AlertKind::InstanceEnded);
     found.extend(state.map(|state| state.alert(kinds, "instance", id, name)));
+    found.extend(of_idle(i, now));
     found
+}
+
+/// An instance that nobody asks, and that ends or ended for it.
+fn of_idle(i: &Instance, now: Timestamp) -> Option<Alert> {
+    let at = i.idle_ends_at?;
+    let (id, name) = (i.id.as_str(), &i.name);
+    let end = End { expires_at: Some(at), desired: i.desired, requested_at: i.terminate_requested_at };
+    let (kind, text) = match end.state(now)? {
+        EndState::Soon(at) if i.status == Status::Ready => {
+            let text =
+                format!("nobody asks the model of instance {name}: it ends by itself at {at}; any request keeps it");
+            (AlertKind::InstanceEndsSoon, text)
+        }
+        EndState::Soon(_) => return None,
+        EndState::Over(at) => {
+            (AlertKind::InstanceEnded, format!("instance {name} was ended at {at}: nobody asked its model"))
+        }
+    };
+    Some(Alert::new(kind, Severity::Info, id, text).with_detail(&format!("idle {at}")))
 }
 
 fn why_failed(i: &Instance) -> Option<&str> {

@@ -9,15 +9,15 @@ use inventiv_core::status::{Desired, Status};
 const INSERT: &str = "INSERT INTO instances (id, name, account_id, provider, zone, instance_type, model_id, spec_json, \
     desired, status, failure_json, provider_instance_id, ip_address, created_at, ready_at, terminate_requested_at, \
     terminated_at, notes_json, settled, wake_at, version, confirm_after, addresses_json, \
-    up_at, worker_json, service_id, expires_at, expiry_told_at, gpu_count) \
+    up_at, worker_json, service_id, expires_at, expiry_told_at, gpu_count, idle_ends_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-    $24, $25, $26, $27, $28, $29)";
+    $24, $25, $26, $27, $28, $29, $30)";
 
 const UPDATE: &str = "UPDATE instances SET desired = $1, status = $2, failure_json = $3, provider_instance_id = $4, \
     ip_address = $5, ready_at = $6, terminate_requested_at = $7, terminated_at = $8, notes_json = $9, settled = $10, \
     wake_at = $11, version = $12, confirm_after = $13, addresses_json = $14, name = $15, \
-    reboot_requested_at = $16, up_at = $17, worker_json = $18, expires_at = $19, expiry_told_at = $20 \
-    WHERE id = $21 AND version = $22";
+    reboot_requested_at = $16, up_at = $17, worker_json = $18, expires_at = $19, expiry_told_at = $20, \
+    idle_ends_at = $21 WHERE id = $22 AND version = $23";
 
 /// The server that the instance runs or ran on.
 fn provider_instance_id(agg: &Aggregate) -> Option<&str> {
@@ -35,7 +35,7 @@ pub(crate) fn insert(agg: &Aggregate) -> Statement {
     a.json(&i.notes).flag(i.settled).time(i.wake_at).int(i.version).opt_time(i.confirm_after);
     a.json(&i.addresses).opt_time(i.up_at).opt_json(i.worker.as_ref());
     a.opt_text(i.spec.replica_of.as_ref().map(|r| r.service_id.as_str()));
-    a.opt_time(i.expires_at).opt_time(i.expiry_told_at).int(i.spec.gpu_count);
+    a.opt_time(i.expires_at).opt_time(i.expiry_told_at).int(i.spec.gpu_count).opt_time(i.idle_ends_at);
     a.statement(INSERT)
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn update(agg: &Aggregate, read_version: i64) -> Statement {
     a.opt_time(i.terminated_at).json(&i.notes).flag(i.settled).time(i.wake_at).int(read_version + 1);
     a.opt_time(i.confirm_after).json(&i.addresses).text(&i.name).opt_time(i.reboot_requested_at);
     a.opt_time(i.up_at).opt_json(i.worker.as_ref()).opt_time(i.expires_at).opt_time(i.expiry_told_at);
-    a.text(i.id.as_str()).int(read_version);
+    a.opt_time(i.idle_ends_at).text(i.id.as_str()).int(read_version);
     a.guarded(UPDATE)
 }
 
@@ -85,6 +85,7 @@ pub(crate) fn read(c: &Columns<'_>) -> Result<Instance, Error> {
         reboot_requested_at: c.opt_time("reboot_requested_at")?,
         expires_at: c.opt_time("expires_at")?,
         expiry_told_at: c.opt_time("expiry_told_at")?,
+        idle_ends_at: c.opt_time("idle_ends_at")?,
         version: c.int("version")?,
         confirm_after: c.opt_time("confirm_after")?,
     })

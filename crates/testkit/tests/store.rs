@@ -78,6 +78,7 @@ fn instance(n: u128) -> Aggregate {
         reboot_requested_at: None,
         expires_at: None,
         expiry_told_at: None,
+        idle_ends_at: None,
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }
@@ -230,6 +231,7 @@ async fn every_field_comes_back_as_it_was_written() {
             vec![Note { code: inventiv_core::status::NoteCode::Waiting, text: "waits".into(), until: Some(at(8)) }];
         after.instance.reboot_requested_at = Some(at(9));
         (after.instance.expires_at, after.instance.expiry_told_at) = (Some(at(10)), Some(at(11)));
+        after.instance.idle_ends_at = Some(at(12));
         after.instance.settled = true;
         after.instance.wake_at = at(9);
         assert_eq!(store.save(&before, &after, &[], at(10)).await.unwrap(), Saved::Version(1));

@@ -83,6 +83,33 @@ fn an_end_is_told_before_and_after_unless_somebody_ended_it_earlier() {
 }
 
 #[test]
+fn an_instance_that_nobody_asks_is_told_before_and_after_its_end() {
+    let (soon, ended) = (AlertKind::InstanceEndsSoon, AlertKind::InstanceEnded);
+    let day = PAST_MS / 60_000;
+    // It ends after 60 minutes. When its end was requested, its status, and now; the alert.
+    let cases = [
+        (None, Status::Ready, 51, Some(soon)),
+        (None, Status::Unavailable, 51, None),
+        (Some(60), Status::Draining, 60, Some(ended)),
+        (Some(60), Status::Terminated, 60 + day - 1, Some(ended)),
+        (Some(60), Status::Terminated, 60 + day, None),
+        // Somebody was faster.
+        (Some(55), Status::Draining, 56, None),
+    ];
+    for (requested, status, now, wanted) in cases {
+        let facts = instance(|i| {
+            i.idle_ends_at = Some(minutes(60));
+            i.status = status;
+            i.terminate_requested_at = requested.map(minutes);
+            i.desired = if requested.is_some() { Desired::Absent } else { Desired::Present };
+        });
+        let found: Vec<AlertKind> = kinds(&facts, minutes(now));
+        let found: Vec<AlertKind> = found.into_iter().filter(|k| *k != AlertKind::InstanceUnavailable).collect();
+        assert_eq!(found, Vec::from_iter(wanted), "{requested:?} {status} {now}");
+    }
+}
+
+#[test]
 fn a_failed_instance_does_not_end_soon_and_a_new_end_is_another_alert() {
     let ends = |i: &mut Instance| i.expires_at = Some(minutes(60));
     let failed_one = instance(|i| {

@@ -77,6 +77,9 @@ pub struct Instance {
     pub expires_at: Option<Timestamp>,
     /// When it was told that this is near. A new `expires_at` takes it back.
     pub expiry_told_at: Option<Timestamp>,
+    /// When it ends because nobody asks its model: known in the last ten minutes, unless somebody asks. Once that end was
+    /// requested: when.
+    pub idle_ends_at: Option<Timestamp>,
     /// Why nothing more is done now.
     pub notes: Vec<Note>,
     /// Nothing is left to do until a request or a change in the cloud.
@@ -144,6 +147,7 @@ impl Instance {
             reboot_requested_at: None,
             expires_at: None,
             expiry_told_at: None,
+            idle_ends_at: None,
             notes: Vec::new(),
             settled: false,
             wake_at: now,

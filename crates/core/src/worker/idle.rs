@@ -14,21 +14,23 @@ use crate::time::Timestamp;
 /// The worker measures how long that is: it sees every request. Without its word, nothing ends.
 pub(super) fn end_if_idle(i: &mut Instance, report: &Report, now: Timestamp, events: &mut Vec<Event>) {
     let (Some(limit_ms), Some(ready_at), Some(idle_ms)) = (i.spec.idle_ms, i.ready_at, report.idle_ms) else { return };
-    if i.status != Status::Ready || i.spec.replica_of.is_some() || report.in_flight > 0 {
+    if i.status != Status::Ready || i.spec.replica_of.is_some() {
         return;
     }
     // Before it was ready, nobody could ask.
-    let idle_ms = idle_ms.min(now.ms_since(ready_at));
+    let idle_ms = if report.in_flight > 0 { 0 } else { idle_ms.min(now.ms_since(ready_at)) };
     if idle_ms >= limit_ms {
+        i.idle_ends_at = Some(now);
         // A termination is never refused.
         let _ = Request::Terminate.apply(i, now);
         let text = format!("nobody asked its model for {}", minutes(limit_ms));
         events.push(Event::told(EventKind::RequestTerminate, text));
         return;
     }
-    let Some(record) = i.worker.as_mut() else { return };
-    let is_near = idle_ms >= limit_ms - TOLD_BEFORE_MS.min(limit_ms / 2);
-    if is_near && !record.idle_told {
+    if idle_ms < limit_ms - TOLD_BEFORE_MS.min(limit_ms / 2) {
+        i.idle_ends_at = None;
+    } else if i.idle_ends_at.is_none() {
+        i.idle_ends_at = Some(now.plus_ms(limit_ms - idle_ms));
         let text = format!(
             "nobody asked its model for {}; it ends after {} without a request: any request keeps it",
             minutes(idle_ms),
@@ -36,7 +38,6 @@ pub(super) fn end_if_idle(i: &mut Instance, report: &Report, now: Timestamp, eve
         );
         events.push(Event::told(EventKind::InstanceExpiresSoon, text));
     }
-    record.idle_told = is_near;
 }
 
 fn minutes(ms: i64) -> String {

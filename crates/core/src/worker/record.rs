@@ -49,9 +49,6 @@ pub struct WorkerRecord {
     pub logged: (String, u64),
     /// Why the model will not answer.
     pub failure: Option<StartupFailure>,
-    /// Whether it was told that the instance ends soon because nobody asks its model.
-    #[serde(default)]
-    pub idle_told: bool,
     /// What is waited for, in one sentence.
     pub waits_for: Option<String>,
 }
@@ -71,7 +68,6 @@ impl WorkerRecord {
             downloaded_bytes: 0,
             logged: (String::new(), 0),
             failure: None,
-            idle_told: false,
             waits_for: Some("waits for the server to boot and to respond to a handshake".to_owned()),
         }
     }

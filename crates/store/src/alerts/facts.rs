@@ -23,6 +23,10 @@ const ENDING: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND d
     AND failure_json IS NULL AND status NOT IN ('terminated', 'provisioning_failed') ORDER BY expires_at LIMIT $1";
 const ENDED: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND desired = 'absent' AND expires_at > $2 \
     AND terminate_requested_at >= expires_at ORDER BY expires_at DESC LIMIT $1";
+const IDLE: &str = "SELECT * FROM instances WHERE idle_ends_at IS NOT NULL AND desired <> 'absent' AND idle_ends_at <= $2 \
+    ORDER BY idle_ends_at LIMIT $1";
+const IDLE_ENDED: &str = "SELECT * FROM instances WHERE idle_ends_at IS NOT NULL AND desired = 'absent' \
+    AND idle_ends_at > $2 ORDER BY idle_ends_at DESC LIMIT $1";
 const ACCOUNTS: &str = "SELECT id FROM provider_accounts WHERE removed_at IS NULL ORDER BY id";
 
 impl Store {
@@ -38,7 +42,8 @@ impl Store {
             a.int(ROWS_MAX);
             self.collect(a.statement(sql), &mut instances).await?;
         }
-        for (sql, at) in [(FAILED_LATELY, past), (ENDING, now.plus_ms(TOLD_BEFORE_MS)), (ENDED, past)] {
+        let soon = now.plus_ms(TOLD_BEFORE_MS);
+        for (sql, at) in [(FAILED_LATELY, past), (ENDING, soon), (ENDED, past), (IDLE, soon), (IDLE_ENDED, past)] {
             let mut a = Args::new();
             a.int(ROWS_MAX).time(at);
             self.collect(a.statement(sql), &mut instances).await?;
@@ -83,6 +88,8 @@ mod tests {
             (TROUBLED, "instances_status"),
             (ENDING, "instances_ending"),
             (ENDED, "instances_expired"),
+            (IDLE, "instances_idle_ending"),
+            (IDLE_ENDED, "instances_idle_ended"),
         ] {
             let mut a = Args::new();
             a.int(ROWS_MAX);

@@ -117,6 +117,7 @@ pub(crate) fn instance() -> Aggregate {
         reboot_requested_at: None,
         expires_at: None,
         expiry_told_at: None,
+        idle_ends_at: None,
         version: 0,
     };
     Aggregate { instance, servers: Vec::new(), volumes: Vec::new() }

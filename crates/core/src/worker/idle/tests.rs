@@ -58,12 +58,17 @@ fn an_instance_ends_when_nobody_has_asked_for_as_long_as_it_says() {
     let mut agg = ready(Some(30));
     assert_eq!(at(&mut agg, 500, &idle(19)), []);
     assert_eq!(at(&mut agg, 501, &idle(20)), [EventKind::InstanceExpiresSoon], "ten minutes before");
+    let ends_at = Some(READY.plus_ms(511 * MIN));
+    assert_eq!(agg.instance.idle_ends_at, ends_at);
     assert_eq!(at(&mut agg, 502, &idle(21)), [], "told once");
+    assert_eq!(agg.instance.idle_ends_at, ends_at, "it does not move");
     assert_eq!(at(&mut agg, 503, &idle(0)), [], "somebody asked");
+    assert_eq!(agg.instance.idle_ends_at, None);
     assert_eq!(at(&mut agg, 523, &idle(20)), [EventKind::InstanceExpiresSoon], "told again");
     assert_eq!(agg.instance.desired, Desired::Present);
     assert_eq!(at(&mut agg, 533, &idle(30)), [EventKind::RequestTerminate]);
     assert_eq!((agg.instance.desired, agg.instance.status), (Desired::Absent, Status::Draining));
+    assert_eq!(agg.instance.idle_ends_at, agg.instance.terminate_requested_at);
     assert_eq!(at(&mut agg, 534, &idle(31)), [], "once");
 }
 
