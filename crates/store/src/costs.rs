@@ -5,6 +5,7 @@
 //! (`settle`).
 
 mod busy;
+mod by_day;
 mod counted;
 mod focus;
 mod names;
@@ -80,49 +81,64 @@ fn pieces(charges: &str) -> String {
     )
 }
 
+/// Rows of the ledger within the period, each with one price.
+fn priced(charges: &str) -> String {
+    format!(
+        "cut AS (SELECT c.*, CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at ELSE CAST($1 AS BIGINT) END AS lo, \
+        CASE WHEN ends_at IS NULL OR ends_at > CAST($2 AS BIGINT) THEN CAST($2 AS BIGINT) ELSE ends_at END AS hi \
+        FROM {charges} c WHERE {WITHIN}), \
+        priced AS (SELECT c.*, {PRICED} \
+        FROM cut c JOIN prices p ON p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku \
+        AND p.since < hi AND (p.until IS NULL OR p.until > lo) AND hi > lo)"
+    )
+}
+
 /// The rows that are not read from `settled_costs`: those that are not settled, and those that do not lie between the first
-/// midnight of the period, `$7`, and the last one, `$8`, as a whole. Which days these lie in is read from `settled_costs`:
-/// there are few such days, and far more rows.
-fn not_whole(or: &str) -> String {
-    let columns = "c.resource_id, c.kind, c.starts_at, c.ends_at, c.class, c.sku, c.quantity, c.account_id, c.zone, \
-        c.instance_id, c.service_id, c.model_id";
+/// midnight of the period, `$6`, and the last one, `$7`, as a whole. Which days these lie in is read from `settled_costs`:
+/// there are few such days, and far more rows. `more`: a column besides those that every sum needs; every column is in the
+/// index `charges_counting`.
+fn not_whole(more: &str, or: &str) -> String {
+    let columns = format!(
+        "c.starts_at, c.ends_at, c.class, c.sku, c.quantity, c.account_id, c.zone, c.instance_id, c.service_id{more}"
+    );
     format!(
         "SELECT {columns} FROM charges c WHERE settled <= 0 \
         UNION ALL SELECT {columns} FROM (SELECT DISTINCT start_day / 86400000000 AS first, end_day / 86400000000 AS last \
         FROM settled_costs WHERE end_day + 86400000000 > CAST($1 AS BIGINT) AND start_day < CAST($2 AS BIGINT) \
-        AND (end_day >= CAST($8 AS BIGINT) OR start_day < CAST($7 AS BIGINT) {or})) AS d \
+        AND (end_day >= CAST($7 AS BIGINT) OR start_day < CAST($6 AS BIGINT) {or})) AS d \
         CROSS JOIN charges c WHERE c.settled > 0 AND c.starts_at / 86400000000 = d.first AND c.ends_at / 86400000000 = d.last"
     )
 }
-/// By day, only rows that lie in one day as a whole are read from there.
-const OVER_MIDNIGHT: &str = "OR start_day <> end_day";
 
 static SUMS: LazyLock<HashMap<Option<CostGroup>, &'static str>> =
     LazyLock::new(|| CostGroup::ALL.iter().copied().map(Some).chain([None]).map(|g| (g, sums(g))).collect());
 
 fn sums(group: Option<CostGroup>) -> &'static str {
+    if group == Some(CostGroup::Day) {
+        return by_day::sums().leak();
+    }
     let column = group.map_or("''", column);
     let amounts = format!(
         "SELECT {column} AS label, class, currency, {AMOUNT} AS micros, (to_us - from_us) / 1000000 AS seconds FROM priced"
     );
     let sum = "CAST(SUM(micros) AS BIGINT) AS micros, CAST(SUM(seconds) AS BIGINT) AS seconds";
     if !is_settled(group) {
-        let pieces = pieces("charges");
+        let priced = priced("charges");
         return format!(
-            "WITH RECURSIVE {pieces} SELECT label, class, currency, {sum} FROM ({amounts}) AS t \
-            GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            "WITH {priced} SELECT label, class, currency, {sum} FROM ({amounts}) AS t GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
         .leak();
     }
-    let (or, column, only) = match group {
-        Some(CostGroup::Day) => (OVER_MIDNIGHT, "CAST(start_day AS TEXT)", "AND start_day = end_day"),
-        _ => ("", column, ""),
+    let more = match group {
+        Some(CostGroup::Model) => ", c.model_id",
+        Some(CostGroup::Kind) => ", c.kind",
+        _ => "",
     };
-    let pieces = pieces(&format!("({})", not_whole(or)));
+    let priced = priced(&format!("({})", not_whole(more, "")));
     format!(
-        "WITH RECURSIVE {pieces} SELECT label, class, currency, {sum} FROM ({amounts} UNION ALL \
+        "WITH {priced} SELECT label, class, currency, {sum} FROM ({amounts} UNION ALL \
         SELECT {column} AS label, class, currency, micros, seconds FROM settled_costs \
-        WHERE start_day >= CAST($7 AS BIGINT) AND end_day < CAST($8 AS BIGINT) {only} \
+        WHERE start_day >= CAST($6 AS BIGINT) AND end_day < CAST($7 AS BIGINT) \
         AND ($3 = '' OR account_id = $3) AND ($5 = '' OR service_id = $5)) AS t GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     .leak()
@@ -156,7 +172,8 @@ const fn column(group: CostGroup) -> &'static str {
         CostGroup::Kind => "kind",
         CostGroup::Class => "class",
         CostGroup::Resource => "resource_id",
-        CostGroup::Day => "CAST(day AS TEXT)",
+        // `by_day`
+        CostGroup::Day => "''",
     }
 }
 
@@ -172,9 +189,7 @@ impl Store {
         filter: &CostFilter,
     ) -> Result<Vec<CostRow>, Error> {
         let Some(sql) = SUMS.get(&group).filter(|_| from < to) else { return Ok(Vec::new()) };
-        let piece = if group == Some(CostGroup::Day) { DAY_US } else { to.0 - from.0 };
         let mut a = within((from, to), filter);
-        a.int(piece);
         if is_settled(group) {
             // What is settled is not known by instance.
             let (first, last) = (day_of(Timestamp(from.0.saturating_add(DAY_US - 1))), day_of(to));

@@ -1,4 +1,4 @@
-//! Sums of the ledger are the same whether its rows are settled or not.
+//! Sums of the ledger are those of its pieces, and the same whether its rows are settled or not.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -6,7 +6,8 @@ use inventiv_core::cost_group::CostGroup;
 use inventiv_core::time::Timestamp;
 use inventiv_store::{CostFilter, CostRow, Store};
 use inventiv_testkit::{Database, World};
-use sqlx::AnyPool;
+use sqlx::{AnyPool, Row};
+use std::collections::BTreeMap;
 
 const DAY: i64 = 86_400_000_000;
 /// A midnight.
@@ -133,6 +134,110 @@ async fn settled_rows_change_no_sum_of_any_period_and_are_added_once() {
             w.store.settle_charges(3, now).await.unwrap();
             assert_eq!(sums(&w.store, asked[0].0, &filters[0]).await, known);
             assert_eq!(count(&pool, "settled < 0").await, 0);
+        }
+    }
+}
+
+/// Prices that change several times, between any two moments, and vanish for a while.
+async fn changing_prices(pool: &AnyPool, random: &mut fastrand::Rng) {
+    for sku in ["server/A", "server/B", "block/5000"] {
+        let mut borders: Vec<i64> = (0..random.usize(2..7)).map(|_| BASE + random.i64(-DAY..DAYS * DAY)).collect();
+        borders.sort_unstable();
+        borders.dedup();
+        for pair in borders.windows(2) {
+            if random.u8(0..5) == 0 {
+                continue;
+            }
+            price(pool, sku, pair[0], Some(pair[1]), random.i64(1..5_000_000_000)).await;
+        }
+        price(pool, sku, *borders.last().unwrap(), None, random.i64(1..5_000_000_000)).await;
+    }
+}
+
+/// Millionths and seconds, by the value of a group, class and currency.
+type Sums = BTreeMap<(String, String, String), (i128, i128)>;
+
+/// The sums as docs/COSTS.md says: every row is cut at the borders of the period, of its prices and, by day, at midnight; each
+/// piece is cut to whole seconds, and rounded once.
+async fn by_hand(pool: &AnyPool, (from, to): (Timestamp, Timestamp), group: Option<CostGroup>, f: &CostFilter) -> Sums {
+    let column = match group {
+        None | Some(CostGroup::Day) => "''",
+        Some(CostGroup::Instance | CostGroup::Tag) => "instance_id",
+        Some(CostGroup::Service) => "COALESCE(service_id, '')",
+        Some(CostGroup::Model) => "COALESCE(model_id, '')",
+        Some(CostGroup::Zone) => "zone",
+        Some(CostGroup::Sku) => "sku",
+        Some(CostGroup::Kind) => "kind",
+        Some(CostGroup::Class) => "class",
+        Some(CostGroup::Resource) => "resource_id",
+    };
+    let rows = format!(
+        "SELECT {column} AS label, starts_at, ends_at, class, sku, quantity FROM charges WHERE ($1 = '' OR account_id = $1) \
+        AND ($2 = '' OR instance_id = $2) AND ($3 = '' OR service_id = $3)"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(rows)).bind(&f.account_id).bind(&f.instance_id).bind(&f.service_id);
+    let rows = rows.fetch_all(pool).await.unwrap();
+    let prices = sqlx::query(
+        "SELECT sku, since, until, hourly_nanos, currency FROM prices WHERE account_id = 'acc' AND zone = 'z'",
+    )
+    .fetch_all(pool);
+    let prices = prices.await.unwrap();
+    let mut sums = Sums::new();
+    for row in &rows {
+        let ends = row.get::<Option<i64>, _>("ends_at").unwrap_or(i64::MAX).min(to.0);
+        let begins = row.get::<i64, _>("starts_at").max(from.0);
+        for price in prices.iter().filter(|p| p.get::<&str, _>("sku") == row.get::<&str, _>("sku")) {
+            let until = price.get::<Option<i64>, _>("until").unwrap_or(i64::MAX).min(ends);
+            let mut at = price.get::<i64, _>("since").max(begins);
+            while at < until {
+                let midnight = at - at.rem_euclid(DAY) + DAY;
+                let next = if group == Some(CostGroup::Day) { until.min(midnight) } else { until };
+                let seconds = i128::from((next - at) / 1_000_000);
+                let nanos = i128::from(price.get::<i64, _>("hourly_nanos")) * i128::from(row.get::<i64, _>("quantity"));
+                // Nanos per hour, times seconds, in twice the millionths.
+                let doubled = nanos * seconds * 2 / (3_600 * 1_000);
+                let label = if group == Some(CostGroup::Day) { (midnight - DAY).to_string() } else { row.get("label") };
+                let sum = sums.entry((label, row.get("class"), price.get("currency"))).or_default();
+                *sum = (sum.0 + (doubled + 1) / 2, sum.1 + seconds);
+                at = next;
+            }
+        }
+    }
+    sums
+}
+
+#[tokio::test]
+async fn sums_are_those_of_the_pieces_whatever_the_prices_did() {
+    for db in Database::both() {
+        for seed in 0..6 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let w = World::new(db).await;
+            let pool = pool(&w).await;
+            changing_prices(&pool, &mut random).await;
+            for n in 0..300 {
+                charge(&pool, n, &mut random).await;
+            }
+            for turn in 0..2 {
+                for _ in 0..6 {
+                    let (from, to) = period(&mut random);
+                    let some =
+                        |random: &mut fastrand::Rng, id: String| if random.u8(0..4) == 0 { id } else { "".into() };
+                    let instance_id = some(&mut random, "ins-3".into());
+                    let service_id = some(&mut random, "svc-1".into());
+                    let filter = CostFilter { account_id: String::new(), instance_id, service_id };
+                    for group in CostGroup::ALL.iter().copied().map(Some).chain([None]) {
+                        // A period by day begins at midnight.
+                        let by_day = group == Some(CostGroup::Day);
+                        let from = if by_day { Timestamp(from.0 - from.0.rem_euclid(DAY)) } else { from };
+                        let rows = w.store.costs((from, to), group, &filter).await.unwrap();
+                        let key = |r: &CostRow| (r.key.clone(), r.class.text().to_owned(), r.currency.clone());
+                        let found: Sums = rows.iter().map(|r| (key(r), (r.micros.into(), r.seconds.into()))).collect();
+                        let wanted = by_hand(&pool, (from, to), group, &filter).await;
+                        assert_eq!(found, wanted, "{db:?} {seed} {turn} {group:?} {from:?} {to:?} {filter:?}");
+                    }
+                }
+                w.store.settle_charges(turn << 66, Timestamp(BASE + (DAYS - 1) * DAY)).await.unwrap();
+            }
         }
     }
 }
