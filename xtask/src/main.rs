@@ -49,7 +49,7 @@ const USAGE: &str = "cargo xtask TASK
   vm [--require] [--engine | --only-engine]
                  user data, bootstrap, worker and data volume in a real virtual machine (QEMU); skipped where it cannot
                  be installed, unless it is required. With --engine, also a container with a real engine (ten minutes
-                 more)
+                 more; inconclusive on a host that emulates a processor too slowly, unless it is required)
   dist           a static executable with unit file, manual page and completions; a container image; checksums
   openapi        write openapi.json from the code";
 

@@ -5,6 +5,9 @@ use crate::root;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+/// How many tests run at once on each core: most of them wait for processes and for timers.
+const AT_ONCE: usize = 3;
+
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let postgres = Server::start()?;
     println!("PostgreSQL: {}", postgres.about);
@@ -15,6 +18,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         .current_dir(root())
         .stdout(Stdio::piped());
     postgres.tell(&mut command);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        command.env("RUST_TEST_THREADS", (AT_ONCE * cores).to_string());
+    }
     let mut child = command.spawn().map_err(|e| format!("cargo test: {e}"))?;
     let mut sum = Sum::default();
     for line in BufReader::new(child.stdout.take().ok_or("cargo test has no output")?).lines() {

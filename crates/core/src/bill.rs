@@ -72,7 +72,7 @@ pub struct Counted {
     /// Its kind.
     pub kind: ChargeKind,
     /// Whether it belongs to a third party, so that it is known and not part of a sum.
-    pub is_third_partys: bool,
+    pub is_foreign: bool,
     /// The amount at list prices, in millionths of the currency.
     pub micros: i64,
     /// ISO 4217 code; empty: its price is not known.
@@ -211,7 +211,7 @@ fn count(all: &mut BTreeMap<Key, Compared>, c: &Counted) {
         currency,
         finding: BillFinding::NotOurs,
     });
-    if !c.is_third_partys {
+    if !c.is_foreign {
         found.finding = BillFinding::NotBilled;
         found.counted_micros = found.counted_micros.saturating_add(c.micros);
     }

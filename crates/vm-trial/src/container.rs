@@ -164,7 +164,7 @@ async fn seen(life: &Life, line: &str) -> Result<(), String> {
         if console.contains(line) {
             return Ok(());
         }
-        if began.elapsed() > Duration::from_secs(60) {
+        if began.elapsed() > Duration::from_secs(180) {
             let last = console.lines().rev().find(|l| l.contains("seen:")).unwrap_or_default();
             return Err(format!("the console does not show `{line}`; last: `{last}`"));
         }

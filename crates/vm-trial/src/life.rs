@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take in an emulated machine.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How an error begins that says that this was too short.
+pub(crate) const TOO_SLOW: &str = "not within ";
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The model that the stand-in engine answers for.
 pub(crate) const MODEL: &str = "stand-in/model";
@@ -181,7 +183,7 @@ impl Life {
                 Err(e) => e.to_string(),
             };
             if began.elapsed() > LIMIT {
-                return Err(format!("not within {} s: {what}; last: {last}", LIMIT.as_secs()));
+                return Err(format!("{TOO_SLOW}{} s: {what}; last: {last}", LIMIT.as_secs()));
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

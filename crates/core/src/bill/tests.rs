@@ -15,7 +15,7 @@ fn counted(id: &str, kind: ChargeKind, micros: i64) -> Counted {
         resource_id: format!("rec-{id}"),
         instance_id: "ins-1".to_owned(),
         kind,
-        is_third_partys: false,
+        is_foreign: false,
         micros,
         currency: "EUR".to_owned(),
     }
@@ -70,7 +70,7 @@ fn what_may_be_a_leak_is_first_and_sums_are_of_what_is_ours() {
         line("ip-1", "x", BillKind::Address, 40_000),
         line("s", OURS, BillKind::Address, 20_000),
     ];
-    let lent = Counted { is_third_partys: true, ..counted("attached", ChargeKind::Volume, 3_000_000) };
+    let lent = Counted { is_foreign: true, ..counted("attached", ChargeKind::Volume, 3_000_000) };
     let counted = [
         counted("s", ChargeKind::Server, 5_000_000),
         counted("s", ChargeKind::Address, 55_000),

@@ -50,7 +50,7 @@ fn counted(c: &Columns<'_>) -> Result<Counted, Error> {
         resource_id: c.text("resource_id")?,
         instance_id: c.text("instance_id")?,
         kind: c.word("kind", ChargeKind::parse)?,
-        is_third_partys: c.text("class")? == "third_party",
+        is_foreign: c.text("class")? == "third_party",
         micros: c.int("micros")?,
         currency: c.text("currency")?,
     })

@@ -6,6 +6,7 @@
 
 use super::Scaleway;
 use super::lenient::Field;
+use super::wire::Amount;
 use crate::error::Error;
 use crate::http::encode;
 use inventiv_core::bill::{BillKind, BillLine};
@@ -31,24 +32,8 @@ struct Row {
     resource_id: Field<String>,
     resource_name: Field<String>,
     sku: Field<String>,
-    price: Field<Money>,
+    price: Field<Amount>,
     end_date: Field<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Money {
-    currency_code: String,
-    #[serde(default)]
-    units: i64,
-    #[serde(default)]
-    nanos: i64,
-}
-
-impl Money {
-    /// Millionths, rounded half up.
-    fn micros(&self) -> Option<i64> {
-        self.units.checked_mul(1_000_000)?.checked_add(self.nanos.checked_add(500)?.div_euclid(1_000))
-    }
 }
 
 impl Scaleway {

@@ -7,6 +7,7 @@
 
 use super::Scaleway;
 use super::lenient::{self, Field};
+use super::wire::Amount;
 use crate::error::Error;
 use crate::http::encode;
 use inventiv_core::error::Effect;
@@ -39,16 +40,7 @@ struct Row {
 
 #[derive(Debug, Deserialize)]
 struct Price {
-    retail_price: Money,
-}
-
-#[derive(Debug, Deserialize)]
-struct Money {
-    currency_code: String,
-    #[serde(default)]
-    units: i64,
-    #[serde(default)]
-    nanos: i64,
+    retail_price: Amount,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,7 +96,7 @@ fn listed(row: &Value, zone: &str) -> Option<(String, String, i64)> {
     if !is_hourly || row.status.known().as_deref() == Some("retired") {
         return None;
     }
-    let Money { currency_code, units, nanos } = row.price.known()?.retail_price;
+    let Amount { currency_code, units, nanos } = row.price.known()?.retail_price;
     let nanos = units.checked_mul(1_000_000_000)?.checked_add(nanos)?;
     BELIEVED_NANOS.contains(&nanos).then_some((sku, currency_code, nanos))
 }

@@ -20,6 +20,24 @@ pub(super) struct ServerList {
     pub(super) servers: Vec<Value>,
 }
 
+/// An amount of money.
+#[derive(Debug, Deserialize)]
+pub(super) struct Amount {
+    pub(super) currency_code: String,
+    #[serde(default)]
+    pub(super) units: i64,
+    /// Billionths of the currency, besides the units.
+    #[serde(default)]
+    pub(super) nanos: i64,
+}
+
+impl Amount {
+    /// Millionths, rounded half up.
+    pub(super) fn micros(&self) -> Option<i64> {
+        self.units.checked_mul(1_000_000)?.checked_add(self.nanos.checked_add(500)?.div_euclid(1_000))
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct GroupList {
     pub(super) security_groups: Items<Group>,
