@@ -25,7 +25,7 @@ const SCRIPT: &str = include_str!("vm/image.sh");
 /// Makes the image of a container with a real engine.
 const ENGINE: &str = include_str!("vm/engine.sh");
 const MIRROR: &str = "http://deb.debian.org/debian";
-/// The exit code of a trial for whose real engine this host is too slow: nothing was found wrong.
+/// The exit code of a trial if the model of a real engine does not answer in time.
 const TOO_SLOW: i32 = 75;
 /// How many lines of a failed installation are shown.
 const LINES: usize = 5;

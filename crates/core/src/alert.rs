@@ -166,18 +166,20 @@ fn of_idle(i: &Instance, now: Timestamp) -> Option<Alert> {
     let at = i.idle_ends_at?;
     let (id, name) = (i.id.as_str(), &i.name);
     let end = End { expires_at: Some(at), desired: i.desired, requested_at: i.terminate_requested_at };
-    let (kind, text) = match end.state(now)? {
+    // Who asks now and then lets it come near its end again and again: that is one alert, and not always sent.
+    let (kind, detail, text) = match end.state(now)? {
         EndState::Soon(at) if i.status == Status::Ready => {
             let text =
                 format!("nobody asks the model of instance {name}: it ends by itself at {at}; any request keeps it");
-            (AlertKind::InstanceEndsSoon, text)
+            (AlertKind::InstanceEndsSoon, "idle".to_owned(), text)
         }
         EndState::Soon(_) => return None,
         EndState::Over(at) => {
-            (AlertKind::InstanceEnded, format!("instance {name} was ended at {at}: nobody asked its model"))
+            let text = format!("instance {name} was ended at {at}: nobody asked its model");
+            (AlertKind::InstanceEnded, format!("idle {at}"), text)
         }
     };
-    Some(Alert::new(kind, Severity::Info, id, text).with_detail(&format!("idle {at}")))
+    Some(Alert::new(kind, Severity::Info, id, text).with_detail(&detail))
 }
 
 fn why_failed(i: &Instance) -> Option<&str> {

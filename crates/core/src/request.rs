@@ -74,6 +74,7 @@ impl Request {
             i.reboot_requested_at = Some(now);
         }
         i.desired = desired;
+        i.idle_ends_at = None;
         i.settled = false;
         i.wake_at = now;
         Ok(true)

@@ -235,7 +235,7 @@ impl Replica {
     }
 }
 
-/// How long the planner may not know of a request, in milliseconds: a gateway tells within a second when the last one
+/// How long the planner may not know of a request, in milliseconds: a gateway tells within two seconds when the last one
 /// came, and its transaction takes some time.
 pub const LOAD_DELAY_MS: i64 = 3_000;
 

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// How often the load of a service is told again while there is any, in microseconds.
 const TELL_AGAIN_US: i64 = 3_000_000;
-/// How often it is told when the last request came, in microseconds: well within
+/// How often, at most, it is told when the last request came, in microseconds. It is told within two seconds, and so within
 /// [`LOAD_DELAY_MS`](inventiv_core::service::LOAD_DELAY_MS).
 const TELL_LAST_US: i64 = 900_000;
 
@@ -232,7 +232,7 @@ pub(crate) fn load_to_tell(id: &ServiceId, load: &ServiceLoad, now: Timestamp) -
     let last = load.last_request_us.load(Ordering::SeqCst);
     let mut told = load.told.lock();
     let age = now.0 - told.1;
-    // When the last request came is told once a second, not with each one.
+    // When the last request came is told about once a second, not with each one.
     let changed = (outstanding, queued) != (told.0.0, told.0.1) || (last != told.0.2 && age >= TELL_LAST_US);
     let any = outstanding + queued > 0;
     if !(changed || any && age >= TELL_AGAIN_US) {

@@ -96,7 +96,7 @@ fn priced(charges: &str) -> String {
 /// The rows that are not read from `settled_costs`: those that are not settled, and those that do not lie between the first
 /// midnight of the period, `$6`, and the last one, `$7`, as a whole. Which days these lie in is read from `settled_costs`:
 /// there are few such days, and far more rows. `more`: a column besides those that every sum needs; every column is in the
-/// index `charges_counting`.
+/// index `charges_counting`. `or`: which other settled rows are read.
 fn not_whole(more: &str, or: &str) -> String {
     let columns = format!(
         "c.starts_at, c.ends_at, c.class, c.sku, c.quantity, c.account_id, c.zone, c.instance_id, c.service_id{more}"
@@ -178,7 +178,7 @@ const fn column(group: CostGroup) -> &'static str {
 }
 
 impl Store {
-    /// The sums of a period; by tag, those of instances. Rows that still cost money count until `to`: it should not be after now.
+    /// The sums of a period; by tag, those of instances; by day (UTC), of a period that begins at midnight. Rows that still cost money count until `to`: it should not be after now.
     ///
     /// # Errors
     /// When the database refuses.

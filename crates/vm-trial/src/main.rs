@@ -17,7 +17,7 @@ const USAGE: &str = "vm_trial IMAGE PROGRAM RUN [REGISTRY PYTHON HUB MODEL [--on
                      initrd.img; the worker's program; an empty folder for the disks of this run; for a real engine, the \
                      settings of a registry, a Python interpreter, the stand-in for the hub, and a model's file";
 
-/// The exit code if this host emulates a processor too slowly for a real engine: nothing was found wrong.
+/// The exit code if the model of a real engine does not answer in time: the emulated processor may be too slow for it.
 const TOO_SLOW: u8 = 75;
 
 fn main() -> ExitCode {
@@ -76,7 +76,10 @@ async fn trial(places: Places, engine: Option<container::Places>, only_engine: b
         match &engine {
             Some(engine) => match trial.third_life(engine).await {
                 Err(e) if e.starts_with(life::TOO_SLOW) => {
-                    println!("inconclusive: this host is too slow for the part with a real engine: {e}");
+                    let console = trial.machine.as_ref().map(machine::Machine::console).unwrap_or_default();
+                    println!(
+                        "inconclusive: this host may be too slow for a real engine: {e}\nthe machine's console:\n{console}"
+                    );
                     Ok(TOO_SLOW)
                 }
                 done => done.map(|()| 0),

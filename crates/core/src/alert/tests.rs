@@ -4,6 +4,7 @@ use super::*;
 use crate::id::ServiceId;
 use crate::plan::tests::{T0, life};
 use crate::recorded::Failure;
+use crate::request::Request;
 use crate::service::{ServiceSpec, ServiceState};
 
 fn minutes(n: i64) -> Timestamp {
@@ -107,6 +108,28 @@ fn an_instance_that_nobody_asks_is_told_before_and_after_its_end() {
         let found: Vec<AlertKind> = found.into_iter().filter(|k| *k != AlertKind::InstanceUnavailable).collect();
         assert_eq!(found, Vec::from_iter(wanted), "{requested:?} {status} {now}");
     }
+}
+
+#[test]
+fn who_ends_an_idle_instance_by_hand_is_not_told_that_nobody_asked() {
+    let ends_at = |minute: i64| {
+        let near = instance(|i| {
+            (i.status, i.idle_ends_at) = (Status::Ready, Some(minutes(60)));
+            // Its worker fell silent, so that it did not end then.
+            if minute > 60 {
+                i.status = Status::Unavailable;
+            }
+            Request::Terminate.apply(i, minutes(minute)).unwrap();
+        });
+        kinds(&near, minutes(minute))
+    };
+    assert_eq!((ends_at(55), ends_at(90)), (vec![], vec![]));
+    let key = |at| {
+        alerts(&instance(|i| (i.status, i.idle_ends_at) = (Status::Ready, Some(minutes(at)))), minutes(55))
+            .remove(0)
+            .key
+    };
+    assert_eq!(key(60), key(61), "the same alert, however often somebody asks at the last moment");
 }
 
 #[test]

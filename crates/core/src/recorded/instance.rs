@@ -77,8 +77,7 @@ pub struct Instance {
     pub expires_at: Option<Timestamp>,
     /// When it was told that this is near. A new `expires_at` takes it back.
     pub expiry_told_at: Option<Timestamp>,
-    /// When it ends because nobody asks its model: known in the last ten minutes, unless somebody asks. Once that end was
-    /// requested: when.
+    /// When it ends because nobody asks its model, while that is near. Once it has ended for that: when its end was requested.
     pub idle_ends_at: Option<Timestamp>,
     /// Why nothing more is done now.
     pub notes: Vec<Note>,

@@ -20,9 +20,9 @@ pub(super) fn end_if_idle(i: &mut Instance, report: &Report, now: Timestamp, eve
     // Before it was ready, nobody could ask.
     let idle_ms = if report.in_flight > 0 { 0 } else { idle_ms.min(now.ms_since(ready_at)) };
     if idle_ms >= limit_ms {
-        i.idle_ends_at = Some(now);
         // A termination is never refused.
         let _ = Request::Terminate.apply(i, now);
+        i.idle_ends_at = Some(now);
         let text = format!("nobody asked its model for {}", minutes(limit_ms));
         events.push(Event::told(EventKind::RequestTerminate, text));
         return;

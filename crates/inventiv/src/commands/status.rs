@@ -131,7 +131,7 @@ fn attention(alerts: &[Alert], audit: &Result<Audit, String>) -> Vec<String> {
     lines
 }
 
-/// Whether it can still be extended.
+/// Whether it can still be prevented.
 const fn is_end(kind: AlertKind) -> bool {
     matches!(kind, AlertKind::InstanceEndsSoon | AlertKind::ServiceEndsSoon)
 }

@@ -23,8 +23,9 @@ const ENDING: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND d
     AND failure_json IS NULL AND status NOT IN ('terminated', 'provisioning_failed') ORDER BY expires_at LIMIT $1";
 const ENDED: &str = "SELECT * FROM instances WHERE expires_at IS NOT NULL AND desired = 'absent' AND expires_at > $2 \
     AND terminate_requested_at >= expires_at ORDER BY expires_at DESC LIMIT $1";
+/// Not by the index of the status: more instances are ready than end.
 const IDLE: &str = "SELECT * FROM instances WHERE idle_ends_at IS NOT NULL AND desired <> 'absent' AND idle_ends_at <= $2 \
-    ORDER BY idle_ends_at LIMIT $1";
+    AND COALESCE(status, '') = 'ready' ORDER BY idle_ends_at LIMIT $1";
 const IDLE_ENDED: &str = "SELECT * FROM instances WHERE idle_ends_at IS NOT NULL AND desired = 'absent' \
     AND idle_ends_at > $2 ORDER BY idle_ends_at DESC LIMIT $1";
 const ACCOUNTS: &str = "SELECT id FROM provider_accounts WHERE removed_at IS NULL ORDER BY id";
