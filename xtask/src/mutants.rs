@@ -5,6 +5,7 @@
 //! crate. For these, the sources are copied to a separate folder with separate build output, so that no build uses a
 //! broken library by mistake.
 
+use crate::programs::{PROFILE, cargo_command};
 use crate::root;
 use crate::tests::Sum;
 use std::path::Path;
@@ -193,7 +194,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
 /// The mutants that `cargo mutants` makes of `core`. `more`: further arguments, for instance `--in-diff FILE`.
 fn of_core(more: &[String]) -> Result<(), String> {
-    let mut command = crate::programs::cargo_command();
+    let mut command = cargo_command();
     command.args(["mutants", "--package", "inventiv-core", "--output", "target", "--colors", "never"]);
     command.args(more).args(["--", "--lib"]).current_dir(root());
     match command.status() {
@@ -258,7 +259,7 @@ enum Played {
 /// Only a trial that ran and failed is red: a mutant that does not compile proves nothing.
 fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
     let cargo = |args: &[&str]| {
-        let mut command = crate::programs::cargo_command();
+        let mut command = cargo_command();
         command
             .args(args)
             .current_dir(copy)
@@ -266,36 +267,19 @@ fn played(copy: &Path, trial: &Trial) -> Result<Played, String> {
             .env_remove("TEST_DATABASE_URL");
         command.output().map_err(|e| format!("cargo {args:?}: {e}"))
     };
-    let (build, run): (Vec<&str>, Vec<&str>) = match trial {
-        Trial::Simulation => (
-            vec![
-                "build",
-                "--profile",
-                crate::programs::PROFILE,
-                "--quiet",
-                "--package",
-                "inventiv-testkit",
-                "--bin",
-                "simulate",
-            ],
-            vec![
-                "run",
-                "--profile",
-                crate::programs::PROFILE,
-                "--quiet",
-                "--package",
-                "inventiv-testkit",
-                "--bin",
-                "simulate",
-                "--",
-                "--seeds",
-                STORIES,
-            ],
-        ),
-        Trial::Tests(package, name) => (
-            vec!["test", "--profile", crate::programs::PROFILE, "--quiet", "--package", package, "--no-run"],
-            vec!["test", "--profile", crate::programs::PROFILE, "--quiet", "--package", package, name],
-        ),
+    let of =
+        |task: &'static str, package: &'static str| vec![task, "--profile", PROFILE, "--quiet", "--package", package];
+    let with = |mut args: Vec<&'static str>, more: &[&'static str]| {
+        args.extend(more);
+        args
+    };
+    let (build, run) = match *trial {
+        Trial::Simulation => {
+            let program = ["--bin", "simulate"];
+            let run = with(of("run", "inventiv-testkit"), &program);
+            (with(of("build", "inventiv-testkit"), &program), with(run, &["--", "--seeds", STORIES]))
+        }
+        Trial::Tests(package, name) => (with(of("test", package), &["--no-run"]), with(of("test", package), &[name])),
     };
     let built = cargo(&build)?;
     if !built.status.success() {

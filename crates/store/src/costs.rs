@@ -178,7 +178,8 @@ const fn column(group: CostGroup) -> &'static str {
 }
 
 impl Store {
-    /// The sums of a period; by tag, those of instances; by day (UTC), of a period that begins at midnight. Rows that still cost money count until `to`: it should not be after now.
+    /// The sums of a period; by tag, those of instances; by day (UTC), of a period that begins at midnight. Rows that still
+    /// cost money count until `to`: it should not be after now.
     ///
     /// # Errors
     /// When the database refuses.
