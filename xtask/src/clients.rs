@@ -1,5 +1,5 @@
 //! `cargo xtask clients`: runs Scaleway's official clients against the emulator's executable, a client generated from
-//! openapi.json against the control plane, and the official OpenAI client through the gateway.
+//! openapi.json against the control plane, and the official OpenAI clients and LiteLLM through the gateway.
 
 use crate::{programs, root};
 use std::io::{BufRead, BufReader};
@@ -112,22 +112,65 @@ fn generated(target: &Path, built: &Path) -> Result<(), String> {
     )
 }
 
-/// The official OpenAI client asks models through the gateway; stand-ins answer.
+/// The official OpenAI clients for Python and JavaScript, and LiteLLM as a client, ask models through the gateway;
+/// stand-ins answer.
 fn through_gateway(target: &Path, built: &Path) -> Result<(), String> {
-    let clients = "crates/gateway/clients/python";
-    let python = python(target, "clients-openai", &format!("{clients}/requirements.txt"))?;
+    let clients = root().join("crates/gateway/clients");
+    let python = python(target, "clients-openai", "crates/gateway/clients/python/requirements.txt")?;
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let inventiv = built.join("inventiv");
     let emulator = Emulator::start(built, &["--boot", &format!("exec '{}' emulated-server", inventiv.display())])?;
     let server = Server::start(built, &emulator.url, folder.path())?;
-    succeed(
-        Command::new(python)
-            .arg("-B")
-            .arg(root().join(clients).join("through_gateway.py"))
-            .args([inventiv.as_os_str(), server.url.as_ref()])
-            .env("INVENTIV_URL", &server.url)
-            .env("INVENTIV_TOKEN_FILE", folder.path().join("token")),
-    )
+    let ask = |command: &mut Command| {
+        let command = command.args([inventiv.as_os_str(), server.url.as_ref()]);
+        succeed(command.env("INVENTIV_URL", &server.url).env("INVENTIV_TOKEN_FILE", folder.path().join("token")))
+    };
+    // The first one creates the service that the others use.
+    for script in ["through_gateway.py", "through_litellm.py"] {
+        ask(Command::new(&python).arg("-B").arg(clients.join("python").join(script)))?;
+    }
+    let has_node = Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
+    if has_node {
+        let package = javascript(target, &clients.join("javascript/openai.txt"))?;
+        return ask(Command::new("node").arg(clients.join("javascript/through_gateway.mjs")).arg(package));
+    }
+    let help = "node is missing (Debian: apt-get install nodejs)";
+    if std::env::var_os("CI").is_some() {
+        return Err(help.to_owned());
+    }
+    println!("skipped: the client for JavaScript: {help}");
+    Ok(())
+}
+
+/// The folder of a package without dependencies, downloaded once and checked. `wanted` has its address and its SHA-512.
+fn javascript(target: &Path, wanted: &Path) -> Result<PathBuf, String> {
+    let text = std::fs::read_to_string(wanted).map_err(|e| format!("{}: {e}", wanted.display()))?;
+    let (address, sum) = text.trim().split_once(' ').ok_or_else(|| format!("{}: no checksum", wanted.display()))?;
+    let folder = target.join("clients-javascript");
+    let mark = folder.join("installed.txt");
+    if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == text) {
+        return Ok(folder.join("package"));
+    }
+    println!("downloading {address}");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let archive = folder.join("package.tgz");
+    succeed(Command::new("curl").args(["-sSf", "--retry", "3", "-o"]).arg(&archive).arg(address))?;
+    let summed = Command::new("sha512sum").arg(&archive).output().map_err(|e| format!("sha512sum: {e}"))?;
+    if !String::from_utf8_lossy(&summed.stdout).starts_with(sum) {
+        return Err(format!("{address} does not have the checksum in {}", wanted.display()));
+    }
+    succeed(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&folder))?;
+    std::fs::write(&mark, &text).map_err(|e| format!("{}: {e}", mark.display()))?;
+    Ok(folder.join("package"))
+}
+
+/// The executable of the LiteLLM proxy, for the bench; `None`: it cannot be installed.
+pub(crate) fn litellm(target: &Path) -> Option<PathBuf> {
+    let wanted = "crates/testkit/benches/control_plane/gateway/requirements.txt";
+    python(target, "bench-litellm", wanted)
+        .map(|p| p.with_file_name("litellm"))
+        .map_err(|e| println!("skipped: {e}"))
+        .ok()
 }
 
 /// `inventiv serve` on a free port.

@@ -21,9 +21,9 @@ const USAGE: &str = "cargo xtask TASK
   test [ARGS]    all tests on both databases; ARGS go to `cargo test`
   tidy           the rules that the compiler does not check
   bench [PART]   measure, print a table, write bench.json; PART: lag, burst, lives, recovery, costs, past, replicas,
-                 failover, fleet, workers or emulator alone
+                 failover, fleet, workers, gateway (beside nginx and LiteLLM) or emulator alone
   clients        Scaleway's official clients against the emulator, a generated client against the control plane, the
-                 official OpenAI client through the gateway
+                 official OpenAI clients for Python and JavaScript, and LiteLLM, through the gateway
   browser [--require] [--picture]
                  every page and action of the console in a real Chromium, with checks of accessibility; --require: fail
                  instead of skip where the browser cannot be had; --picture: renew the picture in the documentation
@@ -165,6 +165,10 @@ fn bench(args: &[String]) -> Result<(), String> {
         .args(args)
         .env("INVENTIV_BIN", target.join("release/inventiv"));
     postgres.tell(&mut command);
+    if let Some(litellm) = clients::litellm(&target).filter(|_| args.is_empty() || args.iter().any(|a| a == "gateway"))
+    {
+        command.env("INVENTIV_BENCH_LITELLM", litellm);
+    }
     run(&mut command)
 }
 
@@ -180,7 +184,19 @@ fn soak(args: &[String]) -> Result<(), String> {
     let postgres = postgres::Server::start()?;
     let mut command = cargo_command();
     command
-        .args(["test", "--profile", PROFILE, "--quiet", "--workspace", "--test", "soak", "--", "--nocapture"])
+        .args([
+            "test",
+            "--profile",
+            PROFILE,
+            "--quiet",
+            "--workspace",
+            "--test",
+            "soak",
+            "--test",
+            "traffic",
+            "--",
+            "--nocapture",
+        ])
         .env("INVENTIV_SOAK_KILLS", kills)
         .env("INVENTIV_SOAK_SERVERS", servers);
     postgres.tell(&mut command);
