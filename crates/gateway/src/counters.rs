@@ -1,6 +1,7 @@
 //! What is counted: requests under way, usage, metrics.
 
 use crate::keys::KeyState;
+use crate::metered::Outcome;
 use crate::table::{Destination, Known, Replica, ServiceLoad};
 use crate::usage::Tokens;
 use inventiv_core::id::ServiceId;
@@ -21,27 +22,6 @@ const TELL_LAST_US: i64 = 900_000;
 
 /// About how many bytes of a request make a token.
 const BYTES_PER_TOKEN: usize = 4;
-
-/// How an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The client got all of it.
-    Complete,
-    /// The engine answered with an error, or broke off.
-    Failed,
-    /// The client went away.
-    Cancelled,
-}
-
-impl Outcome {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
 
 /// Adds one to a number for as long as it lives.
 pub(crate) struct Held<T: AsRef<AtomicU32>>(T);
@@ -158,26 +138,20 @@ impl Answered {
     }
 
     fn count(&self, outcome: Outcome, tokens: Tokens, parts: i64) {
-        let (label, now) = (self.destination.label().to_owned(), Instant::now());
-        metrics::counter!("inventiv_gateway_requests_total", "service" => label.clone(), "outcome" => outcome.text())
-            .increment(1);
-        let count = |kind: &'static str, n: i64| {
-            let n = u64::try_from(n).unwrap_or(0);
-            metrics::counter!("inventiv_gateway_tokens_total", "service" => label.clone(), "kind" => kind).increment(n);
-        };
-        count("prompt", tokens.prompt);
-        count("completion", tokens.completion);
+        let (metered, now) = (&self.destination.metered, Instant::now());
+        metered.ended(outcome).increment(1);
+        metered.prompt_tokens.increment(u64::try_from(tokens.prompt).unwrap_or(0));
+        metered.completion_tokens.increment(u64::try_from(tokens.completion).unwrap_or(0));
         let lasted = now - self.began;
-        metrics::histogram!("inventiv_gateway_duration_seconds", "service" => label.clone()).record(lasted);
+        metered.duration.record(lasted);
         let first = self.first.map(|f| f - self.began);
         if let Some(first) = first {
-            metrics::histogram!("inventiv_gateway_first_token_seconds", "service" => label.clone()).record(first);
+            metered.first_token.record(first);
         }
         if let Some(first) = self.first
             && let Ok(gaps @ 1..) = u32::try_from(parts - 1)
         {
-            let between = (now - first) / gaps;
-            metrics::histogram!("inventiv_gateway_between_tokens_seconds", "service" => label.clone()).record(between);
+            metered.between_tokens.record((now - first) / gaps);
         }
         let ended_at = self.began_at.plus_ms(i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX));
         let all = tokens.prompt.saturating_add(tokens.completion);

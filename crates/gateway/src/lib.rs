@@ -11,6 +11,7 @@ mod counters;
 mod error;
 mod keys;
 mod limits;
+mod metered;
 mod pool;
 mod request;
 mod respond;

@@ -1,7 +1,8 @@
 //! The answers of engines, on their way to the client.
 
-use crate::counters::{Answered, Outcome};
+use crate::counters::Answered;
 use crate::error::GatewayError;
+use crate::metered::Outcome;
 use crate::pool::Connection;
 use crate::request::Asked;
 use crate::stream::{Streamed, ended};

@@ -2,9 +2,10 @@
 
 use crate::balance;
 use crate::body;
-use crate::counters::{Answered, Held, Outcome, Queued};
+use crate::counters::{Answered, Held, Queued};
 use crate::error::GatewayError;
 use crate::keys::{self, KeyState};
+use crate::metered::Outcome;
 use crate::pool::SendError;
 use crate::request::{self, Asked};
 use crate::respond::respond;

@@ -1,7 +1,8 @@
 //! A streamed answer on its way to the client: counted, never held back, ended with one clean error if it breaks.
 
-use crate::counters::{Answered, Outcome};
+use crate::counters::Answered;
 use crate::error::GatewayError;
+use crate::metered::Outcome;
 use crate::pool::Connection;
 use crate::usage::Events;
 use axum::body::Body as AxumBody;

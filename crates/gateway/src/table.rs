@@ -1,5 +1,6 @@
 //! Which names there are, and which replicas answer for each.
 
+use crate::metered::Metered;
 use crate::pool::Pool;
 use inventiv_core::id::{InstanceId, ServiceId};
 use inventiv_core::service::{Service, ServiceStatus};
@@ -66,14 +67,11 @@ pub(crate) struct Destination {
     pub(crate) replicas: Vec<Arc<Replica>>,
     /// When it was created, in seconds since 1970.
     pub(crate) created_s: i64,
+    /// Its metrics.
+    pub(crate) metered: Metered,
 }
 
 impl Destination {
-    /// The name in metrics.
-    pub(crate) fn label(&self) -> &str {
-        self.service.as_ref().map_or(&self.model, |s| &s.name)
-    }
-
     /// Whether a key with these scopes may use it.
     pub(crate) fn is_allowed(&self, scopes: &[String]) -> bool {
         let named = |s: &String| *s == self.model || self.service.as_ref().is_some_and(|v| v.name == *s);
@@ -112,6 +110,7 @@ impl Table {
                 model: service.spec.model_id.clone(),
                 replicas: of.filter_map(|t| replica(t, known, tls)).collect(),
                 created_s: service.created_at.0.div_euclid(1_000_000),
+                metered: Metered::new(&service.name),
             });
             names.insert(service.name.clone(), destination.clone());
             names.entry(service.spec.model_id.clone()).or_insert(destination);
@@ -127,6 +126,7 @@ impl Table {
                 model: model.to_owned(),
                 replicas: of.into_iter().filter_map(|t| replica(t, known, tls)).collect(),
                 created_s: i64::try_from(first_ms / 1_000).unwrap_or_default(),
+                metered: Metered::new(model),
             };
             names.insert(model.to_owned(), Arc::new(destination));
         }
