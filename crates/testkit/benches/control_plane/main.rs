@@ -9,6 +9,7 @@ mod calls;
 mod costs;
 mod farm;
 mod fleets;
+mod gateway;
 mod past;
 mod recovery;
 mod replicas;
@@ -94,6 +95,9 @@ fn main() {
         }
         if wanted("failover") && Database::both().contains(&Database::Postgres) {
             replicas::from_one_to_the_other(&mut table).await;
+        }
+        if wanted("gateway") {
+            Box::pin(gateway::beside_others(&mut table)).await;
         }
         if wanted("fleet") {
             large_fleets(&mut table).await;
