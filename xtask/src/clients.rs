@@ -152,9 +152,12 @@ fn javascript(target: &Path, wanted: &Path) -> Result<PathBuf, String> {
         return Ok(folder.join("package"));
     }
     println!("downloading {address}");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let archive = folder.join("package.tgz");
-    succeed(Command::new("curl").args(["-sSf", "--retry", "3", "-o"]).arg(&archive).arg(address))?;
+    succeed(Command::new("curl").args(["-sSf", "--retry", "3", "--max-time", "300", "-o"]).arg(&archive).arg(address))?;
     let summed = Command::new("sha512sum").arg(&archive).output().map_err(|e| format!("sha512sum: {e}"))?;
     if !String::from_utf8_lossy(&summed.stdout).starts_with(sum) {
         return Err(format!("{address} does not have the checksum in {}", wanted.display()));

@@ -165,8 +165,8 @@ fn bench(args: &[String]) -> Result<(), String> {
         .args(args)
         .env("INVENTIV_BIN", target.join("release/inventiv"));
     postgres.tell(&mut command);
-    if let Some(litellm) = clients::litellm(&target).filter(|_| args.is_empty() || args.iter().any(|a| a == "gateway"))
-    {
+    let wants_gateway = args.is_empty() || args.iter().any(|a| a == "gateway");
+    if wants_gateway && let Some(litellm) = clients::litellm(&target) {
         command.env("INVENTIV_BENCH_LITELLM", litellm);
     }
     run(&mut command)

@@ -138,7 +138,7 @@ impl Answered {
     }
 
     fn count(&self, outcome: Outcome, tokens: Tokens, parts: i64) {
-        let (metered, now) = (&self.destination.metered, Instant::now());
+        let (metered, now) = (self.destination.metered(), Instant::now());
         metered.ended(outcome).increment(1);
         metered.prompt_tokens.increment(u64::try_from(tokens.prompt).unwrap_or(0));
         metered.completion_tokens.increment(u64::try_from(tokens.completion).unwrap_or(0));

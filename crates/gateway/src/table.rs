@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// How long a replica that could not be reached gets no requests, in microseconds.
 const AVOID_US: i64 = 3_000_000;
@@ -67,11 +67,16 @@ pub(crate) struct Destination {
     pub(crate) replicas: Vec<Arc<Replica>>,
     /// When it was created, in seconds since 1970.
     pub(crate) created_s: i64,
-    /// Its metrics.
-    pub(crate) metered: Metered,
+    /// Its metrics, from the first request on.
+    metered: OnceLock<Metered>,
 }
 
 impl Destination {
+    /// The metrics of its service, or of its model if it belongs to none.
+    pub(crate) fn metered(&self) -> &Metered {
+        self.metered.get_or_init(|| Metered::new(self.service.as_ref().map_or(&self.model, |s| &s.name)))
+    }
+
     /// Whether a key with these scopes may use it.
     pub(crate) fn is_allowed(&self, scopes: &[String]) -> bool {
         let named = |s: &String| *s == self.model || self.service.as_ref().is_some_and(|v| v.name == *s);
@@ -110,7 +115,7 @@ impl Table {
                 model: service.spec.model_id.clone(),
                 replicas: of.filter_map(|t| replica(t, known, tls)).collect(),
                 created_s: service.created_at.0.div_euclid(1_000_000),
-                metered: Metered::new(&service.name),
+                metered: OnceLock::new(),
             });
             names.insert(service.name.clone(), destination.clone());
             names.entry(service.spec.model_id.clone()).or_insert(destination);
@@ -126,7 +131,7 @@ impl Table {
                 model: model.to_owned(),
                 replicas: of.into_iter().filter_map(|t| replica(t, known, tls)).collect(),
                 created_s: i64::try_from(first_ms / 1_000).unwrap_or_default(),
-                metered: Metered::new(model),
+                metered: OnceLock::new(),
             };
             names.insert(model.to_owned(), Arc::new(destination));
         }

@@ -124,7 +124,7 @@ async fn chat(State(engine): State<Arc<StandIn>>, Json(request): Json<Value>) ->
         json!({"prompt_tokens": prompt, "completion_tokens": words.len(), "total_tokens": prompt + words.len()});
     engine.tokens[0].fetch_add(prompt as u64, Ordering::SeqCst);
     if request.get("stream").and_then(Value::as_bool) != Some(true) {
-        // A sleep of no time takes a millisecond.
+        // Even a sleep of zero takes up to a millisecond.
         let takes = engine.token * u32::try_from(words.len()).unwrap_or(0);
         if !takes.is_zero() {
             tokio::time::sleep(takes).await;

@@ -54,19 +54,25 @@ impl Stage {
 
     /// Kills one, and waits until there are two replicas again, and both are ready.
     pub(crate) fn kill(&mut self, victim: Victim) {
+        self.is_whole();
         let workers = || children(std::process::id(), "emulated-server");
         match victim {
             Victim::Engine => {
-                let engine = until(20, || workers().into_iter().flat_map(|w| children(w, "stand-in-engine")).next());
-                kill(engine.expect("an engine runs"));
+                let engines = |worker: u32| children(worker, "stand-in-engine");
+                let (worker, engine) = workers().into_iter().find_map(|w| Some((w, *engines(w).first()?))).unwrap();
+                kill(engine);
+                let again = until(60, || engines(worker).into_iter().find(|e| *e != engine));
+                assert!(again.is_some(), "the worker does not start its engine again");
             }
             Victim::Worker => {
                 let worker = workers()[0];
+                let environment = std::fs::read(format!("/proc/{worker}/environ")).unwrap();
+                let environment = String::from_utf8_lossy(&environment).into_owned();
+                let server = environment.split('\0').find_map(|v| v.strip_prefix("EMULATED_VM_ID=")).unwrap();
                 kill(worker);
-                // The emulated machine has no service manager: it is started anew.
-                let servers = self.servers();
                 self.is_missed();
-                servers.iter().for_each(|s| machine(&self.cloud.emulator, s, "restart"));
+                // The emulated machine has no service manager: it is started anew.
+                machine(&self.cloud.emulator, server, "restart");
             }
             Victim::Machine => {
                 let server = self.servers().remove(0);

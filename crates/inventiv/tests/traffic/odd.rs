@@ -1,9 +1,9 @@
 //! Clients that misbehave.
 
-use crate::stage::Stage;
+use crate::stage::{Stage, until};
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a client waits for what the gateway says.
@@ -12,6 +12,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 fn connect(stage: &Stage) -> TcpStream {
     let tcp = TcpStream::connect(stage.address()).unwrap();
     tcp.set_read_timeout(Some(WITHIN)).unwrap();
+    tcp.set_write_timeout(Some(WITHIN)).unwrap();
     tcp
 }
 
@@ -22,24 +23,50 @@ fn head(key: &str, length: usize) -> String {
     )
 }
 
-/// The status and the body of what the gateway says before it closes the connection, or is silent.
-fn said(tcp: &mut TcpStream) -> (u16, String) {
-    let mut all = Vec::new();
-    let mut part = [0; 4_096];
-    while let Ok(n @ 1..) = tcp.read(&mut part) {
-        all.extend_from_slice(part.get(..n).unwrap());
-        let text = String::from_utf8_lossy(&all).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.to_ascii_lowercase().lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
-        // What is left of a changed request may be answered, too.
-        if let Some(body) = length.and_then(|l: usize| body.get(..l)) {
-            return (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned());
-        }
-    }
-    (0, String::from_utf8_lossy(&all).into_owned())
+/// What the gateway says.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    /// A status, and a whole body.
+    Answer(u16, String),
+    /// Nothing: the connection was closed.
+    Closed,
+    /// Nothing within the time limit.
+    Silent,
 }
 
-/// Requests whose body never ends: they take a place each and nothing else.
+fn said(tcp: &mut TcpStream) -> Said {
+    let mut all = Vec::new();
+    let mut part = [0; 4_096];
+    loop {
+        match tcp.read(&mut part) {
+            Ok(0) => break,
+            Ok(n) => all.extend_from_slice(part.get(..n).unwrap()),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Said::Silent,
+            Err(_) => break,
+        }
+        if let Some(answer) = whole(&all, false) {
+            return answer;
+        }
+    }
+    whole(&all, true).unwrap_or(Said::Closed)
+}
+
+/// The answer, if it is complete. Without a length, it ends with the connection.
+fn whole(bytes: &[u8], is_end: bool) -> Option<Said> {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut head, mut body) = text.split_once("\r\n\r\n")?;
+    while head.starts_with("HTTP/1.1 1") {
+        (head, body) = body.split_once("\r\n\r\n")?;
+    }
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let length: Option<usize> =
+        head.to_ascii_lowercase().lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
+    // What is left of a changed request may be answered, too.
+    let body = length.map_or(Some(body), |l| body.get(..l))?;
+    (length.is_some() || is_end).then(|| Said::Answer(status, body.to_owned()))
+}
+
+/// Requests whose body never ends: each occupies one connection and nothing else.
 pub(crate) fn slow_bodies(stage: &Stage, key: &str) {
     let held: Vec<TcpStream> = (0..200)
         .map(|_| {
@@ -53,17 +80,24 @@ pub(crate) fn slow_bodies(stage: &Stage, key: &str) {
     drop(held);
 }
 
-/// Streams whose clients read nothing.
+/// Streams whose clients read nothing, and which are longer than what the buffers of the connections hold.
 pub(crate) fn streams_that_nobody_reads(stage: &Stage, key: &str) {
-    let body = Stage::question(true).to_string();
-    let held: Vec<TcpStream> = (0..200)
+    const STREAMS: u64 = 5;
+    let mut question = Stage::question(true);
+    // The answer repeats it.
+    question["messages"][0]["content"] = "a".repeat(16 << 20).into();
+    let body = question.to_string();
+    let held: Vec<TcpStream> = (0..STREAMS)
         .map(|_| {
             let mut tcp = connect(stage);
             tcp.write_all(format!("{}{body}", head(key, body.len())).as_bytes()).unwrap();
             tcp
         })
         .collect();
-    answers(stage, key);
+    let under_way = until(30, || stage.outstanding().filter(|n| *n >= STREAMS));
+    assert!(under_way.is_some(), "{:?} requests are under way", stage.outstanding());
+    (0..10).for_each(|_| answers(stage, key));
+    assert!(stage.outstanding() >= Some(STREAMS), "streams ended that nobody read: {:?}", stage.outstanding());
     drop(held);
 }
 
@@ -78,12 +112,13 @@ fn code(body: &str) -> String {
     error["error"]["code"].as_str().unwrap_or(body).to_owned()
 }
 
-/// A hundred megabytes: refused before they were read, whether the length was told or not.
+/// A hundred megabytes: refused at once if the length was told, and otherwise after what a body may have.
 pub(crate) fn long_bodies(stage: &Stage, key: &str) {
+    let is_too_large = |said: &Said| matches!(said, Said::Answer(413, body) if code(body) == "too_large");
     let mut tcp = connect(stage);
     tcp.write_all(head(key, 100_000_000).as_bytes()).unwrap();
-    let (status, body) = said(&mut tcp);
-    assert_eq!((status, code(&body)), (413, "too_large".to_owned()));
+    let answer = said(&mut tcp);
+    assert!(is_too_large(&answer), "{answer:?}");
     let mut tcp = connect(stage);
     let chunked = head(key, 0).replace("content-length: 0", "transfer-encoding: chunked");
     tcp.write_all(chunked.as_bytes()).unwrap();
@@ -93,6 +128,9 @@ pub(crate) fn long_bodies(stage: &Stage, key: &str) {
     // It may be refused while the rest is being sent.
     let sent = (0..100).take_while(|_| tcp.write_all(&chunk).is_ok()).count();
     assert!((32..100).contains(&sent), "{sent} MiB were taken");
+    // The refusal may be lost with what was not read.
+    let answer = said(&mut tcp);
+    assert!(is_too_large(&answer) || answer == Said::Closed, "{answer:?}");
     answers(stage, key);
 }
 
@@ -103,36 +141,64 @@ pub(crate) fn floods_of_headers(stage: &Stage) {
     for n in 0..10_000 {
         flood += &format!("x-flood-{n}: {}\r\n", "a".repeat(90));
     }
-    // It may be refused while the rest is being sent.
+    // It may be refused while the rest is being sent, and the refusal may be lost with what was not read.
     let _ = tcp.write_all(flood.as_bytes());
-    let (status, _) = said(&mut tcp);
-    assert!(matches!(status, 0 | 431), "{status}");
+    let answer = said(&mut tcp);
+    assert!(matches!(answer, Said::Answer(431, _) | Said::Closed), "{answer:?}");
 }
+
+/// How many clients send requests with random changes at the same time.
+const FUZZERS: u64 = 8;
 
 /// Requests with random changes: each gets a legible answer, or its connection is closed.
 pub(crate) fn any_bytes(stage: &Stage, key: &str, count: u32) {
     let seed = fastrand::u64(..);
     println!("{count} requests with random changes, seed {seed}");
-    let mut rng = fastrand::Rng::with_seed(seed);
     let body = Stage::question(false).to_string();
-    let whole = format!("{}{body}", head(key, body.len())).into_bytes();
-    for n in 0..count {
-        let mut bytes = whole.clone();
-        for _ in 0..rng.usize(1..8) {
-            change(&mut bytes, &mut rng);
-        }
-        let mut tcp = connect(stage);
-        if tcp.write_all(&bytes).is_err() {
-            continue;
-        }
-        // What is missing will not come.
-        let _ = tcp.shutdown(std::net::Shutdown::Write);
-        let (status, body) = said(&mut tcp);
-        let shown = || format!("request {n} of seed {seed}: {status} {body}\n{}", String::from_utf8_lossy(&bytes));
-        assert!(status < 500 || matches!(status, 501 | 503 | 505), "{}", shown());
-        let is_json = serde_json::from_str::<Value>(&body).is_ok();
-        assert!(status == 0 || is_json || body.is_empty(), "{}", shown());
+    let request = format!("{}{body}", head(key, body.len())).into_bytes();
+    let each = count / u32::try_from(FUZZERS).unwrap();
+    let answered: u32 = std::thread::scope(|scope| {
+        let fuzzers: Vec<_> = (0..FUZZERS)
+            .map(|n| {
+                let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(n));
+                let request = &request;
+                scope.spawn(move || (0..each).filter(|_| one_of_any_bytes(stage.address(), request, &mut rng)).count())
+            })
+            .collect();
+        fuzzers.into_iter().map(|f| u32::try_from(f.join().unwrap()).unwrap()).sum()
+    });
+    assert!(answered > count / 4, "only {answered} of {count} requests were answered, seed {seed}");
+}
+
+/// Whether a changed request is answered.
+fn one_of_any_bytes(address: SocketAddr, request: &[u8], rng: &mut fastrand::Rng) -> bool {
+    let mut bytes = request.to_vec();
+    for _ in 0..rng.usize(1..6) {
+        change(&mut bytes, rng);
     }
+    let mut tcp = TcpStream::connect(address).unwrap();
+    // What is incomplete gets no answer yet.
+    tcp.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    if tcp.write_all(&bytes).is_err() {
+        return false;
+    }
+    let mut answer = said(&mut tcp);
+    if answer == Said::Silent {
+        // The rest will not come.
+        let _ = tcp.shutdown(std::net::Shutdown::Write);
+        tcp.set_read_timeout(Some(WITHIN)).unwrap();
+        answer = said(&mut tcp);
+    }
+    let is_fine = match &answer {
+        Said::Answer(status, body) => {
+            let is_legible = body.is_empty() || serde_json::from_str::<Value>(body).is_ok();
+            is_legible && (*status < 500 || matches!(status, 501 | 503 | 505))
+        }
+        Said::Closed => true,
+        Said::Silent => false,
+    };
+    assert!(is_fine, "{answer:?}\n{}", String::from_utf8_lossy(&bytes));
+    matches!(answer, Said::Answer(..))
 }
 
 /// Parts that mean something to a parser.
@@ -153,12 +219,12 @@ const PARTS: [&[u8]; 12] = [
 
 fn change(bytes: &mut Vec<u8>, rng: &mut fastrand::Rng) {
     let at = rng.usize(0..=bytes.len());
-    match rng.u8(0..4) {
+    match rng.u8(0..8) {
         0 => bytes.truncate(at.max(1)),
-        1 => {
+        1..4 => {
             bytes.splice(at..at, PARTS[rng.usize(..PARTS.len())].iter().copied());
         }
-        2 => {
+        4..6 => {
             let end = (at + rng.usize(0..20)).min(bytes.len());
             bytes.drain(at..end);
         }

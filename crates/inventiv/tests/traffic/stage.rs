@@ -214,6 +214,11 @@ impl Traffic {
         assert!(more.is_some(), "{} requests ended: {:?}", self.ended.load(Ordering::SeqCst), self.totals.lock());
     }
 
+    /// How the requests ended that have ended.
+    pub(crate) fn so_far(&self) -> Totals {
+        self.totals.lock().clone()
+    }
+
     /// Lets every request end.
     pub(crate) fn stop(self) -> Totals {
         self.stop.store(true, Ordering::SeqCst);

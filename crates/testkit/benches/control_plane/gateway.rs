@@ -1,7 +1,7 @@
 //! The gateway beside the engine itself, nginx and the LiteLLM proxy: the same stand-in for an engine, the same clients.
 //!
-//! All of it shares this machine: what the clients and the engine take is taken from every proxy alike. A request through
-//! the gateway also crosses a worker, over mutual TLS, as it does on a real server.
+//! Clients and engine use the same cores as the proxies, which slows every proxy. A request through the gateway also crosses
+//! a worker, over mutual TLS, as it does on a real server.
 
 mod clients;
 mod others;
@@ -45,7 +45,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Measures all targets in turn, several times, so that a change of the machine's speed strikes all of them.
+/// Measures all targets in turn, several times, so that a change of the machine's speed affects all of them.
 async fn in_turn(targets: &[Target], ask: &Ask, clients: usize) -> Vec<(String, Vec<Measured>)> {
     let mut all: Vec<(String, Vec<Measured>)> = targets.iter().map(|t| (t.name.clone(), Vec::new())).collect();
     for _ in 0..ROUNDS {

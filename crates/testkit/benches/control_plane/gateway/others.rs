@@ -64,7 +64,7 @@ pub(super) async fn nginx(folder: &Path, engines: &[SocketAddr]) -> Option<(Runn
     Some((nginx, proxies))
 }
 
-/// The LiteLLM proxy with a model for each engine; `None`: it cannot be had.
+/// The LiteLLM proxy with a model for each engine; `None`: it is not available.
 pub(super) async fn litellm(
     folder: &Path,
     engines: &[SocketAddr],
