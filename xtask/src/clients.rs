@@ -159,7 +159,7 @@ fn javascript(target: &Path, wanted: &Path) -> Result<PathBuf, String> {
     let archive = folder.join("package.tgz");
     succeed(Command::new("curl").args(["-sSf", "--retry", "3", "--max-time", "300", "-o"]).arg(&archive).arg(address))?;
     let summed = Command::new("sha512sum").arg(&archive).output().map_err(|e| format!("sha512sum: {e}"))?;
-    if !String::from_utf8_lossy(&summed.stdout).starts_with(sum) {
+    if String::from_utf8_lossy(&summed.stdout).split_whitespace().next() != Some(sum) {
         return Err(format!("{address} does not have the checksum in {}", wanted.display()));
     }
     succeed(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&folder))?;

@@ -184,19 +184,8 @@ fn soak(args: &[String]) -> Result<(), String> {
     let postgres = postgres::Server::start()?;
     let mut command = cargo_command();
     command
-        .args([
-            "test",
-            "--profile",
-            PROFILE,
-            "--quiet",
-            "--workspace",
-            "--test",
-            "soak",
-            "--test",
-            "traffic",
-            "--",
-            "--nocapture",
-        ])
+        .args(["test", "--profile", PROFILE, "--quiet", "--workspace"])
+        .args(["--test", "soak", "--test", "traffic", "--", "--nocapture"])
         .env("INVENTIV_SOAK_KILLS", kills)
         .env("INVENTIV_SOAK_SERVERS", servers);
     postgres.tell(&mut command);

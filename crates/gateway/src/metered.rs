@@ -23,7 +23,7 @@ impl Outcome {
     }
 }
 
-/// The metrics of a destination: looked up once, not with each request.
+/// The metrics of a destination. Requests share these handles, so that none of them looks a metric up by its name.
 pub(crate) struct Metered {
     complete: Counter,
     failed: Counter,

@@ -54,7 +54,7 @@ impl Stage {
 
     /// Kills one, and waits until there are two replicas again, and both are ready.
     pub(crate) fn kill(&mut self, victim: Victim) {
-        self.is_whole();
+        self.wait_until_whole();
         let workers = || children(std::process::id(), "emulated-server");
         match victim {
             Victim::Engine => {
@@ -70,23 +70,23 @@ impl Stage {
                 let environment = String::from_utf8_lossy(&environment).into_owned();
                 let server = environment.split('\0').find_map(|v| v.strip_prefix("EMULATED_VM_ID=")).unwrap();
                 kill(worker);
-                self.is_missed();
+                self.wait_until_missed();
                 // The emulated machine has no service manager: it is started anew.
                 machine(&self.cloud.emulator, server, "restart");
             }
             Victim::Machine => {
                 let server = self.servers().remove(0);
                 machine(&self.cloud.emulator, &server, "kill");
-                self.is_missed();
+                self.wait_until_missed();
                 machine(&self.cloud.emulator, &server, "restart");
             }
             Victim::ControlPlane => self.server.kill_and_restart(),
         }
-        self.is_whole();
+        self.wait_until_whole();
     }
 
     /// Waits until the control plane has seen that one does not answer.
-    fn is_missed(&self) {
+    fn wait_until_missed(&self) {
         let missed = until(30, || self.replicas().filter(|(ready, _)| *ready < 2));
         assert!(missed.is_some(), "what is dead is shown as ready: {:#}", self.show());
     }

@@ -26,7 +26,7 @@ fn rounds() -> u32 {
 }
 
 /// Waits until the recorded usage is what the clients counted.
-fn agrees(stage: &Stage, counted: &Totals) {
+fn wait_until_recorded(stage: &Stage, counted: &Totals) {
     let is_so = |used: &Totals| used == counted;
     let used = until(10, || Some(stage.usage()).filter(is_so));
     assert!(used.is_some(), "recorded: {:#?}\nwhat the clients were told: {counted:#?}", stage.usage());
@@ -41,7 +41,7 @@ fn every_request_ends_once_whatever_is_killed_and_is_counted_once() {
         let traffic = stage.traffic(&key);
         for victim in [Victim::Engine, Victim::Worker, Victim::Machine] {
             stage.kill(victim);
-            traffic.goes_on(20);
+            traffic.wait_for_answers(20);
         }
         let ended = traffic.stop();
         assert_eq!(ended.broken, 0, "only a killed control plane breaks connections: {ended:#?}");
@@ -49,7 +49,7 @@ fn every_request_ends_once_whatever_is_killed_and_is_counted_once() {
         println!("round {round}: {ended:?}");
         all.add(&ended);
         // Nothing that was told is lost or counted twice.
-        agrees(&stage, &all.counted());
+        wait_until_recorded(&stage, &all.counted());
     }
     stage.ends_clean();
 }
@@ -61,13 +61,13 @@ fn a_killed_control_plane_breaks_its_own_requests_and_loses_at_most_a_moment_of_
     let mut before = Totals::default();
     for round in 0..rounds() {
         let traffic = stage.traffic(&key);
-        traffic.goes_on(40);
+        traffic.wait_for_answers(40);
         let (recorded, since) = (traffic.so_far(), Instant::now());
         while since.elapsed() < RECORDED_WITHIN {
-            traffic.goes_on(20);
+            traffic.wait_for_answers(20);
         }
         stage.kill(Victim::ControlPlane);
-        traffic.goes_on(40);
+        traffic.wait_for_answers(40);
         let ended = traffic.stop();
         println!("round {round}: {ended:?}");
         assert!(ended.broken > 0, "{ended:#?}");
@@ -79,12 +79,12 @@ fn a_killed_control_plane_breaks_its_own_requests_and_loses_at_most_a_moment_of_
         assert!((least..=most).contains(&new), "{new} are recorded, not {least} to {most}: {ended:#?}");
         // From here on, everything is counted again.
         let traffic = stage.traffic(&key);
-        traffic.goes_on(20);
+        traffic.wait_for_answers(20);
         let ended = traffic.stop();
         assert_eq!((ended.broken, ended.failed), (0, 0), "{ended:#?}");
         let mut all = used;
         all.add(&ended.counted());
-        agrees(&stage, &all);
+        wait_until_recorded(&stage, &all);
         before = all;
     }
     stage.ends_clean();
@@ -99,7 +99,7 @@ fn clients_that_misbehave_harm_nobody_else() {
     odd::long_bodies(&stage, &key);
     odd::floods_of_headers(&stage);
     odd::any_bytes(&stage, &key, 300 * rounds());
-    traffic.goes_on(20);
+    traffic.wait_for_answers(20);
     let ended = traffic.stop();
     assert_eq!((ended.broken, ended.failed, ended.refused), (0, 0, 0), "{ended:#?}");
     odd::streams_that_nobody_reads(&stage, &key);

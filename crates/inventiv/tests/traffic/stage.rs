@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use server::{Cloud, Server, text};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const MODEL: &str = "Qwen/Qwen2.5-7B-Instruct";
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_inventiv");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_inventiv");
 /// How many clients ask at the same time. Half of them want streams.
 const CLIENTS: usize = 8;
 /// No request may take longer, with its wait for a replica.
@@ -65,7 +65,7 @@ impl Stage {
         let create = ["service", "create", MODEL, "--name", "qwen", "--yes", "--min", "2", "--max", "3"];
         let command = ["--engine", "command", "--", PROGRAM, "stand-in-engine", "--port", "{port}", "--model"];
         stage.run(&[&create[..], &command, &["{model}"], engine].concat());
-        stage.is_whole();
+        stage.wait_until_whole();
         stage
     }
 
@@ -91,7 +91,7 @@ impl Stage {
     }
 
     /// Waits until there are two replicas, and both are ready.
-    pub(crate) fn is_whole(&self) {
+    pub(crate) fn wait_until_whole(&self) {
         let whole = until(120, || self.replicas().filter(|r| *r == (2, 2)));
         assert!(whole.is_some(), "{:#}", self.show());
     }
@@ -161,24 +161,22 @@ impl Stage {
 
     /// Clients that ask until they are stopped.
     pub(crate) fn traffic(&self, key: &str) -> Traffic {
-        let (stop, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let totals = Arc::new(Mutex::new(Totals::default()));
+        let (stop, totals) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Totals::default())));
         let clients = (0..CLIENTS).map(|n| {
             let request = self.request(key, &Self::question(n % 2 == 0));
-            let (stop, ended, totals) = (stop.clone(), ended.clone(), totals.clone());
+            let (stop, totals) = (stop.clone(), totals.clone());
             self.runtime.spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
                     let this = ask(request.try_clone().unwrap(), n % 2 == 0).await;
                     let is_broken = this == Ended::Broken;
                     totals.lock().count(&this);
-                    ended.fetch_add(1, Ordering::SeqCst);
                     if is_broken {
                         tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                 }
             })
         });
-        Traffic { runtime: self.runtime.handle().clone(), clients: clients.collect(), stop, ended, totals }
+        Traffic { runtime: self.runtime.handle().clone(), clients: clients.collect(), stop, totals }
     }
 }
 
@@ -202,16 +200,15 @@ pub(crate) struct Traffic {
     runtime: tokio::runtime::Handle,
     clients: Vec<tokio::task::JoinHandle<()>>,
     stop: Arc<AtomicBool>,
-    ended: Arc<AtomicU64>,
     totals: Arc<Mutex<Totals>>,
 }
 
 impl Traffic {
     /// Waits until so many more requests were answered.
-    pub(crate) fn goes_on(&self, requests: i64) {
+    pub(crate) fn wait_for_answers(&self, requests: i64) {
         let now = self.totals.lock().complete;
         let more = until(120, || (self.totals.lock().complete >= now + requests).then_some(()));
-        assert!(more.is_some(), "{} requests ended: {:?}", self.ended.load(Ordering::SeqCst), self.totals.lock());
+        assert!(more.is_some(), "no {requests} more answers: {:?}", self.totals.lock());
     }
 
     /// How the requests ended that have ended.

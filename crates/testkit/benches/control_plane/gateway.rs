@@ -12,7 +12,8 @@ use clients::{Ask, Target};
 use stage::{Measured, Rig};
 use std::time::Duration;
 
-const RATES: [usize; 3] = [1, 64, 512];
+/// How many clients ask at the same time.
+const CLIENTS: [usize; 3] = [1, 64, 512];
 /// How long one measurement takes, and how often each is repeated in turn with the others.
 const MEASURE: Duration = Duration::from_secs(3);
 const ROUNDS: usize = 3;
@@ -30,10 +31,10 @@ pub(super) async fn beside_others(table: &mut Table) {
     for (what, goal) in [("gateway", "≤ 40"), ("nginx", "")] {
         memory(table, &rig, what, goal).await;
     }
-    for clients in RATES {
+    for clients in CLIENTS {
         throughput(table, &rig, clients).await;
     }
-    for clients in RATES {
+    for clients in CLIENTS {
         added_latency(table, &rig, clients).await;
     }
     events(table, &rig).await;

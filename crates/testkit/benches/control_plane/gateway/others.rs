@@ -1,6 +1,6 @@
 //! The proxies that the gateway is compared with.
 
-use super::stage::{Running, free_port, listens, on_loopback};
+use super::stage::{KINDS, Running, free_port, listens, on_loopback};
 use inventiv_worker_api::tls::Authority;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -78,7 +78,7 @@ pub(super) async fn litellm(
         return None;
     };
     let mut config = format!("general_settings:\n  master_key: {key}\nmodel_list:\n");
-    for (name, engine) in ["at-once", "slow", "waiting"].iter().zip(engines) {
+    for ((name, _, _), engine) in KINDS.iter().zip(engines) {
         config += &format!(
             "  - model_name: {name}\n    litellm_params:\n      model: openai/{model}\n      api_base: http://{engine}/v1\n      \
              api_key: none\n"

@@ -24,7 +24,8 @@ pub(super) struct Measured {
 
 /// Kinds of engines: the name of the service, how long a word takes in milliseconds, and the number of replicas. A
 /// worker serves 4,096 connections.
-const KINDS: [(&str, &str, &str); 3] = [("at-once", "0", "1"), ("slow", "10", "1"), ("waiting", "30000", "2")];
+pub(super) const KINDS: [(&str, &str, &str); 3] =
+    [("at-once", "0", "1"), ("slow", "10", "1"), ("waiting", "30000", "2")];
 
 /// Everything that is measured.
 pub(super) struct Rig {
@@ -97,7 +98,7 @@ impl Cli<'_> {
         self.run(&[&create[..], &engine, &["--token-ms", token_ms]].concat());
     }
 
-    async fn is_ready(&self, (name, _, replicas): (&str, &str, &str)) {
+    async fn wait_until_ready(&self, (name, _, replicas): (&str, &str, &str)) {
         let wanted: u64 = replicas.parse().unwrap();
         while self.json(&["service", "show", name])["ready_replicas"].as_u64() != Some(wanted) {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -152,7 +153,7 @@ impl Rig {
         }
         KINDS.iter().for_each(|kind| cli.create(*kind));
         for kind in KINDS {
-            cli.is_ready(kind).await;
+            cli.wait_until_ready(kind).await;
         }
         let key = cli.run(&["key", "create", "bench", "--output", "name"]);
         let target = |name: &str, address: SocketAddr, model: &str| Target {
