@@ -75,6 +75,8 @@ pub struct Counted {
     pub is_foreign: bool,
     /// The amount at list prices, in millionths of the currency.
     pub micros: i64,
+    /// What the bill may have more because each time that it ran is rounded up to a minute, in millionths of the currency.
+    pub rounding_micros: i64,
     /// ISO 4217 code; empty: its price is not known.
     pub currency: String,
 }
@@ -96,6 +98,8 @@ pub struct Compared {
     pub billed_micros: i64,
     /// What the ledger says, in millionths.
     pub counted_micros: i64,
+    /// What the bill may have more because it counts whole minutes, in millionths.
+    pub rounding_micros: i64,
     /// ISO 4217 code.
     pub currency: String,
     /// How they agree.
@@ -151,7 +155,7 @@ impl Comparison {
 const LATE_MS: i64 = 3 * 86_400_000;
 /// Amounts that differ by less than this agree, in millionths: the provider rounds to cents.
 const CENT: i64 = 10_000;
-/// Amounts that differ by less than this part of the larger one agree: the provider counts minutes, the ledger seconds.
+/// Amounts that differ by less than this part of the larger one agree: the times of the provider are not those of the ledger.
 const PART: i64 = 100;
 
 /// Identifies a resource in one currency.
@@ -165,10 +169,14 @@ const fn kind_of(kind: ChargeKind) -> BillKind {
     }
 }
 
-/// Whether two amounts are equal but for rounding.
-fn agree(a: i64, b: i64) -> bool {
-    let larger = a.unsigned_abs().max(b.unsigned_abs());
-    a.abs_diff(b) <= CENT.unsigned_abs().max(larger / PART.unsigned_abs())
+/// Whether the amounts are equal but for rounding.
+fn agree(r: &Compared) -> bool {
+    let (billed, counted) = (r.billed_micros, r.counted_micros);
+    let tolerance = CENT.unsigned_abs().max(billed.unsigned_abs().max(counted.unsigned_abs()) / PART.unsigned_abs());
+    // The provider counts whole minutes, the ledger seconds.
+    let excess = billed.saturating_sub(counted);
+    let unexplained = if excess > 0 { excess.saturating_sub(r.rounding_micros).max(0) } else { excess };
+    unexplained.unsigned_abs() <= tolerance
 }
 
 /// Compares a bill with the ledger of the same account and time.
@@ -208,12 +216,14 @@ fn count(all: &mut BTreeMap<Key, Compared>, c: &Counted) {
         kind: kind_of(c.kind),
         billed_micros: 0,
         counted_micros: 0,
+        rounding_micros: 0,
         currency,
         finding: BillFinding::NotOurs,
     });
     if !c.is_foreign {
         found.finding = BillFinding::NotBilled;
         found.counted_micros = found.counted_micros.saturating_add(c.micros);
+        found.rounding_micros = found.rounding_micros.saturating_add(c.rounding_micros);
     }
 }
 
@@ -232,6 +242,7 @@ fn bill(all: &mut BTreeMap<Key, Compared>, line: &BillLine, control_plane: Optio
         kind: line.kind,
         billed_micros: 0,
         counted_micros: 0,
+        rounding_micros: 0,
         currency: line.currency.clone(),
         finding: BillFinding::NotOurs,
     });
@@ -270,7 +281,7 @@ fn conclude(
             *sum = sum.saturating_add(r.billed_micros);
             continue;
         }
-        if r.finding == BillFinding::Agrees && !agree(r.billed_micros, r.counted_micros) {
+        if r.finding == BillFinding::Agrees && !agree(r) {
             r.finding = BillFinding::Differs;
         }
         add(r.kind, &r.currency, r.billed_micros, r.counted_micros);

@@ -17,6 +17,7 @@ fn counted(id: &str, kind: ChargeKind, micros: i64) -> Counted {
         kind,
         is_foreign: false,
         micros,
+        rounding_micros: 0,
         currency: "EUR".to_owned(),
     }
 }
@@ -34,6 +35,7 @@ fn each_resource_has_one_finding() {
     use BillKind::{Server, Volume};
     let euro = 1_000_000;
     let server = |micros| vec![counted("a", ChargeKind::Server, micros)];
+    let minutes = |micros, rounding_micros| vec![Counted { rounding_micros, ..server(micros).remove(0) }];
     for (lines, counted, findings) in [
         (vec![line("a", OURS, Server, euro)], server(euro), vec!["a server 1000000/1000000 agrees"]),
         // A cent, or one per cent.
@@ -41,6 +43,10 @@ fn each_resource_has_one_finding() {
         (vec![line("a", OURS, Server, 100 * euro)], server(101 * euro), vec!["a server 100000000/101000000 agrees"]),
         (vec![line("a", OURS, Server, 100 * euro)], server(102 * euro), vec!["a server 100000000/102000000 differs"]),
         (vec![line("a", OURS, Server, 20_001)], server(10_000), vec!["a server 20001/10000 differs"]),
+        // Whole minutes are billed: this explains more, and nothing that is missing.
+        (vec![line("a", OURS, Server, 40_000)], minutes(10_000, 20_000), vec!["a server 40000/10000 agrees"]),
+        (vec![line("a", OURS, Server, 40_001)], minutes(10_000, 20_000), vec!["a server 40001/10000 differs"]),
+        (vec![line("a", OURS, Server, 10_000)], minutes(30_000, 20_000), vec!["a server 10000/30000 differs"]),
         // Several lines of one resource count together: each start and stop is billed by itself.
         (
             vec![line("a", OURS, Server, euro), line("a", OURS, Server, euro)],

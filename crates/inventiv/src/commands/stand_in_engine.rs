@@ -4,7 +4,7 @@
 
 use crate::args::{Misbehaviour, StandInEngine};
 use crate::failure::Failure;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -52,6 +52,8 @@ pub(crate) async fn run(args: StandInEngine) -> Result<(), Failure> {
         .route("/v1/embeddings", post(embeddings))
         .route("/metrics", get(metrics))
         .route("/pause", post(|| async { "paused: this path must never be reachable from outside" }))
+        // As servers of real engines do: the length of a request is not limited here.
+        .layer(DefaultBodyLimit::disable())
         .with_state(Arc::new(state));
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await;
     let listener = listener.map_err(|e| Failure::general(format!("cannot listen on port {}: {e}", args.port)))?;

@@ -13,16 +13,20 @@ use std::sync::LazyLock;
 /// be billed until after its beginning.
 const KNOWN_MS: i64 = 86_400_000;
 
+/// What a minute costs, in millionths, if it is rounded up to minutes.
+const MINUTE: &str = "CASE WHEN kind = 'server' THEN hourly_nanos * quantity / 60000 ELSE 0 END";
+
 /// What has no price, may exist, or ended or began shortly before or after the period, is known, too: with the amount 0 and
 /// without a currency.
 static ALL: LazyLock<&'static str> = LazyLock::new(|| {
     let pieces = pieces("charges");
     format!(
         "WITH RECURSIVE {pieces} SELECT resource_id, kind, class, currency, MAX(provider_id) AS provider_id, \
-        MAX(instance_id) AS instance_id, CAST(SUM(micros) AS BIGINT) AS micros FROM (\
-        SELECT resource_id, kind, class, currency, COALESCE(provider_id, '') AS provider_id, instance_id, {AMOUNT} AS micros \
-        FROM priced WHERE class <> 'unconfirmed' UNION ALL \
-        SELECT resource_id, kind, class, '', COALESCE(provider_id, ''), instance_id, 0 FROM charges c \
+        MAX(instance_id) AS instance_id, CAST(SUM(micros) AS BIGINT) AS micros, \
+        CAST(SUM(rounding) AS BIGINT) AS rounding FROM (\
+        SELECT resource_id, kind, class, currency, COALESCE(provider_id, '') AS provider_id, instance_id, {AMOUNT} AS micros, \
+        {MINUTE} AS rounding FROM priced WHERE class <> 'unconfirmed' UNION ALL \
+        SELECT resource_id, kind, class, '', COALESCE(provider_id, ''), instance_id, 0, 0 FROM charges c \
         WHERE starts_at < CAST($7 AS BIGINT) AND (ends_at IS NULL OR ends_at > CAST($8 AS BIGINT)) \
         AND ($3 = '' OR c.account_id = $3)) AS t GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 DESC"
     )
@@ -52,6 +56,7 @@ fn counted(c: &Columns<'_>) -> Result<Counted, Error> {
         kind: c.word("kind", ChargeKind::parse)?,
         is_foreign: c.text("class")? == "third_party",
         micros: c.int("micros")?,
+        rounding_micros: c.int("rounding")?,
         currency: c.text("currency")?,
     })
 }
