@@ -1,5 +1,6 @@
 //! The project's tasks, such as `cargo xtask check`, `test` or `bench`: see [`USAGE`]. Most are also `just` recipes.
 
+mod background;
 mod browser;
 mod clients;
 mod dist;
@@ -11,6 +12,7 @@ mod tests;
 mod tidy;
 mod vm;
 
+use background::Background;
 use programs::{PROFILE, cargo_command};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -93,12 +95,15 @@ fn check() -> Result<(), String> {
     step("format", || cargo(&["fmt", "--all", "--check"]))?;
     step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
     step("tidy", || tidy::run(&root()))?;
+    step("build", || programs::build().map(drop))?;
+    let simulation = Background::start("deterministic simulation", "simulate", &["--seeds", SEEDS])?;
+    let matrix = Background::start("crash matrix", "crash_matrix", &["--every", EVERY])?;
     step("tests", || tests::run(&[]))?;
     step("official clients", clients::run)?;
     step("console in a browser", || browser::run(&[]))?;
     step("recordings against the emulator", recordings)?;
-    step("deterministic simulation", || simulate(&["--seeds", SEEDS].map(str::to_owned)))?;
-    step("crash matrix", || crash_matrix(&["--every", EVERY].map(str::to_owned)))?;
+    simulation.finish()?;
+    matrix.finish()?;
     step("docs", || {
         let mut command = cargo_command();
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");

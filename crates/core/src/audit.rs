@@ -6,11 +6,13 @@
 //! complete listing. Everything else in the project is foreign, and only counted. An incomplete listing, or one that
 //! shows none of the recorded resources, is inconclusive.
 
+mod costs;
 mod index;
 mod missing;
 mod remedies;
 mod report;
 
+pub use costs::FoundCost;
 pub use report::{Finding, FindingKind, Report};
 
 use index::{Classification, RecordIndex};
@@ -134,6 +136,7 @@ fn finding_server(kind: FindingKind, s: &ObservedServer, why: String, remedy: &'
         instance_id: None,
         known: false,
         hourly_micros: None,
+        costs: costs::of_server(s),
         why,
         remedy: remedy.to_owned(),
     }
@@ -150,6 +153,7 @@ fn finding_volume(kind: FindingKind, v: &ObservedVolume, why: String, remedy: &'
         instance_id: None,
         known: false,
         hourly_micros: None,
+        costs: costs::of_volume(v),
         why,
         remedy: remedy.to_owned(),
     }

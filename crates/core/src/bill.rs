@@ -73,6 +73,8 @@ pub struct Counted {
     pub kind: ChargeKind,
     /// Whether it belongs to a third party, so that it is known and not part of a sum.
     pub is_foreign: bool,
+    /// Whether it was counted as an orphan: an audit found it, and no record wants it.
+    pub is_orphan: bool,
     /// The amount at list prices, in millionths of the currency.
     pub micros: i64,
     /// What the bill may have more because each time that it ran is rounded up to a minute, in millionths of the currency.
@@ -210,8 +212,8 @@ fn count(all: &mut BTreeMap<Key, Compared>, c: &Counted) {
     let currency = known.filter(|_| c.currency.is_empty()).map_or(&c.currency, |((_, first), _)| first).clone();
     let found = all.entry((key, currency.clone())).or_insert_with(|| Compared {
         provider_id: c.provider_id.clone(),
-        resource_id: Some(c.resource_id.clone()),
-        instance_id: Some(c.instance_id.clone()),
+        resource_id: None,
+        instance_id: None,
         name: String::new(),
         kind: kind_of(c.kind),
         billed_micros: 0,
@@ -220,8 +222,15 @@ fn count(all: &mut BTreeMap<Key, Compared>, c: &Counted) {
         currency,
         finding: BillFinding::NotOurs,
     });
+    if !c.is_orphan {
+        found.resource_id.get_or_insert_with(|| c.resource_id.clone());
+        found.instance_id.get_or_insert_with(|| c.instance_id.clone());
+    }
     if !c.is_foreign {
-        found.finding = BillFinding::NotBilled;
+        // That an audit found it does not make it recorded: it is a leak.
+        if !c.is_orphan {
+            found.finding = BillFinding::NotBilled;
+        }
         found.counted_micros = found.counted_micros.saturating_add(c.micros);
         found.rounding_micros = found.rounding_micros.saturating_add(c.rounding_micros);
     }

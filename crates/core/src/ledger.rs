@@ -36,8 +36,21 @@ words!(
         Unconfirmed = "unconfirmed",
         /// A third party's volume on a server of ours: shown, and not part of a sum.
         ThirdParty = "third_party",
+        /// An audit found it: it carries our name, and no record wants it.
+        Orphan = "orphan",
     }
 );
+
+impl ChargeClass {
+    /// Whether it is certain that we pay for it, so that it is part of a sum.
+    #[must_use]
+    pub const fn is_certain(self) -> bool {
+        match self {
+            Self::Used | Self::Retained | Self::Ending | Self::Orphan => true,
+            Self::Unconfirmed | Self::ThirdParty => false,
+        }
+    }
+}
 
 /// A resource that costs money.
 #[derive(Debug, Clone, PartialEq, Eq)]

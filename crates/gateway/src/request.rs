@@ -32,8 +32,8 @@ pub(crate) struct Asked {
     pub(crate) affinity: Option<u64>,
     /// Where the value of `model` stands.
     model_at: Range<usize>,
-    /// Whether that value is JSON, with quotes.
-    is_json: bool,
+    /// Whether the body is JSON, so that this value has quotes.
+    pub(crate) is_json: bool,
     /// Where the value of `stream_options` stands.
     options_at: Option<Range<usize>>,
 }

@@ -328,7 +328,10 @@ fn request_for(checked: &Checked) -> http::Request<Full<Bytes>> {
             request.headers_mut().insert(name, value.clone());
         }
     }
-    request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    if checked.asked.is_json {
+        // It was read as JSON, whatever the client calls it: `curl -d` calls everything a form.
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("worker"));
     request
 }

@@ -204,7 +204,7 @@ impl Store {
         self.db.read(a.statement(DUE)).await?.iter().map(|r| Columns(r).text("zone")).collect()
     }
 
-    /// Records the findings of an audit, the request that it fulfilled, and the quarantine after it.
+    /// Records the findings of an audit, the request that it fulfilled, the quarantine after it, and what orphans cost.
     ///
     /// # Errors
     /// When the database refuses.
@@ -229,6 +229,7 @@ impl Store {
             a.text(account).text(zone).text(&q.provider_id);
             statements.push(a.statement(RELEASE_QUARANTINED));
         }
+        statements.extend(self.orphan_charges(account, done).await?);
         self.db.write(statements).await.map(|_| ())
     }
 

@@ -18,14 +18,15 @@ const END: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS
 /// ended after that, with the end of that row for a volume, which was believed gone and was not, and now for a server and its
 /// addresses, which were off in between. What is in the future of this clock begins now. A creation that was unconfirmed did take
 /// effect, so that its row does not matter, unless it is settled. A row that began at the same time has no length: it costs
-/// nothing, also if it is settled.
+/// nothing, also if it is settled. The rows that it had as an orphan, under the cloud's id, are earlier ones, too.
 const BEGIN: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
     zone, instance_id, service_id, model_id) SELECT $1, $2, \
     CASE WHEN earlier.ends_at IS NULL OR earlier.ends_at <= CAST($3 AS BIGINT) THEN CAST($3 AS BIGINT) \
     WHEN $2 <> 'volume' OR earlier.ends_at > CAST($4 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE earlier.ends_at END, \
     $5, $6, CAST($7 AS BIGINT), $8, $9, $10, $11, $12, $13 \
-    FROM (SELECT MAX(ends_at) AS ends_at FROM charges WHERE resource_id = $1 AND kind = $2 \
-    AND (class <> 'unconfirmed' OR settled <> 0)) AS earlier \
+    FROM (SELECT MAX(CASE WHEN class = 'orphan' AND ends_at IS NULL THEN CAST($4 AS BIGINT) ELSE ends_at END) AS ends_at \
+    FROM charges WHERE kind = $2 AND (resource_id = $1 AND (class <> 'unconfirmed' OR settled <> 0) \
+    OR resource_id = $8 AND class = 'orphan')) AS earlier \
     WHERE NOT EXISTS (SELECT 1 FROM charges WHERE resource_id = $1 AND kind = $2 AND ends_at IS NULL) \
     ON CONFLICT (resource_id, kind, starts_at) DO UPDATE SET ends_at = NULL, settled = 0, \
     class = excluded.class, sku = excluded.sku, quantity = excluded.quantity, provider_id = excluded.provider_id";
@@ -44,8 +45,13 @@ const DROP_AHEAD: &str = "DELETE FROM charges WHERE resource_id = $1 AND kind = 
 /// Updates a row in place: what was learnt of the resource holds since its beginning.
 const LEARN: &str = "UPDATE charges SET class = $1, provider_id = $2, sku = $3, quantity = CAST($4 AS BIGINT) \
     WHERE resource_id = $5 AND kind = $6 AND ends_at IS NULL";
+/// Ends the row that it had as an orphan.
+const ADOPT: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at \
+    ELSE CAST($1 AS BIGINT) END WHERE resource_id = $2 AND kind = $3 AND class = 'orphan' AND ends_at IS NULL";
+/// What was learnt holds since the beginning, so that the row that it had as an orphan gets no length.
+const WAS_NO_ORPHAN: &str = "UPDATE charges SET ends_at = starts_at WHERE resource_id = $1 AND kind = $2 AND class = 'orphan' AND ends_at IS NULL";
 const OPEN: &str = "SELECT resource_id, kind, instance_id FROM charges WHERE account_id = $1 AND zone = $2 \
-    AND ends_at IS NULL";
+    AND ends_at IS NULL AND class <> 'orphan'";
 /// Affects nothing, unless the instance is still in the version that was read.
 const UNCHANGED: &str = "UPDATE instances SET version = version WHERE id = $1 AND version = $2";
 
@@ -58,9 +64,9 @@ pub(crate) fn difference(before: Option<&Aggregate>, after: &Aggregate, now: Tim
         old.iter().filter(|c| find(c, &new).is_none()).map(|c| end(&c.resource_id, c.kind.text(), now)).collect();
     for c in &new {
         match find(c, &old) {
-            None => statements.push(begin(&after.instance, c, now)),
+            None => statements.extend(begin(&after.instance, c, now)),
             Some(before) if before.is_same(c) => {}
-            Some(before) if is_learnt(&before, c) => statements.push(learn(c)),
+            Some(before) if is_learnt(&before, c) => statements.extend(learn(c)),
             Some(_) => statements.extend(cut(&after.instance, c, now)),
         }
     }
@@ -114,7 +120,7 @@ impl Store {
         let mut parts: Vec<Statement> =
             wrong.map(|o| end(&o.resource_id, o.kind.text(), gone_at(agg, &o.resource_id).unwrap_or(now))).collect();
         let missing = new.iter().filter(|c| !open.iter().any(|o| is(o, c)));
-        parts.extend(missing.map(|c| begin(&agg.instance, c, now)));
+        parts.extend(missing.flat_map(|c| begin(&agg.instance, c, now)));
         if parts.is_empty() {
             return Ok(false);
         }
@@ -131,21 +137,30 @@ fn gone_at(agg: &Aggregate, resource_id: &str) -> Option<Timestamp> {
     server.or_else(|| agg.volumes.iter().find(|v| v.id.as_str() == resource_id).and_then(|v| v.deleted_at))
 }
 
-fn end(resource_id: &str, kind: &str, at: Timestamp) -> Statement {
+/// Ends a row that has not ended.
+pub(crate) fn end(resource_id: &str, kind: &str, at: Timestamp) -> Statement {
     let mut a = Args::new();
     a.time(at).text(resource_id).text(kind);
     a.statement(END)
 }
 
-fn begin(i: &Instance, c: &Charge, now: Timestamp) -> Statement {
+/// When a charge began that is recorded now. An address that is shown late did not come with its server.
+pub(crate) fn since_with_server(kind: ChargeKind, since: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let since = since.unwrap_or(now).min(now);
+    if kind == ChargeKind::Address && now.ms_since(since) > ADDRESS_WITH_SERVER_MS { now } else { since }
+}
+
+fn begin(i: &Instance, c: &Charge, now: Timestamp) -> Vec<Statement> {
     let mut a = Args::new();
-    let mut since = c.since.unwrap_or(now).min(now);
-    if c.kind == ChargeKind::Address && now.ms_since(since) > ADDRESS_WITH_SERVER_MS {
-        since = now;
-    }
+    let since = since_with_server(c.kind, c.since, now);
     a.text(&c.resource_id).text(c.kind.text()).time(since).time(now);
     facts(&mut a, i, c);
-    a.statement(BEGIN)
+    let mut statements = vec![a.statement(BEGIN)];
+    if let Some(id) = &c.provider_id {
+        a.time(now).text(id).text(c.kind.text());
+        statements.push(a.statement(ADOPT));
+    }
+    statements
 }
 
 fn cut(i: &Instance, c: &Charge, now: Timestamp) -> [Statement; 3] {
@@ -157,11 +172,16 @@ fn cut(i: &Instance, c: &Charge, now: Timestamp) -> [Statement; 3] {
     [cut, ahead, a.statement(GO_ON)]
 }
 
-fn learn(c: &Charge) -> Statement {
+fn learn(c: &Charge) -> Vec<Statement> {
     let mut a = Args::new();
     a.text(c.class.text()).opt_text(c.provider_id.as_deref()).text(&c.sku).int(c.quantity);
     a.text(&c.resource_id).text(c.kind.text());
-    a.statement(LEARN)
+    let mut statements = vec![a.statement(LEARN)];
+    if let Some(id) = &c.provider_id {
+        a.text(id).text(c.kind.text());
+        statements.push(a.statement(WAS_NO_ORPHAN));
+    }
+    statements
 }
 
 fn facts(a: &mut Args, i: &Instance, c: &Charge) {

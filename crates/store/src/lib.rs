@@ -34,6 +34,7 @@ mod logs;
 mod models;
 mod names;
 mod of_ids;
+mod orphan_charges;
 mod plans;
 mod price_book;
 mod prices;

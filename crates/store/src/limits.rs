@@ -7,7 +7,6 @@ use crate::error::Error;
 use inventiv_core::calendar::{day_of, month_of};
 use inventiv_core::cost_group::CostGroup;
 use inventiv_core::id::InstanceId;
-use inventiv_core::ledger::ChargeClass;
 use inventiv_core::limits::{InUse, LimitScope, Limits, OnLimit, reached};
 use inventiv_core::time::Timestamp;
 use serde::Deserialize;
@@ -225,7 +224,7 @@ impl Store {
                 return Ok(spent);
             }
             let rates = self.cost_rates("").await?;
-            let of = rates.iter().filter(|r| r.currency == currency && is_certain(r.class));
+            let of = rates.iter().filter(|r| r.currency == currency && r.class.is_certain());
             let hourly = of.fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros));
             let since = hourly.saturating_mul(now.ms_since(spent.at)) / 3_600_000;
             let (day, month) = (spent.day_micros.saturating_add(since), spent.month_micros.saturating_add(since));
@@ -256,15 +255,8 @@ impl Store {
             let tags = self.charged_tags((from, now), &filter).await?;
             rows.retain(|r| tags.get(&r.key).is_some_and(|tags| tags.contains(tag)));
         }
-        let of = rows.iter().filter(|r| r.currency == currency && is_certain(r.class));
+        let of = rows.iter().filter(|r| r.currency == currency && r.class.is_certain());
         Ok(of.fold(0_i64, |sum, r| sum.saturating_add(r.micros)))
-    }
-}
-
-const fn is_certain(class: ChargeClass) -> bool {
-    match class {
-        ChargeClass::Used | ChargeClass::Retained | ChargeClass::Ending => true,
-        ChargeClass::Unconfirmed | ChargeClass::ThirdParty => false,
     }
 }
 

@@ -7,6 +7,7 @@
 
 use inventiv_testkit::{Database, World};
 use serde_json::{Value, json};
+use sqlx::Row;
 use std::collections::BTreeMap;
 
 const SERVER_NANOS: i128 = 1_469_916_000;
@@ -44,6 +45,22 @@ impl Integral {
         };
         i64::try_from(self.0.get(kind).copied().unwrap_or_default() * nanos / 3_600_000).unwrap()
     }
+}
+
+/// A row of the ledger that has ended: resource, kind and beginning; then end, class, name of the price and quantity.
+type Ended = BTreeMap<(String, String, i64), (i64, String, String, i64)>;
+
+/// The rows that have ended. Those without length cost nothing, and those that are unconfirmed are in no sum.
+async fn ended(w: &World) -> Ended {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&w.database_url).await.unwrap();
+    let query = "SELECT * FROM charges WHERE ends_at > starts_at AND class <> 'unconfirmed'";
+    let rows = sqlx::query(query).fetch_all(&pool).await.unwrap();
+    let row = |r: &sqlx::any::AnyRow| {
+        let key = (r.get("resource_id"), r.get("kind"), r.get("starts_at"));
+        (key, (r.get("ends_at"), r.get("class"), r.get("sku"), r.get("quantity")))
+    };
+    rows.iter().map(row).collect()
 }
 
 /// A world in which every second is added up.
@@ -192,7 +209,7 @@ async fn random_lives_with_crashes_and_third_parties_cost_what_existed() {
     for seed in 0..12 {
         let mut random = fastrand::Rng::with_seed(seed as u64);
         let mut s = Watched::new(databases[seed % databases.len()]).await;
-        let mut ids = Vec::new();
+        let (mut ids, mut past) = (Vec::new(), Ended::new());
         for _ in 0..40 {
             match random.u8(0..10) {
                 0..3 if ids.len() < 3 => ids.push(s.w.create(request(false)).await),
@@ -206,7 +223,13 @@ async fn random_lives_with_crashes_and_third_parties_cost_what_existed() {
                 _ => {}
             }
             s.turns(random.u32(1..120)).await;
+            let now = ended(&s.w).await;
+            for (row, was) in &past {
+                assert_eq!(now.get(row), Some(was), "seed {seed}: {row:?} has changed");
+            }
+            past = now;
         }
+        assert!(ids.is_empty() || !past.is_empty(), "seed {seed}");
         for id in &ids {
             s.w.terminate(id).await;
         }

@@ -14,7 +14,7 @@ const DAY: i64 = 86_400_000_000;
 const BASE: i64 = 20_600 * DAY;
 const DAYS: i64 = 5;
 const SKUS: [&str; 4] = ["server/A", "server/B", "block/5000", "server/UNPRICED"];
-const CLASSES: [&str; 5] = ["used", "retained", "ending", "unconfirmed", "third_party"];
+const CLASSES: [&str; 6] = ["used", "retained", "ending", "unconfirmed", "third_party", "orphan"];
 
 async fn pool(w: &World) -> AnyPool {
     sqlx::any::install_default_drivers();

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use inventiv_core::name::CloudName;
+use inventiv_orchestrator::Clock;
 use inventiv_testkit::{Database, PROJECT, World};
 use serde_json::{Value, json};
+use sqlx::Row;
 
 const ZONE: &str = "fr-par-2";
 
@@ -65,18 +67,16 @@ async fn an_orphan_is_deleted_after_quarantine_with_its_volumes_and_a_proof() {
 
         let zone = audited(&world, None).await;
         assert_eq!((ids(&zone, "quarantined"), zone["findings"][0]["kind"].as_str()), (vec![], Some("orphan")));
-        // It is an alert, and what it costs is shown beside the rate.
-        let finding = zone["findings"].as_array().unwrap().iter().find(|f| f["kind"] == "orphan").unwrap().clone();
+        // It is an alert, and it costs nothing, as it is off.
         let (_, alerts) = world.call("GET", "/alerts", None).await;
         let alert = alerts["items"].as_array().unwrap().iter().find(|a| a["kind"] == "orphan.found").unwrap();
         assert_eq!((&alert["about"], &alert["severity"]), (&json!(server), &json!("critical")), "{alerts:#}");
         let (_, forecast) = world.call("GET", "/costs/forecast", None).await;
         let orphans = &forecast["orphans"];
         assert_eq!(
-            (&orphans["resources"], &orphans["unpriced"]),
-            (&json!(1), &json!(i64::from(finding["hourly_micros"].is_null())))
+            (&orphans["resources"], &orphans["unpriced"], &orphans["hourly_micros"]),
+            (&json!(1), &json!(0), &json!(0))
         );
-        assert_eq!(orphans["hourly_micros"].as_i64(), finding["hourly_micros"].as_i64().or(Some(0)), "{finding:#}");
         let zone = audited(&world, Some(json!({"fix": true}))).await;
         assert_eq!((ids(&zone, "quarantined").len(), world.left()), (0, held), "the default policy does not delete");
         let delete = json!({"fix": true, "policy": "delete"});
@@ -111,6 +111,88 @@ async fn an_orphan_is_deleted_after_quarantine_with_its_volumes_and_a_proof() {
         assert!(!alerts.to_string().contains("orphan.found"), "{alerts:#}");
         let (_, forecast) = world.call("GET", "/costs/forecast", None).await;
         assert_eq!(forecast["orphans"]["resources"], 0);
+    }
+}
+
+/// The rows of the ledger of a resource: class, when it began, when it ended, in seconds since `since`.
+async fn rows(world: &World, server: &str, kind: &str, since: i64) -> Vec<(String, i64, Option<i64>)> {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&world.database_url).await.unwrap();
+    let query = "SELECT class, starts_at, ends_at FROM charges WHERE provider_id = $1 AND kind = $2 ORDER BY starts_at";
+    let rows = sqlx::query(query).bind(server).bind(kind).fetch_all(&pool).await.unwrap();
+    let seconds = |at: i64| (at - since) / 1_000_000;
+    let row = |r: &sqlx::any::AnyRow| {
+        (r.get("class"), seconds(r.get("starts_at")), r.get::<Option<i64>, _>("ends_at").map(seconds))
+    };
+    rows.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn an_orphan_is_charged_until_an_instance_adopts_it_or_it_is_gone() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        world.orchestrator.refresh_catalogue().await.unwrap();
+        let (id, server) = stray(&world).await;
+        let of_orphans = async || {
+            let (_, forecast) = world.call("GET", "/costs/forecast", None).await;
+            let o = &forecast["orphans"];
+            (o["resources"].as_i64(), o["unpriced"].as_i64(), o["hourly_micros"].as_i64().unwrap())
+        };
+        let per_hour = async || {
+            let (_, forecast) = world.call("GET", "/costs/forecast", None).await;
+            forecast["currencies"][0]["hourly_micros"].as_i64().unwrap()
+        };
+        // What is off costs nothing.
+        audited(&world, None).await;
+        assert_eq!((of_orphans().await, per_hour().await), ((Some(1), Some(0), 0), 0));
+        let path = format!("/instance/v1/zones/{ZONE}/servers/{server}");
+        world.third_party("POST", &format!("{path}/action"), Some(json!({"action": "poweron"})));
+        world.advance_ms(60_000);
+        let began = world.clock.now().0;
+        audited(&world, None).await;
+        let (resources, unpriced, hourly) = of_orphans().await;
+        assert_eq!((resources, unpriced, per_hour().await), (Some(1), Some(0), hourly));
+        assert!(hourly > 5_000, "a server and its address: {hourly}");
+        // It was created two minutes ago; when it was turned on is not known.
+        let found = rows(&world, &server, "server", began).await;
+        assert!(matches!(found.as_slice(), [(class, -125..=-60, None)] if class == "orphan"), "{found:?}");
+        world.advance_ms(3_600_000);
+        audited(&world, None).await;
+        assert_eq!(rows(&world, &server, "server", began).await, found, "it goes on");
+        let (_, costs) = world.call("GET", &format!("/costs?group_by=class&instance={id}"), None).await;
+        let of = costs["items"].as_array().unwrap().iter().find(|c| c["key"] == "orphan").unwrap();
+        let micros = of["micros"].as_i64().unwrap();
+        assert!((hourly..=hourly * 21 / 20).contains(&micros), "{micros} {hourly}");
+        // Its instance adopts it and deletes it: from then on, it is charged as what it is.
+        audited(&world, Some(json!({"fix": true, "policy": "delete"}))).await;
+        world.advance_ms(3_600_000);
+        audited(&world, None).await;
+        for kind in ["server", "address"] {
+            let adopted = rows(&world, &server, kind, began).await;
+            let classes: Vec<&str> = adopted.iter().map(|r| r.0.as_str()).collect();
+            let is_exact = adopted.windows(2).all(|w| w[0].2 == Some(w[1].1));
+            assert!(is_exact && (classes == ["orphan", "ending"] || classes == ["orphan"]), "{kind}: {adopted:?}");
+        }
+        world.settle().await;
+        audited(&world, None).await;
+        assert_eq!((world.left(), of_orphans().await, per_hour().await), ((0, 0, 0), (Some(0), Some(0), 0), 0));
+        let ended = rows(&world, &server, "server", began).await;
+        assert!(ended.iter().all(|r| r.2.is_some_and(|end| end <= 7_400)), "{ended:?}");
+
+        // Another one is deleted by somebody else.
+        let (_, server) = stray(&world).await;
+        let path = format!("/instance/v1/zones/{ZONE}/servers/{server}");
+        world.third_party("POST", &format!("{path}/action"), Some(json!({"action": "poweron"})));
+        world.advance_ms(60_000);
+        audited(&world, None).await;
+        assert!(of_orphans().await.2 > 0);
+        world.third_party("POST", &format!("{path}/action"), Some(json!({"action": "terminate"})));
+        world.advance_ms(120_000);
+        let gone = world.clock.now().0;
+        audited(&world, None).await;
+        assert_eq!((of_orphans().await, per_hour().await), ((Some(0), Some(0), 0), 0));
+        let ended = rows(&world, &server, "server", gone).await;
+        assert!(matches!(ended.as_slice(), [(_, _, Some(0))]), "{ended:?}");
     }
 }
 

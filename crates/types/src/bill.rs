@@ -33,7 +33,7 @@ pub struct BillSum {
 /// One resource on the bill and in the ledger.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct BilledResource {
-    /// `not_counted`: it is billed, has a name of this control plane, and was never counted: it may be a leak. `not_billed`: it
+    /// `not_counted`: it is billed, has a name of this control plane, and no record wants it: it may be a leak. `not_billed`: it
     /// was counted, and is not on the bill, or not yet. `differs`: by more than a cent and one per cent.
     pub finding: BillFinding,
     /// The kind.

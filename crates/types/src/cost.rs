@@ -108,7 +108,8 @@ pub struct CostForecast {
     pub currencies: Vec<CurrencyForecast>,
     /// What is charged now and has no known price: it is in no sum.
     pub unpriced: Vec<UnpricedResources>,
-    /// What the last audits found that carries our name and that no record wants. It is in no sum.
+    /// What the last audits found that carries our name and that no record wants. It is part of the sums, from its creation until
+    /// an audit that does not show it.
     pub orphans: OrphanCosts,
 }
 

@@ -3,6 +3,8 @@
 //! The library itself refuses a head that is too long or not HTTP. Its response is replaced before it is sent.
 
 use inventiv_types::Problem;
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,7 +12,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// The bytes of a problem response that closes the connection.
+/// A problem, and the same in the form of the OpenAI API.
+#[derive(Serialize)]
+struct Both {
+    #[serde(flatten)]
+    problem: Problem,
+    error: Value,
+}
+
+/// The bytes of a problem response that closes the connection. For which API the request was is not known, so that the problem
+/// has the member that clients of the OpenAI API read, too.
 pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
     let problem = Problem {
         kind: "urn:inventiv:http".to_owned(),
@@ -20,8 +31,11 @@ pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
         instance: None,
         errors: Vec::new(),
     };
+    let kind = if status < 500 { "invalid_request_error" } else { "server_error" };
+    let code = reason.to_lowercase().replace(' ', "_");
+    let both = Both { problem, error: json!({"message": detail, "type": kind, "param": null, "code": code}) };
     // Our own types always serialize.
-    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let body = serde_json::to_string(&both).unwrap_or_default();
     format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()

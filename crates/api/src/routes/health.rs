@@ -43,8 +43,6 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<String, ApiError> 
             .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
     }
     show_costs(&app.store().cost_rates("").await?);
-    let orphans = crate::view::orphan_costs(&app.store().orphans().await?);
-    set_hourly("orphan", "EUR", orphans.hourly_micros);
     let now = app.now();
     let (mut zones, mut open) = (Vec::new(), Unfinished::default());
     for account in app.accounts() {

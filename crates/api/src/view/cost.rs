@@ -21,7 +21,7 @@ struct Sum {
 impl Sum {
     fn add(&mut self, row: &CostRow) {
         let to = match row.class {
-            ChargeClass::Used | ChargeClass::Retained | ChargeClass::Ending => &mut self.micros,
+            ChargeClass::Used | ChargeClass::Retained | ChargeClass::Ending | ChargeClass::Orphan => &mut self.micros,
             ChargeClass::Unconfirmed => &mut self.unconfirmed,
             ChargeClass::ThirdParty => &mut self.third_party,
         };
@@ -110,14 +110,18 @@ pub(crate) fn unpriced(u: &Unpriced) -> UnpricedResources {
     UnpricedResources { zone: u.zone.clone(), sku: u.sku.clone(), resources: u.resources }
 }
 
-/// What orphans cost now.
-pub(crate) fn orphan_costs((orphans, inconclusive): &(Vec<Finding>, usize)) -> OrphanCosts {
-    let hourly = || orphans.iter().filter_map(|f| f.hourly_micros);
+/// What the orphans that the last audits found cost now; `rates`: of everything that costs money.
+pub(crate) fn orphan_costs((orphans, inconclusive): &(Vec<Finding>, usize), rates: &[Rate]) -> OrphanCosts {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let rates = || rates.iter().filter(|r| r.class == ChargeClass::Orphan && r.currency == "EUR");
+    // An address comes with its server.
+    let is_resource = |r: &&Rate| r.kind != ChargeKind::Address.text();
+    let priced = rates().filter(is_resource).fold(0_i64, |sum, r| sum.saturating_add(r.resources));
+    let free = orphans.iter().filter(|f| f.costs.as_ref().is_some_and(Vec::is_empty)).count();
     OrphanCosts {
         resources: count(orphans.len()),
-        hourly_micros: hourly().fold(0_i64, i64::saturating_add),
-        unpriced: count(orphans.len() - hourly().count()),
+        hourly_micros: rates().fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros)),
+        unpriced: count(orphans.len() - free).saturating_sub(priced).max(0),
         inconclusive_zones: count(*inconclusive),
     }
 }
@@ -131,8 +135,8 @@ pub(crate) fn forecasts(rates: &[Rate], spent: &[CostRow], left_ms: i64) -> Vec<
     currencies.dedup();
     let forecast = |currency: &str| {
         let of: Vec<&Rate> = rates.iter().filter(|r| r.currency == currency).collect();
-        let counts = |r: &&&Rate| !matches!(r.class, ChargeClass::Unconfirmed | ChargeClass::ThirdParty);
-        let hourly = of.iter().filter(counts).fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros));
+        let hourly =
+            of.iter().filter(|r| r.class.is_certain()).fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros));
         let to_date = totals.iter().find(|t| t.currency == currency).map_or(0, |t| t.micros);
         let rest = i128::from(hourly) * i128::from(left_ms) / 3_600_000;
         CurrencyForecast {

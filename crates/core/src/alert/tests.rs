@@ -278,6 +278,7 @@ fn what_an_audit_found_is_an_alert_for_each_resource() {
         instance_id: None,
         known: false,
         hourly_micros: None,
+        costs: None,
         why: "no record wants it".into(),
         remedy: "delete it".into(),
     };

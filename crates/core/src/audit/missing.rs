@@ -110,6 +110,7 @@ fn missing_finding(agg: &Aggregate, missing: Missing<'_>) -> Finding {
         instance_id: Some(agg.instance.id.clone()),
         known: true,
         hourly_micros: None,
+        costs: None,
         why: why.to_owned(),
         remedy: remedy.to_owned(),
     }

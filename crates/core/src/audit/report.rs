@@ -1,5 +1,6 @@
 //! The result of an audit.
 
+use super::FoundCost;
 use crate::id::InstanceId;
 use crate::snapshots::SnapshotOfOurs;
 use crate::status::ResourceKind;
@@ -43,6 +44,9 @@ pub struct Finding {
     pub known: bool,
     /// Its price per hour in micro-euros, if known: block storage at its list price.
     pub hourly_micros: Option<i64>,
+    /// What is charged for it; `None`: not known.
+    #[serde(default)]
+    pub costs: Option<Vec<FoundCost>>,
     /// The evidence, in one sentence.
     pub why: String,
     /// What an operator can do.

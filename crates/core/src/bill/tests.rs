@@ -16,6 +16,7 @@ fn counted(id: &str, kind: ChargeKind, micros: i64) -> Counted {
         instance_id: "ins-1".to_owned(),
         kind,
         is_foreign: false,
+        is_orphan: false,
         micros,
         rounding_micros: 0,
         currency: "EUR".to_owned(),
@@ -35,6 +36,7 @@ fn each_resource_has_one_finding() {
     use BillKind::{Server, Volume};
     let euro = 1_000_000;
     let server = |micros| vec![counted("a", ChargeKind::Server, micros)];
+    let orphan = |micros| vec![Counted { is_orphan: true, ..server(micros).remove(0) }];
     let minutes = |micros, rounding_micros| vec![Counted { rounding_micros, ..server(micros).remove(0) }];
     for (lines, counted, findings) in [
         (vec![line("a", OURS, Server, euro)], server(euro), vec!["a server 1000000/1000000 agrees"]),
@@ -61,6 +63,19 @@ fn each_resource_has_one_finding() {
         (vec![], server(euro), vec!["a server 0/1000000 not_billed"]),
         // Less than a cent may not be billed.
         (vec![], server(CENT), vec![]),
+        // That an audit found it does not make it recorded; an instance that adopts it does.
+        (vec![line("a", OURS, Server, euro)], orphan(euro), vec!["a server 1000000/1000000 not_counted"]),
+        (vec![], orphan(euro), vec![]),
+        (
+            vec![line("a", OURS, Server, 2 * euro)],
+            [server(euro), orphan(euro)].concat(),
+            vec!["a server 2000000/2000000 agrees"],
+        ),
+        (
+            vec![line("a", OURS, Server, 2 * euro)],
+            [orphan(euro), server(euro)].concat(),
+            vec!["a server 2000000/2000000 agrees"],
+        ),
     ] {
         assert_eq!(told(&compare(Some("test"), &lines, &counted)).0, findings, "{lines:?} {counted:?}");
     }

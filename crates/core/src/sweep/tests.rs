@@ -18,6 +18,7 @@ fn orphan(n: usize) -> Finding {
         instance_id: Some(InstanceId::new(7)),
         known: true,
         hourly_micros: None,
+        costs: None,
         why: "test".into(),
         remedy: String::new(),
     }

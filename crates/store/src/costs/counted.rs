@@ -5,7 +5,7 @@ use crate::Store;
 use crate::args::Columns;
 use crate::error::Error;
 use inventiv_core::bill::Counted;
-use inventiv_core::ledger::ChargeKind;
+use inventiv_core::ledger::{ChargeClass, ChargeKind};
 use inventiv_core::time::Timestamp;
 use std::sync::LazyLock;
 
@@ -49,12 +49,14 @@ impl Store {
 }
 
 fn counted(c: &Columns<'_>) -> Result<Counted, Error> {
+    let class = c.word("class", ChargeClass::parse)?;
     Ok(Counted {
         provider_id: c.text("provider_id")?,
         resource_id: c.text("resource_id")?,
         instance_id: c.text("instance_id")?,
         kind: c.word("kind", ChargeKind::parse)?,
-        is_foreign: c.text("class")? == "third_party",
+        is_foreign: class == ChargeClass::ThirdParty,
+        is_orphan: class == ChargeClass::Orphan,
         micros: c.int("micros")?,
         rounding_micros: c.int("rounding")?,
         currency: c.text("currency")?,

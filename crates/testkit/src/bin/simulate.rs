@@ -101,7 +101,7 @@ fn main() -> ExitCode {
 
 fn print_sum(args: &Args, sum: &Counts, failed: u64, took: Duration) {
     println!(
-        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances ({} with a model, {} calls to workers), {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported, {} resources billed as in the ledger ({} never observed)",
+        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances ({} with a model, {} calls to workers), {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported, {} resources billed as in the ledger ({} never observed), {} charges of orphans",
         args.seeds,
         took.as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / took.as_secs_f64(),
@@ -120,7 +120,8 @@ fn print_sum(args: &Args, sum: &Counts, failed: u64, took: Duration) {
         sum.reused,
         sum.suspects,
         sum.billed,
-        sum.unseen
+        sum.unseen,
+        sum.orphan_rows
     );
 }
 
@@ -146,6 +147,7 @@ fn add(sum: &Mutex<Counts>, c: Counts) {
         sum.suspects += c.suspects;
         sum.billed += c.billed;
         sum.unseen += c.unseen;
+        sum.orphan_rows += c.orphan_rows;
         sum.stale += c.stale;
         sum.hidden += c.hidden;
         sum.third_parties += c.third_parties;

@@ -37,6 +37,8 @@ pub struct Counts {
     pub billed: usize,
     /// Those of them that no process ever observed.
     pub unseen: usize,
+    /// Rows of the ledger of orphans.
+    pub orphan_rows: usize,
     /// Ticks.
     pub ticks: usize,
 }

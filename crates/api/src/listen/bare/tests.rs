@@ -36,6 +36,10 @@ fn only_refusals_without_a_body_are_replaced() {
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(problem["status"], status);
+        assert_eq!(
+            (&problem["error"]["message"], &problem["error"]["type"]),
+            (&problem["detail"], &"invalid_request_error".into())
+        );
     }
     for other in [
         bare("200 OK", "content-length: 0\r\n"),

@@ -20,7 +20,7 @@ const UNSEEN_S: i128 = 120;
 /// What may be too much for each time that it began, in seconds: the end counts once it is proven.
 const LATE_S: i128 = 900;
 
-const ROWS: &str = "SELECT kind, provider_id, quantity, starts_at, ends_at FROM charges \
+const ROWS: &str = "SELECT kind, class, provider_id, quantity, starts_at, ends_at FROM charges \
     WHERE provider_id IS NOT NULL AND class NOT IN ('unconfirmed', 'third_party')";
 
 fn add(to: &mut Amounts, key: (String, String), quantity: i64, lasted_us: i64) {
@@ -34,7 +34,9 @@ impl Run {
     pub(super) fn check_ledger(&mut self, process: &Process) -> Step<()> {
         let now_us = inventiv_orchestrator::Clock::now(&*self.environment.clock).0;
         let cloud_now_us = self.cloud.emulator.now_us();
-        let written = process.runtime.block_on(written(&self.environment.url, now_us)).map_err(|e| e.to_string())?;
+        let written = process.runtime.block_on(written(&self.environment.url, now_us));
+        let (written, orphan_rows) = written.map_err(|e| e.to_string())?;
+        self.counts.orphan_rows += orphan_rows;
         let mut billed = Amounts::new();
         for m in self.cloud.emulator.metered().into_iter().filter(|m| !self.cloud.made_by_third_parties.contains(&m.id))
         {
@@ -70,24 +72,28 @@ impl Run {
     }
 }
 
-/// Certain rows of one resource never overlap: otherwise it would count twice.
-const OVERLAPS: &str = "SELECT a.resource_id FROM charges a JOIN charges b ON a.resource_id = b.resource_id AND a.kind = b.kind \
-    AND a.starts_at < b.starts_at AND (a.ends_at IS NULL OR a.ends_at > b.starts_at) \
+/// Certain rows of one resource never overlap: otherwise it would count twice. Those of an orphan have the cloud's id.
+const OVERLAPS: &str = "SELECT a.resource_id FROM charges a JOIN charges b ON a.kind = b.kind \
+    AND (a.resource_id = b.resource_id OR a.provider_id = b.provider_id AND 'orphan' IN (a.class, b.class)) \
+    AND a.starts_at <= b.starts_at AND (a.starts_at < b.starts_at OR a.resource_id < b.resource_id) \
+    AND (a.ends_at IS NULL OR a.ends_at > a.starts_at) AND (a.ends_at IS NULL OR a.ends_at > b.starts_at) \
     WHERE a.class <> 'unconfirmed' AND b.class <> 'unconfirmed' AND (b.ends_at IS NULL OR b.ends_at > b.starts_at)";
 
-async fn written(url: &str, now_us: i64) -> Result<Amounts, sqlx::Error> {
+/// What the ledger says, and how many of its rows are of orphans.
+async fn written(url: &str, now_us: i64) -> Result<(Amounts, usize), sqlx::Error> {
     sqlx::any::install_default_drivers();
     let pool = sqlx::AnyPool::connect(url).await?;
-    let mut amounts = Amounts::new();
+    let (mut amounts, mut orphan_rows) = (Amounts::new(), 0);
     for row in sqlx::query(ROWS).fetch_all(&pool).await? {
         let ends_at: Option<i64> = row.try_get("ends_at")?;
         let lasted_us = ends_at.unwrap_or(now_us) - row.try_get::<i64, _>("starts_at")?;
         let key = (row.try_get("kind")?, row.try_get("provider_id")?);
         add(&mut amounts, key, row.try_get("quantity")?, lasted_us);
+        orphan_rows += usize::from(row.try_get::<String, _>("class")? == "orphan");
     }
     if let Some(row) = sqlx::query(OVERLAPS).fetch_optional(&pool).await? {
         return Err(sqlx::Error::Protocol(format!("{} counts twice", row.try_get::<String, _>(0)?)));
     }
     pool.close().await;
-    Ok(amounts)
+    Ok((amounts, orphan_rows))
 }
