@@ -206,6 +206,9 @@ fn rebuild(remains: &Remains<'_>, location: Location<'_>, began_at: Timestamp, c
     // The normal rules record what the cloud shows. The actions of that plan are left to the next observation.
     let mut agg = Aggregate { instance: bare.instance.clone(), ..plan(&bare, &seen, cx).recorded };
     for v in &mut agg.volumes {
+        // It is as old as the cloud says, and was charged since then.
+        let seen = volumes.iter().find(|s| v.provider_id.as_ref() == Some(&s.id));
+        v.created_at = seen.and_then(|s| s.created_at).map_or(v.created_at, |at| at.min(cx.now));
         let on_it = server.is_some_and(|s| v.provider_id.as_deref().is_some_and(|id| s.has(id)));
         if on_it {
             v.server_id = agg.servers.first().map(|s| s.id.clone());

@@ -70,6 +70,11 @@ const IN_ZONE: &str = concat!(
 );
 const COUNTS: &str = concat!("SELECT status, COUNT(*) AS n FROM instances WHERE ", living!(), " GROUP BY status");
 
+/// When an instance is recorded the first time: one that is rebuilt was created long before.
+fn recorded_at(agg: &Aggregate) -> Timestamp {
+    agg.instance.spec.recovered_at.unwrap_or(agg.instance.created_at)
+}
+
 impl Store {
     /// Writes a new instance with its servers and volumes, or nothing.
     ///
@@ -129,7 +134,8 @@ impl Store {
         writes: &[LogWrite],
         givers: &[Giver<'_>],
     ) -> Result<(), Error> {
-        let given = givers.iter().flat_map(|g| difference(g.before, g.after, &[], agg.instance.created_at)).collect();
+        let now = recorded_at(agg);
+        let given = givers.iter().flat_map(|g| difference(g.before, g.after, &[], now)).collect();
         let name = (!agg.instance.status.is_final()).then(|| names::take(&agg.instance, false));
         self.insert_with(agg, writes, name, None, given).await
     }
@@ -147,7 +153,7 @@ impl Store {
         statements.push(logs::history(&agg.instance, None, agg.instance.version, agg.instance.created_at));
         statements.extend(agg.servers.iter().map(|s| server_rows::insert(&agg.instance, s)));
         statements.extend(agg.volumes.iter().map(|v| volume_rows::insert(&agg.instance, v)));
-        statements.extend(charges::difference(None, agg, agg.instance.created_at));
+        statements.extend(charges::difference(None, agg, recorded_at(agg)));
         statements.push(changes::mark(&agg.instance.id));
         statements.extend(name);
         statements.extend(key.map(idempotency::insert));

@@ -45,9 +45,10 @@ const DROP_AHEAD: &str = "DELETE FROM charges WHERE resource_id = $1 AND kind = 
 /// Updates a row in place: what was learnt of the resource holds since its beginning.
 const LEARN: &str = "UPDATE charges SET class = $1, provider_id = $2, sku = $3, quantity = CAST($4 AS BIGINT) \
     WHERE resource_id = $5 AND kind = $6 AND ends_at IS NULL";
-/// Ends the row that it had as an orphan.
+/// Ends the row that it had as an orphan. An instance that is rebuilt was not known then.
 const ADOPT: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at \
-    ELSE CAST($1 AS BIGINT) END WHERE resource_id = $2 AND kind = $3 AND class = 'orphan' AND ends_at IS NULL";
+    ELSE CAST($1 AS BIGINT) END, instance_id = $2, service_id = $3, model_id = $4 \
+    WHERE resource_id = $5 AND kind = $6 AND class = 'orphan' AND ends_at IS NULL";
 /// What was learnt holds since the beginning, so that the row that it had as an orphan gets no length.
 const WAS_NO_ORPHAN: &str = "UPDATE charges SET ends_at = starts_at WHERE resource_id = $1 AND kind = $2 AND class = 'orphan' AND ends_at IS NULL";
 const OPEN: &str = "SELECT resource_id, kind, instance_id FROM charges WHERE account_id = $1 AND zone = $2 \
@@ -144,20 +145,21 @@ pub(crate) fn end(resource_id: &str, kind: &str, at: Timestamp) -> Statement {
     a.statement(END)
 }
 
-/// When a charge began that is recorded now. An address that is shown late did not come with its server.
-pub(crate) fn since_with_server(kind: ChargeKind, since: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    let since = since.unwrap_or(now).min(now);
-    if kind == ChargeKind::Address && now.ms_since(since) > ADDRESS_WITH_SERVER_MS { now } else { since }
-}
-
 fn begin(i: &Instance, c: &Charge, now: Timestamp) -> Vec<Statement> {
     let mut a = Args::new();
-    let since = since_with_server(c.kind, c.since, now);
+    let mut since = c.since.unwrap_or(now).min(now);
+    // Of a server that is recorded again, nobody knows since when it has its address.
+    let is_rebuilt = i.spec.recovered_at == Some(now);
+    if c.kind == ChargeKind::Address && now.ms_since(since) > ADDRESS_WITH_SERVER_MS && !is_rebuilt {
+        since = now;
+    }
     a.text(&c.resource_id).text(c.kind.text()).time(since).time(now);
     facts(&mut a, i, c);
     let mut statements = vec![a.statement(BEGIN)];
     if let Some(id) = &c.provider_id {
-        a.time(now).text(id).text(c.kind.text());
+        a.time(now);
+        owner(&mut a, i);
+        a.text(id).text(c.kind.text());
         statements.push(a.statement(ADOPT));
     }
     statements
@@ -186,6 +188,11 @@ fn learn(c: &Charge) -> Vec<Statement> {
 
 fn facts(a: &mut Args, i: &Instance, c: &Charge) {
     a.text(c.class.text()).text(&c.sku).int(c.quantity).opt_text(c.provider_id.as_deref());
+    a.text(&i.account_id).text(&i.zone);
+    owner(a, i);
+}
+
+fn owner(a: &mut Args, i: &Instance) {
     let service = i.spec.replica_of.as_ref().map(|r| r.service_id.as_str());
-    a.text(&i.account_id).text(&i.zone).text(i.id.as_str()).opt_text(service).opt_text(i.model_id.as_deref());
+    a.text(i.id.as_str()).opt_text(service).opt_text(i.model_id.as_deref());
 }

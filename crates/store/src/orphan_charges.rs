@@ -6,7 +6,7 @@
 use crate::Store;
 use crate::args::{Args, Columns, Statement};
 use crate::audits::AuditDone;
-use crate::charges::{end, since_with_server};
+use crate::charges::end;
 use crate::error::Error;
 use inventiv_core::audit::{Finding, FindingKind, FoundCost};
 use inventiv_core::ledger::ChargeKind;
@@ -73,7 +73,7 @@ fn row(c: &Columns<'_>) -> Result<Open, Error> {
 
 fn begin(account: &str, done: &AuditDone<'_>, found: &Finding, cost: &FoundCost) -> Statement {
     let now = done.ended_at;
-    let since = since_with_server(cost.kind, found.created_at, now);
+    let since = found.created_at.unwrap_or(now).min(now);
     let mut a = Args::new();
     a.text(&found.provider_id).text(cost.kind.text()).time(since).time(now).text(&cost.sku).int(cost.quantity);
     let instance = found.instance_id.as_ref().filter(|_| found.known);

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use inventiv_orchestrator::Clock;
 use inventiv_testkit::{Database, World, database};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const ZONE: &str = "fr-par-2";
 
@@ -32,6 +34,21 @@ async fn audited(world: &World, body: Option<Value>) -> Value {
     world.call("GET", "/audit", None).await.1
 }
 
+/// What an instance cost until now, in millionths, by kind.
+async fn micros(world: &World, id: &str) -> BTreeMap<String, i64> {
+    let from = inventiv_types::Time(world.clock.now().plus_ms(-86_400_000));
+    let (_, costs) = world.call("GET", &format!("/costs?group_by=kind&instance={id}&from={from}"), None).await;
+    let one = |c: &Value| (c["key"].as_str().unwrap().to_owned(), c["micros"].as_i64().unwrap());
+    costs["items"].as_array().unwrap().iter().map(one).collect()
+}
+
+/// Equal but for what a minute costs, and what observations take.
+fn assert_about_the_same(now: &BTreeMap<String, i64>, before: &BTreeMap<String, i64>) {
+    let is_close =
+        |kind: &String| now.get(kind).is_some_and(|n| n.abs_diff(before[kind]) <= before[kind].unsigned_abs() / 100);
+    assert!(now.len() == before.len() && before.keys().all(is_close), "{now:?} {before:?}");
+}
+
 #[tokio::test]
 async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
     for kind in Database::both() {
@@ -49,8 +66,21 @@ async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
         world.until_status(&ended, "terminated").await;
         world.settle().await;
         let before = world.show(&living).await;
+        world.orchestrator.refresh_catalogue().await.unwrap();
+        world.advance_ms(7_200_000);
+        world.settle().await;
+        let costs = micros(&world, &living).await;
+        assert_eq!(costs.len(), 3, "{costs:?}");
+        // Whether an audit found everything as orphans before or not, the ledger of what lives is the same again.
         let (url, home) = database(kind).await;
         let world = world.on_database(url, home).await;
+        world.orchestrator.refresh_catalogue().await.unwrap();
+        let plan = world.orchestrator.plan_recovery().await.unwrap();
+        world.orchestrator.apply_recovery(&plan).await.unwrap();
+        assert_about_the_same(&micros(&world, &living).await, &costs);
+        let (url, home) = database(kind).await;
+        let world = world.on_database(url, home).await;
+        world.orchestrator.refresh_catalogue().await.unwrap();
         let found = audited(&world, None).await;
         assert_eq!((found["verdict"].as_str(), &found["orphans"]), (Some("findings"), &json!(5)), "{found:#}");
 
@@ -59,6 +89,7 @@ async fn an_empty_database_is_rebuilt_from_the_cloud_with_roles_and_policies() {
         assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 2);
         assert_eq!(world.orchestrator.apply_recovery(&plan).await.unwrap(), 0, "again, nothing");
 
+        assert_about_the_same(&micros(&world, &living).await, &costs);
         let after = world.show(&living).await;
         assert_eq!(volumes(&after), volumes(&before));
         for key in ["status", "provider_instance_id", "instance_type", "model_id", "ip_address", "storage_count"] {

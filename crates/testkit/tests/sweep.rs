@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use inventiv_core::name::CloudName;
+use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::Clock;
 use inventiv_testkit::{Database, PROJECT, World};
 use serde_json::{Value, json};
@@ -159,7 +160,8 @@ async fn an_orphan_is_charged_until_an_instance_adopts_it_or_it_is_gone() {
         world.advance_ms(3_600_000);
         audited(&world, None).await;
         assert_eq!(rows(&world, &server, "server", began).await, found, "it goes on");
-        let (_, costs) = world.call("GET", &format!("/costs?group_by=class&instance={id}"), None).await;
+        let from = inventiv_types::Time(Timestamp(began).plus_ms(-600_000));
+        let (_, costs) = world.call("GET", &format!("/costs?group_by=class&instance={id}&from={from}"), None).await;
         let of = costs["items"].as_array().unwrap().iter().find(|c| c["key"] == "orphan").unwrap();
         let micros = of["micros"].as_i64().unwrap();
         assert!((hourly..=hourly * 21 / 20).contains(&micros), "{micros} {hourly}");
@@ -258,11 +260,7 @@ async fn an_account_that_owns_resources_stays_listed() {
         world.call("PATCH", &path, Some(json!({"delete_on_terminate": true}))).await;
         world.settle().await;
         assert_eq!(remove(account.clone()).await.1["type"], "urn:inventiv:account_in_use");
-        world
-            .store
-            .remember_account("scaleway:other", "scaleway", "other", inventiv_core::time::Timestamp(1))
-            .await
-            .unwrap();
+        world.store.remember_account("scaleway:other", "scaleway", "other", Timestamp(1)).await.unwrap();
         assert_eq!(world.call("GET", "/accounts", None).await.1.as_array().unwrap().len(), 2);
         assert_eq!(remove("scaleway:other".to_owned()).await.0, 204);
         assert_eq!(remove("scaleway:other".to_owned()).await.0, 404);
