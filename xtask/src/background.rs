@@ -42,8 +42,11 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // It has ended if its end was waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            eprintln!("{} is ended; what it printed is in {}", self.name, self.log.display());
+            // It may end at this moment.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }

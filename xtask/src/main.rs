@@ -102,8 +102,8 @@ fn check() -> Result<(), String> {
     step("official clients", clients::run)?;
     step("console in a browser", || browser::run(&[]))?;
     step("recordings against the emulator", recordings)?;
-    simulation.finish()?;
-    matrix.finish()?;
+    let done = [simulation.finish(), matrix.finish()];
+    done.into_iter().collect::<Result<(), _>>()?;
     step("docs", || {
         let mut command = cargo_command();
         command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");

@@ -60,6 +60,19 @@ pub struct BillLine {
     pub until: Option<Timestamp>,
 }
 
+/// Why the ledger counted a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountedAs {
+    /// It is recorded.
+    Recorded,
+    /// It belongs to a third party: it is known, and not part of a sum.
+    ThirdParty,
+    /// An audit found it, and no record wants it.
+    Orphan,
+    /// The same, some time ago: it is gone, or an instance adopted it.
+    OnceOrphan,
+}
+
 /// What the ledger counted for a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
@@ -71,13 +84,12 @@ pub struct Counted {
     pub instance_id: String,
     /// Its kind.
     pub kind: ChargeKind,
-    /// Whether it belongs to a third party, so that it is known and not part of a sum.
-    pub is_foreign: bool,
-    /// Whether it was counted as an orphan: an audit found it, and no record wants it.
-    pub is_orphan: bool,
+    /// Why it was counted.
+    pub why: CountedAs,
     /// The amount at list prices, in millionths of the currency.
     pub micros: i64,
-    /// What the bill may have more because each time that it ran is rounded up to a minute, in millionths of the currency.
+    /// What the bill may have more because it counts whole minutes, in millionths of the currency: a minute for each row of a
+    /// server, which is each time that it ran, cut where its class or its price changed.
     pub rounding_micros: i64,
     /// ISO 4217 code; empty: its price is not known.
     pub currency: String,
@@ -222,15 +234,21 @@ fn count(all: &mut BTreeMap<Key, Compared>, c: &Counted) {
         currency,
         finding: BillFinding::NotOurs,
     });
-    if !c.is_orphan {
+    if matches!(c.why, CountedAs::Recorded | CountedAs::ThirdParty) {
         found.resource_id.get_or_insert_with(|| c.resource_id.clone());
         found.instance_id.get_or_insert_with(|| c.instance_id.clone());
     }
-    if !c.is_foreign {
-        // That an audit found it does not make it recorded: it is a leak.
-        if !c.is_orphan {
+    match (c.why, found.finding) {
+        (CountedAs::Recorded, BillFinding::NotOurs) => found.finding = BillFinding::NotBilled,
+        // Addresses are compared in sum.
+        (CountedAs::Orphan | CountedAs::OnceOrphan, BillFinding::NotOurs) if c.kind == ChargeKind::Address => {
             found.finding = BillFinding::NotBilled;
         }
+        // It may have been recorded before: it is a leak.
+        (CountedAs::Orphan, _) if c.kind != ChargeKind::Address => found.finding = BillFinding::NotCounted,
+        _ => {}
+    }
+    if c.why != CountedAs::ThirdParty {
         found.counted_micros = found.counted_micros.saturating_add(c.micros);
         found.rounding_micros = found.rounding_micros.saturating_add(c.rounding_micros);
     }
@@ -297,7 +315,9 @@ fn conclude(
     }
     // An address is compared in sum only, and what costs less than a cent may not be billed.
     resources.retain(|r| {
-        let is_silent = r.kind == BillKind::Address && r.resource_id.is_some() || r.finding == BillFinding::NotOurs;
+        // The audit reports an orphan that is not billed yet.
+        let is_unbilled = r.finding == BillFinding::NotCounted && r.name.is_empty();
+        let is_silent = r.kind == BillKind::Address || r.finding == BillFinding::NotOurs || is_unbilled;
         !is_silent && (r.finding != BillFinding::NotBilled || r.counted_micros > CENT)
     });
     let rank = |r: &Compared| match r.finding {

@@ -4,6 +4,7 @@ use crate::Store;
 use crate::args::{Args, Columns};
 use crate::db::Written;
 use crate::error::Error;
+use crate::orphan_charges;
 use inventiv_core::name::CloudName;
 use inventiv_core::time::Timestamp;
 
@@ -104,6 +105,7 @@ impl Store {
     pub async fn remove_account(&self, id: &str, now: Timestamp) -> Result<bool, Error> {
         let mut a = Args::new();
         a.text(id).time(now);
-        Ok(self.db.write(vec![a.guarded(REMOVE)]).await? == Written::Done)
+        // Nobody looks for its orphans any more.
+        Ok(self.db.write(vec![a.guarded(REMOVE), orphan_charges::end_all(id, now)]).await? == Written::Done)
     }
 }

@@ -138,8 +138,7 @@ fn gone_at(agg: &Aggregate, resource_id: &str) -> Option<Timestamp> {
     server.or_else(|| agg.volumes.iter().find(|v| v.id.as_str() == resource_id).and_then(|v| v.deleted_at))
 }
 
-/// Ends a row that has not ended.
-pub(crate) fn end(resource_id: &str, kind: &str, at: Timestamp) -> Statement {
+fn end(resource_id: &str, kind: &str, at: Timestamp) -> Statement {
     let mut a = Args::new();
     a.time(at).text(resource_id).text(kind);
     a.statement(END)

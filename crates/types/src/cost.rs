@@ -116,9 +116,10 @@ pub struct CostForecast {
 /// What orphans cost now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrphanCosts {
-    /// How many there are.
+    /// How many the last conclusive reports name.
     pub resources: i64,
-    /// Millionths of a euro per hour at list prices, of those with a known price.
+    /// Millionths of a euro per hour at list prices, of those with a known price. Also of those that an inconclusive audit could
+    /// not look for again.
     pub hourly_micros: i64,
     /// How many have no known price.
     pub unpriced: i64,

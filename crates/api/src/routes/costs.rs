@@ -74,7 +74,7 @@ pub(crate) async fn forecast(State(app): State<App>) -> Result<axum::Json<CostFo
         month_ends_at: Time(end),
         currencies: view::forecasts(&rates, &spent, end.ms_since(now)),
         unpriced: unpriced.iter().map(view::unpriced).collect(),
-        orphans: view::orphan_costs(&store.orphans().await?, &rates),
+        orphans: view::orphan_costs(&store.orphans().await?, &rates, store.unpriced_orphans().await?),
     }))
 }
 

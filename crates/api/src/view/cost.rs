@@ -110,18 +110,20 @@ pub(crate) fn unpriced(u: &Unpriced) -> UnpricedResources {
     UnpricedResources { zone: u.zone.clone(), sku: u.sku.clone(), resources: u.resources }
 }
 
-/// What the orphans that the last audits found cost now; `rates`: of everything that costs money.
-pub(crate) fn orphan_costs((orphans, inconclusive): &(Vec<Finding>, usize), rates: &[Rate]) -> OrphanCosts {
+/// What the orphans that the last audits found cost now; `rates`: of everything that costs money; `unpriced`: how many orphans
+/// are charged without a known price.
+pub(crate) fn orphan_costs(
+    (orphans, inconclusive): &(Vec<Finding>, usize),
+    rates: &[Rate],
+    unpriced: i64,
+) -> OrphanCosts {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let rates = || rates.iter().filter(|r| r.class == ChargeClass::Orphan && r.currency == "EUR");
-    // An address comes with its server.
-    let is_resource = |r: &&Rate| r.kind != ChargeKind::Address.text();
-    let priced = rates().filter(is_resource).fold(0_i64, |sum, r| sum.saturating_add(r.resources));
-    let free = orphans.iter().filter(|f| f.costs.as_ref().is_some_and(Vec::is_empty)).count();
+    let rates = rates.iter().filter(|r| r.class == ChargeClass::Orphan && r.currency == "EUR");
+    let unknown = orphans.iter().filter(|f| f.costs.is_none()).count();
     OrphanCosts {
         resources: count(orphans.len()),
-        hourly_micros: rates().fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros)),
-        unpriced: count(orphans.len() - free).saturating_sub(priced).max(0),
+        hourly_micros: rates.fold(0_i64, |sum, r| sum.saturating_add(r.hourly_micros)),
+        unpriced: count(unknown).saturating_add(unpriced),
         inconclusive_zones: count(*inconclusive),
     }
 }

@@ -15,8 +15,7 @@ fn counted(id: &str, kind: ChargeKind, micros: i64) -> Counted {
         resource_id: format!("rec-{id}"),
         instance_id: "ins-1".to_owned(),
         kind,
-        is_foreign: false,
-        is_orphan: false,
+        why: CountedAs::Recorded,
         micros,
         rounding_micros: 0,
         currency: "EUR".to_owned(),
@@ -36,7 +35,8 @@ fn each_resource_has_one_finding() {
     use BillKind::{Server, Volume};
     let euro = 1_000_000;
     let server = |micros| vec![counted("a", ChargeKind::Server, micros)];
-    let orphan = |micros| vec![Counted { is_orphan: true, ..server(micros).remove(0) }];
+    let orphan = |micros| vec![Counted { why: CountedAs::Orphan, ..server(micros).remove(0) }];
+    let once = |micros| vec![Counted { why: CountedAs::OnceOrphan, ..server(micros).remove(0) }];
     let minutes = |micros, rounding_micros| vec![Counted { rounding_micros, ..server(micros).remove(0) }];
     for (lines, counted, findings) in [
         (vec![line("a", OURS, Server, euro)], server(euro), vec!["a server 1000000/1000000 agrees"]),
@@ -68,13 +68,26 @@ fn each_resource_has_one_finding() {
         (vec![], orphan(euro), vec![]),
         (
             vec![line("a", OURS, Server, 2 * euro)],
-            [server(euro), orphan(euro)].concat(),
+            [server(euro), once(euro)].concat(),
             vec!["a server 2000000/2000000 agrees"],
         ),
         (
             vec![line("a", OURS, Server, 2 * euro)],
-            [orphan(euro), server(euro)].concat(),
+            [once(euro), server(euro)].concat(),
             vec!["a server 2000000/2000000 agrees"],
+        ),
+        (vec![line("a", OURS, Server, euro)], once(euro), vec!["a server 1000000/1000000 not_counted"]),
+        (vec![], once(euro), vec![]),
+        // It was proven gone, and came back.
+        (
+            vec![line("a", OURS, Server, 2 * euro)],
+            [server(euro), orphan(euro)].concat(),
+            vec!["a server 2000000/2000000 not_counted"],
+        ),
+        (
+            vec![line("a", OURS, Server, 2 * euro)],
+            [orphan(euro), server(euro)].concat(),
+            vec!["a server 2000000/2000000 not_counted"],
         ),
     ] {
         assert_eq!(told(&compare(Some("test"), &lines, &counted)).0, findings, "{lines:?} {counted:?}");
@@ -91,7 +104,7 @@ fn what_may_be_a_leak_is_first_and_sums_are_of_what_is_ours() {
         line("ip-1", "x", BillKind::Address, 40_000),
         line("s", OURS, BillKind::Address, 20_000),
     ];
-    let lent = Counted { is_foreign: true, ..counted("attached", ChargeKind::Volume, 3_000_000) };
+    let lent = Counted { why: CountedAs::ThirdParty, ..counted("attached", ChargeKind::Volume, 3_000_000) };
     let counted = [
         counted("s", ChargeKind::Server, 5_000_000),
         counted("s", ChargeKind::Address, 55_000),

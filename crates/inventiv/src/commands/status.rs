@@ -85,11 +85,14 @@ fn shown(found: &Found, attention: &[String]) -> String {
 }
 
 fn orphans(o: &OrphanCosts) -> Option<String> {
-    if o.resources > 0 {
+    if o.resources > 0 || o.hourly_micros > 0 {
         let unpriced =
             if o.unpriced > 0 { format!(", and {} without a known price", o.unpriced) } else { String::new() };
         let sum = hourly(o.hourly_micros, "EUR");
-        return Some(format!("           of it {sum} for {} orphan(s) of the last audit{unpriced}", o.resources));
+        return Some(format!(
+            "           part of this: {sum} for orphans, {} in the last audit{unpriced}",
+            o.resources
+        ));
     }
     let zones = o.inconclusive_zones;
     (zones > 0).then(|| format!("           orphans are not known in {zones} zone(s): the last audit is inconclusive"))

@@ -71,7 +71,8 @@ impl Stage {
 
     fn request_to(&self, server: &str, key: &str, body: &Value) -> reqwest::RequestBuilder {
         let request = self.client.post(format!("{server}/v1/chat/completions")).bearer_auth(key);
-        request.header("content-type", "application/json").body(body.to_string())
+        // What `curl -d` says of everything.
+        request.header("content-type", "application/x-www-form-urlencoded").body(body.to_string())
     }
 
     fn ask(&self, key: &str, body: &Value) -> (u16, String) {

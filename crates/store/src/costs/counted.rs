@@ -4,7 +4,7 @@ use super::{AMOUNT, CostFilter, pieces, within};
 use crate::Store;
 use crate::args::Columns;
 use crate::error::Error;
-use inventiv_core::bill::Counted;
+use inventiv_core::bill::{Counted, CountedAs};
 use inventiv_core::ledger::{ChargeClass, ChargeKind};
 use inventiv_core::time::Timestamp;
 use std::sync::LazyLock;
@@ -23,10 +23,11 @@ static ALL: LazyLock<&'static str> = LazyLock::new(|| {
     format!(
         "WITH RECURSIVE {pieces} SELECT resource_id, kind, class, currency, MAX(provider_id) AS provider_id, \
         MAX(instance_id) AS instance_id, CAST(SUM(micros) AS BIGINT) AS micros, \
-        CAST(SUM(rounding) AS BIGINT) AS rounding FROM (\
+        CAST(SUM(rounding) AS BIGINT) AS rounding, CAST(MAX(going_on) AS BIGINT) AS going_on FROM (\
         SELECT resource_id, kind, class, currency, COALESCE(provider_id, '') AS provider_id, instance_id, {AMOUNT} AS micros, \
-        {MINUTE} AS rounding FROM priced WHERE class <> 'unconfirmed' UNION ALL \
-        SELECT resource_id, kind, class, '', COALESCE(provider_id, ''), instance_id, 0, 0 FROM charges c \
+        {MINUTE} AS rounding, 0 AS going_on FROM priced WHERE class <> 'unconfirmed' UNION ALL \
+        SELECT resource_id, kind, class, '', COALESCE(provider_id, ''), instance_id, 0, 0, \
+        CASE WHEN ends_at IS NULL THEN 1 ELSE 0 END FROM charges c \
         WHERE starts_at < CAST($7 AS BIGINT) AND (ends_at IS NULL OR ends_at > CAST($8 AS BIGINT)) \
         AND ($3 = '' OR c.account_id = $3)) AS t GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 DESC"
     )
@@ -49,14 +50,19 @@ impl Store {
 }
 
 fn counted(c: &Columns<'_>) -> Result<Counted, Error> {
-    let class = c.word("class", ChargeClass::parse)?;
     Ok(Counted {
         provider_id: c.text("provider_id")?,
         resource_id: c.text("resource_id")?,
         instance_id: c.text("instance_id")?,
         kind: c.word("kind", ChargeKind::parse)?,
-        is_foreign: class == ChargeClass::ThirdParty,
-        is_orphan: class == ChargeClass::Orphan,
+        why: match c.word("class", ChargeClass::parse)? {
+            ChargeClass::ThirdParty => CountedAs::ThirdParty,
+            ChargeClass::Orphan if c.int("going_on")? > 0 => CountedAs::Orphan,
+            ChargeClass::Orphan => CountedAs::OnceOrphan,
+            ChargeClass::Used | ChargeClass::Retained | ChargeClass::Ending | ChargeClass::Unconfirmed => {
+                CountedAs::Recorded
+            }
+        },
         micros: c.int("micros")?,
         rounding_micros: c.int("rounding")?,
         currency: c.text("currency")?,
