@@ -64,6 +64,7 @@ impl Orchestrator {
         // If the instances could not observe the zone, the request stays open, and no orphan is touched yet.
         self.audit_snapshots(name, &mut report, inventory.as_ref()).await?;
         let swept = if shown { self.sweep(zone, &mut report, inventory.as_ref()).await? } else { Swept::default() };
+        report.remember_free_orphans(zone.report.as_ref());
         log_report(name, &report);
         let done = AuditDone {
             zone: name,

@@ -106,14 +106,11 @@ impl Store {
     }
 }
 
-/// Since when an orphan costs money that has no row which goes on: since its creation, or since the last audit if that showed
-/// it, and that it cost nothing.
+/// Since when an orphan costs money that has no row which goes on: since its creation, or since it was last seen to cost nothing.
 fn since(found: &Finding, last: Option<&Report>, now: Timestamp) -> Timestamp {
     let created = found.created_at.unwrap_or(now);
-    let was_free = |r: &&Report| {
-        r.findings.iter().any(|f| f.provider_id == found.provider_id && f.costs.as_ref().is_some_and(Vec::is_empty))
-    };
-    last.filter(was_free).map_or(created, |r| r.began_at.max(created)).min(now)
+    let free = last.and_then(|r| r.free_orphans.get(&found.provider_id));
+    free.map_or(created, |at| (*at).max(created)).min(now)
 }
 
 fn row(c: &Columns<'_>) -> Result<Open, Error> {

@@ -147,6 +147,12 @@ async fn an_orphan_is_charged_until_an_instance_adopts_it_or_it_is_gone() {
         audited(&world, None).await;
         assert_eq!((of_orphans().await, per_hour().await), ((Some(1), Some(0), 0), 0));
         let path = format!("/instance/v1/zones/{ZONE}/servers/{server}");
+        // An audit that can conclude nothing forgets nothing.
+        let blind = world.emulator.add_fault(&json!({"method": "GET", "path": "*/servers", "times": 100, "effect": {"error": "internal_server_error"}})).unwrap();
+        audited(&world, None).await;
+        let (_, audit) = world.call("GET", "/audit", None).await;
+        assert_eq!(audit["verdict"], "inconclusive", "{audit:#}");
+        world.third_party("DELETE", &format!("/_emulator/faults/{blind}"), None);
         world.third_party("POST", &format!("{path}/action"), Some(json!({"action": "poweron"})));
         world.advance_ms(60_000);
         let began = world.clock.now().0;

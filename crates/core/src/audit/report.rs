@@ -7,6 +7,7 @@ use crate::status::ResourceKind;
 use crate::time::Timestamp;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 words!(
     /// What is wrong with a resource.
@@ -83,6 +84,10 @@ pub struct Report {
     /// Cloud ids of orphans that were handed to their instances for deletion.
     #[serde(default)]
     pub taken: Vec<String>,
+    /// Orphans that cost nothing when they were last seen, by the cloud's id, and when that was. An inconclusive audit keeps
+    /// what the one before it knew.
+    #[serde(default)]
+    pub free_orphans: BTreeMap<String, Timestamp>,
     /// Snapshots of our volumes: reported, never deleted.
     #[serde(default)]
     pub snapshots: Vec<SnapshotOfOurs>,
@@ -92,6 +97,15 @@ pub struct Report {
 }
 
 impl Report {
+    /// Fills in which orphans cost nothing; `last`: the report before this one.
+    pub fn remember_free_orphans(&mut self, last: Option<&Self>) {
+        let is_free = |f: &&Finding| f.kind == FindingKind::Orphan && f.costs.as_ref().is_some_and(Vec::is_empty);
+        self.free_orphans = match &self.inconclusive {
+            Some(_) => last.map(|r| r.free_orphans.clone()).unwrap_or_default(),
+            None => self.findings.iter().filter(is_free).map(|f| (f.provider_id.clone(), self.began_at)).collect(),
+        };
+    }
+
     /// An inconclusive report, with the reason.
     #[must_use]
     pub fn inconclusive(began_at: Timestamp, why: impl Into<String>) -> Self {
@@ -108,6 +122,7 @@ impl Report {
             unreadable: Vec::new(),
             frozen: None,
             taken: Vec::new(),
+            free_orphans: BTreeMap::new(),
             snapshots: Vec::new(),
             snapshots_unknown: None,
         }
