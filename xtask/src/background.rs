@@ -3,12 +3,10 @@
 use crate::programs;
 use std::fs::File;
 use std::process::{Child, Command};
-use std::time::Instant;
 
 /// A program that runs at the lowest priority, so that it delays no test. It ends with this value.
 pub(crate) struct Background {
     name: &'static str,
-    began: Instant,
     log: std::path::PathBuf,
     child: Child,
 }
@@ -24,7 +22,7 @@ impl Background {
         command.args(["-n", "19"]).arg(folder.join(program)).args(args);
         let child = command.stdout(out.try_clone().map_err(error)?).stderr(out).spawn().map_err(error)?;
         println!("== {name}: begun, beside what follows");
-        Ok(Self { name, began: Instant::now(), log, child })
+        Ok(Self { name, log, child })
     }
 
     /// Waits for its end and shows what it printed.
@@ -35,7 +33,7 @@ impl Background {
         if !status.success() {
             return Err(format!("{} failed: {status}", self.name));
         }
-        println!("== {}: ok ({:.0} s)", self.name, self.began.elapsed().as_secs_f32());
+        println!("== {}: ok", self.name);
         Ok(())
     }
 }
