@@ -12,5 +12,5 @@ pub(super) const DECIDE: &str = "nothing is changed or deleted until you run `in
      or `inventiv volume retain` or `release` to set it";
 pub(super) const RELEASE: &str =
     "if nobody needs it, run `inventiv volume release`: its absence is then proven and recorded";
-pub(super) const ROLLED_BACK: &str =
-    "do not delete it: it may be in use. `inventiv recover --from-provider` records it; then it can be terminated";
+pub(super) const ROLLED_BACK: &str = "do not delete it: it may be in use. `inventiv recover --from-provider CONTROL_PLANE \
+     --apply` records it; then it can be terminated";

@@ -75,7 +75,8 @@ fn a_finding_shows_its_instance_its_price_the_evidence_and_the_remedy() {
             inventory(vec![], vec![volume("v-2", &ours("data"))]),
             Aggregate { instance: crate::recorded::Instance { id: InstanceId::new(8), ..instance().instance }, ..instance() },
             "orphan volume v-2 of n (unknown), 1300: it carries our name, and its instance was never recorded here → do not \
-             delete it: it may be in use. `inventiv recover --from-provider` records it; then it can be terminated"
+             delete it: it may be in use. `inventiv recover --from-provider CONTROL_PLANE --apply` records it; then it can be \
+             terminated"
                 .to_owned(),
         ),
         (
