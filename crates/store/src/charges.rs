@@ -50,7 +50,8 @@ const ADOPT: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 
     ELSE CAST($1 AS BIGINT) END, instance_id = $2, service_id = $3, model_id = $4 \
     WHERE resource_id = $5 AND kind = $6 AND class = 'orphan' AND ends_at IS NULL";
 /// What was learnt holds since the beginning, so that the row that it had as an orphan gets no length.
-const WAS_NO_ORPHAN: &str = "UPDATE charges SET ends_at = starts_at WHERE resource_id = $1 AND kind = $2 AND class = 'orphan' AND ends_at IS NULL";
+const WAS_NO_ORPHAN: &str = "UPDATE charges SET ends_at = starts_at WHERE resource_id = $1 AND kind = $2 \
+    AND class = 'orphan' AND ends_at IS NULL";
 const OPEN: &str = "SELECT resource_id, kind, instance_id FROM charges WHERE account_id = $1 AND zone = $2 \
     AND ends_at IS NULL AND class <> 'orphan'";
 /// Affects nothing, unless the instance is still in the version that was read.

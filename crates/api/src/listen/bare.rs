@@ -20,8 +20,8 @@ struct Both {
     error: Value,
 }
 
-/// The bytes of a problem response that closes the connection. For which API the request was is not known, so that the problem
-/// has the member that clients of the OpenAI API read, too.
+/// The bytes of a problem response that closes the connection. It is not known which API the request was for, so the problem also
+/// has the member `error`, which clients of the OpenAI API read.
 pub(super) fn answer(status: u16, reason: &str, detail: &str) -> String {
     let problem = Problem {
         kind: "urn:inventiv:http".to_owned(),

@@ -3,9 +3,11 @@
 use crate::representations::cloud;
 use inventiv_api::{Account, App, AskBill, Settings};
 use inventiv_core::calendar::month_of;
+use inventiv_core::id::InstanceId;
+use inventiv_core::name::CloudName;
 use inventiv_orchestrator::clock::Clock;
 use inventiv_providers::CloudProvider;
-use inventiv_testkit::{Database, World, account};
+use inventiv_testkit::{Database, PROJECT, World, account};
 use serde_json::{Value, json};
 
 /// A world whose API reads the bill.
@@ -71,5 +73,37 @@ async fn what_a_life_costs_agrees_with_what_is_billed_for_it() {
             assert_eq!(w.call("GET", &format!("/bill?{wrong}"), None).await.0, 422, "{wrong}");
         }
         assert_eq!(World::new(Database::Sqlite).await.call("GET", "/bill", None).await.0, 503, "nobody can be asked");
+    }
+}
+
+#[tokio::test]
+async fn an_orphan_that_an_audit_found_is_billed_and_stays_a_leak() {
+    for database in Database::both() {
+        let w = world(database).await;
+        // In the middle of a month.
+        let start = month_of(w.clock.now()).1.plus_ms(12_345 * MINUTE_MS);
+        w.advance_ms((start.0 - w.clock.now().0) / 1_000);
+        let request = json!({"zone": "fr-par-2", "instance_type": "L40S-1-48G", "engine": {"kind": "none"}});
+        let id = w.create(request).await;
+        let ready = w.until_status(&id, "ready").await;
+        let name = format!("iva-test-{}-data-1-d", InstanceId::new(77).body());
+        let tags = CloudName::parse(&name).unwrap().tags();
+        let body =
+            json!({"name": name, "tags": tags, "project_id": PROJECT, "from_empty": {"size": 500_000_000_000_i64}});
+        let made = w.third_party("POST", "/block/v1/zones/fr-par-2/volumes", Some(body));
+        for _ in 0..2 {
+            w.advance_ms(3_600_000);
+            w.call("POST", "/audit", None).await;
+            w.advance_ms(1);
+            w.orchestrator.audit_due().await.unwrap();
+        }
+        let bill = w.call("GET", "/bill", None).await.1;
+        let of = |id: &Value| bill["resources"].as_array().unwrap().iter().find(|r| r["provider_id"] == *id).unwrap();
+        let orphan = of(&made["id"]);
+        assert_eq!((&bill["not_counted"], &orphan["finding"]), (&json!(1), &json!("not_counted")), "{bill:#}");
+        // The ledger has it, about as it is billed.
+        let (billed, counted) = (orphan["billed_micros"].as_i64().unwrap(), orphan["counted_micros"].as_i64().unwrap());
+        assert!(counted > 100_000 && billed.abs_diff(counted) < 2_000, "{orphan:#}");
+        assert_eq!(of(&ready["provider_instance_id"])["finding"], "agrees", "{bill:#}");
     }
 }
