@@ -69,7 +69,7 @@ pub enum CountedAs {
     ThirdParty,
     /// An audit found it, and no record wants it.
     Orphan,
-    /// The same, some time ago: it is gone, or an instance adopted it.
+    /// An audit found it before. Since then it is gone, or an instance adopted it.
     OnceOrphan,
 }
 
