@@ -96,17 +96,22 @@ fn priced(charges: &str) -> String {
 /// The rows that are not read from `settled_costs`: those that are not settled, and those that do not lie between the first
 /// midnight of the period, `$6`, and the last one, `$7`, as a whole. Which days these lie in is read from `settled_costs`:
 /// there are few such days, and far more rows. `more`: a column besides those that every sum needs; every column is in the
-/// index `charges_counting`. `or`: which other settled rows are read.
-fn not_whole(more: &str, or: &str) -> String {
-    let columns = format!(
-        "c.starts_at, c.ends_at, c.class, c.sku, c.quantity, c.account_id, c.zone, c.instance_id, c.service_id{more}"
-    );
+/// index `charges_counting`.
+fn not_whole(more: &str) -> String {
+    let columns = counting("c.starts_at", more);
     format!(
         "SELECT {columns} FROM charges c WHERE settled <= 0 \
         UNION ALL SELECT {columns} FROM (SELECT DISTINCT start_day / 86400000000 AS first, end_day / 86400000000 AS last \
         FROM settled_costs WHERE end_day + 86400000000 > CAST($1 AS BIGINT) AND start_day < CAST($2 AS BIGINT) \
-        AND (end_day >= CAST($7 AS BIGINT) OR start_day < CAST($6 AS BIGINT) {or})) AS d \
+        AND (end_day >= CAST($7 AS BIGINT) OR start_day < CAST($6 AS BIGINT))) AS d \
         CROSS JOIN charges c WHERE c.settled > 0 AND c.starts_at / 86400000000 = d.first AND c.ends_at / 86400000000 = d.last"
+    )
+}
+
+/// The columns that every sum needs, and more. `starts_at`: where a row begins to count.
+fn counting(starts_at: &str, more: &str) -> String {
+    format!(
+        "{starts_at}, c.ends_at, c.class, c.sku, c.quantity, c.account_id, c.zone, c.instance_id, c.service_id{more}"
     )
 }
 
@@ -134,7 +139,7 @@ fn sums(group: Option<CostGroup>) -> &'static str {
         Some(CostGroup::Kind) => ", c.kind",
         _ => "",
     };
-    let priced = priced(&format!("({})", not_whole(more, "")));
+    let priced = priced(&format!("({})", not_whole(more)));
     format!(
         "WITH {priced} SELECT label, class, currency, {sum} FROM ({amounts} UNION ALL \
         SELECT {column} AS label, class, currency, micros, seconds FROM settled_costs \

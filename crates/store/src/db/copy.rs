@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// The tables to move, in the order of their references, with their keys. Leases belong to running replicas, and
 /// `changes` is derived from `instance_changes`.
-const TABLES: [(&str, &[&str]); 33] = [
+const TABLES: [(&str, &[&str]); 34] = [
     ("provider_accounts", &["id"]),
     ("provider_settings", &["provider"]),
     ("models", &["id"]),
@@ -42,6 +42,7 @@ const TABLES: [(&str, &[&str]); 33] = [
         "settled_costs",
         &["start_day", "end_day", "account_id", "zone", "service_id", "model_id", "kind", "class", "sku", "currency"],
     ),
+    ("settled_days", &["day", "account_id", "service_id", "class", "currency"]),
     ("limits", &["scope"]),
     ("alerts", &["key"]),
     ("webhooks", &["id"]),
