@@ -87,6 +87,8 @@ fn main() -> ExitCode {
         sum.reused,
         sum.served,
         sum.worker_calls,
+        sum.replicas,
+        sum.followed,
     ];
     if args.seeds >= 50 && reported.contains(&0) {
         eprintln!("runs without crashes, faults, late calls, third parties, kept or reused volumes prove nothing");
@@ -101,12 +103,15 @@ fn main() -> ExitCode {
 
 fn print_sum(args: &Args, sum: &Counts, failed: u64, took: Duration) {
     println!(
-        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances ({} with a model, {} calls to workers), {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported, {} resources billed as in the ledger ({} never observed), {} charges of orphans",
+        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances ({} with a model, {} replicas of {} services, {} of which followed their load after the faults, {} calls to workers), {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported, {} resources billed as in the ledger ({} never observed), {} charges of orphans",
         args.seeds,
         took.as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / took.as_secs_f64(),
         sum.instances,
         sum.served,
+        sum.replicas,
+        sum.services,
+        sum.followed,
         sum.worker_calls,
         sum.crashes,
         sum.in_commits,
@@ -138,6 +143,9 @@ fn tell_well(seed: u64) -> Result<Counts, Box<Failed>> {
 fn add(sum: &Mutex<Counts>, c: Counts) {
     if let Ok(mut sum) = sum.lock() {
         sum.instances += c.instances;
+        sum.replicas += c.replicas;
+        sum.services += c.services;
+        sum.followed += c.followed;
         sum.crashes += c.crashes;
         for (pair, times) in c.faults {
             *sum.faults.entry(pair).or_default() += times;

@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 /// What happened in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requested instances.
+    /// Instances, replicas too.
     pub instances: usize,
-    /// Those of them that serve a model.
+    /// Those of them that are replicas of services.
+    pub replicas: usize,
+    /// Services.
+    pub services: usize,
+    /// Services that followed their load after the faults.
+    pub followed: usize,
+    /// Requested instances that serve a model.
     pub served: usize,
     /// Calls to workers.
     pub worker_calls: usize,

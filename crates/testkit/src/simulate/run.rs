@@ -2,16 +2,18 @@
 
 mod check;
 mod ledger;
+mod services;
+mod tick;
 
 use super::cloud::{Cloud, STALE_MS, START_US, ZONE};
 use super::counts::{Counts, Failed};
 use crate::process::{Commits, Drawn, Environment, Process};
-use crate::{Faulty, Fleet, Home, InProcess, Injection, WorkerFault};
+use crate::{Faulty, Fleet, Home, InProcess, WorkerFault};
 use inventiv_core::plan::Rules;
 use inventiv_core::time::Timestamp;
 use inventiv_orchestrator::clock::ManualClock;
-use inventiv_store::WritePhase;
 use serde_json::{Value, json};
+use services::Served;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -35,6 +37,9 @@ struct Run {
     late: Vec<(Timestamp, http::Request<bytes::Bytes>)>,
     _home: Home,
     instances: BTreeSet<String>,
+    services: Vec<Served>,
+    /// How many of the instances are replicas.
+    replicas: usize,
     /// Cloud ids of volumes that must survive, with our ids.
     kept: BTreeMap<String, String>,
     /// By our volume id, the last requested `delete_on_terminate`.
@@ -43,8 +48,12 @@ struct Run {
     keepers: BTreeSet<String>,
     /// Cloud ids of volumes that are lost with a server that a third party deletes.
     expected_lost: BTreeSet<String>,
+    /// Cloud ids of servers that a third party acted on, and of their volumes.
+    acted_on: BTreeSet<String>,
     /// Whether reads are stale during parts of this run.
     stale: bool,
+    /// Whether there are services in this run.
+    serves: bool,
     /// When the project becomes visible again.
     sees_at: Option<Timestamp>,
     counts: Counts,
@@ -68,7 +77,7 @@ type Step<T> = Result<T, String>;
 impl Run {
     fn new(seed: u64) -> Step<Self> {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let stale = rng.u8(..3) == 0;
+        let (stale, serves) = (rng.u8(..3) == 0, rng.u8(..5) == 0);
         let cloud = Cloud::drawn(&mut rng, stale);
         let home = Home::in_memory();
         let clock = Arc::new(ManualClock::new(Timestamp(START_US)));
@@ -92,11 +101,15 @@ impl Run {
             environment,
             _home: home,
             instances: BTreeSet::new(),
+            services: Vec::new(),
+            replicas: 0,
             kept: BTreeMap::new(),
             said: BTreeMap::new(),
             keepers: BTreeSet::new(),
             expected_lost: BTreeSet::new(),
+            acted_on: BTreeSet::new(),
             stale,
+            serves,
             sees_at: None,
             counts: Counts::default(),
             trace: VecDeque::new(),
@@ -132,6 +145,7 @@ impl Run {
                 }
             }
             self.check_meanwhile()?;
+            self.check_services(&process)?;
             if self.rng.u8(..30) == 0 {
                 self.audit_meanwhile(&process)?;
             }
@@ -189,8 +203,12 @@ impl Run {
 
     /// Draws what happens before a tick.
     fn happen(&mut self, process: &Process, wildness: u8) -> Step<()> {
-        if self.instances.is_empty() || (self.instances.len() < 4 && self.rng.u8(..20) == 0) {
+        let own = self.instances.len() - self.replicas;
+        if own == 0 || (own < 4 && self.rng.u8(..20) == 0) {
             self.ask_for_an_instance(process)?;
+        }
+        if self.serves {
+            self.services_happen(process)?;
         }
         self.turn(wildness)?;
         if self.rng.u8(..100) < wildness {
@@ -312,6 +330,8 @@ impl Run {
         let Some(id) = self.any_instance() else { return Ok(()) };
         let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
         let Some(server) = shown["provider_instance_id"].as_str() else { return Ok(()) };
+        let all = shown["storages"].as_array().into_iter().flatten();
+        self.acted_on.extend(all.filter_map(|v| v["provider_volume_id"].as_str()).chain([server]).map(str::to_owned));
         let server = format!("/instance/v1/zones/{ZONE}/servers/{server}");
         let volumes = shown["storages"].as_array().cloned().unwrap_or_default();
         let volume = volumes.get(self.rng.usize(..volumes.len().max(1))).cloned().unwrap_or_default();
@@ -354,86 +374,5 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// `false`: the process was killed.
-    fn tick(&mut self, process: &Process) -> Step<bool> {
-        self.counts.ticks += 1;
-        let resync = self.rng.u8(..10) == 0;
-        let at_once = match self.rng.u8(..12) {
-            0 => 3,
-            1 => 2,
-            _ => 1,
-        };
-        // Kill in a call that takes effect or not, or in a commit; the process never learns the outcome.
-        let (before, after) = (self.rng.u8(..60) == 0, self.rng.u8(..60) == 0);
-        let (in_commit, late) = (self.rng.u8(..40) == 0, self.rng.u8(..40) == 0);
-        let in_calls = self.rng.usize(..12);
-        if before || after {
-            self.environment.wire.kill_after(in_calls, after);
-        } else if late {
-            self.environment.wire.inject(in_calls, Injection::Late);
-        }
-        self.commits.arm(in_commit);
-        if in_commit {
-            let moment = if self.rng.bool() { WritePhase::Before } else { WritePhase::Committed };
-            let seen = if moment == WritePhase::Before { self.commits.begun() } else { self.commits.committed() };
-            self.commits.kill_at(seen + self.rng.usize(..4), moment);
-        }
-        let killed = self.environment.wire.killed();
-        let ticked = process.runtime.block_on(async {
-            let both = async {
-                let (first, [second, third]) = (&process.orchestrator, &process.duplicates);
-                match at_once {
-                    3 => {
-                        let (a, b, c) = tokio::join!(first.tick(resync), second.tick(false), third.tick(false));
-                        let (d, e) = tokio::join!(first.contact_workers(), second.contact_workers());
-                        a.and(b).and(c).and(d).and(e).map(drop)
-                    }
-                    2 => {
-                        let (a, b) = tokio::join!(first.tick(resync), second.tick(false));
-                        a.and(b).and(first.contact_workers().await).map(drop)
-                    }
-                    _ => first.tick(resync).await.and(first.contact_workers().await).map(drop),
-                }
-            };
-            tokio::select! {
-                biased;
-                () = killed.notified() => None,
-                done = both => Some(done),
-            }
-        });
-        self.environment.wire.spare();
-        let in_commit = in_commit && !self.commits.spare();
-        self.commits.arm(false);
-        match ticked {
-            None => {
-                self.counts.crashes += 1;
-                self.counts.in_commits += usize::from(in_commit);
-                self.note(match (in_commit, after) {
-                    (true, _) => "killed in a commit".to_owned(),
-                    (false, true) => format!("killed in call {in_calls}, which took effect"),
-                    (false, false) => format!("killed in call {in_calls}, which had no effect"),
-                });
-                Ok(false)
-            }
-            Some(Err(e)) => Err(format!("a tick: {e}")),
-            Some(Ok(_)) if self.rng.u8(..50) == 0 => {
-                self.counts.crashes += 1;
-                self.note("killed between two ticks");
-                Ok(false)
-            }
-            Some(Ok(_)) => Ok(true),
-        }
-    }
-
-    /// An audit during the run. Whatever fault is active, it must not report the records as rolled back.
-    fn audit_meanwhile(&mut self, process: &Process) -> Step<()> {
-        self.call(process, "POST", "/audit", None)?;
-        self.pass(1);
-        process.runtime.block_on(process.orchestrator.audit_due()).map_err(|e| e.to_string())?;
-        let (_, audit) = self.call(process, "GET", "/audit", None)?;
-        let old = audit["zones"].as_array().into_iter().flatten().any(|z| z["records_look_rolled_back"] == true);
-        if old { Err(format!("the audit reports the records as rolled back: {audit:#}")) } else { Ok(()) }
     }
 }

@@ -39,7 +39,9 @@ impl Run {
         self.cloud.heal();
         self.environment.fleet.heal();
         self.sees_at = None;
-        self.note("all faults end, and every instance is terminated");
+        self.note("all faults end");
+        self.settle_services(process)?;
+        self.note("every instance is terminated");
         for id in self.instances.clone() {
             self.remember_what_is_kept(process, &id)?;
             self.call(process, "DELETE", &format!("/instances/{id}"), None)?;

@@ -3,7 +3,7 @@
 //! Whatever happens, nothing that the cloud bills is missing in the ledger, and nothing counts much longer than it exists. The
 //! two have different clocks, so that only durations are compared.
 
-use super::{Run, Step};
+use super::{Run, START_US, Step};
 use crate::process::Process;
 use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,9 +56,13 @@ impl Run {
             let more_s = in_s(said - amount);
             // A growth whose response was lost counts from its observation, like what a third party changes.
             let short_s = if key.0 == "volume" { SHORT_S + UNSEEN_S * (times - 1) } else { UNSEEN_S };
-            if more_s < -short_s || more_s > LATE_S * times {
+            // What a third party deleted or stopped counts until that is proven: at the latest, at the end of its instance.
+            let is_late = more_s > LATE_S * times && !self.acted_on.contains(&key.1);
+            if more_s < -short_s || is_late {
+                let rows = process.runtime.block_on(rows_of(&self.environment.url, &key.1));
+                let rows = rows.map_err(|e| e.to_string())?;
                 return Err(format!(
-                    "the ledger has {more_s} s more of {key:?} than the cloud bills, which began {times} times"
+                    "the ledger has {more_s} s more of {key:?} than the cloud bills, which began {times} times: {rows}"
                 ));
             }
         }
@@ -70,6 +74,16 @@ impl Run {
             None => Ok(()),
         }
     }
+}
+
+/// The rows of a resource, as text, with times in seconds since the run began.
+async fn rows_of(url: &str, provider_id: &str) -> Result<String, sqlx::Error> {
+    let pool = sqlx::AnyPool::connect(url).await?;
+    let sql = "SELECT instance_id || ': ' || class || ' ' || ((starts_at - $2) / 1000000) || ' to ' || \
+        COALESCE(CAST((ends_at - $2) / 1000000 AS TEXT), 'now') FROM charges WHERE provider_id = $1 ORDER BY starts_at";
+    let rows: Vec<String> = sqlx::query_scalar(sql).bind(provider_id).bind(START_US).fetch_all(&pool).await?;
+    pool.close().await;
+    Ok(rows.join("; "))
 }
 
 /// Certain rows of one resource never overlap: otherwise it would count twice. Those of an orphan have the cloud's id.
