@@ -57,7 +57,8 @@ impl Commits {
                 killed.notify_one();
                 return Box::pin(std::future::pending());
             }
-            Box::pin(std::future::ready(()))
+            // Another process may read and write in between.
+            Box::pin(tokio::task::yield_now())
         })
     }
 

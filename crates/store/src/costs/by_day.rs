@@ -1,8 +1,8 @@
 //! Sums by day (UTC).
 //!
 //! A row that lasts for weeks is not cut into a piece for each day: its first and its last day are pieces of their own, and
-//! every day in between costs the same. The amounts are those of the pieces, and are first added up for all rows that begin
-//! on the same day and end on the same day.
+//! every day in between costs the same. The amounts are those of the pieces. They are first added up over all that begin on the
+//! same day and end on the same day.
 
 use super::{counting, priced};
 
@@ -12,8 +12,8 @@ fn amount(from: &str, to: &str) -> (String, String) {
     (format!("(hourly_nanos * quantity * ({seconds}) + 1800000) / 3600000"), seconds)
 }
 
-/// The rows that are not read from `settled_days`: those that are not in it, and what those that are have after the last
-/// midnight of the period, `$7`. Which days the latter lie in is read from `settled_costs`.
+/// The rows that are not in `settled_days`, and of those that are in it, the part after the last midnight of the period, `$7`.
+/// The days in which the latter begin and end are read from `settled_costs`.
 fn not_in_days() -> String {
     let columns = counting("c.starts_at", "");
     let rest = counting(
@@ -30,8 +30,8 @@ fn not_in_days() -> String {
     )
 }
 
-/// The sums of a period that begins at midnight. Whole days of settled rows are read from `settled_days`, unless of one
-/// instance: `$6` is after the period then, and `$7` before it.
+/// The sums of a period that begins at midnight. Whole days of settled rows are read from `settled_days`, unless the
+/// sums are those of one instance: `$6` is after the period then, and `$7` before it.
 pub(super) fn sums() -> String {
     let priced = priced(&format!("({})", not_in_days()));
     let (first, first_s) = amount("from_us", "CASE WHEN last > first THEN first + 86400000000 ELSE to_us END");

@@ -2,8 +2,9 @@
 //!
 //! A row that ended some minutes ago never changes: what begins later is another row, and a price that changes counts from
 //! then on. So its amount can be added to `settled_costs`, as a whole, and to `settled_days`, day by day. Sums by day read
-//! it in the latter, all others in the former if the row lies between two midnights of the period, and otherwise in the
-//! ledger. All ways give the same numbers.
+//! the whole days of the period from `settled_days`; sums by service, model, zone and the like read rows that lie between two
+//! midnights of the period from `settled_costs`. The rest, and all of what is summed by instance, resource or tag, is read from
+//! the ledger. All ways give the same numbers.
 
 use super::{AMOUNT, PRICED};
 use crate::Store;
@@ -19,7 +20,7 @@ const SETTLED_AFTER_MS: i64 = 600_000;
 const AT_ONCE: i64 = 20_000;
 
 // Marks are negative: an index finds them. Nobody sees them: they are removed in the same commit. Two replicas never mark
-// the same row.
+// the same row, and write sums in the same order, so that neither waits for the other for ever.
 
 /// A row without a known price waits for it.
 const MARK: &str = "UPDATE charges SET settled = CAST($1 AS BIGINT) WHERE settled = 0 \
@@ -46,7 +47,7 @@ static ADD: LazyLock<&'static str> = LazyLock::new(|| {
         currency, micros, seconds) SELECT starts_at - starts_at % CAST($2 AS BIGINT), ends_at - ends_at % CAST($2 AS BIGINT), \
         account_id, zone, COALESCE(service_id, ''), COALESCE(model_id, ''), kind, class, sku, currency, \
         CAST(SUM({AMOUNT}) AS BIGINT), CAST(SUM((to_us - from_us) / 1000000) AS BIGINT) \
-        FROM {marked} WHERE TRUE GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 \
+        FROM {marked} WHERE TRUE GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 \
         ON CONFLICT (start_day, end_day, account_id, zone, service_id, model_id, kind, class, sku, currency) \
         DO UPDATE SET micros = settled_costs.micros + excluded.micros, seconds = settled_costs.seconds + excluded.seconds"
     )
@@ -65,7 +66,7 @@ static ADD_DAYS: LazyLock<&'static str> = LazyLock::new(|| {
         days AS (SELECT c.*, CASE WHEN {midnight} < until THEN {midnight} ELSE until END AS to_us FROM cut c) \
         SELECT from_us - from_us % CAST($2 AS BIGINT), account_id, service_id, class, currency, \
         CAST(SUM({AMOUNT}) AS BIGINT), CAST(SUM((to_us - from_us) / 1000000) AS BIGINT) \
-        FROM days WHERE to_us > from_us GROUP BY 1, 2, 3, 4, 5 \
+        FROM days WHERE to_us > from_us GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5 \
         ON CONFLICT (day, account_id, service_id, class, currency) \
         DO UPDATE SET micros = settled_days.micros + excluded.micros, seconds = settled_days.seconds + excluded.seconds"
     )

@@ -91,7 +91,9 @@ fn main() -> ExitCode {
         sum.followed,
     ];
     if args.seeds >= 50 && reported.contains(&0) {
-        eprintln!("runs without crashes, faults, late calls, third parties, kept or reused volumes prove nothing");
+        eprintln!(
+            "runs without crashes, faults, late calls, third parties, kept or reused volumes, or replicas prove nothing"
+        );
         return ExitCode::FAILURE;
     }
     if args.seeds >= ENOUGH && least.0 < LEAST {
@@ -103,7 +105,7 @@ fn main() -> ExitCode {
 
 fn print_sum(args: &Args, sum: &Counts, failed: u64, took: Duration) {
     println!(
-        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances ({} with a model, {} replicas of {} services, {} of which followed their load after the faults, {} calls to workers), {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported, {} resources billed as in the ledger ({} never observed), {} charges of orphans",
+        "{} runs in {:.0} s ({:.1} per second), {failed} failed: {} instances ({} with a model, {} replicas of {} services, {} of which followed their load after the faults, {} of them when asked to try again, {} calls to workers), {} crashes ({} of them in a commit), {} faults, {} with stale reads, {} losses of project visibility, {} late calls, {} actions of third parties, {} ticks, {} volumes kept, {} given to another instance, {} suspects reported, {} resources billed as in the ledger ({} never observed), {} charges of orphans",
         args.seeds,
         took.as_secs_f32(),
         f64::from(u32::try_from(args.seeds).unwrap_or(u32::MAX)) / took.as_secs_f64(),
@@ -112,6 +114,7 @@ fn print_sum(args: &Args, sum: &Counts, failed: u64, took: Duration) {
         sum.replicas,
         sum.services,
         sum.followed,
+        sum.warmed,
         sum.worker_calls,
         sum.crashes,
         sum.in_commits,
@@ -146,6 +149,7 @@ fn add(sum: &Mutex<Counts>, c: Counts) {
         sum.replicas += c.replicas;
         sum.services += c.services;
         sum.followed += c.followed;
+        sum.warmed += c.warmed;
         sum.crashes += c.crashes;
         for (pair, times) in c.faults {
             *sum.faults.entry(pair).or_default() += times;

@@ -13,6 +13,8 @@ pub struct Counts {
     pub services: usize,
     /// Services that followed their load after the faults.
     pub followed: usize,
+    /// Those of them that somebody had to ask for more replicas, because several had failed.
+    pub warmed: usize,
     /// Requested instances that serve a model.
     pub served: usize,
     /// Calls to workers.

@@ -48,8 +48,8 @@ struct Run {
     keepers: BTreeSet<String>,
     /// Cloud ids of volumes that are lost with a server that a third party deletes.
     expected_lost: BTreeSet<String>,
-    /// Cloud ids of servers that a third party acted on, and of their volumes.
-    acted_on: BTreeSet<String>,
+    /// Cloud ids of our volumes that a third party deleted, or that ended with a server that a third party deleted.
+    taken: BTreeSet<String>,
     /// Whether reads are stale during parts of this run.
     stale: bool,
     /// Whether there are services in this run.
@@ -107,7 +107,7 @@ impl Run {
             said: BTreeMap::new(),
             keepers: BTreeSet::new(),
             expected_lost: BTreeSet::new(),
-            acted_on: BTreeSet::new(),
+            taken: BTreeSet::new(),
             stale,
             serves,
             sees_at: None,
@@ -135,7 +135,9 @@ impl Run {
         let wildness = self.rng.u8(2..30);
         for _ in 0..steps {
             self.happen(&process, wildness)?;
-            if !self.tick(&process)? {
+            if self.tick(&process)? {
+                self.services_were_planned();
+            } else {
                 drop(process);
                 process = Process::start(&self.environment)?;
             }
@@ -330,8 +332,6 @@ impl Run {
         let Some(id) = self.any_instance() else { return Ok(()) };
         let (_, shown) = self.call(process, "GET", &format!("/instances/{id}"), None)?;
         let Some(server) = shown["provider_instance_id"].as_str() else { return Ok(()) };
-        let all = shown["storages"].as_array().into_iter().flatten();
-        self.acted_on.extend(all.filter_map(|v| v["provider_volume_id"].as_str()).chain([server]).map(str::to_owned));
         let server = format!("/instance/v1/zones/{ZONE}/servers/{server}");
         let volumes = shown["storages"].as_array().cloned().unwrap_or_default();
         let volume = volumes.get(self.rng.usize(..volumes.len().max(1))).cloned().unwrap_or_default();
@@ -362,6 +362,9 @@ impl Run {
             // What a third party deleted is not our fault, nor is what was deleted with a server.
             let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
             self.cloud.third_parties.retain(|id| there.contains(id));
+            let gone =
+                volumes.iter().filter_map(|v| v["provider_volume_id"].as_str()).filter(|id| !there.contains(*id));
+            self.taken.extend(gone.map(str::to_owned));
             let terminates = path.ends_with("/action") || method == "DELETE";
             self.kept.retain(|id, _| there.contains(id) && !(terminates && id == &cloud_id));
             if terminates {

@@ -17,8 +17,9 @@ const SHORT_S: i128 = 20;
 /// What nobody ever observed may be missing as a whole, for so many seconds: a server that was started by a process that died
 /// before it recorded that, its address, or a volume that a third party deletes while the credentials do not see it.
 const UNSEEN_S: i128 = 120;
-/// What may be too much for each time that it began, in seconds: the end counts once it is proven.
-const LATE_S: i128 = 900;
+/// What may be too much for each time that it began, in seconds: the end counts once it is proven. A server that a third party
+/// stops while its model is awaited counts until that wait ends, after fifteen minutes.
+const LATE_S: i128 = 960;
 
 const ROWS: &str = "SELECT kind, class, provider_id, quantity, starts_at, ends_at FROM charges \
     WHERE provider_id IS NOT NULL AND class NOT IN ('unconfirmed', 'third_party')";
@@ -56,8 +57,8 @@ impl Run {
             let more_s = in_s(said - amount);
             // A growth whose response was lost counts from its observation, like what a third party changes.
             let short_s = if key.0 == "volume" { SHORT_S + UNSEEN_S * (times - 1) } else { UNSEEN_S };
-            // What a third party deleted or stopped counts until that is proven: at the latest, at the end of its instance.
-            let is_late = more_s > LATE_S * times && !self.acted_on.contains(&key.1);
+            // A volume that a third party deleted counts until that is proven, which may be at the end of its instance.
+            let is_late = more_s > LATE_S * times && !self.taken.contains(&key.1);
             if more_s < -short_s || is_late {
                 let rows = process.runtime.block_on(rows_of(&self.environment.url, &key.1));
                 let rows = rows.map_err(|e| e.to_string())?;

@@ -1,7 +1,7 @@
 //! Services in a run: users who create, change and delete them, and a load that rises and falls.
 //!
-//! At every moment, a service has no more replicas than it may. When all faults have ended, it follows its load up to its
-//! maximum, stays as it is while the load does, and goes back to its minimum.
+//! A service has no more replicas than it may, and one more only while settings change or a replica does not answer. When all
+//! faults have ended, it follows its load up to its maximum, stays as it is while the load does, and goes back to its minimum.
 
 use super::{Run, Step};
 use crate::process::Process;
@@ -15,14 +15,17 @@ use std::collections::BTreeSet;
 const SERVICES_MAX: usize = 2;
 /// How many requests at once are meant for one replica.
 const CONCURRENCY: u32 = 4;
-/// How long a service may take to follow its load once all faults have ended, in milliseconds: candidates that were out of
-/// stock are not tried for ten minutes, and a model that never answers ends its instance after fifteen.
-const FOLLOWS_WITHIN_MS: i64 = 5_400_000;
+/// How long a service may take to follow its load once all faults have ended, in milliseconds: a model that never answers ends
+/// its instance after fifteen minutes, which may happen to each of three replicas, and candidates that were out of stock are not
+/// tried for ten minutes.
+const FOLLOWS_WITHIN_MS: i64 = 3_600_000;
 /// How long the load stays as it is, in milliseconds.
 const STEADY_MS: i64 = 300_000;
 /// How long nothing is checked after the faults, in milliseconds: what third parties did to replicas is found, and replicas that
 /// do not answer are replaced.
 const CALM_MS: i64 = 300_000;
+/// After so many completed ticks, a smaller maximum holds: another process may have been faster, or a plan too old.
+const PLANNED_TICKS: u32 = 3;
 /// The length of a step while a service follows its load, in milliseconds.
 const STEP_MS: i64 = 10_000;
 /// One step in so many observes everything.
@@ -34,9 +37,13 @@ pub(super) struct Served {
     name: String,
     min: u32,
     max: u32,
-    /// The largest `max` so far: what is beyond a smaller one ends with the next plan.
-    max_ever: u32,
+    /// What `max` was before it was reduced: what is beyond it ends with the next plan.
+    most: u32,
+    /// How many ticks were completed since `max` was changed.
+    ticks: u32,
     load: Load,
+    /// How many replicas it has had.
+    created: usize,
     deleted: bool,
 }
 
@@ -93,19 +100,26 @@ impl Run {
         }
         let id = made["id"].as_str().and_then(ServiceId::parse).ok_or("a service without an id")?;
         self.counts.services += 1;
-        self.services.push(Served { id, name, min, max, max_ever: max, load: Load::default(), deleted: false });
+        self.services.push(Served {
+            id,
+            name,
+            min,
+            max,
+            most: max,
+            ticks: 0,
+            load: Load::default(),
+            created: 0,
+            deleted: false,
+        });
         Ok(())
     }
 
     fn change_service(&mut self, process: &Process, at: usize) -> Step<()> {
         let (path, service) = (format!("/services/{}", self.services[at].name), &mut self.services[at]);
         let (method, path, body) = match self.rng.u8(..6) {
-            0 => {
-                (service.max, service.max_ever) = (service.min + 1, service.max_ever.max(service.min + 1));
-                ("PATCH", path, Some(json!({"max_replicas": service.max})))
-            }
-            1 => {
-                (service.max, service.max_ever) = (service.min + 2, service.max_ever.max(service.min + 2));
+            more @ (0 | 1) => {
+                service.max = service.min + 1 + u32::from(more);
+                (service.most, service.ticks) = (service.most.max(service.max), 0);
                 ("PATCH", path, Some(json!({"max_replicas": service.max})))
             }
             2 | 3 => {
@@ -138,6 +152,16 @@ impl Run {
         written.map(drop).map_err(|e| e.to_string())
     }
 
+    /// After a completed tick: services were planned with their present settings.
+    pub(super) fn services_were_planned(&mut self) {
+        for service in &mut self.services {
+            service.ticks += 1;
+            if service.ticks >= PLANNED_TICKS {
+                service.most = service.max;
+            }
+        }
+    }
+
     /// Checks how many replicas there are, and remembers which.
     pub(super) fn check_services(&mut self, process: &Process) -> Step<()> {
         for at in 0..self.services.len() {
@@ -148,15 +172,9 @@ impl Run {
 
     /// Returns the service as it is shown.
     fn check_service(&mut self, process: &Process, at: usize) -> Step<Value> {
-        let (name, most) = (self.services[at].name.clone(), self.services[at].max_ever + 1);
-        let (status, shown) = self.call(process, "GET", &format!("/services/{name}"), None)?;
-        if status == 404 && self.services[at].deleted {
-            return Ok(Value::Null);
-        }
-        // One more during a change of settings, or beside one that does not answer.
-        let living = living(&shown);
-        if living.len() > most as usize {
-            return Err(format!("{name} may have {most} replicas, and has {}: {shown:#}", living.len()));
+        let (status, shown) = self.call(process, "GET", &format!("/services/{}", self.services[at].name), None)?;
+        if status != 200 {
+            return Err(format!("{} is not shown: {shown}", self.services[at].name));
         }
         for replica in shown["replicas"].as_array().into_iter().flatten() {
             let id = replica["instance_id"].as_str().unwrap_or_default();
@@ -164,7 +182,15 @@ impl Run {
                 self.counts.instances += 1;
                 self.counts.replicas += 1;
                 self.replicas += 1;
+                self.services[at].created += 1;
             }
+        }
+        let (living, service) = (living(&shown), &self.services[at]);
+        let replicas = shown["replicas"].as_array().into_iter().flatten();
+        let is_one_more = replicas.into_iter().any(|r| r["is_current"] == false || r["status"] == "unavailable");
+        let most = service.most + u32::from(is_one_more);
+        if living.len() > most as usize {
+            return Err(format!("{} may have {most} replicas, and has {}: {shown:#}", service.name, living.len()));
         }
         Ok(shown)
     }
@@ -175,44 +201,53 @@ impl Run {
             self.step(process)?;
         }
         for at in 0..self.services.len() {
-            if self.services[at].deleted {
-                continue;
+            if !self.services[at].deleted {
+                self.follow(process, at)?;
             }
-            let (name, min, max) = {
-                let s = &self.services[at];
-                (s.name.clone(), s.min as usize, s.max as usize)
-            };
-            // Replicas that failed are not replaced for ever: somebody has to ask.
+        }
+        for at in 0..self.services.len() {
+            self.until(process, at, "no replicas", |shown| {
+                shown["status"] == "deleted" && shown["replicas"] == json!([])
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A service follows its load to the maximum and back. Then it is deleted.
+    fn follow(&mut self, process: &Process, at: usize) -> Step<()> {
+        let service = &mut self.services[at];
+        let (name, min, max) = (service.name.clone(), service.min as usize, service.max as usize);
+        let is_at = |shown: &Value, n: usize| {
+            let all = shown["replicas"].as_array().map_or(0, Vec::len);
+            all == n && shown["ready_replicas"] == n && (n == 0 || shown["status"] == "ready")
+        };
+        service.load = Load { outstanding: CONCURRENCY * service.max, ..Load::default() };
+        let given_up = |shown: &Value| shown["reason"].as_str().is_some_and(|why| why.contains("in a row failed"));
+        let what = format!("{max} replicas");
+        let mut shown = self.until(process, at, &what, |shown| is_at(shown, max) || given_up(shown))?;
+        if given_up(&shown) {
+            // Its replicas failed during the faults. Somebody has to ask for more.
             let (path, warm) = (format!("/services/{name}/warm"), json!({"seconds": 1}));
             let (status, answer) = self.call(process, "POST", &path, Some(warm))?;
             if status >= 300 {
                 return Err(format!("{name} is not warmed: {answer}"));
             }
-            let is_at = |shown: &Value, n: usize| {
-                let all = shown["replicas"].as_array().map_or(0, Vec::len);
-                all == n && shown["ready_replicas"] == n && (n == 0 || shown["status"] == "ready")
-            };
-            self.services[at].load = Load { outstanding: CONCURRENCY * self.services[at].max, ..Load::default() };
-            let shown = self.until(process, at, &format!("{max} replicas"), |shown| is_at(shown, max))?;
-            let (before, created) = (living(&shown), self.replicas);
-            for _ in 0..STEADY_MS / STEP_MS {
-                self.step(process)?;
-                let now = living(&self.check_service(process, at)?);
-                if now != before || self.replicas != created {
-                    return Err(format!("{name} changes while its load does not: {before:?}, {now:?}"));
-                }
+            self.counts.warmed += 1;
+            shown = self.until(process, at, &what, |shown| is_at(shown, max))?;
+        }
+        let (before, created) = (living(&shown), self.services[at].created);
+        for _ in 0..STEADY_MS / STEP_MS {
+            self.step(process)?;
+            let now = living(&self.check_service(process, at)?);
+            if now != before || self.services[at].created != created {
+                return Err(format!("{name} changes while its load does not: {before:?}, {now:?}"));
             }
-            self.services[at].load = Load { outstanding: 0, ..self.services[at].load };
-            self.until(process, at, &format!("{min} replicas"), |shown| is_at(shown, min))?;
-            self.counts.followed += 1;
-            self.call(process, "DELETE", &format!("/services/{name}"), None)?;
-            self.services[at].deleted = true;
         }
-        for at in 0..self.services.len() {
-            self.until(process, at, "no replicas", |shown| {
-                shown.is_null() || (shown["status"] == "deleted" && shown["replicas"] == json!([]))
-            })?;
-        }
+        self.services[at].load.outstanding = 0;
+        self.until(process, at, &format!("{min} replicas"), |shown| is_at(shown, min))?;
+        self.counts.followed += 1;
+        self.call(process, "DELETE", &format!("/services/{name}"), None)?;
+        self.services[at].deleted = true;
         Ok(())
     }
 
@@ -239,7 +274,9 @@ impl Run {
             process.orchestrator.contact_workers().await
         };
         process.runtime.block_on(all).map_err(|e| format!("a tick at the end: {e}"))?;
+        self.services_were_planned();
         self.check_meanwhile()?;
+        self.check_services(process)?;
         self.pass(STEP_MS);
         Ok(())
     }
