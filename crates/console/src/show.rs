@@ -114,6 +114,10 @@ pub(crate) fn money(micros: impl Value<i64>, currency: &str) -> Markup {
     let value = decimal(micros, 6);
     let digits = if micros != 0 && micros.unsigned_abs() < 100_000 { 4 } else { 2 };
     let text = decimal(micros, digits);
+    // An instance whose price nobody knows has no currency: browsers cannot format that.
+    if code.len() != 3 {
+        return Markup(text);
+    }
     Markup(format!("<data class=\"money\" value=\"{value}\" data-currency=\"{code}\">{text} {code}</data>"))
 }
 
@@ -222,6 +226,7 @@ mod tests {
         }
         assert!(money(1_469_916, "EUR").to_string().contains("value=\"1.469916\" data-currency=\"EUR\""));
         assert!(!money(1, "<b>\"").to_string().contains("<b>"));
+        assert_eq!(money(0, "").to_string(), "0.00", "no currency is known");
     }
 
     #[test]

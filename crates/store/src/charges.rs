@@ -16,13 +16,14 @@ const END: &str = "UPDATE charges SET ends_at = CASE WHEN starts_at > CAST($1 AS
     ELSE CAST($1 AS BIGINT) END WHERE resource_id = $2 AND kind = $3 AND ends_at IS NULL";
 /// Begins a row, and never a second one that has not ended. It begins when the charge did; but if an earlier row of the resource
 /// ended after that, with the end of that row for a volume, which was believed gone and was not, and now for a server and its
-/// addresses, which were off in between. What is in the future of this clock begins now. A creation that was unconfirmed did take
+/// addresses, which were off in between. It never begins before that end: the clock of the replica that wrote it may be ahead.
+/// A creation that was unconfirmed did take
 /// effect, so that its row does not matter, unless it is settled. A row that began at the same time has no length: it costs
 /// nothing, also if it is settled. The rows that it had as an orphan, under the cloud's id, are earlier ones, too.
 const BEGIN: &str = "INSERT INTO charges (resource_id, kind, starts_at, class, sku, quantity, provider_id, account_id, \
     zone, instance_id, service_id, model_id) SELECT $1, $2, \
     CASE WHEN earlier.ends_at IS NULL OR earlier.ends_at <= CAST($3 AS BIGINT) THEN CAST($3 AS BIGINT) \
-    WHEN $2 <> 'volume' OR earlier.ends_at > CAST($4 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE earlier.ends_at END, \
+    WHEN $2 <> 'volume' AND earlier.ends_at <= CAST($4 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE earlier.ends_at END, \
     $5, $6, CAST($7 AS BIGINT), $8, $9, $10, $11, $12, $13 \
     FROM (SELECT MAX(CASE WHEN class = 'orphan' AND ends_at IS NULL THEN CAST($4 AS BIGINT) ELSE ends_at END) AS ends_at \
     FROM charges WHERE kind = $2 AND (resource_id = $1 AND (class <> 'unconfirmed' OR settled <> 0) \

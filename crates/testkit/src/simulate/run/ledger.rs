@@ -77,12 +77,13 @@ impl Run {
     }
 }
 
-/// The rows of a resource, as text, with times in seconds since the run began.
-async fn rows_of(url: &str, provider_id: &str) -> Result<String, sqlx::Error> {
+/// The rows of a resource, by our id or the cloud's, as text, with times in microseconds since the run began.
+async fn rows_of(url: &str, id: &str) -> Result<String, sqlx::Error> {
     let pool = sqlx::AnyPool::connect(url).await?;
-    let sql = "SELECT instance_id || ': ' || class || ' ' || ((starts_at - $2) / 1000000) || ' to ' || \
-        COALESCE(CAST((ends_at - $2) / 1000000 AS TEXT), 'now') FROM charges WHERE provider_id = $1 ORDER BY starts_at";
-    let rows: Vec<String> = sqlx::query_scalar(sql).bind(provider_id).bind(START_US).fetch_all(&pool).await?;
+    let sql = "SELECT instance_id || ': ' || kind || ' ' || COALESCE(provider_id, '?') || ' ' || class || ' ' || (starts_at - $2) || ' to ' || \
+        COALESCE(CAST(ends_at - $2 AS TEXT), 'now') FROM charges WHERE provider_id = $1 OR resource_id = $1 \
+        OR provider_id IN (SELECT provider_id FROM charges WHERE resource_id = $1) ORDER BY starts_at";
+    let rows: Vec<String> = sqlx::query_scalar(sql).bind(id).bind(START_US).fetch_all(&pool).await?;
     pool.close().await;
     Ok(rows.join("; "))
 }
@@ -107,7 +108,9 @@ async fn written(url: &str, now_us: i64) -> Result<(Amounts, usize), sqlx::Error
         orphan_rows += usize::from(row.try_get::<String, _>("class")? == "orphan");
     }
     if let Some(row) = sqlx::query(OVERLAPS).fetch_optional(&pool).await? {
-        return Err(sqlx::Error::Protocol(format!("{} counts twice", row.try_get::<String, _>(0)?)));
+        let id: String = row.try_get(0)?;
+        let rows = rows_of(url, &id).await?;
+        return Err(sqlx::Error::Protocol(format!("{id} counts twice: {rows}")));
     }
     pool.close().await;
     Ok((amounts, orphan_rows))
