@@ -81,31 +81,38 @@ fn pieces(charges: &str) -> String {
     )
 }
 
-/// Rows of the ledger within the period, each with one price.
-fn priced(charges: &str) -> String {
-    format!(
-        "cut AS (SELECT c.*, CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at ELSE CAST($1 AS BIGINT) END AS lo, \
-        CASE WHEN ends_at IS NULL OR ends_at > CAST($2 AS BIGINT) THEN CAST($2 AS BIGINT) ELSE ends_at END AS hi \
-        FROM {charges} c WHERE {WITHIN}), \
-        priced AS (SELECT c.*, {PRICED} \
-        FROM cut c JOIN prices p ON p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku \
-        AND p.since < hi AND (p.until IS NULL OR p.until > lo) AND hi > lo)"
-    )
+/// Rows of the ledger within the period, each with one price. Each part of `charges` is joined with the prices on its own: a
+/// planner knows little of a union, and would sort all rows to group them.
+fn priced(charges: &[String]) -> String {
+    let parts = charges.iter().map(|charges| {
+        format!(
+            "SELECT c.*, {PRICED} FROM \
+            (SELECT c.*, CASE WHEN starts_at > CAST($1 AS BIGINT) THEN starts_at ELSE CAST($1 AS BIGINT) END AS lo, \
+            CASE WHEN ends_at IS NULL OR ends_at > CAST($2 AS BIGINT) THEN CAST($2 AS BIGINT) ELSE ends_at END AS hi \
+            FROM {charges} c WHERE {WITHIN}) AS c \
+            JOIN prices p ON p.account_id = c.account_id AND p.zone = c.zone AND p.sku = c.sku \
+            AND p.since < hi AND (p.until IS NULL OR p.until > lo) AND hi > lo"
+        )
+    });
+    format!("priced AS ({})", parts.collect::<Vec<_>>().join(" UNION ALL "))
 }
 
 /// The rows that are not read from `settled_costs`: those that are not settled, and those that do not lie between the first
 /// midnight of the period, `$6`, and the last one, `$7`, as a whole. Which days these lie in is read from `settled_costs`:
 /// there are few such days, and far more rows. `more`: a column besides those that every sum needs; every column is in the
 /// index `charges_counting`.
-fn not_whole(more: &str) -> String {
+fn not_whole(more: &str) -> [String; 2] {
     let columns = counting("c.starts_at", more);
-    format!(
-        "SELECT {columns} FROM charges c WHERE settled <= 0 \
-        UNION ALL SELECT {columns} FROM (SELECT DISTINCT start_day / 86400000000 AS first, end_day / 86400000000 AS last \
-        FROM settled_costs WHERE end_day + 86400000000 > CAST($1 AS BIGINT) AND start_day < CAST($2 AS BIGINT) \
-        AND (end_day >= CAST($7 AS BIGINT) OR start_day < CAST($6 AS BIGINT))) AS d \
-        CROSS JOIN charges c WHERE c.settled > 0 AND c.starts_at / 86400000000 = d.first AND c.ends_at / 86400000000 = d.last"
-    )
+    [
+        format!("(SELECT {columns} FROM charges c WHERE settled <= 0)"),
+        format!(
+            "(SELECT {columns} FROM (SELECT DISTINCT start_day / 86400000000 AS first, end_day / 86400000000 AS last \
+            FROM settled_costs WHERE end_day + 86400000000 > CAST($1 AS BIGINT) AND start_day < CAST($2 AS BIGINT) \
+            AND (end_day >= CAST($7 AS BIGINT) OR start_day < CAST($6 AS BIGINT))) AS d \
+            CROSS JOIN charges c WHERE c.settled > 0 AND c.starts_at / 86400000000 = d.first \
+            AND c.ends_at / 86400000000 = d.last)"
+        ),
+    ]
 }
 
 /// The columns that every sum needs, and more. `starts_at`: where a row begins to count.
@@ -128,7 +135,7 @@ fn sums(group: Option<CostGroup>) -> &'static str {
     );
     let sum = "CAST(SUM(micros) AS BIGINT) AS micros, CAST(SUM(seconds) AS BIGINT) AS seconds";
     if !is_settled(group) {
-        let priced = priced("charges");
+        let priced = priced(&["charges".to_owned()]);
         return format!(
             "WITH {priced} SELECT label, class, currency, {sum} FROM ({amounts}) AS t GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
@@ -139,7 +146,7 @@ fn sums(group: Option<CostGroup>) -> &'static str {
         Some(CostGroup::Kind) => ", c.kind",
         _ => "",
     };
-    let priced = priced(&format!("({})", not_whole(more)));
+    let priced = priced(&not_whole(more));
     format!(
         "WITH {priced} SELECT label, class, currency, {sum} FROM ({amounts} UNION ALL \
         SELECT {column} AS label, class, currency, micros, seconds FROM settled_costs \

@@ -14,26 +14,28 @@ fn amount(from: &str, to: &str) -> (String, String) {
 
 /// The rows that are not in `settled_days`, and of those that are in it, the part after the last midnight of the period, `$7`.
 /// The days in which the latter begin and end are read from `settled_costs`.
-fn not_in_days() -> String {
+fn not_in_days() -> [String; 3] {
     let columns = counting("c.starts_at", "");
     let rest = counting(
         "CASE WHEN c.starts_at < CAST($7 AS BIGINT) THEN CAST($7 AS BIGINT) ELSE c.starts_at END AS starts_at",
         "",
     );
-    format!(
-        "SELECT {columns} FROM charges c WHERE settled <= 0 \
-        UNION ALL SELECT {columns} FROM charges c WHERE settled = 1 AND c.ends_at > CAST($1 AS BIGINT) \
-        UNION ALL SELECT {rest} FROM (SELECT DISTINCT start_day / 86400000000 AS first, end_day / 86400000000 AS last \
-        FROM settled_costs WHERE end_day + 86400000000 > CAST($1 AS BIGINT) AND start_day < CAST($2 AS BIGINT) \
-        AND end_day >= CAST($7 AS BIGINT)) AS d CROSS JOIN charges c WHERE c.settled > 0 AND c.settled <> 1 \
-        AND c.starts_at / 86400000000 = d.first AND c.ends_at / 86400000000 = d.last"
-    )
+    [
+        format!("(SELECT {columns} FROM charges c WHERE settled <= 0)"),
+        format!("(SELECT {columns} FROM charges c WHERE settled = 1 AND c.ends_at > CAST($1 AS BIGINT))"),
+        format!(
+            "(SELECT {rest} FROM (SELECT DISTINCT start_day / 86400000000 AS first, end_day / 86400000000 AS last \
+            FROM settled_costs WHERE end_day + 86400000000 > CAST($1 AS BIGINT) AND start_day < CAST($2 AS BIGINT) \
+            AND end_day >= CAST($7 AS BIGINT)) AS d CROSS JOIN charges c WHERE c.settled > 0 AND c.settled <> 1 \
+            AND c.starts_at / 86400000000 = d.first AND c.ends_at / 86400000000 = d.last)"
+        ),
+    ]
 }
 
 /// The sums of a period that begins at midnight. Whole days of settled rows are read from `settled_days`, unless the
 /// sums are those of one instance: `$6` is after the period then, and `$7` before it.
 pub(super) fn sums() -> String {
-    let priced = priced(&format!("({})", not_in_days()));
+    let priced = priced(&not_in_days());
     let (first, first_s) = amount("from_us", "CASE WHEN last > first THEN first + 86400000000 ELSE to_us END");
     let (last, last_s) = amount("last", "to_us");
     let (whole, _) = amount("0", "86400000000");

@@ -21,13 +21,26 @@ pub struct Unpriced {
     pub resources: i64,
 }
 
-/// Whether something has no price at all. Names of prices are read from the indexes of the rows that have not ended, and of
-/// those that are not settled: what is settled has a price.
-const IS_UNPRICED: &str = "SELECT 1 AS n WHERE EXISTS (SELECT 1 FROM \
-    (SELECT account_id, zone, sku FROM charges WHERE ends_at IS NULL GROUP BY account_id, zone, sku \
-    UNION ALL SELECT account_id, zone, sku FROM charges WHERE settled <= 0 AND ends_at > 0 \
-    GROUP BY account_id, zone, sku) AS k WHERE NOT EXISTS \
-    (SELECT 1 FROM prices p WHERE p.account_id = k.account_id AND p.zone = k.zone AND p.sku = k.sku))";
+/// Whether something has no price at all: what is settled has one. Only the names of prices are read, from the index of the
+/// other rows, by a search for the next name after each.
+static IS_UNPRICED: LazyLock<&'static str> = LazyLock::new(|| {
+    let names = "settled, account_id, zone, sku";
+    let next = |column: &str| {
+        format!(
+            "(SELECT c.{column} FROM charges c WHERE c.settled <= 0 AND (c.settled, c.account_id, c.zone, c.sku) > \
+            (k.settled, k.account_id, k.zone, k.sku) ORDER BY c.settled, c.account_id, c.zone, c.sku LIMIT 1)"
+        )
+    };
+    let next = names.split(", ").map(next).collect::<Vec<_>>().join(", ");
+    format!(
+        "WITH RECURSIVE keys ({names}) AS (SELECT * FROM \
+        (SELECT {names} FROM charges WHERE settled <= 0 ORDER BY {names} LIMIT 1) AS first \
+        UNION ALL SELECT {next} FROM keys k WHERE k.settled IS NOT NULL) \
+        SELECT 1 AS n WHERE EXISTS (SELECT 1 FROM keys k WHERE k.settled IS NOT NULL AND NOT EXISTS \
+        (SELECT 1 FROM prices p WHERE p.account_id = k.account_id AND p.zone = k.zone AND p.sku = k.sku))"
+    )
+    .leak()
+});
 static UNPRICED: LazyLock<&'static str> = LazyLock::new(|| {
     format!(
         "SELECT c.zone, c.sku, COUNT(DISTINCT resource_id) AS n FROM charges c WHERE {WITHIN} AND c.settled <= 0 AND NOT EXISTS \
@@ -65,7 +78,7 @@ impl Store {
     /// # Errors
     /// When the database refuses.
     pub async fn unpriced(&self, period: (Timestamp, Timestamp), filter: &CostFilter) -> Result<Vec<Unpriced>, Error> {
-        if self.db.read(Args::new().statement(IS_UNPRICED)).await?.is_empty() {
+        if self.db.read(Args::new().statement(&IS_UNPRICED)).await?.is_empty() {
             return Ok(Vec::new());
         }
         let rows = self.db.read(within(period, filter).statement(&UNPRICED)).await?;
