@@ -113,7 +113,7 @@ fn check() -> Result<(), String> {
 }
 
 /// Simulation runs in each check: enough to inject every fault at every kind of call.
-const SEEDS: &str = "2000";
+const SEEDS: &str = "2400";
 /// Each check runs one of this many cells of the crash matrix.
 const EVERY: &str = "25";
 

@@ -221,6 +221,8 @@ pub struct Observed {
     pub listed: bool,
     /// When a newer complete listing of only the block volumes began. An absence from it is the same hint.
     pub blocks_listed_at: Option<Timestamp>,
+    /// Whether the complete listing showed no block volume at all: then one that it does not show cannot be proven gone.
+    pub blocks_hidden: bool,
     /// [`ZoneInventory::hidden`] of that listing.
     pub hidden: Option<String>,
     /// Servers of the instance: by id, or by a name of ours.
@@ -240,6 +242,7 @@ impl Observed {
             complete: false,
             listed: false,
             blocks_listed_at: None,
+            blocks_hidden: false,
             hidden: None,
             servers: Vec::new(),
             holders: Vec::new(),

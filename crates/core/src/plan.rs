@@ -22,6 +22,7 @@ mod remove_volume;
 mod start;
 #[cfg(test)]
 pub(crate) mod tests;
+mod vanished;
 mod witness;
 
 pub use awaits::{Await, Change, Shows};

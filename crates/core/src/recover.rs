@@ -199,6 +199,7 @@ fn rebuild(remains: &Remains<'_>, location: Location<'_>, began_at: Timestamp, c
         complete: true,
         listed: true,
         blocks_listed_at: None,
+        blocks_hidden: false,
         hidden: None,
         servers: server.iter().map(|s| (*s).clone()).collect(),
         volumes: volumes.iter().map(|v| (*v).clone()).collect(),

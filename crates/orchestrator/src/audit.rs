@@ -135,7 +135,8 @@ impl Orchestrator {
         let records = self.records_of(zone, &inventory).await?;
         let creations = self.creations_of(zone, &inventory).await?;
         let storage_prices = self.storage_prices(zone).as_ref().clone();
-        let profile = CloudProfile { storage_prices, ..inner.provider.profile().clone() };
+        let consistency_window_ms = inner.config.rules.stale_ms;
+        let profile = CloudProfile { storage_prices, consistency_window_ms, ..inner.provider.profile().clone() };
         let report = audit(&inventory, &records, &creations, &profile, &inner.config.control_plane);
         Ok((report, Some(inventory)))
     }

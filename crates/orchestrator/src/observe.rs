@@ -243,9 +243,10 @@ impl Index {
         let (began_at, complete, hidden) =
             (self.inventory.began_at, self.inventory.complete, self.inventory.hidden.clone());
         let listed = complete && hidden.is_none();
-        let holders = Vec::new();
+        let (holders, blocks_hidden) = (Vec::new(), self.inventory.blocks_hidden.is_some());
+        let blocks_listed_at = None;
         let mut seen =
-            Observed { began_at, complete, listed, blocks_listed_at: None, hidden, servers, holders, volumes };
+            Observed { began_at, complete, listed, blocks_listed_at, blocks_hidden, hidden, servers, holders, volumes };
         let others = self::holders(agg, &seen);
         let others = others.iter().filter_map(|id| self.servers_by_id.get(id));
         seen.holders = others.map(|n| self.inventory.servers[*n].clone()).collect();

@@ -181,6 +181,62 @@ async fn a_server_and_a_volume_that_a_third_party_deletes_are_reported_and_leave
 }
 
 #[tokio::test]
+async fn volumes_that_a_third_party_deletes_are_proven_gone_and_no_longer_charged() {
+    for database in Database::both() {
+        let world = World::new(database).await;
+        let (lives, server, volumes) = ready(&world).await;
+        let ended = world.create(json!({"instance_type": "L40S-1-48G", "zone": ZONE, "data_volume_gb": 50,
+            "delete_on_terminate": false}));
+        let ended = ended.await;
+        world.until_status(&ended, "ready").await;
+        world.terminate(&ended).await;
+        let shown = world.until_status(&ended, "terminated").await;
+        let kept = of(shown["storages"].as_array().unwrap(), "ours").clone();
+        assert_eq!(kept["status"], "retained");
+        let boot = of(&volumes, "cloud");
+        let charged = || async {
+            let costs = world.call("GET", "/costs/forecast", None).await.1["currencies"][0].clone();
+            costs["hourly_micros"].as_i64().unwrap()
+        };
+        let before = charged().await;
+        for _ in 0..5 {
+            world.advance_ms(61_000);
+            world.resync().await;
+            world.settle().await;
+        }
+        assert_eq!(charged().await, before, "as long as they exist");
+        let detach = json!({"volume_id": boot["provider_volume_id"]});
+        world.third_party("POST", &format!("{server}/detach-volume"), Some(detach));
+        world.advance_ms(10_000);
+        for volume in [boot, &kept] {
+            world.third_party("DELETE", &block_path(volume), None);
+        }
+        for _ in 0..5 {
+            world.advance_ms(61_000);
+            world.resync().await;
+            world.settle().await;
+        }
+        for (instance, volume) in [(&lives, boot), (&ended, &kept)] {
+            let shown = world.call("GET", &format!("/volumes/{}", volume["id"].as_str().unwrap()), None).await.1;
+            assert!(shown["status"] == "deleted" && shown["proof"].is_object(), "{shown:#}");
+            let reported = world.actions(instance).await;
+            assert_eq!(reported.iter().filter(|a| *a == "VOLUME_DISAPPEARED").count(), 1, "{reported:?}");
+        }
+        assert_eq!(
+            (world.show(&lives).await["status"].clone(), world.show(&ended).await["status"].clone()),
+            (json!("ready"), json!("terminated"))
+        );
+        let hourly = |v: &Value| v["hourly_micros"].as_i64().unwrap_or_default();
+        let fell = before - charged().await;
+        assert!(fell > 0, "{before} {fell} {boot:#} {kept:#}");
+        assert!((fell - hourly(boot) - hourly(&kept)).abs() <= 2, "{before} {fell} {boot:#} {kept:#}");
+        world.terminate(&lives).await;
+        world.until_status(&lives, "terminated").await;
+        assert_eq!(world.left(), (0, 0, 0));
+    }
+}
+
+#[tokio::test]
 async fn tags_that_a_third_party_removes_right_after_we_set_them_are_reported_and_restored() {
     for database in Database::both() {
         let world = World::new(database).await;

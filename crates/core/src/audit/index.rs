@@ -74,7 +74,7 @@ impl<'a> RecordIndex<'a> {
 
     pub(super) fn server(&self, seen: &ObservedServer, creations: &[ServerCreation]) -> Classification {
         match self.servers.get(seen.id.as_str()) {
-            Some((agg, row)) if self.ended_before(row.gone_at) => reappeared(agg),
+            Some((agg, row)) if self.ended_long_before(row.gone_at) => reappeared(agg),
             Some(_) => Classification::Claimed,
             None => self
                 .by_name(&seen.name, &seen.tags)
@@ -99,7 +99,7 @@ impl<'a> RecordIndex<'a> {
             return match row.status {
                 VolumeStatus::Retained => Classification::Retained,
                 VolumeStatus::Released => Classification::Foreign,
-                VolumeStatus::Deleted if self.ended_before(row.deleted_at) => reappeared(agg),
+                VolumeStatus::Deleted if self.ended_long_before(row.deleted_at) => reappeared(agg),
                 VolumeStatus::Deleted
                 | VolumeStatus::Reused
                 | VolumeStatus::Creating
@@ -134,6 +134,11 @@ impl<'a> RecordIndex<'a> {
     /// Whether something ended before the listing began. What ended later may still be in it.
     pub(super) fn ended_before(&self, at: Option<Timestamp>) -> bool {
         at.is_some_and(|t| t < self.inventory.began_at)
+    }
+
+    /// The same, and no stale read explains that it is shown.
+    fn ended_long_before(&self, at: Option<Timestamp>) -> bool {
+        self.ended_before(at.map(|t| t.plus_ms(self.profile.consistency_window_ms)))
     }
 
     /// Classifies a resource by its name, if no row has its id.

@@ -80,9 +80,9 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
         let mut agg = living();
         agg.instance.status = Status::Terminated;
         agg.instance.terminated_at = Some(BEGAN.plus_ms(-4_000));
-        agg.servers[0].gone_at = Some(BEGAN.plus_ms(-5_000));
+        agg.servers[0].gone_at = Some(BEGAN.plus_ms(-60_001));
         agg.volumes[0].status = VolumeStatus::Deleted;
-        agg.volumes[0].deleted_at = Some(BEGAN.plus_ms(-5_000));
+        agg.volumes[0].deleted_at = Some(BEGAN.plus_ms(-60_001));
         change(&mut agg);
         agg
     };
@@ -175,6 +175,16 @@ fn each_resource_is_claimed_retained_foreign_or_a_finding() {
             vec![ended(|_| {})],
             vec![(Orphan, "s-1"), (Orphan, "v-1")],
             (0, 0, 0),
+        ),
+        (
+            "proven gone shortly before the listing began: the listing may be stale",
+            inventory(vec![server("s-1", "x")], vec![volume("v-1", "y")]),
+            vec![ended(|a| {
+                a.servers[0].gone_at = Some(BEGAN.plus_ms(-60_000));
+                a.volumes[0].deleted_at = Some(BEGAN.plus_ms(-60_000));
+            })],
+            vec![],
+            (2, 0, 0),
         ),
         (
             "proven gone only after the listing began",

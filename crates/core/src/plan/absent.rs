@@ -5,10 +5,10 @@
 //! volume stays). A local volume that would not survive is detached while the server is stopped. A volume is deleted only once it is detached, and it counts as
 //! deleted only with a proof.
 
-use super::Draft;
 use super::remove_server::remove_server;
 use super::remove_volume::remove_volume;
 use super::witness::witness;
+use super::{Draft, vanished};
 use crate::action::{Action, VolumeCall};
 use crate::event_kind::EventKind;
 use crate::id::{ServerId, VolumeId};
@@ -31,6 +31,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
     }
     witness(draft);
     name_kept(draft);
+    vanished::check_kept(draft);
     complete_end(draft);
 }
 
@@ -39,7 +40,7 @@ fn name_kept(draft: &mut Draft<'_, '_>) {
     let nameless: Vec<Volume> =
         draft.agg.volumes.iter().filter(|v| v.is_kept() && v.tagged_at.is_none()).cloned().collect();
     for row in nameless {
-        // One that is not shown may have been deleted by a third party: the audit reports it.
+        // One that is not shown may have been deleted by a third party.
         let shown = row.provider_id.as_deref().is_some_and(|id| draft.seen.volume(id).is_some());
         if shown && draft.try_or_wait("setting the name and tags of a volume", row.retry.as_ref()) {
             draft.actions.push(Action::Volume(row.id, VolumeCall::Tag));

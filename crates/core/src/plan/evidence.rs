@@ -135,7 +135,7 @@ fn record_pending(draft: &mut Draft<'_, '_>) {
     }
     for n in 0..draft.agg.volumes.len() {
         let row = &draft.agg.volumes[n];
-        let Some(id) = row.provider_id.as_deref().filter(|_| row.is_live()) else { continue };
+        let Some(id) = row.provider_id.as_deref().filter(|_| row.is_live() || row.is_kept()) else { continue };
         let known_since = row.answered_at.unwrap_or(row.created_at);
         let found = match seen.volume(id).map(|v| &v.state) {
             None => Some(PendingFact::Absent),
@@ -186,7 +186,7 @@ pub(super) fn ask_or_wait(
         draft.wait(format!("waits for a complete listing, to see whether {what} is gone"));
         return false;
     };
-    let due = absent.first.as_ref().map_or(absent.since, |f| f.asked_at).plus_ms(window_ms);
+    let due = due(absent, window_ms);
     if draft.seen.began_at > due {
         return true;
     }
@@ -198,6 +198,18 @@ pub(super) fn ask_or_wait(
     let soon = draft.cx.now.plus_ms(draft.cx.rules.poll_ms.saturating_mul(POLLS)).min(due.plus_ms(1));
     draft.wake = Some(draft.wake.map_or(soon, |w| w.min(soon)));
     false
+}
+
+/// The same without a note: nothing waits for the resource.
+pub(super) fn may_ask(draft: &Draft<'_, '_>, pending_observation: Option<&PendingObservation>) -> bool {
+    let window_ms = draft.cx.rules.stale_ms;
+    let absent = pending_observation.filter(|u| u.what == PendingFact::Absent);
+    window_ms == 0 || absent.is_some_and(|absent| draft.seen.began_at > due(absent, window_ms))
+}
+
+/// An absence may be checked after this time.
+fn due(absent: &PendingObservation, window_ms: i64) -> Timestamp {
+    absent.first.as_ref().map_or(absent.since, |f| f.asked_at).plus_ms(window_ms)
 }
 
 /// Whether a volume was reported as broken for longer than a read may be stale.

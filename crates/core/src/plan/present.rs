@@ -5,7 +5,7 @@ use super::data_volume::{Data, is_reused_volume_free, want_data_volume, want_dat
 use super::remove_server::remove_server;
 use super::remove_volume::remove_strays;
 use super::start::run;
-use super::{Change, Draft, evidence, power};
+use super::{Change, Draft, evidence, power, vanished};
 use crate::action::{Action, Creation, ServerCall, VolumeCall};
 use crate::cloud::UserData;
 use crate::error::ErrorKind;
@@ -40,6 +40,7 @@ pub(super) fn drive(draft: &mut Draft<'_, '_>) {
         draft.actions.push(Action::Server(server.id.clone(), ServerCall::Tag));
     }
     name_volumes(draft);
+    vanished::check_live(draft, &seen);
     grow_boot_volume(draft);
     if draft.agg.instance.desired == Desired::Stopped {
         power::stop(draft, &server, &seen);

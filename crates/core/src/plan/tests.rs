@@ -17,6 +17,7 @@ mod start;
 mod transcript;
 mod transcripts;
 mod turns;
+mod vanished;
 
 use super::plan;
 use crate::action::{Action, Creation, ServerCall, VolumeCall};

@@ -40,7 +40,8 @@ impl Aggregate {
         let goes = |s: &Server| s.delete_intended_at.is_some() || s.gone_at.is_some();
         let server = v.server_id.as_ref().and_then(|id| self.server_by_id(id));
         let with_server = server.map_or_else(|| self.servers.iter().any(goes), goes);
-        v.delete_intended_at.is_some() || (v.is_to_delete() && self.is_ending()) || (with_server && !v.is_block())
+        let with_server = with_server && !v.is_block() && !v.is_kept();
+        v.delete_intended_at.is_some() || (v.is_to_delete() && self.is_ending()) || with_server
     }
 
     /// Proofs of everything that is recorded as gone.

@@ -123,6 +123,7 @@ fn the_next_observation_of_a_recovered_instance_changes_nothing_in_the_cloud() {
             complete: true,
             listed: true,
             blocks_listed_at: None,
+            blocks_hidden: false,
             hidden: None,
             servers,
             volumes,

@@ -48,8 +48,6 @@ struct Run {
     keepers: BTreeSet<String>,
     /// Cloud ids of volumes that are lost with a server that a third party deletes.
     expected_lost: BTreeSet<String>,
-    /// Cloud ids of our volumes that a third party deleted, or that ended with a server that a third party deleted.
-    taken: BTreeSet<String>,
     /// Whether reads are stale during parts of this run.
     stale: bool,
     /// Whether there are services in this run.
@@ -107,7 +105,6 @@ impl Run {
             said: BTreeMap::new(),
             keepers: BTreeSet::new(),
             expected_lost: BTreeSet::new(),
-            taken: BTreeSet::new(),
             stale,
             serves,
             sees_at: None,
@@ -362,9 +359,6 @@ impl Run {
             // What a third party deleted is not our fault, nor is what was deleted with a server.
             let there: BTreeSet<String> = self.cloud.held().into_iter().map(|(_, id, ..)| id).collect();
             self.cloud.third_parties.retain(|id| there.contains(id));
-            let gone =
-                volumes.iter().filter_map(|v| v["provider_volume_id"].as_str()).filter(|id| !there.contains(*id));
-            self.taken.extend(gone.map(str::to_owned));
             let terminates = path.ends_with("/action") || method == "DELETE";
             self.kept.retain(|id, _| there.contains(id) && !(terminates && id == &cloud_id));
             if terminates {

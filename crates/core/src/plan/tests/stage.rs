@@ -197,6 +197,7 @@ impl Stage {
             complete: true,
             listed: true,
             blocks_listed_at: None,
+            blocks_hidden: false,
             hidden: None,
             servers: self.servers.clone(),
             volumes: self.volumes.clone(),

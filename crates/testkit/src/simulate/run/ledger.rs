@@ -57,9 +57,7 @@ impl Run {
             let more_s = in_s(said - amount);
             // A growth whose response was lost counts from its observation, like what a third party changes.
             let short_s = if key.0 == "volume" { SHORT_S + UNSEEN_S * (times - 1) } else { UNSEEN_S };
-            // A volume that a third party deleted counts until that is proven, which may be at the end of its instance.
-            let is_late = more_s > LATE_S * times && !self.taken.contains(&key.1);
-            if more_s < -short_s || is_late {
+            if more_s < -short_s || more_s > LATE_S * times {
                 let rows = process.runtime.block_on(rows_of(&self.environment.url, &key.1));
                 let rows = rows.map_err(|e| e.to_string())?;
                 return Err(format!(
