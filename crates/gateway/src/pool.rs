@@ -4,13 +4,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
-use inventiv_worker_api::client::connect;
-use parking_lot::Mutex;
+use inventiv_worker_api::client::{WorkerStream, connect};
+use inventiv_worker_api::driven::{Driven, Unused};
 use rustls::ClientConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a connection may be unused.
 const IDLE: Duration = Duration::from_secs(45);
@@ -20,7 +19,7 @@ const IDLE_MAX: usize = 512;
 const ANSWER: Duration = Duration::from_secs(600);
 
 /// A connection to a worker.
-pub(crate) type Connection = SendRequest<Full<Bytes>>;
+pub(crate) type Connection = Driven<WorkerStream, Full<Bytes>>;
 
 /// Why a request got no answer.
 #[derive(Debug)]
@@ -36,12 +35,12 @@ pub(crate) struct Pool {
     address: SocketAddr,
     name: String,
     tls: Arc<ClientConfig>,
-    unused: Mutex<Vec<(Connection, Instant)>>,
+    unused: Unused<WorkerStream, Full<Bytes>>,
 }
 
 impl Pool {
     pub(crate) fn new(address: SocketAddr, name: &str, tls: Arc<ClientConfig>) -> Self {
-        Self { address, name: name.to_owned(), tls, unused: Mutex::default() }
+        Self { address, name: name.to_owned(), tls, unused: Unused::new(IDLE, IDLE_MAX) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -54,17 +53,9 @@ impl Pool {
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
         loop {
-            let (mut connection, is_new) = match self.take() {
+            let (mut connection, is_new) = match self.unused.take() {
                 Some(kept) => (kept, false),
-                None => {
-                    let made = connect(self.address, &self.name, &self.tls).await;
-                    // Where its workers are is nothing for a client.
-                    let made = made.map_err(|e| {
-                        tracing::debug!(instance = self.name, error = %e, "a replica cannot be reached");
-                        SendError::NotSent("it cannot be reached".to_owned())
-                    });
-                    (made?, true)
-                }
+                None => (self.connect().await?, true),
             };
             if connection.ready().await.is_err() {
                 if is_new {
@@ -72,7 +63,7 @@ impl Pool {
                 }
                 continue;
             }
-            match tokio::time::timeout(ANSWER, connection.try_send_request(request)).await {
+            match tokio::time::timeout(ANSWER, connection.send(request)).await {
                 Ok(Ok(response)) => return Ok((response, connection)),
                 Ok(Err(mut e)) => match e.take_message() {
                     // A kept connection had been closed by the other side.
@@ -85,26 +76,23 @@ impl Pool {
         }
     }
 
-    fn take(&self) -> Option<Connection> {
-        let mut unused = self.unused.lock();
-        while let Some((connection, since)) = unused.pop() {
-            if !connection.is_closed() && since.elapsed() < IDLE {
-                return Some(connection);
-            }
-        }
-        None
+    async fn connect(&self) -> Result<Connection, SendError> {
+        // Where its workers are is nothing for a client.
+        let unreachable = |e: &dyn std::fmt::Display| {
+            tracing::debug!(instance = self.name, error = %e, "a replica cannot be reached");
+            SendError::NotSent("it cannot be reached".to_owned())
+        };
+        let stream = connect(self.address, &self.name, &self.tls).await.map_err(|e| unreachable(&e))?;
+        Connection::over(stream).await.map_err(|e| unreachable(&e))
     }
 
     /// Gives a connection back.
     pub(crate) fn put(&self, connection: Connection) {
-        let mut unused = self.unused.lock();
-        if !connection.is_closed() && unused.len() < IDLE_MAX {
-            unused.push((connection, Instant::now()));
-        }
+        self.unused.put(connection);
     }
 
     /// Closes connections that nobody used for long.
     pub(crate) fn drop_old(&self) {
-        self.unused.lock().retain(|(connection, since)| !connection.is_closed() && since.elapsed() < IDLE);
+        self.unused.drop_old();
     }
 }

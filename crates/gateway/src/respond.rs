@@ -11,7 +11,6 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,7 +35,7 @@ const NOT_PASSED: [HeaderName; 6] = [
 /// The response for the client: a stream as it comes, anything else when it is complete.
 pub(crate) async fn respond(
     response: http::Response<Incoming>,
-    (mut answered, connection): (Answered, Connection),
+    (mut answered, mut connection): (Answered, Connection),
     asked: &Asked,
     ends: (WaitForCancellationFutureOwned, Arc<AtomicBool>),
 ) -> Result<Response, GatewayError> {
@@ -56,7 +55,7 @@ pub(crate) async fn respond(
     let is_json = kind.starts_with("application/json");
     let (revoked, is_stopping) = ends;
     let read = tokio::select! {
-        read = whole(body) => read.map_err(GatewayError::upstream),
+        read = whole(body, &mut connection) => read.map_err(GatewayError::upstream),
         () = revoked => Err(ended(&is_stopping)),
     };
     let body = match read {
@@ -79,10 +78,10 @@ pub(crate) async fn respond(
 }
 
 /// The whole answer, so that one that breaks off ends with one clean error.
-async fn whole(mut body: Incoming) -> Result<Bytes, String> {
+async fn whole(mut body: Incoming, connection: &mut Connection) -> Result<Bytes, String> {
     let mut read = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await;
+        let frame = tokio::time::timeout(SILENCE, connection.frame(&mut body)).await;
         let frame = frame.map_err(|_| format!("The model was silent for {} s.", SILENCE.as_secs()))?;
         match frame {
             None => return Ok(read.freeze()),

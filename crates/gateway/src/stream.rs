@@ -109,7 +109,10 @@ impl Body for Streamed {
             return self.fail(&error);
         }
         loop {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            let Self { body, open, .. } = &mut *self;
+            // It is open: only its end ends that.
+            let Some(Open { connection, .. }) = open.as_mut() else { return Poll::Ready(None) };
+            match connection.poll_body(body, cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.last_at = Instant::now();
                     // Engines send no trailers.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How long a connection may take to be established.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -31,6 +32,8 @@ const INSTALL: Duration = Duration::from_secs(900);
 const ANSWER_MAX: usize = 4 << 20;
 
 type Body = BoxBody<Bytes, io::Error>;
+/// An open stream to a worker.
+pub type WorkerStream = TokioIo<TlsStream<TcpStream>>;
 
 /// Why a call to a worker failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -222,7 +225,14 @@ impl WorkerClient {
     }
 
     async fn connect(&self) -> Result<SendRequest<Body>, ContactError> {
-        connect(self.address, &self.name, &self.tls).await
+        let stream = connect(self.address, &self.name, &self.tls).await?;
+        let (sender, connection) =
+            handshake(stream).await.map_err(|e| ContactError::Unreachable(format!("the connection broke: {e}")))?;
+        tokio::spawn(async move {
+            // It ends with the client, or with an error that the next call reports.
+            let _ = connection.await;
+        });
+        Ok(sender)
     }
 }
 
@@ -230,31 +240,21 @@ impl WorkerClient {
 ///
 /// # Errors
 /// If nothing responds within five seconds, or something else does.
-pub async fn connect<B>(
+pub async fn connect(
     address: SocketAddr,
     instance_id: &str,
     tls: &Arc<ClientConfig>,
-) -> Result<SendRequest<B>, ContactError>
-where
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+) -> Result<WorkerStream, ContactError> {
     tokio::time::timeout(CONNECT, connect_without_limit(address, instance_id, tls))
         .await
         .unwrap_or_else(|_| Err(ContactError::Unreachable(format!("no connection to {address}"))))
 }
 
-async fn connect_without_limit<B>(
+async fn connect_without_limit(
     address: SocketAddr,
     instance_id: &str,
     tls: &Arc<ClientConfig>,
-) -> Result<SendRequest<B>, ContactError>
-where
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+) -> Result<WorkerStream, ContactError> {
     let name = ServerName::try_from(instance_id.to_owned())
         .map_err(|_| ContactError::NotTheWorker("the id of the instance is no valid name".to_owned()))?;
     let tcp = TcpStream::connect(address)
@@ -266,14 +266,7 @@ where
         let text = format!("no handshake with {address}: {e}");
         if is_tls { ContactError::NotTheWorker(text) } else { ContactError::Unreachable(text) }
     })?;
-    let (sender, connection) = handshake(TokioIo::new(tls))
-        .await
-        .map_err(|e| ContactError::Unreachable(format!("the connection broke: {e}")))?;
-    tokio::spawn(async move {
-        // It ends with the client, or with an error that the next call reports.
-        let _ = connection.await;
-    });
-    Ok(sender)
+    Ok(TokioIo::new(tls))
 }
 
 /// The whole response, if it is a success.

@@ -6,14 +6,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use inventiv_worker_api::driven::{Driven, Unused};
 use inventiv_worker_api::message::NOT_ACCEPTED;
+use parking_lot::Mutex;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
 
 pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
 
@@ -49,18 +52,56 @@ pub(crate) fn is_allowed(method: &Method, path: &str) -> bool {
     ALLOWED.iter().any(|(p, m)| *p == path && m == method)
 }
 
+/// How long a connection to the engine may be unused. Less than any engine keeps it open: uvicorn closes it after five seconds.
+const IDLE: Duration = Duration::from_secs(4);
+/// How many unused connections are kept.
+const IDLE_MAX: usize = 512;
+
+type Connection = Driven<TokioIo<TcpStream>, Incoming>;
+type Connections = Unused<TokioIo<TcpStream>, Incoming>;
+
 /// Forwards requests.
 #[derive(Clone)]
 pub(crate) struct Proxy {
-    client: Client<HttpConnector, Incoming>,
+    /// Connections to the engine, and where that listens.
+    unused: Arc<Mutex<(SocketAddr, Arc<Connections>)>>,
     state: Arc<State>,
+}
+
+/// Why the engine gave no answer.
+enum SendError {
+    /// It got nothing of the request.
+    NotSent,
+    Broken(hyper::Error),
+}
+
+fn connections() -> Arc<Connections> {
+    Arc::new(Unused::new(IDLE, IDLE_MAX))
 }
 
 impl Proxy {
     pub(crate) fn new(state: Arc<State>) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), state }
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self { unused: Arc::new(Mutex::new((nowhere, connections()))), state }
+    }
+
+    /// Closes connections to the engine that nobody used for long.
+    pub(crate) async fn drop_old(&self) {
+        let mut every = tokio::time::interval(IDLE);
+        loop {
+            every.tick().await;
+            let unused = Arc::clone(&self.unused.lock().1);
+            unused.drop_old();
+        }
+    }
+
+    /// The connections to an engine: none of those to an earlier one.
+    fn to(&self, target: SocketAddr) -> Arc<Connections> {
+        let mut unused = self.unused.lock();
+        if unused.0 != target {
+            *unused = (target, connections());
+        }
+        Arc::clone(&unused.1)
     }
 
     /// Forwards an allowed request, and streams the response.
@@ -75,7 +116,7 @@ impl Proxy {
         };
         let held = InFlight::begin(is_work, Arc::clone(state));
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        let Ok(uri) = Uri::builder().scheme("http").authority(target.to_string()).path_and_query(path).build() else {
+        let (Ok(uri), Ok(host)) = (path.parse::<Uri>(), HeaderValue::try_from(target.to_string())) else {
             return plain(StatusCode::BAD_REQUEST, "the path is not valid");
         };
         *request.uri_mut() = uri;
@@ -83,15 +124,52 @@ impl Proxy {
         remove_hop_headers(request.headers_mut());
         // Keys are for whoever asked, not for the engine.
         request.headers_mut().remove(header::AUTHORIZATION);
-        request.headers_mut().remove(header::HOST);
-        match self.client.request(request).await {
-            Ok(mut response) => {
+        request.headers_mut().insert(header::HOST, host);
+        let unused = self.to(target);
+        match send(target, &unused, request).await {
+            Ok((mut response, connection)) => {
                 remove_hop_headers(response.headers_mut());
                 response.headers_mut().remove(NOT_ACCEPTED);
-                response.map(|body| Counted { body, held }.boxed_unsync())
+                let connection = Some(connection);
+                response.map(|body| Counted { body, connection, unused, held }.boxed_unsync())
             }
-            Err(e) if e.is_connect() => not_accepted("the engine does not run"),
-            Err(e) => plain(StatusCode::BAD_GATEWAY, &format!("the engine broke the connection: {e}")),
+            Err(SendError::NotSent) => not_accepted("the engine does not run"),
+            Err(SendError::Broken(e)) => {
+                plain(StatusCode::BAD_GATEWAY, &format!("the engine broke the connection: {e}"))
+            }
+        }
+    }
+}
+
+/// Sends a request to the engine, on a kept connection if there is one.
+async fn send(
+    target: SocketAddr,
+    unused: &Connections,
+    mut request: Request<Incoming>,
+) -> Result<(Response<Incoming>, Connection), SendError> {
+    loop {
+        let (mut connection, is_new) = match unused.take() {
+            Some(kept) => (kept, false),
+            None => {
+                let tcp = TcpStream::connect(target).await.map_err(|_| SendError::NotSent)?;
+                let _ = tcp.set_nodelay(true);
+                (Connection::over(TokioIo::new(tcp)).await.map_err(|_| SendError::NotSent)?, true)
+            }
+        };
+        if connection.ready().await.is_err() {
+            if is_new {
+                return Err(SendError::NotSent);
+            }
+            continue;
+        }
+        match connection.send(request).await {
+            Ok(response) => return Ok((response, connection)),
+            Err(mut e) => match e.take_message() {
+                // The engine had closed a kept connection.
+                Some(unsent) if !is_new => request = unsent,
+                Some(_) => return Err(SendError::NotSent),
+                None => return Err(SendError::Broken(e.into_error())),
+            },
         }
     }
 }
@@ -157,7 +235,28 @@ impl Drop for InFlight {
 /// A body whose end, or whose reader's end, ends the request.
 struct Counted {
     body: Incoming,
+    /// `None`: it was given back.
+    connection: Option<Connection>,
+    unused: Arc<Connections>,
     held: InFlight,
+}
+
+impl Counted {
+    /// Keeps the connection for the next request.
+    fn give_back(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.unused.put(connection);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // Whoever reads it may stop at the last byte. Otherwise the connection is closed, so that the engine stops.
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
+    }
 }
 
 impl Body for Counted {
@@ -165,9 +264,15 @@ impl Body for Counted {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
-            self.held.state.flow.fetch_add(1, Ordering::Relaxed);
+        let Self { body, connection, .. } = &mut *self;
+        let Some(open) = connection.as_mut() else { return Poll::Ready(None) };
+        let polled = open.poll_body(body, cx);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) => {
+                self.held.state.flow.fetch_add(1, Ordering::Relaxed);
+            }
+            Poll::Ready(None) => self.give_back(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         polled
     }

@@ -48,7 +48,12 @@ pub(crate) async fn bind(address: IpAddr, port: u16) -> Result<TcpListener, Stri
 /// Serves until `stop` is cancelled.
 pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, state: Arc<State>, stop: CancellationToken) {
     let acceptor = TlsAcceptor::from(tls);
-    let service = Arc::new(Service { proxy: Proxy::new(Arc::clone(&state)), state });
+    let proxy = Proxy::new(Arc::clone(&state));
+    tokio::spawn({
+        let (proxy, stop) = (proxy.clone(), stop.clone());
+        async move { stop.run_until_cancelled(proxy.drop_old()).await }
+    });
+    let service = Arc::new(Service { proxy, state });
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
