@@ -93,7 +93,9 @@ fn root() -> PathBuf {
 
 fn check() -> Result<(), String> {
     step("format", || cargo(&["fmt", "--all", "--check"]))?;
-    step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))?;
+    // In the profile of the tests: macros and build scripts are compiled once for all steps.
+    let lint = ["clippy", "--profile", PROFILE, "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    step("lints", || cargo(&lint))?;
     step("tidy", || tidy::run(&root()))?;
     step("build", || programs::build().map(drop))?;
     let simulation = Background::start("deterministic simulation", "simulate", &["--seeds", SEEDS])?;
@@ -106,7 +108,9 @@ fn check() -> Result<(), String> {
     done.into_iter().collect::<Result<(), _>>()?;
     step("docs", || {
         let mut command = cargo_command();
-        command.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
+        command
+            .args(["doc", "--profile", PROFILE, "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "--deny warnings");
         run(&mut command)
     })?;
     step("licences and sources", deny)

@@ -1,7 +1,8 @@
 //! Extractors whose refusals are problems that report every mistake of a request at once.
 
 use crate::problem::{ApiError, wrong_field, wrong_parameter};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::request::Parts;
 use inventiv_types::FieldError;
 use serde::de::DeserializeOwned;
@@ -17,8 +18,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let axum::Json(body) = axum::Json::<Value>::from_request(request, state).await?;
+        let axum::Json(body) = <axum::Json<Value> as FromRequest<S>>::from_request(request, state).await?;
         object(body).map(Self)
+    }
+}
+
+/// Without a body, or with `null`, `None`: for requests whose fields may all be omitted.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        // The whole body was read before.
+        if request.body().size_hint().exact() == Some(0) {
+            return Ok(None);
+        }
+        let axum::Json(body) = <axum::Json<Value> as FromRequest<S>>::from_request(request, state).await?;
+        if body.is_null() { Ok(None) } else { object(body).map(|read| Some(Self(read))) }
     }
 }
 
@@ -33,7 +48,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Draft<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let axum::Json(body) = axum::Json::<Value>::from_request(request, state).await?;
+        let axum::Json(body) = <axum::Json<Value> as FromRequest<S>>::from_request(request, state).await?;
         draft(body)
     }
 }

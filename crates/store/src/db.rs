@@ -7,6 +7,7 @@
 
 mod compose;
 mod copy;
+mod migrations;
 mod postgres;
 mod schema;
 

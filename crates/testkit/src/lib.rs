@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test environment that cannot be built should stop its test")]
 
 mod backup;
+pub mod cores;
 mod database;
 mod faulty;
 mod fleet;

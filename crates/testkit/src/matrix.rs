@@ -10,6 +10,7 @@ mod injection;
 mod stage;
 mod third_party;
 
+use crate::cores::keep_to_core;
 use injection::Kind;
 use stage::{Stage, Told};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,8 +111,10 @@ pub fn play(every: usize, word: &str) -> Result<Outcome, String> {
     // Each worker spends much of its time waiting for its database.
     let workers = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
+        for worker in 0..workers {
+            let (next, results, chosen) = (&next, &results, &chosen);
+            scope.spawn(move || {
+                keep_to_core(worker);
                 while let Some(numbered) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let reported = Stage::new(numbered.cell).and_then(Stage::play);
                     if let Ok(mut results) = results.lock() {

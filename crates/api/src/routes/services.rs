@@ -122,14 +122,15 @@ pub(crate) async fn change(
 /// At least one replica runs for a time from now on, whether anybody asks or not. This replaces an earlier request, so that
 /// `seconds: 1` ends it. It also makes a degraded service try again.
 #[utoipa::path(post, operation_id = "warmService", path = "/services/{id}/warm", tag = "services",
-    request_body = WarmService, params(("id" = String, Path, description = "The id or the name of the service")),
+    request_body = Option<WarmService>, params(("id" = String, Path, description = "The id or the name of the service")),
     responses((status = 202, description = "The request was recorded", body = Service)))]
 pub(crate) async fn warm(
     State(app): State<App>,
     Path(id): Path<String>,
-    Json(body): Json<WarmService>,
+    body: Option<Json<WarmService>>,
 ) -> Result<(StatusCode, axum::Json<Service>), ApiError> {
-    let warmed = service_times::warm(&app, &id, body.seconds).await?;
+    let seconds = body.and_then(|Json(body)| body.seconds);
+    let warmed = service_times::warm(&app, &id, seconds).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(shown(&app, &warmed).await?)))
 }
 

@@ -4,10 +4,10 @@
 //! migrates; others wait for its lock.
 
 use super::Error;
-use sqlx::migrate::{MigrateError, Migrator};
+use super::migrations::MIGRATIONS;
+use sqlx::migrate::MigrateError;
 use sqlx::{AnyPool, Row};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// The state of a database's schema, relative to this version of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {

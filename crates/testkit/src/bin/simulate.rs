@@ -1,5 +1,6 @@
 //! `cargo xtask simulate`: executes runs drawn from seeds and prints those that fail.
 
+use inventiv_testkit::cores::keep_to_core;
 use inventiv_testkit::simulate::{Counts, Failed, PAIRS, pair_text, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -48,8 +49,10 @@ fn main() -> ExitCode {
     // Each worker spends much of its time waiting for its database.
     let workers = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
+        for worker in 0..workers {
+            let (next, sum, failed, args) = (&next, &sum, &failed, &args);
+            scope.spawn(move || {
+                keep_to_core(worker);
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     if n >= args.seeds {
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
                         eprintln!("{n} runs; after an interruption now, continue with --first {go_on}");
                     }
                     match tell_well(args.first + n) {
-                        Ok(counts) => add(&sum, counts),
+                        Ok(counts) => add(sum, counts),
                         Err(e) => {
                             failed.fetch_add(1, Ordering::Relaxed);
                             eprintln!("seed {}: {}\n  {}\n", e.seed, e.why, e.trace.join("\n  "));

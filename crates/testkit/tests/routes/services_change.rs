@@ -157,12 +157,14 @@ async fn warm_keeps_a_replica_for_a_time_and_makes_a_degraded_service_try_again(
     create(&w, request(json!({"idle_seconds": 100}))).await;
     let at = |w: &World, ms: i64| inventiv_types::Time((w.settings().now)().plus_ms(ms)).to_string();
     let warm = async |body: Value| w.call("POST", "/services/chat/warm", Some(body)).await;
-    for (body, s) in [(json!({}), 100), (json!({"seconds": 604_800}), 604_800), (json!({"seconds": 1}), 1)] {
-        let (status, warmed) = warm(body.clone()).await;
-        assert_eq!(status, 202, "{body}: {warmed}");
+    let bodies =
+        [None, Some(Value::Null), Some(json!({})), Some(json!({"seconds": 604_800})), Some(json!({"seconds": 1}))];
+    for (body, s) in bodies.into_iter().zip([100, 100, 100, 604_800, 1]) {
+        let (status, warmed) = w.call("POST", "/services/chat/warm", body.clone()).await;
+        assert_eq!(status, 202, "{body:?}: {warmed}");
         // To the millisecond: each look at the clock advances it by a microsecond.
         let (until, now) = (warmed["warm_until"].as_str().unwrap(), at(&w, s * 1_000));
-        assert_eq!(until[..20], now[..20], "{body}");
+        assert_eq!(until[..20], now[..20], "{body:?}");
     }
     for seconds in [json!(0), json!(604_801), json!("x")] {
         let (status, problem) = warm(json!({"seconds": seconds})).await;
