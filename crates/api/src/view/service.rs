@@ -7,6 +7,7 @@ use inventiv_core::size::gb_ceil;
 use inventiv_core::storage_prices::StoragePrices;
 use inventiv_store::{Usage, UsageKey};
 use inventiv_types::{self as types, ServiceCandidate, ServiceLoad, ServiceReplica, Time};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// `prices` has the prices of a zone.
@@ -21,9 +22,6 @@ pub(crate) fn service(
     let first = s.spec.candidates.first().map(|c| &c.spec);
     let most = candidates.iter().map(|c| c.hourly_micros + c.storage_hourly_micros).max().unwrap_or(0);
     let shown: Vec<ServiceReplica> = replicas.iter().map(|a| replica(s, a)).collect();
-    let mut warnings: Vec<String> = s.spec.candidates.iter().flat_map(|c| c.spec.warnings.iter().cloned()).collect();
-    warnings.sort();
-    warnings.dedup();
     types::Service {
         id: s.id.to_string(),
         name: s.name.clone(),
@@ -55,9 +53,27 @@ pub(crate) fn service(
         created_at: Time(s.created_at),
         updated_at: Time(s.updated_at),
         deleted_at: s.deleted_at.map(Time),
-        warnings,
+        warnings: warnings(&s.spec.candidates),
         plan_id: None,
     }
+}
+
+/// Each warning once. One that is not about every server type names those that it is about.
+fn warnings(candidates: &[Candidate]) -> Vec<String> {
+    let all: BTreeSet<&str> = candidates.iter().map(|c| c.instance_type.as_str()).collect();
+    let mut about: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for candidate in candidates {
+        for warning in &candidate.spec.warnings {
+            about.entry(warning).or_default().insert(&candidate.instance_type);
+        }
+    }
+    let told = about.into_iter().map(|(warning, some)| {
+        if some == all || some.iter().all(|t| warning.contains(t)) {
+            return warning.to_owned();
+        }
+        format!("{}: {warning}", some.into_iter().collect::<Vec<_>>().join(", "))
+    });
+    told.collect()
 }
 
 fn candidate(s: &Service, c: &Candidate, prices: &StoragePrices) -> ServiceCandidate {

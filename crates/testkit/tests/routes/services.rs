@@ -289,6 +289,21 @@ async fn a_model_that_does_not_fit_is_refused_unless_it_is_forced() {
 }
 
 #[tokio::test]
+async fn a_warning_says_which_server_types_it_is_about() {
+    let w = World::new(Database::Sqlite).await;
+    let types = json!({"name": "three", "instance_types": ["L4-1-24G", "L40S-1-48G", "RENDER-S"], "engine": {"kind": "command",
+        "command": ["serve", "{model}"]}});
+    let made = create(&w, request(types)).await;
+    let warnings: Vec<&str> = made["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+    let of = |kind: &str| warnings.iter().filter(|w| w.starts_with(&format!("{kind}: weights"))).count();
+    assert_eq!((of("L4-1-24G"), of("L40S-1-48G"), of("RENDER-S")), (1, 1, 1), "{warnings:?}");
+
+    let types = json!({"name": "one", "model_id": "my-company/our-model", "data_volume_gb": 50});
+    let made = create(&w, request(types)).await;
+    assert!(made["warnings"][0].as_str().unwrap().starts_with("the size of"), "one about all of them: {made}");
+}
+
+#[tokio::test]
 async fn a_service_is_shown_by_its_name_and_its_id() {
     let w = World::new(Database::Sqlite).await;
     let made = create(&w, request(json!({"min_replicas": 2, "max_replicas": 2}))).await;
