@@ -1,6 +1,6 @@
-//! The migrations, as a part of the program.
+//! The migrations, embedded into the program.
 //!
-//! The macros of sqlx would find them by themselves, and compile sqlx with both its databases a second time for that.
+//! `sqlx::migrate!` would list the files, but its macros need a second build of sqlx and both drivers, for the compiler.
 
 use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
